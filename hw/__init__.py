@@ -1,0 +1,1 @@
+"""Hardware generator: configuration, instruction format and gateware."""

@@ -1,0 +1,281 @@
+"""The one description of an accelerator: what a user chooses, and every width derived from it."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+
+__all__ = ["ArrayConfig", "BufferConfig", "PortConfig", "Config", "PRESETS", "ceil_log2"]
+
+CONFIG_VERSION = 1
+
+
+def ceil_log2(n: int) -> int:
+    """Bits needed to tell `n` values apart; 0 for one value."""
+    return (n - 1).bit_length()
+
+
+def next_pow2(n: int) -> int:
+    """Smallest power of two that is at least `n`."""
+    return 1 << ceil_log2(n)
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}; it must be an integer from {low} to {high}")
+
+
+def _check_pow2(name: str, value: int, low: int, high: int) -> None:
+    _check_range(name, value, low, high)
+    if value & (value - 1):
+        raise ValueError(f"{name} is {value}; it must be a power of two from {low} to {high}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayConfig:
+    """Shape of one instance's MAC array.
+
+    Parameters
+    ----------
+    rows : int, 1 to 32
+        Input channels multiplied per cycle.
+    cols : int, 1 to 32
+        Output channels accumulated per cycle.
+    post_lanes : int
+        Output channels requantised per cycle; divides both `rows` and `cols`.
+        0 takes the largest such number, which is the fastest; 1 takes the least area.
+    """
+
+    rows: int = 8
+    cols: int = 8
+    post_lanes: int = 0
+
+    def __post_init__(self) -> None:
+        _check_range("array.rows", self.rows, 1, 32)
+        _check_range("array.cols", self.cols, 1, 32)
+        common = math.gcd(self.rows, self.cols)
+        if self.post_lanes == 0:
+            object.__setattr__(self, "post_lanes", common)
+        _check_range("array.post_lanes", self.post_lanes, 1, 32)
+        if common % self.post_lanes:
+            raise ValueError(
+                f"array.post_lanes is {self.post_lanes}; it must divide both "
+                f"array.rows ({self.rows}) and array.cols ({self.cols})"
+            )
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates per cycle."""
+        return self.rows * self.cols
+
+    @property
+    def psum_bits(self) -> int:
+        """Bits of one column's sum: `rows` products of 16 bits, 16 + ceil(log2(rows))."""
+        return 16 + ceil_log2(self.rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BufferConfig:
+    """On-chip memories of one instance.
+
+    Parameters
+    ----------
+    act_words : int, power of two, 64 to 1048576
+        Activation memory in words of `rows` bytes, in two banks of half each.
+    acc_depth : int, power of two, 16 to 1024
+        Pixels that one accumulator bank holds; there are two banks of `cols` int32 each.
+    weight_fifo_beats : int, power of two, 16 to 4096
+        Weights fetched ahead, in beats of the memory port.
+    queue_depth : int, 1 to 64
+        Instructions waiting in front of each unit.
+    log_entries : int, power of two, 4 to 1024
+        Layers whose counters are kept for the host to read after a run.
+    """
+
+    act_words: int = 16384
+    acc_depth: int = 512
+    weight_fifo_beats: int = 128
+    queue_depth: int = 8
+    log_entries: int = 64
+
+    def __post_init__(self) -> None:
+        _check_pow2("buffers.act_words", self.act_words, 64, 1 << 20)
+        _check_pow2("buffers.acc_depth", self.acc_depth, 16, 1024)
+        _check_pow2("buffers.weight_fifo_beats", self.weight_fifo_beats, 16, 4096)
+        _check_range("buffers.queue_depth", self.queue_depth, 1, 64)
+        _check_pow2("buffers.log_entries", self.log_entries, 4, 1024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortConfig:
+    """The external memory ports.
+
+    Parameters
+    ----------
+    memory : "shared" or "private"
+        One AXI4 port for all instances, or one for each.
+    bytes : int, power of two, 4 to 64
+        Bytes per beat of one port.
+    burst_beats : int, power of two, 2 to 64
+        Longest AXI burst; a burst also never crosses a 4096-byte boundary.
+    """
+
+    memory: str = "shared"
+    bytes: int = 16
+    burst_beats: int = 16
+
+    def __post_init__(self) -> None:
+        if self.memory not in ("shared", "private"):
+            raise ValueError(f"port.memory is {self.memory!r}; it must be 'shared' or 'private'")
+        _check_pow2("port.bytes", self.bytes, 4, 64)
+        _check_pow2("port.burst_beats", self.burst_beats, 2, 64)
+        if self.bytes * self.burst_beats > 4096:
+            raise ValueError(
+                f"port.burst_beats is {self.burst_beats}; with port.bytes {self.bytes} "
+                "a burst must not be longer than 4096 bytes"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One accelerator: N identical instances behind shared or private memory ports.
+
+    Parameters
+    ----------
+    instances : int, 1 to 32
+    array, buffers, port : the nested groups
+
+    Raises
+    ------
+    ValueError
+        Naming the field, its value and the rule it breaks.
+    """
+
+    instances: int = 8
+    array: ArrayConfig = field(default_factory=ArrayConfig)
+    buffers: BufferConfig = field(default_factory=BufferConfig)
+    port: PortConfig = field(default_factory=PortConfig)
+
+    def __post_init__(self) -> None:
+        _check_range("instances", self.instances, 1, 32)
+        if self.buffers.weight_fifo_beats < 2 * self.port.burst_beats:
+            raise ValueError(
+                f"buffers.weight_fifo_beats is {self.buffers.weight_fifo_beats}; it must be at "
+                f"least twice port.burst_beats ({self.port.burst_beats})"
+            )
+
+    # -- ports ---------------------------------------------------------------------------
+    @property
+    def ports(self) -> int:
+        """Number of AXI4 memory ports."""
+        return self.instances if self.port.memory == "private" else 1
+
+    @property
+    def beat_bits(self) -> int:
+        return 8 * self.port.bytes
+
+    # -- activation words ----------------------------------------------------------------
+    @property
+    def word_bits(self) -> int:
+        """Bits of one activation word: `rows` channels of one pixel."""
+        return 8 * self.array.rows
+
+    @property
+    def word_pitch_bytes(self) -> int:
+        """Bytes from one activation word to the next in external memory."""
+        return next_pow2(self.array.rows)
+
+    @property
+    def bank_words(self) -> int:
+        """Words in one of the two activation memory banks."""
+        return self.buffers.act_words // 2
+
+    # -- the weight stream ---------------------------------------------------------------
+    @property
+    def chunk_bytes(self) -> int:
+        """Unit of the weight stream, never wider than a beat."""
+        return min(self.port.bytes, next_pow2(self.array.macs))
+
+    @property
+    def tile_chunks(self) -> int:
+        """Chunks of one `rows x cols` weight tile."""
+        return -(-self.array.macs // self.chunk_bytes)
+
+    @property
+    def param_chunks(self) -> int:
+        """Chunks of one output block's requantisation parameters (8 bytes a channel)."""
+        return -(-8 * self.array.cols // self.chunk_bytes)
+
+    @property
+    def beat_chunks(self) -> int:
+        """Chunks in one beat of the port."""
+        return self.port.bytes // self.chunk_bytes
+
+    @property
+    def unit_channels(self) -> int:
+        """Smallest number of output channels that fills both whole words and whole columns."""
+        return math.lcm(self.array.rows, self.array.cols)
+
+    # -- identity ------------------------------------------------------------------------
+    def to_dict(self) -> dict:
+        """Nested plain values, with the format version."""
+        return {"version": CONFIG_VERSION, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_dict(cls, data: dict) -> "Config":
+        """Inverse of `to_dict`; raises ValueError on a foreign version or an unknown field."""
+        data = dict(data)
+        version = data.pop("version", CONFIG_VERSION)
+        if version != CONFIG_VERSION:
+            raise ValueError(f"config version is {version}; this program reads {CONFIG_VERSION}")
+        groups = {"array": ArrayConfig, "buffers": BufferConfig, "port": PortConfig}
+        try:
+            nested = {k: c(**data.pop(k)) for k, c in groups.items() if k in data}
+            return cls(**nested, **data)
+        except TypeError as error:
+            raise ValueError(f"config has a field this program does not know: {error}") from None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the configuration, hexadecimal; its first 32 bits are in a register."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def replace(self, **changes) -> "Config":
+        """Copy with fields changed; nested ones as `array__rows=4`."""
+        top: dict = {}
+        for key, value in changes.items():
+            group, _, name = key.partition("__")
+            if name:
+                top[group] = dataclasses.replace(top.get(group, getattr(self, group)),
+                                                 **{name: value})
+            else:
+                top[key] = value
+        return dataclasses.replace(self, **top)
+
+
+def _array(rows: int, cols: int, post_lanes: int = 0) -> ArrayConfig:
+    return ArrayConfig(rows=rows, cols=cols, post_lanes=post_lanes)
+
+
+#: Named starting points; every field can still be overridden.
+PRESETS: dict[str, Config] = {
+    # What the published comparison is measured on.
+    "default": Config(),
+    # 8 instances of 4x4: one ECP5 DSP per MAC on an 85k device.
+    "ecp5-85k": Config(
+        array=_array(4, 4, post_lanes=1),
+        buffers=BufferConfig(act_words=4096, acc_depth=128, weight_fifo_beats=64,
+                             queue_depth=4, log_entries=32),
+        port=PortConfig(bytes=8, burst_beats=16),
+    ),
+    # Small enough for tests that simulate every cycle in Python.
+    "tiny": Config(
+        instances=2,
+        array=_array(4, 4),
+        buffers=BufferConfig(act_words=1024, acc_depth=64, weight_fifo_beats=32,
+                             queue_depth=4, log_entries=16),
+        port=PortConfig(bytes=8, burst_beats=8),
+    ),
+}

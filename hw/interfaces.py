@@ -1,0 +1,159 @@
+"""Payloads and signatures that blocks share. Data moves on `lib.stream`; returns that have
+space reserved beforehand, and completion pulses, have no back-pressure."""
+
+from amaranth.hdl import unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import Config, ceil_log2
+from .isa import Opcode, insn_layout
+
+__all__ = ["read_request", "ReadReturn", "write_request", "write_data", "WriteReturn", "Done",
+           "insn_stream", "chunk_layout", "vector_layout", "psum_layout", "ActRead", "ActWrite",
+           "AccRead"]
+
+_ADDR_BITS = 32
+_LAYER_BITS = 11
+
+
+def read_request(config: Config) -> data.StructLayout:
+    """One read burst: never longer than `burst_beats`, never across 4096 bytes of offset.
+
+    Members: `addr` byte offset from the window (a multiple of the port's bytes), `beats` 1 or
+    more, `mask` of the multicast (0 for none), `layer` for tagging.
+    """
+    return data.StructLayout({
+        "addr": _ADDR_BITS,
+        "beats": ceil_log2(config.port.burst_beats) + 1,
+        "mask": 32,
+        "layer": _LAYER_BITS,
+    })
+
+
+class ReadReturn(wiring.Signature):
+    """Beats of read data, in the order of the requests. The requester has reserved the space:
+    there is no ready. Members: `valid`, `data`."""
+
+    def __init__(self, config: Config):
+        super().__init__({"valid": Out(1), "data": Out(config.beat_bits)})
+
+
+def write_request(config: Config) -> data.StructLayout:
+    """One write burst, as `read_request` without a mask."""
+    return data.StructLayout({
+        "addr": _ADDR_BITS,
+        "beats": ceil_log2(config.port.burst_beats) + 1,
+        "layer": _LAYER_BITS,
+    })
+
+
+def write_data(config: Config) -> data.StructLayout:
+    """One write beat: `data`, and `strb` with a bit for each byte that is written."""
+    return data.StructLayout({"data": config.beat_bits, "strb": config.port.bytes})
+
+
+class WriteReturn(wiring.Signature):
+    """Pulse for each write burst that the memory has acknowledged. Members: `valid`."""
+
+    def __init__(self):
+        super().__init__({"valid": Out(1)})
+
+
+class Done(wiring.Signature):
+    """Completion of an instruction, in program order within a unit; a pulse.
+
+    Members: `valid`, `signal` (token mask to give), `mark`, `layer`.
+    """
+
+    def __init__(self):
+        super().__init__({"valid": Out(1), "signal": Out(8), "mark": Out(1),
+                          "layer": Out(_LAYER_BITS)})
+
+
+def insn_stream(opcode: Opcode) -> stream.Signature:
+    """Stream of one opcode's instructions, its tokens already taken."""
+    return stream.Signature(insn_layout(opcode))
+
+
+def chunk_layout(config: Config):
+    """Payload of the weight stream: `chunk_bytes` bytes."""
+    return unsigned(8 * config.chunk_bytes)
+
+
+def vector_layout(config: Config) -> data.StructLayout:
+    """One activation vector on its way into the array.
+
+    Members
+    -------
+    acts : bits[rows * 8]
+        int8 activations, row 0 lowest; zeros for padding.
+    swap : 1
+        First vector of a tile: the next tile becomes the active one together with it.
+    acc_addr : accumulator address within the bank
+    acc_first : 1
+        Overwrite the accumulator instead of adding to it.
+    bank : 1
+        Accumulator bank.
+    close : 1
+        Last vector of the block: the bank is full when it has been accumulated.
+    """
+    return data.StructLayout({
+        "acts": config.word_bits,
+        "swap": 1,
+        "acc_addr": ceil_log2(config.buffers.acc_depth),
+        "acc_first": 1,
+        "bank": 1,
+        "close": 1,
+    })
+
+
+def psum_layout(config: Config) -> data.StructLayout:
+    """One row of partial sums, with the control of its vector.
+
+    `psums` is bits[cols * psum_bits], column 0 lowest, each two's complement.
+    """
+    return data.StructLayout({
+        "psums": config.array.cols * config.array.psum_bits,
+        "acc_addr": ceil_log2(config.buffers.acc_depth),
+        "acc_first": 1,
+        "bank": 1,
+        "close": 1,
+    })
+
+
+class ActRead(wiring.Signature):
+    """A client's read port of the activation memory, seen from the client.
+
+    Members: `valid`, `addr` (20 bits, words), `ready` (the read is taken when both are high),
+    `data` (one word, exactly `ActMemory.LATENCY` cycles after the read was taken).
+    """
+
+    def __init__(self, config: Config):
+        super().__init__({"valid": Out(1), "addr": Out(20), "ready": In(1),
+                          "data": In(config.word_bits)})
+
+
+class ActWrite(wiring.Signature):
+    """A client's write port of the activation memory, seen from the client.
+
+    Members: `valid`, `addr` (20 bits, words), `data` (one word), `lanes` (a bit for each group
+    of `post_lanes` bytes that is written), `ready`.
+    """
+
+    def __init__(self, config: Config):
+        lanes = config.array.rows // config.array.post_lanes
+        super().__init__({"valid": Out(1), "addr": Out(20), "data": Out(config.word_bits),
+                          "lanes": Out(lanes), "ready": In(1)})
+
+
+class AccRead(wiring.Signature):
+    """Read port of the accumulator banks, seen from post-processing; no back-pressure.
+
+    Members: `valid`, `bank`, `addr`, `data` (bits[cols * 32], `Accumulator.READ_LATENCY` cycles
+    later).
+    """
+
+    def __init__(self, config: Config):
+        super().__init__({"valid": Out(1), "bank": Out(1),
+                          "addr": Out(ceil_log2(config.buffers.acc_depth)),
+                          "data": In(config.array.cols * 32)})

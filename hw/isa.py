@@ -1,0 +1,291 @@
+"""The instruction format, once: the gateware decodes it, the compiler encodes it, docs print it.
+
+An instruction is 256 bits, little-endian, in external memory. A program is a run of
+instructions that ends in `END`. Every instruction starts with the same header.
+
+Addresses named `ext_*` are byte offsets from the instance's memory window; `act_*`, `in_*` and
+`out_*` are word addresses in its activation memory. Counts hold the number itself; a field
+marked non-zero that holds 0 stops the instance with `ErrorCode.BAD_FIELD`.
+"""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data, enum
+
+__all__ = ["ISA_VERSION", "INSN_BYTES", "Opcode", "Token", "ErrorCode", "Cause", "Field",
+           "HEADER", "FORMATS", "insn_layout", "encode", "decode"]
+
+ISA_VERSION = 1
+INSN_BYTES = 32
+
+
+class Opcode(enum.Enum, shape=4):
+    """What an instruction does, and which unit does it."""
+
+    #: Never a valid instruction, so that cleared memory stops a runaway program.
+    ILLEGAL = 0
+    #: The program is over once every unit is idle.
+    END = 1
+    #: Load unit: external memory to activation memory.
+    LOAD = 2
+    #: Store unit: activation memory to external memory.
+    STORE = 3
+    #: Weight unit: start streaming weights and parameters into the weight FIFO.
+    WEIGHTS = 4
+    #: Compute unit: convolve a stripe of pixels into the accumulators.
+    COMPUTE = 5
+    #: Post-processing unit: pool, requantise and write finished accumulators.
+    POST = 6
+    #: Load unit: wait until every instance in the mask has arrived here.
+    BARRIER = 7
+
+
+class Token(enum.IntEnum, shape=3):
+    """Counting semaphores of an instance. Any unit may wait for or signal any of them; the
+    names say how the compiler uses them, producer to consumer."""
+
+    #: load -> compute: input is in activation memory.
+    LOADED = 0
+    #: compute -> load: input has been read and may be overwritten.
+    INPUT_FREE = 1
+    #: post -> compute: a layer's output is in activation memory, ready as the next input.
+    RESIDENT = 2
+    #: post -> store: output is in activation memory.
+    OUTPUT_READY = 3
+    #: store -> post: output has been stored and may be overwritten.
+    OUTPUT_FREE = 4
+    #: store -> load: output is visible in external memory.
+    STORED = 5
+    #: compute -> post: input has been read and post-processing may overwrite it.
+    INPUT_DONE = 6
+    #: post -> load: a region that post-processing used is free to load into.
+    DRAINED = 7
+
+
+class ErrorCode(enum.IntEnum, shape=4):
+    """Why an instance stopped."""
+
+    #: No error.
+    NONE = 0
+    #: The opcode is not one of `Opcode`.
+    ILLEGAL_OPCODE = 1
+    #: A non-zero field holds zero.
+    BAD_FIELD = 2
+    #: A memory access would leave the instance's window.
+    ADDRESS_WINDOW = 3
+    #: An activation address is beyond the activation memory.
+    ACT_RANGE = 4
+    #: Every unit waits for a token or for weights that nothing can provide any more.
+    TOKEN_UNDERFLOW = 5
+    #: A token was signalled more than 255 times ahead of its consumer.
+    TOKEN_OVERFLOW = 6
+    #: Nothing moved for as many cycles as the watchdog register says.
+    WATCHDOG = 7
+    #: The memory answered with an error response.
+    BUS_ERROR = 8
+
+
+class Cause(enum.IntEnum, shape=3):
+    """What one cycle of one instance went to. Each cycle counts once, so they sum to the total."""
+
+    #: The array took a vector of activations.
+    COMPUTE = 0
+    #: The array had activations and waited for weights already granted by the memory port.
+    WEIGHTS = 1
+    #: The compute unit waited for activations (tokens, loads under way, bank conflicts).
+    ACTS = 2
+    #: A read request of the instance waited for the memory port, and the array waited for it.
+    PORT = 3
+    #: The instance waited for the others at a barrier.
+    BARRIER = 4
+    #: Only post-processing and stores were under way, or compute waited for an accumulator bank.
+    DRAIN = 5
+    #: Not running: finished or stopped while other instances still run.
+    IDLE = 6
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of an instruction.
+
+    Parameters
+    ----------
+    name : str
+    bits : int
+    doc : str
+    nonzero : bool
+        Zero stops the instance with `BAD_FIELD`.
+    signed : bool
+        Two's complement.
+    """
+
+    name: str
+    bits: int
+    doc: str
+    nonzero: bool = False
+    signed: bool = False
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Smallest and largest value that fits."""
+        if self.signed:
+            return -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
+        return 0, (1 << self.bits) - 1
+
+
+HEADER = (
+    Field("opcode", 4, "which instruction"),
+    Field("mark", 1, "on completion, log the counters as the end of `layer`"),
+    Field("layer", 11, "layer number, for the log, bus tags and error reports"),
+    Field("wait", 8, "tokens (one bit each) consumed before the instruction starts"),
+    Field("signal", 8, "tokens (one bit each) given when the instruction is complete"),
+)
+
+_MASK = Field("mask", 32, "instances that take part in a multicast; 0 reads for this one alone")
+
+_TRANSFER = (
+    Field("ext_addr", 32, "byte offset of the first word of the first run"),
+    Field("act_addr", 20, "activation address of the first word of the first run"),
+    Field("run_words", 20, "consecutive words in a run", nonzero=True),
+    Field("runs", 14, "number of runs", nonzero=True),
+    Field("ext_stride", 32, "bytes from one run to the next in external memory"),
+    Field("act_stride", 20, "words from one run to the next in activation memory"),
+)
+
+FORMATS: dict[Opcode, tuple[Field, ...]] = {
+    Opcode.END: (),
+    Opcode.LOAD: (*_TRANSFER, _MASK),
+    Opcode.STORE: _TRANSFER,
+    Opcode.WEIGHTS: (
+        Field("ext_addr", 32, "byte offset of the stream; a multiple of the port's bytes"),
+        Field("chunks", 32, "length in chunks", nonzero=True),
+        _MASK,
+    ),
+    Opcode.COMPUTE: (
+        Field("in_addr", 20, "activation address of row 0, column 0 of input block 0"),
+        Field("in_plane", 20, "words from one input channel block to the next"),
+        Field("in_w", 10, "columns of the input buffer", nonzero=True),
+        Field("in_h", 10, "rows of the input buffer", nonzero=True),
+        Field("pad_top", 8, "rows of zeros above row 0 that output row 0 starts at; negative "
+              "starts below row 0", signed=True),
+        Field("pad_left", 8, "columns of zeros left of column 0; negative starts right of it",
+              signed=True),
+        Field("stride", 4, "rows and columns between neighbouring outputs", nonzero=True),
+        Field("kernel_h", 8, "kernel rows", nonzero=True),
+        Field("kernel_w", 8, "kernel columns", nonzero=True),
+        Field("out_w", 10, "output columns before pooling", nonzero=True),
+        Field("out_h", 10, "output rows of this stripe before pooling", nonzero=True),
+        Field("in_blocks", 14, "input channel blocks of `rows` channels", nonzero=True),
+        Field("out_blocks", 14, "output channel blocks of `cols` channels", nonzero=True),
+        Field("tiles", 24, "tiles per output block: in_blocks * kernel_h * kernel_w",
+              nonzero=True),
+        Field("first", 1, "start from zero; else go on from the open accumulator bank"),
+        Field("last", 1, "parameters precede the tiles and the bank is handed to POST at the end"),
+    ),
+    Opcode.POST: (
+        Field("out_addr", 20, "activation address of row 0, column 0 of output word block 0"),
+        Field("out_plane", 20, "words from one output word block to the next"),
+        Field("out_w", 10, "output columns after pooling", nonzero=True),
+        Field("out_h", 10, "output rows after pooling", nonzero=True),
+        Field("conv_w", 10, "columns in the accumulator bank", nonzero=True),
+        Field("conv_h", 10, "rows in the accumulator bank", nonzero=True),
+        Field("pool_h", 4, "rows of the pooling window; 1 for none", nonzero=True),
+        Field("pool_w", 4, "columns of the pooling window; 1 for none", nonzero=True),
+        Field("pool_stride", 4, "rows and columns between windows; 1 for none", nonzero=True),
+        Field("pool_top", 4, "rows of the first window above row 0"),
+        Field("pool_left", 4, "columns of the first window left of column 0"),
+        Field("out_blocks", 14, "accumulator banks to drain: output blocks of `cols` channels",
+              nonzero=True),
+        Field("low", 8, "smallest output; 0 is ReLU", signed=True),
+        Field("high", 8, "largest output", signed=True),
+    ),
+    Opcode.BARRIER: (Field("mask", 32, "instances that meet", nonzero=True),),
+}
+
+
+def insn_layout(opcode: Opcode) -> data.StructLayout:
+    """Layout of one instruction's header and fields, for the gateware."""
+    return data.StructLayout({
+        f.name: Opcode if f.name == "opcode" else (signed if f.signed else unsigned)(f.bits)
+        for f in (*HEADER, *FORMATS[opcode])
+    })
+
+
+def _token_bits(name: str, value) -> int:
+    if isinstance(value, int):
+        return value
+    return sum(1 << Token(t).value for t in set(value))
+
+
+def encode(opcode: Opcode, *, mark: bool = False, layer: int = 0, wait=(), signal=(),
+           **fields: int) -> bytes:
+    """Encode one instruction.
+
+    Parameters
+    ----------
+    opcode : Opcode
+    mark, layer : header fields
+    wait, signal : iterable of Token, or int
+        Tokens consumed before and given after.
+    **fields : int
+        Every field of the opcode's format, by name.
+
+    Returns
+    -------
+    bytes of length `INSN_BYTES`
+
+    Raises
+    ------
+    ValueError
+        If a field is missing, unknown, or its value does not fit.
+    """
+    spec = FORMATS[opcode]
+    unknown = set(fields) - {f.name for f in spec}
+    if unknown:
+        raise ValueError(f"{opcode.name} has no field {sorted(unknown)[0]!r}")
+    values = {"opcode": opcode.value, "mark": int(mark), "layer": layer,
+              "wait": _token_bits("wait", wait), "signal": _token_bits("signal", signal), **fields}
+    word = position = 0
+    for f in (*HEADER, *spec):
+        if f.name not in values:
+            raise ValueError(f"{opcode.name} needs field {f.name!r}")
+        value = int(values[f.name])
+        low, high = f.bounds
+        if f.nonzero:
+            low = max(low, 1)
+        if not low <= value <= high:
+            raise ValueError(f"{opcode.name}.{f.name} is {value}; it must be from {low} to {high}")
+        word |= (value & ((1 << f.bits) - 1)) << position
+        position += f.bits
+    return word.to_bytes(INSN_BYTES, "little")
+
+
+def decode(insn: bytes) -> tuple[Opcode, dict[str, int]]:
+    """Decode one instruction into its opcode and all of its fields, the header's included.
+
+    Raises
+    ------
+    ValueError
+        If the length or the opcode is wrong.
+    """
+    if len(insn) != INSN_BYTES:
+        raise ValueError(f"an instruction has {INSN_BYTES} bytes, not {len(insn)}")
+    word = int.from_bytes(insn, "little")
+    number = word & 0xF
+    try:
+        opcode = Opcode(number)
+        spec = FORMATS[opcode]
+    except (ValueError, KeyError):
+        raise ValueError(f"opcode {number} is not an instruction") from None
+    values, position = {}, 0
+    for f in (*HEADER, *spec):
+        value = (word >> position) & ((1 << f.bits) - 1)
+        if f.signed and value >> (f.bits - 1):
+            value -= 1 << f.bits
+        values[f.name] = value
+        position += f.bits
+    return opcode, values
+
+
+assert all(sum(f.bits for f in (*HEADER, *spec)) <= 8 * INSN_BYTES for spec in FORMATS.values())

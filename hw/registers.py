@@ -1,0 +1,69 @@
+"""The control register map (AXI4-Lite, 32-bit registers, byte addresses), once."""
+
+from dataclasses import dataclass
+
+__all__ = ["MAGIC", "Register", "GLOBAL", "INSTANCE", "COUNTERS", "LOG_WORDS", "INSTANCE_BASE",
+           "INSTANCE_STRIDE", "CONTROL_ADDR_BITS", "address"]
+
+MAGIC = 0x5041_5254  # "PART"
+
+#: Per-instance registers start here, a stride apart.
+INSTANCE_BASE = 0x2000
+INSTANCE_STRIDE = 0x100
+CONTROL_ADDR_BITS = 14  # 0x2000 + 32 * 0x100 = 0x4000
+
+
+@dataclass(frozen=True)
+class Register:
+    """One 32-bit register: its offset, `rw`, `ro` or `wo`, and what it means."""
+
+    offset: int
+    access: str
+    doc: str
+
+
+GLOBAL: dict[str, Register] = {
+    "ID": Register(0x00, "ro", "0x50415254, \"PART\""),
+    "ISA_VERSION": Register(0x04, "ro", "instruction format version"),
+    "CONFIG_HASH": Register(0x08, "ro", "first 32 bits of the configuration's SHA-256"),
+    "INSTANCES": Register(0x0C, "ro", "number of instances"),
+    "START": Register(0x10, "wo", "one bit per instance: start it; ignored while any instance runs"),
+    "RUNNING": Register(0x14, "ro", "one bit per instance: started and not yet finished or stopped"),
+    "DONE": Register(0x18, "ro", "one bit per instance: reached END since it was started"),
+    "ERROR": Register(0x1C, "ro", "one bit per instance: stopped with an error"),
+    "WATCHDOG": Register(0x20, "rw", "cycles without progress that stop an instance; 0 never does"),
+    "CYCLES": Register(0x24, "ro", "cycles since START until the last instance ended"),
+}
+
+INSTANCE: dict[str, Register] = {
+    "PROGRAM": Register(0x00, "rw", "byte offset of the program from the window's base"),
+    "WINDOW_BASE": Register(0x04, "rw", "first byte address of the memory window"),
+    "WINDOW_BYTES": Register(0x08, "rw", "bytes in the memory window"),
+    "ERROR_CODE": Register(0x0C, "ro", "an `ErrorCode`"),
+    "ERROR_LAYER": Register(0x10, "ro", "layer of the instruction at fault"),
+    "ERROR_OPCODE": Register(0x14, "ro", "opcode of the instruction at fault"),
+    "TOTAL": Register(0x20, "ro", "cycles since START until the last instance ended"),
+    "COMPUTE": Register(0x24, "ro", "cycles by cause: see `Cause.COMPUTE`"),
+    "WEIGHTS": Register(0x28, "ro", "`Cause.WEIGHTS`"),
+    "ACTS": Register(0x2C, "ro", "`Cause.ACTS`"),
+    "PORT": Register(0x30, "ro", "`Cause.PORT`"),
+    "BARRIER": Register(0x34, "ro", "`Cause.BARRIER`"),
+    "DRAIN": Register(0x38, "ro", "`Cause.DRAIN`"),
+    "IDLE": Register(0x3C, "ro", "`Cause.IDLE`"),
+    "LOG_COUNT": Register(0x40, "ro", "marks logged since START, also those beyond the log"),
+    "LOG_SELECT": Register(0x44, "rw", "which word of the log to read: entry * 16 + word"),
+    "LOG_DATA": Register(0x48, "ro", "the selected word; valid two cycles after selecting it"),
+}
+
+#: Counter registers in the order of `Cause`, after TOTAL.
+COUNTERS = ("COMPUTE", "WEIGHTS", "ACTS", "PORT", "BARRIER", "DRAIN", "IDLE")
+
+#: Words of a log entry, at LOG_SELECT = entry * 16 + word.
+LOG_WORDS = ("LAYER", "TOTAL", *COUNTERS)
+
+
+def address(name: str, instance: int | None = None) -> int:
+    """Byte address of a global register, or of one of an instance's."""
+    if instance is None:
+        return GLOBAL[name].offset
+    return INSTANCE_BASE + instance * INSTANCE_STRIDE + INSTANCE[name].offset
