@@ -1,0 +1,1 @@
+"""Software: model capture, partitioning, quantisation, compiler, driver and reports."""

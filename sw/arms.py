@@ -1,0 +1,162 @@
+"""One arm of a comparison: a network on an accelerator, every layer run in RTL and checked."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hw.config import Config
+
+from .compiler import compile_graph
+from .driver import Driver, open_backend
+from .golden import run_golden
+from .graph import IntegerGraph, Layer
+from .limits import layer_limit
+from .report import ArmReport, LayerReport
+
+__all__ = ["Arm", "layer_kind", "segments", "golden_outputs", "expected_cycles", "run_arm"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A named network on a named accelerator.
+
+    Members: `name` ("dense-8"), `graph`, `config` and `golden`: for each image, each layer's
+    golden output int8[C, H, W].
+    """
+
+    name: str
+    graph: IntegerGraph
+    config: Config
+    images: tuple[np.ndarray, ...]
+    golden: tuple[tuple[np.ndarray, ...], ...]
+
+
+def layer_kind(layer: Layer) -> str:
+    """"fc" for a layer with one output pixel, else "conv"."""
+    return "fc" if tuple(layer.conv_shape[1:]) == (1, 1) else "conv"
+
+
+def segments(graph: IntegerGraph, names: Sequence[str] | None) -> list[tuple[int, IntegerGraph]]:
+    """Cut the selected layers into runs of neighbours, each a graph of its own.
+
+    Returns
+    -------
+    list of (index of the first layer, graph)
+
+    Raises
+    ------
+    ValueError
+        If a name is not a layer of the network.
+    """
+    if not names:
+        return [(0, graph)]
+    known = [layer.name for layer in graph.layers]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"layer {name!r} is not in {graph.name}; its layers are "
+                             + ", ".join(known))
+    chosen = sorted({known.index(n) for n in names})
+    runs: list[list[int]] = []
+    for index in chosen:
+        if runs and runs[-1][-1] == index - 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return [(run[0], replace(graph, layers=graph.layers[run[0]:run[-1] + 1])) for run in runs]
+
+
+def golden_outputs(graph: IntegerGraph,
+                   images: Sequence[np.ndarray]) -> tuple[tuple[np.ndarray, ...], ...]:
+    """Every layer's golden output for every image."""
+    return tuple(tuple(run_golden(graph, image)) for image in images)
+
+
+def expected_cycles(graph: IntegerGraph, config: Config, images: int) -> int:
+    """Rough length of a run, for progress bars only."""
+    limits = (layer_limit(x.macs, x.weight_bytes, config).cycles for x in graph.layers)
+    return round(images * sum(limits) / 0.93)
+
+
+class _Totals:
+    """Sums of one layer's measurements over images."""
+
+    def __init__(self) -> None:
+        self.cycles = self.port_bytes = self.toggles = self.clocked = 0
+        self.exact = True
+
+
+def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
+            memory: dict, on_progress: Callable[[int, str], None] = lambda cycles, layer: None,
+            say: Callable[[str], None] = lambda text: None,
+            ) -> tuple[ArmReport, list[np.ndarray]]:
+    """Compile, run and check the selected layers of an arm for every image.
+
+    Parameters
+    ----------
+    arm : Arm
+    names : layers to run, or None for all
+    count_toggles : bool
+    memory : options of the external memory model
+    on_progress : called with (cycles so far, layer under way)
+    say : called with lines of status
+
+    Returns
+    -------
+    ArmReport
+        Cycles, bytes and toggles summed over the images.
+    list of int8[C, H, W]
+        The last layer's output of each image, as the RTL computed it.
+    """
+    totals = {x.name: _Totals() for x in arm.graph.layers}
+    counters: list[dict[str, int]] = [{} for _ in range(arm.config.instances)]
+    reports, finals = [], []
+    cycles = misses = 0
+    began = time.monotonic()
+    for first, graph in segments(arm.graph, names):
+        program = compile_graph(graph, arm.config)
+        with open_backend("verilator", arm.config, memory_bytes=program.window_bytes,
+                          count_toggles=count_toggles, say=say, **memory) as backend:
+            driver = Driver(backend)
+            driver.load(program)
+            for image, golden in zip(arm.images, arm.golden, strict=True):
+                source = image if first == 0 else golden[first - 1]
+                start = cycles
+                result = driver.run(
+                    source, progress=lambda n, layer, s=start, g=graph: on_progress(
+                        s + n, g.layers[min(layer, len(g.layers) - 1)].name))
+                cycles += result.cycles
+                for index, layer in enumerate(graph.layers):
+                    total = totals[layer.name]
+                    total.cycles += result.layer_cycles[index]
+                    total.port_bytes += result.port_bytes[index]
+                    if count_toggles:
+                        total.toggles += sum(result.toggles[index])
+                        total.clocked += sum(result.clocked_ff_cycles[index])
+                    total.exact &= bool(np.array_equal(result.outputs[index],
+                                                       golden[first + index]))
+                for mine, seen in zip(counters, result.counters, strict=True):
+                    for cause, value in seen.items():
+                        mine[cause] = mine.get(cause, 0) + value
+                finals.append(result.outputs[-1])
+            misses += backend.page_misses()
+        reports += [_layer_report(layer, info.split, totals[layer.name], arm, count_toggles)
+                    for layer, info in zip(graph.layers, program.layers, strict=True)]
+    seconds = time.monotonic() - began
+    return ArmReport(
+        name=arm.name, instances=arm.config.instances, memory=arm.config.port.memory,
+        cycles=cycles, layers=tuple(reports), counters=tuple(counters), page_misses=misses,
+        simulated_khz=round(cycles / seconds / 1e3, 1)), finals
+
+
+def _layer_report(layer: Layer, split: str, total: _Totals, arm: Arm,
+                  count_toggles: bool) -> LayerReport:
+    images = len(arm.images)
+    limit = layer_limit(layer.macs, layer.weight_bytes, arm.config)
+    return LayerReport(
+        name=layer.name, macs=images * layer.macs, weight_bytes=layer.weight_bytes,
+        cycles=total.cycles, limit_cycles=images * limit.cycles, bound=limit.bound,
+        port_bytes=total.port_bytes, toggles=total.toggles if count_toggles else None,
+        clocked_ff_cycles=total.clocked if count_toggles else None, bit_exact=total.exact,
+        pruned=layer.pruned, kind=layer_kind(layer), split=split)

@@ -1,0 +1,33 @@
+"""The `partita` command: the same programs as the `python -m` forms.
+
+    partita build     generate the RTL            (python -m hw.build)
+    partita compare   measure a network in RTL    (python -m sw.compare)
+    partita demo      the whole demonstration     (python -m sw.demo)
+
+`partita COMMAND --help` explains each.
+"""
+
+import importlib
+import sys
+
+__all__ = ["COMMANDS", "main"]
+
+#: Command -> module with a `main(argv) -> exit code`.
+COMMANDS = {"build": "hw.build", "compare": "sw.compare", "demo": "sw.demo"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(__doc__.strip())
+        return 0 if argv else 2
+    if argv[0] not in COMMANDS:
+        print(f"partita: error: no command {argv[0]!r}; there are {', '.join(COMMANDS)}",
+              file=sys.stderr)
+        return 2
+    return importlib.import_module(COMMANDS[argv[0]]).main(argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""Compare cycles and toggles: dense on one instance against partition-pruned on N, in RTL.
+
+Four arms run side by side, each layer of each in RTL on Verilator, each output checked bit for
+bit against the golden model:
+
+    dense-1   the unpruned network on one instance: the baseline
+    dense-N   the unpruned network on N instances: what parallelism alone gives
+    pruned-1  the pruned network on one instance: what pruning alone gives
+    pruned-N  the pruned network on N instances: Partition Pruning
+
+Examples:
+    python -m sw.compare                               full TinyVGG16, 1 against 8 instances
+    python -m sw.compare --layers fc1,fc2 --memory private
+    python -m sw.compare --network digits              a trained network on real scans
+    python -m sw.compare --json --save result.json     for other programs
+
+Exit codes: 0 all layers bit-exact, 1 a layer differs or the run failed, 2 usage,
+3 a tool is missing, 4 the network does not fit the accelerator.
+"""
+
+import argparse
+import platform
+import shlex
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from hw.config import PRESETS, Config
+from hw.options import add_config_arguments, config_from_arguments
+
+from .arms import Arm, expected_cycles, golden_outputs, run_arm, segments
+from .errors import exit_code
+from .networks import NETWORKS, Workload, load_workload
+from .progress import SimulationProgress
+from .report import Report, print_report, save_text
+
+__all__ = ["Options", "compare", "main"]
+
+ARMS = ("dense-1", "dense-N", "pruned-1", "pruned-N")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sw.compare", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_argument_group("what runs")
+    what.add_argument("--network", choices=NETWORKS, default="tinyvgg16")
+    what.add_argument("--partitions", type=int, default=8, metavar="P",
+                      help="diagonal blocks of the pruned layers (default 8)")
+    what.add_argument("--layers", metavar="A,B", help="only these layers, by name; each run of "
+                      "neighbours starts from the golden output of the layer before")
+    what.add_argument("--arms", metavar="A,B", default=",".join(ARMS),
+                      help=f"which arms (default {','.join(ARMS)})")
+    what.add_argument("--images", type=int, metavar="N",
+                      help="images to run (default 1; digits 64)")
+    what.add_argument("--checkpoint", type=Path, metavar="FILE",
+                      help="trained weights of TinyVGG16, safetensors")
+    what.add_argument("--seed", type=int, default=1, help="of weights, images and stalls")
+    add_config_arguments(parser)
+    how = parser.add_argument_group("external memory and simulation")
+    how.add_argument("--latency", type=int, default=40, metavar="CYCLES",
+                     help="memory latency (default 40)")
+    how.add_argument("--stall", type=float, default=0.0, metavar="P",
+                     help="probability, 0 to 0.9, that a memory channel stalls in a cycle")
+    how.add_argument("--no-toggles", action="store_true", help="do not count toggles: faster")
+    how.add_argument("--jobs", type=int, default=2, metavar="N", help="arms at a time (default 2)")
+    out = parser.add_argument_group("output")
+    out.add_argument("--json", action="store_true", help="JSON alone on stdout")
+    out.add_argument("--save", type=Path, metavar="FILE", help="also write the JSON to a file")
+    out.add_argument("--quiet", action="store_true", help="no progress")
+    return parser
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what cannot work before anything is built."""
+    if not 0 <= args.stall <= 0.9:
+        raise ValueError(f"--stall is {args.stall}; it must be from 0 to 0.9")
+    if args.latency < 1:
+        raise ValueError(f"--latency is {args.latency}; it must be 1 or more")
+    if args.jobs < 1:
+        raise ValueError(f"--jobs is {args.jobs}; it must be 1 or more")
+    if args.images is not None and args.images < 1:
+        raise ValueError(f"--images is {args.images}; it must be 1 or more")
+    for name in args.arms.split(","):
+        if name not in ARMS:
+            raise ValueError(f"--arms names {name!r}; there are {', '.join(ARMS)}")
+    if args.checkpoint and not args.checkpoint.is_file():
+        raise ValueError(f"--checkpoint {args.checkpoint} is not a file")
+    if args.checkpoint and args.network != "tinyvgg16":
+        raise ValueError("--checkpoint goes with --network tinyvgg16")
+    if args.save and not args.save.resolve().parent.is_dir():
+        raise ValueError(f"--save {args.save}: its folder does not exist")
+
+
+def _arms(names: list[str], config: Config, work: Workload) -> list[Arm]:
+    golden = {}
+    arms = []
+    for name in names:
+        form, count = name.split("-")
+        graph = work.dense if form == "dense" else work.pruned
+        instances = 1 if count == "1" else config.instances
+        if form not in golden:
+            golden[form] = golden_outputs(graph, work.images)
+        arm = Arm(f"{form}-{instances}", graph, config.replace(instances=instances),
+                  work.images, golden[form])
+        if arm.name not in [a.name for a in arms]:
+            arms.append(arm)
+    return arms
+
+
+def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str] | None,
+            memory: dict, count_toggles: bool, jobs: int, partitions: int, seed: int,
+            command: str, progress: SimulationProgress) -> Report:
+    """Run the arms, at most `jobs` at a time, and gather what they measured.
+
+    Raises
+    ------
+    ValueError
+        If a layer name is unknown.
+    """
+    for graph in (work.dense, work.pruned):
+        segments(graph, layers)
+    progress.say("golden model: computing every layer's expected output")
+    todo = _arms(arms, config, work)
+    # The longest first, so that the last to finish did not start late.
+    order = sorted(todo, key=lambda a: -_weight(a, layers))
+
+    def run(arm: Arm):
+        progress.start(arm.name, sum(expected_cycles(g, arm.config, len(arm.images))
+                                     for _, g in segments(arm.graph, layers)))
+        result = run_arm(arm, layers, count_toggles=count_toggles, memory=memory,
+                         on_progress=lambda n, layer: progress.update(arm.name, n, layer),
+                         say=progress.say)
+        progress.finish(arm.name)
+        return result
+
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {a.name: pool.submit(run, a) for a in order}
+        try:
+            results = {name: f.result() for name, f in futures.items()}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    accuracy = _accuracy(work, results, layers)
+    return Report(
+        network=work.name, weights=work.weights, partitions=partitions, config=config.to_dict(),
+        memory_model=memory, arms=tuple(results[a.name][0] for a in todo), command=command,
+        seed=seed, versions=_versions(), accuracy=accuracy)
+
+
+def _weight(arm: Arm, layers: list[str] | None) -> int:
+    cycles = sum(expected_cycles(g, arm.config, len(arm.images))
+                 for _, g in segments(arm.graph, layers))
+    return cycles * (1 + arm.config.instances)
+
+
+def _accuracy(work: Workload, results: dict, layers: list[str] | None) -> dict | None:
+    """The network's accuracies, and those of what the RTL computed."""
+    if work.labels is None:
+        return work.accuracy
+    accuracy = dict(work.accuracy or {})
+    for name, (_, finals) in results.items():
+        graph = work.dense if name.startswith("dense") else work.pruned
+        if layers and graph.layers[-1].name not in layers:
+            continue
+        guesses = np.array([int(np.argmax(f.reshape(-1))) for f in finals[-len(work.labels):]])
+        accuracy[f"RTL {name}"] = float(np.mean(guesses == work.labels))
+    return accuracy
+
+
+def _versions() -> dict[str, str]:
+    names = ("partita", "amaranth", "verilator", "torch", "numpy")
+    versions = {"python": platform.python_version()}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def run(argv: list[str]) -> int:
+    """Run the command and return its exit code; errors are raised."""
+    args = _parser().parse_args(argv)
+    _check(args)
+    config = config_from_arguments(args, PRESETS["default"])
+    layers = args.layers.split(",") if args.layers else None
+    memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
+    with SimulationProgress(quiet=args.quiet) as progress:
+        work = load_workload(args.network, partitions=args.partitions, seed=args.seed,
+                             images=args.images, checkpoint=args.checkpoint, say=progress.say)
+        report = compare(work, config, arms=args.arms.split(","), layers=layers, memory=memory,
+                         count_toggles=not args.no_toggles, jobs=args.jobs,
+                         partitions=args.partitions, seed=args.seed,
+                         command="python -m sw.compare " + shlex.join(argv), progress=progress)
+    if args.save:
+        save_text(args.save, report.to_json() + "\n")
+    if args.json:
+        print(report.to_json())
+    else:
+        print_report(report, Console())
+    return 0 if report.bit_exact else 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    return exit_code(run, sys.argv[1:] if argv is None else argv, "python -m sw.compare")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

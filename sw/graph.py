@@ -1,0 +1,186 @@
+"""The integer network: what the compiler maps and the golden model computes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["GraphError", "Pool", "Layer", "IntegerGraph"]
+
+_INT32 = 1 << 31
+
+
+class GraphError(ValueError):
+    """An integer network that breaks a rule; the message names the layer."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Max pooling after requantisation.
+
+    Members: `kernel` and `stride` (rows, columns), `padding` (top, left) and `out` (rows,
+    columns) of the result. Positions outside the map are ignored.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    out: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One convolution (a linear layer is one whose kernel covers its input map).
+
+    Parameters
+    ----------
+    name : str
+    weight : int8[out, in / groups, kernel rows, kernel columns]
+    bias : int32[out]
+    mult, shift : uint16[out], uint8[out]
+        Requantisation of each output channel: (acc + bias) * mult, shifted right by 0 to 47
+        with halves rounded up.
+    low, high : int
+        Clamp of the output; low is 0 for ReLU.
+    stride : int
+    padding : (top, left) zeros; those at the bottom and right follow from the shapes
+    groups : int
+        Independent blocks; the partitions of a pruned layer.
+    in_shape, conv_shape, out_shape : (channels, rows, columns)
+        Before the convolution, after it, and after pooling.
+    pool : Pool or None
+    pruned : bool
+        The layer is partition-pruned.
+    dense_macs : int
+        Multiply-accumulates of the unpruned layer; 0 takes those of this one.
+    """
+
+    name: str
+    weight: np.ndarray
+    bias: np.ndarray
+    mult: np.ndarray
+    shift: np.ndarray
+    low: int
+    high: int
+    stride: int
+    padding: tuple[int, int]
+    groups: int
+    in_shape: tuple[int, int, int]
+    conv_shape: tuple[int, int, int]
+    out_shape: tuple[int, int, int]
+    pool: Pool | None = None
+    pruned: bool = False
+    dense_macs: int = 0
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Kernel (rows, columns)."""
+        return self.weight.shape[2], self.weight.shape[3]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the layer as it is, its groups counted only."""
+        _, rows, columns = self.conv_shape
+        return self.weight.size * rows * columns
+
+    @property
+    def weight_bytes(self) -> int:
+        return self.weight.size
+
+    def validate(self) -> None:
+        """Check types, shapes and the accumulator's bound.
+
+        Raises
+        ------
+        GraphError
+            Naming the layer, the value and the rule.
+        """
+        out, per_group = self.weight.shape[:2]
+        self._need(self.weight.dtype == np.int8 and self.weight.ndim == 4,
+                   f"weight is {self.weight.dtype}{list(self.weight.shape)}; it must be int8 "
+                   "[out, in / groups, rows, columns]")
+        for field, dtype in (("bias", np.int32), ("mult", np.uint16), ("shift", np.uint8)):
+            array = getattr(self, field)
+            self._need(array.dtype == dtype and array.shape == (out,),
+                       f"{field} is {array.dtype}{list(array.shape)}; it must be "
+                       f"{np.dtype(dtype)}[{out}]")
+        self._need(self.groups >= 1 and out % self.groups == 0,
+                   f"{out} output channels are not divisible by {self.groups} groups")
+        self._need(per_group * self.groups == self.in_shape[0],
+                   f"weights take {per_group * self.groups} input channels; the input has "
+                   f"{self.in_shape[0]}")
+        self._need(self.conv_shape[0] == out and self.out_shape[0] == out,
+                   f"shapes say {self.conv_shape[0]} and {self.out_shape[0]} output channels; "
+                   f"the weights have {out}")
+        self._need(int(self.shift.max(initial=0)) <= 47,
+                   f"shift is {int(self.shift.max(initial=0))}; it must be at most 47")
+        self._need(-128 <= self.low <= self.high <= 127,
+                   f"clamp is {self.low} to {self.high}; it must lie in -128 to 127")
+        self._need(self.stride >= 1, f"stride is {self.stride}; it must be 1 or more")
+        if self.pool is None:
+            self._need(self.out_shape == self.conv_shape,
+                       f"output {self.out_shape} differs from {self.conv_shape} without pooling")
+        else:
+            self._need(self.pool.out == tuple(self.out_shape[1:]),
+                       f"pooling gives {self.pool.out}; the output has {self.out_shape[1:]}")
+        worst = (np.abs(self.weight.astype(np.int64)).reshape(out, -1).sum(1) * 128
+                 + np.abs(self.bias.astype(np.int64)))
+        self._need(int(worst.max(initial=0)) < _INT32,
+                   f"channel {int(worst.argmax())} can reach {int(worst.max())}; the int32 "
+                   f"accumulator holds less than {_INT32}: use fewer inputs or smaller weights")
+
+    def _need(self, ok: bool, message: str) -> None:
+        if not ok:
+            raise GraphError(f"layer {self.name}: {message}")
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerGraph:
+    """A chain of integer layers.
+
+    Parameters
+    ----------
+    name : str
+    layers : tuple of Layer
+    input_scale, output_scale : float
+        Real value of one step of the int8 input and output.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    input_scale: float
+    output_scale: float
+
+    @property
+    def in_shape(self) -> tuple[int, int, int]:
+        return self.layers[0].in_shape
+
+    @property
+    def out_shape(self) -> tuple[int, int, int]:
+        return self.layers[-1].out_shape
+
+    def quantise_input(self, image: np.ndarray) -> np.ndarray:
+        """Return the int8 input of a float image [C, H, W]: floor(x / scale + 0.5), clamped."""
+        scaled = np.floor(np.asarray(image, np.float64) / self.input_scale + 0.5)
+        return np.clip(scaled, -128, 127).astype(np.int8)
+
+    def validate(self) -> None:
+        """Check every layer, and that each one's output is the next one's input.
+
+        A map of [C, H, W] may enter a layer as [C, H, W] only: flattening is part of the
+        next layer's kernel.
+
+        Raises
+        ------
+        GraphError
+        """
+        if not self.layers:
+            raise GraphError(f"network {self.name} has no layers")
+        for layer in self.layers:
+            layer.validate()
+        names = [layer.name for layer in self.layers]
+        if len(set(names)) != len(names):
+            raise GraphError(f"network {self.name} has two layers of the same name")
+        for before, after in zip(self.layers, self.layers[1:], strict=False):
+            if tuple(before.out_shape) != tuple(after.in_shape):
+                raise GraphError(f"layer {after.name}: takes {after.in_shape}; layer "
+                                 f"{before.name} gives {before.out_shape}")

@@ -1,0 +1,77 @@
+"""Progress of several simulations side by side, on stderr."""
+
+import sys
+import threading
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+__all__ = ["SimulationProgress"]
+
+
+class SimulationProgress:
+    """One bar per arm with its layer, simulated kHz and time left.
+
+    On a terminal the bars are live; elsewhere a line is printed every `interval_s`. Use as a
+    context manager; `update` may be called from any thread.
+    """
+
+    def __init__(self, *, quiet: bool = False, interval_s: float = 15.0):
+        self.quiet = quiet
+        self.interval_s = interval_s
+        self.console = Console(stderr=True)
+        self._live = not quiet and self.console.is_terminal
+        self._bars = Progress(
+            TextColumn("{task.description:<10}"), BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.fields[state]:<26}"),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            console=self.console, transient=True)
+        self._lock = threading.Lock()
+        self._tasks: dict[str, int] = {}
+        self._arms: dict[str, tuple[float, float]] = {}
+        self._last_line = time.monotonic()
+
+    def __enter__(self) -> "SimulationProgress":
+        if self._live:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *exc) -> None:
+        if self._live:
+            self._bars.stop()
+
+    def say(self, text: str) -> None:
+        """Print one line of status."""
+        if not self.quiet:
+            self.console.print(text, style="dim", highlight=False)
+
+    def start(self, arm: str, expected_cycles: int) -> None:
+        """Begin an arm that is expected to take so many cycles."""
+        with self._lock:
+            self._arms[arm] = (time.monotonic(), max(expected_cycles, 1))
+            if self._live:
+                self._tasks[arm] = self._bars.add_task(arm, total=expected_cycles, state="")
+
+    def update(self, arm: str, cycles: int, layer: str) -> None:
+        """Report simulated `cycles` of an arm so far, and the layer that is under way."""
+        with self._lock:
+            began, expected = self._arms[arm]
+            seconds = max(time.monotonic() - began, 1e-3)
+            khz = cycles / seconds / 1e3
+            if self._live:
+                self._bars.update(self._tasks[arm], completed=min(cycles, expected),
+                                  state=f"{layer} {khz:,.0f} kHz")
+            elif not self.quiet and time.monotonic() - self._last_line > self.interval_s:
+                self._last_line = time.monotonic()
+                left = max(expected - cycles, 0) / max(khz * 1e3, 1)
+                print(f"{arm}: {min(cycles / expected, 1):.0%}, {layer}, {khz:,.0f} kHz, "
+                      f"about {left:.0f} s left", file=sys.stderr, flush=True)
+
+    def finish(self, arm: str) -> None:
+        """End an arm."""
+        with self._lock:
+            began, expected = self._arms[arm]
+            if self._live:
+                self._bars.update(self._tasks[arm], completed=expected, state="done")
+        self.say(f"{arm}: done in {time.monotonic() - began:.1f} s")
