@@ -1,0 +1,66 @@
+"""Cuts a run of beats into bursts that AXI allows."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import Config, ceil_log2
+from .interfaces import read_request
+
+__all__ = ["BurstSplitter", "run_layout"]
+
+
+def run_layout() -> data.StructLayout:
+    """A run of consecutive beats. Members: `addr` (of a beat), `beats` 1 or more, `mask`,
+    `layer`."""
+    return data.StructLayout({"addr": 32, "beats": 32, "mask": 32, "layer": 11})
+
+
+class BurstSplitter(wiring.Component):
+    """Request a run burst by burst, as long as its reader has room.
+
+    Bursts end at multiples of `burst_beats` beats, so they never cross 4096 bytes.
+
+    Members
+    -------
+    i : runs
+    o : bursts
+    space : beats that the reader has room for; the reader subtracts what is requested
+    busy : 1
+    """
+
+    def __init__(self, config: Config, space_bits: int):
+        self._config = config
+        super().__init__({
+            "i": In(stream.Signature(run_layout())),
+            "o": Out(stream.Signature(read_request(config))),
+            "space": In(space_bits),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        beat_bits = ceil_log2(self._config.port.bytes)
+        burst = self._config.port.burst_beats
+        run = Signal(run_layout())
+        active = Signal()
+        room, now = Signal(ceil_log2(burst) + 1), Signal(ceil_log2(burst) + 1)
+        request = self.o.payload
+        m.d.comb += [
+            room.eq(burst - run.addr[beat_bits:beat_bits + ceil_log2(burst)]),
+            now.eq(Mux(run.beats < room, run.beats, room)),
+            request.addr.eq(run.addr), request.beats.eq(now),
+            request.mask.eq(run.mask), request.layer.eq(run.layer),
+            self.o.valid.eq(active & (self.space >= now)),
+            self.busy.eq(active),
+        ]
+        sent, last = Signal(), Signal()
+        m.d.comb += [sent.eq(self.o.valid & self.o.ready), last.eq(run.beats == now),
+                     self.i.ready.eq(~active | (sent & last))]
+        with m.If(sent):
+            m.d.sync += [run.addr.eq(run.addr + (now << beat_bits)), run.beats.eq(run.beats - now)]
+            with m.If(last):
+                m.d.sync += active.eq(0)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [run.eq(self.i.payload), active.eq(1)]
+        return m

@@ -1,0 +1,77 @@
+"""The compute path of an instance: feeder, tiles, array, accumulators, post-processing."""
+
+from amaranth.hdl import Cat, Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .accumulator import Accumulator
+from .array import MacArray
+from .config import Config
+from .feeder import Feeder
+from .interfaces import ActRead, ActWrite, Done, chunk_layout, insn_stream
+from .isa import Opcode
+from .post import Post
+from .tiles import TileLoader
+
+__all__ = ["Datapath"]
+
+
+class Datapath(wiring.Component):
+    """Wire the blocks between the instruction queues and the activation memory.
+
+    Members
+    -------
+    i, i_ahead, i_post : COMPUTE, the same not gated by tokens, POST
+    chunks : weight stream
+    act_read, act_write : activation memory
+    done_compute, done_post : completions
+    fire, starved, acc_wait : what the array does; see `Cause`
+    compute_busy, post_busy : 1
+    moved : 1, something advanced
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "i": In(insn_stream(Opcode.COMPUTE)), "i_ahead": In(insn_stream(Opcode.COMPUTE)),
+            "i_post": In(insn_stream(Opcode.POST)),
+            "chunks": In(stream.Signature(chunk_layout(config))),
+            "act_read": Out(ActRead(config)), "act_write": Out(ActWrite(config)),
+            "done_compute": Out(Done()), "done_post": Out(Done()),
+            "fire": Out(1), "starved": Out(1), "acc_wait": Out(1),
+            "compute_busy": Out(1), "post_busy": Out(1), "moved": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        m.submodules.feeder = feeder = Feeder(config)
+        m.submodules.tiles = tiles = TileLoader(config)
+        m.submodules.array = array = MacArray(config)
+        m.submodules.accumulator = accumulator = Accumulator(config)
+        m.submodules.post = post = Post(config)
+        own = wiring.flipped
+        wiring.connect(m, own(self.i), feeder.i)
+        wiring.connect(m, own(self.i_ahead), tiles.i)
+        wiring.connect(m, own(self.i_post), post.i)
+        wiring.connect(m, own(self.chunks), tiles.chunks)
+        wiring.connect(m, own(self.act_read), feeder.acts)
+        wiring.connect(m, own(self.act_write), post.acts)
+        wiring.connect(m, own(self.done_compute), feeder.done)
+        wiring.connect(m, own(self.done_post), post.done)
+        wiring.connect(m, feeder.o, array.i)
+        wiring.connect(m, tiles.o, array.tile)
+        wiring.connect(m, array.o, accumulator.i)
+        wiring.connect(m, post.acc, accumulator.read)
+        m.d.comb += [
+            post.full.eq(accumulator.full),
+            *(p.eq(t) for p, t in zip(post.params, tiles.params, strict=True)),
+            *(block.drained.eq(post.drained) for block in (feeder, tiles, accumulator)),
+            self.fire.eq(array.fire), self.starved.eq(array.starved),
+            self.acc_wait.eq(feeder.acc_wait),
+            self.compute_busy.eq(feeder.busy | array.busy),
+            self.post_busy.eq(post.busy | accumulator.full.any()),
+            self.moved.eq(Cat(array.fire, tiles.chunks.valid & tiles.chunks.ready,
+                              post.acc.valid, post.acts.valid).any()),
+        ]
+        return m

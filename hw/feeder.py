@@ -1,0 +1,230 @@
+"""Walks a COMPUTE instruction and feeds the array one activation vector per cycle."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import Config, ceil_log2
+from .interfaces import ActRead, Done, insn_stream, vector_layout
+from .isa import Opcode
+
+__all__ = ["Feeder"]
+
+#: Cycles from a taken activation read to its data; see `ActMemory`.
+READ_LATENCY = 2
+_FIFO_DEPTH = 8
+
+
+def times(value, factor):
+    """Product as a balanced sum of shifted masks, so that no DSP block is spent on it."""
+    terms = [Mux(factor[k], value << k, 0) for k in range(len(factor))]
+    while len(terms) > 1:
+        terms = [sum(terms[k:k + 2]) for k in range(0, len(terms), 2)]
+    return terms[0]
+
+
+class Feeder(wiring.Component):
+    """Generate addresses, read activations and emit vectors in the order of the weight tiles.
+
+    Per output block: input block, kernel row, kernel column, output row, output column, the
+    last innermost. All addresses are incremental; there is no bubble between tiles, blocks or
+    instructions. Padding needs no read.
+
+    Members
+    -------
+    i : COMPUTE instructions, their tokens taken
+    acts : read port of the activation memory
+    o : vectors
+    done : an instruction's last read has been taken
+    drained : pulse for each bank that post-processing has finished with
+    acc_wait : 1, blocked because the bank is not drained
+    busy : 1
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "i": In(insn_stream(Opcode.COMPUTE)),
+            "acts": Out(ActRead(config)),
+            "o": Out(stream.Signature(vector_layout(config))),
+            "done": Out(Done()),
+            "drained": In(2),
+            "acc_wait": Out(1),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        addr_shape = signed(22)
+        pos = signed(15)
+
+        # -- prepare: products that the walk needs, two cycles ahead of it --------------------
+        insn = Signal(self.i.payload.shape())
+        have = Signal()
+        ready2 = Signal()
+        row_step = Signal(addr_shape)
+        pad_words = Signal(addr_shape)
+        origin = Signal(addr_shape)
+        prepared = Signal()
+        take = Signal()  # the walk takes the prepared instruction
+        m.d.comb += self.i.ready.eq(~have)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [insn.eq(self.i.payload), have.eq(1)]
+        m.d.sync += ready2.eq(have & ~ready2 & ~prepared)
+        with m.If(have & ~ready2 & ~prepared):
+            top = insn.pad_top
+            m.d.sync += [
+                row_step.eq(times(insn.in_w, insn.stride)),
+                pad_words.eq(times(insn.in_w, top[:7]) - Mux(top[7], insn.in_w << 7, 0)),
+            ]
+        with m.If(ready2):
+            m.d.sync += [origin.eq(insn.in_addr - pad_words - insn.pad_left), prepared.eq(1)]
+
+        # -- walk ------------------------------------------------------------------------------
+        active = Signal()
+        cur = Signal.like(insn)
+        cur_row_step = Signal(addr_shape)
+        cur_origin = Signal(addr_shape)
+        ox, oy = Signal(10), Signal(10)
+        kx, ky = Signal(8), Signal(8)
+        ib, ob = Signal(14), Signal(14)
+        iy, ix, iy_tile, ix_tile = (Signal(pos, name=n) for n in ("iy", "ix", "iy_tile", "ix_tile"))
+        addr, addr_row, addr_tap, addr_krow, addr_block = (
+            Signal(addr_shape, name=n)
+            for n in ("addr", "addr_row", "addr_tap", "addr_krow", "addr_block"))
+        pixel = Signal(ceil_log2(self._config.buffers.acc_depth))
+        bank = Signal()
+        occupied = Signal(2)
+        first_pixel, first_tile = Signal(init=1), Signal(init=1)
+
+        x_last, y_last = Signal(), Signal()
+        kx_last, ky_last, ib_last, ob_last = Signal(), Signal(), Signal(), Signal()
+        m.d.comb += [
+            x_last.eq(ox == cur.out_w - 1), y_last.eq(oy == cur.out_h - 1),
+            kx_last.eq(kx == cur.kernel_w - 1), ky_last.eq(ky == cur.kernel_h - 1),
+            ib_last.eq(ib == cur.in_blocks - 1), ob_last.eq(ob == cur.out_blocks - 1),
+        ]
+        tile_end, block_end, insn_end = Signal(), Signal(), Signal()
+        m.d.comb += [
+            tile_end.eq(x_last & y_last),
+            block_end.eq(tile_end & kx_last & ky_last & ib_last),
+            insn_end.eq(block_end & ob_last),
+        ]
+        opens = Signal()
+        m.d.comb += [
+            opens.eq(first_pixel & first_tile & cur.first),
+            self.acc_wait.eq(active & opens & occupied.bit_select(bank, 1)),
+        ]
+
+        step = Signal()
+        slot_ready = Signal()
+        m.d.comb += step.eq(active & ~self.acc_wait & slot_ready)
+        load = Signal()
+        m.d.comb += [load.eq(prepared & (~active | (step & insn_end))), take.eq(load)]
+
+        with m.If(step):
+            m.d.sync += [first_pixel.eq(tile_end), pixel.eq(Mux(tile_end, 0, pixel + 1))]
+            with m.If(~x_last):
+                m.d.sync += [ox.eq(ox + 1), ix.eq(ix + cur.stride), addr.eq(addr + cur.stride)]
+            with m.Elif(~y_last):
+                m.d.sync += [ox.eq(0), oy.eq(oy + 1), ix.eq(ix_tile), iy.eq(iy + cur.stride),
+                             addr.eq(addr_row + cur_row_step),
+                             addr_row.eq(addr_row + cur_row_step)]
+            with m.Else():
+                m.d.sync += [ox.eq(0), oy.eq(0), first_tile.eq(block_end)]
+                with m.If(~kx_last):
+                    m.d.sync += [kx.eq(kx + 1), ix.eq(ix_tile + 1), ix_tile.eq(ix_tile + 1),
+                                 iy.eq(iy_tile)]
+                    m.d.sync += [a.eq(addr_tap + 1) for a in (addr, addr_row, addr_tap)]
+                with m.Elif(~ky_last):
+                    m.d.sync += [kx.eq(0), ky.eq(ky + 1), ix.eq(-cur.pad_left),
+                                 ix_tile.eq(-cur.pad_left), iy.eq(iy_tile + 1),
+                                 iy_tile.eq(iy_tile + 1)]
+                    m.d.sync += [a.eq(addr_krow + cur.in_w)
+                                 for a in (addr, addr_row, addr_tap, addr_krow)]
+                with m.Else():
+                    m.d.sync += [kx.eq(0), ky.eq(0), ix.eq(-cur.pad_left),
+                                 ix_tile.eq(-cur.pad_left), iy.eq(-cur.pad_top),
+                                 iy_tile.eq(-cur.pad_top)]
+                    with m.If(~ib_last):
+                        m.d.sync += ib.eq(ib + 1)
+                        m.d.sync += [a.eq(addr_block + cur.in_plane) for a in
+                                     (addr, addr_row, addr_tap, addr_krow, addr_block)]
+                    with m.Else():
+                        m.d.sync += [ib.eq(0), ob.eq(ob + 1)]
+                        m.d.sync += [a.eq(cur_origin) for a in
+                                     (addr, addr_row, addr_tap, addr_krow, addr_block)]
+                        with m.If(cur.last):
+                            m.d.sync += [bank.eq(~bank), occupied.bit_select(bank, 1).eq(1)]
+                        with m.If(ob_last):
+                            m.d.sync += active.eq(0)
+        for b in range(2):
+            with m.If(self.drained[b]):
+                m.d.sync += occupied[b].eq(0)
+        with m.If(load):
+            m.d.sync += [
+                active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
+                cur_row_step.eq(row_step), cur_origin.eq(origin),
+                *(c.eq(0) for c in (ox, oy, kx, ky, ib, ob, pixel)),
+                *(a.eq(origin) for a in (addr, addr_row, addr_tap, addr_krow, addr_block)),
+                ix.eq(-insn.pad_left), ix_tile.eq(-insn.pad_left),
+                iy.eq(-insn.pad_top), iy_tile.eq(-insn.pad_top),
+                first_pixel.eq(1), first_tile.eq(1),
+            ]
+
+        # -- one item between the walk and the memory ------------------------------------------
+        vector = self.o.payload.shape()
+        meta_shape = 1 + pixel.shape().width + 3 + 1
+        item, item_valid, item_pad, item_end = Signal(meta_shape), Signal(), Signal(), Signal()
+        item_done = Signal(8 + 1 + 11)
+        inside = Signal()
+        m.d.comb += inside.eq((iy >= 0) & (iy < cur.in_h) & (ix >= 0) & (ix < cur.in_w))
+        item_addr = Signal(20)
+        go = Signal()
+        credit = Signal(range(_FIFO_DEPTH + 1), init=_FIFO_DEPTH)
+        m.d.comb += [
+            self.acts.valid.eq(item_valid & ~item_pad & credit.any()),
+            self.acts.addr.eq(item_addr),
+            go.eq(item_valid & credit.any() & (item_pad | self.acts.ready)),
+            slot_ready.eq(~item_valid | go),
+        ]
+        with m.If(go):
+            m.d.sync += item_valid.eq(0)
+        with m.If(step):
+            m.d.sync += [
+                item_valid.eq(1), item_pad.eq(~inside), item_addr.eq(addr[:20]),
+                item.eq(Cat(first_pixel, pixel, first_tile & cur.first, bank,
+                            block_end & cur.last, ~inside)),
+                item_end.eq(insn_end),
+                item_done.eq(Cat(cur.signal, cur.mark, cur.layer)),
+            ]
+        m.d.comb += [
+            self.done.valid.eq(go & item_end),
+            Cat(self.done.signal, self.done.mark, self.done.layer).eq(item_done),
+        ]
+
+        # -- data comes back after READ_LATENCY and waits in a small FIFO ------------------------
+        valid, meta = go, item
+        for n in range(READ_LATENCY):
+            next_valid, next_meta = Signal(name=f"flight_valid_{n}"), Signal(
+                meta_shape, name=f"flight_meta_{n}")
+            m.d.sync += next_valid.eq(valid)
+            with m.If(valid):
+                m.d.sync += next_meta.eq(meta)
+            valid, meta = next_valid, next_meta
+        m.submodules.fifo = out = fifo.SyncFIFO(width=len(self.o.payload.as_value()),
+                                                depth=_FIFO_DEPTH)
+        payload = Signal(vector)
+        m.d.comb += [
+            Cat(payload.swap, payload.acc_addr, payload.acc_first, payload.bank,
+                payload.close).eq(meta),
+            payload.acts.eq(Mux(meta[-1], 0, self.acts.data)),
+            out.w_en.eq(valid), out.w_data.eq(payload),
+            self.o.valid.eq(out.r_rdy), self.o.payload.eq(out.r_data),
+            out.r_en.eq(self.o.ready),
+        ]
+        popped = Signal()
+        m.d.comb += popped.eq(self.o.valid & self.o.ready)
+        m.d.sync += credit.eq(credit - go + popped)
+        m.d.comb += self.busy.eq(have | active | item_valid | (credit != _FIFO_DEPTH))
+        return m

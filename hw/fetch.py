@@ -1,0 +1,94 @@
+"""Fetches a program and hands out its instructions in order."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import Config, ceil_log2
+from .interfaces import ReadReturn, read_request
+from .isa import INSN_BYTES
+
+__all__ = ["Fetch"]
+
+_BLOCK_BYTES = 64  # a program starts at a multiple of this, and is read in such blocks
+_AHEAD_BYTES = 512
+
+
+class Fetch(wiring.Component):
+    """Read the program ahead and emit one instruction per cycle at most.
+
+    Members
+    -------
+    start : pulse, with `program`, the byte offset of the first instruction
+    stop : level, request nothing more
+    req, ret : read bursts and their data
+    o : instructions, bits[256]
+    busy : 1, requested data has not arrived
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "start": In(1), "program": In(32), "stop": In(1),
+            "req": Out(stream.Signature(read_request(config))),
+            "ret": In(ReadReturn(config)),
+            "o": Out(stream.Signature(8 * INSN_BYTES)),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        port = config.port.bytes
+        burst = min(config.port.burst_beats, max(1, _BLOCK_BYTES // port))
+        depth = max(2 * burst, _AHEAD_BYTES // port)
+
+        running, addr = Signal(), Signal(32)
+        space = Signal(range(depth + 1), init=depth)
+        missing = Signal(range(depth + 1))
+        sent = Signal()
+        request = self.req.payload
+        m.submodules.fifo = beats = fifo.SyncFIFOBuffered(width=config.beat_bits, depth=depth)
+        popped = Signal()
+        m.d.comb += [
+            request.addr.eq(addr), request.beats.eq(burst),
+            self.req.valid.eq(running & ~self.stop & (space >= burst)),
+            sent.eq(self.req.valid & self.req.ready),
+            beats.w_en.eq(self.ret.valid), beats.w_data.eq(self.ret.data),
+            popped.eq(beats.r_rdy & beats.r_en), self.busy.eq(missing.any()),
+        ]
+        m.d.sync += [space.eq(space + popped - Mux(sent, burst, 0)),
+                     missing.eq(missing + Mux(sent, burst, 0) - self.ret.valid)]
+        with m.If(sent):
+            m.d.sync += addr.eq(addr + burst * port)
+        with m.If(self.start):
+            m.d.sync += [running.eq(1), addr.eq(self.program)]
+
+        ready = ~self.o.valid | self.o.ready
+        if port >= INSN_BYTES:
+            count = port // INSN_BYTES
+            index = Signal(max(1, ceil_log2(count)))
+            last = index == count - 1 if count > 1 else Const(1)
+            m.d.comb += [
+                self.o.valid.eq(beats.r_rdy),
+                self.o.payload.eq(beats.r_data.word_select(index, 8 * INSN_BYTES)
+                                  if count > 1 else beats.r_data),
+                beats.r_en.eq(self.o.ready & last),
+            ]
+            with m.If(self.o.valid & self.o.ready):
+                m.d.sync += index.eq(Mux(last, 0, index + 1))
+        else:
+            count = INSN_BYTES // port
+            index = Signal(range(count))
+            parts = [Signal(config.beat_bits, name=f"part_{k}") for k in range(count)]
+            full = Signal()
+            m.d.comb += [self.o.payload.eq(Cat(*parts)), self.o.valid.eq(full),
+                         beats.r_en.eq(ready)]
+            with m.If(self.o.valid & self.o.ready):
+                m.d.sync += full.eq(0)
+            with m.If(popped):
+                m.d.sync += [index.eq(index + 1), full.eq(index == count - 1)]
+                for k, part in enumerate(parts):
+                    with m.If(index == k):
+                        m.d.sync += part.eq(beats.r_data)
+        return m

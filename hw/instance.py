@@ -1,0 +1,208 @@
+"""One accelerator instance: units around an activation memory, behind a port and registers."""
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .actmem import ActMemory
+from .config import Config
+from .counters import Counters
+from .datapath import Datapath
+from .isa import Cause, ErrorCode, Opcode
+from .loader import Loader
+from .portmux import ReadGate, WriteGate
+from .ports import READERS, Channel, ControlPort, MemoryPort
+from .sequencer import UNITS, Sequencer
+from .storer import Storer
+from .weights import WeightFetch
+
+__all__ = ["Instance"]
+
+#: Cycles without any movement, with nothing outstanding, after which nothing can move any more:
+#: longer than the longest pipeline between two movements.
+_STUCK_CYCLES = 64
+
+
+class Instance(wiring.Component):
+    """Run programs independently of the other instances.
+
+    On an error the units are held in reset until what the memory still owes has come and what
+    was granted has been completed without effect; then the instance stops. A start resets the
+    units, so the next program finds nothing of the one before.
+
+    Members
+    -------
+    memory : port to the fabric
+    control : registers
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({"memory": Out(MemoryPort(config)), "control": Out(ControlPort(config))})
+
+    def elaborate(self, platform):
+        m = Module()
+        config, memory, control = self._config, self.memory, self.control
+        running, halting, starting = Signal(), Signal(), Signal()
+        clear = Signal()
+        m.d.comb += clear.eq(control.start | halting)
+        units = ResetInserter(clear)
+        sequencer, fetch_weights = Sequencer(config), WeightFetch(config)
+        loader, storer = Loader(config), Storer(config)
+        acts, path = ActMemory(config), Datapath(config)
+        gates = {c: ReadGate(config) for c in READERS}
+        for name, block in (("sequencer", sequencer), ("weights", fetch_weights),
+                            ("loader", loader), ("storer", storer), ("acts", acts),
+                            ("path", path),
+                            *((f"gate_{c.name.lower()}", g) for c, g in gates.items())):
+            m.submodules[name] = units(block)
+        m.submodules.writes = writes = WriteGate(config)
+        m.submodules.counters = counters = Counters(config, len(UNITS))
+
+        # -- instructions ----------------------------------------------------------------------
+        connect = wiring.connect
+        connect(m, sequencer.o_load, loader.i)
+        connect(m, sequencer.o_store, storer.i)
+        connect(m, sequencer.o_weights, fetch_weights.i)
+        connect(m, sequencer.o_compute, path.i)
+        connect(m, sequencer.o_ahead, path.i_ahead)
+        connect(m, sequencer.o_post, path.i_post)
+        done = {"load": loader.done, "store": storer.done, "weights": fetch_weights.done,
+                "compute": path.done_compute, "post": path.done_post}
+        for n, (unit, pulse) in enumerate(done.items()):
+            connect(m, pulse, getattr(sequencer, f"done_{unit}"))
+            m.d.comb += [counters.marks[n].eq(pulse.valid & pulse.mark),
+                         counters.layers[n].eq(pulse.layer)]
+        m.d.comb += [loader.barrier.eq(sequencer.o_barrier), sequencer.start.eq(starting),
+                     sequencer.program.eq(control.program)]
+
+        # -- activations and weights --------------------------------------------------------------
+        connect(m, path.act_read, acts.compute)
+        connect(m, path.act_write, acts.post)
+        connect(m, loader.acts, acts.load)
+        connect(m, storer.acts, acts.store)
+        connect(m, fetch_weights.chunks, path.chunks)
+
+        # -- memory port -----------------------------------------------------------------------------
+        connect(m, storer.req, writes.i)
+        connect(m, storer.data, writes.i_data)
+        connect(m, wiring.flipped(memory.wr), writes.o)
+        connect(m, wiring.flipped(memory.wr_data), writes.o_data)
+        for kind, unit in ((Channel.PROGRAM, sequencer), (Channel.WEIGHTS, fetch_weights),
+                           (Channel.LOAD, loader)):
+            connect(m, unit.req, gates[kind].i)
+            connect(m, wiring.flipped(getattr(memory, f"rd_{kind.name.lower()}")), gates[kind].o)
+            m.d.comb += [unit.ret.valid.eq(memory.ret_valid & (memory.ret_channel == kind)),
+                         unit.ret.data.eq(memory.ret_data)]
+        m.d.comb += [
+            storer.ret.valid.eq(memory.wr_ret_valid), writes.halt.eq(halting),
+            *(x.base.eq(control.window_base) for x in (*gates.values(), writes)),
+            *(x.window_bytes.eq(control.window_bytes) for x in (*gates.values(), writes)),
+            memory.arrive.eq(loader.arrive), memory.mask.eq(loader.mask),
+            loader.release.eq(memory.release), memory.alive.eq(running & ~halting),
+        ]
+        requests = [getattr(memory, f"rd_{c.name.lower()}") for c in READERS]
+        asking = Signal()  # a read waits for the port
+        m.d.comb += asking.eq(Cat(r.valid for r in requests).any())
+        read_beats, write_bursts = Signal(24), Signal(16)
+        outstanding = Signal()
+        m.d.sync += [
+            read_beats.eq(read_beats + sum(Mux(r.valid & r.ready, r.payload.beats, 0)
+                                           for r in requests) - memory.ret_valid),
+            write_bursts.eq(write_bursts + (memory.wr.valid & memory.wr.ready)
+                            - memory.wr_ret_valid),
+        ]
+        m.d.comb += outstanding.eq(read_beats.any() | write_bursts.any() | writes.owed)
+
+        # -- progress --------------------------------------------------------------------------------
+        moved, still = Signal(), Signal(7)
+        quiet = Signal(32)
+        m.d.comb += moved.eq(Cat(
+            sequencer.moved, path.moved, memory.ret_valid, memory.wr_ret_valid,
+            *(p.valid & p.ready for p in (acts.compute, acts.store, acts.post, acts.load)),
+            *(r.valid & r.ready for r in requests), memory.wr.valid & memory.wr.ready,
+            memory.wr_data.valid & memory.wr_data.ready, *(d.valid for d in done.values())).any())
+        waits_outside = outstanding | asking | memory.wr.valid | loader.arrive
+        with m.If(control.start | moved):
+            m.d.sync += [still.eq(0), quiet.eq(0)]
+        with m.Else():
+            m.d.sync += [still.eq(Mux(waits_outside, 0, still + 1)), quiet.eq(quiet + 1)]
+        finished = Signal()
+        m.d.comb += finished.eq(
+            sequencer.ended & ~sequencer.fetching & ~outstanding
+            & ~Cat(*(g.busy for g in gates.values()), loader.busy, storer.busy, fetch_weights.busy, path.compute_busy,
+                   path.post_busy).any())
+
+        # -- errors ----------------------------------------------------------------------------------
+        error, layer, opcode = Signal(ErrorCode), Signal(11), Signal(4)
+        last_layer = Signal(11)
+        for out in (sequencer.o_load, sequencer.o_store, sequencer.o_compute, sequencer.o_post):
+            with m.If(out.valid & out.ready):
+                m.d.sync += last_layer.eq(out.payload.layer)
+        m.d.comb += [layer.eq(last_layer), opcode.eq(0)]
+        with m.If(sequencer.error != ErrorCode.NONE):
+            m.d.comb += error.eq(sequencer.error)
+            with m.If(sequencer.error != ErrorCode.TOKEN_OVERFLOW):
+                m.d.comb += [layer.eq(sequencer.error_layer), opcode.eq(sequencer.error_opcode)]
+        for kind, op in ((Channel.PROGRAM, Opcode.END), (Channel.WEIGHTS, Opcode.WEIGHTS),
+                         (Channel.LOAD, Opcode.LOAD)):
+            with m.Elif(gates[kind].outside):
+                m.d.comb += [error.eq(ErrorCode.ADDRESS_WINDOW), layer.eq(gates[kind].layer),
+                             opcode.eq(op)]
+        with m.Elif(writes.outside):
+            m.d.comb += [error.eq(ErrorCode.ADDRESS_WINDOW), layer.eq(writes.layer),
+                         opcode.eq(Opcode.STORE)]
+        with m.Elif((memory.ret_valid & memory.ret_error)
+                    | (memory.wr_ret_valid & memory.wr_ret_error)):
+            m.d.comb += error.eq(ErrorCode.BUS_ERROR)
+        with m.Elif(acts.range_error):
+            m.d.comb += error.eq(ErrorCode.ACT_RANGE)
+        with m.Elif((still == _STUCK_CYCLES) & ~finished):
+            m.d.comb += error.eq(ErrorCode.TOKEN_UNDERFLOW)
+        with m.Elif(control.watchdog.any() & (quiet >= control.watchdog)):
+            m.d.comb += error.eq(ErrorCode.WATCHDOG)
+
+        # -- state -------------------------------------------------------------------------------------
+        m.d.sync += starting.eq(control.start)
+        with m.If(control.start):
+            m.d.sync += [running.eq(1), control.done.eq(0), control.error.eq(0),
+                         control.error_code.eq(0), control.error_layer.eq(0),
+                         control.error_opcode.eq(0)]
+        with m.Elif(halting):
+            with m.If(~outstanding):
+                m.d.sync += [halting.eq(0), running.eq(0), control.error.eq(1)]
+        with m.Elif(running & ~starting):
+            with m.If(error != ErrorCode.NONE):
+                m.d.sync += [halting.eq(1), control.error_code.eq(error),
+                             control.error_layer.eq(layer), control.error_opcode.eq(opcode)]
+            with m.Elif(finished):
+                m.d.sync += [running.eq(0), control.done.eq(1)]
+        m.d.comb += control.running.eq(running)
+
+        # -- counters ----------------------------------------------------------------------------------
+        port_wait = Cat(r.valid & ~r.ready for r in requests).any()
+        cause = counters.cause
+        with m.If(~running | halting):
+            m.d.comb += cause.eq(Cause.IDLE)
+        with m.Elif(path.fire):
+            m.d.comb += cause.eq(Cause.COMPUTE)
+        with m.Elif(path.starved):
+            m.d.comb += cause.eq(Mux(port_wait, Cause.PORT, Cause.WEIGHTS))
+        with m.Elif(path.acc_wait):
+            m.d.comb += cause.eq(Cause.DRAIN)
+        with m.Elif(loader.arrive):
+            m.d.comb += cause.eq(Cause.BARRIER)
+        with m.Elif(~path.compute_busy & ~loader.busy & (path.post_busy | storer.busy)):
+            m.d.comb += cause.eq(Cause.DRAIN)
+        with m.Else():
+            m.d.comb += cause.eq(Mux(port_wait, Cause.PORT, Cause.ACTS))
+        m.d.comb += [
+            counters.clear.eq(control.start), counters.counting.eq(control.counting),
+            control.total.eq(counters.total),
+            *(getattr(control, f"count_{c.name.lower()}").eq(counters.counts[c.value])
+              for c in Cause),
+            counters.log_select.eq(control.log_select), control.log_data.eq(counters.log_data),
+            control.log_count.eq(counters.log_count),
+            control.mark_valid.eq(counters.mark_valid), control.mark_layer.eq(counters.mark_layer),
+        ]
+        return m

@@ -1,0 +1,178 @@
+"""Load unit: activations from external memory, and barriers."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .bursts import BurstSplitter
+from .config import Config, ceil_log2
+from .interfaces import ActWrite, Done, ReadReturn, insn_stream, read_request
+from .isa import Opcode
+
+__all__ = ["Loader", "beat_geometry"]
+
+_FIFO_BEATS = 64
+_AHEAD = 4  # LOAD instructions between request and data
+
+
+def beat_geometry(config: Config) -> tuple[int, int, int]:
+    """Return (words per beat, beats per word, log2 of the word pitch); one of the first two
+    is 1."""
+    pitch, port = config.word_pitch_bytes, config.port.bytes
+    return max(1, port // pitch), max(1, pitch // port), ceil_log2(pitch)
+
+
+class Loader(wiring.Component):
+    """Copy runs of words into the activation memory.
+
+    The runs of an instruction, and the next instruction's, are requested while data of those
+    before is still on its way. A barrier waits until all loads before it are complete.
+
+    Members
+    -------
+    i : LOAD and BARRIER instructions, their tokens taken, as LOAD payloads (a BARRIER's mask is
+        in `mask`); `barrier` beside it is 1 for a BARRIER
+    req, ret : read bursts and their data
+    acts : write port of the activation memory
+    done : completion
+    arrive, mask, release : this instance is at a barrier; of these instances; go on
+    waiting : 1, a request waits for the port
+    busy : 1
+
+    Timing: one word per cycle.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "i": In(insn_stream(Opcode.LOAD)),
+            "barrier": In(1),
+            "req": Out(stream.Signature(read_request(config))),
+            "ret": In(ReadReturn(config)),
+            "acts": Out(ActWrite(config)),
+            "done": Out(Done()),
+            "arrive": Out(1),
+            "mask": Out(32),
+            "release": In(1),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        words, spans, pitch_bits = beat_geometry(config)
+        beat_bits = ceil_log2(config.port.bytes)
+        word_bits = ceil_log2(words)
+        depth = max(_FIFO_BEATS, 2 * config.port.burst_beats)
+
+        space = Signal(range(depth + 1), init=depth)
+        m.submodules.bursts = bursts = BurstSplitter(config, len(space))
+        wiring.connect(m, bursts.o, wiring.flipped(self.req))
+        m.submodules.fifo = beats = fifo.SyncFIFOBuffered(width=config.beat_bits, depth=depth)
+        popped, sent = Signal(), Signal()
+        m.d.comb += [beats.w_en.eq(self.ret.valid), beats.w_data.eq(self.ret.data),
+                     bursts.space.eq(space), popped.eq(beats.r_rdy & beats.r_en),
+                     sent.eq(self.req.valid & self.req.ready)]
+        with m.If(sent):
+            m.d.sync += space.eq(space - self.req.payload.beats + popped)
+        with m.Elif(popped):
+            m.d.sync += space.eq(space + 1)
+
+        # -- request side: one run after the other -------------------------------------------
+        insn = self.i.payload
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=len(insn.as_value()),
+                                                           depth=_AHEAD)
+        asking, at_barrier = Signal(), Signal()
+        cur = Signal(insn.shape())
+        run, run_addr = Signal(14), Signal(32)
+        skip = run_addr[pitch_bits:pitch_bits + word_bits]  # words before the run in its beat
+        run_beats = Signal(32)
+        m.d.comb += [
+            run_beats.eq((cur.run_words + skip + (words - 1)) >> word_bits if spans == 1
+                         else cur.run_words << ceil_log2(spans)),
+            bursts.i.valid.eq(asking),
+            bursts.i.payload.addr.eq(Cat(Const(0, beat_bits), run_addr[beat_bits:])),
+            bursts.i.payload.beats.eq(run_beats), bursts.i.payload.mask.eq(cur.mask),
+            bursts.i.payload.layer.eq(cur.layer),
+            self.i.ready.eq(~asking & ~at_barrier & queue.w_rdy),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [cur.eq(insn), run.eq(0), run_addr.eq(insn.ext_addr),
+                         asking.eq(~self.barrier), at_barrier.eq(self.barrier)]
+        m.d.comb += [queue.w_en.eq(self.i.valid & self.i.ready & ~self.barrier),
+                     queue.w_data.eq(insn)]
+        with m.If(bursts.i.valid & bursts.i.ready):
+            m.d.sync += [run.eq(run + 1), run_addr.eq(run_addr + cur.ext_stride)]
+            with m.If(run == cur.runs - 1):
+                m.d.sync += asking.eq(0)
+
+        # -- data side ---------------------------------------------------------------------------
+        loading = Signal()
+        dst = Signal(insn.shape())
+        word, d_run = Signal(20), Signal(14)
+        place, place_run = Signal(20), Signal(20)
+        offset, offset_run = Signal(max(1, word_bits)), Signal(max(1, word_bits))
+        span = Signal(range(max(2, spans)))
+        m.d.comb += queue.r_en.eq(~loading)
+        with m.If(queue.r_rdy & queue.r_en):
+            head = queue.r_data
+            next_dst = Signal(insn.shape())
+            m.d.comb += next_dst.eq(head)
+            first_offset = next_dst.ext_addr[pitch_bits:pitch_bits + word_bits] if word_bits else 0
+            m.d.sync += [dst.eq(next_dst), loading.eq(1), word.eq(0), d_run.eq(0), span.eq(0),
+                         place.eq(next_dst.act_addr), place_run.eq(next_dst.act_addr),
+                         offset.eq(first_offset), offset_run.eq(first_offset)]
+        row_bits = config.word_bits
+        put = Signal()
+        last_word, last_run = Signal(), Signal()
+        m.d.comb += [last_word.eq(word == dst.run_words - 1), last_run.eq(d_run == dst.runs - 1)]
+        if spans == 1:
+            value = beats.r_data.word_select(offset, 8 * config.word_pitch_bytes)[:row_bits] \
+                if words > 1 else beats.r_data[:row_bits]
+            m.d.comb += [
+                self.acts.valid.eq(loading & beats.r_rdy), put.eq(self.acts.valid & self.acts.ready),
+                beats.r_en.eq(put & (last_word | (offset == words - 1 if words > 1 else 1))),
+            ]
+        else:
+            parts = [Signal(config.beat_bits, name=f"part_{k}") for k in range(spans - 1)]
+            value = Cat(*parts, beats.r_data)[:row_bits]
+            whole = span == spans - 1
+            m.d.comb += [
+                self.acts.valid.eq(loading & beats.r_rdy & whole),
+                put.eq(self.acts.valid & self.acts.ready),
+                beats.r_en.eq(loading & Mux(whole, put, 1)),
+            ]
+            with m.If(beats.r_rdy & beats.r_en):
+                m.d.sync += span.eq(Mux(whole, 0, span + 1))
+                for k, part in enumerate(parts):
+                    with m.If(span == k):
+                        m.d.sync += part.eq(beats.r_data)
+        m.d.comb += [self.acts.addr.eq(place), self.acts.data.eq(value),
+                     self.acts.lanes.eq(~0)]
+        with m.If(put):
+            m.d.sync += [word.eq(word + 1), place.eq(place + 1), offset.eq(offset + 1)]
+            with m.If(last_word):
+                step = dst.ext_stride[pitch_bits:pitch_bits + word_bits] if word_bits else 0
+                m.d.sync += [word.eq(0), d_run.eq(d_run + 1),
+                             place.eq(place_run + dst.act_stride),
+                             place_run.eq(place_run + dst.act_stride),
+                             offset.eq(offset_run + step), offset_run.eq(offset_run + step)]
+                with m.If(last_run):
+                    m.d.sync += loading.eq(0)
+
+        # -- barrier -------------------------------------------------------------------------------
+        idle = ~loading & ~queue.r_rdy
+        m.d.comb += [self.arrive.eq(at_barrier & idle), self.mask.eq(cur.mask)]
+        with m.If(self.arrive & self.release):
+            m.d.sync += at_barrier.eq(0)
+        with m.If(self.arrive):
+            m.d.comb += [self.done.valid.eq(self.release),
+                         Cat(self.done.signal, self.done.mark, self.done.layer).eq(
+                             Cat(cur.signal, cur.mark, cur.layer))]
+        with m.Else():
+            m.d.comb += [self.done.valid.eq(put & last_word & last_run),
+                         Cat(self.done.signal, self.done.mark, self.done.layer).eq(
+                             Cat(dst.signal, dst.mark, dst.layer))]
+        m.d.comb += self.busy.eq(asking | at_barrier | ~idle | bursts.busy)
+        return m
+

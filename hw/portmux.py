@@ -1,0 +1,105 @@
+"""Keeps every memory access of an instance inside its window."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import Config, ceil_log2
+from .interfaces import read_request, write_data, write_request
+from .ports import port_request
+
+__all__ = ["ReadGate", "WriteGate"]
+
+
+def _outside(config, request, window_bytes):
+    """1 if the burst ends beyond the window."""
+    end = request.addr + (request.beats << ceil_log2(config.port.bytes))
+    return end > window_bytes
+
+
+class ReadGate(wiring.Component):
+    """Check one channel's read bursts and add the window's base.
+
+    Members
+    -------
+    i : read bursts at offsets from the window
+    o : checked bursts at absolute addresses, a cycle later
+    base, window_bytes : the window
+    outside : 1, the burst in hand leaves the window; it is not passed on
+    layer : of that burst
+    busy : 1
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "i": In(stream.Signature(read_request(config))),
+            "o": Out(stream.Signature(port_request(config))),
+            "base": In(32), "window_bytes": In(32),
+            "outside": Out(1), "layer": Out(11), "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        held, valid = Signal(self.i.payload.shape()), Signal()
+        payload = self.o.payload
+        m.d.comb += [
+            self.outside.eq(valid & _outside(self._config, held, self.window_bytes)),
+            self.layer.eq(held.layer), self.busy.eq(valid),
+            self.o.valid.eq(valid & ~self.outside),
+            payload.addr.eq(held.addr + self.base), payload.beats.eq(held.beats),
+            payload.mask.eq(held.mask), payload.layer.eq(held.layer),
+            self.i.ready.eq(~valid | (self.o.valid & self.o.ready)),
+        ]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += valid.eq(0)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [held.eq(self.i.payload), valid.eq(1)]
+        return m
+
+
+class WriteGate(wiring.Component):
+    """Check write bursts, and complete those already granted if the instance stops.
+
+    Members
+    -------
+    i, i_data : write bursts at offsets, and their beats
+    o, o_data : at absolute addresses
+    halt : level; what is still owed to granted bursts is sent with no strobe set
+    base, window_bytes : the window
+    outside : 1, the burst in hand leaves the window; it is held back
+    layer : of that burst
+    owed : 1, beats of granted bursts are still to come
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        data = stream.Signature(write_data(config))
+        super().__init__({
+            "i": In(stream.Signature(write_request(config))), "i_data": In(data),
+            "o": Out(stream.Signature(port_request(config))), "o_data": Out(data),
+            "halt": In(1), "base": In(32), "window_bytes": In(32),
+            "outside": Out(1), "layer": Out(11), "owed": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        request = self.i.payload
+        owed = Signal(16)
+        granted, sent = Signal(), Signal()
+        m.d.comb += [
+            self.outside.eq(self.i.valid & _outside(self._config, request, self.window_bytes)),
+            self.layer.eq(request.layer),
+            self.o.valid.eq(self.i.valid & ~self.outside & ~self.halt),
+            self.o.payload.addr.eq(request.addr + self.base),
+            self.o.payload.beats.eq(request.beats), self.o.payload.layer.eq(request.layer),
+            granted.eq(self.o.valid & self.o.ready), self.i.ready.eq(granted),
+            self.owed.eq(owed.any()),
+            self.o_data.valid.eq(owed.any() & (self.i_data.valid | self.halt)),
+            self.o_data.payload.data.eq(self.i_data.payload.data),
+            self.o_data.payload.strb.eq(Mux(self.halt, 0, self.i_data.payload.strb)),
+            self.i_data.ready.eq(self.o_data.ready & owed.any()),
+            sent.eq(self.o_data.valid & self.o_data.ready),
+        ]
+        m.d.sync += owed.eq(owed + Mux(granted, request.beats, 0) - sent)
+        return m

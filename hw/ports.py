@@ -1,0 +1,91 @@
+"""What joins an instance to the memory fabric and to the control registers."""
+
+from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import Config, ceil_log2
+from .interfaces import write_data
+from .isa import Cause
+from .registers import LOG_WORDS
+
+__all__ = ["READERS", "Channel", "port_request", "MemoryPort", "ControlPort"]
+
+
+class Channel(enum.Enum, shape=2):
+    """Which unit of an instance uses the memory port; also in the AXI user bits."""
+
+    #: The program.
+    PROGRAM = 0
+    #: Weights and parameters.
+    WEIGHTS = 1
+    #: Activations, read by the load unit.
+    LOAD = 2
+    #: Activations, written by the store unit.
+    STORE = 3
+
+
+#: Channels that read.
+READERS = (Channel.PROGRAM, Channel.WEIGHTS, Channel.LOAD)
+
+
+def port_request(config: Config) -> data.StructLayout:
+    """A checked burst at an absolute byte address. Members: `addr`, `beats`, `mask`, `layer`."""
+    return data.StructLayout({
+        "addr": 32, "beats": ceil_log2(config.port.burst_beats) + 1, "mask": 32, "layer": 11,
+    })
+
+
+class MemoryPort(wiring.Signature):
+    """An instance's side of the fabric, seen from the instance.
+
+    Members
+    -------
+    rd_program, rd_weights, rd_load : streams of read bursts, one for each reading channel
+    ret : returned beats in order of the bursts of each channel; `valid`, `channel`, `data`,
+        `error`
+    wr, wr_data : streams of write bursts and, in the same order, their beats
+    wr_ret : `valid` for each acknowledged burst, `error`
+    arrive, mask, release : barrier
+    alive : 1, takes part in multicasts and barriers
+    """
+
+    def __init__(self, config: Config):
+        super().__init__({
+            **{f"rd_{c.name.lower()}": Out(stream.Signature(port_request(config)))
+               for c in READERS},
+            "ret_valid": In(1), "ret_channel": In(Channel), "ret_data": In(config.beat_bits),
+            "ret_error": In(1),
+            "wr": Out(stream.Signature(port_request(config))),
+            "wr_data": Out(stream.Signature(write_data(config))),
+            "wr_ret_valid": In(1), "wr_ret_error": In(1),
+            "arrive": Out(1), "mask": Out(32), "release": In(1), "alive": Out(1),
+        })
+
+
+class ControlPort(wiring.Signature):
+    """An instance's side of the control registers, seen from the instance.
+
+    Members
+    -------
+    start : pulse
+    program, window_base, window_bytes, watchdog : registers
+    running, done, error : status; `error_code`, `error_layer`, `error_opcode` say why
+    total, count_* : cycle counters by cause
+    counting : 1 while any instance runs
+    log_select, log_data, log_count : the log
+    mark_valid, mark_layer : a layer has ended (for simulation)
+    """
+
+    def __init__(self, config: Config):
+        super().__init__({
+            "start": In(1), "program": In(32), "window_base": In(32), "window_bytes": In(32),
+            "watchdog": In(32), "counting": In(1),
+            "running": Out(1), "done": Out(1), "error": Out(1),
+            "error_code": Out(4), "error_layer": Out(11), "error_opcode": Out(4),
+            "total": Out(32), **{f"count_{c.name.lower()}": Out(32) for c in Cause},
+            "log_select": In(ceil_log2(config.buffers.log_entries * 16)), "log_data": Out(32),
+            "log_count": Out(32), "mark_valid": Out(1), "mark_layer": Out(11),
+        })
+
+
+assert len(LOG_WORDS) == len(Cause) + 2

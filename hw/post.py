@@ -1,0 +1,307 @@
+"""Post-processing: pool, requantise and write finished accumulators."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .accumulator import AccRead, Accumulator
+from .arith import ACC_BITS, PRODUCT_BITS, round_half_up, saturate, shift_keep_half
+from .config import Config, ceil_log2
+from .feeder import times
+from .interfaces import ActWrite, Done, insn_stream
+from .isa import Opcode
+
+__all__ = ["Post"]
+
+
+class Post(wiring.Component):
+    """Drain accumulator banks in the order in which they fill.
+
+    Reads one accumulator per column and cycle, takes the maximum over the pooling window, then
+    for `post_lanes` columns per cycle adds the bias, multiplies, shifts with rounding, clamps
+    and writes. Multipliers of requantisation are not negative, so pooling before it is the same
+    as after it and costs one multiplication for a window.
+
+    Members
+    -------
+    i : POST instructions, their tokens taken
+    acc : read port of the accumulators
+    full : bank levels
+    params : bias, mult, shift of two banks
+    drained : pulse per bank, when its accumulators and parameters are no longer needed
+    acts : write port of the activation memory; it must always be ready
+    done : an instruction's last word has been written
+    busy : 1
+
+    Timing: a block of p output pixels with windows of w takes max(p * w, p * cols / post_lanes)
+    cycles and `LATENCY` to drain.
+    """
+
+    #: From a window's last accumulator read to its first write.
+    LATENCY = Accumulator.READ_LATENCY + 7
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "i": In(insn_stream(Opcode.POST)),
+            "acc": Out(AccRead(config)),
+            "full": In(2),
+            "params": In(56).array(2 * config.array.cols),
+            "drained": Out(2),
+            "acts": Out(ActWrite(config)),
+            "done": Out(Done()),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        rows, cols, lanes = config.array.rows, config.array.cols, config.array.post_lanes
+        subs, groups = cols // lanes, rows // lanes
+        acc_addr = self.acc.addr.shape()
+        wide, pos = signed(22), signed(15)
+
+        # -- prepare ---------------------------------------------------------------------------
+        insn = Signal(self.i.payload.shape())
+        have, ready2, prepared = Signal(), Signal(), Signal()
+        row_step, top_words, origin = Signal(wide), Signal(wide), Signal(wide)
+        m.d.comb += self.i.ready.eq(~have)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [insn.eq(self.i.payload), have.eq(1)]
+        m.d.sync += ready2.eq(have & ~ready2 & ~prepared)
+        with m.If(have & ~ready2 & ~prepared):
+            m.d.sync += [row_step.eq(times(insn.conv_w, insn.pool_stride)),
+                         top_words.eq(times(insn.conv_w, insn.pool_top))]
+        with m.If(ready2):
+            m.d.sync += [origin.eq(0 - top_words - insn.pool_left), prepared.eq(1)]
+
+        # -- walk the windows --------------------------------------------------------------------
+        active, cur = Signal(), Signal.like(insn)
+        cur_row_step, cur_origin = Signal(wide), Signal(wide)
+        ox, oy, px, py, block = Signal(10), Signal(10), Signal(4), Signal(4), Signal(14)
+        iy, ix, iy_out, ix_out = (Signal(pos, name=n) for n in ("iy", "ix", "iy_out", "ix_out"))
+        addr, addr_line, addr_out, addr_row = (
+            Signal(wide, name=n) for n in ("addr", "addr_line", "addr_out", "addr_row"))
+        pixel = Signal(20)
+        group0 = Signal(range(max(2, groups)))
+        plane0 = Signal(20)
+        bank = Signal()
+        gap = Signal(range(max(2, subs)))
+
+        px_last, py_last, x_last, y_last, b_last = (
+            Signal(name=n) for n in ("px_last", "py_last", "x_last", "y_last", "b_last"))
+        m.d.comb += [
+            px_last.eq(px == cur.pool_w - 1), py_last.eq(py == cur.pool_h - 1),
+            x_last.eq(ox == cur.out_w - 1), y_last.eq(oy == cur.out_h - 1),
+            b_last.eq(block == cur.out_blocks - 1),
+        ]
+        window_end, block_end, insn_end, step, load = (
+            Signal(name=n) for n in ("window_end", "block_end", "insn_end", "step", "load"))
+        m.d.comb += [
+            window_end.eq(px_last & py_last), block_end.eq(window_end & x_last & y_last),
+            insn_end.eq(block_end & b_last),
+            step.eq(active & self.full.bit_select(bank, 1) & ~(window_end & (gap != 0))),
+            load.eq(prepared & (~active | (step & insn_end))),
+        ]
+        # A bank that has just been walked is still marked full: its release is under way.
+        released = Signal(2)
+        m.d.comb += step.eq(active & self.full.bit_select(bank, 1) & ~released.bit_select(bank, 1)
+                            & ~(window_end & (gap != 0)))
+        with m.If(gap != 0):
+            m.d.sync += gap.eq(gap - 1)
+        with m.If(step):
+            with m.If(window_end):
+                m.d.sync += gap.eq(subs - 1)
+            with m.If(~px_last):
+                m.d.sync += [px.eq(px + 1), ix.eq(ix + 1), addr.eq(addr + 1)]
+            with m.Elif(~py_last):
+                m.d.sync += [px.eq(0), py.eq(py + 1), ix.eq(ix_out), iy.eq(iy + 1),
+                             addr.eq(addr_line + cur.conv_w),
+                             addr_line.eq(addr_line + cur.conv_w)]
+            with m.Elif(~x_last):
+                m.d.sync += [px.eq(0), py.eq(0), ox.eq(ox + 1), pixel.eq(pixel + 1),
+                             ix.eq(ix_out + cur.pool_stride), ix_out.eq(ix_out + cur.pool_stride),
+                             iy.eq(iy_out)]
+                m.d.sync += [a.eq(addr_out + cur.pool_stride)
+                             for a in (addr, addr_line, addr_out)]
+            with m.Elif(~y_last):
+                m.d.sync += [px.eq(0), py.eq(0), ox.eq(0), oy.eq(oy + 1), pixel.eq(pixel + 1),
+                             ix.eq(0 - cur.pool_left), ix_out.eq(0 - cur.pool_left),
+                             iy.eq(iy_out + cur.pool_stride), iy_out.eq(iy_out + cur.pool_stride)]
+                m.d.sync += [a.eq(addr_row + cur_row_step)
+                             for a in (addr, addr_line, addr_out, addr_row)]
+            with m.Else():
+                m.d.sync += [px.eq(0), py.eq(0), ox.eq(0), oy.eq(0), pixel.eq(0),
+                             ix.eq(0 - cur.pool_left), ix_out.eq(0 - cur.pool_left),
+                             iy.eq(0 - cur.pool_top), iy_out.eq(0 - cur.pool_top),
+                             block.eq(block + 1), bank.eq(~bank),
+                             released.bit_select(bank, 1).eq(1)]
+                m.d.sync += [a.eq(cur_origin) for a in (addr, addr_line, addr_out, addr_row)]
+                # the next block starts `cols` channels further on
+                whole, part = divmod(subs, groups)
+                jump = sum(1 for _ in range(whole))
+                planes = times(cur.out_plane, _constant(jump))
+                with m.If(group0 + part >= groups):
+                    m.d.sync += [group0.eq(group0 + part - groups),
+                                 plane0.eq(plane0 + planes + cur.out_plane)]
+                with m.Else():
+                    m.d.sync += [group0.eq(group0 + part), plane0.eq(plane0 + planes)]
+                with m.If(b_last):
+                    m.d.sync += active.eq(0)
+        with m.If(load):
+            m.d.sync += [
+                active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
+                cur_row_step.eq(row_step), cur_origin.eq(origin),
+                *(c.eq(0) for c in (ox, oy, px, py, block, pixel, group0)),
+                plane0.eq(insn.out_addr),
+                *(a.eq(origin) for a in (addr, addr_line, addr_out, addr_row)),
+                ix.eq(0 - insn.pool_left), ix_out.eq(0 - insn.pool_left),
+                iy.eq(0 - insn.pool_top), iy_out.eq(0 - insn.pool_top),
+            ]
+
+        # -- read, then the window's maximum -----------------------------------------------------
+        inside = Signal()
+        first = Signal(init=1)  # no accumulator of this window has been read yet
+        m.d.comb += inside.eq((iy >= 0) & (iy < cur.conv_h) & (ix >= 0) & (ix < cur.conv_w))
+        m.d.comb += [self.acc.valid.eq(step & inside), self.acc.bank.eq(bank),
+                     self.acc.addr.eq(addr[:acc_addr.width])]
+        with m.If(step):
+            m.d.sync += first.eq(window_end | (first & ~inside))
+        low, high = Signal(signed(8)), Signal(signed(8))
+        done_info = Signal(20)
+        meta = Cat(first, inside, window_end, block_end, insn_end, bank, group0, plane0, pixel,
+                   cur.out_plane, cur.low, cur.high, cur.signal, cur.mark, cur.layer)
+        meta, valid = _delay(m, "read", meta, step, Accumulator.READ_LATENCY)
+        parts = _split(meta, 1, 1, 1, 1, 1, 1, len(group0), 20, 20, 20, 8, 8, 20)
+        (d_first, d_inside, d_window, d_block, d_insn, d_bank, d_group, d_plane, d_pixel,
+         d_step, d_low, d_high, d_done) = parts
+        best = []
+        take = valid & d_inside
+        for c in range(cols):
+            value = Signal(signed(ACC_BITS), name=f"best_{c}", reset_less=True)
+            sample = self.acc.data[c]
+            with m.If(take):
+                m.d.sync += value.eq(Mux(d_first | (sample > value), sample, value))
+            best.append(value)
+
+        # -- lanes: `subs` cycles for each pixel --------------------------------------------------
+        sub = Signal(range(max(2, subs)))
+        busy_lanes = Signal()
+        lane_bank, lane_block, lane_insn = Signal(), Signal(), Signal()
+        lane_group, lane_addr, lane_step = Signal.like(group0), Signal(20), Signal(20)
+        start = Signal()
+        m.d.comb += start.eq(valid & d_window)
+        held = best
+        if subs > 1:  # the next window may begin while this one's lanes go out
+            held = []
+            start_2 = Signal()
+            m.d.sync += start_2.eq(start)
+            for c in range(cols):
+                copy = Signal(signed(ACC_BITS), name=f"held_{c}", reset_less=True)
+                with m.If(start_2):
+                    m.d.sync += copy.eq(best[c])
+                held.append(copy)
+            meta_2 = Signal(len(Cat(*parts)))
+            with m.If(start):
+                m.d.sync += meta_2.eq(Cat(*parts))
+            parts = _split(meta_2, 1, 1, 1, 1, 1, 1, len(group0), 20, 20, 20, 8, 8, 20)
+            (_, _, _, d_block, d_insn, d_bank, d_group, d_plane, d_pixel, d_step, d_low, d_high,
+             d_done) = parts
+            start = start_2
+        with m.If(start):
+            m.d.sync += [
+                busy_lanes.eq(1), sub.eq(0), lane_bank.eq(d_bank), lane_block.eq(d_block),
+                lane_insn.eq(d_insn), lane_group.eq(d_group), lane_addr.eq(d_plane + d_pixel),
+                lane_step.eq(d_step), low.eq(d_low), high.eq(d_high), done_info.eq(d_done)]
+        with m.Elif(busy_lanes):
+            m.d.sync += sub.eq(sub + 1)
+            with m.If(sub == subs - 1):
+                m.d.sync += busy_lanes.eq(0)
+            with m.If(lane_group == groups - 1):
+                m.d.sync += [lane_group.eq(0), lane_addr.eq(lane_addr + lane_step)]
+            with m.Else():
+                m.d.sync += lane_group.eq(lane_group + 1)
+
+        # -- requantise ----------------------------------------------------------------------------
+        sub_last = sub == subs - 1
+        stage = Cat(sub_last & lane_block, sub_last & lane_insn, lane_bank, lane_group, lane_addr,
+                    low, high, done_info)
+        widths = (1, 1, 1, len(lane_group), 20, 8, 8, 20)
+        metas, valids = [stage], [busy_lanes]
+        for n in range(4):
+            tag, flag = _delay(m, f"requant_{n}", metas[-1], valids[-1], 1)
+            metas.append(tag)
+            valids.append(flag)
+        results = []
+        for lane in range(lanes):
+            value = Array(held[s * lanes + lane] for s in range(subs))[sub] if subs > 1 \
+                else held[lane]
+            index = [self.params[b * cols + s * lanes + lane]
+                     for b in range(2) for s in range(subs)]
+            param = Array(index)[Cat(sub[:ceil_log2(subs)], lane_bank)] if _is_pow2(subs) else \
+                Mux(lane_bank, Array(index[subs:])[sub], Array(index[:subs])[sub])
+            biased = Signal(signed(ACC_BITS), name=f"biased_{lane}", reset_less=True)
+            mult = Signal(16, name=f"mult_{lane}", reset_less=True)
+            shift_1 = Signal(6, name=f"shift_1_{lane}", reset_less=True)
+            shift_2 = Signal(6, name=f"shift_2_{lane}", reset_less=True)
+            product = Signal(signed(PRODUCT_BITS), name=f"scaled_{lane}", reset_less=True)
+            halves = Signal(signed(PRODUCT_BITS + 1), name=f"halves_{lane}", reset_less=True)
+            result = Signal(signed(8), name=f"result_{lane}", reset_less=True)
+            with m.If(valids[0]):
+                m.d.sync += [biased.eq(value + param[:32].as_signed()), mult.eq(param[32:48]),
+                             shift_1.eq(param[48:54])]
+            with m.If(valids[1]):
+                m.d.sync += [product.eq(biased * mult), shift_2.eq(shift_1)]
+            with m.If(valids[2]):
+                m.d.sync += halves.eq(shift_keep_half(product, shift_2))
+            with m.If(valids[3]):
+                _, _, _, _, _, t_low, t_high, _ = _split(metas[3], *widths)
+                m.d.sync += result.eq(saturate(round_half_up(halves), t_low.as_signed(),
+                                               t_high.as_signed()))
+            results.append(result)
+
+        t_block, t_insn, t_bank, t_group, t_addr, _, _, t_done = _split(metas[4], *widths)
+        m.d.comb += [
+            self.acts.valid.eq(valids[4]), self.acts.addr.eq(t_addr),
+            self.acts.data.eq(Cat(*(results * groups))), self.acts.lanes.eq(1 << t_group),
+            self.done.valid.eq(valids[4] & t_insn),
+            Cat(self.done.signal, self.done.mark, self.done.layer).eq(t_done),
+        ]
+        with m.If(valids[4] & t_block):
+            m.d.comb += self.drained.eq(1 << t_bank)
+            m.d.sync += released.bit_select(t_bank, 1).eq(0)
+        in_flight = Signal(range(64))
+        m.d.sync += in_flight.eq(in_flight + (step & window_end)
+                                 - (valids[4] & _split(metas[4], *widths)[0].any() * 0))
+        m.d.comb += self.busy.eq(have | active | valid | busy_lanes | Cat(*valids[1:]).any())
+        return m
+
+
+def _constant(n):
+    from amaranth.hdl import Const
+    return Const(n, max(1, n.bit_length()))
+
+
+def _is_pow2(n: int) -> bool:
+    return n & (n - 1) == 0
+
+
+def _delay(m, name, value, valid, cycles):
+    """Carry a value beside a pipeline."""
+    for n in range(cycles):
+        register, flag = Signal(len(value), name=f"{name}_{n}", reset_less=True), Signal(
+            name=f"{name}_valid_{n}")
+        m.d.sync += flag.eq(valid)
+        with m.If(valid):
+            m.d.sync += register.eq(value)
+        value, valid = register, flag
+    return value, valid
+
+
+def _split(value, *widths):
+    """Take a concatenation apart."""
+    parts, position = [], 0
+    for width in widths:
+        parts.append(value[position:position + width])
+        position += width
+    return parts

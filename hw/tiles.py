@@ -1,0 +1,136 @@
+"""Cuts the weight stream into tiles and parameters, one tile ahead of the array."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import Config, ceil_log2
+from .interfaces import chunk_layout, insn_stream
+from .isa import Opcode
+
+__all__ = ["TileLoader", "TilePort", "param_layout"]
+
+
+def param_layout() -> data.StructLayout:
+    """Requantisation parameters of one output channel, as they lie in memory (8 bytes)."""
+    return data.StructLayout({"bias": 32, "mult": 16, "shift": 8, "unused": 8})
+
+
+class TilePort(wiring.Signature):
+    """A complete tile, seen from its producer.
+
+    Members: `valid`; `weights` int8[cols * rows], column by column; `take`, high in the cycle
+    in which the array copies it.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__({"valid": Out(1), "weights": Out(8).array(config.array.macs),
+                          "take": In(1)})
+
+
+class TileLoader(wiring.Component):
+    """Fill the shadow tile while the array works on the active one.
+
+    Walks each COMPUTE instruction's tiles without waiting for tokens: weights are known in
+    advance. A new tile is complete every `tile_chunks` cycles. The parameters of an output
+    block go to the bank of its accumulators, once post-processing is done with those before.
+
+    Members
+    -------
+    i : COMPUTE instructions, as dispatched
+    chunks : weight stream
+    o : the shadow tile
+    params : bias, mult and shift of two banks, [2 * cols] of 56 bits
+    drained : pulse for each bank that post-processing has finished with
+    busy : 1
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "i": In(insn_stream(Opcode.COMPUTE)),
+            "chunks": In(stream.Signature(chunk_layout(config))),
+            "o": Out(TilePort(config)),
+            "params": Out(56).array(2 * config.array.cols),
+            "drained": In(2),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        active = Signal()
+        last = Signal()
+        tiles, tile = Signal(24), Signal(24)
+        blocks = Signal(14)
+        in_params = Signal()
+        param_chunk = Signal(range(max(2, config.param_chunks)))
+        tile_chunk = Signal(range(max(2, config.tile_chunks)))
+        shadow_full = Signal()
+        bank = Signal()
+        claimed = Signal(2)
+
+        tile_end, block_end, insn_end = Signal(), Signal(), Signal()
+        take_param, take_tile = Signal(), Signal()
+        m.d.comb += [
+            take_param.eq(active & in_params & self.chunks.valid
+                          & ((param_chunk != 0) | ~claimed.bit_select(bank, 1))),
+            take_tile.eq(active & ~in_params & self.chunks.valid
+                         & (~shadow_full | self.o.take)),
+            self.chunks.ready.eq(active & Mux(
+                in_params, (param_chunk != 0) | ~claimed.bit_select(bank, 1),
+                ~shadow_full | self.o.take)),
+            tile_end.eq(take_tile & (tile_chunk == config.tile_chunks - 1)),
+            block_end.eq(tile_end & (tile == tiles - 1)),
+            insn_end.eq(block_end & (blocks == 1)),
+            self.i.ready.eq(~active | insn_end),
+            self.o.valid.eq(shadow_full),
+            self.busy.eq(active | shadow_full),
+        ]
+        with m.If(self.o.take):
+            m.d.sync += shadow_full.eq(0)
+
+        chunk = self.chunks.payload
+        params = [Signal(56, name=f"param_{b}_{c}", reset_less=True)
+                  for b in range(2) for c in range(config.array.cols)]
+        m.d.comb += [p.eq(s) for p, s in zip(self.params, params, strict=True)]
+        for k in range(config.param_chunks):
+            for b in range(2):
+                with m.If(take_param & (param_chunk == k) & (bank == b)):
+                    for byte in range(config.chunk_bytes):
+                        column, part = divmod(k * config.chunk_bytes + byte, 8)
+                        if column < config.array.cols and part < 7:
+                            m.d.sync += params[b * config.array.cols + column][
+                                8 * part:8 * part + 8].eq(chunk[8 * byte:8 * byte + 8])
+        with m.If(take_param):
+            m.d.sync += [param_chunk.eq(param_chunk + 1), claimed.bit_select(bank, 1).eq(1)]
+            with m.If(param_chunk == config.param_chunks - 1):
+                m.d.sync += [param_chunk.eq(0), in_params.eq(0)]
+        for b in range(2):
+            with m.If(self.drained[b]):
+                m.d.sync += claimed[b].eq(0)
+
+        for k in range(config.tile_chunks):
+            with m.If(take_tile & (tile_chunk == k)):
+                for byte in range(config.chunk_bytes):
+                    n = k * config.chunk_bytes + byte
+                    if n < config.array.macs:
+                        column, row = divmod(n, config.array.rows)
+                        shadow = Signal(8, name=f"shadow_{column}_{row}", reset_less=True)
+                        m.d.sync += shadow.eq(chunk[8 * byte:8 * byte + 8])
+                        m.d.comb += self.o.weights[n].eq(shadow)
+        with m.If(take_tile):
+            m.d.sync += tile_chunk.eq(tile_chunk + 1)
+        with m.If(tile_end):
+            m.d.sync += [tile_chunk.eq(0), tile.eq(tile + 1), shadow_full.eq(1)]
+        with m.If(block_end):
+            m.d.sync += [tile.eq(0), blocks.eq(blocks - 1), in_params.eq(last)]
+            with m.If(last):
+                m.d.sync += bank.eq(~bank)
+        with m.If(insn_end):
+            m.d.sync += active.eq(0)
+        with m.If(self.i.valid & self.i.ready):
+            insn = self.i.payload
+            m.d.sync += [active.eq(1), last.eq(insn.last), in_params.eq(insn.last),
+                         tiles.eq(insn.tiles), blocks.eq(insn.out_blocks), tile.eq(0)]
+        return m
