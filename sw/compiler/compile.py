@@ -1,0 +1,206 @@
+"""The compiler: an integer network and a configuration in, a program out.
+
+The passes, in order, each a pure function in a file of its own:
+
+0. `taps`    pack kernel taps of the first layer into idle array rows
+1. `split`   which instance computes which output channels and rows
+2. `plan`    stripes, residency and activation memory
+3. `layout`  external memory: tensors and weight streams
+4. `emit`    operations in an order that would be right one by one
+5. `tokens`  synchronisation of the decoupled units
+"""
+
+
+import numpy as np
+
+from hw.config import Config
+from hw.isa import Opcode, encode
+
+from ..graph import IntegerGraph, Layer
+from .emit import Stage, emit, load_pieces, steps_of
+from .errors import CompileError, DoesNotFit
+from .geometry import ceil_div
+from .layout import Allocator, Layout, StreamPlace, TensorPlace
+from .plan import Plan, plan_layer
+from .program import LayerInfo, Program
+from .split import Item, Split, is_resident, split_layer
+from .streams import stream_chunks, weight_stream
+from .taps import pack_taps
+from .tokens import add_tokens
+
+__all__ = ["compile_graph"]
+
+_MAX_LAYERS = 1 << 11
+
+
+def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True,
+                  tap_packing: bool = True) -> Program:
+    """Compile a network.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    config : Config
+    store_all : bool
+        Store every layer's output in external memory, so that it can be checked; else only
+        what another instance needs, and the last.
+    tap_packing : bool
+        Allow the first layer's taps to be packed by the host.
+
+    Raises
+    ------
+    GraphError
+        If the network breaks a rule.
+    DoesNotFit, Unsupported
+        Naming the layer, what it needs and what there is.
+    """
+    graph.validate()
+    if len(graph.layers) > _MAX_LAYERS:
+        raise CompileError(graph.layers[_MAX_LAYERS].name,
+                           f"is beyond the {_MAX_LAYERS} layers that a program can number")
+    first, taps = pack_taps(graph.layers[0], config) if tap_packing else (graph.layers[0], None)
+    layers = (first, *graph.layers[1:])
+    splits = _split(layers, config)
+    plans = _plan(layers, splits, config)
+    stages = _stages(layers, splits, plans, store_all)
+    running = sum(1 << i for i in range(config.instances)
+                  if any(s.items[i] is not None for s in splits))
+    memory = Allocator()
+    layout = _lay_out(stages, config, memory)
+    words = [_tensor_words(layout.input, config),
+             *(_tensor_words(place, config) for place in layout.outputs)]
+    offsets: list[int | None] = []
+    segments = list(layout.segments)
+    for instance in range(config.instances):
+        if not running >> instance & 1:
+            offsets.append(None)
+            continue
+        ops = emit(stages, layout, config, instance, running)
+        add_tokens(ops, config.buffers.act_words, words)
+        code = b"".join([*(op.encode() for op in ops), encode(Opcode.END, layer=len(layers) - 1)])
+        offsets.append(memory.take(len(code)))
+        segments.append((offsets[-1], np.frombuffer(code, np.uint8)))
+    return Program(
+        config=config, name=graph.name, window_bytes=memory.bytes, segments=tuple(segments),
+        programs=tuple(offsets), start_mask=running, input=layout.input,
+        outputs=tuple(place if stage.store else None
+                      for place, stage in zip(layout.outputs, stages, strict=True)),
+        layers=tuple(_info(graph.layers[k], stage, k == 0 and taps is not None)
+                     for k, stage in enumerate(stages)),
+        taps=taps, in_shape=tuple(graph.in_shape))
+
+
+def _split(layers: tuple[Layer, ...], config: Config) -> list[Split]:
+    splits: list[Split] = []
+    for layer in layers:
+        splits.append(split_layer(layer, config, splits[-1] if splits else None))
+    return splits
+
+
+def _plan(layers: tuple[Layer, ...], splits: list[Split], config: Config) -> list[Plan]:
+    """Plan each layer; its output stays if the next one's input needs are met and both fit."""
+    plans: list[Plan] = []
+    source: Plan | None = None
+    for k, layer in enumerate(layers):
+        plan = None
+        if k + 1 < len(layers) and is_resident(layers[k + 1], splits[k], splits[k + 1]):
+            try:
+                plan = plan_layer(layer, splits[k], config, source, keep=True)
+                plan_layer(layers[k + 1], splits[k + 1], config, plan, keep=False)
+            except DoesNotFit:
+                plan = None
+        if plan is None:
+            plan = plan_layer(layer, splits[k], config, source, keep=False)
+        plans.append(plan)
+        source = plan if plan.keep else None
+    return plans
+
+
+def _stages(layers: tuple[Layer, ...], splits: list[Split], plans: list[Plan],
+            store_all: bool) -> list[Stage]:
+    stages = []
+    for k, layer in enumerate(layers):
+        barrier = k > 0 and not plans[k].resident \
+            and not is_resident(layer, splits[k - 1], splits[k])
+        needed = k + 1 == len(layers) or not plans[k + 1].resident
+        stages.append(Stage(layer, splits[k], plans[k], barrier, store_all or needed))
+    return stages
+
+
+def _tensor_words(place: TensorPlace, config: Config) -> int:
+    channels, height, width = place.shape
+    return ceil_div(channels, config.array.rows) * height * width
+
+
+def _lay_out(stages: list[Stage], config: Config, memory: Allocator) -> Layout:
+    def tensor(shape: tuple[int, int, int]) -> TensorPlace:
+        plane = shape[1] * shape[2] * config.word_pitch_bytes
+        return TensorPlace(memory.take(ceil_div(shape[0], config.array.rows) * plane), plane,
+                           tuple(shape))
+
+    source = tensor(stages[0].layer.in_shape)
+    outputs = tuple(tensor(s.layer.out_shape) for s in stages)
+    streams, masks, segments = [], [], []
+    for stage in stages:
+        placed, parts = _streams(stage, config, memory)
+        streams.append(placed)
+        segments += parts
+        masks.append(_load_masks(stage, config))
+    return Layout(source, outputs, tuple(streams), tuple(masks), tuple(segments))
+
+
+def _streams(stage: Stage, config: Config, memory: Allocator,
+             ) -> tuple[tuple[StreamPlace | None, ...], list[tuple[int, np.ndarray]]]:
+    """Place each instance's weight stream; equal ones are placed once and multicast."""
+    keys = [_stream_key(item, stage, i) for i, item in enumerate(stage.split.items)]
+    places: dict[object, StreamPlace] = {}
+    segments = []
+    for key in keys:
+        if key is None or key in places:
+            continue
+        steps = key[1]
+        data = weight_stream(stage.layer, steps, config)
+        mask = _mask(keys, key)
+        places[key] = StreamPlace(memory.take(len(data)),
+                                  stream_chunks(stage.layer, steps, config), mask)
+        segments.append((places[key].offset, data))
+    return tuple(None if k is None else places[k] for k in keys), segments
+
+
+def _stream_key(item: Item | None, stage: Stage, instance: int):
+    if item is None:
+        return None
+    stripes = stage.plan.stripes[instance]
+    return len(stripes), steps_of(item, stage.plan, stripes[0], stage.layer.in_shape[2])
+
+
+def _load_masks(stage: Stage, config: Config) -> tuple[int, ...]:
+    """For each instance, those that load exactly the same; 0 for itself alone."""
+    width = stage.layer.in_shape[2]
+    keys: list[object] = []
+    for i, item in enumerate(stage.split.items):
+        if item is None or stage.plan.resident:
+            keys.append(None)
+            continue
+        stripes = stage.plan.stripes[i]
+        plane = (stripes[0].rows[1] - stripes[0].rows[0]) * width
+        if stage.plan.piece:
+            steps = steps_of(item, stage.plan, stripes[0], width)
+            loads = tuple(s.inputs for s in steps)
+        else:
+            loads = tuple(load_pieces(item, plane))
+        keys.append((loads, tuple(s.rows for s in stripes)))
+    return tuple(_mask(keys, key) for key in keys)
+
+
+def _mask(keys: list, key: object) -> int:
+    same = [i for i, other in enumerate(keys) if other == key]
+    return sum(1 << i for i in same) if key is not None and len(same) > 1 else 0
+
+
+def _info(layer: Layer, stage: Stage, packed: bool) -> LayerInfo:
+    present = [s for s in stage.plan.stripes if s is not None]
+    return LayerInfo(
+        name=layer.name, macs=layer.macs, weight_bytes=layer.weight_bytes,
+        split=stage.split.kind, instances=len(present), stripes=max(len(s) for s in present),
+        resident=stage.plan.resident, tap_packed=packed)

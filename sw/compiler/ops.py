@@ -1,0 +1,62 @@
+"""Instructions before they are encoded, with the memory that they touch."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from hw.isa import Opcode, Token, encode
+
+__all__ = ["ACT", "Op", "Region", "Unit"]
+
+#: Name of the activation memory as a space of regions; others are tensors in external memory.
+ACT = -1
+
+
+class Unit(IntEnum):
+    """The units that run decoupled."""
+
+    LOAD = 0
+    STORE = 1
+    WEIGHTS = 2
+    COMPUTE = 3
+    POST = 4
+
+
+_UNITS = {Opcode.LOAD: Unit.LOAD, Opcode.BARRIER: Unit.LOAD, Opcode.STORE: Unit.STORE,
+          Opcode.WEIGHTS: Unit.WEIGHTS, Opcode.COMPUTE: Unit.COMPUTE, Opcode.POST: Unit.POST}
+
+
+@dataclass(frozen=True)
+class Region:
+    """`planes` runs of `length` words, `stride` apart, from word `base` of a space.
+
+    `space` is `ACT` or the number of a tensor in external memory.
+    """
+
+    space: int
+    base: int
+    planes: int
+    stride: int
+    length: int
+
+
+@dataclass
+class Op:
+    """One instruction of one instance; `wait`, `signal` and `mark` are set by later passes."""
+
+    opcode: Opcode
+    layer: int
+    fields: dict[str, int]
+    reads: tuple[Region, ...] = ()
+    writes: tuple[Region, ...] = ()
+    wait: set[Token] = field(default_factory=set)
+    signal: set[Token] = field(default_factory=set)
+    mark: bool = False
+
+    @property
+    def unit(self) -> Unit:
+        return _UNITS[self.opcode]
+
+    def encode(self) -> bytes:
+        """The instruction's 32 bytes."""
+        return encode(self.opcode, mark=self.mark, layer=self.layer, wait=self.wait,
+                      signal=self.signal, **self.fields)

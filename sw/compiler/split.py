@@ -1,0 +1,165 @@
+"""Pass 1: which instance computes which output channels and rows of each layer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from hw.config import Config
+
+from ..graph import Layer
+from .geometry import ceil_div, output_blocks, output_words, parts, window
+
+__all__ = ["Item", "Segment", "Split", "is_resident", "split_layer"]
+
+#: Cycles that a barrier with the store before it and the load after it are taken to cost.
+_BOUNDARY_CYCLES = 300
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Neighbouring output blocks that read the same input word blocks; (first, past)."""
+
+    blocks: tuple[int, int]
+    inputs: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One instance's part of a layer.
+
+    Members: `blocks` of `cols` output channels, `words` of `rows` output channels, `rows` of
+    the output after pooling, `inputs` (the hull of the segments' input word blocks), each
+    (first, past); `segments` in order of their blocks.
+    """
+
+    blocks: tuple[int, int]
+    words: tuple[int, int]
+    rows: tuple[int, int]
+    inputs: tuple[int, int]
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A layer's items, one or None for each instance, and how they were chosen."""
+
+    kind: str
+    items: tuple[Item | None, ...]
+
+
+def split_layer(layer: Layer, config: Config, before: Split | None) -> Split:
+    """Choose the split with the fewest estimated cycles.
+
+    Parameters
+    ----------
+    before : Split or None
+        That of the previous layer; None for the first.
+    """
+    costs = [(_estimate(layer, config, split, before), order, split)
+             for order, split in enumerate(_candidates(layer, config))]
+    return min(costs, key=lambda c: c[:2])[2]
+
+
+def is_resident(layer: Layer, before: Split, split: Split) -> bool:
+    """Whether each instance made all of the input that its item of `layer` reads."""
+    for made, item in zip(before.items, split.items, strict=True):
+        if item is None:
+            continue
+        rows = window(layer, *item.rows).rows
+        if made is None or not (_inside(item.inputs, made.words) and _inside(rows, made.rows)):
+            return False
+    return True
+
+
+def _inside(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
+    return outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
+def _candidates(layer: Layer, config: Config) -> Iterator[Split]:
+    n = config.instances
+    seen = set()
+    for row_parts in range(1, min(n, layer.out_shape[1]) + 1):
+        channel_parts = n // row_parts
+        rows = parts(0, layer.out_shape[1], row_parts)
+        for kind, bounds in _channel_bounds(layer, config, channel_parts):
+            key = (row_parts, tuple(bounds))
+            if key in seen:
+                continue
+            seen.add(key)
+            items = [_item(layer, config, channels, r) for channels in bounds for r in rows]
+            name = kind if row_parts == 1 else "rows" if len(bounds) == 1 else f"{kind} x rows"
+            yield Split("one" if n == 1 else name, tuple(items + [None] * (n - len(items))))
+
+
+def _channel_bounds(layer: Layer, config: Config, count: int,
+                    ) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+    """Ways to cut the units of `unit_channels` output channels into at most `count` ranges."""
+    unit = config.unit_channels
+    units = ceil_div(layer.conv_shape[0], unit)
+    groups, per_group = layer.groups, layer.conv_shape[0] // layer.groups
+    if groups > 1:
+        cuts = []
+        if groups >= count:
+            cuts = [g * per_group for g, _ in parts(0, groups, count)]
+        else:
+            for g, (first, past) in enumerate(parts(0, count, groups)):
+                cuts += [g * per_group + a for a, _ in parts(0, per_group, past - first)]
+        marks = [min(units, (c + unit // 2) // unit) for c in cuts] + [units]
+        yield "groups", list(pairwise(marks))
+    yield "channels", parts(0, units, count)
+
+
+def _item(layer: Layer, config: Config, units: tuple[int, int], rows: tuple[int, int],
+          ) -> Item | None:
+    cols, word = config.array.cols, config.array.rows
+    per_blocks, per_words = config.unit_channels // cols, config.unit_channels // word
+    blocks = units[0] * per_blocks, min(units[1] * per_blocks, output_blocks(layer, config))
+    words = units[0] * per_words, min(units[1] * per_words, output_words(layer, config))
+    if blocks[0] >= blocks[1] or rows[0] >= rows[1]:
+        return None
+    out, per_out = layer.conv_shape[0], layer.conv_shape[0] // layer.groups
+    per_in = layer.in_shape[0] // layer.groups
+    segments: list[Segment] = []
+    for block in range(*blocks):
+        first = block * cols // per_out
+        last = (min((block + 1) * cols, out) - 1) // per_out
+        inputs = first * per_in // word, ceil_div((last + 1) * per_in, word)
+        if segments and segments[-1].inputs == inputs:
+            segments[-1] = Segment((segments[-1].blocks[0], block + 1), inputs)
+        else:
+            segments.append(Segment((block, block + 1), inputs))
+    hull = min(s.inputs[0] for s in segments), max(s.inputs[1] for s in segments)
+    return Item(blocks, words, rows, hull, tuple(segments))
+
+
+def _estimate(layer: Layer, config: Config, split: Split, before: Split | None) -> float:
+    """Cycles: the slowest array or the busiest port, and the boundary before the layer."""
+    taps = layer.kernel[0] * layer.kernel[1]
+    tile = config.tile_chunks * config.chunk_bytes
+    params = config.param_chunks * config.chunk_bytes
+    pitch = config.word_pitch_bytes
+    resident = before is not None and is_resident(layer, before, split)
+    compute = 0
+    moved: dict[object, int] = {}
+    private = []
+    for item in split.items:
+        if item is None:
+            continue
+        w = window(layer, *item.rows)
+        pixels = (w.conv[1] - w.conv[0]) * layer.conv_shape[2]
+        stripes = ceil_div(pixels, config.buffers.acc_depth)
+        tiles = sum((s.blocks[1] - s.blocks[0]) * (s.inputs[1] - s.inputs[0])
+                    for s in item.segments) * taps
+        compute = max(compute, tiles * max(pixels, stripes * config.tile_chunks))
+        weights = stripes * (tiles * tile + (item.blocks[1] - item.blocks[0]) * params)
+        loads = 0 if resident else (pitch * (item.inputs[1] - item.inputs[0])
+                                    * (w.rows[1] - w.rows[0]) * layer.in_shape[2])
+        stores = (pitch * (item.words[1] - item.words[0]) * (item.rows[1] - item.rows[0])
+                  * layer.out_shape[2])
+        moved["weights", item.blocks] = weights
+        moved["loads", item.inputs, w.rows] = loads
+        moved["stores", item.blocks, item.rows] = stores
+        private.append(weights + loads + stores)
+    port = max(private) if config.port.memory == "private" else sum(moved.values())
+    boundary = 0 if resident else _BOUNDARY_CYCLES
+    return max(compute, port / config.port.bytes) + boundary

@@ -1,0 +1,89 @@
+"""Weight streams: tiles and requantisation parameters in the order in which they are used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hw.config import Config
+
+from ..graph import Layer
+
+__all__ = ["Step", "stream_chunks", "weight_stream"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One COMPUTE: output blocks and input word blocks (first, past), and whether it starts
+    and finishes its output blocks."""
+
+    blocks: tuple[int, int]
+    inputs: tuple[int, int]
+    first: bool = True
+    last: bool = True
+
+
+def stream_chunks(layer: Layer, steps: Sequence[Step], config: Config) -> int:
+    """Length of the stream in chunks."""
+    taps = layer.kernel[0] * layer.kernel[1]
+    return sum((s.blocks[1] - s.blocks[0])
+               * ((s.inputs[1] - s.inputs[0]) * taps * config.tile_chunks
+                  + s.last * config.param_chunks) for s in steps)
+
+
+def weight_stream(layer: Layer, steps: Sequence[Step], config: Config) -> np.ndarray:
+    """Return uint8[bytes], a whole number of beats, for COMPUTEs in order."""
+    length = stream_chunks(layer, steps, config) * config.chunk_bytes
+    stream = np.zeros(-(-length // config.port.bytes) * config.port.bytes, np.uint8)
+    params = _parameters(layer, config)
+    at = 0
+    for step in steps:
+        tiles = _tiles(layer, step, config)
+        head = params.shape[1] if step.last else 0
+        size = tiles.shape[0] * (head + tiles.shape[1])
+        place = stream[at:at + size].reshape(tiles.shape[0], head + tiles.shape[1])
+        if head:
+            place[:, :head] = params[step.blocks[0]:step.blocks[1]]
+        place[:, head:] = tiles
+        at += size
+    return stream
+
+
+def _parameters(layer: Layer, config: Config) -> np.ndarray:
+    """uint8[output blocks, param_chunks * chunk_bytes]."""
+    cols = config.array.cols
+    blocks = -(-len(layer.bias) // cols)
+    table = np.zeros(blocks * cols, np.dtype([("bias", "<i4"), ("mult", "<u2"), ("shift", "u1"),
+                                              ("zero", "u1")]))
+    for name in ("bias", "mult", "shift"):
+        table[name][:len(layer.bias)] = getattr(layer, name)
+    padded = np.zeros((blocks, config.param_chunks * config.chunk_bytes), np.uint8)
+    padded[:, :8 * cols] = table.view(np.uint8).reshape(blocks, 8 * cols)
+    return padded
+
+
+def _tiles(layer: Layer, step: Step, config: Config) -> np.ndarray:
+    """uint8[output blocks, bytes of all tiles of a block]."""
+    rows, cols = config.array.rows, config.array.cols
+    kh, kw = layer.kernel
+    nb, ni = step.blocks[1] - step.blocks[0], step.inputs[1] - step.inputs[0]
+    out0, in0 = step.blocks[0] * cols, step.inputs[0] * rows
+    per_out = layer.conv_shape[0] // layer.groups
+    per_in = layer.in_shape[0] // layer.groups
+    dense = np.zeros((nb * cols, ni * rows, kh, kw), np.int8)
+    for group in range(out0 // per_out, layer.groups):
+        o0, o1 = max(out0, group * per_out), min(out0 + nb * cols, (group + 1) * per_out)
+        i0, i1 = max(in0, group * per_in), min(in0 + ni * rows, (group + 1) * per_in)
+        if o0 >= o1:
+            break
+        if i0 < i1:
+            start = i0 - group * per_in
+            dense[o0 - out0:o1 - out0, i0 - in0:i1 - in0] = \
+                layer.weight[o0:o1, start:start + i1 - i0]
+    tiled = dense.reshape(nb, cols, ni, rows, kh, kw).transpose(0, 2, 4, 5, 1, 3)
+    count, tile = ni * kh * kw, config.tile_chunks * config.chunk_bytes
+    if tile == rows * cols:
+        return tiled.reshape(nb, count * tile).view(np.uint8)
+    padded = np.zeros((nb, count, tile), np.uint8)
+    padded[:, :, :rows * cols] = tiled.reshape(nb, count, rows * cols).view(np.uint8)
+    return padded.reshape(nb, count * tile)

@@ -1,0 +1,122 @@
+"""Pass 5: tokens, so that decoupled units keep the order that memory accesses need.
+
+The operations come in an order in which running them one by one is right. An operation must
+wait for an earlier one of another unit if one of them writes what the other touches. Units
+finish their own operations in order, so waiting for the latest such operation of a unit is
+enough, and so is each wait that an earlier operation of the same unit has already made.
+What is left pairs one signal with one wait, in order: exactly a counting semaphore.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hw.isa import Token
+
+from .ops import ACT, Op, Region, Unit
+
+__all__ = ["add_tokens"]
+
+_TOKENS = {
+    (Unit.LOAD, Unit.COMPUTE): Token.LOADED,
+    (Unit.COMPUTE, Unit.LOAD): Token.INPUT_FREE,
+    (Unit.POST, Unit.COMPUTE): Token.RESIDENT,
+    (Unit.POST, Unit.STORE): Token.OUTPUT_READY,
+    (Unit.STORE, Unit.POST): Token.OUTPUT_FREE,
+    (Unit.STORE, Unit.LOAD): Token.STORED,
+    (Unit.POST, Unit.LOAD): Token.DRAINED,
+}
+_MAX_AHEAD = 128  # tokens of a kind that may be outstanding; the hardware counts to 255
+
+
+class _Space:
+    """For each word of a memory, the latest operation of each unit that wrote or read it since
+    the last write."""
+
+    def __init__(self, words: int):
+        self._words = words
+        self._last = {}
+
+    def _array(self, kind: str, unit: Unit) -> np.ndarray:
+        if (kind, unit) not in self._last:
+            self._last[kind, unit] = np.full(self._words, -1, np.int32)
+        return self._last[kind, unit]
+
+    def latest(self, kind: str, unit: Unit, region: Region) -> int:
+        """Latest operation of `unit` on a region, or -1."""
+        if (kind, unit) not in self._last:
+            return -1
+        return int(_view(self._last[kind, unit], region).max())
+
+    def read(self, unit: Unit, number: int, region: Region) -> None:
+        _view(self._array("read", unit), region)[...] = number
+
+    def write(self, unit: Unit, number: int, region: Region) -> None:
+        for array in self._last.values():
+            _view(array, region)[...] = -1
+        _view(self._array("write", unit), region)[...] = number
+
+
+def _view(array: np.ndarray, region: Region) -> np.ndarray:
+    stride = region.stride if region.planes > 1 else region.length
+    last = region.base + (region.planes - 1) * stride + region.length
+    if region.base < 0 or last > len(array):
+        raise AssertionError(f"{region} is outside its memory of {len(array)} words")
+    step = array.strides[0]
+    return np.lib.stride_tricks.as_strided(array[region.base:], (region.planes, region.length),
+                                           (stride * step, step))
+
+
+def add_tokens(ops: Sequence[Op], act_words: int, tensor_words: Sequence[int]) -> None:
+    """Set `wait` and `signal` of one instance's operations.
+
+    Parameters
+    ----------
+    ops : sequence of Op
+        In an order in which running them one by one is right.
+    act_words : int
+        Words of the activation memory.
+    tensor_words : sequence of int
+        Words of each tensor in external memory, by its space number.
+    """
+    spaces: dict[int, _Space] = {}
+    edges: dict[tuple[Unit, Unit], list[tuple[int, int]]] = {pair: [] for pair in _TOKENS}
+    for number, op in enumerate(ops):
+        latest: dict[Unit, int] = {}
+        for regions, kinds in ((op.reads, ("write",)), (op.writes, ("write", "read"))):
+            for region in regions:
+                space = spaces.get(region.space)
+                if space is None:
+                    words = act_words if region.space == ACT else tensor_words[region.space]
+                    space = spaces[region.space] = _Space(words)
+                for unit in Unit:
+                    for kind in kinds:
+                        if unit != op.unit:
+                            latest[unit] = max(latest.get(unit, -1),
+                                               space.latest(kind, unit, region))
+        for unit, producer in latest.items():
+            if producer < 0 or (unit, op.unit) == (Unit.COMPUTE, Unit.POST):
+                # POST takes a bank that COMPUTE fills later, so earlier reads are over.
+                continue
+            pair = edges[unit, op.unit]
+            if not pair or producer > pair[-1][0]:
+                pair.append((producer, number))
+        for region in op.reads:
+            spaces[region.space].read(op.unit, number, region)
+        for region in op.writes:
+            spaces[region.space].write(op.unit, number, region)
+    for pair, token in _TOKENS.items():
+        for producer, consumer in _bounded(edges[pair]):
+            ops[producer].signal.add(token)
+            ops[consumer].wait.add(token)
+
+
+def _bounded(edges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Merge edges so that no more than `_MAX_AHEAD` are open at any place."""
+    kept: list[tuple[int, int]] = []
+    for producer, consumer in edges:
+        if len(kept) >= _MAX_AHEAD and kept[-_MAX_AHEAD][1] > producer:
+            kept[-1] = producer, kept[-1][1]
+        else:
+            kept.append((producer, consumer))
+    return kept
