@@ -1,0 +1,255 @@
+"""The interconnect: instances share a memory port, fairly, and what all need crosses it once."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, fifo, wiring
+from amaranth.lib.wiring import In, Out
+
+from .axi import AxiMaster, user_bits
+from .config import Config, ceil_log2
+from .ports import READERS, Channel, MemoryPort, port_request
+
+__all__ = ["RoundRobin", "Fabric", "Barrier"]
+
+_OUTSTANDING = 32  # bursts in flight on a port, each way
+
+
+class RoundRobin(wiring.Component):
+    """Grant the requests in turn: each waits for at most one grant of every other.
+
+    Members: `requests`; `grant` one-hot, combinational; `take` moves the turn on.
+    """
+
+    def __init__(self, width: int):
+        self._width = width
+        super().__init__({"requests": In(width), "grant": Out(width), "take": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        after = Signal(self._width)  # the requesters after the one served last
+        later = Signal(self._width)
+
+        def lowest(bits):
+            return bits & (~bits + 1)
+
+        m.d.comb += [
+            later.eq(self.requests & after),
+            self.grant.eq(Mux(later.any(), lowest(later), lowest(self.requests))),
+        ]
+        with m.If(self.take & self.grant.any()):
+            m.d.sync += after.eq(~((self.grant - 1) | self.grant))
+        return m
+
+
+def _select(m, one_hot, values, like):
+    """AND-OR multiplexer."""
+    chosen = Signal.like(like)
+    terms = [Mux(one_hot[k], v, 0) for k, v in enumerate(values)]
+    while len(terms) > 1:
+        terms = [a | b for a, b in zip(terms[::2], terms[1::2], strict=False)] + (
+            [terms[-1]] if len(terms) % 2 else [])
+    m.d.comb += chosen.eq(terms[0])
+    return chosen
+
+
+class Fabric(wiring.Component):
+    """Arbitrate the read and write bursts of `instances` onto one AXI4 port.
+
+    A multicast read waits until every living instance in its mask presents one on the same
+    channel; the lowest of them asks once and all receive. Responses come in order, so a FIFO of
+    destinations routes them. Requesters have reserved space: RREADY is always high while
+    something is due.
+
+    Members
+    -------
+    instances : array of `MemoryPort`
+    axi : the memory port
+
+    Parameters
+    ----------
+    config : Config
+    ids : the instances behind this port, by number
+    """
+
+    def __init__(self, config: Config, ids: list[int]):
+        self._config = config
+        self._ids = ids
+        super().__init__({
+            "instances": In(MemoryPort(config)).array(len(ids)),
+            "axi": Out(AxiMaster(config)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        self._reads(m)
+        self._writes(m)
+        return m
+
+    def _instance_number(self, m, one_hot):
+        """Number of the instance whose bit is set."""
+        return _select(m, one_hot, [Const(i, 5) for i in self._ids], Signal(5))
+
+    # -- reads ---------------------------------------------------------------------------------
+    def _rendezvous(self, m, streams):
+        """Per instance: (its request may be granted, the set that receives)."""
+        count = len(self._ids)
+        if count == 1:
+            return [streams[0].valid], [Const(1, 1)]
+        multi = [s.valid & s.payload.mask.any() for s in streams]
+        ready, sets = [], []
+        for i, s in enumerate(streams):
+            mask = Cat(s.payload.mask[n] & p.alive
+                       for n, p in zip(self._ids, self.instances, strict=True))
+            leads = ~mask[:i].any() if i else Const(1)
+            met = (mask & ~Cat(multi)) == 0
+            ready.append(s.valid & Mux(multi[i], leads & met, 1))
+            sets.append(Mux(multi[i], mask | (1 << i), 1 << i)[:count])
+        return ready, sets
+
+    def _reads(self, m):
+        config, axi = self._config, self.axi
+        count = len(self._ids)
+        m.submodules.read_turn = turn = RoundRobin(count * len(READERS))
+        requests, payloads, receivers, sources = [], [], [], []
+        for channel in READERS:
+            streams = [getattr(p, f"rd_{channel.name.lower()}") for p in self.instances]
+            ready, sets = self._rendezvous(m, streams)
+            for s, r, members in zip(streams, ready, sets, strict=True):
+                requests.append(r)
+                payloads.append(s.payload)
+                receivers.append(members)
+                sources.append((channel, s))
+
+        held = Signal(port_request(config))
+        held_valid, held_set = Signal(), Signal(count)
+        held_channel, held_lead = Signal(Channel), Signal(5)
+        route = data.StructLayout({"members": count, "channel": Channel, "beats": held["beats"].shape()})
+        m.submodules.routes = routes = fifo.SyncFIFOBuffered(
+            width=route.size, depth=_OUTSTANDING)
+        free = Signal()
+        m.d.comb += [turn.requests.eq(Cat(requests)), free.eq(~held_valid | (axi.arvalid
+                                                                            & axi.arready)),
+                     turn.take.eq(free)]
+        grant = turn.grant
+        chosen = _select(m, grant, [Cat(p.as_value()) for p in payloads], held.as_value())
+        members = _select(m, grant, receivers, held_set)
+        by_channel = [grant[k * count:(k + 1) * count] for k in range(len(READERS))]
+        by_instance = Cat(Cat(g[i] for g in by_channel).any() for i in range(count))
+        with m.If(axi.arvalid & axi.arready):
+            m.d.sync += held_valid.eq(0)
+        with m.If(free & grant.any()):
+            m.d.sync += [held.eq(chosen), held_set.eq(members), held_valid.eq(1),
+                         held_lead.eq(self._instance_number(m, by_instance))]
+            for k, channel in enumerate(READERS):
+                with m.If(by_channel[k].any()):
+                    m.d.sync += held_channel.eq(channel)
+        # A multicast is taken from all its members at once.
+        for k, channel in enumerate(READERS):
+            for i in range(count):
+                stream = sources[k * count + i][1]
+                m.d.comb += stream.ready.eq(free & by_channel[k].any() & members[i])
+        entry = Signal(route)
+        m.d.comb += [
+            axi.arvalid.eq(held_valid & routes.w_rdy), axi.araddr.eq(held.addr),
+            axi.arlen.eq(held.beats - 1), axi.arsize.eq(ceil_log2(config.port.bytes)),
+            axi.arburst.eq(1), axi.arcache.eq(3),
+            axi.aruser.eq(user_bits(held_lead, held_channel.as_value(), held.layer)),
+            entry.members.eq(held_set), entry.channel.eq(held_channel),
+            entry.beats.eq(held.beats),
+            routes.w_en.eq(axi.arvalid & axi.arready), routes.w_data.eq(entry),
+        ]
+
+        due = Signal(route)
+        beat = Signal(held["beats"].shape())
+        arrives, last = Signal(), Signal()
+        m.d.comb += [
+            due.eq(routes.r_data), axi.rready.eq(routes.r_rdy),
+            arrives.eq(axi.rvalid & axi.rready), last.eq(beat == due.beats - 1),
+            routes.r_en.eq(arrives & last),
+        ]
+        ret_data, ret_error = Signal(config.beat_bits, reset_less=True), Signal()
+        ret_channel, ret_valid = Signal(Channel), Signal(count)
+        m.d.sync += ret_valid.eq(Mux(arrives, due.members, 0))
+        with m.If(arrives):
+            m.d.sync += [ret_data.eq(axi.rdata), ret_error.eq(axi.rresp[1]),
+                         ret_channel.eq(due.channel), beat.eq(Mux(last, 0, beat + 1))]
+        for i, port in enumerate(self.instances):
+            m.d.comb += [port.ret_valid.eq(ret_valid[i]), port.ret_channel.eq(ret_channel),
+                         port.ret_data.eq(ret_data), port.ret_error.eq(ret_error)]
+
+    # -- writes ----------------------------------------------------------------------------------
+    def _writes(self, m):
+        config, axi = self._config, self.axi
+        count = len(self._ids)
+        m.submodules.write_turn = turn = RoundRobin(count)
+        m.submodules.acks = acks = fifo.SyncFIFOBuffered(width=count, depth=_OUTSTANDING)
+        held = Signal(port_request(config))
+        source, lead = Signal(count), Signal(5)
+        addressed, sending = Signal(init=1), Signal()  # AW is out; W is under way
+        left = Signal(held["beats"].shape())
+        free = Signal()
+        m.d.comb += [
+            turn.requests.eq(Cat(p.wr.valid for p in self.instances)),
+            free.eq(addressed & ~sending & acks.w_rdy), turn.take.eq(free),
+            axi.awvalid.eq(~addressed), axi.awaddr.eq(held.addr), axi.awlen.eq(held.beats - 1),
+            axi.awsize.eq(ceil_log2(config.port.bytes)), axi.awburst.eq(1), axi.awcache.eq(3),
+            axi.awuser.eq(user_bits(lead, Const(Channel.STORE.value, 2), held.layer)),
+        ]
+        grant = turn.grant
+        chosen = _select(m, grant, [Cat(p.wr.payload.as_value()) for p in self.instances],
+                         held.as_value())
+        with m.If(axi.awvalid & axi.awready):
+            m.d.sync += addressed.eq(1)
+        with m.If(free & grant.any()):
+            m.d.sync += [held.eq(chosen), source.eq(grant), addressed.eq(0), sending.eq(1),
+                         lead.eq(self._instance_number(m, grant))]
+            new = Signal(port_request(config))
+            m.d.comb += new.eq(chosen)
+            m.d.sync += left.eq(new.beats)
+        m.d.comb += [acks.w_en.eq(free & grant.any()), acks.w_data.eq(grant)]
+        word = _select(m, source, [p.wr_data.payload.as_value() for p in self.instances],
+                       self.instances[0].wr_data.payload.as_value())
+        ready = Cat(p.wr_data.valid for p in self.instances) & source
+        m.d.comb += [
+            axi.wvalid.eq(sending & ready.any()), axi.wdata.eq(word[:config.beat_bits]),
+            axi.wstrb.eq(word[config.beat_bits:]), axi.wlast.eq(left == 1),
+        ]
+        for i, port in enumerate(self.instances):
+            m.d.comb += [port.wr.ready.eq(free & grant[i]),
+                         port.wr_data.ready.eq(sending & source[i] & axi.wready)]
+        with m.If(axi.wvalid & axi.wready):
+            m.d.sync += left.eq(left - 1)
+            with m.If(left == 1):
+                m.d.sync += sending.eq(0)
+        m.d.comb += [axi.bready.eq(acks.r_rdy), acks.r_en.eq(axi.bvalid)]
+        for i, port in enumerate(self.instances):
+            m.d.comb += [port.wr_ret_valid.eq(axi.bvalid & axi.bready & acks.r_data[i]),
+                         port.wr_ret_error.eq(axi.bresp[1])]
+
+
+class Barrier(wiring.Component):
+    """Release instances that wait for each other.
+
+    An instance goes on when every instance of its mask has arrived or is not running; a release
+    lasts one cycle for all of them.
+
+    Members: `arrive`, `alive`, `release` [instances]; `masks` [instances] of 32 bits.
+    """
+
+    def __init__(self, instances: int):
+        self._count = instances
+        super().__init__({"arrive": In(instances), "alive": In(instances),
+                          "masks": In(32).array(instances), "release": Out(instances)})
+
+    def elaborate(self, platform):
+        m = Module()
+        arrived = Signal(self._count)  # a cycle late, so that a release reaches all at once
+        release = Signal(self._count)
+        m.d.sync += arrived.eq(self.arrive & ~release)
+        present = arrived | ~self.alive
+        for i in range(self._count):
+            m.d.comb += release[i].eq(
+                arrived[i] & ~(self.masks[i][:self._count] & ~present).any())
+        m.d.comb += self.release.eq(release)
+        return m
+
+

@@ -1,0 +1,1 @@
+"""Simulation: the RTL in Verilator behind the driver's backend interface."""

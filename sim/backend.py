@@ -1,0 +1,177 @@
+"""The Verilated accelerator and its memory behind the driver's backend interface."""
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from hw.config import Config
+from hw.ports import Channel
+
+from .verilator import build
+
+__all__ = ["SimulationFault", "VerilatorBackend"]
+
+_LAYERS, _CHANNELS, _INSTANCES = 2048, 4, 32
+
+
+class SimulationFault(RuntimeError):
+    """The hardware broke a rule of its bus; a bug in the RTL, never in a user's network."""
+
+    exit_code = 1
+
+
+def _library(path: Path) -> ctypes.CDLL:
+    lib = ctypes.CDLL(str(path))
+    u64, u32, pointer, i = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_int
+    signatures = {
+        "new": (pointer, [u64, u32, u32, u32, u32, u32, u64]), "free": (None, [pointer]),
+        "memory": (ctypes.POINTER(ctypes.c_uint8), [pointer]),
+        "write_register": (i, [pointer, u32, u32]),
+        "read_register": (i, [pointer, u32, ctypes.POINTER(u32)]),
+        "run": (u64, [pointer, u64]), "fault": (ctypes.c_char_p, [pointer]),
+        "check": (None, [pointer, i]), "count_toggles": (None, [pointer, i]),
+        "begin": (None, [pointer]), "end": (None, [pointer]), "cycle": (u64, [pointer]),
+        "page_misses": (u64, [pointer]), "traffic": (ctypes.POINTER(u64), [pointer]),
+        "toggles": (u64, [pointer, i, u32, ctypes.POINTER(u64)]),
+        "flip_flops": (u64, [pointer, i]), "flip_flop_bits": (u64, [pointer, i]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(lib, f"partita_{name}")
+        function.restype, function.argtypes = result, arguments
+    return lib
+
+
+class VerilatorBackend:
+    """A simulated accelerator.
+
+    Parameters
+    ----------
+    config : Config
+    memory_bytes : int
+        Size of the external memory.
+    latency_cycles, page_miss_cycles, page_bytes, banks : int
+        The memory's timing: see `sim/harness/memory.h`.
+    stall_probability : float, 0 to 0.9
+        That a memory channel stalls in a cycle, drawn from `seed`.
+    count_toggles : bool
+        Count every flip-flop's toggles.
+    check : bool
+        Check in every cycle that core outputs do not depend on core inputs, which the
+        simulation of cores and shell as separate models relies on.
+    say : called with a line before each long step
+
+    Raises
+    ------
+    sim.verilator.ToolMissingError, sim.verilator.BuildError
+    """
+
+    def __init__(self, config: Config, *, memory_bytes: int, latency_cycles: int = 40,
+                 page_miss_cycles: int = 12, page_bytes: int = 2048, banks: int = 8,
+                 stall_probability: float = 0.0, seed: int = 1, count_toggles: bool = False,
+                 check: bool = False, say: Callable[[str], None] = lambda text: None):
+        if not 0 <= stall_probability <= 0.9:
+            raise ValueError(f"stall_probability is {stall_probability}; it must be from 0 to 0.9")
+        if latency_cycles < 1:
+            raise ValueError(f"latency_cycles is {latency_cycles}; it must be 1 or more")
+        self.config = config
+        self._lib = _library(build(config, say))
+        self._model = self._lib.partita_new(
+            memory_bytes, latency_cycles, page_miss_cycles, page_bytes, banks,
+            round(stall_probability * (1 << 32)), seed)
+        self._memory = np.ctypeslib.as_array(self._lib.partita_memory(self._model),
+                                             (memory_bytes,))
+        self._counting = count_toggles
+        self._lib.partita_check(self._model, int(check))
+        self._lib.partita_count_toggles(self._model, int(count_toggles))
+
+    def __enter__(self) -> "VerilatorBackend":
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the model; it cannot be used afterwards."""
+        if self._model:
+            del self._memory
+            self._lib.partita_free(self._model)
+            self._model = None
+
+    # -- the backend protocol --------------------------------------------------------------
+    def write_memory(self, addr: int, data: bytes | np.ndarray) -> None:
+        data = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
+        flat = np.ascontiguousarray(data).view(np.uint8).reshape(-1)
+        self._range(addr, flat.size)
+        self._memory[addr:addr + flat.size] = flat
+
+    def read_memory(self, addr: int, count: int) -> np.ndarray:
+        self._range(addr, count)
+        return self._memory[addr:addr + count].copy()
+
+    def _range(self, addr: int, count: int) -> None:
+        if addr < 0 or addr + count > self._memory.size:
+            raise ValueError(f"memory access at {addr} of {count} bytes; the memory has "
+                             f"{self._memory.size}")
+
+    def write_register(self, addr: int, value: int) -> None:
+        self._answer(self._lib.partita_write_register(self._model, addr, value), addr)
+
+    def read_register(self, addr: int) -> int:
+        value = ctypes.c_uint32()
+        self._answer(self._lib.partita_read_register(self._model, addr, ctypes.byref(value)), addr)
+        return value.value
+
+    def _answer(self, response: int, addr: int) -> None:
+        if response < 0:
+            raise SimulationFault(f"no answer from register 0x{addr:x}")
+        if response:
+            raise ValueError(f"there is no register at 0x{addr:x}")
+
+    def advance(self, cycles: int) -> int:
+        """Run at most `cycles`, less if every started instance ends; return how many."""
+        done = self._lib.partita_run(self._model, cycles)
+        fault = self._lib.partita_fault(self._model)
+        if fault:
+            raise SimulationFault(fault.decode())
+        return done
+
+    # -- what only a simulation knows ---------------------------------------------------------
+    def begin_account(self) -> None:
+        """Start counting bytes and toggles from nothing."""
+        self._lib.partita_begin(self._model)
+
+    def end_account(self) -> None:
+        """Book what came after the last layer's end."""
+        self._lib.partita_end(self._model)
+
+    def port_bytes(self, layers: int) -> np.ndarray:
+        """Bytes moved over the memory ports: int[layers, channels, instances]."""
+        table = np.ctypeslib.as_array(self._lib.partita_traffic(self._model),
+                                      (_LAYERS, len(Channel), _INSTANCES))
+        return table[:layers, :, :self.config.instances].astype(np.int64)
+
+    def toggles(self, layer: int, instance: int) -> tuple[np.ndarray, int] | None:
+        """Toggles per flip-flop of an instance in a layer, and clocked flip-flop cycles.
+
+        `instance` equal to the number of instances is the shell. None if nothing was counted.
+        """
+        if not self._counting:
+            return None
+        count = self._lib.partita_flip_flops(self._model, instance)
+        values = np.zeros(count, np.uint64)
+        cycles = self._lib.partita_toggles(
+            self._model, instance, layer, values.ctypes.data_as(ctypes.POINTER(ctypes.c_uint64)))
+        return values, cycles * self._lib.partita_flip_flop_bits(self._model, instance)
+
+    def page_misses(self) -> int:
+        """Page misses of all ports since the model was made."""
+        return self._lib.partita_page_misses(self._model)
+
+    def cycle(self) -> int:
+        """Clock cycles since the model was made."""
+        return self._lib.partita_cycle(self._model)
+
+
+assert Channel.STORE.value == _CHANNELS - 1

