@@ -26,6 +26,9 @@ _TOKENS = {
     (Unit.STORE, Unit.LOAD): Token.STORED,
     (Unit.POST, Unit.LOAD): Token.DRAINED,
 }
+#: Always implied. POST takes a bank that a later COMPUTE fills, so earlier COMPUTEs have read
+#: their input, and what was loaded for them had arrived.
+_IMPLIED = {(Unit.COMPUTE, Unit.POST), (Unit.LOAD, Unit.POST)}
 _MAX_AHEAD = 128  # tokens of a kind that may be outstanding; the hardware counts to 255
 
 
@@ -95,8 +98,7 @@ def add_tokens(ops: Sequence[Op], act_words: int, tensor_words: Sequence[int]) -
                             latest[unit] = max(latest.get(unit, -1),
                                                space.latest(kind, unit, region))
         for unit, producer in latest.items():
-            if producer < 0 or (unit, op.unit) == (Unit.COMPUTE, Unit.POST):
-                # POST takes a bank that COMPUTE fills later, so earlier reads are over.
+            if producer < 0 or (unit, op.unit) in _IMPLIED:
                 continue
             pair = edges[unit, op.unit]
             if not pair or producer > pair[-1][0]:
