@@ -6,12 +6,11 @@ from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
 from .interfaces import ReadReturn, read_request
-from .isa import INSN_BYTES
+from .isa import INSN_BYTES, READ_AHEAD_BYTES
 
 __all__ = ["Fetch"]
 
 _BLOCK_BYTES = 64  # a program starts at a multiple of this, and is read in such blocks
-_AHEAD_BYTES = 512
 
 
 class Fetch(wiring.Component):
@@ -41,7 +40,7 @@ class Fetch(wiring.Component):
         config = self._config
         port = config.port.bytes
         burst = min(config.port.burst_beats, max(1, _BLOCK_BYTES // port))
-        depth = max(2 * burst, _AHEAD_BYTES // port)
+        depth = READ_AHEAD_BYTES // port
 
         running, addr = Signal(), Signal(32)
         space = Signal(range(depth + 1), init=depth)

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, enum
 
-__all__ = ["ISA_VERSION", "INSN_BYTES", "Opcode", "Token", "ErrorCode", "Cause", "Field",
+__all__ = ["ISA_VERSION", "INSN_BYTES", "READ_AHEAD_BYTES", "Opcode", "Token", "ErrorCode", "Cause", "Field",
            "HEADER", "FORMATS", "insn_layout", "encode", "decode"]
 
 ISA_VERSION = 1
 INSN_BYTES = 32
+#: Bytes after a program's end that the memory window must also cover: programs are read ahead.
+READ_AHEAD_BYTES = 512
 
 
 class Opcode(enum.Enum, shape=4):

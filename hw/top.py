@@ -32,22 +32,21 @@ def outer_members(config: Config) -> dict:
     }
 
 
-class Shell(wiring.Component):
-    """Everything but the cores.
+def shell_members(config: Config) -> dict:
+    """Members of the shell: those of `outer_members`, and arrays of the cores' ports."""
+    return {
+        **outer_members(config),
+        "memory": In(MemoryPort(config)).array(config.instances),
+        "control": In(ControlPort(config)).array(config.instances),
+    }
 
-    Members
-    -------
-    memory, control : arrays of the cores' ports
-    and those of `outer_members`
-    """
+
+class Shell(wiring.Component):
+    """Everything but the cores; its members are those of `shell_members`."""
 
     def __init__(self, config: Config):
         self._config = config
-        super().__init__({
-            **outer_members(config),
-            "memory": In(MemoryPort(config)).array(config.instances),
-            "control": In(ControlPort(config)).array(config.instances),
-        })
+        super().__init__(shell_members(config))
 
     def elaborate(self, platform):
         m = Module()
@@ -102,15 +101,15 @@ class Top(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        shell = Shell(config)
         if not self._verilog:
-            m.submodules.shell = shell
+            m.submodules.shell = shell = Shell(config)
             _join_outer(m, self, shell)
             for i in range(config.instances):
                 m.submodules[f"core_{i}"] = core = Instance(config)
                 wiring.connect(m, core.memory, shell.memory[i])
                 wiring.connect(m, core.control, shell.control[i])
             return m
+        shell = wiring.Signature(shell_members(config)).create()
         clock = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
         outer = set(outer_members(config))
         wires = dict(clock)

@@ -14,7 +14,7 @@ The passes, in order, each a pure function in a file of its own:
 import numpy as np
 
 from hw.config import Config
-from hw.isa import Opcode, encode
+from hw.isa import READ_AHEAD_BYTES, Opcode, encode
 
 from ..graph import IntegerGraph, Layer
 from .emit import Stage, emit, load_pieces, steps_of
@@ -80,6 +80,7 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
         code = b"".join([*(op.encode() for op in ops), encode(Opcode.END, layer=len(layers) - 1)])
         offsets.append(memory.take(len(code)))
         segments.append((offsets[-1], np.frombuffer(code, np.uint8)))
+    memory.take(READ_AHEAD_BYTES)
     return Program(
         config=config, name=graph.name, window_bytes=memory.bytes, segments=tuple(segments),
         programs=tuple(offsets), start_mask=running, input=layout.input,

@@ -1,0 +1,295 @@
+"""The host driver: loads programs, starts the accelerator, reads results and counters.
+
+It speaks to a backend, which may be a simulation or a board; it never asks which.
+"""
+
+import importlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from hw import registers
+from hw.config import Config
+from hw.isa import ISA_VERSION, ErrorCode, Opcode
+
+from .compiler import Program
+
+__all__ = ["BACKENDS", "Backend", "ConfigMismatch", "Driver", "DriverError", "InstanceError",
+           "InstanceFault", "RunResult", "TimeoutExpired", "open_backend"]
+
+#: Backend name -> module and class, imported when it is opened.
+BACKENDS = {"verilator": ("sim.backend", "VerilatorBackend")}
+
+_SLICE_CYCLES = 20_000
+
+
+class DriverError(RuntimeError):
+    """The accelerator could not do what was asked."""
+
+    exit_code = 1
+
+
+class ConfigMismatch(DriverError):
+    """A program for another configuration, or hardware that is not a Partita."""
+
+
+class TimeoutExpired(DriverError):
+    """The accelerator did not finish within its cycles."""
+
+
+@dataclass(frozen=True)
+class InstanceFault:
+    """Why an instance stopped: `instance`, `code`, and the `layer` and `opcode` at fault."""
+
+    instance: int
+    code: ErrorCode
+    layer: str
+    opcode: Opcode | None
+
+
+class InstanceError(DriverError):
+    """One or more instances stopped; `faults` tells each."""
+
+    def __init__(self, faults: list[InstanceFault]):
+        self.faults = tuple(faults)
+        super().__init__("; ".join(
+            f"instance {f.instance} stopped in layer {f.layer}"
+            + (f" at {f.opcode.name}" if f.opcode else "")
+            + f": {f.code.name} ({f.code.value})" for f in faults))
+
+
+class Backend(Protocol):
+    """What the driver needs of an accelerator."""
+
+    config: Config
+
+    def write_memory(self, addr: int, data: bytes | np.ndarray) -> None: ...
+    def read_memory(self, addr: int, count: int) -> np.ndarray: ...
+    def write_register(self, addr: int, value: int) -> None: ...
+    def read_register(self, addr: int) -> int: ...
+
+    def advance(self, cycles: int) -> int:
+        """Let up to `cycles` pass; return early when every started instance has ended."""
+
+
+def open_backend(name: str, config: Config, **options):
+    """Open a backend of `BACKENDS`; `options` are its own.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    if name not in BACKENDS:
+        raise ValueError(f"backend {name!r} is unknown; there are {', '.join(BACKENDS)}")
+    module, attribute = BACKENDS[name]
+    return getattr(importlib.import_module(module), attribute)(config, **options)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run of a program.
+
+    Members
+    -------
+    outputs : tuple of int8[C, H, W] or None
+        Each layer's output; None if the program does not store it.
+    cycles : int
+        From START to the end of the last instance.
+    layer_cycles : tuple of int
+        From the end of the layer before to the end of this one, over all instances; they sum
+        to `cycles`.
+    counters : tuple of dict
+        Per instance: TOTAL, and the causes that sum to it.
+    port_bytes : tuple of int, or None
+        Per layer, where the backend can tell.
+    toggles, clocked_ff_cycles : tuple over layers of tuple over instances of int, or None
+    """
+
+    outputs: tuple[np.ndarray | None, ...]
+    cycles: int
+    layer_cycles: tuple[int, ...]
+    counters: tuple[dict[str, int], ...]
+    port_bytes: tuple[int, ...] | None = None
+    toggles: tuple[tuple[int, ...], ...] | None = None
+    clocked_ff_cycles: tuple[tuple[int, ...], ...] | None = None
+
+
+class Driver:
+    """Run programs on a backend.
+
+    Parameters
+    ----------
+    backend : Backend
+    watchdog_cycles : int
+        Cycles without progress after which an instance stops; 0 never does.
+
+    Raises
+    ------
+    ConfigMismatch
+        If the hardware is not the one that the backend's configuration describes.
+    """
+
+    def __init__(self, backend: Backend, *, watchdog_cycles: int = 1_000_000):
+        self._backend = backend
+        self._program: Program | None = None
+        found = self._read("ID")
+        if found != registers.MAGIC:
+            raise ConfigMismatch(f"the ID register reads 0x{found:08x}, not "
+                                 f"0x{registers.MAGIC:08x}: this is not a Partita accelerator")
+        version = self._read("ISA_VERSION")
+        if version != ISA_VERSION:
+            raise ConfigMismatch(f"the hardware has instruction format {version}; this driver "
+                                 f"has {ISA_VERSION}: rebuild the hardware")
+        self._check_config(backend.config)
+        self._write("WATCHDOG", watchdog_cycles)
+
+    def _check_config(self, config: Config) -> None:
+        found, expected = self._read("CONFIG_HASH"), int(config.digest[:8], 16)
+        if found != expected:
+            raise ConfigMismatch(f"the hardware's configuration has hash {found:08x}, not "
+                                 f"{expected:08x}: build hardware and program from the same one")
+
+    def _read(self, name: str, instance: int | None = None) -> int:
+        return self._backend.read_register(registers.address(name, instance))
+
+    def _write(self, name: str, value: int, instance: int | None = None) -> None:
+        self._backend.write_register(registers.address(name, instance), value)
+
+    def load(self, program: Program, base: int = 0) -> None:
+        """Write a program's memory image and point the instances at it.
+
+        Parameters
+        ----------
+        program : Program
+        base : int
+            Byte address of its memory window, a multiple of 4096.
+
+        Raises
+        ------
+        ConfigMismatch
+            If it was compiled for another configuration.
+        ValueError
+            If `base` is not aligned.
+        """
+        if base % 4096:
+            raise ValueError(f"base is {base}; it must be a multiple of 4096")
+        self._check_config(program.config)
+        for offset, data in program.segments:
+            self._backend.write_memory(base + offset, data)
+        for i, start in enumerate(program.programs):
+            if start is not None:
+                self._write("PROGRAM", start, i)
+                self._write("WINDOW_BASE", base, i)
+                self._write("WINDOW_BYTES", program.window_bytes, i)
+        self._program, self._base = program, base
+
+    def run(self, image: np.ndarray, *,
+            progress: Callable[[int, int], None] = lambda cycles, layer: None,
+            timeout_cycles: int = 1 << 31) -> RunResult:
+        """Run the loaded program on one input.
+
+        Parameters
+        ----------
+        image : int8[C, H, W]
+        progress : called with (cycles so far, number of the layer under way)
+        timeout_cycles : int
+
+        Raises
+        ------
+        InstanceError
+            If an instance stopped; the others have finished by then.
+        TimeoutExpired
+        """
+        program = self._program
+        if program is None:
+            raise DriverError("no program is loaded")
+        backend = self._backend
+        backend.write_memory(self._base + program.input.offset, program.pack_input(image))
+        account = getattr(backend, "begin_account", None)
+        if account is not None:
+            account()
+        self._write("START", program.start_mask)
+        self._wait(progress, timeout_cycles)
+        self._raise_faults(program)
+        return self._gather(program)
+
+    def _wait(self, progress: Callable[[int, int], None], timeout_cycles: int) -> None:
+        cycles, reported = 0, time.monotonic()
+        while self._read("RUNNING"):
+            if cycles >= timeout_cycles:
+                raise TimeoutExpired(f"instances {self._read('RUNNING'):#x} (mask) still run "
+                                     f"after {cycles} cycles")
+            cycles += self._backend.advance(min(_SLICE_CYCLES, timeout_cycles - cycles))
+            if time.monotonic() - reported > 0.2:
+                reported = time.monotonic()
+                progress(cycles, self._layers_ended())
+
+    def _layers_ended(self) -> int:
+        """Layers that the slowest instance has ended."""
+        assert self._program is not None
+        return min((self._read("LOG_COUNT", i)
+                    for i, p in enumerate(self._program.programs) if p is not None), default=0)
+
+    def _raise_faults(self, program: Program) -> None:
+        errors = self._read("ERROR") & program.start_mask
+        faults = []
+        for i in range(program.config.instances):
+            if errors >> i & 1:
+                layer = self._read("ERROR_LAYER", i)
+                opcode = self._read("ERROR_OPCODE", i)
+                name = (program.layers[layer].name if layer < len(program.layers)
+                        else f"number {layer}")
+                known = {op.value: op for op in Opcode}
+                faults.append(InstanceFault(i, ErrorCode(self._read("ERROR_CODE", i)), name,
+                                            known.get(opcode) if opcode else None))
+        if faults:
+            raise InstanceError(faults)
+
+    def _gather(self, program: Program) -> RunResult:
+        backend, count = self._backend, len(program.layers)
+        outputs = tuple(
+            None if place is None else program.unpack_output(k, backend.read_memory(
+                self._base + place.offset, program.output_bytes(k)))
+            for k, place in enumerate(program.outputs))
+        cycles = self._read("CYCLES")
+        counters = tuple(
+            {"TOTAL": self._read("TOTAL", i), **{c: self._read(c, i) for c in registers.COUNTERS}}
+            for i in range(program.config.instances))
+        port_bytes = toggles = clocked = None
+        if hasattr(backend, "port_bytes"):
+            backend.end_account()
+            port_bytes = tuple(int(n) for n in backend.port_bytes(count).sum(axis=(1, 2)))
+            counted = [[backend.toggles(k, i) for i in range(program.config.instances)]
+                       for k in range(count)]
+            if counted[0][0] is not None:
+                toggles = tuple(tuple(int(t[0].sum()) for t in row) for row in counted)
+                clocked = tuple(tuple(int(t[1]) for t in row) for row in counted)
+        return RunResult(outputs, cycles, self._layer_cycles(program, cycles), counters,
+                         port_bytes, toggles, clocked)
+
+    def _layer_cycles(self, program: Program, cycles: int) -> tuple[int, ...]:
+        """Split the run at the last instance's end of each layer, by the logs."""
+        count = len(program.layers)
+        ends = [0] * count
+        for i, start in enumerate(program.programs):
+            if start is None:
+                continue
+            for entry in range(min(self._read("LOG_COUNT", i),
+                                   program.config.buffers.log_entries)):
+                layer = self._log(i, entry, "LAYER")
+                ends[layer] = max(ends[layer], self._log(i, entry, "TOTAL"))
+        ends[-1] = cycles
+        spans, before = [], 0
+        for end in ends:
+            end = max(end, before)
+            spans.append(end - before)
+            before = end
+        return tuple(spans)
+
+    def _log(self, instance: int, entry: int, word: str) -> int:
+        self._write("LOG_SELECT", entry * 16 + registers.LOG_WORDS.index(word), instance)
+        return self._read("LOG_DATA", instance)
