@@ -11,13 +11,12 @@ from ..graph import Layer
 from .geometry import Window, ceil_div
 from .layout import Layout, TensorPlace
 from .ops import ACT, Op, Region
-from .plan import Plan
+from .plan import FIRST_WORDS, Plan
 from .split import Item, Split
 from .streams import Step
 
 __all__ = ["Stage", "emit", "steps_of"]
 
-_FIRST_WORDS = 64  # least words of the first load that a layer's computation starts on
 _GROWTH = 3  # each further load is so many times the words loaded before it
 _WEIGHTS_AHEAD = 4  # WEIGHTS instructions before the COMPUTE that uses the first of them
 
@@ -89,7 +88,7 @@ def _mark(ops: list[Op]) -> None:
 def load_pieces(item: Item, plane_words: int) -> list[tuple[int, int]]:
     """Cut an item's input blocks into loads: a small one to start on, then growing ones."""
     first, past = item.inputs
-    pieces, size = [], max(1, ceil_div(_FIRST_WORDS, plane_words))
+    pieces, size = [], max(1, ceil_div(FIRST_WORDS, plane_words))
     while first < past:
         stop = min(past, first + size)
         if past - stop < size:

@@ -9,8 +9,12 @@ from .errors import DoesNotFit, Unsupported
 from .geometry import Window, ceil_div, parts, window
 from .split import Item, Split
 
-__all__ = ["Plan", "plan_layer"]
+__all__ = ["FIRST_WORDS", "Plan", "plan_layer"]
 
+#: Least words of the first load that a stripe's computation starts on.
+FIRST_WORDS = 64
+_LATENCY_CYCLES = 80  # from a load's start to its first vector in the array
+_STRIPE_CYCLES = 10  # what a stripe costs besides
 _SLOTS = 3  # of the output ring, where they fit
 
 
@@ -164,18 +168,25 @@ class _Space:
         return held + (self.whole_output if self.keep else self.unit)
 
     def cost(self, buffers: int) -> float:
-        """Cycles to load, weights again for each stripe, and loads that nothing overlaps."""
+        """Estimated cycles: the array or the port, and loads that nothing overlaps.
+
+        With one buffer each stripe waits for its first load, with two only the first does.
+        """
         config, layer = self.config, self.layer
-        words_per_cycle = max(1, config.port.bytes // config.word_pitch_bytes)
-        loads = self.count * self.input_words / words_per_cycle
+        words_per_cycle = config.port.bytes / config.word_pitch_bytes
         taps = layer.kernel[0] * layer.kernel[1]
         tiles = max(sum((s.blocks[1] - s.blocks[0]) * (s.inputs[1] - s.inputs[0])
                         for s in i.segments) for i in self.items) * taps
         weights = self.count * tiles * config.tile_chunks * config.chunk_bytes / config.port.bytes
+        loads = self.count * self.input_words / words_per_cycle
+        if config.port.memory == "shared":
+            weights *= len({i.blocks for i in self.items})
+            loads *= len({(i.inputs, i.rows) for i in self.items})
         rows = max(sum(w.conv[1] - w.conv[0] for w in ws) for ws in self.stripes if ws)
-        compute = tiles * rows * layer.conv_shape[2]
-        exposed = loads if buffers == 1 else loads / self.count
-        return max(compute, weights + loads) + exposed
+        compute = tiles * max(rows * layer.conv_shape[2], self.count * config.tile_chunks)
+        first = _LATENCY_CYCLES + max(self.plane, FIRST_WORDS) / words_per_cycle
+        waits = first * (self.count if buffers == 1 else 1) + _STRIPE_CYCLES * self.count
+        return max(compute, weights + loads) + waits + 0.01 * (weights + loads)
 
     def whole(self, buffers: int) -> Plan | None:
         """A plan that holds a stripe's whole input, or None."""
