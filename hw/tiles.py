@@ -110,15 +110,16 @@ class TileLoader(wiring.Component):
             with m.If(self.drained[b]):
                 m.d.sync += claimed[b].eq(0)
 
+        rows = config.array.rows
+        shadow = [Signal(8, name=f"shadow_{n // rows}_{n % rows}", reset_less=True)
+                  for n in range(config.array.macs)]
+        m.d.comb += [w.eq(s) for w, s in zip(self.o.weights, shadow, strict=True)]
         for k in range(config.tile_chunks):
             with m.If(take_tile & (tile_chunk == k)):
                 for byte in range(config.chunk_bytes):
                     n = k * config.chunk_bytes + byte
                     if n < config.array.macs:
-                        column, row = divmod(n, config.array.rows)
-                        shadow = Signal(8, name=f"shadow_{column}_{row}", reset_less=True)
-                        m.d.sync += shadow.eq(chunk[8 * byte:8 * byte + 8])
-                        m.d.comb += self.o.weights[n].eq(shadow)
+                        m.d.sync += shadow[n].eq(chunk[8 * byte:8 * byte + 8])
         with m.If(take_tile):
             m.d.sync += tile_chunk.eq(tile_chunk + 1)
         with m.If(tile_end):

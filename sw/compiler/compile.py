@@ -24,7 +24,7 @@ from .layout import Allocator, Layout, StreamPlace, TensorPlace
 from .plan import Plan, plan_layer
 from .program import LayerInfo, Program
 from .split import Item, Split, is_resident, split_layer
-from .streams import stream_chunks, weight_stream
+from .streams import Step, stream_chunks, weight_stream
 from .taps import pack_taps
 from .tokens import add_tokens
 
@@ -142,15 +142,35 @@ def _lay_out(stages: list[Stage], config: Config, memory: Allocator) -> Layout:
     source = tensor(stages[0].layer.in_shape)
     outputs = tuple(tensor(s.layer.out_shape) for s in stages)
     streams, masks, segments = [], [], []
+    together = _multicasts(stages, config)
     for stage in stages:
-        placed, parts = _streams(stage, config, memory)
+        placed, parts = _streams(stage, config, memory, together)
         streams.append(placed)
         segments += parts
         masks.append(_load_masks(stage, config))
     return Layout(source, outputs, tuple(streams), tuple(masks), tuple(segments))
 
 
-def _streams(stage: Stage, config: Config, memory: Allocator,
+def _multicasts(stages: list[Stage], config: Config) -> set[int]:
+    """Masks of weight multicasts, those of the longest streams first, equal or disjoint.
+
+    The interconnect takes any multicast request of a member for its answer, and weights are
+    requested across layers, so an instance must not take part under two masks.
+    """
+    sizes: dict[int, int] = {}
+    for stage in stages:
+        keys = [_stream_key(item, stage, i) for i, item in enumerate(stage.split.items)]
+        for key in {k for k in keys if k is not None}:
+            mask = _mask(keys, key)
+            sizes[mask] = sizes.get(mask, 0) + key[0] * stream_chunks(stage.layer, key[1], config)
+    accepted: set[int] = set()
+    for mask in sorted(sizes, key=lambda m: (-sizes[m], m)):
+        if mask and not any(mask & other for other in accepted):
+            accepted.add(mask)
+    return accepted
+
+
+def _streams(stage: Stage, config: Config, memory: Allocator, together: set[int],
              ) -> tuple[tuple[StreamPlace | None, ...], list[tuple[int, np.ndarray]]]:
     """Place each instance's weight stream; equal ones are placed once and multicast."""
     keys = [_stream_key(item, stage, i) for i, item in enumerate(stage.split.items)]
@@ -163,12 +183,15 @@ def _streams(stage: Stage, config: Config, memory: Allocator,
         data = weight_stream(stage.layer, steps, config)
         mask = _mask(keys, key)
         places[key] = StreamPlace(memory.take(len(data)),
-                                  stream_chunks(stage.layer, steps, config), mask)
+                                  stream_chunks(stage.layer, steps, config),
+                                  mask if mask in together else 0)
         segments.append((places[key].offset, data))
     return tuple(None if k is None else places[k] for k in keys), segments
 
 
-def _stream_key(item: Item | None, stage: Stage, instance: int):
+def _stream_key(item: Item | None, stage: Stage, instance: int,
+                ) -> tuple[int, tuple[Step, ...]] | None:
+    """Stripes and COMPUTEs: equal for instances that use the same stream equally often."""
     if item is None:
         return None
     stripes = stage.plan.stripes[instance]
