@@ -17,7 +17,7 @@ from hw.isa import FORMATS, INSN_BYTES, ErrorCode, Opcode, decode
 
 from .compiler import Program
 
-__all__ = ["Hazard", "Stopped", "IssResult", "simulate", "run_program"]
+__all__ = ["Hazard", "IssResult", "Stopped", "run_program", "simulate"]
 
 _GRAIN_WORDS = 512  # activation words that a load or store moves in one step
 _RESPEED_STEPS = 400  # steps between draws of the units' speeds
@@ -127,7 +127,7 @@ def simulate(config: Config, memory: np.ndarray, valid: np.ndarray, starts: Mapp
         moved = False
         for one, steps in rng.choices(actors, weights, k=_RESPEED_STEPS):
             moved |= one.step(steps)
-        if not moved and not any([one.step(steps) for one, steps in actors]):
+        if not moved and not any(one.step(steps) for one, steps in actors):
             stuck = [o for o in machine.values() if o.alive and not o.meeting]
             if not stuck:
                 raise Hazard("every instance waits for another: "

@@ -45,8 +45,23 @@ class _Space:
             self._last[kind, unit] = np.full(self._words, -1, np.int32)
         return self._last[kind, unit]
 
-    def latest(self, kind: str, unit: Unit, region: Region) -> int:
-        """Latest operation of `unit` on a region, or -1."""
+    def wrote(self, unit: Unit, region: Region) -> int:
+        """Latest operation of `unit` that wrote in a region, or -1."""
+        return self._latest("write", unit, region)
+
+    def used(self, unit: Unit, region: Region) -> int:
+        """Latest operation of `unit` that read in a region, or wrote what nobody has read since,
+        or -1. What has been read has waited for its writer."""
+        latest = self._latest("read", unit, region)
+        if self._latest("write", unit, region) < 0:
+            return latest
+        last = _view(self._last["write", unit], region)
+        for (kind, _), array in self._last.items():
+            if kind == "read":
+                last = np.where(_view(array, region) < 0, last, -1)
+        return max(latest, int(last.max()))
+
+    def _latest(self, kind: str, unit: Unit, region: Region) -> int:
         if (kind, unit) not in self._last:
             return -1
         return int(_view(self._last[kind, unit], region).max())
@@ -86,17 +101,15 @@ def add_tokens(ops: Sequence[Op], act_words: int, tensor_words: Sequence[int]) -
     edges: dict[tuple[Unit, Unit], list[tuple[int, int]]] = {pair: [] for pair in _TOKENS}
     for number, op in enumerate(ops):
         latest: dict[Unit, int] = {}
-        for regions, kinds in ((op.reads, ("write",)), (op.writes, ("write", "read"))):
-            for region in regions:
-                space = spaces.get(region.space)
-                if space is None:
-                    words = act_words if region.space == ACT else tensor_words[region.space]
-                    space = spaces[region.space] = _Space(words)
-                for unit in Unit:
-                    for kind in kinds:
-                        if unit != op.unit:
-                            latest[unit] = max(latest.get(unit, -1),
-                                               space.latest(kind, unit, region))
+        for region in (*op.reads, *op.writes):
+            if region.space not in spaces:
+                words = act_words if region.space == ACT else tensor_words[region.space]
+                spaces[region.space] = _Space(words)
+        for unit in Unit:
+            if unit != op.unit:
+                latest[unit] = max([
+                    -1, *(spaces[r.space].wrote(unit, r) for r in op.reads),
+                    *(spaces[r.space].used(unit, r) for r in op.writes)])
         for unit, producer in latest.items():
             if producer < 0 or (unit, op.unit) in _IMPLIED:
                 continue

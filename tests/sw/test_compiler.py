@@ -1,0 +1,162 @@
+"""Compiled networks compute what the golden model computes, under many schedules."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from compiler_cases import configs, graphs, make_layer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
+from hw.isa import INSN_BYTES, Opcode, decode
+from sw.compiler import DoesNotFit, Program, ProgramError, Unsupported, compile_graph
+from sw.golden import run_golden
+from sw.graph import IntegerGraph
+from sw.iss import run_program
+
+SMALL = Config(instances=2, array=ArrayConfig(rows=4, cols=4),
+               buffers=BufferConfig(act_words=512, acc_depth=64, weight_fifo_beats=32),
+               port=PortConfig(bytes=8, burst_beats=8))
+
+
+def chain(*layers) -> IntegerGraph:
+    return IntegerGraph("net", layers, 1.0, 1.0)
+
+
+def check(graph: IntegerGraph, program: Program, seed: int = 0) -> None:
+    """Run a program and compare every stored layer."""
+    image = np.random.default_rng(seed).integers(-128, 128, graph.in_shape, np.int8)
+    outputs, result = run_program(program, image, seed)
+    for layer, got, expected in zip(graph.layers, outputs, run_golden(graph, image), strict=True):
+        if got is not None:
+            np.testing.assert_array_equal(got, expected, layer.name)
+    for info, number in zip(program.layers, range(len(graph.layers)), strict=True):
+        logged = [i for i, marks in result.marks.items() if number in marks]
+        assert len(logged) == info.instances
+    assert all(marks == sorted(set(marks)) for marks in result.marks.values())
+
+
+def instructions(program: Program, instance: int) -> list[tuple[Opcode, dict[str, int]]]:
+    code = dict(program.segments)[program.programs[instance]].tobytes()
+    return [decode(code[k:k + INSN_BYTES]) for k in range(0, len(code), INSN_BYTES)]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(configs(), graphs(), st.integers(0, 999), st.booleans())
+def test_random_networks_are_exact_on_random_accelerators(config, graph, seed, store_all):
+    try:
+        program = compile_graph(graph, config, store_all=store_all)
+    except DoesNotFit:
+        return
+    check(graph, program, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(configs(), graphs(), st.integers(0, 999), st.booleans())
+def test_many_random_networks_are_exact(config, graph, seed, store_all):
+    try:
+        program = compile_graph(graph, config, store_all=store_all)
+    except DoesNotFit:
+        return
+    check(graph, program, seed)
+
+
+@pytest.mark.parametrize("instances", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("partitions", [1, 2, 4, 6, 12, 48])
+def test_partitions_equal_larger_and_smaller_than_the_instances(instances, partitions):
+    rng = np.random.default_rng(partitions)
+    graph = chain(make_layer(rng, "conv", (3, 7, 7), 48, pool=(2, 2, 0)),
+                  make_layer(rng, "fc1", (48, 3, 3), 96, kernel=(3, 3), padding=(0, 0),
+                             groups=partitions),
+                  make_layer(rng, "fc2", (96, 1, 1), 48, kernel=(1, 1), padding=(0, 0),
+                             groups=partitions),
+                  make_layer(rng, "fc3", (48, 1, 1), 10, kernel=(1, 1), padding=(0, 0)))
+    config = dataclasses.replace(SMALL, instances=instances)
+    check(graph, compile_graph(graph, config), instances)
+
+
+def test_pruned_layers_stay_in_their_instance_without_a_barrier():
+    rng = np.random.default_rng(0)
+    graph = chain(*(make_layer(rng, f"conv{k}", (16, 6, 6), 16, groups=2) for k in range(3)))
+    program = compile_graph(graph, SMALL)
+    assert [info.resident for info in program.layers] == [False, True, True]
+    for instance in range(2):
+        names = [opcode for opcode, _ in instructions(program, instance)]
+        assert Opcode.BARRIER not in names
+        assert names.count(Opcode.WEIGHTS) == 3
+    check(graph, program)
+
+
+def test_input_that_all_need_is_multicast():
+    rng = np.random.default_rng(0)
+    graph = chain(make_layer(rng, "fc", (32, 1, 1), 32, kernel=(1, 1), padding=(0, 0)))
+    program = compile_graph(graph, SMALL)
+    loads = [fields for opcode, fields in instructions(program, 0) if opcode == Opcode.LOAD]
+    assert loads and all(f["mask"] == 0b11 for f in loads)
+    check(graph, program)
+
+
+def test_few_input_channels_pack_their_taps():
+    rng = np.random.default_rng(0)
+    graph = chain(make_layer(rng, "conv", (3, 9, 9), 8, stride=2))
+    config = Config(instances=1)
+    packed, plain = compile_graph(graph, config), compile_graph(graph, config, tap_packing=False)
+    assert packed.layers[0].tap_packed and not plain.layers[0].tap_packed
+    assert packed.layers[0].macs == plain.layers[0].macs
+    check(graph, packed)
+    check(graph, plain)
+
+
+def test_input_larger_than_the_memory_is_loaded_in_pieces():
+    rng = np.random.default_rng(0)
+    graph = chain(make_layer(rng, "fc", (16, 16, 16), 12, kernel=(16, 16), padding=(0, 0)))
+    check(graph, compile_graph(graph, SMALL, tap_packing=False))
+
+
+def test_an_image_too_wide_names_layer_need_and_remedy():
+    rng = np.random.default_rng(0)
+    graph = chain(make_layer(rng, "wide", (1, 4, 80), 4))
+    with pytest.raises(DoesNotFit, match=r"^layer wide: needs accumulators for 1 rows of 80 "
+                       r"pixels; there are 64 pixels: raise buffers.acc_depth") as error:
+        compile_graph(graph, SMALL)
+    assert error.value.exit_code == 4
+
+
+def test_a_map_too_large_for_the_memory_names_what_is_needed():
+    rng = np.random.default_rng(0)
+    layer = make_layer(rng, "tall", (4, 60, 60), 4, kernel=(60, 60), padding=(0, 0))
+    with pytest.raises(DoesNotFit, match=r"^layer tall: needs 3601 words of activation memory "
+                       r"at least; there are 512: raise buffers.act_words"):
+        compile_graph(chain(layer), SMALL, tap_packing=False)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"stride": 16}, "stride is 16; it must be at most 15"),
+    ({"kernel": (1, 300)}, "kernel is 300; it must be at most 255"),
+])
+def test_shapes_without_an_encoding_are_refused(change, message):
+    rng = np.random.default_rng(0)
+    layer = make_layer(rng, "odd", (4, 20, 400), 4, **{"kernel": (3, 3), "padding": (0, 0),
+                                                       **change})
+    with pytest.raises(Unsupported, match=f"^layer odd: {message}"):
+        compile_graph(chain(layer), Config(instances=1), tap_packing=False)
+
+
+def test_a_program_survives_its_file(tmp_path):
+    rng = np.random.default_rng(0)
+    graph = chain(make_layer(rng, "conv", (3, 9, 9), 8))
+    program = compile_graph(graph, Config(instances=1))
+    program.save(tmp_path / "net.npz")
+    again = Program.load(tmp_path / "net.npz")
+    assert (again.config, again.input, again.outputs, again.layers, again.taps) == (
+        program.config, program.input, program.outputs, program.layers, program.taps)
+    check(graph, again)
+
+
+def test_a_foreign_file_is_refused(tmp_path):
+    path = tmp_path / "net.npz"
+    path.write_bytes(b"nothing")
+    with pytest.raises(ProgramError, match="not a compiled network"):
+        Program.load(path)
