@@ -245,13 +245,15 @@ class Config:
     def replace(self, **changes) -> "Config":
         """Copy with fields changed; nested ones as `array__rows=4`."""
         top: dict = {}
+        nested: dict[str, dict] = {}
         for key, value in changes.items():
             group, _, name = key.partition("__")
             if name:
-                top[group] = dataclasses.replace(top.get(group, getattr(self, group)),
-                                                 **{name: value})
+                nested.setdefault(group, {})[name] = value
             else:
                 top[key] = value
+        for group, fields in nested.items():
+            top[group] = dataclasses.replace(top.get(group, getattr(self, group)), **fields)
         return dataclasses.replace(self, **top)
 
 
