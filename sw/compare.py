@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from hw.config import PRESETS, Config
+from hw.config import Config
 from hw.options import add_config_arguments, config_from_arguments
 
 from .arms import Arm, expected_cycles, golden_outputs, run_arm, segments
@@ -186,7 +186,7 @@ def run(argv: list[str]) -> int:
     """Run the command and return its exit code; errors are raised."""
     args = _parser().parse_args(argv)
     _check(args)
-    config = config_from_arguments(args, PRESETS["default"])
+    config = config_from_arguments(args)
     layers = args.layers.split(",") if args.layers else None
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
     with SimulationProgress(quiet=args.quiet) as progress:

