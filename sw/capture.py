@@ -1,0 +1,266 @@
+"""Captures a PyTorch module with `torch.export` as a chain of float layers.
+
+Supported: Conv2d (kernel, stride, padding, groups), Linear, BatchNorm (folded), ReLU, ReLU6 and
+Hardtanh, MaxPool2d, Flatten, Dropout, Identity, in a chain. Pooling, batch norm or an activation
+with nothing before it to join becomes a layer of its own, a 1x1 convolution of each channel.
+"""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from .floatgraph import FloatGraph, FloatLayer
+from .graph import Pool
+
+__all__ = ["UnsupportedLayer", "capture"]
+
+_FREE = {"dropout.default", "dropout_.default", "alias.default", "clone.default",
+         "detach.default", "contiguous.default", "feature_dropout.default"}
+
+
+class UnsupportedLayer(ValueError):
+    """A layer that the accelerator has no way to run; the message names it."""
+
+
+def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
+            name: str | None = None) -> FloatGraph:
+    """Capture a module in evaluation mode.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Takes one tensor [N, C, H, W] (or [N, F], with `in_shape` (F, 1, 1)).
+    in_shape : (channels, rows, columns)
+    name : str, optional
+
+    Returns
+    -------
+    FloatGraph
+
+    Raises
+    ------
+    UnsupportedLayer
+        Naming the first layer and operator that cannot be run.
+    """
+    training = module.training
+    module.eval()
+    try:
+        return _Capture(module, tuple(in_shape), name or type(module).__name__).run()
+    finally:
+        module.train(training)
+
+
+class _Capture:
+    """Walks the exported graph; `layers` grows as operators come."""
+
+    def __init__(self, module: torch.nn.Module, in_shape: tuple[int, int, int], name: str):
+        shape = in_shape
+        example = torch.zeros(2, *shape)
+        try:
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")
+                self.program = torch.export.export(module, (example,), strict=False)
+        except Exception as error:
+            raise UnsupportedLayer(f"network {name}: torch.export cannot capture it: "
+                                   f"{str(error).splitlines()[0]}") from error
+        self.name = name
+        self.shape = in_shape
+        self.flat = False
+        self.layers: list[FloatLayer] = []
+        self.pooled = self.activated = True  # the last layer can take no more of these
+        self.values: dict[str, np.ndarray] = {}
+
+    def run(self) -> FloatGraph:
+        signature = self.program.graph_signature
+        named = {**dict(self.program.named_parameters()), **dict(self.program.named_buffers())}
+        targets = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        current = None
+        for node in self.program.graph.nodes:
+            if node.op == "placeholder":
+                if node.name in targets:
+                    self.values[node.name] = named[targets[node.name]].detach().cpu().numpy()
+                elif current is None:
+                    current = node
+                else:
+                    raise UnsupportedLayer(f"network {self.name}: takes more than one input")
+            elif node.op == "call_function":
+                self._call(node, current)
+                current = node
+            elif node.op == "output":
+                if len(node.args[0]) != 1 or node.args[0][0] is not current:
+                    raise UnsupportedLayer(f"network {self.name}: must return one tensor, the "
+                                           "last layer's")
+        if not self.layers:
+            raise UnsupportedLayer(f"network {self.name}: has no layer to run")
+        return FloatGraph(self.name, tuple(self.layers))
+
+    # -- helpers -----------------------------------------------------------------------------
+    def _path(self, node) -> str:
+        stack = node.meta.get("nn_module_stack") or {}
+        paths = [path for path, _ in stack.values() if path]
+        return (paths[-1] if paths else node.name).removeprefix("L['self'].") or node.name
+
+    def _refuse(self, node, why: str):
+        raise UnsupportedLayer(f"layer {self._path(node)}: {why}")
+
+    def _value(self, node):
+        return None if node is None else self.values[node.name]
+
+    def _call(self, node, current) -> None:
+        operator = str(node.target).removeprefix("aten.")
+        if len(node.args) == 0 or node.args[0] is not current:
+            self._refuse(node, f"operator {operator} does not take the layer before it as its "
+                               "input: only chains of layers run")
+        if len(node.users) > 1:
+            self._refuse(node, f"the result of {operator} is used {len(node.users)} times: only "
+                               "chains of layers run")
+        handler = getattr(self, "_op_" + operator.split(".")[0].rstrip("_"), None)
+        if operator in _FREE:
+            return
+        if handler is None:
+            self._refuse(node, f"operator {operator} is not supported")
+        with warnings.catch_warnings():
+            handler(node)
+
+    def _arguments(self, node, names: dict) -> dict:
+        """Arguments by name, with their defaults."""
+        found = dict(names)
+        for key, value in zip(names, node.args[1:], strict=False):
+            found[key] = value
+        found.update({k: v for k, v in node.kwargs.items() if k in names})
+        return found
+
+    def _unused_name(self, name: str) -> str:
+        taken = {x.name for x in self.layers}
+        while name in taken:
+            name += "_"
+        return name
+
+    def _append(self, layer: FloatLayer) -> None:
+        self.layers.append(replace(layer, name=self._unused_name(layer.name)))
+        self.shape = layer.out_shape
+        self.pooled = self.activated = False
+
+    def _own_layer(self, node) -> None:
+        """Start a layer that copies its input, for what cannot join the one before."""
+        channels = self.shape[0]
+        self._append(FloatLayer(
+            self._path(node), np.ones((channels, 1, 1, 1), np.float32),
+            np.zeros(channels, np.float32), 1, (0, 0), channels, self.shape, self.shape,
+            self.shape))
+
+    # -- operators ------------------------------------------------------------------------------
+    def _op_conv2d(self, node) -> None:
+        a = self._arguments(node, {"weight": None, "bias": None, "stride": [1, 1],
+                                   "padding": [0, 0], "dilation": [1, 1], "groups": 1})
+        weight = self._value(a["weight"])
+        if self.flat:
+            self._refuse(node, "a convolution cannot follow flatten")
+        stride, dilation, padding = list(a["stride"]), list(a["dilation"]), a["padding"]
+        stride, dilation = stride * (2 // len(stride)), dilation * (2 // len(dilation))
+        if dilation != [1, 1]:
+            self._refuse(node, f"dilation is {dilation}; only 1 is supported")
+        if stride[0] != stride[1] or not 1 <= stride[0] <= 15:
+            self._refuse(node, f"stride is {stride}; it must be the same both ways, 1 to 15")
+        if isinstance(padding, str):
+            padding = [0, 0] if padding == "valid" else [(k - 1) // 2 for k in weight.shape[2:]]
+        padding = list(padding) * (2 // len(padding))
+        if max(padding) > 127 or max(weight.shape[2:]) > 255:
+            self._refuse(node, f"padding {padding} or kernel {list(weight.shape[2:])} is larger "
+                               "than an instruction can hold (127 and 255)")
+        bias = self._value(a["bias"])
+        shape = self._result(node)
+        self._append(FloatLayer(
+            self._path(node), weight.astype(np.float32),
+            (np.zeros(len(weight)) if bias is None else bias).astype(np.float32), stride[0],
+            (padding[0], padding[1]), int(a["groups"]), self.shape, shape, shape))
+
+    def _result(self, node) -> tuple[int, int, int]:
+        return tuple(int(n) for n in node.meta["val"].shape[1:])
+
+    def _op_linear(self, node) -> None:
+        a = self._arguments(node, {"weight": None, "bias": None})
+        weight, bias = self._value(a["weight"]), self._value(a["bias"])
+        if not self.flat and self.shape[1:] != (1, 1):
+            self._refuse(node, "a linear layer over the last dimension of a map is not supported;"
+                               " put a flatten before it")
+        shape = (len(weight), 1, 1)
+        self._append(FloatLayer(
+            self._path(node), weight.astype(np.float32).reshape(len(weight), *self.shape),
+            (np.zeros(len(weight)) if bias is None else bias).astype(np.float32), 1, (0, 0), 1,
+            self.shape, shape, shape))
+        self.flat = True
+
+    def _op_batch_norm(self, node) -> None:
+        a = self._arguments(node, {"weight": None, "bias": None, "running_mean": None,
+                                   "running_var": None, "training": False, "momentum": 0,
+                                   "eps": 1e-5})
+        if a["running_mean"] is None:
+            self._refuse(node, "batch norm without running statistics is not supported")
+        if self.flat and self.shape[1:] != (1, 1):
+            self._refuse(node, "batch norm between flatten and a linear layer is not supported")
+        mean, variance = self._value(a["running_mean"]), self._value(a["running_var"])
+        gamma, beta = self._value(a["weight"]), self._value(a["bias"])
+        scale = (1 if gamma is None else gamma) / np.sqrt(variance + a["eps"])
+        offset = (0 if beta is None else beta) - mean * scale
+        if self.activated or self.pooled or self.layers[-1].pool is not None:
+            self._own_layer(node)
+        last = self.layers[-1]
+        self.layers[-1] = replace(
+            last, weight=(last.weight * scale.reshape(-1, 1, 1, 1)).astype(np.float32),
+            bias=(last.bias * scale + offset).astype(np.float32))
+
+    def _clamp(self, node, low: float, high: float | None) -> None:
+        if not self.layers or (self.layers[-1].low, self.layers[-1].high) not in (
+                (None, None), (low, high)):
+            self._own_layer(node)
+        self.layers[-1] = replace(self.layers[-1], low=low, high=high)
+        self.activated = True
+
+    def _op_relu(self, node) -> None:
+        self._clamp(node, 0.0, None)
+
+    def _op_relu6(self, node) -> None:
+        self._clamp(node, 0.0, 6.0)
+
+    def _op_hardtanh(self, node) -> None:
+        a = self._arguments(node, {"min_val": -1.0, "max_val": 1.0})
+        if a["min_val"] != 0:
+            self._refuse(node, f"a clamp from {a['min_val']} is not supported, only from 0")
+        self._clamp(node, 0.0, float(a["max_val"]))
+
+    def _op_max_pool2d(self, node) -> None:
+        a = self._arguments(node, {"kernel": None, "stride": [], "padding": [0, 0],
+                                   "dilation": [1, 1], "ceil_mode": False})
+        kernel = list(a["kernel"]) * (2 // len(a["kernel"]))
+        stride = list(a["stride"] or kernel)
+        stride, padding = stride * (2 // len(stride)), list(a["padding"])
+        padding *= 2 // len(padding)
+        if set(a["dilation"]) != {1}:
+            self._refuse(node, f"pooling dilation is {list(a['dilation'])}; only 1 is supported")
+        if stride[0] != stride[1] or max(*kernel, *stride) > 15:
+            self._refuse(node, f"pooling window {kernel} with stride {stride}; the stride must be"
+                               " the same both ways, and both at most 15")
+        if self.flat:
+            self._refuse(node, "pooling cannot follow flatten")
+        if not self.layers or self.pooled:
+            self._own_layer(node)
+        shape = self._result(node)
+        self.layers[-1] = replace(
+            self.layers[-1], out_shape=shape,
+            pool=Pool(tuple(kernel), tuple(stride), tuple(padding), shape[1:]))
+        self.shape = shape
+        self.pooled = True
+
+    def _op_flatten(self, node) -> None:
+        if len(node.meta["val"].shape) != 2:
+            self._refuse(node, "flatten must keep the batch and nothing else")
+        self.flat = True
+
+    def _op_view(self, node) -> None:
+        self._op_flatten(node)
+
+    def _op_reshape(self, node) -> None:
+        self._op_flatten(node)
