@@ -23,7 +23,7 @@ from .geometry import ceil_div
 from .layout import Allocator, Layout, StreamPlace, TensorPlace
 from .plan import Plan, plan_layer
 from .program import LayerInfo, Program
-from .split import Item, Split, is_resident, split_layer
+from .split import Item, Split, is_resident, split_layers
 from .streams import Step, stream_chunks, weight_stream
 from .taps import pack_taps
 from .tokens import add_tokens
@@ -60,7 +60,7 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
                            f"is beyond the {_MAX_LAYERS} layers that a program can number")
     first, taps = pack_taps(graph.layers[0], config) if tap_packing else (graph.layers[0], None)
     layers = (first, *graph.layers[1:])
-    splits = _split(layers, config)
+    splits = split_layers(layers, config)
     plans = _plan(layers, splits, config)
     stages = _stages(layers, splits, plans, store_all)
     running = sum(1 << i for i in range(config.instances)
@@ -89,13 +89,6 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
         layers=tuple(_info(graph.layers[k], stage, k == 0 and taps is not None)
                      for k, stage in enumerate(stages)),
         taps=taps, in_shape=tuple(graph.in_shape))
-
-
-def _split(layers: tuple[Layer, ...], config: Config) -> list[Split]:
-    splits: list[Split] = []
-    for layer in layers:
-        splits.append(split_layer(layer, config, splits[-1] if splits else None))
-    return splits
 
 
 def _plan(layers: tuple[Layer, ...], splits: list[Split], config: Config) -> list[Plan]:

@@ -173,12 +173,12 @@ class _Space:
         With one buffer each stripe waits for its first load, with two only the first does.
         """
         config, layer = self.config, self.layer
-        words_per_cycle = config.port.bytes / config.word_pitch_bytes
+        words_per_cycle = min(1.0, config.port.bytes / config.word_pitch_bytes)
         taps = layer.kernel[0] * layer.kernel[1]
         tiles = max(sum((s.blocks[1] - s.blocks[0]) * (s.inputs[1] - s.inputs[0])
                         for s in i.segments) for i in self.items) * taps
         weights = self.count * tiles * config.tile_chunks * config.chunk_bytes / config.port.bytes
-        loads = self.count * self.input_words / words_per_cycle
+        loads = self.count * self.input_words * config.word_pitch_bytes / config.port.bytes
         if config.port.memory == "shared":
             weights *= len({i.blocks for i in self.items})
             loads *= len({(i.inputs, i.rows) for i in self.items})
@@ -186,7 +186,8 @@ class _Space:
         compute = tiles * max(rows * layer.conv_shape[2], self.count * config.tile_chunks)
         first = _LATENCY_CYCLES + max(self.plane, FIRST_WORDS) / words_per_cycle
         waits = first * (self.count if buffers == 1 else 1) + _STRIPE_CYCLES * self.count
-        return max(compute, weights + loads) + waits + 0.01 * (weights + loads)
+        port = weights + loads
+        return max(compute, self.count * self.input_words, port) + 0.01 * port + waits
 
     def whole(self, buffers: int) -> Plan | None:
         """A plan that holds a stripe's whole input, or None."""

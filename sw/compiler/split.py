@@ -1,6 +1,6 @@
 """Pass 1: which instance computes which output channels and rows of each layer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -9,10 +9,11 @@ from hw.config import Config
 from ..graph import Layer
 from .geometry import ceil_div, output_blocks, output_words, parts, window
 
-__all__ = ["Item", "Segment", "Split", "is_resident", "split_layer"]
+__all__ = ["Item", "Segment", "Split", "is_resident", "split_layers"]
 
 #: Cycles that a barrier with the store before it and the load after it are taken to cost.
 _BOUNDARY_CYCLES = 300
+_CANDIDATES = 6  # splits of a layer that are combined with those of its neighbours
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,32 @@ class Split:
     items: tuple[Item | None, ...]
 
 
-def split_layer(layer: Layer, config: Config, before: Split | None) -> Split:
-    """Choose the split with the fewest estimated cycles.
+def split_layers(layers: Sequence[Layer], config: Config) -> list[Split]:
+    """Choose each layer's split so that the estimated cycles of the whole chain are fewest.
 
-    Parameters
-    ----------
-    before : Split or None
-        That of the previous layer; None for the first.
+    What a split costs depends on the one before it only through whether its input is
+    resident, so the best chains that end in each candidate are enough to go on from.
     """
-    costs = [(_estimate(layer, config, split, before), order, split)
-             for order, split in enumerate(_candidates(layer, config))]
-    return min(costs, key=lambda c: c[:2])[2]
+    best: list[tuple[float, list[Split]]] = [(0.0, [])]
+    for layer in layers:
+        cheapest: list[tuple[float, list[Split]]] = []
+        for split in _promising(layer, config):
+            moved, resident = (_estimate(layer, config, split, kept) for kept in (False, True))
+            cheapest.append(min(
+                ((cost + (resident if chain and is_resident(layer, chain[-1], split) else moved),
+                  [*chain, split]) for cost, chain in best), key=lambda end: end[0]))
+        best = cheapest
+    return min(best, key=lambda end: end[0])[1]
+
+
+def _promising(layer: Layer, config: Config) -> list[Split]:
+    """Candidates worth combining: the cheapest ones, and those by channels alone."""
+    splits = list(_candidates(layer, config))
+    costs = [_estimate(layer, config, split, False) for split in splits]
+    order = sorted(range(len(splits)), key=lambda k: (costs[k], k))
+    chosen = {*order[:_CANDIDATES], *(k for k, s in enumerate(splits)
+                                      if s.kind in ("one", "channels", "groups"))}
+    return [splits[k] for k in sorted(chosen)]
 
 
 def is_resident(layer: Layer, before: Split, split: Split) -> bool:
@@ -132,14 +148,14 @@ def _item(layer: Layer, config: Config, units: tuple[int, int], rows: tuple[int,
     return Item(blocks, words, rows, hull, tuple(segments))
 
 
-def _estimate(layer: Layer, config: Config, split: Split, before: Split | None) -> float:
-    """Cycles: the slowest array or the busiest port, and the boundary before the layer."""
+def _estimate(layer: Layer, config: Config, split: Split, resident: bool) -> float:
+    """Cycles: the slowest array, load or store unit or the busiest port, and the boundary
+    before a layer whose input is not resident."""
     taps = layer.kernel[0] * layer.kernel[1]
     tile = config.tile_chunks * config.chunk_bytes
     params = config.param_chunks * config.chunk_bytes
     pitch = config.word_pitch_bytes
-    resident = before is not None and is_resident(layer, before, split)
-    compute = 0
+    slowest = 0
     moved: dict[object, int] = {}
     private = []
     for item in split.items:
@@ -150,16 +166,19 @@ def _estimate(layer: Layer, config: Config, split: Split, before: Split | None) 
         stripes = ceil_div(pixels, config.buffers.acc_depth)
         tiles = sum((s.blocks[1] - s.blocks[0]) * (s.inputs[1] - s.inputs[0])
                     for s in item.segments) * taps
-        compute = max(compute, tiles * max(pixels, stripes * config.tile_chunks))
+        compute = tiles * max(pixels, stripes * config.tile_chunks)
         weights = stripes * (tiles * tile + (item.blocks[1] - item.blocks[0]) * params)
-        loads = 0 if resident else (pitch * (item.inputs[1] - item.inputs[0])
-                                    * (w.rows[1] - w.rows[0]) * layer.in_shape[2])
-        stores = (pitch * (item.words[1] - item.words[0]) * (item.rows[1] - item.rows[0])
-                  * layer.out_shape[2])
+        load_words = 0 if resident else ((item.inputs[1] - item.inputs[0])
+                                         * (w.rows[1] - w.rows[0]) * layer.in_shape[2])
+        store_words = ((item.words[1] - item.words[0]) * (item.rows[1] - item.rows[0])
+                       * layer.out_shape[2])
+        slowest = max(slowest, compute, load_words, store_words)
+        loads, stores = pitch * load_words, pitch * store_words
         moved["weights", item.blocks] = weights
         moved["loads", item.inputs, w.rows] = loads
         moved["stores", item.blocks, item.rows] = stores
         private.append(weights + loads + stores)
     port = max(private) if config.port.memory == "private" else sum(moved.values())
     boundary = 0 if resident else _BOUNDARY_CYCLES
-    return max(compute, port / config.port.bytes) + boundary
+    port /= config.port.bytes
+    return max(slowest, port) + 0.01 * (slowest + port) + boundary

@@ -58,7 +58,7 @@ def pack_taps(layer: Layer, config: Config) -> tuple[Layer, Taps | None]:
 
     def cycles(tiles: int, words: int) -> float:
         return max(tiles * outputs * max(pixels, config.tile_chunks),
-                   words * config.word_pitch_bytes / config.port.bytes)
+                   words * max(1.0, config.word_pitch_bytes / config.port.bytes))
 
     plain = cycles(blocks * taps, blocks * layer.in_shape[1] * layer.in_shape[2])
     if cycles(packed_blocks, packed_blocks * pixels) >= plain:
