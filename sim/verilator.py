@@ -17,11 +17,12 @@ from pathlib import Path
 from hw.config import Config
 from hw.top import CORE_NAME, SHELL_NAME
 from hw.verilog import generate
+from sw.cache import cache_dir
 
 from .flipflops import keep_registers, list_flip_flops, map_members
 from .glue import glue_header
 
-__all__ = ["BuildError", "ToolMissingError", "cache_dir", "verilator_root", "run_verilator",
+__all__ = ["BuildError", "ToolMissingError", "verilator_root", "run_verilator",
            "build"]
 
 _HARNESS = Path(__file__).parent / "harness"
@@ -44,14 +45,6 @@ class BuildError(RuntimeError):
     """Verilator or the compiler failed; the message ends with what it said."""
 
     exit_code = 1
-
-
-def cache_dir() -> Path:
-    """Where builds are kept: $PARTITA_CACHE, or partita below the user's cache folder."""
-    if path := os.environ.get("PARTITA_CACHE"):
-        return Path(path)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "partita"
 
 
 def verilator_root() -> Path:

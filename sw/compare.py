@@ -35,10 +35,11 @@ from hw.options import add_config_arguments, config_from_arguments
 from .arms import Arm, expected_cycles, golden_outputs, run_arm, segments
 from .errors import exit_code
 from .networks import NETWORKS, Workload, load_workload
+from .partition import PARTITIONERS
 from .progress import SimulationProgress
 from .report import Report, print_report, save_text
 
-__all__ = ["Options", "compare", "main"]
+__all__ = ["compare", "main"]
 
 ARMS = ("dense-1", "dense-N", "pruned-1", "pruned-N")
 
@@ -50,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--network", choices=NETWORKS, default="tinyvgg16")
     what.add_argument("--partitions", type=int, default=8, metavar="P",
                       help="diagonal blocks of the pruned layers (default 8)")
+    what.add_argument("--partitioner", choices=PARTITIONERS, default=None,
+                      help="how partitions are chosen (default: optimised for trained weights, "
+                      "identity for seeded ones)")
     what.add_argument("--layers", metavar="A,B", help="only these layers, by name; each run of "
                       "neighbours starts from the golden output of the layer before")
     what.add_argument("--arms", metavar="A,B", default=",".join(ARMS),
@@ -191,7 +195,8 @@ def run(argv: list[str]) -> int:
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
     with SimulationProgress(quiet=args.quiet) as progress:
         work = load_workload(args.network, partitions=args.partitions, seed=args.seed,
-                             images=args.images, checkpoint=args.checkpoint, say=progress.say)
+                             images=args.images, checkpoint=args.checkpoint,
+                             partitioner=args.partitioner, say=progress.say)
         report = compare(work, config, arms=args.arms.split(","), layers=layers, memory=memory,
                          count_toggles=not args.no_toggles, jobs=args.jobs,
                          partitions=args.partitions, seed=args.seed,

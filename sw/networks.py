@@ -1,12 +1,23 @@
 """The networks that can be compared by name, dense and partition-pruned, with their input."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from .cache import cache_dir
+from .capture import capture
+from .checkpoint import load_checkpoint
+from .digits import train_digits
+from .floatgraph import FloatGraph
 from .graph import IntegerGraph
+from .models import TINYVGG16_SHAPE, natural_images, tinyvgg16, trained_like
+from .partition import partition, prunable_layers
+from .prune import apply_plan
+from .quantise import quantise
 
 __all__ = ["NETWORKS", "Workload", "load_workload"]
 
@@ -32,9 +43,12 @@ class Workload:
 
 
 def load_workload(name: str, *, partitions: int, seed: int, images: int | None = None,
-                  checkpoint: Path | None = None,
+                  checkpoint: Path | None = None, partitioner: str | None = None,
                   say: Callable[[str], None] = lambda text: None) -> Workload:
     """Build one of `NETWORKS`.
+
+    Without a `partitioner`, trained networks are partitioned by the optimised one and seeded
+    weights, which have no structure to find, by the identity.
 
     Raises
     ------
@@ -42,7 +56,48 @@ def load_workload(name: str, *, partitions: int, seed: int, images: int | None =
         If the network is unknown or cannot be cut into so many partitions.
     """
     if name == "tinyvgg16":
-        return _tinyvgg16(partitions, seed, images or 1, checkpoint, say)
+        return _tinyvgg16(partitions, seed, images or 1, checkpoint, partitioner or "identity",
+                          say)
     if name == "digits":
-        return _digits(partitions, seed, images or 64, say)
+        return _digits(partitions, seed, images or 64, partitioner or "optimised", say)
     raise ValueError(f"network {name!r} is unknown; there are {', '.join(NETWORKS)}")
+
+
+def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
+               partitioner: str, say: Callable[[str], None]) -> Workload:
+    with torch.device("meta") if checkpoint is None else nullcontext():
+        net = tinyvgg16()
+    images = natural_images(max(8, count), TINYVGG16_SHAPE, seed)
+    if checkpoint is None:
+        weights = (f"seeded weights (seed {seed}) with trained-like statistics and ReLU sparsity, "
+                   "not trained; seeded images")
+        float_graph = trained_like(capture(net.to_empty(device="cpu"), TINYVGG16_SHAPE,
+                                           "tinyvgg16"), images, seed, say)
+    else:
+        load_checkpoint(net, checkpoint)
+        weights = f"weights of {checkpoint.name}; seeded images"
+        float_graph = capture(net, TINYVGG16_SHAPE, "tinyvgg16")
+    return _both(float_graph, partitions, partitioner, images, images[:count], weights, seed, say)
+
+
+def _both(graph: FloatGraph, partitions: int, partitioner: str, calibration: np.ndarray,
+          images: np.ndarray, weights: str, seed: int, say: Callable[[str], None]) -> Workload:
+    """Quantise a network as it is and pruned."""
+    plan = partition(graph, prunable_layers(graph, "fc"), partitions, partitioner, seed=seed,
+                     progress=say)
+    pruned = apply_plan(graph, plan)
+    say("quantising")
+    dense_int = quantise(graph, calibration)
+    return Workload(
+        graph.name, weights, dense_int, quantise(pruned, calibration),
+        tuple(dense_int.quantise_input(x) for x in images))
+
+
+def _digits(partitions: int, seed: int, count: int, partitioner: str,
+            say: Callable[[str], None]) -> Workload:
+    done = train_digits(partitions, seed=seed, cache=cache_dir(), partitioner=partitioner, say=say)
+    return Workload(
+        "digits", f"trained on scikit-learn's digits (seed {seed}); {count} held-out scans",
+        done.dense, done.pruned,
+        tuple(done.dense.quantise_input(x) for x in done.images[:count]), done.labels[:count],
+        done.accuracy)
