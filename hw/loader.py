@@ -161,7 +161,7 @@ class Loader(wiring.Component):
                     m.d.sync += loading.eq(0)
 
         # -- barrier -------------------------------------------------------------------------------
-        idle = ~loading & ~queue.r_rdy
+        idle = ~loading & ~queue.level.any()
         m.d.comb += [self.arrive.eq(at_barrier & idle), self.mask.eq(cur.mask)]
         with m.If(self.arrive & self.release):
             m.d.sync += at_barrier.eq(0)

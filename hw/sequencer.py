@@ -132,7 +132,7 @@ class Sequencer(wiring.Component):
             m.d.comb += self.error.eq(ErrorCode.BAD_FIELD)
         with m.Elif(tokens.overflow):
             m.d.comb += self.error.eq(ErrorCode.TOKEN_OVERFLOW)
-        empty = ~Cat(q.r_rdy for q in queues.values()).any() & ~ahead.r_rdy
+        empty = ~Cat(q.level.any() for q in (*queues.values(), ahead)).any()
         m.d.comb += [self.ended.eq(end_seen & empty),
                      self.moved.eq(dispatch | Cat(started).any())]
         return m

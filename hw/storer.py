@@ -176,6 +176,6 @@ class Storer(wiring.Component):
             self.done.valid.eq(self.ret.valid & bursts.r_data[0]),
             Cat(self.done.signal, self.done.mark, self.done.layer).eq(bursts.r_data[1:]),
             self.busy.eq(active | valid | (credit != _READ_AHEAD) | (count != 0)
-                         | bursts.r_rdy),
+                         | bursts.level.any()),
         ]
         return m

@@ -109,5 +109,5 @@ class WeightFetch(wiring.Component):
                 m.d.sync += part.eq(0)
             with m.If(end):
                 m.d.sync += [used.eq(0), part.eq(0)]
-        m.d.comb += self.busy.eq(arriving.r_rdy | bursts.busy)
+        m.d.comb += self.busy.eq(arriving.level.any() | bursts.busy)
         return m

@@ -32,7 +32,7 @@ def _library(path: Path) -> ctypes.CDLL:
         "read_register": (i, [pointer, u32, ctypes.POINTER(u32)]),
         "run": (u64, [pointer, u64]), "fault": (ctypes.c_char_p, [pointer]),
         "check": (None, [pointer, i]), "count_toggles": (None, [pointer, i]),
-        "begin": (None, [pointer]), "end": (None, [pointer]), "cycle": (u64, [pointer]),
+        "begin": (None, [pointer]), "end": (None, [pointer, u32]), "cycle": (u64, [pointer]),
         "page_misses": (u64, [pointer]), "traffic": (ctypes.POINTER(u64), [pointer]),
         "toggles": (u64, [pointer, i, u32, ctypes.POINTER(u64)]),
         "flip_flops": (u64, [pointer, i]), "flip_flop_bits": (u64, [pointer, i]),
@@ -142,9 +142,9 @@ class VerilatorBackend:
         """Start counting bytes and toggles from nothing."""
         self._lib.partita_begin(self._model)
 
-    def end_account(self) -> None:
-        """Book what came after the last layer's end."""
-        self._lib.partita_end(self._model)
+    def end_account(self, layer: int) -> None:
+        """Book what instances did after their last mark under a layer, the last one."""
+        self._lib.partita_end(self._model, layer)
 
     def port_bytes(self, layers: int) -> np.ndarray:
         """Bytes moved over the memory ports: int[layers, channels, instances]."""

@@ -261,7 +261,7 @@ class Driver:
             for i in range(program.config.instances))
         port_bytes = toggles = clocked = None
         if hasattr(backend, "port_bytes"):
-            backend.end_account()
+            backend.end_account(count - 1)
             port_bytes = tuple(int(n) for n in backend.port_bytes(count).sum(axis=(1, 2)))
             counted = [[backend.toggles(k, i) for i in range(program.config.instances)]
                        for k in range(count)]

@@ -123,9 +123,9 @@ class Model {
         began = cycle;
     }
 
-    // Close the account: what is left belongs to the layer after the last mark.
-    void end() {
-        for (size_t i = 0; i < counters_.size(); i++) book(int(i), kLayers - 1);
+    // Close the account: what each unit did after its last mark belongs to this layer.
+    void end(uint32_t layer) {
+        for (size_t i = 0; i < counters_.size(); i++) book(int(i), layer);
     }
 
     void book(int unit, uint32_t layer) {
@@ -203,7 +203,9 @@ class Model {
         for (int i = 0; i < kCores; i++)
             if (marked >> i & 1) {
                 marks.push_back({cycle - began, uint32_t(i), layers[i]});
-                if (!counters_.empty()) book(i, layers[i]);
+                if (counters_.empty()) continue;
+                book(i, layers[i]);
+                book(kCores, layers[i]);
             }
     }
 
@@ -241,7 +243,7 @@ const char *partita_fault(void *m) { return static_cast<Model *>(m)->fault.c_str
 void partita_check(void *m, int on) { static_cast<Model *>(m)->checking = on; }
 void partita_count_toggles(void *m, int on) { static_cast<Model *>(m)->count_toggles(on); }
 void partita_begin(void *m) { static_cast<Model *>(m)->begin(); }
-void partita_end(void *m) { static_cast<Model *>(m)->end(); }
+void partita_end(void *m, uint32_t layer) { static_cast<Model *>(m)->end(layer); }
 uint64_t partita_cycle(void *m) { return static_cast<Model *>(m)->cycle; }
 uint64_t partita_page_misses(void *m) { return static_cast<Model *>(m)->page_misses(); }
 
