@@ -28,9 +28,9 @@ class Hazard(RuntimeError):
 class Stopped(Exception):
     """An instance's error; members `code` (ErrorCode), `layer`, `opcode`."""
 
-    def __init__(self, code: ErrorCode, insn: Mapping[str, int] | None = None):
-        super().__init__(code.name)
-        self.code = code
+    def __init__(self, code: int, insn: Mapping[str, int] | None = None):
+        self.code = ErrorCode(code)
+        super().__init__(self.code.name)
         self.layer = insn["layer"] if insn else 0
         self.opcode = insn["opcode"] if insn else 0
 
@@ -69,7 +69,7 @@ class Instance:
         self.acts_valid = np.zeros((words, array.rows), bool)
         self.acc = np.zeros((2, config.buffers.acc_depth, array.cols), np.int64)
         self.full, self.busy = [False, False], [False, False]
-        self.params: list[np.ndarray | None] = [None, None]
+        self.params = [np.zeros(0, np.uint8)] * 2
         self.fifo = np.zeros(0, np.uint8)
         self.bank = self.posted = 0
         self.coroutines = {"dispatch": self._dispatch(), "load": self._run("load", self._load),
@@ -182,7 +182,7 @@ class Instance:
             raise Stopped(ErrorCode.ACT_RANGE, insn)
 
     def _load(self, insn: Mapping[str, int]) -> Steps:
-        if insn["opcode"] == Opcode.BARRIER.value:
+        if Opcode(insn["opcode"]) == Opcode.BARRIER:
             yield from self._meet("load", insn["mask"], ("barrier", insn["mask"]))
             return
         if self._shared(insn["mask"]):

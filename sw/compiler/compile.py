@@ -17,20 +17,22 @@ from hw.config import Config
 from hw.isa import READ_AHEAD_BYTES, Opcode, encode
 
 from ..graph import IntegerGraph, Layer
-from .emit import Stage, emit, load_pieces, steps_of
+from .emit import Stage, emit
 from .errors import CompileError, DoesNotFit
 from .geometry import ceil_div
 from .layout import Allocator, Layout, StreamPlace, TensorPlace
 from .plan import Plan, plan_layer
 from .program import LayerInfo, Program
 from .split import Item, Split, is_resident, split_layers
-from .streams import Step, stream_chunks, weight_stream
+from .steps import Step, load_pieces, plane_words, steps_of
+from .streams import stream_chunks, weight_stream
 from .taps import pack_taps
 from .tokens import add_tokens
 
 __all__ = ["compile_graph"]
 
 _MAX_LAYERS = 1 << 11
+_NO_STREAM = StreamPlace(0, 0, 0)
 
 
 def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True,
@@ -78,8 +80,9 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
         ops = emit(stages, layout, config, instance, running)
         add_tokens(ops, config.buffers.act_words, words)
         code = b"".join([*(op.encode() for op in ops), encode(Opcode.END, layer=len(layers) - 1)])
-        offsets.append(memory.take(len(code)))
-        segments.append((offsets[-1], np.frombuffer(code, np.uint8)))
+        offset = memory.take(len(code))
+        offsets.append(offset)
+        segments.append((offset, np.frombuffer(code, np.uint8)))
     memory.take(READ_AHEAD_BYTES)
     return Program(
         config=config, name=graph.name, window_bytes=memory.bytes, segments=tuple(segments),
@@ -88,7 +91,7 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
                       for place, stage in zip(layout.outputs, stages, strict=True)),
         layers=tuple(_info(graph.layers[k], stage, k == 0 and taps is not None)
                      for k, stage in enumerate(stages)),
-        taps=taps, in_shape=tuple(graph.in_shape))
+        taps=taps, in_shape=graph.in_shape)
 
 
 def _plan(layers: tuple[Layer, ...], splits: list[Split], config: Config) -> list[Plan]:
@@ -130,7 +133,7 @@ def _lay_out(stages: list[Stage], config: Config, memory: Allocator) -> Layout:
     def tensor(shape: tuple[int, int, int]) -> TensorPlace:
         plane = shape[1] * shape[2] * config.word_pitch_bytes
         return TensorPlace(memory.take(ceil_div(shape[0], config.array.rows) * plane), plane,
-                           tuple(shape))
+                           shape)
 
     source = tensor(stages[0].layer.in_shape)
     outputs = tuple(tensor(s.layer.out_shape) for s in stages)
@@ -164,7 +167,7 @@ def _multicasts(stages: list[Stage], config: Config) -> set[int]:
 
 
 def _streams(stage: Stage, config: Config, memory: Allocator, together: set[int],
-             ) -> tuple[tuple[StreamPlace | None, ...], list[tuple[int, np.ndarray]]]:
+             ) -> tuple[tuple[StreamPlace, ...], list[tuple[int, np.ndarray]]]:
     """Place each instance's weight stream; equal ones are placed once and multicast."""
     keys = [_stream_key(item, stage, i) for i, item in enumerate(stage.split.items)]
     places: dict[object, StreamPlace] = {}
@@ -179,7 +182,7 @@ def _streams(stage: Stage, config: Config, memory: Allocator, together: set[int]
                                   stream_chunks(stage.layer, steps, config),
                                   mask if mask in together else 0)
         segments.append((places[key].offset, data))
-    return tuple(None if k is None else places[k] for k in keys), segments
+    return tuple(_NO_STREAM if k is None else places[k] for k in keys), segments
 
 
 def _stream_key(item: Item | None, stage: Stage, instance: int,
@@ -200,7 +203,7 @@ def _load_masks(stage: Stage, config: Config) -> tuple[int, ...]:
             keys.append(None)
             continue
         stripes = stage.plan.stripes[i]
-        plane = (stripes[0].rows[1] - stripes[0].rows[0]) * width
+        plane = plane_words(stripes[0], width)
         if stage.plan.piece:
             steps = steps_of(item, stage.plan, stripes[0], width)
             loads = tuple(s.inputs for s in steps)
@@ -216,7 +219,7 @@ def _mask(keys: list, key: object) -> int:
 
 
 def _info(layer: Layer, stage: Stage, packed: bool) -> LayerInfo:
-    present = [s for s in stage.plan.stripes if s is not None]
+    present = [s for s in stage.plan.stripes if s]
     return LayerInfo(
         name=layer.name, macs=layer.macs, weight_bytes=layer.weight_bytes,
         split=stage.split.kind, instances=len(present), stripes=max(len(s) for s in present),

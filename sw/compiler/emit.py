@@ -1,5 +1,6 @@
 """Pass 4: each instance's operations, in an order in which running them one by one is right."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,13 +12,12 @@ from ..graph import Layer
 from .geometry import Window, ceil_div
 from .layout import Layout, TensorPlace
 from .ops import ACT, Op, Region
-from .plan import FIRST_WORDS, Plan
+from .plan import Plan
 from .split import Item, Split
-from .streams import Step
+from .steps import Step, load_pieces, plane_words, steps_of
 
-__all__ = ["Stage", "emit", "steps_of"]
+__all__ = ["Stage", "emit"]
 
-_GROWTH = 3  # each further load is so many times the words loaded before it
 _WEIGHTS_AHEAD = 4  # WEIGHTS instructions before the COMPUTE that uses the first of them
 
 
@@ -52,7 +52,7 @@ def emit(stages: list[Stage], layout: Layout, config: Config, instance: int,
         Mask of all instances that run, who meet at each barrier.
     """
     jobs = [job for number in range(len(stages))
-            for job in _LayerEmitter(stages, number, layout, config, instance, everyone).jobs()]
+            for job in _layer_jobs(stages, number, layout, config, instance, everyone)]
     ahead = min(config.buffers.queue_depth, _WEIGHTS_AHEAD)
     weighted = [job for job in jobs if job.weights]
     ops: list[Op] = []
@@ -85,78 +85,40 @@ def _mark(ops: list[Op]) -> None:
         op.mark = True
 
 
-def load_pieces(item: Item, plane_words: int) -> list[tuple[int, int]]:
-    """Cut an item's input blocks into loads: a small one to start on, then growing ones."""
-    first, past = item.inputs
-    pieces, size = [], max(1, ceil_div(FIRST_WORDS, plane_words))
-    while first < past:
-        stop = min(past, first + size)
-        if past - stop < size:
-            stop = past
-        pieces.append((first, stop))
-        first, size = stop, size * _GROWTH
-    return pieces
-
-
-def steps_of(item: Item, plan: Plan, stripe: Window, width: int) -> tuple[Step, ...]:
-    """An item's COMPUTEs for one stripe."""
-    steps: list[Step] = []
-    if plan.piece:
-        for segment in item.segments:
-            ranges = _cut(segment.inputs, plan.piece)
-            for block in range(*segment.blocks):
-                steps += _chain(block, ranges)
-        return tuple(steps)
-    pieces = [] if plan.resident else load_pieces(item, _plane(stripe, width))
-    seen = item.inputs[0]
-    for segment in item.segments:
-        first, past = segment.inputs
-        cuts = [b for _, b in pieces if max(first, seen) < b < past]
-        seen = max(seen, past)
-        block = segment.blocks[0]
-        if cuts:
-            edges = [first, *cuts, past]
-            steps += _chain(block, list(pairwise(edges)))
-            block += 1
-        if block < segment.blocks[1]:
-            steps.append(Step((block, segment.blocks[1]), segment.inputs))
-    return tuple(steps)
-
-
-def _cut(span: tuple[int, int], size: int) -> list[tuple[int, int]]:
-    return [(a, min(span[1], a + size)) for a in range(*span, size)]
-
-
-def _chain(block: int, ranges: list[tuple[int, int]]) -> list[Step]:
-    return [Step((block, block + 1), r, k == 0, k == len(ranges) - 1)
-            for k, r in enumerate(ranges)]
-
-
-def _plane(stripe: Window, width: int) -> int:
-    return (stripe.rows[1] - stripe.rows[0]) * width
+def _layer_jobs(stages: list[Stage], number: int, layout: Layout, config: Config,
+                instance: int, everyone: int) -> Iterator[_Job]:
+    """One job for each stripe of a layer; one with the barrier alone without an item."""
+    stage = stages[number]
+    item = stage.split.items[instance]
+    made = stages[number - 1].split.items[instance] if number else None
+    barrier = []
+    if stage.barrier:
+        reads = () if made is None else (
+            _tensor_region(layout.outputs[number - 1], number, made.words, made.rows),)
+        barrier = [Op(Opcode.BARRIER, number, {"mask": everyone}, reads=reads)]
+    if item is not None:
+        yield from _LayerEmitter(stage, number, item, made or item, layout, config,
+                                 instance).jobs(barrier)
+    elif barrier:
+        yield _Job(before=barrier)
 
 
 class _LayerEmitter:
-    """Operations of one layer on one instance."""
+    """Operations of one layer on one instance.
 
-    def __init__(self, stages: list[Stage], number: int, layout: Layout, config: Config,
-                 instance: int, everyone: int):
-        self.stage, self.number = stages[number], number
-        self.before = stages[number - 1] if number else None
+    `item` is its part of the layer, `made` its part of the layer before.
+    """
+
+    def __init__(self, stage: Stage, number: int, item: Item, made: Item, layout: Layout,
+                 config: Config, instance: int):
+        self.stage, self.number, self.item, self.made = stage, number, item, made
         self.layout, self.config, self.instance = layout, config, instance
-        self.everyone = everyone
-        self.layer, self.plan = self.stage.layer, self.stage.plan
-        self.item = self.stage.split.items[instance]
+        self.layer, self.plan = stage.layer, stage.plan
         self.buffer = 0
         self.slot = 0
 
-    def jobs(self) -> Iterator[_Job]:
-        """One job for each stripe; one with the barrier alone if there is nothing to do."""
-        barrier = [self._barrier()] if self.stage.barrier else []
-        if self.item is None:
-            if barrier:
-                yield _Job(before=barrier)
-            return
+    def jobs(self, barrier: list[Op]) -> Iterator[_Job]:
+        """One job for each stripe."""
         item, plan = self.item, self.plan
         stripes = plan.stripes[self.instance]
         for number, stripe in enumerate(stripes):
@@ -168,7 +130,7 @@ class _LayerEmitter:
             if not plan.resident and not plan.piece:
                 job.early = number > 0 and len(plan.inputs) > 1
                 pieces = [item.inputs] if job.early else \
-                    load_pieces(item, _plane(stripes[0], self.layer.in_shape[2]))
+                    load_pieces(item, plane_words(stripes[0], self.layer.in_shape[2]))
                 job.before += [self._load(stripe, buffer, item.inputs[0], p) for p in pieces]
             job.body = list(self._body(stripe, buffer, steps))
             yield job
@@ -178,14 +140,12 @@ class _LayerEmitter:
         """POST before the COMPUTEs that fill its banks, so that no full queue comes between."""
         computes = self._pieces(stripe, steps) if self.plan.piece else \
             ([self._compute(stripe, s, buffer, self.item.inputs[0])] for s in steps)
-        pending = iter(zip(steps, computes, strict=True))
-        step, ops = next(pending)
+        pending = deque(zip(steps, computes, strict=True))
         for blocks in self._groups():
             post, store = self._output(stripe, blocks)
             yield post
-            while step is not None and step.blocks[0] < blocks[1]:
-                yield from ops
-                step, ops = next(pending, (None, []))
+            while pending and pending[0][0].blocks[0] < blocks[1]:
+                yield from pending.popleft()[1]
             if store is not None:
                 yield store
 
@@ -217,14 +177,6 @@ class _LayerEmitter:
         return list(pairwise(edges))
 
     # -- instructions ------------------------------------------------------------------------
-    def _barrier(self) -> Op:
-        place = self.layout.outputs[self.number - 1]
-        made = self.before.split.items[self.instance]
-        reads = ()
-        if made is not None:
-            reads = (_tensor_region(place, self.number, made.words, made.rows),)
-        return Op(Opcode.BARRIER, self.number, {"mask": self.everyone}, reads=reads)
-
     def _weights(self) -> Op:
         stream = self.layout.streams[self.number][self.instance]
         return Op(Opcode.WEIGHTS, self.number,
@@ -233,7 +185,7 @@ class _LayerEmitter:
     def _load(self, stripe: Window, buffer: int, origin: int, span: tuple[int, int]) -> Op:
         """Load input blocks `span` of a buffer whose first block is `origin`."""
         place = self.layout.input if self.number == 0 else self.layout.outputs[self.number - 1]
-        plane = _plane(stripe, self.layer.in_shape[2])
+        plane = plane_words(stripe, self.layer.in_shape[2])
         base = self.plan.inputs[buffer] + (span[0] - origin) * plane
         source = _tensor_region(place, self.number, span, stripe.rows)
         fields = _transfer(source, base, plane, place, self.config)
@@ -246,7 +198,7 @@ class _LayerEmitter:
         width = layer.in_shape[2]
         height = stripe.rows[1] - stripe.rows[0]
         if plan.resident:
-            made = self.before.split.items[self.instance]
+            made = self.made
             plane = (made.rows[1] - made.rows[0]) * width
             base = plan.inputs[0] + (step.inputs[0] - made.words[0]) * plane \
                 + (stripe.rows[0] - made.rows[0]) * width

@@ -41,7 +41,7 @@ class Layout:
 
     input: TensorPlace
     outputs: tuple[TensorPlace, ...]
-    streams: tuple[tuple[StreamPlace | None, ...], ...]
+    streams: tuple[tuple[StreamPlace, ...], ...]
     load_masks: tuple[tuple[int, ...], ...]
     segments: tuple[tuple[int, np.ndarray], ...]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from hw.isa import Opcode, Token, encode
+from hw.isa import Opcode, encode
 
 __all__ = ["ACT", "Op", "Region", "Unit"]
 
@@ -41,15 +41,16 @@ class Region:
 
 @dataclass
 class Op:
-    """One instruction of one instance; `wait`, `signal` and `mark` are set by later passes."""
+    """One instruction of one instance; `wait` and `signal` (of `Token`) and `mark` are set
+    by later passes."""
 
     opcode: Opcode
     layer: int
     fields: dict[str, int]
     reads: tuple[Region, ...] = ()
     writes: tuple[Region, ...] = ()
-    wait: set[Token] = field(default_factory=set)
-    signal: set[Token] = field(default_factory=set)
+    wait: set[int] = field(default_factory=set)
+    signal: set[int] = field(default_factory=set)
     mark: bool = False
 
     @property

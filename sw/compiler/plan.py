@@ -24,7 +24,7 @@ class Plan:
 
     Members
     -------
-    stripes : for each instance a tuple of `Window`, or None without an item
+    stripes : for each instance a tuple of `Window`, empty without an item
     resident : the input is already in activation memory
     low : the input lies at the low end of the memory, the output at the high end; else swapped
     inputs : base addresses of the input buffers (1 or 2, used in turn)
@@ -37,7 +37,7 @@ class Plan:
     group : units of output channels that are post-processed and stored at a time, at most
     """
 
-    stripes: tuple[tuple[Window, ...] | None, ...]
+    stripes: tuple[tuple[Window, ...], ...]
     resident: bool
     low: bool
     inputs: tuple[int, ...]
@@ -142,10 +142,10 @@ class _Space:
                  keep: bool, count: int):
         self.layer, self.config, self.source = layer, config, source
         self.keep, self.count = keep, count
-        self.stripes = tuple(None if i is None else _stripes(layer, i, count)
+        self.stripes = tuple(() if i is None else _stripes(layer, i, count)
                              for i in split.items)
         pairs = [(i, w) for i, ws in zip(split.items, self.stripes, strict=True)
-                 if i is not None and ws is not None for w in ws]
+                 if i is not None for w in ws]
         width, out_width = layer.in_shape[2], layer.out_shape[2]
         self.plane = max(w.rows[1] - w.rows[0] for _, w in pairs) * width
         self.blocks = max(i.inputs[1] - i.inputs[0] for i, _ in pairs)

@@ -151,7 +151,7 @@ class Program:
         arrays = {f"segment_{k}": data for k, (_, data) in enumerate(self.segments)}
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
         with Path(path).open("wb") as file:
-            np.savez(file, header=text, **arrays)
+            np.savez(file, allow_pickle=False, header=text, **arrays)
 
     @classmethod
     def load(cls, path: Path | str) -> "Program":

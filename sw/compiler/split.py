@@ -156,7 +156,7 @@ def _estimate(layer: Layer, config: Config, split: Split, resident: bool) -> flo
     params = config.param_chunks * config.chunk_bytes
     pitch = config.word_pitch_bytes
     slowest = 0
-    moved: dict[object, int] = {}
+    moved: dict[tuple, int] = {}
     private = []
     for item in split.items:
         if item is None:
@@ -178,7 +178,7 @@ def _estimate(layer: Layer, config: Config, split: Split, resident: bool) -> flo
         moved["loads", item.inputs, w.rows] = loads
         moved["stores", item.blocks, item.rows] = stores
         private.append(weights + loads + stores)
-    port = max(private) if config.port.memory == "private" else sum(moved.values())
+    most = max(private) if config.port.memory == "private" else sum(moved.values())
+    port = most / config.port.bytes
     boundary = 0 if resident else _BOUNDARY_CYCLES
-    port /= config.port.bytes
     return max(slowest, port) + 0.01 * (slowest + port) + boundary

@@ -1,26 +1,15 @@
 """Weight streams: tiles and requantisation parameters in the order in which they are used."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from hw.config import Config
 
 from ..graph import Layer
+from .steps import Step
 
-__all__ = ["Step", "stream_chunks", "weight_stream"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One COMPUTE: output blocks and input word blocks (first, past), and whether it starts
-    and finishes its output blocks."""
-
-    blocks: tuple[int, int]
-    inputs: tuple[int, int]
-    first: bool = True
-    last: bool = True
+__all__ = ["stream_chunks", "weight_stream"]
 
 
 def stream_chunks(layer: Layer, steps: Sequence[Step], config: Config) -> int:

@@ -38,7 +38,7 @@ class _Space:
 
     def __init__(self, words: int):
         self._words = words
-        self._last = {}
+        self._last: dict[tuple[str, Unit], np.ndarray] = {}
 
     def _array(self, kind: str, unit: Unit) -> np.ndarray:
         if (kind, unit) not in self._last:
@@ -113,9 +113,9 @@ def add_tokens(ops: Sequence[Op], act_words: int, tensor_words: Sequence[int]) -
         for unit, producer in latest.items():
             if producer < 0 or (unit, op.unit) in _IMPLIED:
                 continue
-            pair = edges[unit, op.unit]
-            if not pair or producer > pair[-1][0]:
-                pair.append((producer, number))
+            waits = edges[unit, op.unit]
+            if not waits or producer > waits[-1][0]:
+                waits.append((producer, number))
         for region in op.reads:
             spaces[region.space].read(op.unit, number, region)
         for region in op.writes:

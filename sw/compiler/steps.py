@@ -1,0 +1,75 @@
+"""How an item's computation is cut into COMPUTEs, and its input into LOADs."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from .geometry import Window, ceil_div
+from .plan import FIRST_WORDS, Plan
+from .split import Item
+
+__all__ = ["Step", "load_pieces", "plane_words", "steps_of"]
+
+_GROWTH = 3  # each further load is so many times the one before it
+
+
+@dataclass(frozen=True)
+class Step:
+    """One COMPUTE: output blocks and input word blocks (first, past), and whether it starts
+    and finishes its output blocks."""
+
+    blocks: tuple[int, int]
+    inputs: tuple[int, int]
+    first: bool = True
+    last: bool = True
+
+
+def load_pieces(item: Item, plane: int) -> list[tuple[int, int]]:
+    """Cut an item's input blocks into loads: a small one to start on, then growing ones."""
+    first, past = item.inputs
+    pieces, size = [], max(1, ceil_div(FIRST_WORDS, plane))
+    while first < past:
+        stop = min(past, first + size)
+        if past - stop < size:
+            stop = past
+        pieces.append((first, stop))
+        first, size = stop, size * _GROWTH
+    return pieces
+
+
+def steps_of(item: Item, plan: Plan, stripe: Window, width: int) -> tuple[Step, ...]:
+    """An item's COMPUTEs for one stripe."""
+    steps: list[Step] = []
+    if plan.piece:
+        for segment in item.segments:
+            ranges = _cut(segment.inputs, plan.piece)
+            for block in range(*segment.blocks):
+                steps += _chain(block, ranges)
+        return tuple(steps)
+    pieces = [] if plan.resident else load_pieces(item, plane_words(stripe, width))
+    seen = item.inputs[0]
+    for segment in item.segments:
+        first, past = segment.inputs
+        cuts = [b for _, b in pieces if max(first, seen) < b < past]
+        seen = max(seen, past)
+        block = segment.blocks[0]
+        if cuts:
+            edges = [first, *cuts, past]
+            steps += _chain(block, list(pairwise(edges)))
+            block += 1
+        if block < segment.blocks[1]:
+            steps.append(Step((block, segment.blocks[1]), segment.inputs))
+    return tuple(steps)
+
+
+def _cut(span: tuple[int, int], size: int) -> list[tuple[int, int]]:
+    return [(a, min(span[1], a + size)) for a in range(*span, size)]
+
+
+def _chain(block: int, ranges: list[tuple[int, int]]) -> list[Step]:
+    return [Step((block, block + 1), r, k == 0, k == len(ranges) - 1)
+            for k, r in enumerate(ranges)]
+
+
+def plane_words(stripe: Window, width: int) -> int:
+    """Words of one input block of a stripe."""
+    return (stripe.rows[1] - stripe.rows[0]) * width
