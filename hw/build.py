@@ -22,13 +22,14 @@ from pathlib import Path
 
 from amaranth._toolchain import ToolNotFound
 from amaranth.hdl import Value
+from amaranth.lib import wiring
 from rich.console import Console
 from rich.table import Table
 
 from .config import Config
 from .manifest import BLOCK_RAM, manifest, memories
 from .options import add_config_arguments, config_from_arguments
-from .top import TOP_NAME, Top
+from .top import TOP_NAME, outer_members
 from .verilog import generate, top_ports
 
 __all__ = ["build", "main"]
@@ -54,8 +55,9 @@ def build(config: Config, out: Path) -> dict:
         raise ValueError(f"--out {out} exists and is no build of this program; name another "
                          "folder or remove it")
     texts = generate(config)
-    ports = {"clk": 1, "rst": 1, **{n: len(Value.cast(v)) for n, (v, _) in
-                                    top_ports(Top(config, verilog=True)).items()}}
+    ports = {"clk": 1, "rst": 1, **{
+        n: len(Value.cast(v)) for n, (v, _) in
+        top_ports(wiring.Signature(outer_members(config)).create()).items()}}
     data = manifest(config, {name: f"{name}.v" for name in texts}, ports)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))

@@ -16,8 +16,9 @@ _ZERO_MEMORY = re.compile(
     r"^  initial begin\n(?:    \S+ ?\[\d+\] = \d+'h0+;\n)+  end\n", re.MULTILINE)
 
 
-def top_ports(top: Top) -> dict:
-    """Port name -> (signal, None): `s_axil_*`, `m0_axi_*`, ... as bus tools expect them."""
+def top_ports(top) -> dict:
+    """Port name -> (signal, None) of the top or of an interface like it: `s_axil_*`,
+    `m0_axi_*`, ... as bus tools expect them."""
     ports = {}
     for path, _, value in top.signature.flatten(top):
         name = "_".join(str(p) for p in path)

@@ -1,0 +1,64 @@
+"""`python -m hw.build` writes whole builds, explains itself and refuses what breaks a rule."""
+
+import json
+
+import pytest
+
+from hw.build import main
+from hw.config import PRESETS, Config
+from hw.verilog import generate
+
+
+def test_a_build_has_verilog_and_a_manifest(tmp_path, capsys):
+    out = tmp_path / "rtl"
+    assert main(["--preset", "tiny", "--out", str(out), "--json"]) == 0
+    manifest = json.loads(capsys.readouterr().out)
+    assert manifest == json.loads((out / "manifest.json").read_text())
+    assert sorted(p.name for p in out.iterdir()) == ["core.v", "manifest.json", "partita.v",
+                                                     "shell.v"]
+    assert Config.from_dict(manifest["config"]) == PRESETS["tiny"]
+    assert manifest["ports"]["m0_axi_rdata"] == 64
+    assert manifest["registers"]["global"]["START"]["address"] == 0x10
+    assert "module partita(" in (out / "partita.v").read_text()
+    assert main(["--preset", "tiny", "--instances", "3", "--out", str(out)]) == 0
+    assert "3 instances" in capsys.readouterr().out
+
+
+def test_a_foreign_folder_is_left_alone(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("precious")
+    assert main(["--preset", "tiny", "--out", str(tmp_path)]) == 2
+    assert "is no build of this program" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("arguments,message", [
+    (["--rows", "40"], "array.rows is 40; it must be an integer from 1 to 32"),
+    (["--instances", "0"], "instances is 0; it must be an integer from 1 to 32"),
+    (["--act-words", "1000"], "buffers.act_words is 1000; it must be a power of two"),
+])
+def test_an_invalid_value_exits_2(arguments, message, capsys):
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("changes", [
+    dict(instances=1, array__rows=1, array__cols=1),
+    dict(instances=3, array__rows=3, array__cols=5),
+    dict(instances=2, array__rows=32, array__cols=2, port__memory="private"),
+    dict(instances=32, array__rows=2, array__cols=4, port__bytes=4),
+    dict(instances=1, array__rows=5, array__cols=32, port__bytes=64),
+])
+def test_odd_configurations_build(changes):
+    config = PRESETS["tiny"].replace(array__post_lanes=0, **changes)
+    texts = generate(config)
+    assert texts["partita"].count("  core core_") == config.instances
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [1, 7, 32])
+@pytest.mark.parametrize("cols", [1, 9, 32])
+@pytest.mark.parametrize("memory", ["shared", "private"])
+@pytest.mark.parametrize("instances", [1, 5, 32])
+def test_the_corners_of_the_configuration_space_build(rows, cols, memory, instances):
+    generate(Config(instances=instances).replace(
+        array__rows=rows, array__cols=cols, array__post_lanes=0, port__memory=memory))
