@@ -8,7 +8,7 @@ from .arith import ACC_BITS
 from .array import PsumPort
 from .config import Config, ceil_log2
 
-__all__ = ["Accumulator", "AccRead"]
+__all__ = ["AccRead", "Accumulator"]
 
 
 class AccRead(wiring.Signature):

@@ -2,8 +2,16 @@
 
 from amaranth.hdl import Const, Mux, Shape, Value, signed
 
-__all__ = ["ACC_BITS", "MULT_BITS", "PRODUCT_BITS", "SHIFT_BITS", "add_tree", "shift_keep_half",
-           "round_half_up", "saturate"]
+__all__ = [
+    "ACC_BITS",
+    "MULT_BITS",
+    "PRODUCT_BITS",
+    "SHIFT_BITS",
+    "add_tree",
+    "round_half_up",
+    "saturate",
+    "shift_keep_half",
+]
 
 #: Accumulator: the compiler proves that sum |w| * 128 + |bias| stays below 2^31.
 ACC_BITS = 32

@@ -9,7 +9,7 @@ from .config import Config, ceil_log2
 from .interfaces import vector_layout
 from .tiles import TilePort
 
-__all__ = ["MacArray", "PsumPort", "AccTag"]
+__all__ = ["AccTag", "MacArray", "PsumPort"]
 
 _TREE_LEVELS = 3  # adder levels between registers
 

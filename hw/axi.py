@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from .config import Config
 from .registers import CONTROL_ADDR_BITS
 
-__all__ = ["USER_BITS", "AxiMaster", "AxiLiteSlave", "user_bits"]
+__all__ = ["USER_BITS", "AxiLiteSlave", "AxiMaster", "user_bits"]
 
 #: Width of ARUSER and AWUSER: see `user_bits`.
 USER_BITS = 24

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass, field
 
-__all__ = ["ArrayConfig", "BufferConfig", "PortConfig", "Config", "PRESETS", "ceil_log2"]
+__all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "PortConfig", "ceil_log2"]
 
 CONFIG_VERSION = 1
 

@@ -101,22 +101,20 @@ class Control(wiring.Component):
             m.d.sync += bus.rvalid.eq(0)
         value, read_error = Signal(32), Signal()
         m.d.comb += read_error.eq(1)
-        with m.If(addr < INSTANCE_BASE):
-            with m.Switch(addr):
-                for name, source in values.items():
-                    with m.Case(GLOBAL[name].offset):
-                        m.d.comb += [value.eq(source), read_error.eq(0)]
+        with m.If(addr < INSTANCE_BASE), m.Switch(addr):
+            for name, source in values.items():
+                with m.Case(GLOBAL[name].offset):
+                    m.d.comb += [value.eq(source), read_error.eq(0)]
         with m.Else():
             for i, p in enumerate(ports):
-                with m.If(index == i):
-                    with m.Switch(addr[:ceil_log2(INSTANCE_STRIDE)]):
-                        for name, register in INSTANCE.items():
-                            source = writable.get((i, name))
-                            if source is None:
-                                prefix = "count_" if name in COUNTERS else ""
-                                source = getattr(p, prefix + name.lower())
-                            with m.Case(register.offset):
-                                m.d.comb += [value.eq(source), read_error.eq(0)]
+                with m.If(index == i), m.Switch(addr[:ceil_log2(INSTANCE_STRIDE)]):
+                    for name, register in INSTANCE.items():
+                        source = writable.get((i, name))
+                        if source is None:
+                            prefix = "count_" if name in COUNTERS else ""
+                            source = getattr(p, prefix + name.lower())
+                        with m.Case(register.offset):
+                            m.d.comb += [value.eq(source), read_error.eq(0)]
         with m.If(asked):
             m.d.sync += [asked.eq(0), bus.rvalid.eq(1), bus.rdata.eq(value),
                          bus.rresp.eq(read_error * _SLVERR)]

@@ -8,7 +8,7 @@ from .axi import AxiMaster, user_bits
 from .config import Config, ceil_log2
 from .ports import READERS, Channel, MemoryPort, port_request
 
-__all__ = ["RoundRobin", "Fabric", "Barrier"]
+__all__ = ["Barrier", "Fabric", "RoundRobin"]
 
 _OUTSTANDING = 32  # bursts in flight on a port, each way
 

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
 from .actmem import ActMemory
 from .config import Config
@@ -168,9 +168,8 @@ class Instance(wiring.Component):
             m.d.sync += [running.eq(1), control.done.eq(0), control.error.eq(0),
                          control.error_code.eq(0), control.error_layer.eq(0),
                          control.error_opcode.eq(0)]
-        with m.Elif(halting):
-            with m.If(~outstanding):
-                m.d.sync += [halting.eq(0), running.eq(0), control.error.eq(1)]
+        with m.Elif(halting), m.If(~outstanding):
+            m.d.sync += [halting.eq(0), running.eq(0), control.error.eq(1)]
         with m.Elif(running & ~starting):
             with m.If(error != ErrorCode.NONE):
                 m.d.sync += [halting.eq(1), control.error_code.eq(error),

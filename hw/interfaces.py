@@ -8,9 +8,21 @@ from amaranth.lib.wiring import In, Out
 from .config import Config, ceil_log2
 from .isa import Opcode, insn_layout
 
-__all__ = ["read_request", "ReadReturn", "write_request", "write_data", "WriteReturn", "Done",
-           "insn_stream", "chunk_layout", "vector_layout", "psum_layout", "ActRead", "ActWrite",
-           "AccRead"]
+__all__ = [
+    "AccRead",
+    "ActRead",
+    "ActWrite",
+    "Done",
+    "ReadReturn",
+    "WriteReturn",
+    "chunk_layout",
+    "insn_stream",
+    "psum_layout",
+    "read_request",
+    "vector_layout",
+    "write_data",
+    "write_request",
+]
 
 _ADDR_BITS = 32
 _LAYER_BITS = 11

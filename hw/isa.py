@@ -13,8 +13,21 @@ from dataclasses import dataclass
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, enum
 
-__all__ = ["ISA_VERSION", "INSN_BYTES", "READ_AHEAD_BYTES", "Opcode", "Token", "ErrorCode", "Cause", "Field",
-           "HEADER", "FORMATS", "insn_layout", "encode", "decode"]
+__all__ = [
+    "FORMATS",
+    "HEADER",
+    "INSN_BYTES",
+    "ISA_VERSION",
+    "READ_AHEAD_BYTES",
+    "Cause",
+    "ErrorCode",
+    "Field",
+    "Opcode",
+    "Token",
+    "decode",
+    "encode",
+    "insn_layout",
+]
 
 ISA_VERSION = 1
 INSN_BYTES = 32

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from . import isa, registers
 from .config import Config
 
-__all__ = ["MANIFEST_VERSION", "BLOCK_RAM", "Memory", "memories", "manifest"]
+__all__ = ["BLOCK_RAM", "MANIFEST_VERSION", "Memory", "manifest", "memories"]
 
 MANIFEST_VERSION = 1
 

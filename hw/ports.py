@@ -8,7 +8,7 @@ from .interfaces import write_data
 from .isa import Cause
 from .registers import LOG_WORDS
 
-__all__ = ["READERS", "Channel", "port_request", "MemoryPort", "ControlPort"]
+__all__ = ["READERS", "Channel", "ControlPort", "MemoryPort", "port_request"]
 
 
 class Channel(enum.Enum, shape=2):

@@ -2,8 +2,18 @@
 
 from dataclasses import dataclass
 
-__all__ = ["MAGIC", "Register", "GLOBAL", "INSTANCE", "COUNTERS", "LOG_WORDS", "INSTANCE_BASE",
-           "INSTANCE_STRIDE", "CONTROL_ADDR_BITS", "address"]
+__all__ = [
+    "CONTROL_ADDR_BITS",
+    "COUNTERS",
+    "GLOBAL",
+    "INSTANCE",
+    "INSTANCE_BASE",
+    "INSTANCE_STRIDE",
+    "LOG_WORDS",
+    "MAGIC",
+    "Register",
+    "address",
+]
 
 MAGIC = 0x5041_5254  # "PART"
 

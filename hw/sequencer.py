@@ -10,7 +10,7 @@ from .interfaces import Done, ReadReturn, insn_stream, read_request
 from .isa import FORMATS, HEADER, ErrorCode, Opcode, insn_layout
 from .tokens import TokenBank
 
-__all__ = ["Sequencer", "UNITS"]
+__all__ = ["UNITS", "Sequencer"]
 
 #: Units in the order of the token bank's ports, with the opcode that names their payload.
 UNITS = {"load": Opcode.LOAD, "store": Opcode.STORE, "weights": Opcode.WEIGHTS,
@@ -100,30 +100,29 @@ class Sequencer(wiring.Component):
         load = insn_layout(Opcode.LOAD)
         load_word = Signal(load)
         m.d.comb += load_word.eq(word)
-        with m.If(fetch.o.valid & ~end_seen):
-            with m.Switch(opcode):
-                for op, spec in FORMATS.items():
-                    with m.Case(op.value):
-                        zeros = self._zero_fields(word, spec)
-                        m.d.comb += bad_field.eq(zeros)
-                        if op is Opcode.END:
-                            m.d.comb += dispatch.eq(1)
-                            m.d.sync += end_seen.eq(1)
-                            continue
-                        unit = "load" if op is Opcode.BARRIER else next(
-                            u for u, o in UNITS.items() if o is op)
-                        queue = queues[unit]
-                        room = queue.w_rdy & (ahead.w_rdy if unit == "compute" else 1)
-                        m.d.comb += [dispatch.eq(room & ~zeros),
-                                     queue.w_en.eq(dispatch), queue.w_data.eq(word)]
-                        if unit == "compute":
-                            m.d.comb += [ahead.w_en.eq(dispatch), ahead.w_data.eq(word)]
-                        if op is Opcode.BARRIER:
-                            m.d.comb += load_word.mask.eq(word[barrier["mask"].offset:][:32])
-                        if unit == "load":
-                            m.d.comb += queue.w_data.eq(Cat(load_word, op is Opcode.BARRIER))
-                with m.Default():
-                    m.d.comb += illegal.eq(1)
+        with m.If(fetch.o.valid & ~end_seen), m.Switch(opcode):
+            for op, spec in FORMATS.items():
+                with m.Case(op.value):
+                    zeros = self._zero_fields(word, spec)
+                    m.d.comb += bad_field.eq(zeros)
+                    if op is Opcode.END:
+                        m.d.comb += dispatch.eq(1)
+                        m.d.sync += end_seen.eq(1)
+                        continue
+                    unit = "load" if op is Opcode.BARRIER else next(
+                        u for u, o in UNITS.items() if o is op)
+                    queue = queues[unit]
+                    room = queue.w_rdy & (ahead.w_rdy if unit == "compute" else 1)
+                    m.d.comb += [dispatch.eq(room & ~zeros),
+                                 queue.w_en.eq(dispatch), queue.w_data.eq(word)]
+                    if unit == "compute":
+                        m.d.comb += [ahead.w_en.eq(dispatch), ahead.w_data.eq(word)]
+                    if op is Opcode.BARRIER:
+                        m.d.comb += load_word.mask.eq(word[barrier["mask"].offset:][:32])
+                    if unit == "load":
+                        m.d.comb += queue.w_data.eq(Cat(load_word, op is Opcode.BARRIER))
+            with m.Default():
+                m.d.comb += illegal.eq(1)
 
         m.d.comb += [self.error_layer.eq(layer), self.error_opcode.eq(opcode)]
         with m.If(illegal):

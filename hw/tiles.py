@@ -1,10 +1,10 @@
 """Cuts the weight stream into tiles and parameters, one tile ahead of the array."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .config import Config, ceil_log2
+from .config import Config
 from .interfaces import chunk_layout, insn_stream
 from .isa import Opcode
 

@@ -22,8 +22,13 @@ from sw.cache import cache_dir
 from .flipflops import keep_registers, list_flip_flops, map_members
 from .glue import glue_header
 
-__all__ = ["BuildError", "ToolMissingError", "verilator_root", "run_verilator",
-           "build"]
+__all__ = [
+    "BuildError",
+    "ToolMissingError",
+    "build",
+    "run_verilator",
+    "verilator_root",
+]
 
 _HARNESS = Path(__file__).parent / "harness"
 _SYSTEM_TOOLS = {"g++": "g++", "make": "make", "perl": "perl"}

@@ -15,7 +15,7 @@ from .graph import IntegerGraph, Layer
 from .limits import layer_limit
 from .report import ArmReport, LayerReport
 
-__all__ = ["Arm", "layer_kind", "segments", "golden_outputs", "expected_cycles", "run_arm"]
+__all__ = ["Arm", "expected_cycles", "golden_outputs", "layer_kind", "run_arm", "segments"]
 
 
 @dataclass(frozen=True)

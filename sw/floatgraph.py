@@ -6,7 +6,7 @@ import numpy as np
 
 from .graph import Pool
 
-__all__ = ["FloatLayer", "FloatGraph"]
+__all__ = ["FloatGraph", "FloatLayer"]
 
 
 @dataclass(frozen=True, eq=False)

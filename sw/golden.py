@@ -15,7 +15,7 @@ import numpy as np
 
 from .graph import IntegerGraph, Layer
 
-__all__ = ["run_golden", "run_layer", "requantise", "convolve", "max_pool"]
+__all__ = ["convolve", "max_pool", "requantise", "run_golden", "run_layer"]
 
 _BLOCK_BYTES = 64 << 20  # weights and patches are converted in pieces of this size
 

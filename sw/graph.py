@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["GraphError", "Pool", "Layer", "IntegerGraph"]
+__all__ = ["GraphError", "IntegerGraph", "Layer", "Pool"]
 
 _INT32 = 1 << 31
 

@@ -1,5 +1,6 @@
 """The networks: TinyVGG16 for Tiny ImageNet, and a slim one for digits."""
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +12,14 @@ from torch import nn
 from .floatgraph import FloatGraph
 from .quantise import run_float_layer
 
-__all__ = ["TINYVGG16_SHAPE", "DIGITS_SHAPE", "tinyvgg16", "slim_digits", "natural_images",
-           "trained_like"]
+__all__ = [
+    "DIGITS_SHAPE",
+    "TINYVGG16_SHAPE",
+    "natural_images",
+    "slim_digits",
+    "tinyvgg16",
+    "trained_like",
+]
 
 #: Input of TinyVGG16: a 56x56 crop of a 64x64 image.
 TINYVGG16_SHAPE = (3, 56, 56)
@@ -40,7 +47,7 @@ def _convolutions(plan, channels: int, batch_norm: bool) -> OrderedDict:
 
 def _classifier(layers: OrderedDict, widths: list[int]) -> nn.Sequential:
     layers["flatten"] = nn.Flatten()
-    for k, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False), 1):
+    for k, (inputs, outputs) in enumerate(itertools.pairwise(widths), 1):
         layers[f"fc{k}"] = nn.Linear(inputs, outputs)
         if k < len(widths) - 1:
             layers[f"relu_fc{k}"] = nn.ReLU()

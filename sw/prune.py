@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from .floatgraph import FloatGraph, FloatLayer
-from .partition import Plan, PartitionError, select_layers
+from .partition import PartitionError, Plan, select_layers
 
-__all__ = ["apply_plan", "mask_layers", "permute_outputs", "permute_inputs"]
+__all__ = ["apply_plan", "mask_layers", "permute_inputs", "permute_outputs"]
 
 
 def mask_layers(graph: FloatGraph, plan: Plan) -> FloatGraph:

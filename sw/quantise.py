@@ -8,7 +8,7 @@ import torch
 from .floatgraph import FloatGraph, FloatLayer
 from .graph import IntegerGraph, Layer
 
-__all__ = ["QuantiseError", "run_float", "quantise", "multiplier"]
+__all__ = ["QuantiseError", "multiplier", "quantise", "run_float"]
 
 _STEPS = 127
 _CANDIDATES = np.linspace(0.3, 1.0, 15)  # clipping points tried, as shares of the maximum
@@ -81,7 +81,7 @@ def multiplier(real: float) -> tuple[int, int]:
         raise ValueError(f"a requantisation factor of {real:g} is not from 0 to 65535")
     if real == 0:
         return 0, 0
-    mantissa, exponent = np.frexp(real)
+    _mantissa, exponent = np.frexp(real)
     shift = 16 - int(exponent)
     if shift < 0:
         return round(real), 0

@@ -10,8 +10,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["SCHEMA_NAME", "SCHEMA_VERSION", "PUBLISHED_SPEEDUP", "LayerReport", "ArmReport",
-           "Report", "save_text", "print_report"]
+__all__ = [
+    "PUBLISHED_SPEEDUP",
+    "SCHEMA_NAME",
+    "SCHEMA_VERSION",
+    "ArmReport",
+    "LayerReport",
+    "Report",
+    "print_report",
+    "save_text",
+]
 
 SCHEMA_NAME = "partita.compare"
 SCHEMA_VERSION = 1

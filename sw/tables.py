@@ -17,7 +17,7 @@ from pathlib import Path
 from hw import isa, registers
 from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
 
-__all__ = ["TABLES", "render", "main"]
+__all__ = ["TABLES", "main", "render"]
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 

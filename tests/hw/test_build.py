@@ -42,11 +42,11 @@ def test_an_invalid_value_exits_2(arguments, message, capsys):
 
 
 @pytest.mark.parametrize("changes", [
-    dict(instances=1, array__rows=1, array__cols=1),
-    dict(instances=3, array__rows=3, array__cols=5),
-    dict(instances=2, array__rows=32, array__cols=2, port__memory="private"),
-    dict(instances=32, array__rows=2, array__cols=4, port__bytes=4),
-    dict(instances=1, array__rows=5, array__cols=32, port__bytes=64),
+    {"instances": 1, "array__rows": 1, "array__cols": 1},
+    {"instances": 3, "array__rows": 3, "array__cols": 5},
+    {"instances": 2, "array__rows": 32, "array__cols": 2, "port__memory": "private"},
+    {"instances": 32, "array__rows": 2, "array__cols": 4, "port__bytes": 4},
+    {"instances": 1, "array__rows": 5, "array__cols": 32, "port__bytes": 64},
 ])
 def test_odd_configurations_build(changes):
     config = PRESETS["tiny"].replace(array__post_lanes=0, **changes)

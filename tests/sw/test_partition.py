@@ -1,5 +1,6 @@
 """Partitions are balanced, optimal where that can be known, and improve step by step."""
 
+import itertools
 import json
 
 import numpy as np
@@ -33,7 +34,7 @@ def chain(seed: int, widths=(24, 48, 32, 16, 10)) -> FloatGraph:
     rng = np.random.default_rng(seed)
     return FloatGraph("chain", tuple(
         linear(f"fc{k}", rng.standard_normal((b, a)))
-        for k, (a, b) in enumerate(zip(widths, widths[1:], strict=False))))
+        for k, (a, b) in enumerate(itertools.pairwise(widths))))
 
 
 @settings(max_examples=40, deadline=None)
@@ -69,7 +70,7 @@ def test_a_planted_structure_is_recovered():
     owners = [rng.permutation(np.repeat(np.arange(partitions), w // partitions)) for w in widths]
     layers = [linear("first", rng.standard_normal((64, 16)))]
     planted = total = 0.0
-    for k, (a, b) in enumerate(zip(owners, owners[1:], strict=False)):
+    for k, (a, b) in enumerate(itertools.pairwise(owners)):
         same = b[:, None] == a[None, :]
         weight = rng.standard_normal(same.shape) * np.where(same, 1.0, 0.05)
         planted += np.abs(weight[same]).sum()
