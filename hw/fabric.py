@@ -117,12 +117,13 @@ class Fabric(wiring.Component):
                 requests.append(r)
                 payloads.append(s.payload)
                 receivers.append(members)
-                sources.append((channel, s))
+                sources.append(s)
 
         held = Signal(port_request(config))
         held_valid, held_set = Signal(), Signal(count)
         held_channel, held_lead = Signal(Channel), Signal(5)
-        route = data.StructLayout({"members": count, "channel": Channel, "beats": held["beats"].shape()})
+        route = data.StructLayout({"members": count, "channel": Channel,
+                                   "beats": held["beats"].shape()})
         m.submodules.routes = routes = fifo.SyncFIFOBuffered(
             width=route.size, depth=_OUTSTANDING)
         free = Signal()
@@ -143,9 +144,9 @@ class Fabric(wiring.Component):
                 with m.If(by_channel[k].any()):
                     m.d.sync += held_channel.eq(channel)
         # A multicast is taken from all its members at once.
-        for k, channel in enumerate(READERS):
+        for k in range(len(READERS)):
             for i in range(count):
-                stream = sources[k * count + i][1]
+                stream = sources[k * count + i]
                 m.d.comb += stream.ready.eq(free & by_channel[k].any() & members[i])
         entry = Signal(route)
         m.d.comb += [

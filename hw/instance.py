@@ -76,14 +76,14 @@ class Instance(wiring.Component):
         m.d.comb += [loader.barrier.eq(sequencer.o_barrier), sequencer.start.eq(starting),
                      sequencer.program.eq(control.program)]
 
-        # -- activations and weights --------------------------------------------------------------
+        # -- activations and weights -----------------------------------------------------------
         connect(m, path.act_read, acts.compute)
         connect(m, path.act_write, acts.post)
         connect(m, loader.acts, acts.load)
         connect(m, storer.acts, acts.store)
         connect(m, fetch_weights.chunks, path.chunks)
 
-        # -- memory port -----------------------------------------------------------------------------
+        # -- memory port -----------------------------------------------------------------------
         connect(m, storer.req, writes.i)
         connect(m, storer.data, writes.i_data)
         connect(m, wiring.flipped(memory.wr), writes.o)
@@ -114,7 +114,7 @@ class Instance(wiring.Component):
         ]
         m.d.comb += outstanding.eq(read_beats.any() | write_bursts.any() | writes.owed)
 
-        # -- progress --------------------------------------------------------------------------------
+        # -- progress --------------------------------------------------------------------------
         moved, still = Signal(), Signal(7)
         quiet = Signal(32)
         m.d.comb += moved.eq(Cat(
@@ -130,10 +130,10 @@ class Instance(wiring.Component):
         finished = Signal()
         m.d.comb += finished.eq(
             sequencer.ended & ~sequencer.fetching & ~outstanding
-            & ~Cat(*(g.busy for g in gates.values()), loader.busy, storer.busy, fetch_weights.busy, path.compute_busy,
-                   path.post_busy).any())
+            & ~Cat(*(g.busy for g in gates.values()), loader.busy, storer.busy,
+                   fetch_weights.busy, path.compute_busy, path.post_busy).any())
 
-        # -- errors ----------------------------------------------------------------------------------
+        # -- errors ----------------------------------------------------------------------------
         error, layer, opcode = Signal(ErrorCode), Signal(11), Signal(4)
         last_layer = Signal(11)
         for out in (sequencer.o_load, sequencer.o_store, sequencer.o_compute, sequencer.o_post):
@@ -162,7 +162,7 @@ class Instance(wiring.Component):
         with m.Elif(control.watchdog.any() & (quiet >= control.watchdog)):
             m.d.comb += error.eq(ErrorCode.WATCHDOG)
 
-        # -- state -------------------------------------------------------------------------------------
+        # -- state -----------------------------------------------------------------------------
         m.d.sync += starting.eq(control.start)
         with m.If(control.start):
             m.d.sync += [running.eq(1), control.done.eq(0), control.error.eq(0),
@@ -178,7 +178,7 @@ class Instance(wiring.Component):
                 m.d.sync += [running.eq(0), control.done.eq(1)]
         m.d.comb += control.running.eq(running)
 
-        # -- counters ----------------------------------------------------------------------------------
+        # -- counters --------------------------------------------------------------------------
         port_wait = Cat(r.valid & ~r.ready for r in requests).any()
         cause = counters.cause
         with m.If(~running | halting):

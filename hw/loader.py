@@ -130,7 +130,8 @@ class Loader(wiring.Component):
             value = beats.r_data.word_select(offset, 8 * config.word_pitch_bytes)[:row_bits] \
                 if words > 1 else beats.r_data[:row_bits]
             m.d.comb += [
-                self.acts.valid.eq(loading & beats.r_rdy), put.eq(self.acts.valid & self.acts.ready),
+                self.acts.valid.eq(loading & beats.r_rdy),
+                put.eq(self.acts.valid & self.acts.ready),
                 beats.r_en.eq(put & (last_word | (offset == words - 1 if words > 1 else 1))),
             ]
         else:

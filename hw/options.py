@@ -48,8 +48,8 @@ def config_from_arguments(args: argparse.Namespace) -> Config:
     changes = {path: getattr(args, path) for path, _, _ in _FIELDS.values()
                if getattr(args, path) is not None}
     # The lanes that a preset derived from its array follow a changed array.
-    if ("array__rows" in changes or "array__cols" in changes) and "array__post_lanes" not in changes:
-        changes["array__post_lanes"] = 0
+    if {"array__rows", "array__cols"} & set(changes):
+        changes.setdefault("array__post_lanes", 0)
     return config.replace(**changes)
 
 

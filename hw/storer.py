@@ -54,7 +54,7 @@ class Storer(wiring.Component):
         burst = config.port.burst_beats
         beat_bits = ceil_log2(config.port.bytes)
 
-        # -- read words ----------------------------------------------------------------------
+        # -- read words ------------------------------------------------------------------------
         active = Signal()
         cur = Signal(self.i.payload.shape())
         word, run = Signal(20), Signal(14)
@@ -85,7 +85,7 @@ class Storer(wiring.Component):
                          source.eq(insn.act_addr), source_run.eq(insn.act_addr),
                          target.eq(insn.ext_addr), target_run.eq(insn.ext_addr)]
 
-        # -- words and their tags come together in a small FIFO ----------------------------------
+        # -- words and their tags come together in a small FIFO --------------------------------
         tag = Cat(target, last_word, last_word & last_run, cur.signal, cur.mark, cur.layer)
         valid = read
         for n in range(ActMemory.LATENCY):
@@ -106,7 +106,7 @@ class Storer(wiring.Component):
         m.d.comb += popped.eq(queue.r_rdy & queue.r_en)
         m.d.sync += credit.eq(credit - read + popped)
 
-        # -- pack words into beats -----------------------------------------------------------------
+        # -- pack words into beats -------------------------------------------------------------
         m.submodules.beats = beats = fifo.SyncFIFOBuffered(
             width=config.beat_bits + config.port.bytes, depth=2 * burst)
         m.submodules.requests = requests = fifo.SyncFIFOBuffered(
@@ -166,7 +166,7 @@ class Storer(wiring.Component):
             with m.If(count == 0):
                 m.d.sync += start.eq(this_addr)
 
-        # -- to the port, and back --------------------------------------------------------------------
+        # -- to the port, and back -------------------------------------------------------------
         m.d.comb += [
             self.req.valid.eq(requests.r_rdy), self.req.payload.eq(requests.r_data),
             requests.r_en.eq(self.req.ready),

@@ -158,7 +158,6 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None) -> Pat
 def _build_in(folder: Path, config: Config, texts: dict[str, str],
               say: Callable[[str], None]) -> Path:
     headers, tables = {}, {}
-    objects: list[str] = []
     for name in (CORE_NAME, SHELL_NAME):
         say(f"building the Verilator model: {name}")
         (folder / f"{name}.v").write_text(keep_registers(texts[name]))
@@ -168,10 +167,10 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
         _call(["make", "-s", "-j2", "-C", f"o_{name}", "-f", f"V{name}.mk", "OPT_FAST=-O3",
                "OPT_SLOW=-O1", f"libV{name}.a", *MAKE_SETTINGS], folder, "the compiler")
         header = (folder / f"o_{name}" / f"V{name}.h").read_text()
-        root = (folder / f"o_{name}" / f"V{name}___024root.h").read_text()
+        state = (folder / f"o_{name}" / f"V{name}___024root.h").read_text()
         headers[name] = header
         flip_flops = list_flip_flops(texts[name], name)
-        members = map_members(flip_flops, root, name)
+        members = map_members(flip_flops, state, name)
         tables[name] = list(zip(flip_flops, members, strict=True))
     (folder / "glue.h").write_text(glue_header(config, headers, tables))
     say("linking the harness")

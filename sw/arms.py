@@ -9,7 +9,7 @@ import numpy as np
 from hw.config import Config
 
 from .compiler import compile_graph
-from .driver import Driver, open_backend
+from .driver import Driver, RunResult, open_backend
 from .golden import run_golden
 from .graph import IntegerGraph, Layer
 from .limits import layer_limit
@@ -86,6 +86,17 @@ class _Totals:
         self.cycles = self.port_bytes = self.toggles = self.clocked = 0
         self.exact = True
 
+    def add(self, result: RunResult, index: int, golden: np.ndarray) -> None:
+        """Add a run's measurements of its layer `index`, and compare its output."""
+        self.cycles += result.layer_cycles[index]
+        if result.port_bytes is not None:
+            self.port_bytes += result.port_bytes[index]
+        if result.toggles is not None and result.clocked_ff_cycles is not None:
+            self.toggles += sum(result.toggles[index])
+            self.clocked += sum(result.clocked_ff_cycles[index])
+        output = result.outputs[index]
+        self.exact &= output is not None and np.array_equal(output, golden)
+
 
 def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
             memory: dict, on_progress: Callable[[int, str], None] = lambda cycles, layer: None,
@@ -123,23 +134,19 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
             for image, golden in zip(arm.images, arm.golden, strict=True):
                 source = image if first == 0 else golden[first - 1]
                 start = cycles
-                result = driver.run(
-                    source, progress=lambda n, layer, s=start, g=graph: on_progress(
-                        s + n, g.layers[min(layer, len(g.layers) - 1)].name))
+
+                def report(n: int, layer: int, s: int = start, g: IntegerGraph = graph) -> None:
+                    on_progress(s + n, g.layers[min(layer, len(g.layers) - 1)].name)
+
+                result = driver.run(source, progress=report)
                 cycles += result.cycles
                 for index, layer in enumerate(graph.layers):
-                    total = totals[layer.name]
-                    total.cycles += result.layer_cycles[index]
-                    total.port_bytes += result.port_bytes[index]
-                    if count_toggles:
-                        total.toggles += sum(result.toggles[index])
-                        total.clocked += sum(result.clocked_ff_cycles[index])
-                    total.exact &= bool(np.array_equal(result.outputs[index],
-                                                       golden[first + index]))
+                    totals[layer.name].add(result, index, golden[first + index])
                 for mine, seen in zip(counters, result.counters, strict=True):
                     for cause, value in seen.items():
                         mine[cause] = mine.get(cause, 0) + value
-                finals.append(result.outputs[-1])
+                if result.outputs[-1] is not None:
+                    finals.append(result.outputs[-1])
             misses += backend.page_misses()
         reports += [_layer_report(layer, info.split, totals[layer.name], arm, count_toggles)
                     for layer, info in zip(graph.layers, program.layers, strict=True)]

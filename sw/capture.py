@@ -47,7 +47,9 @@ def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
     training = module.training
     module.eval()
     try:
-        return _Capture(module, tuple(in_shape), name or type(module).__name__).run()
+        channels, rows, columns = in_shape
+        return _Capture(module, (channels, rows, columns),
+                        name or type(module).__name__).run()
     finally:
         module.train(training)
 
@@ -88,10 +90,9 @@ class _Capture:
             elif node.op == "call_function":
                 self._call(node, current)
                 current = node
-            elif node.op == "output":
-                if len(node.args[0]) != 1 or node.args[0][0] is not current:
-                    raise UnsupportedLayer(f"network {self.name}: must return one tensor, the "
-                                           "last layer's")
+            elif node.op == "output" and list(node.args[0]) != [current]:
+                raise UnsupportedLayer(f"network {self.name}: must return one tensor, the "
+                                       "last layer's")
         if not self.layers:
             raise UnsupportedLayer(f"network {self.name}: has no layer to run")
         return FloatGraph(self.name, tuple(self.layers))
@@ -116,11 +117,12 @@ class _Capture:
         if len(node.users) > 1:
             self._refuse(node, f"the result of {operator} is used {len(node.users)} times: only "
                                "chains of layers run")
-        handler = getattr(self, "_op_" + operator.split(".")[0].rstrip("_"), None)
         if operator in _FREE:
             return
-        if handler is None:
+        method = "_op_" + operator.split(".")[0].rstrip("_")
+        if not hasattr(self, method):
             self._refuse(node, f"operator {operator} is not supported")
+        handler = getattr(self, method)
         with warnings.catch_warnings():
             handler(node)
 
@@ -178,7 +180,9 @@ class _Capture:
             (padding[0], padding[1]), int(a["groups"]), self.shape, shape, shape))
 
     def _result(self, node) -> tuple[int, int, int]:
-        return tuple(int(n) for n in node.meta["val"].shape[1:])
+        channels, *rest = (int(n) for n in node.meta["val"].shape[1:])
+        rows, columns = rest or (1, 1)
+        return channels, rows, columns
 
     def _op_linear(self, node) -> None:
         a = self._arguments(node, {"weight": None, "bias": None})

@@ -100,8 +100,8 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _arms(names: list[str], config: Config, work: Workload) -> list[Arm]:
-    golden = {}
-    arms = []
+    golden: dict[str, tuple[tuple[np.ndarray, ...], ...]] = {}
+    arms: list[Arm] = []
     for name in names:
         form, count = name.split("-")
         graph = work.dense if form == "dense" else work.pruned
@@ -206,7 +206,9 @@ def run(argv: list[str]) -> int:
     if args.json:
         print(report.to_json())
     else:
-        print_report(report, Console())
+        # Tables keep their columns when the output is a file or a pipe.
+        console = Console()
+        print_report(report, console if console.is_terminal else Console(width=120))
     return 0 if report.bit_exact else 1
 
 

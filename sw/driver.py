@@ -7,7 +7,7 @@ import importlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from hw.isa import ISA_VERSION, ErrorCode, Opcode
 from .compiler import Program
 
 __all__ = ["BACKENDS", "Backend", "ConfigMismatch", "Driver", "DriverError", "InstanceError",
-           "InstanceFault", "RunResult", "TimeoutExpired", "open_backend"]
+           "InstanceFault", "Observer", "RunResult", "TimeoutExpired", "open_backend"]
 
 #: Backend name -> module and class, imported when it is opened.
 BACKENDS = {"verilator": ("sim.backend", "VerilatorBackend")}
@@ -73,6 +73,16 @@ class Backend(Protocol):
 
     def advance(self, cycles: int) -> int:
         """Let up to `cycles` pass; return early when every started instance has ended."""
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """What a backend may also offer: a simulation sees every byte and toggle."""
+
+    def begin_account(self) -> None: ...
+    def end_account(self, layer: int) -> None: ...
+    def port_bytes(self, layers: int) -> np.ndarray: ...
+    def toggles(self, layer: int, instance: int) -> tuple[np.ndarray, int] | None: ...
 
 
 def open_backend(name: str, config: Config, **options):
@@ -209,9 +219,8 @@ class Driver:
             raise DriverError("no program is loaded")
         backend = self._backend
         backend.write_memory(self._base + program.input.offset, program.pack_input(image))
-        account = getattr(backend, "begin_account", None)
-        if account is not None:
-            account()
+        if isinstance(backend, Observer):
+            backend.begin_account()
         self._write("START", program.start_mask)
         self._wait(progress, timeout_cycles)
         self._raise_faults(program)
@@ -260,12 +269,12 @@ class Driver:
             {"TOTAL": self._read("TOTAL", i), **{c: self._read(c, i) for c in registers.COUNTERS}}
             for i in range(program.config.instances))
         port_bytes = toggles = clocked = None
-        if hasattr(backend, "port_bytes"):
+        if isinstance(backend, Observer):
             backend.end_account(count - 1)
             port_bytes = tuple(int(n) for n in backend.port_bytes(count).sum(axis=(1, 2)))
-            counted = [[backend.toggles(k, i) for i in range(program.config.instances)]
-                       for k in range(count)]
-            if counted[0][0] is not None:
+            counted = [[t for i in range(program.config.instances)
+                        if (t := backend.toggles(k, i)) is not None] for k in range(count)]
+            if counted[0]:
                 toggles = tuple(tuple(int(t[0].sum()) for t in row) for row in counted)
                 clocked = tuple(tuple(int(t[1]) for t in row) for row in counted)
         return RunResult(outputs, cycles, self._layer_cycles(program, cycles), counters,

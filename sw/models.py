@@ -64,7 +64,7 @@ def tinyvgg16(*, width: float = 1.0, classes: int = 200, batch_norm: bool = Fals
     def scaled(n: int) -> int:
         return max(8, round(n * width / 8) * 8)
 
-    plan = [s if s == "pool" else (s[0], scaled(s[1])) for s in _TINYVGG16]
+    plan = [s if isinstance(s, str) else (s[0], scaled(s[1])) for s in _TINYVGG16]
     layers = _convolutions(plan, 3, batch_norm)
     return _classifier(layers, [scaled(512) * 49, scaled(4096), scaled(2048), classes])
 

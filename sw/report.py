@@ -179,11 +179,11 @@ def _arm_table(arm: ArmReport) -> Table:
     count = "1 instance" if arm.instances == 1 else f"{arm.instances} instances, {ports}"
     table = Table(title=f"{arm.name}: {count}", title_justify="left", title_style="bold",
                   box=None, pad_edge=False, header_style="dim")
-    table.add_column("layer")
-    for name in ("MACs", "cycles", "limit", "eff.", "port B", "Mtoggles", "M clocked ff"):
-        table.add_column(name, justify="right")
-    table.add_column("split")
-    table.add_column("exact")
+    table.add_column("layer", no_wrap=True)
+    for name in ("MACs", "cycles", "limit", "eff.", "port bytes", "Mtoggles", "Mff-cycles"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("split", no_wrap=True)
+    table.add_column("exact", no_wrap=True)
     for x in arm.layers:
         table.add_row(x.name + (" *" if x.pruned else ""), _number(x.macs), _number(x.cycles),
                       _number(x.limit_cycles), f"{x.efficiency:.1%}", _number(x.port_bytes),
@@ -192,7 +192,7 @@ def _arm_table(arm: ArmReport) -> Table:
     table.add_section()
     limit = arm.total("limit_cycles")
     table.add_row("total", _number(arm.total("macs")), _number(arm.cycles), _number(limit),
-                  f"{limit / arm.cycles:.1%}" if arm.cycles else "-",
+                  f"{limit / arm.cycles:.1%}" if limit and arm.cycles else "-",
                   _number(arm.total("port_bytes")), _mega(arm.total("toggles")),
                   _mega(arm.total("clocked_ff_cycles")), "",
                   "yes" if arm.bit_exact else "[red]NO[/red]")
@@ -230,14 +230,17 @@ def print_report(report: Report, console: Console) -> None:
     port = report.config["port"]
     array = report.config["array"]
     console.print(f"[bold]{report.network}[/bold], {report.weights}")
-    console.print(f"Arrays of {array['rows']}x{array['cols']} MACs, {port['bytes']} bytes per cycle "
-                  f"per port, {report.memory_model['latency_cycles']} cycles of memory latency; "
+    console.print(f"Arrays of {array['rows']}x{array['cols']} MACs, {port['bytes']} bytes per "
+                  f"cycle per port, {report.memory_model['latency_cycles']} cycles of memory "
+                  "latency; "
                   "the same clock, ports and arrays in every arm.")
     for arm in report.arms:
         console.print()
         console.print(_arm_table(arm))
     console.print("\n* partition-pruned.  eff. = limit / cycles; the limit is what no design with "
-                  "these MACs and ports can beat.", style="dim")
+                  "these MACs and ports can beat; a layer passes 100% when its weights came during "
+                  "the one before.\nMtoggles: millions of flip-flop toggles.  Mff-cycles: millions "
+                  "of flip-flops clocked, summed over cycles.", style="dim")
     if report.accuracy:
         console.print()
         console.print("accuracy: " + ", ".join(f"{k} {v:.2%}" for k, v in report.accuracy.items()))

@@ -50,7 +50,7 @@ def _parameter_docs(cls) -> dict[str, tuple[str, str]]:
 def config_table() -> str:
     """Every configuration field with its default, range and meaning."""
     top = _parameter_docs(Config)
-    rows = [("`instances`", Config().instances, top["instances"][0],
+    rows: list[tuple] = [("`instances`", Config().instances, top["instances"][0],
              "Identical instances behind the memory ports.")]
     for group, cls in (("array", ArrayConfig), ("buffers", BufferConfig), ("port", PortConfig)):
         docs = _parameter_docs(cls)
@@ -69,7 +69,7 @@ def _member_docs(enum_class) -> dict[str, str]:
     docs = {}
     for node in body.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            lines = []
+            lines: list[str] = []
             at = node.lineno - 2
             while source[at].strip().startswith("#:"):
                 lines.insert(0, source[at].strip()[2:].strip())
@@ -131,11 +131,12 @@ def render(text: str) -> str:
         If a table's markers are missing.
     """
     for name, table in TABLES.items():
-        pattern = re.compile(rf"(<!-- table:{name} -->\n).*?(<!-- /table:{name} -->)", re.DOTALL)
-        if not pattern.search(text):
+        before, after = f"<!-- table:{name} -->", f"<!-- /table:{name} -->"
+        head, found, rest = text.partition(before)
+        _, closed, tail = rest.partition(after)
+        if not found or not closed:
             raise ValueError(f"README.md has no markers for table {name!r}")
-        content = table()
-        text = pattern.sub(lambda m, c=content: m[1] + c + "\n" + m[2], text)
+        text = f"{head}{before}\n{table()}\n{after}{tail}"
     return text
 
 

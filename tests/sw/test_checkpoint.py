@@ -19,7 +19,7 @@ def test_weights_survive_their_file(tmp_path):
 def test_a_pickle_is_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     path.write_bytes(pickle.dumps({"weight": 1}))
-    with pytest.raises(CheckpointError, match="w.safetensors: not a safetensors file"):
+    with pytest.raises(CheckpointError, match=r"w\.safetensors: not a safetensors file"):
         load_checkpoint(nn.Linear(3, 2), path)
 
 

@@ -13,14 +13,14 @@ from sw.graph import GraphError, IntegerGraph, Layer, Pool
 def make_layer(rng, channels, out, size, kernel, stride, pad, groups, **changes) -> Layer:
     rows = (size + 2 * pad - kernel) // stride + 1
     shape = (out, rows, rows)
+    weight = rng.integers(-128, 128, (out, channels // groups, kernel, kernel), dtype=np.int8)
     values = {
-        "name": "layer", "weight": rng.integers(-128, 128, (out, channels // groups, kernel, kernel),
-                                          dtype=np.int8),
+        "name": "layer", "weight": weight,
         "bias": rng.integers(-5000, 5000, out).astype(np.int32),
         "mult": rng.integers(0, 1 << 16, out).astype(np.uint16),
-        "shift": rng.integers(0, 48, out).astype(np.uint8), "low": -128, "high": 127, "stride": stride,
-        "padding": (pad, pad), "groups": groups, "in_shape": (channels, size, size), "conv_shape": shape,
-        "out_shape": shape}
+        "shift": rng.integers(0, 48, out).astype(np.uint8), "low": -128, "high": 127,
+        "stride": stride, "padding": (pad, pad), "groups": groups,
+        "in_shape": (channels, size, size), "conv_shape": shape, "out_shape": shape}
     return Layer(**{**values, **changes})
 
 
