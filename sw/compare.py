@@ -88,15 +88,25 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"--jobs is {args.jobs}; it must be 1 or more")
     if args.images is not None and args.images < 1:
         raise ValueError(f"--images is {args.images}; it must be 1 or more")
-    for name in args.arms.split(","):
-        if name not in ARMS:
-            raise ValueError(f"--arms names {name!r}; there are {', '.join(ARMS)}")
     if args.checkpoint and not args.checkpoint.is_file():
         raise ValueError(f"--checkpoint {args.checkpoint} is not a file")
     if args.checkpoint and args.network != "tinyvgg16":
         raise ValueError("--checkpoint goes with --network tinyvgg16")
     if args.save and not args.save.resolve().parent.is_dir():
         raise ValueError(f"--save {args.save}: its folder does not exist")
+
+
+def _arm_names(text: str, config: Config) -> list[str]:
+    """Names as in `ARMS`; N may also be written as the number of instances."""
+    names = []
+    for name in text.split(","):
+        form, _, count = name.partition("-")
+        general = f"{form}-N" if count not in ("1", "N") and count == str(config.instances) \
+            else name
+        if general not in ARMS:
+            raise ValueError(f"--arms names {name!r}; there are {', '.join(ARMS)}")
+        names.append(general)
+    return names
 
 
 def _arms(names: list[str], config: Config, work: Workload) -> list[Arm]:
@@ -192,12 +202,13 @@ def run(argv: list[str]) -> int:
     _check(args)
     config = config_from_arguments(args)
     layers = args.layers.split(",") if args.layers else None
+    arms = _arm_names(args.arms, config)
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
     with SimulationProgress(quiet=args.quiet) as progress:
         work = load_workload(args.network, partitions=args.partitions, seed=args.seed,
                              images=args.images, checkpoint=args.checkpoint,
                              partitioner=args.partitioner, say=progress.say)
-        report = compare(work, config, arms=args.arms.split(","), layers=layers, memory=memory,
+        report = compare(work, config, arms=arms, layers=layers, memory=memory,
                          count_toggles=not args.no_toggles, jobs=args.jobs,
                          partitions=args.partitions, seed=args.seed,
                          command="python -m sw.compare " + shlex.join(argv), progress=progress)

@@ -1,0 +1,52 @@
+"""The nouns that the commands are thin over: config, build, prune, quantise, compile, run, report.
+
+    capture        a torch module, as a chain of float layers
+    partition      which channel belongs to which part; `apply_plan` prunes accordingly
+    quantise       to the integer graph that hardware and golden model share
+    compile_graph  an integer graph and a Config, to a Program
+    run            a Program on an input, in RTL
+    build          a Config, as Verilog in a folder
+    run_golden     the same numbers without hardware
+"""
+
+import numpy as np
+
+from hw.build import build
+from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
+
+from .capture import capture
+from .compiler import Program, compile_graph
+from .driver import Driver, RunResult, open_backend
+from .golden import run_golden
+from .partition import Plan, partition, prunable_layers
+from .prune import apply_plan
+from .quantise import quantise
+from .report import Report
+
+__all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "Plan", "PortConfig", "Program",
+           "Report", "RunResult", "apply_plan", "build", "capture", "compile_graph", "partition",
+           "prunable_layers", "quantise", "run", "run_golden"]
+
+
+def run(program: Program, image: np.ndarray, *, backend: str = "verilator",
+        count_toggles: bool = False, **options) -> RunResult:
+    """Run a program once on a fresh backend.
+
+    Parameters
+    ----------
+    program : Program
+    image : int8[C, H, W]
+    backend : a name of `sw.driver.BACKENDS`
+    count_toggles : bool
+    **options : of the backend, such as `latency_cycles`
+
+    Raises
+    ------
+    DriverError
+        If an instance stopped or did not finish.
+    """
+    with open_backend(backend, program.config, memory_bytes=program.window_bytes,
+                      count_toggles=count_toggles, **options) as opened:
+        driver = Driver(opened)
+        driver.load(program)
+        return driver.run(image)
