@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--network", choices=NETWORKS, default="tinyvgg16")
     what.add_argument("--partitions", type=int, default=8, metavar="P",
                       help="diagonal blocks of the pruned layers (default 8)")
+    what.add_argument("--prune", choices=("fc", "all"), default="fc",
+                      help="prune the linear layers but the classifier, or all layers but the "
+                      "first and the classifier (default fc)")
     what.add_argument("--partitioner", choices=PARTITIONERS, default=None,
                       help="how partitions are chosen (default: optimised for trained weights, "
                       "identity for seeded ones)")
@@ -207,7 +210,8 @@ def run(argv: list[str]) -> int:
     with SimulationProgress(quiet=args.quiet) as progress:
         work = load_workload(args.network, partitions=args.partitions, seed=args.seed,
                              images=args.images, checkpoint=args.checkpoint,
-                             partitioner=args.partitioner, say=progress.say)
+                             partitioner=args.partitioner, prune=args.prune,
+                             say=progress.say)
         report = compare(work, config, arms=arms, layers=layers, memory=memory,
                          count_toggles=not args.no_toggles, jobs=args.jobs,
                          partitions=args.partitions, seed=args.seed,

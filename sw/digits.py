@@ -121,7 +121,7 @@ def _accuracy_integer(graph: IntegerGraph, images: np.ndarray, labels: np.ndarra
 
 
 def train_digits(partitions: int, *, seed: int, cache: Path,
-                 partitioner: str = "optimised",
+                 partitioner: str = "optimised", prune: str = "fc",
                  say: Callable[[str], None] = lambda text: None) -> DigitsResult:
     """Train dense, partition, fine-tune under the mask, quantise both.
 
@@ -151,8 +151,8 @@ def train_digits(partitions: int, *, seed: int, cache: Path,
 
     dense_net = _cached(cache / f"digits-{key}-dense.safetensors", train_dense)
     dense = capture(dense_net, DIGITS_SHAPE, "digits")
-    plan = partition(dense, prunable_layers(dense, "fc"), partitions, partitioner, seed=seed,
-                     progress=say)
+    plan = partition(dense, prunable_layers(dense, prune), partitions, partitioner,
+                     seed=seed, progress=say)
 
     def tune(net: nn.Module) -> None:
         net.load_state_dict(dense_net.state_dict())
@@ -164,7 +164,7 @@ def train_digits(partitions: int, *, seed: int, cache: Path,
         _fit(net, x, y, _TUNE_EPOCHS, 1e-3, seed + 1, masks, say, "fine-tuning pruned")
 
     pruned_net = _cached(
-        cache / f"digits-{key}-{partitioner}-{partitions}.safetensors", tune)
+        cache / f"digits-{key}-{prune}-{partitioner}-{partitions}.safetensors", tune)
     pruned = apply_plan(capture(pruned_net, DIGITS_SHAPE, "digits"), plan)
     calibration = x[:256]
     dense_int, pruned_int = quantise(dense, calibration), quantise(pruned, calibration)

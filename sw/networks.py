@@ -12,7 +12,6 @@ from .cache import cache_dir
 from .capture import capture
 from .checkpoint import load_checkpoint
 from .digits import train_digits
-from .floatgraph import FloatGraph
 from .graph import IntegerGraph
 from .models import TINYVGG16_SHAPE, natural_images, tinyvgg16, trained_like
 from .partition import partition, prunable_layers
@@ -43,7 +42,7 @@ class Workload:
 
 
 def load_workload(name: str, *, partitions: int, seed: int, images: int | None = None,
-                  checkpoint: Path | None = None, partitioner: str | None = None,
+                  checkpoint: Path | None = None, partitioner: str | None = None, prune: str = "fc",
                   say: Callable[[str], None] = lambda text: None) -> Workload:
     """Build one of `NETWORKS`.
 
@@ -56,15 +55,14 @@ def load_workload(name: str, *, partitions: int, seed: int, images: int | None =
         If the network is unknown or cannot be cut into so many partitions.
     """
     if name == "tinyvgg16":
-        return _tinyvgg16(partitions, seed, images or 1, checkpoint, partitioner or "identity",
-                          say)
+        return _tinyvgg16(partitions, seed, images or 1, checkpoint, partitioner, prune, say)
     if name == "digits":
-        return _digits(partitions, seed, images or 64, partitioner or "optimised", say)
+        return _digits(partitions, seed, images or 64, partitioner or "optimised", prune, say)
     raise ValueError(f"network {name!r} is unknown; there are {', '.join(NETWORKS)}")
 
 
 def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
-               partitioner: str, say: Callable[[str], None]) -> Workload:
+               partitioner: str | None, prune: str, say: Callable[[str], None]) -> Workload:
     with torch.device("meta") if checkpoint is None else nullcontext():
         net = tinyvgg16()
     images = natural_images(max(8, count), TINYVGG16_SHAPE, seed)
@@ -77,25 +75,21 @@ def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
         load_checkpoint(net, checkpoint)
         weights = f"weights of {checkpoint.name}; seeded images"
         float_graph = capture(net, TINYVGG16_SHAPE, "tinyvgg16")
-    return _both(float_graph, partitions, partitioner, images, images[:count], weights, seed, say)
-
-
-def _both(graph: FloatGraph, partitions: int, partitioner: str, calibration: np.ndarray,
-          images: np.ndarray, weights: str, seed: int, say: Callable[[str], None]) -> Workload:
-    """Quantise a network as it is and pruned."""
-    plan = partition(graph, prunable_layers(graph, "fc"), partitions, partitioner, seed=seed,
-                     progress=say)
-    pruned = apply_plan(graph, plan)
+    if partitioner is None:
+        partitioner = "identity" if checkpoint is None else "optimised"
+    plan = partition(float_graph, prunable_layers(float_graph, prune), partitions, partitioner,
+                     seed=seed, progress=say)
     say("quantising")
-    dense_int = quantise(graph, calibration)
-    return Workload(
-        graph.name, weights, dense_int, quantise(pruned, calibration),
-        tuple(dense_int.quantise_input(x) for x in images))
+    dense = quantise(float_graph, images)
+    pruned = quantise(apply_plan(float_graph, plan), images)
+    return Workload(float_graph.name, weights, dense, pruned,
+                    tuple(dense.quantise_input(x) for x in images[:count]))
 
 
-def _digits(partitions: int, seed: int, count: int, partitioner: str,
+def _digits(partitions: int, seed: int, count: int, partitioner: str, prune: str,
             say: Callable[[str], None]) -> Workload:
-    done = train_digits(partitions, seed=seed, cache=cache_dir(), partitioner=partitioner, say=say)
+    done = train_digits(partitions, seed=seed, cache=cache_dir(), partitioner=partitioner,
+                        prune=prune, say=say)
     return Workload(
         "digits", f"trained on scikit-learn's digits (seed {seed}); {count} held-out scans",
         done.dense, done.pruned,

@@ -1,0 +1,145 @@
+"""The comparison runs in RTL, checks itself, and says what it measured."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from hw.config import PRESETS
+from sw import arms, compare
+from sw.arms import Arm, golden_outputs, run_arm, segments
+from sw.compiler import DoesNotFit
+from sw.errors import exit_code
+from sw.networks import load_workload
+from sw.report import PUBLISHED_SPEEDUP
+
+SCHEMA = json.loads((Path(compare.__file__).parent / "report_schema.json").read_text())
+MEMORY = {"latency_cycles": 40}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> dict:
+    """`sw.compare` on two digits with its own RTL, as JSON."""
+    path = tmp_path_factory.mktemp("compare") / "result.json"
+    assert compare.main(["--network", "digits", "--images", "2", "--quiet",
+                         "--save", str(path)]) == 0
+    return json.loads(path.read_text())
+
+
+def test_the_report_follows_its_schema(report):
+    jsonschema.validate(report, SCHEMA)
+    assert [a["name"] for a in report["arms"]] == ["dense-1", "dense-8", "pruned-1", "pruned-8"]
+
+
+def test_every_layer_of_every_arm_is_bit_exact(report):
+    assert report["bit_exact"]
+    for arm in report["arms"]:
+        assert [x["name"] for x in arm["layers"]] == [
+            "conv1_1", "conv1_2", "conv2_1", "conv2_2", "fc1", "fc2", "fc3"]
+        assert all(x["bit_exact"] for x in arm["layers"])
+
+
+def test_layers_and_causes_sum_to_the_cycles(report):
+    for arm in report["arms"]:
+        assert sum(x["cycles"] for x in arm["layers"]) == arm["cycles"]
+        for counters in arm["counters"]:
+            causes = sum(v for k, v in counters.items() if k != "TOTAL")
+            assert causes == counters["TOTAL"] == arm["cycles"]
+
+
+def test_the_speedup_is_the_ratio_of_measured_cycles(report):
+    by_name = {a["name"]: a for a in report["arms"]}
+    assert report["speedup"]["network"] == pytest.approx(
+        by_name["dense-1"]["cycles"] / by_name["pruned-8"]["cycles"], abs=1e-4)
+    pruned = [k for k, x in enumerate(by_name["pruned-8"]["layers"]) if x["pruned"]]
+    assert [by_name["dense-1"]["layers"][k]["name"] for k in pruned] == ["fc1", "fc2"]
+    assert report["published"]["pruned_layers"] == PUBLISHED_SPEEDUP
+
+
+def test_weights_cross_the_port_once(report):
+    for arm in report["arms"]:
+        for layer in arm["layers"]:
+            assert layer["port_bytes"] >= 2 * layer["weight_bytes"] * (layer["kind"] == "fc")
+
+
+def test_accuracy_in_rtl_is_that_of_the_golden_model(report):
+    assert report["accuracy"]["int8"] > 0.95
+    assert report["accuracy"]["pruned int8"] > 0.95
+    assert {"RTL dense-1", "RTL pruned-8"} <= set(report["accuracy"])
+
+
+def test_a_wrong_output_is_found_and_fails():
+    work = load_workload("digits", partitions=8, seed=1, images=1)
+    config = PRESETS["default"].replace(instances=1)
+    golden = [[x.copy() for x in image] for image in golden_outputs(work.dense, work.images)]
+    golden[0][4][7] ^= 1
+    arm = Arm("dense-1", work.dense, config, work.images, tuple(map(tuple, golden)))
+    result, _ = run_arm(arm, None, count_toggles=False, memory=MEMORY)
+    assert [x.name for x in result.layers if not x.bit_exact] == ["fc1"]
+    assert not result.bit_exact
+
+
+def test_selected_layers_start_from_the_golden_output_before_them():
+    work = load_workload("digits", partitions=8, seed=1, images=1)
+    config = PRESETS["default"].replace(instances=1)
+    arm = Arm("dense-1", work.dense, config, work.images,
+              golden_outputs(work.dense, work.images))
+    result, _ = run_arm(arm, ["conv2_1", "fc2", "fc3"], count_toggles=False, memory=MEMORY)
+    assert [x.name for x in result.layers] == ["conv2_1", "fc2", "fc3"]
+    assert result.bit_exact
+
+
+def test_segments_are_runs_of_neighbours():
+    graph = load_workload("digits", partitions=8, seed=1, images=1).dense
+    runs = segments(graph, ["fc2", "conv1_2", "conv2_1"])
+    assert [(first, [x.name for x in g.layers]) for first, g in runs] == [
+        (1, ["conv1_2", "conv2_1"]), (5, ["fc2"])]
+
+
+def test_kinds_tell_convolutions_from_linear_layers():
+    graph = load_workload("digits", partitions=8, seed=1, images=1).dense
+    assert [arms.layer_kind(x) for x in graph.layers] == ["conv"] * 4 + ["fc"] * 3
+    layer = graph.layers[0]
+    assert arms.layer_kind(replace(layer, conv_shape=(32, 1, 1))) == "fc"
+
+
+@pytest.mark.parametrize("arguments,code,message", [
+    (["--network", "digits", "--layers", "fc9"], 2, "layer 'fc9' is not in digits; its layers"),
+    (["--network", "digits", "--partitions", "3"], 2, "are not divisible by 3 partitions"),
+    (["--arms", "sparse-8"], 2, "--arms names 'sparse-8'; there are dense-1, dense-N"),
+    (["--stall", "2"], 2, "--stall is 2.0; it must be from 0 to 0.9"),
+    (["--checkpoint", "missing.safetensors"], 2, "--checkpoint missing.safetensors is not a file"),
+    (["--save", "/no/such/folder/x.json"], 2, "its folder does not exist"),
+    (["--rows", "99"], 2, "array.rows is 99; it must be an integer from 1 to 32"),
+])
+def test_mistakes_are_named_with_their_exit_code(arguments, code, message, capsys):
+    assert compare.main(arguments) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_network_that_does_not_fit_exits_4(capsys):
+    def run(argv):
+        raise DoesNotFit("conv", "20 accumulators for a row", "16", "raise buffers.acc_depth")
+
+    assert exit_code(run, [], "program") == 4
+    assert capsys.readouterr().err == (
+        "program: error: layer conv: needs 20 accumulators for a row; there are 16: "
+        "raise buffers.acc_depth\n")
+
+
+def test_json_is_alone_on_stdout(capsys):
+    assert compare.main(["--network", "digits", "--images", "1", "--layers", "fc3", "--json",
+                         "--arms", "dense-1", "--no-toggles"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["arms"][0]["layers"][0]["toggles"] is None
+    assert data["speedup"] == {"pruned_layers": None, "fc": None, "network": None}
+
+
+def test_golden_outputs_are_what_layers_give():
+    work = load_workload("digits", partitions=8, seed=1, images=1)
+    outputs = golden_outputs(work.dense, work.images)[0]
+    assert all(np.array_equal(o.shape, x.out_shape)
+               for o, x in zip(outputs, work.dense.layers, strict=True))
