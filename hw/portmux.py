@@ -41,20 +41,18 @@ class ReadGate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        held, valid = Signal(self.i.payload.shape()), Signal()
-        payload = self.o.payload
+        held, valid, outside = Signal(self.o.payload.shape()), Signal(), Signal()
         m.d.comb += [
-            self.outside.eq(valid & _outside(self._config, held, self.window_bytes)),
-            self.layer.eq(held.layer), self.busy.eq(valid),
-            self.o.valid.eq(valid & ~self.outside),
-            payload.addr.eq(held.addr + self.base), payload.beats.eq(held.beats),
-            payload.mask.eq(held.mask), payload.layer.eq(held.layer),
+            self.outside.eq(valid & outside), self.layer.eq(held.layer), self.busy.eq(valid),
+            self.o.valid.eq(valid & ~outside), self.o.payload.eq(held),
             self.i.ready.eq(~valid | (self.o.valid & self.o.ready)),
         ]
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += valid.eq(0)
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [held.eq(self.i.payload), valid.eq(1)]
+            m.d.sync += [held.eq(self.i.payload), held.addr.eq(self.i.payload.addr + self.base),
+                         outside.eq(_outside(self._config, self.i.payload, self.window_bytes)),
+                         valid.eq(1)]
         return m
 
 
@@ -64,12 +62,12 @@ class WriteGate(wiring.Component):
     Members
     -------
     i, i_data : write bursts at offsets, and their beats
-    o, o_data : at absolute addresses
+    o, o_data : at absolute addresses, a cycle later
     halt : level; what is still owed to granted bursts is sent with no strobe set
     base, window_bytes : the window
     outside : 1, the burst in hand leaves the window; it is held back
     layer : of that burst
-    owed : 1, beats of granted bursts are still to come
+    owed : 1, a burst is in hand or beats of granted ones are still to come
     """
 
     def __init__(self, config: Config):
@@ -84,22 +82,26 @@ class WriteGate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        request = self.i.payload
+        held, valid, outside = Signal(self.o.payload.shape()), Signal(), Signal()
         owed = Signal(16)
         granted, sent = Signal(), Signal()
         m.d.comb += [
-            self.outside.eq(self.i.valid & _outside(self._config, request, self.window_bytes)),
-            self.layer.eq(request.layer),
-            self.o.valid.eq(self.i.valid & ~self.outside & ~self.halt),
-            self.o.payload.addr.eq(request.addr + self.base),
-            self.o.payload.beats.eq(request.beats), self.o.payload.layer.eq(request.layer),
-            granted.eq(self.o.valid & self.o.ready), self.i.ready.eq(granted),
-            self.owed.eq(owed.any()),
+            self.outside.eq(valid & outside), self.layer.eq(held.layer),
+            self.o.valid.eq(valid & ~outside & ~self.halt), self.o.payload.eq(held),
+            granted.eq(self.o.valid & self.o.ready), self.i.ready.eq(~valid | granted),
+            self.owed.eq(owed.any() | valid),
             self.o_data.valid.eq(owed.any() & (self.i_data.valid | self.halt)),
             self.o_data.payload.data.eq(self.i_data.payload.data),
             self.o_data.payload.strb.eq(Mux(self.halt, 0, self.i_data.payload.strb)),
             self.i_data.ready.eq(self.o_data.ready & owed.any()),
             sent.eq(self.o_data.valid & self.o_data.ready),
         ]
-        m.d.sync += owed.eq(owed + Mux(granted, request.beats, 0) - sent)
+        with m.If(granted | self.halt):
+            m.d.sync += valid.eq(0)
+        with m.If(self.i.valid & self.i.ready & ~self.halt):
+            request = self.i.payload
+            m.d.sync += [held.addr.eq(request.addr + self.base), held.beats.eq(request.beats),
+                         held.layer.eq(request.layer), valid.eq(1),
+                         outside.eq(_outside(self._config, request, self.window_bytes))]
+        m.d.sync += owed.eq(owed + Mux(granted, held.beats, 0) - sent)
         return m

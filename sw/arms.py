@@ -8,7 +8,7 @@ import numpy as np
 
 from hw.config import Config
 
-from .compiler import compile_graph
+from .compiler import LayerInfo, compile_graph
 from .driver import Driver, RunResult, open_backend
 from .golden import run_golden
 from .graph import IntegerGraph, Layer
@@ -148,7 +148,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
                 if result.outputs[-1] is not None:
                     finals.append(result.outputs[-1])
             misses += backend.page_misses()
-        reports += [_layer_report(layer, info.split, totals[layer.name], arm, count_toggles)
+        reports += [_layer_report(layer, info, totals[layer.name], arm, count_toggles)
                     for layer, info in zip(graph.layers, program.layers, strict=True)]
     seconds = time.monotonic() - began
     return ArmReport(
@@ -157,7 +157,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
         simulated_khz=round(cycles / seconds / 1e3, 1)), finals
 
 
-def _layer_report(layer: Layer, split: str, total: _Totals, arm: Arm,
+def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
                   count_toggles: bool) -> LayerReport:
     images = len(arm.images)
     limit = layer_limit(layer.macs, layer.weight_bytes, arm.config)
@@ -166,4 +166,5 @@ def _layer_report(layer: Layer, split: str, total: _Totals, arm: Arm,
         cycles=total.cycles, limit_cycles=images * limit.cycles, bound=limit.bound,
         port_bytes=total.port_bytes, toggles=total.toggles if count_toggles else None,
         clocked_ff_cycles=total.clocked if count_toggles else None, bit_exact=total.exact,
-        pruned=layer.pruned, kind=layer_kind(layer), split=split)
+        pruned=layer.pruned, kind=layer_kind(layer),
+        split=info.split + (", taps packed" if info.tap_packed else ""))

@@ -34,6 +34,7 @@ from hw.options import add_config_arguments, config_from_arguments
 
 from .arms import Arm, expected_cycles, golden_outputs, run_arm, segments
 from .errors import exit_code
+from .golden import run_golden
 from .networks import NETWORKS, Workload, load_workload
 from .partition import PARTITIONERS
 from .progress import SimulationProgress
@@ -179,13 +180,21 @@ def _accuracy(work: Workload, results: dict, layers: list[str] | None) -> dict |
     if work.labels is None:
         return work.accuracy
     accuracy = dict(work.accuracy or {})
+    if not layers:
+        for form, graph in (("int8", work.dense), ("pruned int8", work.pruned)):
+            finals = [run_golden(graph, x)[-1] for x in work.images]
+            accuracy[f"{form} on the {len(finals)} scans in RTL"] = _share(finals, work.labels)
     for name, (_, finals) in results.items():
         graph = work.dense if name.startswith("dense") else work.pruned
         if layers and graph.layers[-1].name not in layers:
             continue
-        guesses = np.array([int(np.argmax(f.reshape(-1))) for f in finals[-len(work.labels):]])
-        accuracy[f"RTL {name}"] = float(np.mean(guesses == work.labels))
+        accuracy[f"RTL {name}"] = _share(finals[-len(work.labels):], work.labels)
     return accuracy
+
+
+def _share(outputs: list[np.ndarray], labels: np.ndarray) -> float:
+    """Share of outputs whose largest value is at the label."""
+    return float(np.mean([int(np.argmax(x)) == y for x, y in zip(outputs, labels, strict=True)]))
 
 
 def _versions() -> dict[str, str]:

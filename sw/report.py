@@ -240,7 +240,9 @@ def print_report(report: Report, console: Console) -> None:
     console.print("\n* partition-pruned.  eff. = limit / cycles; the limit is what no design with "
                   "these MACs and ports can beat; a layer passes 100% when its weights came during "
                   "the one before.\nMtoggles: millions of flip-flop toggles.  Mff-cycles: millions "
-                  "of flip-flops clocked, summed over cycles.", style="dim")
+                  "of flip-flops clocked, summed over cycles.\ntaps packed: the host lays out the "
+                  "kernel's taps as input channels, so that few channels fill the array.",
+                  style="dim")
     if report.accuracy:
         console.print()
         console.print("accuracy: " + ", ".join(f"{k} {v:.2%}" for k, v in report.accuracy.items()))

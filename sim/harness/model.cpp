@@ -45,9 +45,13 @@ class Model {
         reset();
     }
     ~Model() {
+        use();
         shell_->final();
         for (auto &c : cores_) c->final();
     }
+
+    // Verilator keeps one context per thread; several models take turns.
+    void use() { Verilated::threadContextp(context_.get()); }
 
     void reset() {
         shell_->rst = 1;
@@ -229,6 +233,12 @@ class Model {
 
 using partita::Model;
 
+static Model &model(void *m) {
+    Model &found = *static_cast<Model *>(m);
+    found.use();
+    return found;
+}
+
 extern "C" {
 
 void *partita_new(uint64_t memory_bytes, uint32_t latency, uint32_t page_miss,
@@ -237,29 +247,29 @@ void *partita_new(uint64_t memory_bytes, uint32_t latency, uint32_t page_miss,
     return new Model(memory_bytes, options);
 }
 void partita_free(void *m) { delete static_cast<Model *>(m); }
-uint8_t *partita_memory(void *m) { return static_cast<Model *>(m)->memory.data(); }
+uint8_t *partita_memory(void *m) { return model(m).memory.data(); }
 int partita_write_register(void *m, uint32_t addr, uint32_t value) {
-    return static_cast<Model *>(m)->write_register(addr, value);
+    return model(m).write_register(addr, value);
 }
 int partita_read_register(void *m, uint32_t addr, uint32_t *value) {
-    return static_cast<Model *>(m)->read_register(addr, value);
+    return model(m).read_register(addr, value);
 }
-uint64_t partita_run(void *m, uint64_t limit) { return static_cast<Model *>(m)->run(limit); }
-const char *partita_fault(void *m) { return static_cast<Model *>(m)->fault.c_str(); }
-void partita_check(void *m, int on) { static_cast<Model *>(m)->checking = on; }
-void partita_count_toggles(void *m, int on) { static_cast<Model *>(m)->count_toggles(on); }
-void partita_begin(void *m) { static_cast<Model *>(m)->begin(); }
-void partita_end(void *m, uint32_t layer) { static_cast<Model *>(m)->end(layer); }
-uint64_t partita_cycle(void *m) { return static_cast<Model *>(m)->cycle; }
-uint64_t partita_page_misses(void *m) { return static_cast<Model *>(m)->page_misses(); }
+uint64_t partita_run(void *m, uint64_t limit) { return model(m).run(limit); }
+const char *partita_fault(void *m) { return model(m).fault.c_str(); }
+void partita_check(void *m, int on) { model(m).checking = on; }
+void partita_count_toggles(void *m, int on) { model(m).count_toggles(on); }
+void partita_begin(void *m) { model(m).begin(); }
+void partita_end(void *m, uint32_t layer) { model(m).end(layer); }
+uint64_t partita_cycle(void *m) { return model(m).cycle; }
+uint64_t partita_page_misses(void *m) { return model(m).page_misses(); }
 
 // Bytes moved since `begin`: [layer 2048][channel 4][instance 32].
 const uint64_t *partita_traffic(void *m) {
-    return static_cast<Model *>(m)->traffic.bytes.data();
+    return model(m).traffic.bytes.data();
 }
-uint64_t partita_mark_count(void *m) { return static_cast<Model *>(m)->marks.size(); }
+uint64_t partita_mark_count(void *m) { return model(m).marks.size(); }
 void partita_mark(void *m, uint64_t k, uint64_t *cycle, uint32_t *instance, uint32_t *layer) {
-    const partita::Mark &mark = static_cast<Model *>(m)->marks[k];
+    const partita::Mark &mark = model(m).marks[k];
     *cycle = mark.cycle;
     *instance = mark.instance;
     *layer = mark.layer;
@@ -268,16 +278,16 @@ void partita_mark(void *m, uint64_t k, uint64_t *cycle, uint32_t *instance, uint
 // Toggles per flip-flop of a unit (an instance, or the shell) in a layer; returns the cycles
 // counted, 0 if none were. `counts` has room for partita_flip_flops entries.
 uint64_t partita_toggles(void *m, int unit, uint32_t layer, uint64_t *counts) {
-    Model &model = *static_cast<Model *>(m);
-    auto found = model.toggles.find({unit, layer});
-    if (found == model.toggles.end()) return 0;
+    Model &mine = model(m);
+    auto found = mine.toggles.find({unit, layer});
+    if (found == mine.toggles.end()) return 0;
     std::copy(found->second.per_flip_flop.begin(), found->second.per_flip_flop.end(), counts);
     return found->second.cycles;
 }
 uint64_t partita_flip_flops(void *m, int unit) {
-    return static_cast<Model *>(m)->map(unit).flip_flops().size();
+    return model(m).map(unit).flip_flops().size();
 }
 uint64_t partita_flip_flop_bits(void *m, int unit) {
-    return static_cast<Model *>(m)->map(unit).bits();
+    return model(m).map(unit).bits();
 }
 }

@@ -1,0 +1,153 @@
+"""A bad program stops its own instance with a code, and nothing else."""
+
+import numpy as np
+import pytest
+
+from hw.isa import INSN_BYTES, ErrorCode, Opcode, Token, encode
+from sw.compiler import compile_graph
+from sw.driver import ConfigMismatch, Driver, InstanceError, TimeoutExpired
+from sw.golden import run_golden
+
+from .programs import TINY, Machine, end, random_graph
+
+TRANSFER = {"act_addr": 0, "run_words": 4, "runs": 1, "ext_stride": 0, "act_stride": 0}
+COMPUTE = {
+    "in_addr": 0, "in_plane": 16, "in_w": 4, "in_h": 4, "pad_top": 0, "pad_left": 0, "stride": 1,
+    "kernel_h": 1, "kernel_w": 1, "out_w": 4, "out_h": 4, "in_blocks": 1, "out_blocks": 1,
+    "tiles": 1, "first": 1, "last": 1}
+
+
+def load(**fields) -> bytes:
+    return encode(Opcode.LOAD, layer=5, **{**TRANSFER, "mask": 0, "ext_addr": 0, **fields})
+
+
+def store(**fields) -> bytes:
+    return encode(Opcode.STORE, layer=5, **{**TRANSFER, "ext_addr": 0x4000, **fields})
+
+
+def with_zero(code: bytes, field_bits: tuple[int, int]) -> bytes:
+    """An instruction with a field cleared, which `encode` would refuse."""
+    word = int.from_bytes(code, "little")
+    low, bits = field_bits
+    return (word & ~(((1 << bits) - 1) << low)).to_bytes(INSN_BYTES, "little")
+
+
+WINDOW = 1 << 15
+CASES = {
+    "an illegal opcode": (bytes([15]) + bytes(31), ErrorCode.ILLEGAL_OPCODE, 0),
+    "cleared memory": (bytes(32), ErrorCode.ILLEGAL_OPCODE, 0),
+    "a field that must not be zero": (with_zero(load(), (32 + 32 + 20, 20)), ErrorCode.BAD_FIELD,
+                                      Opcode.LOAD.value),
+    "a load beyond the window": (load(ext_addr=WINDOW), ErrorCode.ADDRESS_WINDOW,
+                                 Opcode.LOAD.value),
+    "a load across the window's end": (load(ext_addr=WINDOW - 8, run_words=4),
+                                       ErrorCode.ADDRESS_WINDOW, Opcode.LOAD.value),
+    "a store beyond the window": (store(ext_addr=WINDOW), ErrorCode.ADDRESS_WINDOW,
+                                  Opcode.STORE.value),
+    "weights beyond the window": (
+        encode(Opcode.WEIGHTS, layer=5, ext_addr=WINDOW - 64, chunks=64, mask=0),
+        ErrorCode.ADDRESS_WINDOW, Opcode.WEIGHTS.value),
+    "activations beyond the memory": (load(act_addr=TINY.buffers.act_words - 2),
+                                      ErrorCode.ACT_RANGE, 0),
+    "a token that nobody gives": (
+        encode(Opcode.COMPUTE, layer=5, wait=[Token.LOADED], **COMPUTE),
+        ErrorCode.TOKEN_UNDERFLOW, 0),
+    "weights that nobody sends": (encode(Opcode.COMPUTE, layer=5, **COMPUTE),
+                                  ErrorCode.TOKEN_UNDERFLOW, 0),
+    "a token given too often": (load(signal=[Token.LOADED]) * 300, ErrorCode.TOKEN_OVERFLOW, 0),
+}
+
+
+@pytest.fixture(scope="module")
+def machine():
+    with Machine() as made:
+        yield made
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_the_instance_stops_with_a_code_and_the_other_finishes(machine, what):
+    code, expected, opcode = CASES[what]
+    rng = np.random.default_rng(1)
+    memory = rng.integers(0, 256, 1 << 16, dtype=np.uint8)
+    machine.backend.write_memory(0, memory)
+    # after the bad instruction comes a store that depends on it, which must not happen
+    bad = code + store(ext_addr=0x5000, wait=[Token.OUTPUT_READY]) + end()
+    good = load(ext_addr=64, signal=[Token.LOADED]) + store(
+        ext_addr=0x4000, wait=[Token.LOADED]) + end()
+    machine.place(0, bad, at=0x1000)
+    machine.place(1, good, at=0x4000 - 1024, base=1 << 15)
+    before = machine.backend.read_memory(0, 1 << 16)
+    machine.start(0b11)
+    assert machine.read("ERROR") == 0b01
+    assert machine.read("DONE") == 0b10
+    assert ErrorCode(machine.read("ERROR_CODE", 0)) == expected
+    if opcode:
+        assert machine.read("ERROR_OPCODE", 0) == opcode
+        assert machine.read("ERROR_LAYER", 0) == 5
+    after = machine.backend.read_memory(0, 1 << 16)
+    base = 1 << 15
+    assert np.array_equal(after[base + 0x4000:base + 0x4010], before[base + 64:base + 80])
+    after[base + 0x4000:base + 0x4010] = before[base + 0x4000:base + 0x4010]
+    assert np.array_equal(after, before)
+
+
+def test_no_progress_trips_the_watchdog(machine):
+    machine.place(0, encode(Opcode.BARRIER, layer=3, mask=0b11) + end(), at=0x1000)
+    # instance 1 is busy with loads for longer than the watchdog waits
+    machine.place(1, load(run_words=500, runs=8) + encode(Opcode.BARRIER, mask=0b11) + end(),
+                  at=0x2000)
+    machine.write("WATCHDOG", 500)
+    machine.start(0b11)
+    machine.write("WATCHDOG", 0)
+    assert machine.read("ERROR") == 0b01
+    assert ErrorCode(machine.read("ERROR_CODE", 0)) == ErrorCode.WATCHDOG
+    assert machine.read("DONE") == 0b10
+
+
+def test_an_error_response_of_the_memory_stops_the_instance():
+    with Machine(memory_bytes=1 << 13) as machine:
+        machine.place(0, load(ext_addr=1 << 13) + end(), at=0x1000)
+        machine.start(0b01)
+        assert ErrorCode(machine.read("ERROR_CODE", 0)) == ErrorCode.BUS_ERROR
+
+
+def test_a_register_that_is_not_there_is_an_error(machine):
+    with pytest.raises(ValueError, match="there is no register at 0xff8"):
+        machine.backend.read_register(0xFF8)
+
+
+def test_the_driver_names_instance_layer_and_cause_and_goes_on():
+    graph = random_graph(3)
+    program = compile_graph(graph, TINY)
+    image = np.random.default_rng(3).integers(-128, 128, graph.in_shape, dtype=np.int8)
+    with Machine(memory_bytes=max(program.window_bytes, 1 << 16)) as machine:
+        driver = Driver(machine.backend)
+        driver.load(program)
+        start = program.programs[1]
+        good = machine.backend.read_memory(start, 2 * INSN_BYTES)
+        machine.backend.write_memory(start, encode(Opcode.BARRIER, mask=1, layer=1)[:4]
+                                     + bytes(28))
+        with pytest.raises(InstanceError, match="instance 1 stopped in layer conv2 at BARRIER: "
+                                                r"BAD_FIELD \(2\)") as error:
+            driver.run(image)
+        assert error.value.faults[0].code == ErrorCode.BAD_FIELD
+        machine.backend.write_memory(start, good)
+        result = driver.run(image)  # without a reset
+        expected = run_golden(graph, image)
+        assert all(np.array_equal(a, b) for a, b in zip(result.outputs, expected, strict=True))
+
+
+def test_a_timeout_is_an_error_of_its_own():
+    graph = random_graph(4)
+    program = compile_graph(graph, TINY)
+    with Machine(memory_bytes=max(program.window_bytes, 1 << 16)) as machine:
+        driver = Driver(machine.backend)
+        driver.load(program)
+        with pytest.raises(TimeoutExpired, match=r"still run after 100 cycles"):
+            driver.run(np.zeros(graph.in_shape, np.int8), timeout_cycles=100)
+
+
+def test_a_program_for_other_hardware_is_refused():
+    program = compile_graph(random_graph(5), TINY.replace(buffers__queue_depth=5))
+    with Machine() as machine, pytest.raises(ConfigMismatch, match="the hardware's configuration"):
+        Driver(machine.backend).load(program)
