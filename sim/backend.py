@@ -35,7 +35,7 @@ def _library(path: Path) -> ctypes.CDLL:
         "begin": (None, [pointer]), "end": (None, [pointer, u32]), "cycle": (u64, [pointer]),
         "page_misses": (u64, [pointer]), "traffic": (ctypes.POINTER(u64), [pointer]),
         "toggles": (u64, [pointer, i, u32, ctypes.POINTER(u64)]),
-        "flip_flops": (u64, [pointer, i]), "flip_flop_bits": (u64, [pointer, i]),
+        "flip_flop_bits": (u64, [pointer, i]),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, f"partita_{name}")
@@ -60,6 +60,8 @@ class VerilatorBackend:
     check : bool
         Check in every cycle that core outputs do not depend on core inputs, which the
         simulation of cores and shell as separate models relies on.
+    saif : bool
+        Use a build that can write SAIF files.
     say : called with a line before each long step
 
     Raises
@@ -70,13 +72,14 @@ class VerilatorBackend:
     def __init__(self, config: Config, *, memory_bytes: int, latency_cycles: int = 40,
                  page_miss_cycles: int = 12, page_bytes: int = 2048, banks: int = 8,
                  stall_probability: float = 0.0, seed: int = 1, count_toggles: bool = False,
-                 check: bool = False, say: Callable[[str], None] = lambda text: None):
+                 check: bool = False, saif: bool = False,
+                 say: Callable[[str], None] = lambda text: None):
         if not 0 <= stall_probability <= 0.9:
             raise ValueError(f"stall_probability is {stall_probability}; it must be from 0 to 0.9")
         if latency_cycles < 1:
             raise ValueError(f"latency_cycles is {latency_cycles}; it must be 1 or more")
         self.config = config
-        self._lib = _library(build(config, say))
+        self._lib = _library(build(config, say, saif=saif))
         self._model = self._lib.partita_new(
             memory_bytes, latency_cycles, page_miss_cycles, page_bytes, banks,
             round(stall_probability * (1 << 32)), seed)
@@ -153,17 +156,19 @@ class VerilatorBackend:
         return table[:layers, :, :self.config.instances].astype(np.int64)
 
     def toggles(self, layer: int, instance: int) -> tuple[np.ndarray, int] | None:
-        """Toggles per flip-flop of an instance in a layer, and clocked flip-flop cycles.
+        """Toggles per flip-flop bit of an instance in a layer, and clocked flip-flop cycles.
+
+        Flip-flops are in the order of `sim.verilator.flip_flop_names`, bit 0 of each first.
 
         `instance` equal to the number of instances is the shell. None if nothing was counted.
         """
         if not self._counting:
             return None
-        count = self._lib.partita_flip_flops(self._model, instance)
-        values = np.zeros(count, np.uint64)
+        bits = self._lib.partita_flip_flop_bits(self._model, instance)
+        values = np.zeros(bits, np.uint64)
         cycles = self._lib.partita_toggles(
             self._model, instance, layer, values.ctypes.data_as(ctypes.POINTER(ctypes.c_uint64)))
-        return values, cycles * self._lib.partita_flip_flop_bits(self._model, instance)
+        return values, cycles * bits
 
     def page_misses(self) -> int:
         """Page misses of all ports since the model was made."""

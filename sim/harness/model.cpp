@@ -17,6 +17,9 @@
 #include "Vshell.h"
 #include "Vshell___024root.h"
 #include "verilated.h"
+#ifdef PARTITA_SAIF
+#include "verilated_saif_c.h"
+#endif
 
 #include "memory.h"
 #include "toggles.h"
@@ -107,6 +110,22 @@ class Model {
         return done;
     }
 
+#ifdef PARTITA_SAIF
+    // Write core 0's activity of so many cycles to a SAIF file, with one sample per cycle.
+    void trace(const char *path, uint64_t cycles) {
+        VerilatedSaifC saif;
+        context_->traceEverOn(true);
+        cores_[0]->trace(&saif, 99);
+        saif.open(path);
+        uint64_t end = cycle + cycles;
+        for (saif.dump(cycle); cycle < end;) {
+            step();
+            saif.dump(cycle);
+        }
+        saif.close();
+    }
+#endif
+
     void count_toggles(bool on) {
         counters_.clear();
         if (!on) return;
@@ -136,14 +155,14 @@ class Model {
     void book(int unit, uint32_t layer) {
         const std::vector<uint64_t> &fresh = counters_[unit]->take();
         Entry &entry = toggles[{unit, layer}];
-        if (entry.per_flip_flop.empty()) entry.per_flip_flop.resize(fresh.size());
-        for (size_t k = 0; k < fresh.size(); k++) entry.per_flip_flop[k] += fresh[k];
+        if (entry.per_bit.empty()) entry.per_bit.resize(fresh.size());
+        for (size_t k = 0; k < fresh.size(); k++) entry.per_bit[k] += fresh[k];
         entry.cycles += counters_[unit]->cycles();
         counters_[unit]->reset_cycles();
     }
 
     struct Entry {
-        std::vector<uint64_t> per_flip_flop;
+        std::vector<uint64_t> per_bit;
         uint64_t cycles = 0;
     };
 
@@ -258,6 +277,9 @@ uint64_t partita_run(void *m, uint64_t limit) { return model(m).run(limit); }
 const char *partita_fault(void *m) { return model(m).fault.c_str(); }
 void partita_check(void *m, int on) { model(m).checking = on; }
 void partita_count_toggles(void *m, int on) { model(m).count_toggles(on); }
+#ifdef PARTITA_SAIF
+void partita_trace(void *m, const char *path, uint64_t cycles) { model(m).trace(path, cycles); }
+#endif
 void partita_begin(void *m) { model(m).begin(); }
 void partita_end(void *m, uint32_t layer) { model(m).end(layer); }
 uint64_t partita_cycle(void *m) { return model(m).cycle; }
@@ -275,17 +297,14 @@ void partita_mark(void *m, uint64_t k, uint64_t *cycle, uint32_t *instance, uint
     *layer = mark.layer;
 }
 
-// Toggles per flip-flop of a unit (an instance, or the shell) in a layer; returns the cycles
-// counted, 0 if none were. `counts` has room for partita_flip_flops entries.
+// Toggles per flip-flop bit of a unit (an instance, or the shell) in a layer; returns the cycles
+// counted, 0 if none were. `counts` has room for partita_flip_flop_bits entries.
 uint64_t partita_toggles(void *m, int unit, uint32_t layer, uint64_t *counts) {
     Model &mine = model(m);
     auto found = mine.toggles.find({unit, layer});
     if (found == mine.toggles.end()) return 0;
-    std::copy(found->second.per_flip_flop.begin(), found->second.per_flip_flop.end(), counts);
+    std::copy(found->second.per_bit.begin(), found->second.per_bit.end(), counts);
     return found->second.cycles;
-}
-uint64_t partita_flip_flops(void *m, int unit) {
-    return model(m).map(unit).flip_flops().size();
 }
 uint64_t partita_flip_flop_bits(void *m, int unit) {
     return model(m).map(unit).bits();

@@ -57,7 +57,7 @@ class ToggleCounter {
     ToggleCounter(const StateMap &map, const void *object)
         : map_(map), object_(static_cast<const uint8_t *>(object)),
           words_(map.blocks().size() * 8), last_(words_), waiting_(kPlanes * words_),
-          planes_(kPlanes * words_), scratch_(words_), totals_(map.flip_flops().size()) {
+          planes_(kPlanes * words_), scratch_(words_), totals_(map.bits()) {
         capture();
     }
 
@@ -85,7 +85,7 @@ class ToggleCounter {
         if (++pending_ == (1u << kPlanes) - 1) flush();
     }
 
-    // Toggles of each flip-flop since the last call, added up over its bits.
+    // Toggles of each flip-flop bit since the last call, flip-flops in order, bit 0 first.
     const std::vector<uint64_t> &take() {
         flush();
         taken_.swap(totals_);
@@ -115,22 +115,18 @@ class ToggleCounter {
 
     void flush() {
         // A waiting value of level k counts 2^k, as its plane does.
-        for (size_t f = 0; f < map_.flip_flops().size(); f++) {
-            const FlipFlop &ff = map_.flip_flops()[f];
-            uint64_t sum = 0;
-            for (uint32_t done = 0; done < ff.bits;) {
-                size_t at = map_.position(ff.offset + done / 8);
-                uint32_t take = std::min<uint32_t>(ff.bits - done, 8);
-                uint8_t mask = uint8_t((1u << take) - 1);
-                for (int k = 0; k < kPlanes; k++) {
-                    sum += uint64_t(__builtin_popcount(byte(planes_, k, at) & mask)) << k;
-                    if (pending_ >> k & 1)
-                        sum += uint64_t(__builtin_popcount(byte(waiting_, k, at) & mask)) << k;
+        size_t bit = 0;
+        for (const FlipFlop &ff : map_.flip_flops())
+            for (uint32_t k = 0; k < ff.bits; k++, bit++) {
+                size_t at = map_.position(ff.offset + k / 8);
+                uint64_t sum = 0;
+                for (int level = 0; level < kPlanes; level++) {
+                    sum += uint64_t(byte(planes_, level, at) >> (k % 8) & 1) << level;
+                    if (pending_ >> level & 1)
+                        sum += uint64_t(byte(waiting_, level, at) >> (k % 8) & 1) << level;
                 }
-                done += take;
+                totals_[bit] += sum;
             }
-            totals_[f] += sum;
-        }
         std::fill(planes_.begin(), planes_.end(), 0);
         cycles_ += pending_;
         pending_ = 0;
