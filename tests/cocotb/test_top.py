@@ -1,0 +1,46 @@
+"""The whole top, as one model, at its AXI buses: pruned, partitioned TinyVGG16 layers.
+
+The bus model is cocotbext-axi, which is not ours. Layers are TinyVGG16's, partition-pruned at
+P = 8, cut to what a bench in Python can drive: of conv4_2 two of the eight 64-channel blocks, of
+fc2 two of the eight 512-to-256 blocks at a quarter of their width, and the classifier on them.
+"""
+
+import json
+
+import numpy as np
+import pytest
+
+from hw.config import PRESETS
+from sw.compiler import compile_graph
+from sw.golden import run_golden
+from sw.graph import IntegerGraph
+from tests.sim.programs import random_layer
+
+from .runner import run_bench
+
+
+def tinyvgg16_blocks() -> IntegerGraph:
+    """Blocks of conv4_2, fc1 and fc2 and a dense classifier, in TinyVGG16's order."""
+    rng = np.random.default_rng(16)
+    conv = random_layer(rng, "conv4_2", (32, 7, 7), 32, 3, pad=1, groups=2)
+    fc1 = random_layer(rng, "fc1", conv.out_shape, 64, 7, groups=2)
+    fc2 = random_layer(rng, "fc2", fc1.out_shape, 32, 1, groups=2)
+    fc3 = random_layer(rng, "fc3", fc2.out_shape, 20, 1, low=-128)
+    return IntegerGraph("tinyvgg16-blocks", (conv, fc1, fc2, fc3), 1.0, 1.0)
+
+
+@pytest.mark.parametrize("memory", ["shared", "private"])
+@pytest.mark.parametrize("stall", [0.0, 0.5, 0.9])
+def test_pruned_layers_are_bit_exact_behind_a_foreign_memory(tmp_path, memory, stall):
+    config = PRESETS["tiny"].replace(port__memory=memory)
+    graph = tinyvgg16_blocks()
+    program = compile_graph(graph, config)
+    image = np.random.default_rng(7).integers(-128, 128, graph.in_shape, dtype=np.int8)
+    outputs = {f"layer_{k}": x for k, x in enumerate(run_golden(graph, image))}
+    program.save(tmp_path / "program.npz")
+    np.savez(tmp_path / "data.npz", image=image, **outputs)
+    job = {"program": str(tmp_path / "program.npz"), "data": str(tmp_path / "data.npz"),
+           "stall": stall, "seed": 3, "limit": 400_000}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    assert run_bench(config, "tests.cocotb.top_bench", tmp_path,
+                     {"PARTITA_JOB": str(tmp_path / "job.json")}) == 1

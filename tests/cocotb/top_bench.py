@@ -1,0 +1,83 @@
+"""cocotb bench of the whole accelerator at its buses, against cocotbext-axi.
+
+The program, its input and the expected outputs come in a file that `test_top` wrote.
+"""
+
+import json
+import logging
+import os
+import random
+from pathlib import Path
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, RisingEdge
+from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam
+
+from hw import registers
+from sw.compiler import Program
+
+
+def pauses(share: float, seed: int):
+    """Endless random stalls."""
+    generator = random.Random(seed)
+    while True:
+        yield generator.random() < share
+
+
+def stall_memory(ram: AxiRam, share: float, seed: int) -> None:
+    """Stall each channel of a memory by itself."""
+    channels = (ram.write_if.aw_channel, ram.write_if.w_channel, ram.write_if.b_channel,
+                ram.read_if.ar_channel, ram.read_if.r_channel)
+    for k, channel in enumerate(channels):
+        channel.set_pause_generator(pauses(share, seed + k))
+
+
+@cocotb.test()
+async def runs_a_program(dut):
+    """Load a program over AXI, start it over AXI4-Lite, compare every layer's output."""
+    job = json.loads(Path(os.environ["PARTITA_JOB"]).read_text())
+    program = Program.load(job["program"])
+    data = np.load(job["data"], allow_pickle=False)
+    logging.getLogger("cocotb.partita").setLevel(logging.WARNING)
+    cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+    dut.rst.value = 1
+    master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+    rams: list[AxiRam] = []
+    for p in range(program.config.ports):  # one address space behind all ports
+        rams.append(AxiRam(AxiBus.from_prefix(dut, f"m{p}_axi"), dut.clk, dut.rst,
+                           size=-(-program.window_bytes // 4096) * 4096,
+                           mem=rams[0].mem if rams else None))
+    await ClockCycles(dut.clk, 4)
+    dut.rst.value = 0
+    await ClockCycles(dut.clk, 4)
+    for p, ram in enumerate(rams):
+        stall_memory(ram, job["stall"], 100 * p + job["seed"])
+
+    async def read(name: str, instance: int | None = None) -> int:
+        return await master.read_dword(registers.address(name, instance))
+
+    assert await read("ID") == registers.MAGIC
+    assert await read("CONFIG_HASH") == int(program.config.digest[:8], 16)
+    for offset, segment in program.segments:
+        rams[0].write(offset, segment.tobytes())
+    rams[0].write(program.input.offset, program.pack_input(data["image"]).tobytes())
+    for i, start in enumerate(program.programs):
+        if start is not None:
+            await master.write_dword(registers.address("PROGRAM", i), start)
+            await master.write_dword(registers.address("WINDOW_BYTES", i), program.window_bytes)
+    await master.write_dword(registers.address("START"), program.start_mask)
+    for _ in range(job["limit"]):
+        await RisingEdge(dut.clk)
+        if dut.irq.value == 1:
+            break
+    assert await read("ERROR") == 0
+    assert await read("DONE") == program.start_mask
+    for k, place in enumerate(program.outputs):
+        raw = np.frombuffer(rams[0].read(place.offset, program.output_bytes(k)), np.uint8)
+        assert np.array_equal(program.unpack_output(k, raw), data[f"layer_{k}"]), f"layer {k}"
+    for i in range(program.config.instances):
+        causes = [await read(name, i) for name in registers.COUNTERS]
+        assert sum(causes) == await read("TOTAL", i)
+    dut._log.info(f"bit-exact after {await read('CYCLES')} cycles")
