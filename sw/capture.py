@@ -20,6 +20,9 @@ _FREE = {"dropout.default", "dropout_.default", "alias.default", "clone.default"
          "detach.default", "contiguous.default", "feature_dropout.default"}
 
 
+_BATCH = 2  # of the example that the export sees
+
+
 class UnsupportedLayer(ValueError):
     """A layer that the accelerator has no way to run; the message names it."""
 
@@ -58,26 +61,38 @@ class _Capture:
     """Walks the exported graph; `layers` grows as operators come."""
 
     def __init__(self, module: torch.nn.Module, in_shape: tuple[int, int, int], name: str):
-        shape = in_shape
-        example = torch.zeros(2, *shape)
+        floats = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
+        example = torch.zeros(_BATCH, *in_shape, dtype=next(floats, torch.empty(0)).dtype)
         try:
-            with warnings.catch_warnings(), torch.no_grad():
-                warnings.simplefilter("ignore")
-                self.program = torch.export.export(module, (example,), strict=False)
+            self.program = self._export(module, example)
         except Exception as error:
-            raise UnsupportedLayer(f"network {name}: torch.export cannot capture it: "
-                                   f"{str(error).splitlines()[0]}") from error
+            try:  # a network of vectors takes [N, F]
+                if tuple(in_shape[1:]) != (1, 1):
+                    raise
+                example = example.flatten(1)
+                self.program = self._export(module, example)
+            except Exception:
+                raise UnsupportedLayer(f"network {name}: torch.export cannot capture it: "
+                                       f"{str(error).splitlines()[0]}") from error
         self.name = name
         self.shape = in_shape
-        self.flat = False
+        self.flat = example.ndim == 2
         self.layers: list[FloatLayer] = []
         self.pooled = self.activated = True  # the last layer can take no more of these
         self.values: dict[str, np.ndarray] = {}
 
+    @staticmethod
+    def _export(module: torch.nn.Module, example: torch.Tensor) -> torch.export.ExportedProgram:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            return torch.export.export(module, (example,), strict=False)
+
     def run(self) -> FloatGraph:
         signature = self.program.graph_signature
-        named = {**dict(self.program.named_parameters()), **dict(self.program.named_buffers())}
-        targets = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        named = {**dict(self.program.named_parameters()), **dict(self.program.named_buffers()),
+                 **self.program.constants}
+        targets = {**signature.inputs_to_parameters, **signature.inputs_to_buffers,
+                   **signature.inputs_to_lifted_tensor_constants}
         current = None
         for node in self.program.graph.nodes:
             if node.op == "placeholder":
@@ -187,7 +202,7 @@ class _Capture:
     def _op_linear(self, node) -> None:
         a = self._arguments(node, {"weight": None, "bias": None})
         weight, bias = self._value(a["weight"]), self._value(a["bias"])
-        if not self.flat and self.shape[1:] != (1, 1):
+        if node.args[0].meta["val"].ndim != 2:
             self._refuse(node, "a linear layer over the last dimension of a map is not supported;"
                                " put a flatten before it")
         shape = (len(weight), 1, 1)
@@ -259,7 +274,8 @@ class _Capture:
         self.pooled = True
 
     def _op_flatten(self, node) -> None:
-        if len(node.meta["val"].shape) != 2:
+        shape = [int(n) for n in node.meta["val"].shape]
+        if shape != [_BATCH, int(np.prod(self.shape))]:
             self._refuse(node, "flatten must keep the batch and nothing else")
         self.flat = True
 

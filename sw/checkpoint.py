@@ -1,12 +1,13 @@
 """Trained weights in safetensors files; nothing is ever unpickled."""
 
+import os
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-__all__ = ["CheckpointError", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CheckpointError", "load_checkpoint", "read_metadata", "save_checkpoint"]
 
 
 class CheckpointError(ValueError):
@@ -40,8 +41,24 @@ def load_checkpoint(module: torch.nn.Module, path: Path) -> None:
     module.load_state_dict(tensors, strict=False)
 
 
-def save_checkpoint(module: torch.nn.Module, path: Path) -> None:
+def save_checkpoint(module: torch.nn.Module, path: Path,
+                    metadata: dict[str, str] | None = None) -> None:
     """Write a module's weights, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    save_file({k: v.contiguous() for k, v in module.state_dict().items()}, temporary)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    save_file({k: v.contiguous() for k, v in module.state_dict().items()}, temporary, metadata)
     temporary.replace(path)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return what was saved beside the weights.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not a safetensors file.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file: {error}") from None

@@ -2,6 +2,7 @@
 
     partita build     generate the RTL            (python -m hw.build)
     partita compare   measure a network in RTL    (python -m sw.compare)
+    partita train     train, partition, fine-tune   (python -m sw.train)
     partita demo      the whole demonstration     (python -m sw.demo)
 
 `partita COMMAND --help` explains each.
@@ -13,7 +14,8 @@ import sys
 __all__ = ["COMMANDS", "main"]
 
 #: Command -> module with a `main(argv) -> exit code`.
-COMMANDS = {"build": "hw.build", "compare": "sw.compare", "demo": "sw.demo"}
+COMMANDS = {"build": "hw.build", "compare": "sw.compare", "demo": "sw.demo",
+            "train": "sw.train"}
 
 
 def main(argv: list[str] | None = None) -> int:

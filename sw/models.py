@@ -14,6 +14,8 @@ from .quantise import run_float_layer
 
 __all__ = [
     "DIGITS_SHAPE",
+    "PIXEL_DEVIATION",
+    "PIXEL_MEAN",
     "TINYVGG16_SHAPE",
     "natural_images",
     "slim_digits",
@@ -24,6 +26,8 @@ __all__ = [
 #: Input of TinyVGG16: a 56x56 crop of a 64x64 image.
 TINYVGG16_SHAPE = (3, 56, 56)
 DIGITS_SHAPE = (1, 8, 8)
+#: Of ImageNet's pixels by colour, from 0 to 1, as networks for it are normalised.
+PIXEL_MEAN, PIXEL_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 _TINYVGG16 = (("conv1_1", 64), ("conv1_2", 64), "pool", ("conv2_1", 128), ("conv2_2", 128), "pool",
               ("conv3_1", 256), ("conv3_2", 256), ("conv3_3", 256), "pool",

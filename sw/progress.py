@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["SimulationProgress"]
+__all__ = ["SimulationProgress", "TrainingProgress"]
 
 
 class SimulationProgress:
@@ -82,3 +82,51 @@ class SimulationProgress:
             if self._live:
                 self._bars.update(self._tasks[arm], completed=expected, state="done")
         self.say(f"{arm}: done in {time.monotonic() - began:.1f} s")
+
+
+class TrainingProgress:
+    """A bar for what is being trained, with its loss and the time left; lines off a terminal."""
+
+    def __init__(self, *, quiet: bool = False, interval_s: float = 15.0):
+        self.quiet = quiet
+        self.interval_s = interval_s
+        self.console = Console(stderr=True)
+        self._live = not quiet and self.console.is_terminal
+        self._bars = Progress(
+            TextColumn("{task.description:<24}"), BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f}%"), TextColumn("loss {task.fields[loss]:.3f}"),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            console=self.console, transient=True)
+        self._part, self._task, self._first = "", TaskID(0), 0
+        self._began = self._last_line = time.monotonic()
+
+    def __enter__(self) -> "TrainingProgress":
+        if self._live:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *exc) -> None:
+        if self._live:
+            self._bars.stop()
+
+    def say(self, text: str) -> None:
+        """Print one line of status."""
+        if not self.quiet:
+            self.console.print(text, style="dim", highlight=False)
+
+    def update(self, part: str, step: int, steps: int, loss: float) -> None:
+        """Report steps of a part that is being trained."""
+        if part != self._part:
+            if self._live and self._part:
+                self._bars.remove_task(self._task)
+            self._part, self._first, self._began = part, step, time.monotonic()
+            if self._live:
+                self._task = self._bars.add_task(part, total=steps, loss=loss)
+        now = time.monotonic()
+        if self._live:
+            self._bars.update(self._task, completed=step, loss=loss)
+        elif not self.quiet and now - self._last_line > self.interval_s:
+            self._last_line = now
+            left = (now - self._began) / max(step - self._first, 1) * (steps - step)
+            print(f"{part}: step {step:,} of {steps:,}, loss {loss:.3f}, about {left:.0f} s left",
+                  file=sys.stderr, flush=True)

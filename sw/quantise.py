@@ -8,11 +8,13 @@ import torch
 from .floatgraph import FloatGraph, FloatLayer
 from .graph import IntegerGraph, Layer
 
-__all__ = ["QuantiseError", "multiplier", "quantise", "run_float"]
+__all__ = ["QuantiseError", "best_scale", "calibrate", "multiplier", "quantise", "quantise_with",
+           "run_float", "run_float_layer"]
 
 _STEPS = 127
 _CANDIDATES = np.linspace(0.3, 1.0, 15)  # clipping points tried, as shares of the maximum
 _SAMPLES = 200_000
+_BIAS_LIMIT = 1 << 30  # in steps of the accumulator; the other half is the products'
 
 
 class QuantiseError(ValueError):
@@ -92,14 +94,14 @@ def multiplier(real: float) -> tuple[int, int]:
     return mult, shift
 
 
-def quantise(graph: FloatGraph, images: np.ndarray | Sequence[np.ndarray]) -> IntegerGraph:
-    """Quantise weights per channel and activations per layer, calibrated on images.
+def calibrate(graph: FloatGraph, images: np.ndarray | Sequence[np.ndarray]) -> list[float]:
+    """Choose the step size of the input and of every layer's output on images.
 
     Parameters
     ----------
     graph : FloatGraph
     images : float[N, C, H, W]
-        Calibration inputs, as the network gets them.
+        As the network gets them.
 
     Raises
     ------
@@ -110,16 +112,40 @@ def quantise(graph: FloatGraph, images: np.ndarray | Sequence[np.ndarray]) -> In
     if images.ndim != 4 or images.shape[1:] != tuple(graph.layers[0].in_shape):
         raise QuantiseError(f"calibration images are {list(images.shape)}; {graph.name} takes "
                             f"[N, {', '.join(map(str, graph.layers[0].in_shape))}]")
-    scale = input_scale = best_scale(images)
-    layers = []
+    if not np.isfinite(images).all():
+        raise QuantiseError(f"calibration images of {graph.name} hold NaN or infinity")
+    scales = [best_scale(images)]
     x = torch.as_tensor(images)
     for layer in graph.layers:
+        for what, values in (("weights", layer.weight), ("biases", layer.bias)):
+            if not np.isfinite(values).all():
+                raise QuantiseError(f"layer {layer.name}: its {what} hold NaN or infinity")
         with torch.no_grad():
             x = run_float_layer(layer, x)
-        out_scale = best_scale(x.numpy())
-        layers.append(_quantise_layer(layer, scale, out_scale))
-        scale = out_scale
-    result = IntegerGraph(graph.name, tuple(layers), input_scale, scale)
+        if not bool(torch.isfinite(x).all()):
+            raise QuantiseError(f"layer {layer.name}: its output overflows on the calibration "
+                                "images")
+        scales.append(best_scale(x.numpy()))
+    return scales
+
+
+def quantise(graph: FloatGraph, images: np.ndarray | Sequence[np.ndarray]) -> IntegerGraph:
+    """Quantise weights per channel and activations per layer, calibrated on images; `calibrate`
+    and `quantise_with` in one."""
+    return quantise_with(graph, calibrate(graph, images))
+
+
+def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
+    """Quantise with given step sizes, one for the input and one for each layer's output.
+
+    Raises
+    ------
+    QuantiseError
+        Naming the layer.
+    """
+    layers = tuple(_quantise_layer(layer, before, after) for layer, before, after in
+                   zip(graph.layers, scales, scales[1:], strict=False))
+    result = IntegerGraph(graph.name, layers, scales[0], scales[-1])
     result.validate()
     return result
 
@@ -128,14 +154,13 @@ def _quantise_layer(layer: FloatLayer, in_scale: float, out_scale: float) -> Lay
     out = layer.weight.shape[0]
     peak = np.abs(layer.weight.reshape(out, -1)).max(axis=1).astype(np.float64)
     steps = np.where(peak > 0, peak, _STEPS) / _STEPS
+    # a channel that is all but dead may have a bias far beyond its weights: coarser steps hold it
+    steps = np.maximum(steps, np.abs(layer.bias.astype(np.float64)) / (in_scale * _BIAS_LIMIT))
     weight = np.empty(layer.weight.shape, np.int8)
     for k in range(0, out, 256):  # in pieces: a layer may have 10^8 weights
         piece = layer.weight[k:k + 256] / steps[k:k + 256, None, None, None].astype(np.float32)
         weight[k:k + 256] = np.clip(np.round(piece), -_STEPS, _STEPS)
     bias = np.round(layer.bias.astype(np.float64) / (in_scale * steps))
-    if np.abs(bias).max(initial=0) >= 1 << 31:
-        raise QuantiseError(f"layer {layer.name}: a bias of {np.abs(bias).max():g} steps does not "
-                            "fit int32: its weights are far smaller than its bias")
     try:
         pairs = [multiplier(in_scale * s / out_scale) for s in steps]
     except ValueError as error:

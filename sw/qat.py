@@ -1,0 +1,77 @@
+"""Quantisation-aware fine-tuning: the integers' rounding in the forward pass."""
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .floatgraph import FloatGraph, FloatLayer
+
+__all__ = ["FakeQuantised"]
+
+
+def _through(exact: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The rounded value, with the gradient of the one before rounding."""
+    return x + (exact - x).detach()
+
+
+def _fake(x: torch.Tensor, step: float) -> torch.Tensor:
+    clamped = torch.clamp(x, -128 * step, 127 * step)
+    return _through(torch.floor(clamped / step + 0.5) * step, clamped)
+
+
+class FakeQuantised(nn.Module):
+    """A float graph as a module whose weights and activations are rounded as int8 will be.
+
+    Activation steps stay as calibrated; a channel's weight step follows its largest weight.
+
+    Parameters
+    ----------
+    graph : FloatGraph
+        Batch norm folded; pruned layers as groups, so that pruned weights do not exist.
+    scales : of the input and of each layer's output, as `quantise.calibrate` gives them
+    """
+
+    def __init__(self, graph: FloatGraph, scales: list[float]):
+        super().__init__()
+        self.graph = graph
+        self.scales = scales
+        self.weights = nn.ParameterList(torch.from_numpy(x.weight.copy()) for x in graph.layers)
+        self.biases = nn.ParameterList(torch.from_numpy(x.bias.copy()) for x in graph.layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = _fake(x, self.scales[0])
+        for k, layer in enumerate(self.graph.layers):
+            x = _fake(self._layer(layer, self.weights[k], self.biases[k], x), self.scales[k + 1])
+        return x.flatten(1)
+
+    @staticmethod
+    def _layer(layer: FloatLayer, weight: torch.Tensor, bias: torch.Tensor,
+               x: torch.Tensor) -> torch.Tensor:
+        peak = weight.detach().abs().flatten(1).amax(1).clamp_min(1e-12)
+        step = (peak / 127)[:, None, None, None]
+        weight = _through(torch.round(weight / step) * step, weight)
+        _, rows, columns = layer.conv_shape
+        (top, left), s = layer.padding, layer.stride
+        bottom = (rows - 1) * s + weight.shape[2] - top - x.shape[2]
+        right = (columns - 1) * s + weight.shape[3] - left - x.shape[3]
+        x = functional.pad(x, (left, right, top, bottom))
+        x = functional.conv2d(x, weight, bias, stride=s, groups=layer.groups)
+        if layer.low is not None or layer.high is not None:
+            x = torch.clamp(x, layer.low, layer.high)
+        if layer.pool is not None:
+            p = layer.pool
+            below = (p.out[0] - 1) * p.stride[0] + p.kernel[0] - p.padding[0] - x.shape[2]
+            beside = (p.out[1] - 1) * p.stride[1] + p.kernel[1] - p.padding[1] - x.shape[3]
+            x = functional.pad(x, (p.padding[1], beside, p.padding[0], below),
+                               value=float("-inf"))
+            x = functional.max_pool2d(x, p.kernel, p.stride)
+        return x
+
+    def folded(self) -> FloatGraph:
+        """Return the graph with the weights as they are now."""
+        layers = [replace(x, weight=self.weights[k].detach().cpu().numpy().copy(),
+                          bias=self.biases[k].detach().cpu().numpy().copy())
+                  for k, x in enumerate(self.graph.layers)]
+        return self.graph.with_layers(layers)

@@ -1,0 +1,250 @@
+"""Train a network, partition it, fine-tune it under the mask, and measure float and int8.
+
+Examples:
+    python -m sw.train --network digits --partitions 4
+    python -m sw.train --data tiny-imagenet-200                    full TinyVGG16, P = 8, on a GPU
+    python -m sw.train --data tiny-imagenet-200 --ablation         the table of the README, full
+    python -m sw.train --data tiny-imagenet-200 --width 0.125 --classes 20 --per-class 300 \\
+        --epochs 20 --tune-epochs 3 --ablation                     the same in an hour on 2 cores
+
+Tiny ImageNet comes in its published folder layout. Everything follows from the seed. The run's
+folder keeps finished weights (safetensors), results.json, and the state of what is under way:
+interrupt it at any second and the same command goes on, to the same weights.
+
+Exit codes: 0 done, 2 usage or bad data, 130 interrupted.
+"""
+
+import argparse
+import itertools
+import json
+import platform
+import shlex
+import shutil
+import signal
+import sys
+import time
+from dataclasses import asdict, replace
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from .artefact import save_integer
+from .cache import cache_dir
+from .dataset import load_tiny_imagenet
+from .digits import digits_task
+from .errors import exit_code
+from .fit import Recipe
+from .models import PIXEL_DEVIATION, PIXEL_MEAN, TINYVGG16_SHAPE, tinyvgg16
+from .partition import PARTITIONERS
+from .progress import TrainingProgress
+from .report import save_text
+from .statistics import graph_statistics
+from .training import Monitor, Row, Task, Trainer, random_crops
+
+__all__ = ["main"]
+
+RESULTS_NAME = "partita.train"
+RESULTS_VERSION = 1
+ABLATION_PARTITIONS = (2, 4, 8)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sw.train", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_argument_group("network and data")
+    what.add_argument("--network", choices=("tinyvgg16", "digits"), default="tinyvgg16")
+    what.add_argument("--data", type=Path, metavar="DIR",
+                      help="the Tiny ImageNet folder (tinyvgg16 needs it)")
+    what.add_argument("--width", type=float, default=1.0, metavar="W",
+                      help="of TinyVGG16's hidden layers, 1 for the full ones (default 1)")
+    what.add_argument("--classes", type=int, metavar="N", help="only the first N classes")
+    what.add_argument("--per-class", type=int, metavar="N", help="only N training images of each")
+    prune = parser.add_argument_group("partitioning")
+    prune.add_argument("--partitions", type=int, default=8, metavar="P")
+    prune.add_argument("--prune", default="fc", metavar="fc|all|NAMES",
+                       help="the linear layers but the classifier, all layers but the first and "
+                       "the classifier, or layers by name, neighbours, commas between")
+    prune.add_argument("--partitioner", choices=PARTITIONERS, default="optimised")
+    prune.add_argument("--ablation", action="store_true",
+                       help="P in 2, 4, 8 with every partitioner, fc and all")
+    prune.add_argument("--seeds", type=int, default=1, metavar="N",
+                       help="repeat the largest P with N seeds of fine-tuning (default 1)")
+    how = parser.add_argument_group("training")
+    how.add_argument("--epochs", type=int, metavar="N", help="dense (default 60; digits 25)")
+    how.add_argument("--tune-epochs", type=int, metavar="N",
+                     help="of fine-tuning under the mask (default 20; digits 15)")
+    how.add_argument("--qat-epochs", type=int, metavar="N", default=2,
+                     help="in int8, where quantisation loses over 0.5 points; 0 for never "
+                     "(default 2)")
+    how.add_argument("--batch", type=int, metavar="N", help="(default 256; 64 on a CPU)")
+    how.add_argument("--rate", type=float, metavar="R", help="peak learning rate (default 1e-3; "
+                     "digits 3e-3); fine-tuning takes a half")
+    how.add_argument("--gradual", type=float, default=0.3, metavar="SHARE",
+                     help="pruned weights fade over this share of fine-tuning; 0 for one shot "
+                     "(default 0.3)")
+    how.add_argument("--distil", type=float, default=0.5, metavar="SHARE",
+                     help="of the fine-tuning loss, from the dense network as teacher; 0 for none "
+                     "(default 0.5)")
+    how.add_argument("--seed", type=int, default=1)
+    how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    out = parser.add_argument_group("output")
+    out.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR",
+                     help="folder of the run (default runs)")
+    out.add_argument("--restart", action="store_true", help="drop what the folder holds")
+    out.add_argument("--json", action="store_true", help="results on stdout as JSON alone")
+    out.add_argument("--quiet", action="store_true", help="no progress")
+    return parser
+
+
+def _task(args: argparse.Namespace, monitor: Monitor) -> Task:
+    if args.network == "digits":
+        return digits_task(args.seed)
+    if args.data is None:
+        raise ValueError("tinyvgg16 trains on Tiny ImageNet: give its folder with --data "
+                         "(or train --network digits, which needs none)")
+    if not 0.05 <= args.width <= 2:
+        raise ValueError(f"width is {args.width}; it must be from 0.05 to 2")
+    data = load_tiny_imagenet(args.data, classes=args.classes, per_class=args.per_class,
+                              cache=cache_dir() / "images", say=monitor.say)
+    augment, plain = random_crops(TINYVGG16_SHAPE[1], PIXEL_MEAN, PIXEL_DEVIATION)
+    name = "tinyvgg16" if args.width == 1 else f"tinyvgg16-w{args.width:g}"
+    return Task(name, lambda: tinyvgg16(width=args.width, classes=len(data.classes),
+                                        batch_norm=True),
+                TINYVGG16_SHAPE, data, augment, plain)
+
+
+def _variants(args: argparse.Namespace) -> list[tuple[int, str, str, int]]:
+    """(partitions, prune, partitioner, seed) of every network to fine-tune."""
+    if not args.ablation:
+        return [(args.partitions, args.prune, args.partitioner, args.seed + s)
+                for s in range(args.seeds)]
+    return [(p, prune, partitioner, args.seed + s)
+            for p, prune, partitioner in itertools.product(
+                ABLATION_PARTITIONS, ("fc", "all"), PARTITIONERS)
+            for s in range(args.seeds if p == max(ABLATION_PARTITIONS) else 1)]
+
+
+def _recipes(args: argparse.Namespace, device: torch.device) -> tuple[Recipe, Recipe, Recipe]:
+    digits = args.network == "digits"
+
+    def default(value, for_digits, otherwise):
+        return value if value is not None else for_digits if digits else otherwise
+
+    batch = default(args.batch, 64, 256 if device.type == "cuda" else 64)
+    rate = default(args.rate, 3e-3, 1e-3)
+    dense = Recipe(default(args.epochs, 25, 60), batch, rate, args.seed,
+                   smoothing=0.05 if digits else 0.1)
+    tune = replace(dense, epochs=default(args.tune_epochs, 15, 20), rate=rate / 2,
+                   gradual=args.gradual, distil=args.distil)
+    qat = replace(dense, epochs=args.qat_epochs, rate=rate / 20)
+    for recipe in (dense, tune, qat):
+        recipe.validate()
+    return dense, tune, qat
+
+
+def _print(rows: list[Row], title: str, console: Console) -> None:
+    table = Table(title=title, box=None, title_justify="left")
+    for left in ("P", "pruned", "partitioner", "seed"):
+        table.add_column(left)
+    for right in ("|w| kept", "weights", "top-1 %", "top-5 %", "to dense", "int8 top-1 %",
+                  "to float"):
+        table.add_column(right, justify="right", no_wrap=True)
+    for row in rows:
+        kept = row.kept_weight.values()
+        table.add_row(
+            str(row.partitions), row.prune, row.partitioner, str(row.seed),
+            f"{min(kept):.0%}-{max(kept):.0%}" if kept else "", f"{row.parameters:,}",
+            f"{100 * row.top1:.2f}", f"{100 * row.top5:.2f}",
+            f"{100 * (row.top1 - rows[0].top1):+.2f}",
+            f"{100 * row.int8_top1:.2f}" + (" *" if row.qat else "  "),
+            f"{100 * (row.int8_top1 - row.top1):+.2f}")
+    console.print(table)
+    if any(r.qat for r in rows):
+        console.print("* fine-tuned with quantisation; the others are quantised after training")
+
+
+def _results(args: argparse.Namespace, argv: list[str], task: Task, recipes, rows: list[Row],
+             device: torch.device) -> str:
+    dense, tune, qat = recipes
+    return json.dumps({
+        "schema": RESULTS_NAME, "version": RESULTS_VERSION, "network": task.name,
+        "data": task.data.source, "held_out": len(task.data.held_labels), "seed": args.seed,
+        "recipes": {"dense": asdict(dense), "tune": asdict(tune), "qat": asdict(qat)},
+        "rows": [asdict(r) for r in rows],
+        "command": "python -m sw.train " + shlex.join(argv),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__,
+                     "numpy": metadata.version("numpy"), "device": device.type},
+    }, indent=1) + "\n"
+
+
+def run(argv: list[str]) -> int:
+    """Train as asked and return the exit code; errors are raised."""
+    args = _parser().parse_args(argv)
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is cuda; this torch sees no GPU: use --device cpu")
+    device = torch.device("cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+    recipes = dense_recipe, tune, qat = _recipes(args, device)
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, frame: stopping.append(n))
+    with TrainingProgress(quiet=args.quiet) as progress:
+        monitor = Monitor(progress.say, progress.update, lambda: bool(stopping))
+        task = _task(args, monitor)
+        variants = _variants(args)
+        if args.restart and args.out.is_dir():
+            if any(args.out.iterdir()) and not (args.out / "dense.safetensors").is_file() \
+                    and not (args.out / "dense.state").is_file():
+                raise ValueError(f"{args.out}: holds no run of this program, so --restart does "
+                                 "not empty it")
+            shutil.rmtree(args.out)
+        trainer = Trainer(task, args.out, device, monitor)
+        began = time.monotonic()
+        net = trainer.dense(dense_recipe)
+        graph = trainer.graph(net)
+        save_text(args.out / "statistics.json", json.dumps(graph_statistics(
+            graph, trainer.calibration(), task.data.source)) + "\n")
+        row, integer = trainer.row("dense", net, None, prune="", seed=args.seed,
+                                   qat=qat if qat.epochs else None, began=began)
+        save_integer(integer, args.out / "dense-int8.safetensors")
+        rows = [row]
+        for k, (partitions, prune, partitioner, seed) in enumerate(variants, 1):
+            began = time.monotonic()
+            name = f"p{partitions}-{prune.replace(',', '+')}-{partitioner}-{seed}"
+            monitor.say(f"{k} of {len(variants)}: {name}")
+            plan = trainer.plan(net, partitions, prune, partitioner, seed)
+            plan.save(args.out / f"{name}.plan.json")
+            pruned = trainer.pruned(name, net, plan, replace(tune, seed=seed))
+            row, integer = trainer.row(name, pruned, plan, prune=prune, seed=seed,
+                                       qat=replace(qat, seed=seed) if qat.epochs else None,
+                                       began=began)
+            save_integer(integer, args.out / f"{name}-int8.safetensors")
+            rows.append(row)
+            monitor.say(f"{name}: top-1 {row.top1:.2%}, int8 {row.int8_top1:.2%}; dense "
+                        f"{rows[0].top1:.2%}")
+            save_text(args.out / "results.json",
+                      _results(args, argv, task, recipes, rows, device))
+    text = _results(args, argv, task, recipes, rows, device)
+    save_text(args.out / "results.json", text)
+    if args.json:
+        print(text, end="")
+    else:
+        console = Console()
+        _print(rows, f"{task.name}: {task.data.source}",
+               console if console.is_terminal else Console(width=110))
+        print(f"\nweights, plans, statistics and results.json are in {args.out}")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    return exit_code(run, sys.argv[1:] if argv is None else argv, "python -m sw.train")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
