@@ -1,6 +1,6 @@
 """Where bits are dropped: the integer specification's rounding and saturation, and exact sums."""
 
-from amaranth.hdl import Const, Mux, Shape, Value, signed
+from amaranth.hdl import Mux, Shape, Value
 
 __all__ = [
     "ACC_BITS",
@@ -51,7 +51,3 @@ def saturate(value: Value, low: Value, high: Value) -> Value:
     clamped = Mux(value < low, low, Mux(value > high, high, value))
     return clamped[:8].as_signed()
 
-
-def zero(bits: int) -> Const:
-    """Signed zero of a width."""
-    return Const(0, signed(bits))

@@ -9,7 +9,6 @@ from .config import Config, ceil_log2
 from .isa import Opcode, insn_layout
 
 __all__ = [
-    "AccRead",
     "ActRead",
     "ActWrite",
     "Done",
@@ -17,7 +16,6 @@ __all__ = [
     "WriteReturn",
     "chunk_layout",
     "insn_stream",
-    "psum_layout",
     "read_request",
     "vector_layout",
     "write_data",
@@ -119,20 +117,6 @@ def vector_layout(config: Config) -> data.StructLayout:
     })
 
 
-def psum_layout(config: Config) -> data.StructLayout:
-    """One row of partial sums, with the control of its vector.
-
-    `psums` is bits[cols * psum_bits], column 0 lowest, each two's complement.
-    """
-    return data.StructLayout({
-        "psums": config.array.cols * config.array.psum_bits,
-        "acc_addr": ceil_log2(config.buffers.acc_depth),
-        "acc_first": 1,
-        "bank": 1,
-        "close": 1,
-    })
-
-
 class ActRead(wiring.Signature):
     """A client's read port of the activation memory, seen from the client.
 
@@ -156,16 +140,3 @@ class ActWrite(wiring.Signature):
         lanes = config.array.rows // config.array.post_lanes
         super().__init__({"valid": Out(1), "addr": Out(20), "data": Out(config.word_bits),
                           "lanes": Out(lanes), "ready": In(1)})
-
-
-class AccRead(wiring.Signature):
-    """Read port of the accumulator banks, seen from post-processing; no back-pressure.
-
-    Members: `valid`, `bank`, `addr`, `data` (bits[cols * 32], `Accumulator.READ_LATENCY` cycles
-    later).
-    """
-
-    def __init__(self, config: Config):
-        super().__init__({"valid": Out(1), "bank": Out(1),
-                          "addr": Out(ceil_log2(config.buffers.acc_depth)),
-                          "data": In(config.array.cols * 32)})

@@ -1,6 +1,6 @@
 """Post-processing: pool, requantise and write finished accumulators."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -100,7 +100,6 @@ class Post(wiring.Component):
         m.d.comb += [
             window_end.eq(px_last & py_last), block_end.eq(window_end & x_last & y_last),
             insn_end.eq(block_end & b_last),
-            step.eq(active & self.full.bit_select(bank, 1) & ~(window_end & (gap != 0))),
             load.eq(prepared & (~active | (step & insn_end))),
         ]
         # A bank that has just been walked is still marked full: its release is under way.
@@ -139,8 +138,7 @@ class Post(wiring.Component):
                 m.d.sync += [a.eq(cur_origin) for a in (addr, addr_line, addr_out, addr_row)]
                 # the next block starts `cols` channels further on
                 whole, part = divmod(subs, groups)
-                jump = sum(1 for _ in range(whole))
-                planes = times(cur.out_plane, _constant(jump))
+                planes = times(cur.out_plane, Const(whole, max(1, whole.bit_length())))
                 with m.If(group0 + part >= groups):
                     m.d.sync += [group0.eq(group0 + part - groups),
                                  plane0.eq(plane0 + planes + cur.out_plane)]
@@ -270,16 +268,8 @@ class Post(wiring.Component):
         with m.If(valids[4] & t_block):
             m.d.comb += self.drained.eq(1 << t_bank)
             m.d.sync += released.bit_select(t_bank, 1).eq(0)
-        in_flight = Signal(range(64))
-        m.d.sync += in_flight.eq(in_flight + (step & window_end)
-                                 - (valids[4] & _split(metas[4], *widths)[0].any() * 0))
         m.d.comb += self.busy.eq(have | active | valid | busy_lanes | Cat(*valids[1:]).any())
         return m
-
-
-def _constant(n):
-    from amaranth.hdl import Const
-    return Const(n, max(1, n.bit_length()))
 
 
 def _is_pow2(n: int) -> bool:

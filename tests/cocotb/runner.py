@@ -7,8 +7,6 @@ from pathlib import Path
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from hw.config import Config
-from hw.verilog import generate
 from sim.verilator import MAKE_SETTINGS, verilator_root
 from sw.cache import cache_dir
 
@@ -17,45 +15,41 @@ __all__ = ["run_bench"]
 ROOT = Path(__file__).parent.parent.parent
 
 
-def run_bench(config: Config, module: str, folder: Path, environment: dict[str, str]) -> int:
-    """Build the whole top for a configuration and run a bench on it.
+def run_bench(text: str, top: str, module: str, folder: Path, environment: dict[str, str], *,
+              test: str | None = None) -> None:
+    """Build Verilog and run a bench on it; a failed test is an AssertionError.
 
     Parameters
     ----------
-    config : Config
+    text : Verilog
+    top : its module
     module : dotted name of the bench's module
     folder : where the run's files go
     environment : for the bench
-
-    Returns
-    -------
-    int
-        Tests that passed; any failure is an AssertionError.
+    test : only this test of the module
     """
-    text = "\n".join(generate(config).values())
     key = hashlib.sha256((text + Path(__file__).read_text()).encode()).hexdigest()[:16]
-    build = cache_dir() / f"cocotb-{key}"
+    build = cache_dir() / f"cocotb-{top}-{key}"
     build.mkdir(parents=True, exist_ok=True)
-    source = build / "partita.v"
+    source = build / f"{top}.v"
     source.write_text(text)
     binaries = verilator_root() / "bin"
+    # Short runs: a quick compilation is worth more than a quick model.
+    make = (*MAKE_SETTINGS, "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
     saved = dict(os.environ)
     os.environ.update(PATH=f"{binaries}{os.pathsep}{os.environ['PATH']}",
-                      VERILATOR_ROOT=str(verilator_root()), MAKEFLAGS=" ".join(
-            (*MAKE_SETTINGS, "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")))
+                      VERILATOR_ROOT=str(verilator_root()), MAKEFLAGS=" ".join(make))
     try:
         runner = get_runner("verilator")
         runner.build(
-            sources=[source], hdl_toplevel="partita", build_dir=build,
-            build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-O3",
-                        ])
+            sources=[source], hdl_toplevel=top, build_dir=build,
+            build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-O3"])
         results = runner.test(
-            hdl_toplevel="partita", test_module=module, build_dir=build, test_dir=folder,
-            results_xml=str(folder / "results.xml"),
+            hdl_toplevel=top, test_module=module, build_dir=build, test_dir=folder,
+            testcase=test, results_xml=str(folder / "results.xml"),
             extra_env={**environment, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"})
     finally:
         os.environ.clear()
         os.environ.update(saved)
     count, failed = get_results(results)
     assert count and not failed, f"{failed} of {count} cocotb tests failed; see {folder}"
-    return count

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
+from hw.top import TOP_NAME
+from hw.verilog import generate
 from sw.compiler import compile_graph
 from sw.golden import run_golden
 from sw.graph import IntegerGraph
@@ -42,5 +44,5 @@ def test_pruned_layers_are_bit_exact_behind_a_foreign_memory(tmp_path, memory, s
     job = {"program": str(tmp_path / "program.npz"), "data": str(tmp_path / "data.npz"),
            "stall": stall, "seed": 3, "limit": 400_000}
     (tmp_path / "job.json").write_text(json.dumps(job))
-    assert run_bench(config, "tests.cocotb.top_bench", tmp_path,
-                     {"PARTITA_JOB": str(tmp_path / "job.json")}) == 1
+    run_bench("\n".join(generate(config).values()), TOP_NAME, "tests.cocotb.top_bench", tmp_path,
+              {"PARTITA_JOB": str(tmp_path / "job.json")})

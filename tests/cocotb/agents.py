@@ -1,0 +1,184 @@
+"""Drives and watches a block cycle by cycle, with random gaps on everything that may wait."""
+
+import random
+from collections import deque
+from collections.abc import Callable
+
+from amaranth.lib import data
+from cocotb.triggers import Timer
+
+__all__ = ["Bench", "Delay", "Pulse", "Sink", "Source", "pack", "unpack"]
+
+
+def pack(layout: data.StructLayout, **fields: int) -> int:
+    """Bits of a payload; fields that are not given are 0."""
+    value = 0
+    for name, field in layout:
+        value |= (int(fields.pop(name, 0)) & ((1 << field.width) - 1)) << field.offset
+    assert not fields, f"no such fields: {fields}"
+    return value
+
+
+def unpack(layout: data.StructLayout, bits: int) -> dict[str, int]:
+    """Fields of a payload, unsigned."""
+    return {name: bits >> f.offset & ((1 << f.width) - 1) for name, f in layout}
+
+
+class Bench:
+    """A block under test, its clock, and what acts on it.
+
+    In each cycle every agent drives, the logic settles, every agent samples, the clock rises.
+    """
+
+    def __init__(self, dut, seed: int, gap: float):
+        self.dut = dut
+        self.random = random.Random(seed)
+        self.gap = gap
+        self.agents: list = []
+        self.cycle = 0
+
+    def add(self, agent):
+        """Let an agent take part; returns it."""
+        self.agents.append(agent)
+        return agent
+
+    def go(self) -> bool:
+        """Toss for a gap."""
+        return self.random.random() >= self.gap
+
+    def get(self, name: str) -> int:
+        """Value of an output."""
+        return int(getattr(self.dut, name).value)
+
+    def set(self, name: str, value: int) -> None:
+        """Drive an input."""
+        getattr(self.dut, name).value = value
+
+    async def run(self, done: Callable[[], bool], limit: int = 20_000) -> None:
+        """Reset, then clock until `done`."""
+        for signal, value in (("clk", 0), ("rst", 1)):
+            self.set(signal, value)
+        for agent in self.agents:
+            agent.idle()
+        for _ in range(4):
+            await self._clock()
+        self.set("rst", 0)
+        for self.cycle in range(limit):
+            for agent in self.agents:
+                agent.drive()
+            await Timer(1, "ns")
+            for agent in self.agents:
+                agent.sample()
+            if done():
+                return
+            await self._clock()
+        raise AssertionError(f"not done after {limit} cycles")
+
+    async def _clock(self) -> None:
+        self.set("clk", 1)
+        await Timer(1, "ns")
+        self.set("clk", 0)
+        await Timer(1, "ns")
+
+
+class Source:
+    """Sends items over a stream; once offered, an item stays until it is taken. With an item may
+    come values of other inputs, which hold as long as it is offered."""
+
+    def __init__(self, bench: Bench, name: str, items=()):
+        self.bench, self.name = bench, name
+        self.items = deque(items)
+        self.offered = False
+        self.taken = 0
+
+    def idle(self) -> None:
+        self.bench.set(f"{self.name}__valid", 0)
+
+    def drive(self) -> None:
+        if not self.offered and self.items and self.bench.go():
+            self.offered = True
+            item = self.items[0]
+            payload, beside = item if isinstance(item, tuple) else (item, {})
+            self.bench.set(f"{self.name}__payload", payload)
+            for name, value in beside.items():
+                self.bench.set(name, value)
+        self.bench.set(f"{self.name}__valid", int(self.offered))
+
+    def sample(self) -> None:
+        if self.offered and self.bench.get(f"{self.name}__ready"):
+            self.items.popleft()
+            self.offered = False
+            self.taken += 1
+
+
+class Sink:
+    """Takes items from a stream, and checks that an offer stands until it is taken."""
+
+    def __init__(self, bench: Bench, name: str, each: Callable[[int], None] | None = None):
+        self.bench, self.name, self.each = bench, name, each
+        self.items: list[int] = []
+        self.pending: int | None = None
+        self.ready = False
+
+    def idle(self) -> None:
+        self.bench.set(f"{self.name}__ready", 0)
+
+    def drive(self) -> None:
+        self.ready = self.bench.go()
+        self.bench.set(f"{self.name}__ready", int(self.ready))
+
+    def sample(self) -> None:
+        valid = self.bench.get(f"{self.name}__valid")
+        payload = self.bench.get(f"{self.name}__payload") if valid else None
+        assert self.pending is None or payload == self.pending, \
+            f"{self.name}: an offer was changed or withdrawn"
+        self.pending = None if self.ready else payload
+        if self.ready and payload is not None:
+            self.items.append(payload)
+            if self.each is not None:
+                self.each(payload)
+
+
+class Pulse:
+    """Drives a mask of pulses: bits that were asked for, each after a random delay."""
+
+    def __init__(self, bench: Bench, name: str):
+        self.bench, self.name = bench, name
+        self.waiting: list[int] = []
+        self.sent: list[int] = []
+
+    def ask(self, bit: int) -> None:
+        self.waiting.append(bit)
+
+    def idle(self) -> None:
+        self.bench.set(self.name, 0)
+
+    def drive(self) -> None:
+        now = [b for b in dict.fromkeys(self.waiting) if self.bench.go()]
+        for b in now:
+            self.waiting.remove(b)
+        self.sent = now
+        self.bench.set(self.name, sum(1 << b for b in now))
+
+    def sample(self) -> None:
+        pass
+
+
+class Delay:
+    """A memory's answers: `answer()` is asked in each cycle for the read that is taken, and the
+    values are driven `latency` cycles later."""
+
+    def __init__(self, bench: Bench, latency: int, answer: Callable[[], dict[str, int] | None]):
+        self.bench, self.answer = bench, answer
+        self.flight: deque = deque([None] * latency)
+
+    def idle(self) -> None:
+        pass
+
+    def drive(self) -> None:
+        now = self.flight.popleft()
+        for name, value in (now or {}).items():
+            self.bench.set(name, value)
+
+    def sample(self) -> None:
+        self.flight.append(self.answer())
