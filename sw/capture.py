@@ -64,16 +64,15 @@ class _Capture:
         floats = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
         example = torch.zeros(_BATCH, *in_shape, dtype=next(floats, torch.empty(0)).dtype)
         try:
-            self.program = self._export(module, example)
+            if tuple(in_shape[1:]) == (1, 1) and not self._takes(module, example):
+                example = example.flatten(1)  # a network of vectors takes [N, F]
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter("ignore")
+                module(example)  # an eager error is plainer than one from the export
+                self.program = torch.export.export(module, (example,), strict=False)
         except Exception as error:
-            try:  # a network of vectors takes [N, F]
-                if tuple(in_shape[1:]) != (1, 1):
-                    raise
-                example = example.flatten(1)
-                self.program = self._export(module, example)
-            except Exception:
-                raise UnsupportedLayer(f"network {name}: torch.export cannot capture it: "
-                                       f"{str(error).splitlines()[0]}") from error
+            raise UnsupportedLayer(f"network {name}: torch.export cannot capture it: "
+                                   f"{str(error).splitlines()[0]}") from error
         self.name = name
         self.shape = in_shape
         self.flat = example.ndim == 2
@@ -82,10 +81,13 @@ class _Capture:
         self.values: dict[str, np.ndarray] = {}
 
     @staticmethod
-    def _export(module: torch.nn.Module, example: torch.Tensor) -> torch.export.ExportedProgram:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            return torch.export.export(module, (example,), strict=False)
+    def _takes(module: torch.nn.Module, example: torch.Tensor) -> bool:
+        try:
+            with torch.no_grad():
+                module(example)
+        except RuntimeError:
+            return False
+        return True
 
     def run(self) -> FloatGraph:
         signature = self.program.graph_signature

@@ -304,7 +304,7 @@ async def feeder(dut):
     draw = bench.random
     words = [draw.getrandbits(8 * ROWS) for _ in range(4096)]
     instructions, expected, signals = [], [], []
-    bank, open_block = 0, False
+    bank, open_block, was = 0, False, (1, 1)
     for k in range(14):
         kernel_h, kernel_w = draw.randrange(1, 4), draw.randrange(1, 4)
         out_w, out_h = draw.randrange(1, 5), draw.randrange(1, 4)

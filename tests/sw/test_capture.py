@@ -1,5 +1,7 @@
 """Any chain of supported modules is captured; anything else is named."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import nn
 
 from sw.capture import UnsupportedLayer, capture
 from sw.golden import run_golden
-from sw.quantise import quantise, run_float
+from sw.quantise import QuantiseError, quantise, run_float
 
 
 def random_chain(rng: np.random.Generator) -> tuple[nn.Module, tuple[int, int, int]]:
@@ -102,3 +104,57 @@ def test_capture_leaves_the_training_mode_as_it_was():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout()).train()
     capture(net, (3, 9, 9))
     assert net.training
+
+
+class Merging(nn.Module):
+    def forward(self, x):
+        return x.reshape(1, -1)
+
+
+class AddsConstant(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.offset = torch.ones(4)
+
+    def forward(self, x):
+        return self.fc(x) + self.offset
+
+
+def test_vectors_and_double_weights_are_captured():
+    net = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3)).double()
+    graph = capture(net, (6, 1, 1))
+    images = np.random.default_rng(1).standard_normal((5, 6, 1, 1)).astype(np.float32)
+    expected = net(torch.from_numpy(images).double().flatten(1)).detach().numpy()
+    assert np.allclose(run_float(graph, images)[-1].flatten(1).numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("module", "shape", "message"), [
+    (nn.Sequential(Merging(), nn.Linear(8, 2)), (4, 1, 1), "keep the batch and nothing else"),
+    (nn.Sequential(nn.Conv2d(1, 4, 3), Merging()), (1, 5, 5), "keep the batch and nothing else"),
+    (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(1, 4)), (1, 3, 3), "put a flatten before it"),
+    (AddsConstant(), (4, 1, 1), "operator add"),
+])
+def test_what_looks_like_a_chain_but_is_none_is_refused(module, shape, message):
+    with pytest.raises(UnsupportedLayer, match=message):
+        capture(module, shape)
+
+
+def test_channels_that_are_all_but_dead_are_quantised():
+    net = nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+    with torch.no_grad():
+        net[0].weight[3] *= 1e-9
+        net[1].bias[3] = 2.0
+    graph = capture(net, (2, 6, 6))
+    images = np.random.default_rng(1).standard_normal((4, 2, 6, 6)).astype(np.float32)
+    integer = quantise(graph, images)
+    output = run_golden(integer, integer.quantise_input(images[0]))[-1] * integer.output_scale
+    assert np.abs(output - run_float(graph, images[:1])[-1][0].numpy()).max() < 0.1
+
+
+def test_weights_that_are_no_numbers_are_named():
+    net = nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 2, 1), fc=nn.Conv2d(2, 2, 1)))
+    with torch.no_grad():
+        net.fc.weight[0] = float("nan")
+    with pytest.raises(QuantiseError, match="layer fc: its weights hold NaN"):
+        quantise(capture(net, (1, 2, 2)), np.ones((1, 1, 2, 2), np.float32))

@@ -1,0 +1,228 @@
+"""Arithmetic at its corners, arbitration, tokens, barriers and counters, in Amaranth's simulator."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.sim import Simulator
+
+from hw.arith import (
+    ACC_BITS,
+    MULT_BITS,
+    PRODUCT_BITS,
+    add_tree,
+    round_half_up,
+    saturate,
+    shift_keep_half,
+)
+from hw.config import PRESETS
+from hw.counters import Counters
+from hw.fabric import Barrier, RoundRobin
+from hw.isa import Cause, Token
+from hw.registers import LOG_WORDS
+from hw.tokens import TokenBank
+
+
+def simulate(module, bench) -> None:
+    simulator = Simulator(module)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+def requantised(acc: int, mult: int, shift: int, low: int, high: int) -> int:
+    """The integer specification, in Python's own integers."""
+    product = acc * mult
+    if shift:
+        product = (product + (1 << shift - 1)) >> shift
+    return max(low, min(high, product))
+
+
+def test_requantisation_at_every_rounding_corner():
+    acc, mult, shift = Signal(signed(ACC_BITS)), Signal(MULT_BITS), Signal(6)
+    low, high = Signal(signed(8)), Signal(signed(8))
+    result = Signal(signed(8))
+    m = Module()
+    product = Signal(signed(PRODUCT_BITS))
+    m.d.comb += [product.eq(acc * mult),
+                 result.eq(saturate(round_half_up(shift_keep_half(product, shift)), low, high))]
+    cases = []
+    edge = [-(1 << 31), (1 << 31) - 1, -1, 0, 1]
+    for s in range(48):
+        half = 1 << s >> 1
+        # products just below, at and above every kind of half, of both signs
+        near = [sign * (half * odd) + d for sign in (1, -1) for odd in (1, 3, 255)
+                for d in (-1, 0, 1)]
+        cases += [(p, 1, s) for p in near if -(1 << 31) <= p < 1 << 31]
+        cases += [(a, k, s) for a in edge for k in (0, 1, 65535)]
+    rng = random.Random(1)
+    cases += [(rng.randrange(-(1 << 31), 1 << 31), rng.randrange(1 << 16), rng.randrange(48))
+              for _ in range(500)]
+
+    async def bench(ctx):
+        for (a, k, s), (lo, hi) in zip(cases, itertools.cycle([(-128, 127), (0, 127), (-3, 90)]),
+                                       strict=False):
+            ctx.set(Cat(acc, mult, shift), 0)
+            for signal, value in ((acc, a), (mult, k), (shift, s), (low, lo), (high, hi)):
+                ctx.set(signal, value)
+            assert ctx.get(result) == requantised(a, k, s, lo, hi), (a, k, s, lo, hi)
+
+    simulator = Simulator(m)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert len(cases) > 1000
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 32])
+def test_an_adder_tree_holds_its_extremes(count):
+    terms = [Signal(signed(16)) for _ in range(count)]
+    total = add_tree(terms)
+    assert total.shape().width == 16 + max(0, count - 1).bit_length()
+    m = Module()
+    out = Signal(total.shape())
+    m.d.comb += out.eq(total)
+
+    async def bench(ctx):
+        for value in (-32768, 32767):
+            for t in terms:
+                ctx.set(t, value)
+            assert ctx.get(out) == value * count
+
+    simulator = Simulator(m)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+@pytest.mark.parametrize("width", [1, 3, 8, 24])
+def test_round_robin_serves_everyone_in_turn(width):
+    dut = RoundRobin(width)
+    rng = random.Random(width)
+
+    async def bench(ctx):
+        waiting = [0] * width  # grants of others since the request came
+        requests = 0
+        for _ in range(600):
+            for k in range(width):
+                if not requests >> k & 1 and rng.random() < 0.4:
+                    requests |= 1 << k
+                    waiting[k] = 0
+            take = rng.random() < 0.7
+            ctx.set(dut.requests, requests)
+            ctx.set(dut.take, int(take))
+            grant = ctx.get(dut.grant)
+            assert grant & ~requests == 0 and grant & (grant - 1) == 0
+            assert bool(grant) == bool(requests)
+            await ctx.tick()
+            if take and grant:
+                for k in range(width):
+                    if requests >> k & 1 and not grant >> k & 1:
+                        waiting[k] += 1
+                        assert waiting[k] <= width - 1, "starved"
+                requests &= ~grant
+
+    simulate(dut, bench)
+
+
+def test_tokens_are_taken_once_and_counted():
+    dut = TokenBank(3)
+    first, second = (t.value for t in list(Token)[:2])
+    both = 1 << first | 1 << second
+
+    async def bench(ctx):
+        async def cycle(give=(0, 0, 0), want=(0, 0, 0), take=(0, 0, 0)):
+            for u in range(3):
+                ctx.set(dut.give[u], give[u])
+                ctx.set(dut.want[u], want[u])
+                ctx.set(dut.take[u], take[u])
+            granted = [ctx.get(dut.granted[u]) for u in range(3)]
+            overflow = ctx.get(dut.overflow)
+            await ctx.tick()
+            return granted, overflow
+
+        granted, _ = await cycle(want=(both, 0, 0))
+        assert granted == [0, 1, 1]  # wants nothing: always granted
+        await cycle(give=(0, 1 << first, 1 << first))  # two at once
+        granted, _ = await cycle(want=(both, 1 << first, 0))
+        assert granted[:2] == [0, 0], "the lower unit goes first, and waits for its other token"
+        await cycle(give=(1 << second, 0, 0))
+        granted, _ = await cycle(want=(both, 1 << first, 0), take=(1, 0, 0))
+        assert granted[0] == 1 and granted[1] == 0
+        granted, _ = await cycle(want=(0, 1 << first, 0), take=(0, 1, 0))
+        assert granted[1] == 1
+        granted, _ = await cycle(want=(0, 1 << first, 0))
+        assert granted[1] == 0
+        for _ in range(255):
+            _, overflow = await cycle(give=(1 << first, 0, 0))
+            assert not overflow
+        _, overflow = await cycle(give=(1 << first, 0, 0))
+        assert overflow
+
+    simulate(dut, bench)
+
+
+def test_a_barrier_waits_for_the_living_of_its_mask_and_for_no_one_else():
+    dut = Barrier(4)
+
+    async def bench(ctx):
+        async def cycle(arrive, alive=0b1111):
+            ctx.set(dut.arrive, arrive)
+            ctx.set(dut.alive, alive)
+            release = ctx.get(dut.release)
+            await ctx.tick()
+            return release
+
+        for i, mask in enumerate((0b0011, 0b0011, 0b1100, 0b1100)):
+            ctx.set(dut.masks[i], mask)
+        assert await cycle(0b0001) == 0
+        assert await cycle(0b0101) == 0  # one of each pair
+        assert await cycle(0b0111) == 0, "an arrival is seen a cycle later"
+        assert await cycle(0b0111) == 0b0011
+        assert await cycle(0b0100) == 0, "a release lasts one cycle"
+        assert await cycle(0b0100, alive=0b0111) == 0b0100, "the dead are not waited for"
+
+    simulate(dut, bench)
+
+
+def test_counters_sum_to_the_total_and_log_every_mark():
+    config = PRESETS["tiny"]
+    dut = Counters(config, 3)
+    rng = random.Random(3)
+
+    async def bench(ctx):
+        ctx.set(dut.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.clear, 0)
+        ctx.set(dut.counting, 1)
+        expected = dict.fromkeys(Cause, 0)
+        marked, seen = [], []
+        for n in range(300):
+            cause = rng.choice(list(Cause))
+            expected[cause] += 1
+            ctx.set(dut.cause, cause)
+            marks = [n % 30 == 5 and u in (0, 2) for u in range(3)]  # two in one cycle
+            for u in range(3):
+                ctx.set(dut.marks[u], int(marks[u]))
+                ctx.set(dut.layers[u], n + u)
+                if marks[u]:
+                    marked.append(n + u)
+            if ctx.get(dut.mark_valid):
+                seen.append(ctx.get(dut.mark_layer))
+            await ctx.tick()
+        ctx.set(dut.counting, 0)
+        assert ctx.get(dut.total) == 300
+        for cause in Cause:
+            assert ctx.get(dut.counts[cause.value]) == expected[cause]
+        assert seen == marked and ctx.get(dut.log_count) == len(marked)
+        for entry in range(min(len(marked), config.buffers.log_entries)):
+            words = []
+            for word in range(len(LOG_WORDS)):
+                ctx.set(dut.log_select, entry << 4 | word)
+                await ctx.tick().repeat(2)
+                words.append(ctx.get(dut.log_data))
+            assert words[0] == marked[entry]
+            assert sum(words[2:]) == words[1], "a logged entry's causes sum to its total"
+        assert np.all(np.diff(seen) > 0)
+
+    simulate(dut, bench)
