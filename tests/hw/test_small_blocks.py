@@ -1,4 +1,4 @@
-"""Arithmetic at its corners, arbitration, tokens, barriers and counters, in Amaranth's simulator."""
+"""Arithmetic at its corners, arbitration, tokens, barriers, counters, in Amaranth's simulator."""
 
 import itertools
 import random
