@@ -13,7 +13,7 @@ __all__ = ["generate", "top_ports"]
 
 # A memory's contents are undefined until written; listing zeros for every word says nothing.
 _ZERO_MEMORY = re.compile(
-    r"^  initial begin\n(?:    \S+ ?\[\d+\] = \d+'h0+;\n)+  end\n", re.MULTILINE)
+    r"^  initial begin\n(?:    \S+ ?\[\d+\] = \d+'[hd]0+;\n)+  end\n", re.MULTILINE)
 
 
 def top_ports(top) -> dict:

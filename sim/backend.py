@@ -8,8 +8,10 @@ import numpy as np
 
 from hw.config import Config
 from hw.ports import Channel
+from hw.top import CORE_NAME, SHELL_NAME
 
-from .verilator import build
+from .activity import UnitActivity
+from .verilator import activity_maps, build
 
 __all__ = ["SimulationFault", "VerilatorBackend"]
 
@@ -37,6 +39,8 @@ def _library(path: Path) -> ctypes.CDLL:
         "toggles": (u64, [pointer, i, u32, ctypes.POINTER(u64)]),
         "flip_flop_bits": (u64, [pointer, i]),
     }
+    if hasattr(lib, "partita_trace"):
+        signatures["trace"] = (None, [pointer, ctypes.c_char_p, u64])
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, f"partita_{name}")
         function.restype, function.argtypes = result, arguments
@@ -56,12 +60,11 @@ class VerilatorBackend:
     stall_probability : float, 0 to 0.9
         That a memory channel stalls in a cycle, drawn from `seed`.
     count_toggles : bool
-        Count every flip-flop's toggles.
+        Count every flip-flop's toggles and clocked cycles, and the accesses of memories.
     check : bool
         Check in every cycle that core outputs do not depend on core inputs, which the
         simulation of cores and shell as separate models relies on.
-    saif : bool
-        Use a build that can write SAIF files.
+    kind : "saif" or "vcd" for a build that can also `trace` into such files
     say : called with a line before each long step
 
     Raises
@@ -72,14 +75,16 @@ class VerilatorBackend:
     def __init__(self, config: Config, *, memory_bytes: int, latency_cycles: int = 40,
                  page_miss_cycles: int = 12, page_bytes: int = 2048, banks: int = 8,
                  stall_probability: float = 0.0, seed: int = 1, count_toggles: bool = False,
-                 check: bool = False, saif: bool = False,
+                 check: bool = False, kind: str | None = None,
                  say: Callable[[str], None] = lambda text: None):
         if not 0 <= stall_probability <= 0.9:
             raise ValueError(f"stall_probability is {stall_probability}; it must be from 0 to 0.9")
         if latency_cycles < 1:
             raise ValueError(f"latency_cycles is {latency_cycles}; it must be 1 or more")
         self.config = config
-        self._lib = _library(build(config, say, saif=saif))
+        library = build(config, say, kind=kind or ("activity" if count_toggles else "plain"))
+        self._lib = _library(library)
+        self._maps = activity_maps(library) if count_toggles else {}
         self._model = self._lib.partita_new(
             memory_bytes, latency_cycles, page_miss_cycles, page_bytes, banks,
             round(stall_probability * (1 << 32)), seed)
@@ -155,20 +160,28 @@ class VerilatorBackend:
                                       (_LAYERS, len(Channel), _INSTANCES))
         return table[:layers, :, :self.config.instances].astype(np.int64)
 
-    def toggles(self, layer: int, instance: int) -> tuple[np.ndarray, int] | None:
-        """Toggles per flip-flop bit of an instance in a layer, and clocked flip-flop cycles.
+    def counts(self, layer: int, instance: int) -> tuple[np.ndarray, int]:
+        """Toggles of every counted bit of an instance in a layer, and the cycles counted.
 
-        Flip-flops are in the order of `sim.verilator.flip_flop_names`, bit 0 of each first.
-
-        `instance` equal to the number of instances is the shell. None if nothing was counted.
+        The bits are in the order of `sim.verilator.activity_maps`' `counted`, bit 0 first.
+        `instance` equal to the number of instances is the shell: interconnect and control.
         """
-        if not self._counting:
-            return None
-        bits = self._lib.partita_flip_flop_bits(self._model, instance)
-        values = np.zeros(bits, np.uint64)
+        values = np.zeros(self._lib.partita_flip_flop_bits(self._model, instance), np.uint64)
         cycles = self._lib.partita_toggles(
             self._model, instance, layer, values.ctypes.data_as(ctypes.POINTER(ctypes.c_uint64)))
-        return values, cycles * bits
+        return values.astype(np.int64), int(cycles)
+
+    def activity(self, layer: int, instance: int) -> UnitActivity | None:
+        """What an instance (or the shell) did in a layer; None if nothing is counted."""
+        if not self._counting:
+            return None
+        unit = SHELL_NAME if instance == self.config.instances else CORE_NAME
+        return self._maps[unit].read(*self.counts(layer, instance))
+
+    def trace(self, path: Path, cycles: int) -> None:
+        """Run so many cycles and write the signals of core 0 to a file, in the format of the
+        build's `kind`; one sample after each clock edge, and one before the first."""
+        self._lib.partita_trace(self._model, str(path).encode(), cycles)
 
     def page_misses(self) -> int:
         """Page misses of all ports since the model was made."""

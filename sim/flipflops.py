@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-__all__ = ["FlipFlop", "UnmappedError", "keep_registers", "list_flip_flops",
-           "map_members"]
+__all__ = ["FlipFlop", "UnmappedError", "keep_registers", "list_flip_flops", "map_members",
+           "walk_modules"]
 
 _MODULE = re.compile(r"^module (\S+?) ?\((.*?)^endmodule", re.MULTILINE | re.DOTALL)
 _REG = re.compile(r"^  (?:output )?reg (?:\[(\d+):0\] )?(\\\S+ |\w+)", re.MULTILINE)
@@ -46,6 +46,12 @@ def list_flip_flops(verilog: str, top: str) -> list[FlipFlop]:
 
     Memories are left out, and so are their read registers, which are part of a block RAM.
     """
+    return [f for _, _, found in walk_modules(verilog, top) for f in found]
+
+
+def walk_modules(verilog: str, top: str) -> list[tuple[str, tuple[str, ...], list[FlipFlop]]]:
+    """List (module, path, its own registers) of a module and of everything in it, parents
+    before children."""
     modules = {}
     for match in _MODULE.finditer(verilog):
         body = match[2]
@@ -60,12 +66,12 @@ def list_flip_flops(verilog: str, top: str) -> list[FlipFlop]:
         children = [(_plain(i[1]), _plain(i[2])) for i in _INSTANCE.finditer(body)]
         modules[_plain(match[1])] = (found, children)
 
-    def walk(module: str, path: tuple[str, ...]) -> list[FlipFlop]:
+    def walk(module: str, path: tuple[str, ...]) -> list:
         found, children = modules[module]
-        flip_flops = [FlipFlop((*path, n), bits) for n, bits in found.items()]
+        result = [(module, path, [FlipFlop((*path, n), bits) for n, bits in found.items()])]
         for kind, name in children:
-            flip_flops += walk(kind, (*path, name))
-        return flip_flops
+            result += walk(kind, (*path, name))
+        return result
 
     return walk(top, ())
 

@@ -19,7 +19,8 @@ from hw.top import CORE_NAME, SHELL_NAME
 from hw.verilog import generate
 from sw.cache import cache_dir
 
-from .flipflops import FlipFlop, keep_registers, list_flip_flops, map_members
+from .activity import ActivityMap, instrument, load_maps
+from .flipflops import keep_registers, map_members, walk_modules
 from .glue import glue_header
 
 __all__ = [
@@ -38,6 +39,15 @@ _VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noass
 MAKE_SETTINGS = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_STD=-std=gnu++20",
                  "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CFG_LDLIBS_THREADS=-pthread")
 _CXX_FLAGS = ("-O3", "-march=native", "-fPIC", "-std=gnu++20", "-fno-plt", "-w")
+
+
+#: Kind of build that traces -> Verilator's options, macros, support source.
+_TRACES = {
+    "saif": (("--trace-saif", "--trace-underscore"),
+             "-DPARTITA_SAIF -DVM_TRACE=1 -DVM_TRACE_SAIF=1", "verilated_saif_c.cpp"),
+    "vcd": (("--trace-vcd", "--trace-underscore"),
+            "-DPARTITA_VCD -DVM_TRACE=1 -DVM_TRACE_VCD=1", "verilated_vcd_c.cpp"),
+}
 
 
 class ToolMissingError(RuntimeError):
@@ -123,15 +133,17 @@ def _lock(path: Path):
 
 
 def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
-          saif: bool = False) -> Path:
+          kind: str = "plain") -> Path:
     """Return the shared library for a configuration, building it if it is not in the cache.
 
     Parameters
     ----------
     config : Config
     say : called with a line before each long step
-    saif : bool
-        Also let the library write SAIF files (`partita_trace`), for checks of toggle counts.
+    kind : "plain", "activity", "saif" or "vcd"
+        With "activity" it can count what `sim.activity` reads, by the maps in a JSON file beside
+        it; with "saif" or "vcd" it can also write such files (`partita_trace`), to check counts
+        against and to evaluate netlists on.
 
     Raises
     ------
@@ -143,7 +155,6 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
     # The generator's own sources stand for its output, so a cached build starts at once.
     sources = hashlib.sha256(b"".join(
         p.read_bytes() for p in sorted((Path(__file__).parent.parent / "hw").glob("*.py"))))
-    kind = "saif" if saif else "config"
     index = cache / f"{kind}-{config.digest[:16]}-{sources.hexdigest()[:16]}-{_key({})}"
     library = index.with_suffix(".so")
     if library.is_file():
@@ -154,18 +165,20 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
         say(f"generating RTL: {config.instances} x {config.array.rows}x{config.array.cols}")
         texts = generate(config)
         with tempfile.TemporaryDirectory(dir=cache, prefix="build-") as folder:
-            made = _build_in(Path(folder), config, texts, say, saif)
+            made = _build_in(Path(folder), config, texts, say, kind)
+            os.replace(made.with_suffix(".json"), index.with_suffix(".json"))
             os.replace(made, library)
     return library
 
 
 def _build_in(folder: Path, config: Config, texts: dict[str, str],
-              say: Callable[[str], None], saif: bool) -> Path:
-    headers, tables = {}, {}
+              say: Callable[[str], None], kind: str) -> Path:
+    headers, tables, maps = {}, {}, {}
     for name in (CORE_NAME, SHELL_NAME):
         say(f"building the Verilator model: {name}")
-        (folder / f"{name}.v").write_text(keep_registers(texts[name]))
-        trace = ["--trace-saif", "--trace-underscore"] if saif and name == CORE_NAME else []
+        text, modules = (texts[name], {}) if kind == "plain" else instrument(texts[name])
+        (folder / f"{name}.v").write_text(keep_registers(text))
+        trace = _TRACES.get(kind, ((), "", ""))[0] if name == CORE_NAME else ()
         _call([str(verilator_root() / "bin" / "verilator"), "--cc", *_VERILATOR_FLAGS, *trace,
                "--top-module", name, "--prefix", f"V{name}", "--Mdir", f"o_{name}",
                "-CFLAGS", " ".join(_CXX_FLAGS), f"{name}.v"], folder, "verilator")
@@ -174,9 +187,13 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
         header = (folder / f"o_{name}" / f"V{name}.h").read_text()
         state = (folder / f"o_{name}" / f"V{name}___024root.h").read_text()
         headers[name] = header
-        flip_flops = list_flip_flops(texts[name], name)
+        places = walk_modules(text, name)
+        flip_flops = [f for _, _, found in places for f in found]
         members = map_members(flip_flops, state, name)
         tables[name] = list(zip(flip_flops, members, strict=True))
+        if modules:
+            maps[name] = ActivityMap.build(flip_flops, modules, [(m, p) for m, p, _ in places])
+    (folder / "model.json").write_text(json.dumps({n: m.to_json() for n, m in maps.items()}))
     (folder / "glue.h").write_text(glue_header(config, headers, tables))
     say("linking the harness")
     root = verilator_root()
@@ -184,15 +201,15 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
                f"-I{root}/include", f"-I{root}/include/vltstd"]
     support = [str(root / "include" / f) for f in ("verilated.cpp", "verilated_threads.cpp")]
     objects = [f"o_{n}/libV{n}.a" for n in (CORE_NAME, SHELL_NAME)]
-    if saif:
-        include += ["-DPARTITA_SAIF", "-DVM_TRACE=1", "-DVM_TRACE_SAIF=1"]
-        support.append(str(root / "include" / "verilated_saif_c.cpp"))
+    if kind in _TRACES:
+        _, macros, source = _TRACES[kind]
+        include += macros.split()
+        support.append(str(root / "include" / source))
     _call(["g++", *_CXX_FLAGS, *include, "-shared", "-o", "model.so",
            str(_HARNESS / "model.cpp"), *support, *objects, "-pthread"], folder, "the compiler")
     return folder / "model.so"
 
 
-def flip_flop_names(config: Config) -> dict[str, list[FlipFlop]]:
-    """The flip-flops of the core and of the shell, in the order of their counts."""
-    texts = generate(config)
-    return {n: list_flip_flops(texts[n], n) for n in (CORE_NAME, SHELL_NAME)}
+def activity_maps(library: Path) -> dict[str, ActivityMap]:
+    """What the counted bits of the core and of the shell mean, in a library that counts."""
+    return load_maps(library.with_suffix(".json").read_text())

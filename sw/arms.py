@@ -10,6 +10,7 @@ from hw.config import Config
 
 from .compiler import LayerInfo, compile_graph
 from .driver import Driver, RunResult, open_backend
+from .energy import EnergyModel, Features, features, unit_features
 from .golden import run_golden
 from .graph import IntegerGraph, Layer
 from .limits import layer_limit
@@ -85,21 +86,39 @@ class _Totals:
     def __init__(self) -> None:
         self.cycles = self.port_bytes = self.toggles = self.clocked = 0
         self.exact = True
+        self.features: Features | None = None
+        self.instance_pj: np.ndarray | None = None
 
-    def add(self, result: RunResult, index: int, golden: np.ndarray) -> None:
+    def add(self, result: RunResult, index: int, golden: np.ndarray, model: EnergyModel) -> None:
         """Add a run's measurements of its layer `index`, and compare its output."""
         self.cycles += result.layer_cycles[index]
         if result.port_bytes is not None:
             self.port_bytes += result.port_bytes[index]
-        if result.toggles is not None and result.clocked_ff_cycles is not None:
-            self.toggles += sum(result.toggles[index])
-            self.clocked += sum(result.clocked_ff_cycles[index])
+        if result.activity is not None and result.page_misses is not None:
+            self._add_activity(result, index, model)
         output = result.outputs[index]
         self.exact &= output is not None and np.array_equal(output, golden)
 
 
+    def _add_activity(self, result: RunResult, index: int, model: EnergyModel) -> None:
+        assert result.activity is not None and result.page_misses is not None
+        assert result.port_bytes is not None
+        *instances, shell = result.activity[index]
+        self.toggles += sum(u.toggles for u in instances)
+        self.clocked += sum(u.clocked for u in instances)
+        cycles = result.layer_cycles[index]
+        found = features(instances, shell, cycles=cycles, port_bytes=result.port_bytes[index],
+                         page_misses=result.page_misses[index], model=model)
+        self.features = found if self.features is None else self.features + found
+        values = model.coefficients.values()
+        own = np.array([sum(unit_features(u, cycles, model).energy(values).values())
+                        for u in instances])
+        self.instance_pj = own if self.instance_pj is None else self.instance_pj + own
+
+
 def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
-            memory: dict, on_progress: Callable[[int, str], None] = lambda cycles, layer: None,
+            memory: dict, model: EnergyModel | None = None,
+            on_progress: Callable[[int, str], None] = lambda cycles, layer: None,
             say: Callable[[str], None] = lambda text: None,
             ) -> tuple[ArmReport, list[np.ndarray]]:
     """Compile, run and check the selected layers of an arm for every image.
@@ -110,6 +129,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
     names : layers to run, or None for all
     count_toggles : bool
     memory : options of the external memory model
+    model : how energy is priced, where activity is counted
     on_progress : called with (cycles so far, layer under way)
     say : called with lines of status
 
@@ -120,6 +140,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
     list of int8[C, H, W]
         The last layer's output of each image, as the RTL computed it.
     """
+    model = model or EnergyModel()
     totals = {x.name: _Totals() for x in arm.graph.layers}
     counters: list[dict[str, int]] = [{} for _ in range(arm.config.instances)]
     reports, finals = [], []
@@ -141,14 +162,14 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
                 result = driver.run(source, progress=report)
                 cycles += result.cycles
                 for index, layer in enumerate(graph.layers):
-                    totals[layer.name].add(result, index, golden[first + index])
+                    totals[layer.name].add(result, index, golden[first + index], model)
                 for mine, seen in zip(counters, result.counters, strict=True):
                     for cause, value in seen.items():
                         mine[cause] = mine.get(cause, 0) + value
                 if result.outputs[-1] is not None:
                     finals.append(result.outputs[-1])
-            misses += backend.page_misses()
-        reports += [_layer_report(layer, info, totals[layer.name], arm, count_toggles)
+            misses += int(backend.page_misses().sum())
+        reports += [_layer_report(layer, info, totals[layer.name], arm, model)
                     for layer, info in zip(graph.layers, program.layers, strict=True)]
     seconds = time.monotonic() - began
     return ArmReport(
@@ -158,13 +179,17 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
 
 
 def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
-                  count_toggles: bool) -> LayerReport:
+                  model: EnergyModel) -> LayerReport:
+    found, own = total.features, total.instance_pj
     images = len(arm.images)
     limit = layer_limit(layer.macs, layer.weight_bytes, arm.config)
     return LayerReport(
         name=layer.name, macs=images * layer.macs, weight_bytes=layer.weight_bytes,
         cycles=total.cycles, limit_cycles=images * limit.cycles, bound=limit.bound,
-        port_bytes=total.port_bytes, toggles=total.toggles if count_toggles else None,
-        clocked_ff_cycles=total.clocked if count_toggles else None, bit_exact=total.exact,
+        port_bytes=total.port_bytes, toggles=None if found is None else total.toggles,
+        clocked_ff_cycles=None if found is None else total.clocked, bit_exact=total.exact,
         pruned=layer.pruned, kind=layer_kind(layer),
-        split=info.split + (", taps packed" if info.tap_packed else ""))
+        split=info.split + (", taps packed" if info.tap_packed else ""),
+        activity=None if found is None else dict(found.counts),
+        energy_pj=None if found is None else found.energy(model.coefficients.values()),
+        instance_pj=None if own is None else tuple(float(v) for v in own))

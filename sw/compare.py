@@ -1,4 +1,4 @@
-"""Compare cycles and toggles: dense on one instance against partition-pruned on N, in RTL.
+"""Compare cycles and energy: dense on one instance against partition-pruned on N, in RTL.
 
 Four arms run side by side, each layer of each in RTL on Verilator, each output checked bit for
 bit against the golden model:
@@ -33,6 +33,7 @@ from hw.config import Config
 from hw.options import add_config_arguments, config_from_arguments
 
 from .arms import Arm, expected_cycles, golden_outputs, run_arm, segments
+from .energy import EnergyModel, columns
 from .errors import exit_code
 from .golden import run_golden
 from .networks import NETWORKS, Workload, load_workload
@@ -73,8 +74,16 @@ def _parser() -> argparse.ArgumentParser:
                      help="memory latency (default 40)")
     how.add_argument("--stall", type=float, default=0.0, metavar="P",
                      help="probability, 0 to 0.9, that a memory channel stalls in a cycle")
-    how.add_argument("--no-toggles", action="store_true", help="do not count toggles: faster")
+    how.add_argument("--no-toggles", action="store_true",
+                     help="count no activity, so no energy: faster")
     how.add_argument("--jobs", type=int, default=2, metavar="N", help="arms at a time (default 2)")
+    energy = parser.add_argument_group("energy")
+    energy.add_argument("--energy-column", default="sky130", metavar="NAME",
+                        help=f"coefficients of {', '.join(columns())} (default sky130)")
+    energy.add_argument("--external", default="lpddr4", metavar="KIND",
+                        help="external memory: lpddr4, lpddr or ddr3 (default lpddr4)")
+    energy.add_argument("--clock-mhz", type=float, default=100.0, metavar="F",
+                        help="clock, for time and leakage (default 100)")
     out = parser.add_argument_group("output")
     out.add_argument("--json", action="store_true", help="JSON alone on stdout")
     out.add_argument("--save", type=Path, metavar="FILE", help="also write the JSON to a file")
@@ -131,7 +140,8 @@ def _arms(names: list[str], config: Config, work: Workload) -> list[Arm]:
 
 def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str] | None,
             memory: dict, count_toggles: bool, jobs: int, partitions: int, seed: int,
-            command: str, progress: SimulationProgress) -> Report:
+            command: str, progress: SimulationProgress,
+            model: EnergyModel | None = None) -> Report:
     """Run the arms, at most `jobs` at a time, and gather what they measured.
 
     Raises
@@ -149,7 +159,7 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
     def run(arm: Arm):
         progress.start(arm.name, sum(expected_cycles(g, arm.config, len(arm.images))
                                      for _, g in segments(arm.graph, layers)))
-        result = run_arm(arm, layers, count_toggles=count_toggles, memory=memory,
+        result = run_arm(arm, layers, count_toggles=count_toggles, memory=memory, model=model,
                          on_progress=lambda n, layer: progress.update(arm.name, n, layer),
                          say=progress.say)
         progress.finish(arm.name)
@@ -166,7 +176,8 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
     return Report(
         network=work.name, weights=work.weights, partitions=partitions, config=config.to_dict(),
         memory_model=memory, arms=tuple(results[a.name][0] for a in todo), command=command,
-        seed=seed, versions=_versions(), accuracy=accuracy)
+        seed=seed, versions=_versions(), accuracy=accuracy,
+        energy_model=model or EnergyModel(), images=len(work.images))
 
 
 def _weight(arm: Arm, layers: list[str] | None) -> int:
@@ -215,6 +226,7 @@ def run(argv: list[str]) -> int:
     config = config_from_arguments(args)
     layers = args.layers.split(",") if args.layers else None
     arms = _arm_names(args.arms, config)
+    model = EnergyModel(args.energy_column, args.external, args.clock_mhz)
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
     with SimulationProgress(quiet=args.quiet) as progress:
         work = load_workload(args.network, partitions=args.partitions, seed=args.seed,
@@ -224,7 +236,8 @@ def run(argv: list[str]) -> int:
         report = compare(work, config, arms=arms, layers=layers, memory=memory,
                          count_toggles=not args.no_toggles, jobs=args.jobs,
                          partitions=args.partitions, seed=args.seed,
-                         command="python -m sw.compare " + shlex.join(argv), progress=progress)
+                         command="python -m sw.compare " + shlex.join(argv), progress=progress,
+                         model=model)
     if args.save:
         save_text(args.save, report.to_json() + "\n")
     if args.json:

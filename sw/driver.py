@@ -14,6 +14,7 @@ import numpy as np
 from hw import registers
 from hw.config import Config
 from hw.isa import ISA_VERSION, ErrorCode, Opcode
+from sim.activity import UnitActivity
 
 from .compiler import Program
 
@@ -82,7 +83,8 @@ class Observer(Protocol):
     def begin_account(self) -> None: ...
     def end_account(self, layer: int) -> None: ...
     def port_bytes(self, layers: int) -> np.ndarray: ...
-    def toggles(self, layer: int, instance: int) -> tuple[np.ndarray, int] | None: ...
+    def activity(self, layer: int, instance: int) -> UnitActivity | None: ...
+    def page_misses(self) -> np.ndarray: ...
 
 
 def open_backend(name: str, config: Config, **options):
@@ -116,7 +118,8 @@ class RunResult:
         Per instance: TOTAL, and the causes that sum to it.
     port_bytes : tuple of int, or None
         Per layer, where the backend can tell.
-    toggles, clocked_ff_cycles : tuple over layers of tuple over instances of int, or None
+    activity : per layer, of each instance and last of the shell, or None
+    page_misses : pages activated at the external memory, per layer, or None
     """
 
     outputs: tuple[np.ndarray | None, ...]
@@ -124,8 +127,8 @@ class RunResult:
     layer_cycles: tuple[int, ...]
     counters: tuple[dict[str, int], ...]
     port_bytes: tuple[int, ...] | None = None
-    toggles: tuple[tuple[int, ...], ...] | None = None
-    clocked_ff_cycles: tuple[tuple[int, ...], ...] | None = None
+    activity: tuple[tuple[UnitActivity, ...], ...] | None = None
+    page_misses: tuple[int, ...] | None = None
 
 
 class Driver:
@@ -214,17 +217,26 @@ class Driver:
             If an instance stopped; the others have finished by then.
         TimeoutExpired
         """
-        program = self._program
+        program = self.start(image)
+        self._wait(progress, timeout_cycles)
+        self._raise_faults(program)
+        return self._gather(program)
+
+    def start(self, image: np.ndarray) -> Program:
+        """Write an input and start the loaded program, without waiting for its end.
+
+        Returns
+        -------
+        Program
+        """
+        program, backend = self._program, self._backend
         if program is None:
             raise DriverError("no program is loaded")
-        backend = self._backend
         backend.write_memory(self._base + program.input.offset, program.pack_input(image))
         if isinstance(backend, Observer):
             backend.begin_account()
         self._write("START", program.start_mask)
-        self._wait(progress, timeout_cycles)
-        self._raise_faults(program)
-        return self._gather(program)
+        return program
 
     def _wait(self, progress: Callable[[int, int], None], timeout_cycles: int) -> None:
         cycles, reported = 0, time.monotonic()
@@ -268,17 +280,17 @@ class Driver:
         counters = tuple(
             {"TOTAL": self._read("TOTAL", i), **{c: self._read(c, i) for c in registers.COUNTERS}}
             for i in range(program.config.instances))
-        port_bytes = toggles = clocked = None
+        port_bytes = activity = misses = None
         if isinstance(backend, Observer):
             backend.end_account(count - 1)
             port_bytes = tuple(int(n) for n in backend.port_bytes(count).sum(axis=(1, 2)))
-            counted = [[t for i in range(program.config.instances)
-                        if (t := backend.toggles(k, i)) is not None] for k in range(count)]
+            misses = tuple(int(n) for n in backend.page_misses()[:count])
+            counted = [[unit for i in range(program.config.instances + 1)
+                        if (unit := backend.activity(k, i)) is not None] for k in range(count)]
             if counted[0]:
-                toggles = tuple(tuple(int(t[0].sum()) for t in row) for row in counted)
-                clocked = tuple(tuple(int(t[1]) for t in row) for row in counted)
+                activity = tuple(tuple(row) for row in counted)
         return RunResult(outputs, cycles, self._layer_cycles(program, cycles), counters,
-                         port_bytes, toggles, clocked)
+                         port_bytes, activity, misses)
 
     def _layer_cycles(self, program: Program, cycles: int) -> tuple[int, ...]:
         """Split the run at the last instance's end of each layer, by the logs."""

@@ -1,9 +1,11 @@
 """The networks: TinyVGG16 for Tiny ImageNet, and a slim one for digits."""
 
 import itertools
+import json
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 
 from .floatgraph import FloatGraph
 from .quantise import run_float_layer
+from .statistics import QUANTILES
 
 __all__ = [
     "DIGITS_SHAPE",
@@ -28,6 +31,8 @@ TINYVGG16_SHAPE = (3, 56, 56)
 DIGITS_SHAPE = (1, 8, 8)
 #: Of ImageNet's pixels by colour, from 0 to 1, as networks for it are normalised.
 PIXEL_MEAN, PIXEL_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+STATISTICS = Path(__file__).parent / "data" / "tinyvgg16-statistics.json"
 
 _TINYVGG16 = (("conv1_1", 64), ("conv1_2", 64), "pool", ("conv2_1", 128), ("conv2_2", 128), "pool",
               ("conv3_1", 256), ("conv3_2", 256), ("conv3_3", 256), "pool",
@@ -99,43 +104,44 @@ def trained_like(graph: FloatGraph, images: np.ndarray, seed: int,
                  say: Callable[[str], None] = lambda text: None) -> FloatGraph:
     """Return the graph with seeded weights that have the statistics of trained ones.
 
-    Weights are Laplacian, whose heavy tails trained layers share, with a log-normal spread of
-    channel norms; biases put the share of zeros after ReLU, measured on the images, near 60%
-    after the first convolution, rising to 80% in the fully connected layers.
+    What a trained TinyVGG16 of reduced width showed on Tiny ImageNet is in
+    `sw/data/tinyvgg16-statistics.json` (written by `sw.train`): per layer the distribution of
+    weights, the spread of channel norms, and the share of zeros after ReLU by channel. Weights
+    are drawn from it, and biases set on the images so that as many outputs are zero.
 
     Parameters
     ----------
     graph : FloatGraph
+        Layers by the names in the statistics.
     images : float32[N, C, H, W] that the biases are set on
     seed : int
     """
     rng = np.random.default_rng(seed)
+    statistics = {x["name"]: x for x in json.loads(STATISTICS.read_text())["layers"]}
     x = torch.as_tensor(images)
     layers = []
-    for k, layer in enumerate(graph.layers):
+    for layer in graph.layers:
         say(f"seeding weights: {layer.name}")
-        fan_in = layer.weight[0].size
-        out = layer.weight.shape[0]
-        norms = np.exp(0.25 * rng.standard_normal(out)).astype(np.float32)
+        known = statistics[layer.name]
+        out, fan_in = layer.weight.shape[0], layer.weight[0].size
+        norms = np.interp(rng.random(out), QUANTILES, known["norm"]).astype(np.float32)
         weight = np.empty(layer.weight.shape, np.float32)
         for start in range(0, out, 256):
             piece = weight[start:start + 256]
-            # a difference of exponentials is Laplacian, of variance 2
-            piece[...] = rng.standard_exponential(piece.shape, np.float32)
-            piece -= rng.standard_exponential(piece.shape, np.float32)
+            drawn = np.interp(rng.random(piece.size, np.float32), QUANTILES, known["weight"])
+            piece[...] = drawn.reshape(piece.shape)
             piece *= (norms[start:start + 256] / np.sqrt(fan_in, dtype=np.float32)
                       )[:, None, None, None]
         layer = replace(layer, weight=weight, bias=np.zeros(out, np.float32))
-        zeros = 0.6 + 0.2 * k / max(1, len(graph.layers) - 1)
         with torch.no_grad():
-            plain = replace(layer, low=None, high=None, pool=None, out_shape=layer.conv_shape)
-            before = run_float_layer(plain, x).numpy()
-            if layer.low == 0:
+            if known["zeros"] is not None:
+                plain = replace(layer, low=None, high=None)  # pooled, as the zeros were counted
+                before = run_float_layer(plain, x).numpy()
+                share = np.clip(np.interp(rng.random(out), QUANTILES, known["zeros"]), 0, 1)
                 if before.shape[2] > 1:
-                    share = np.clip(zeros + 0.12 * rng.standard_normal(out), 0.2, 0.97)
                     bias = [-np.quantile(before[:, c], share[c]) for c in range(out)]
                 else:  # a fully connected layer has few samples per channel
-                    bias = -np.quantile(before, zeros) * np.ones(out)
+                    bias = -np.quantile(before, share)
                 layer = replace(layer, bias=np.asarray(bias, np.float32))
             x = run_float_layer(layer, x)
             # keep the next layer's input at unit scale, as normalisation does

@@ -67,8 +67,8 @@ def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
         net = tinyvgg16()
     images = natural_images(max(8, count), TINYVGG16_SHAPE, seed)
     if checkpoint is None:
-        weights = (f"seeded weights (seed {seed}) with trained-like statistics and ReLU sparsity, "
-                   "not trained; seeded images")
+        weights = (f"seeded weights (seed {seed}) with the statistics and ReLU sparsity of a "
+                   "trained, narrower network, not trained; seeded images")
         float_graph = trained_like(capture(net.to_empty(device="cpu"), TINYVGG16_SHAPE,
                                            "tinyvgg16"), images, seed, say)
     else:

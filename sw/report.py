@@ -10,7 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from .energy import CATEGORIES, CORE, EnergyModel, Features, Interval, ratio
+
 __all__ = [
+    "PUBLISHED_ENERGY",
     "PUBLISHED_SPEEDUP",
     "SCHEMA_NAME",
     "SCHEMA_VERSION",
@@ -22,11 +25,13 @@ __all__ = [
 ]
 
 SCHEMA_NAME = "partita.compare"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 #: Speed-up of TinyVGG16's pruned fully connected layers on eight accelerators against the
 #: unpruned model on one, as its authors report it (arXiv 1901.11391).
 PUBLISHED_SPEEDUP = 7.72
+#: Their energy, of the same layers.
+PUBLISHED_ENERGY = 2.73
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,9 @@ class LayerReport:
     instances; `limit_cycles` that no design can beat, and its `bound`; `port_bytes` moved over
     the memory ports on the layer's behalf (weights, activations, stores); `toggles` and
     `clocked_ff_cycles` of all instances' flip-flops (None where they were not counted);
-    `bit_exact` against the golden model; `split` names how instances share the layer.
+    `bit_exact` against the golden model; `split` names how instances share the layer;
+    `activity` are the counts that energy is made of, by "category/coefficient"; `energy_pj`
+    their energy by category; `instance_pj` each instance's own, without external memory.
     """
 
     name: str
@@ -53,6 +60,9 @@ class LayerReport:
     pruned: bool
     kind: str
     split: str
+    activity: dict[str, float] | None = None
+    energy_pj: dict[str, float] | None = None
+    instance_pj: tuple[float, ...] | None = None
 
     @property
     def efficiency(self) -> float:
@@ -86,6 +96,28 @@ class ArmReport:
         return None if any(v is None for v in values) else sum(values)
 
 
+    def features(self, kinds: tuple[str, ...] = ("conv", "fc"),
+                 only: frozenset[str] | None = None) -> Features | None:
+        """Sum of the layers' activity; None if it was not counted."""
+        result = Features({})
+        for layer in self.layers:
+            if layer.kind in kinds and (only is None or layer.name in only):
+                if layer.activity is None:
+                    return None
+                result += Features(layer.activity)
+        return result
+
+    def energy(self, model: EnergyModel, images: int) -> dict[str, float] | None:
+        """pJ by category; `joules_per_image`, and `joule_seconds`, energy times delay of one."""
+        found = self.features()
+        if found is None:
+            return None
+        split = found.energy(model.coefficients.values())
+        joules = sum(split.values()) * 1e-12 / images
+        seconds = self.cycles / images / (model.clock_mhz * 1e6)
+        return {**split, "joules_per_image": joules, "joule_seconds": joules * seconds}
+
+
 @dataclass(frozen=True)
 class Report:
     """A whole comparison.
@@ -104,6 +136,8 @@ class Report:
     command: str
     seed: int
     versions: dict[str, str]
+    energy_model: EnergyModel = field(default_factory=EnergyModel)
+    images: int = 1
     accuracy: dict[str, float] | None = None
     notes: tuple[str, ...] = field(default=())
 
@@ -119,9 +153,7 @@ class Report:
     def speedup(self) -> dict[str, float | None]:
         """Cycles of dense-1 over pruned-N: the pruned layers, all fully connected layers and
         the whole network; None where an arm or such layers did not run."""
-        base = self.arm("dense-1")
-        best = next((a for a in self.arms if a.name.startswith("pruned-") and a.instances > 1),
-                    None)
+        base, best = self.arm("dense-1"), self.best
         if base is None or best is None:
             return {"pruned_layers": None, "fc": None, "network": None}
         pruned = frozenset(x.name for x in best.layers if x.pruned)
@@ -132,17 +164,49 @@ class Report:
             "network": _ratio(base.cycles, best.cycles),
         }
 
+    def energy_ratios(self) -> dict[str, dict[str, Interval]] | None:
+        """Energy of dense-1 over pruned-N with its interval, for the pruned layers, all fully
+        connected ones and the network: of everything, without external memory, and of the
+        core alone (clock, logic, memories and fabric). None where it was not counted."""
+        base, best = self.arm("dense-1"), self.best
+        if base is None or best is None or base.features() is None or best.features() is None:
+            return None
+        pruned = frozenset(x.name for x in best.layers if x.pruned)
+        column, result = self.energy_model.coefficients, {}
+        for name, kinds, only in (("pruned_layers", ("conv", "fc"), pruned),
+                                  ("fc", ("fc",), None), ("network", ("conv", "fc"), None)):
+            a, b = base.features(kinds, only), best.features(kinds, only)
+            if a is None or b is None or not a.counts or not b.counts:
+                continue
+            result[name] = {
+                "total": ratio(a, b, column),
+                "without_external": ratio(a, b, column,
+                                          tuple(c for c in CATEGORIES if c != "external")),
+                "core": ratio(a, b, column, CORE)}
+        return result
+
+    @property
+    def best(self) -> "ArmReport | None":
+        """The pruned arm on several instances."""
+        return next((a for a in self.arms if a.name.startswith("pruned-") and a.instances > 1),
+                    None)
+
     def to_dict(self) -> dict:
         """The JSON form; `sw/report_schema.json` describes it."""
         data = dataclasses.asdict(self)
+        ratios = self.energy_ratios()
         for arm, arm_data in zip(self.arms, data["arms"], strict=True):
             arm_data["bit_exact"] = arm.bit_exact
+            arm_data["energy"] = arm.energy(self.energy_model, self.images)
             for layer, layer_data in zip(arm.layers, arm_data["layers"], strict=True):
                 layer_data["efficiency"] = round(layer.efficiency, 4)
         return {
             "schema": SCHEMA_NAME, "version": SCHEMA_VERSION, **data,
             "bit_exact": self.bit_exact, "speedup": self.speedup,
-            "published": {"pruned_layers": PUBLISHED_SPEEDUP, "source": "arXiv 1901.11391"},
+            "energy_ratio": None if ratios is None else {
+                k: {n: dataclasses.asdict(i) for n, i in v.items()} for k, v in ratios.items()},
+            "published": {"pruned_layers": PUBLISHED_SPEEDUP, "energy": PUBLISHED_ENERGY,
+                          "source": "arXiv 1901.11391"},
         }
 
     def to_json(self) -> str:
@@ -225,6 +289,43 @@ def _speedup_table(report: Report) -> Table:
     return table
 
 
+def _energy_table(report: Report) -> Table:
+    model = report.energy_model
+    table = Table(title=f"energy per image, uJ: {model.coefficients.label}, {model.external}, "
+                  f"{model.clock_mhz:g} MHz", title_justify="left", title_style="bold", box=None,
+                  pad_edge=False, header_style="dim")
+    table.add_column("arm")
+    for name in (*CATEGORIES, "all", "FC layers", "EDP, uJ ms"):
+        table.add_column(name, justify="right", no_wrap=True)
+    values = model.coefficients.values()
+    for arm in report.arms:
+        split, fc = arm.energy(model, report.images), arm.features(("fc",))
+        if split is None or fc is None:
+            continue
+        per_image = [split[c] / report.images / 1e6 for c in CATEGORIES]
+        table.add_row(arm.name, *(f"{v:,.1f}" for v in (
+            *per_image, sum(per_image), sum(fc.energy(values).values()) / report.images / 1e6,
+            split["joule_seconds"] * 1e9)))
+    return table
+
+
+def _ratio_table(ratios: dict[str, dict[str, Interval]]) -> Table:
+    table = Table(title="energy of dense-1 over the pruned arm, 95% of samples between",
+                  title_justify="left", title_style="bold", box=None, pad_edge=False,
+                  header_style="dim")
+    table.add_column("")
+    for name in ("pruned layers", "all fully connected", "whole network"):
+        table.add_column(name, justify="right")
+    for key, label in (("total", "with external memory"),
+                       ("without_external", "without external memory"),
+                       ("core", "core: clock, logic, memories, fabric")):
+        table.add_row(label, *(
+            f"{i.value:.2f}x ({i.low:.2f}-{i.high:.2f})" if (i := ratios.get(k, {}).get(key))
+            else "-" for k in ("pruned_layers", "fc", "network")))
+    table.add_row("published", f"{PUBLISHED_ENERGY:.2f}x", "-", "-", style="dim")
+    return table
+
+
 def print_report(report: Report, console: Console) -> None:
     """Print what a person wants to see, the headline last."""
     port = report.config["port"]
@@ -248,6 +349,16 @@ def print_report(report: Report, console: Console) -> None:
         console.print("accuracy: " + ", ".join(f"{k} {v:.2%}" for k, v in report.accuracy.items()))
     console.print()
     console.print(_speedup_table(report))
+    ratios = report.energy_ratios()
+    if any(a.features() is not None for a in report.arms):
+        console.print()
+        console.print(_energy_table(report))
+    if ratios:
+        console.print()
+        console.print(_ratio_table(ratios))
+        if not report.energy_model.coefficients.calibrated:
+            console.print("this column is not calibrated: published values, not fitted to gates",
+                          style="dim")
     for note in report.notes:
         console.print(note, style="dim")
     verdict = ("every layer of every arm is bit-exact against the golden model" if report.bit_exact

@@ -17,8 +17,14 @@
 #include "Vshell.h"
 #include "Vshell___024root.h"
 #include "verilated.h"
-#ifdef PARTITA_SAIF
+#if defined(PARTITA_SAIF)
 #include "verilated_saif_c.h"
+using TraceFile = VerilatedSaifC;
+#define PARTITA_TRACE
+#elif defined(PARTITA_VCD)
+#include "verilated_vcd_c.h"
+using TraceFile = VerilatedVcdC;
+#define PARTITA_TRACE
 #endif
 
 #include "memory.h"
@@ -110,19 +116,20 @@ class Model {
         return done;
     }
 
-#ifdef PARTITA_SAIF
-    // Write core 0's activity of so many cycles to a SAIF file, with one sample per cycle.
+#ifdef PARTITA_TRACE
+    // Write core 0's signals of so many cycles to a file, with one sample after each clock edge:
+    // registers as they are in the cycle that begins, inputs as they were in the one that ends.
     void trace(const char *path, uint64_t cycles) {
-        VerilatedSaifC saif;
+        TraceFile file;
         context_->traceEverOn(true);
-        cores_[0]->trace(&saif, 99);
-        saif.open(path);
+        cores_[0]->trace(&file, 99);
+        file.open(path);
         uint64_t end = cycle + cycles;
-        for (saif.dump(cycle); cycle < end;) {
+        for (file.dump(cycle); cycle < end;) {
             step();
-            saif.dump(cycle);
+            file.dump(cycle);
         }
-        saif.close();
+        file.close();
     }
 #endif
 
@@ -277,7 +284,7 @@ uint64_t partita_run(void *m, uint64_t limit) { return model(m).run(limit); }
 const char *partita_fault(void *m) { return model(m).fault.c_str(); }
 void partita_check(void *m, int on) { model(m).checking = on; }
 void partita_count_toggles(void *m, int on) { model(m).count_toggles(on); }
-#ifdef PARTITA_SAIF
+#ifdef PARTITA_TRACE
 void partita_trace(void *m, const char *path, uint64_t cycles) { model(m).trace(path, cycles); }
 #endif
 void partita_begin(void *m) { model(m).begin(); }

