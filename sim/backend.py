@@ -35,7 +35,8 @@ def _library(path: Path) -> ctypes.CDLL:
         "run": (u64, [pointer, u64]), "fault": (ctypes.c_char_p, [pointer]),
         "check": (None, [pointer, i]), "count_toggles": (None, [pointer, i]),
         "begin": (None, [pointer]), "end": (None, [pointer, u32]), "cycle": (u64, [pointer]),
-        "page_misses": (u64, [pointer]), "traffic": (ctypes.POINTER(u64), [pointer]),
+        "page_misses": (ctypes.POINTER(u64), [pointer]),
+        "traffic": (ctypes.POINTER(u64), [pointer]),
         "toggles": (u64, [pointer, i, u32, ctypes.POINTER(u64)]),
         "flip_flop_bits": (u64, [pointer, i]),
     }
@@ -183,9 +184,10 @@ class VerilatorBackend:
         build's `kind`; one sample after each clock edge, and one before the first."""
         self._lib.partita_trace(self._model, str(path).encode(), cycles)
 
-    def page_misses(self) -> int:
-        """Page misses of all ports since the model was made."""
-        return self._lib.partita_page_misses(self._model)
+    def page_misses(self) -> np.ndarray:
+        """Pages opened at the external memory since the account began: int[layers]."""
+        return np.ctypeslib.as_array(self._lib.partita_page_misses(self._model),
+                                     (_LAYERS,)).astype(np.int64)
 
     def cycle(self) -> int:
         """Clock cycles since the model was made."""

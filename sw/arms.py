@@ -1,5 +1,6 @@
 """One arm of a comparison: a network on an accelerator, every layer run in RTL and checked."""
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -86,6 +87,7 @@ class _Totals:
     def __init__(self) -> None:
         self.cycles = self.port_bytes = self.toggles = self.clocked = 0
         self.exact = True
+        self.ledger: list[dict[str, int]] = []
         self.features: Features | None = None
         self.instance_pj: np.ndarray | None = None
 
@@ -94,6 +96,12 @@ class _Totals:
         self.cycles += result.layer_cycles[index]
         if result.port_bytes is not None:
             self.port_bytes += result.port_bytes[index]
+        for mine, seen in itertools.zip_longest(self.ledger, result.ledger[index]):
+            if mine is None:
+                self.ledger.append(dict(seen))
+            else:
+                for cause, value in seen.items():
+                    mine[cause] = mine.get(cause, 0) + value
         if result.activity is not None and result.page_misses is not None:
             self._add_activity(result, index, model)
         output = result.outputs[index]
@@ -161,6 +169,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
 
                 result = driver.run(source, progress=report)
                 cycles += result.cycles
+                misses += sum(result.page_misses or ())
                 for index, layer in enumerate(graph.layers):
                     totals[layer.name].add(result, index, golden[first + index], model)
                 for mine, seen in zip(counters, result.counters, strict=True):
@@ -168,7 +177,6 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
                         mine[cause] = mine.get(cause, 0) + value
                 if result.outputs[-1] is not None:
                     finals.append(result.outputs[-1])
-            misses += int(backend.page_misses().sum())
         reports += [_layer_report(layer, info, totals[layer.name], arm, model)
                     for layer, info in zip(graph.layers, program.layers, strict=True)]
     seconds = time.monotonic() - began
@@ -190,6 +198,6 @@ def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
         clocked_ff_cycles=None if found is None else total.clocked, bit_exact=total.exact,
         pruned=layer.pruned, kind=layer_kind(layer),
         split=info.split + (", taps packed" if info.tap_packed else ""),
-        activity=None if found is None else dict(found.counts),
+        ledger=tuple(total.ledger), activity=None if found is None else dict(found.counts),
         energy_pj=None if found is None else found.energy(model.coefficients.values()),
         instance_pj=None if own is None else tuple(float(v) for v in own))

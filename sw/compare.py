@@ -36,6 +36,7 @@ from .arms import Arm, expected_cycles, golden_outputs, run_arm, segments
 from .energy import EnergyModel, columns
 from .errors import exit_code
 from .golden import run_golden
+from .html import render
 from .networks import NETWORKS, Workload, load_workload
 from .partition import PARTITIONERS
 from .progress import SimulationProgress
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     out = parser.add_argument_group("output")
     out.add_argument("--json", action="store_true", help="JSON alone on stdout")
     out.add_argument("--save", type=Path, metavar="FILE", help="also write the JSON to a file")
+    out.add_argument("--report", type=Path, metavar="FILE", help="also write one page of HTML")
     out.add_argument("--quiet", action="store_true", help="no progress")
     return parser
 
@@ -105,8 +107,9 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"--checkpoint {args.checkpoint} is not a file")
     if args.checkpoint and args.network != "tinyvgg16":
         raise ValueError("--checkpoint goes with --network tinyvgg16")
-    if args.save and not args.save.resolve().parent.is_dir():
-        raise ValueError(f"--save {args.save}: its folder does not exist")
+    for option, path in (("--save", args.save), ("--report", args.report)):
+        if path and not path.resolve().parent.is_dir():
+            raise ValueError(f"{option} {path}: its folder does not exist")
 
 
 def _arm_names(text: str, config: Config) -> list[str]:
@@ -177,7 +180,7 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
         network=work.name, weights=work.weights, partitions=partitions, config=config.to_dict(),
         memory_model=memory, arms=tuple(results[a.name][0] for a in todo), command=command,
         seed=seed, versions=_versions(), accuracy=accuracy,
-        energy_model=model or EnergyModel(), images=len(work.images))
+        energy_model=model or EnergyModel(), images=len(work.images), pictures=work.pictures)
 
 
 def _weight(arm: Arm, layers: list[str] | None) -> int:
@@ -240,6 +243,8 @@ def run(argv: list[str]) -> int:
                          model=model)
     if args.save:
         save_text(args.save, report.to_json() + "\n")
+    if args.report:
+        save_text(args.report, render(report))
     if args.json:
         print(report.to_json())
     else:

@@ -15,6 +15,8 @@ from .fit import Recipe
 from .graph import IntegerGraph
 from .models import DIGITS_SHAPE, slim_digits
 from .partition import Plan
+from .prune import pictures
+from .report import Picture
 from .training import Monitor, Task, Trainer, random_shifts
 
 __all__ = ["DigitsResult", "digits_task", "train_digits"]
@@ -28,7 +30,7 @@ _TUNE = Recipe(15, 64, 1e-3, 0, weight_decay=1e-2, smoothing=0.05)
 @dataclass(frozen=True)
 class DigitsResult:
     """Trained digits networks: integer graphs, accuracies by name, held-out images float32
-    [n, 1, 8, 8] and labels."""
+    [n, 1, 8, 8], labels, and pictures of the pruned layers."""
 
     dense: IntegerGraph
     pruned: IntegerGraph
@@ -36,6 +38,7 @@ class DigitsResult:
     accuracy: dict[str, float]
     images: np.ndarray
     labels: np.ndarray
+    pictures: tuple[Picture, ...]
 
 
 def digits_task(seed: int) -> Task:
@@ -95,4 +98,4 @@ def train_digits(partitions: int, *, seed: int, cache: Path,
         graphs.append(graph)
     held = torch.from_numpy(task.data.held_images)
     return DigitsResult(graphs[0], graphs[1], plan, accuracy, task.plain(held).numpy(),
-                        task.data.held_labels)
+                        task.data.held_labels, pictures(trainer.graph(dense_net), plan))

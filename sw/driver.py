@@ -116,6 +116,8 @@ class RunResult:
         to `cycles`.
     counters : tuple of dict
         Per instance: TOTAL, and the causes that sum to it.
+    ledger : per layer, of each instance its cycles by cause
+        From its own end of the layer before to its end of this one.
     port_bytes : tuple of int, or None
         Per layer, where the backend can tell.
     activity : per layer, of each instance and last of the shell, or None
@@ -126,6 +128,7 @@ class RunResult:
     cycles: int
     layer_cycles: tuple[int, ...]
     counters: tuple[dict[str, int], ...]
+    ledger: tuple[tuple[dict[str, int], ...], ...]
     port_bytes: tuple[int, ...] | None = None
     activity: tuple[tuple[UnitActivity, ...], ...] | None = None
     page_misses: tuple[int, ...] | None = None
@@ -289,28 +292,42 @@ class Driver:
                         if (unit := backend.activity(k, i)) is not None] for k in range(count)]
             if counted[0]:
                 activity = tuple(tuple(row) for row in counted)
-        return RunResult(outputs, cycles, self._layer_cycles(program, cycles), counters,
-                         port_bytes, activity, misses)
+        spans, ledger = self._logs(program, cycles, counters)
+        return RunResult(outputs, cycles, spans, counters, ledger, port_bytes, activity, misses)
 
-    def _layer_cycles(self, program: Program, cycles: int) -> tuple[int, ...]:
-        """Split the run at the last instance's end of each layer, by the logs."""
-        count = len(program.layers)
+    def _logs(self, program: Program, cycles: int, counters: tuple[dict[str, int], ...],
+              ) -> tuple[tuple[int, ...], tuple[tuple[dict[str, int], ...], ...]]:
+        """Split the run by the logs: at the last instance's end of each layer, and each
+        instance's causes at its own ends."""
+        count, instances = len(program.layers), len(program.programs)
         ends = [0] * count
+        ledger: list[list[dict[str, int]]] = [[{} for _ in range(instances)] for _ in range(count)]
         for i, start in enumerate(program.programs):
             if start is None:
                 continue
+            before = dict.fromkeys(registers.COUNTERS, 0)
             for entry in range(min(self._read("LOG_COUNT", i),
                                    program.config.buffers.log_entries)):
                 layer = self._log(i, entry, "LAYER")
                 ends[layer] = max(ends[layer], self._log(i, entry, "TOTAL"))
+                now = {c: self._log(i, entry, c) for c in registers.COUNTERS}
+                _book(ledger[layer][i], now, before)
+                before = now
+            _book(ledger[-1][i], counters[i], before)
         ends[-1] = cycles
-        spans, before = [], 0
+        spans, at = [], 0
         for end in ends:
-            end = max(end, before)
-            spans.append(end - before)
-            before = end
-        return tuple(spans)
+            end = max(end, at)
+            spans.append(end - at)
+            at = end
+        return tuple(spans), tuple(tuple(row) for row in ledger)
 
     def _log(self, instance: int, entry: int, word: str) -> int:
         self._write("LOG_SELECT", entry * 16 + registers.LOG_WORDS.index(word), instance)
         return self._read("LOG_DATA", instance)
+
+
+def _book(causes: dict[str, int], now: dict[str, int], before: dict[str, int]) -> None:
+    """Add what the counters have gained."""
+    for cause, value in before.items():
+        causes[cause] = causes.get(cause, 0) + now[cause] - value

@@ -15,8 +15,9 @@ from .digits import train_digits
 from .graph import IntegerGraph
 from .models import TINYVGG16_SHAPE, natural_images, tinyvgg16, trained_like
 from .partition import partition, prunable_layers
-from .prune import apply_plan
+from .prune import apply_plan, pictures
 from .quantise import quantise
+from .report import Picture
 
 __all__ = ["NETWORKS", "Workload", "load_workload"]
 
@@ -29,7 +30,7 @@ class Workload:
 
     Members: `weights` says where the weights come from; `images` are quantised int8[C, H, W];
     `labels` int[n] if they are known; `accuracy` of the float and golden models on the whole
-    held-out set, by name.
+    held-out set, by name; `pictures` of the pruned layers.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Workload:
     images: tuple[np.ndarray, ...]
     labels: np.ndarray | None = None
     accuracy: dict[str, float] | None = None
+    pictures: tuple[Picture, ...] = ()
 
 
 def load_workload(name: str, *, partitions: int, seed: int, images: int | None = None,
@@ -83,7 +85,8 @@ def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
     dense = quantise(float_graph, images)
     pruned = quantise(apply_plan(float_graph, plan), images)
     return Workload(float_graph.name, weights, dense, pruned,
-                    tuple(dense.quantise_input(x) for x in images[:count]))
+                    tuple(dense.quantise_input(x) for x in images[:count]),
+                    pictures=pictures(float_graph, plan))
 
 
 def _digits(partitions: int, seed: int, count: int, partitioner: str, prune: str,
@@ -94,4 +97,4 @@ def _digits(partitions: int, seed: int, count: int, partitioner: str, prune: str
         "digits", f"trained on scikit-learn's digits (seed {seed}); {count} held-out scans",
         done.dense, done.pruned,
         tuple(done.dense.quantise_input(x) for x in done.images[:count]), done.labels[:count],
-        done.accuracy)
+        done.accuracy, done.pictures)

@@ -11,8 +11,9 @@ import numpy as np
 
 from .floatgraph import FloatGraph, FloatLayer
 from .partition import PartitionError, Plan, select_layers
+from .report import Picture
 
-__all__ = ["apply_plan", "mask_layers", "permute_inputs", "permute_outputs"]
+__all__ = ["apply_plan", "mask_layers", "permute_inputs", "permute_outputs", "pictures"]
 
 
 def mask_layers(graph: FloatGraph, plan: Plan) -> FloatGraph:
@@ -86,3 +87,24 @@ def apply_plan(graph: FloatGraph, plan: Plan) -> FloatGraph:
     for k, index in enumerate(indices):
         layers[index] = _blocks(layers[index], plan, k)
     return graph.with_layers(layers, f"{graph.name}-p{plan.partitions}")
+
+
+def pictures(graph: FloatGraph, plan: Plan, side: int = 32) -> tuple[Picture, ...]:
+    """Draw the pruned layers' weights before and after: mean |w| in at most side x side squares."""
+    def squares(energy: np.ndarray) -> tuple[tuple[float, ...], ...]:
+        for axis in (0, 1):
+            edges = np.linspace(0, energy.shape[axis], min(side, energy.shape[axis]) + 1)
+            starts = edges[:-1].astype(int)
+            sizes = np.diff(edges.astype(int))
+            shape = [1, 1]
+            shape[axis] = -1
+            energy = np.add.reduceat(energy, starts, axis=axis) / sizes.reshape(shape)
+        return tuple(tuple(float(f"{v:.3g}") for v in row) for row in energy)
+
+    result = []
+    for k, name in enumerate(plan.layers):
+        energy = graph.layer(name).energy()
+        kept = energy * plan.mask(k)
+        kept = kept[np.ix_(plan.permutation(k + 1), plan.permutation(k))]
+        result.append(Picture(name, squares(energy), squares(kept)))
+    return tuple(result)

@@ -19,6 +19,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "ArmReport",
     "LayerReport",
+    "Picture",
     "Report",
     "print_report",
     "save_text",
@@ -43,8 +44,10 @@ class LayerReport:
     the memory ports on the layer's behalf (weights, activations, stores); `toggles` and
     `clocked_ff_cycles` of all instances' flip-flops (None where they were not counted);
     `bit_exact` against the golden model; `split` names how instances share the layer;
-    `activity` are the counts that energy is made of, by "category/coefficient"; `energy_pj`
-    their energy by category; `instance_pj` each instance's own, without external memory.
+    `ledger` are each instance's cycles by cause, from its own end of the layer before to its end
+    of this one; `activity` are the counts that energy is made of, by "category/coefficient";
+    `energy_pj` their energy by category; `instance_pj` each instance's own, without external
+    memory.
     """
 
     name: str
@@ -60,6 +63,7 @@ class LayerReport:
     pruned: bool
     kind: str
     split: str
+    ledger: tuple[dict[str, int], ...] = ()
     activity: dict[str, float] | None = None
     energy_pj: dict[str, float] | None = None
     instance_pj: tuple[float, ...] | None = None
@@ -119,6 +123,16 @@ class ArmReport:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A pruned layer's weights as two matrices of squares, mean |w| in each: dense as trained, and
+    pruned with its channels in the order of their parts; outputs down, inputs across."""
+
+    layer: str
+    before: tuple[tuple[float, ...], ...]
+    after: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """A whole comparison.
 
@@ -139,6 +153,7 @@ class Report:
     energy_model: EnergyModel = field(default_factory=EnergyModel)
     images: int = 1
     accuracy: dict[str, float] | None = None
+    pictures: tuple[Picture, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     def arm(self, name: str) -> ArmReport | None:

@@ -1,4 +1,4 @@
-"""The README's reference tables, generated from the code.
+"""The README's tables, generated from the code and from the measurements in `sw/data`.
 
     python -m sw.tables            rewrite the tables between the README's markers
     python -m sw.tables --check    exit 1 if they are not current
@@ -8,18 +8,24 @@ import argparse
 import ast
 import dataclasses
 import inspect
+import json
 import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hw import isa, registers
 from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
 
+from .energy import columns as energy_columns
+
 __all__ = ["TABLES", "main", "render"]
 
 README = Path(__file__).resolve().parent.parent / "README.md"
+DATA = Path(__file__).parent / "data"
 
 
 def _table(header: tuple[str, ...], rows: list[tuple]) -> str:
@@ -117,8 +123,113 @@ def error_table() -> str:
             + _enum_table(isa.Cause, "cause"))
 
 
+def _measured(name: str) -> Any:
+    return json.loads((DATA / name).read_text())
+
+
+def headline_table() -> str:
+    """Cycles and energy of the four arms, from the last full run of `sw.compare`."""
+    report = _measured("measured-tinyvgg16.json")
+    arms = {a["name"]: a for a in report["arms"]}
+    pruned = [x["name"] for x in arms["pruned-8"]["layers"] if x["pruned"]]
+
+    def total(arm: dict, field: str, only: Callable[[dict], bool]) -> int:
+        return sum(x[field] for x in arm["layers"] if only(x))
+
+    groups: tuple[Callable[[dict], bool], ...] = (
+        lambda x: x["name"] in pruned, lambda x: x["kind"] == "fc", lambda x: True)
+    names = {"dense-1": "dense on 1 instance", "dense-8": "dense on 8",
+             "pruned-1": "pruned (P = 8) on 1", "pruned-8": "**pruned (P = 8) on 8**"}
+    base = arms["dense-1"]
+    rows: list[tuple] = []
+    for name, label in names.items():
+        arm = arms[name]
+        ratios = [f"{total(base, 'cycles', g) / total(arm, 'cycles', g):.2f}x" for g in groups]
+        rows.append((label, f"{arm['cycles']:,}", *ratios,
+                     f"{arm['energy']['joules_per_image'] * 1e6:,.0f}"))
+    rows.append(("published, pruned on 8", "", f"{report['published']['pruned_layers']}x", "", "",
+                 ""))
+    best = [f"{total(base, 'limit_cycles', g) / total(arms['pruned-8'], 'limit_cycles', g):.2f}x"
+            for g in groups]
+    rows.append(("limit of these MACs and this port", "", *best, ""))
+    return _table(("", "cycles", "pruned layers (fc1, fc2)", "all fully connected",
+                   "whole network", "uJ per image"), rows)
+
+
+def energy_table() -> str:
+    """Energy of dense on one instance over pruned on eight, with intervals."""
+    report = _measured("measured-tinyvgg16.json")
+    rows: list[tuple] = []
+    for key, label in (("total", "with external memory"),
+                       ("without_external", "without external memory"),
+                       ("core", "core: clock, logic, memories, fabric")):
+        cells = (report["energy_ratio"][k][key] for k in ("pruned_layers", "fc", "network"))
+        rows.append((label, *(f"{c['value']:.2f}x ({c['low']:.2f} to {c['high']:.2f})"
+                              for c in cells)))
+    rows.append(("published", f"{report['published']['energy']}x", "", ""))
+    return _table(("energy, dense on 1 over pruned on 8", "pruned layers", "all fully connected",
+                   "whole network"), rows)
+
+
+def training_table() -> str:
+    """Accuracies of the last ablation of `sw.train`, means over seeds."""
+    results = _measured("training-results.json")
+    groups: dict[tuple, list[dict]] = {}
+    for row in results["rows"]:
+        groups.setdefault((row["partitions"], row["prune"], row["partitioner"]), []).append(row)
+    dense = results["rows"][0]["top1"]
+    rows: list[tuple] = []
+    for (partitions, prune, partitioner), members in groups.items():
+        def mean(field: str, members: list[dict] = members) -> float:
+            return 100 * sum(m[field] for m in members) / len(members)
+
+        kept = [v for m in members for v in m["kept_weight"].values()]
+        rows.append((
+            partitions if prune else "dense", prune, partitioner, len(members),
+            f"{100 * sum(kept) / len(kept):.0f}%" if kept else "",
+            f"{members[0]['parameters']:,}", f"{mean('top1'):.1f}", f"{mean('top5'):.1f}",
+            f"{mean('top1') - 100 * dense:+.1f}" if prune else "", f"{mean('int8_top1'):.1f}"))
+    return f"{results['network']}, {results['data']}:\n\n" + _table(
+        ("P", "pruned", "partitioner", "seeds", "weight kept", "weights", "top-1 %", "top-5 %",
+         "to dense", "int8 top-1 %"), rows)
+
+
+def calibration_table() -> str:
+    """Errors of the energy model against gates that its fit did not see."""
+    from sim.calibrate import Sample, validate
+    samples = [Sample(**s) for s in _measured("calibration.json")]
+    errors = validate(samples)
+    rows: list[tuple] = []
+    for array in dict.fromkeys(s.array for s in samples):
+        mine = [k for k, s in enumerate(samples) if s.array == array]
+        cells: list[str] = []
+        for kind in ("stimulus", "array"):
+            sizes = [abs(errors[kind][k]) for k in mine]
+            cells.append(f"{sum(sizes) / len(sizes):.1%} / {max(sizes):.1%}")
+        busy = [samples[k] for k in mine if samples[k].stimulus != "idle"]
+        glitch = sum(s.glitch_pj / (s.gates_pj - s.clock_pj) for s in busy) / len(busy)
+        rows.append((array, len(mine), f"{samples[mine[0]].flip_flops:,}", *cells,
+                     f"{glitch:.0%}"))
+    return _table(("array", "stimuli", "flip-flops", "stimulus left out, mean / largest",
+                   "array left out, mean / largest", "glitches add to logic"), rows)
+
+
+def coefficient_table() -> str:
+    """The energy model's coefficients."""
+    table = energy_columns()
+    names = list(next(iter(table.values())).coefficients)
+    rows = []
+    for name in names:
+        cells = [c.coefficients[name] for c in table.values()]
+        rows.append((f"`{name}`", *(f"{c.value:g} (+-{c.error:.0%})" for c in cells),
+                     cells[0].unit, cells[0].source))
+    return _table(("coefficient", *table, "unit", "source of the first column"), rows)
+
+
 #: Marker name -> function that renders the table.
-TABLES = {"config": config_table, "instructions": instruction_table,
+TABLES = {"headline": headline_table, "energy": energy_table, "training": training_table,
+          "calibration": calibration_table, "coefficients": coefficient_table,
+          "config": config_table, "instructions": instruction_table,
           "registers": register_table, "errors": error_table}
 
 

@@ -43,10 +43,16 @@ struct AxiToDevice {
 
 constexpr int kInstances = 32, kChannels = 4, kLayers = 2048;
 
-// Bytes moved, by layer, instance and channel (the AXI user bits).
+// Bytes moved, by layer, instance and channel (the AXI user bits), and pages opened by layer.
 struct Traffic {
     std::vector<uint64_t> bytes = std::vector<uint64_t>(size_t(kLayers) * kInstances * kChannels);
+    std::vector<uint64_t> misses = std::vector<uint64_t>(kLayers);
     void add(uint32_t user, uint32_t n) { bytes[user & 0x3ffff] += n; }
+    void miss(uint32_t user) { misses[(user & 0x3ffff) / (kInstances * kChannels)]++; }
+    void clear() {
+        std::fill(bytes.begin(), bytes.end(), 0);
+        std::fill(misses.begin(), misses.end(), 0);
+    }
 };
 
 class MemoryPort {
@@ -126,8 +132,6 @@ class MemoryPort {
         }
     }
 
-    uint64_t page_misses() const { return misses_; }
-
   private:
     struct Burst {
         uint32_t addr, left, user;
@@ -148,7 +152,7 @@ class MemoryPort {
         uint64_t start = std::max(now, bank_free_[bank]);
         if (open_[bank] != page) {
             open_[bank] = page;
-            misses_++;
+            traffic_.miss(r.user);
             start += options_.page_miss;
             bank_free_[bank] = start;
         }
@@ -171,7 +175,6 @@ class MemoryPort {
     std::deque<Burst> reads_, writes_;
     std::deque<std::pair<uint64_t, bool>> acks_;
     std::vector<uint64_t> open_, bank_free_;
-    uint64_t misses_ = 0;
     uint64_t random_;
     std::vector<uint8_t> zeros_;
     AxiToDevice out_;

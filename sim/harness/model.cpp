@@ -150,7 +150,7 @@ class Model {
         }
         toggles.clear();
         marks.clear();
-        std::fill(traffic.bytes.begin(), traffic.bytes.end(), 0);
+        traffic.clear();
         began = cycle;
     }
 
@@ -180,11 +180,6 @@ class Model {
     bool checking = false;
     std::map<std::pair<int, uint32_t>, Entry> toggles;
     std::vector<Mark> marks;
-    uint64_t page_misses() const {
-        uint64_t n = 0;
-        for (auto &p : ports_) n += p.page_misses();
-        return n;
-    }
     const StateMap &map(int unit) const { return unit < kCores ? core_map_ : shell_map_; }
 
   private:
@@ -290,7 +285,8 @@ void partita_trace(void *m, const char *path, uint64_t cycles) { model(m).trace(
 void partita_begin(void *m) { model(m).begin(); }
 void partita_end(void *m, uint32_t layer) { model(m).end(layer); }
 uint64_t partita_cycle(void *m) { return model(m).cycle; }
-uint64_t partita_page_misses(void *m) { return model(m).page_misses(); }
+// Pages opened since `begin`: [layer 2048].
+const uint64_t *partita_page_misses(void *m) { return model(m).traffic.misses.data(); }
 
 // Bytes moved since `begin`: [layer 2048][channel 4][instance 32].
 const uint64_t *partita_traffic(void *m) {
