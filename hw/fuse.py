@@ -25,6 +25,7 @@ __all__ = ["fuse_clocked"]
 _FLIP_FLOP = re.compile(r"^  always @\(posedge (\w+)\)\n    (\S+) +<= (\\\$\d+) ;\n", re.MULTILINE)
 _COMB = re.compile(r"^  always @\*(?: begin)?\n(.*?)^  end\n", re.MULTILINE | re.DOTALL)
 _DUMMY = re.compile(r"^ *if \(\\\$auto\$verilog_backend\S+ \) begin end$")
+_ATTRIBUTE = re.compile(r"^ *\(\*.*\*\)$")
 _ASSIGN = re.compile(r"^( *(?:\S+: )?)(\\\$\d+) +((?:\[[\d:]+\] )?)=(.*)$")
 
 
@@ -44,7 +45,8 @@ def _single_target_blocks(verilog: str) -> dict[str, _Block]:
         lines = [x for x in match[1].splitlines() if not _DUMMY.match(x)]
         assigns = [a for x in lines if (a := _ASSIGN.match(x))]
         targets = {a[2] for a in assigns}
-        others = [x for x in lines if " = " in x and not _ASSIGN.match(x)]
+        others = [x for x in lines
+                  if " = " in x and not _ASSIGN.match(x) and not _ATTRIBUTE.match(x)]
         if len(targets) != 1 or others:
             continue
         target = targets.pop()

@@ -68,3 +68,22 @@ def test_names_that_share_a_prefix_are_told_apart():
     fused = fuse_clocked(source)
     assert "q <= en;" in fused
     assert "reg \\$71 ;" in fused
+
+
+def test_attributes_of_conditions_do_not_matter():
+    source = HEAD + (
+        "  reg [7:0] q = 8'h00;\n"
+        "  reg [7:0] \\$7 ;\n"
+        "  always @(posedge clk)\n"
+        "    q <= \\$7 ;\n"
+        "  always @* begin\n"
+        "    \\$7  = q;\n"
+        "    (* full_case = 32'd1 *)\n"
+        "    if (en) begin\n"
+        "    end else begin\n"
+        "      \\$7  = d;\n"
+        "    end\n"
+        "  end\n"
+        "endmodule\n")
+    fused = fuse_clocked(source)
+    assert "always @*" not in fused and "q <= d;" in fused
