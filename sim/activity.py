@@ -1,7 +1,8 @@
 """What a run did, counted in RTL: toggles and clocked cycles of registers, accesses of memories.
 
 A register that is written under a condition is clocked only in cycles in which the condition
-holds: in silicon its enable gates its clock. To count those cycles, and the accesses of each
+holds: in silicon its enable gates its clock, and registers with the same condition share the gate,
+whose own pin is clocked always. To count those cycles, and the accesses of each
 memory port, `instrument` adds to each such process a one-bit register that flips whenever the
 process writes. The toggle counters then count it like any other bit.
 """
@@ -14,7 +15,8 @@ import numpy as np
 
 __all__ = ["ActivityMap", "BlockActivity", "MemoryActivity", "UnitActivity", "instrument"]
 
-#: Registers narrower than this are clocked in every cycle: a gate would cost more than it saves.
+#: Fewer bits than this under one condition are clocked in every cycle: a gate would cost more than
+#: it saves.
 GATED_BITS = 4
 
 _MODULE = re.compile(r"^module (\S+?) ?\((.*?)^endmodule", re.MULTILINE | re.DOTALL)
@@ -41,9 +43,10 @@ class MemoryProbe:
 
 @dataclass(frozen=True)
 class _Module:
-    """Registers' flags by name, and memories."""
+    """Registers' flags by name, the condition under which each is written, and memories."""
 
     flags: dict[str, str]
+    conditions: dict[str, str]
     memories: dict[str, MemoryProbe]
 
 
@@ -61,6 +64,7 @@ class _Instrumenter:
 
     def __init__(self, body: str):
         self.flags: dict[str, str] = {}
+        self.conditions: dict[str, str] = {}
         self.memories = {_plain(m[2]): MemoryProbe(_plain(m[2]), int(m[1] or 0) + 1,
                                                    int(m[3]) + 1) for m in _MEMORY.finditer(body)}
         self.count = 0
@@ -103,6 +107,9 @@ class _Instrumenter:
                 memory.reads.append(flag)
             elif flag:
                 self.flags[target] = flag
+                written = {k for k, _ in found}
+                self.conditions[target] = "\n".join(
+                    "write" if k in written else x for k, x in enumerate(match[1].splitlines()))
         declared = "".join(f"  reg {f} = 1'h0;\n" for f in fresh)
         return declared + "  always @(posedge clk) begin\n" + "\n".join(lines) + "\n  end\n"
 
@@ -119,7 +126,7 @@ def instrument(verilog: str) -> tuple[str, dict[str, _Module]]:
 
     def module(match: re.Match) -> str:
         done = _Instrumenter(match[0])
-        modules[_plain(match[1])] = _Module(done.flags, done.memories)
+        modules[_plain(match[1])] = _Module(done.flags, done.conditions, done.memories)
         return done.text
 
     return _MODULE.sub(module, verilog), modules
@@ -152,12 +159,14 @@ class BlockActivity:
 
 @dataclass(frozen=True)
 class UnitActivity:
-    """An instance (or the shell) in a layer. `multiplier_toggles` are those of the products'
-    registers, which are counted among the toggles of the array as well."""
+    """An instance (or the shell) in a layer. `gate_cycles` are clock gates times cycles;
+    `multiplier_toggles` are those of the products' registers, which are counted among the toggles
+    of the array as well."""
 
     cycles: int
     blocks: tuple[BlockActivity, ...]
     memories: tuple[MemoryActivity, ...]
+    gate_cycles: int
     multiplier_toggles: int
 
     @property
@@ -172,6 +181,11 @@ class UnitActivity:
     def bits(self) -> int:
         return sum(b.bits for b in self.blocks)
 
+    @property
+    def read_bits(self) -> float:
+        """Bits that memories put out."""
+        return sum(m.reads * m.bits for m in self.memories)
+
 
 @dataclass(frozen=True, eq=False)
 class ActivityMap:
@@ -182,11 +196,13 @@ class ActivityMap:
     counted : (path, bits) of every register and flag, in the order of the counts
     registers : (path, first bit, bits, position of its flag or -1)
     memories : (path, bits, depth, writes [(position or -1, lane bits)], reads [position or -1])
+    gates : number of clock gates
     """
 
     counted: tuple[tuple[str, int], ...]
     registers: tuple[tuple[str, int, int, int], ...]
     memories: tuple[tuple[str, int, int, list[tuple[int, int]], list[int]], ...]
+    gates: int
 
     @classmethod
     def build(cls, flip_flops: list, modules: dict[str, _Module],
@@ -203,14 +219,19 @@ class ActivityMap:
         for f in flip_flops:
             position[f.path] = at, f.bits
             at += f.bits
-        registers, memories, flag_names = [], [], set()
+        registers, memories, flag_names, gates = [], [], set(), 0
         for name, path in places:
             module = modules[name]
+            widths: dict[str, int] = {}
+            for target, condition in module.conditions.items():
+                widths[condition] = widths.get(condition, 0) + position[*path, target][1]
+            gates += sum(w >= GATED_BITS for w in widths.values())
             for target, flag in module.flags.items():
                 flag_names.add((*path, flag))
                 first, bits = position[*path, target]
+                gated = widths[module.conditions[target]] >= GATED_BITS
                 registers.append((".".join((*path, target)), first, bits,
-                                  position[*path, flag][0]))
+                                  position[*path, flag][0] if gated else -1))
             for memory in module.memories.values():
                 def where(flag: str, path: tuple[str, ...] = path) -> int:
                     flag_names.add((*path, flag))
@@ -219,20 +240,23 @@ class ActivityMap:
                 memories.append((".".join((*path, memory.name)), memory.bits, memory.depth,
                                  [(where(f), b) for f, b in memory.writes],
                                  [where(f) for f in memory.reads]))
-        gated = {r[0] for r in registers}
+        known = {r[0] for r in registers}
         for f in flip_flops:
-            if f.path not in flag_names and f.name not in gated:
+            if f.path not in flag_names and f.name not in known:
                 registers.append((f.name, *position[f.path], -1))
         return cls(tuple((f.name, f.bits) for f in flip_flops), tuple(registers),
-                   tuple(memories))
+                   tuple(memories), gates)
 
     def to_json(self) -> dict:
-        return {"counted": self.counted, "registers": self.registers, "memories": self.memories}
+        return {"counted": self.counted, "registers": self.registers,
+                "memories": self.memories, "gates": self.gates}
 
     @classmethod
     def from_json(cls, data: dict) -> "ActivityMap":
-        return cls(*(tuple(tuple(x) for x in data[k])
-                     for k in ("counted", "registers", "memories")))
+        def rows(key: str) -> tuple:
+            return tuple(tuple(x) for x in data[key])
+
+        return cls(rows("counted"), rows("registers"), rows("memories"), int(data["gates"]))
 
     def bits(self) -> int:
         """Real flip-flops, without flags."""
@@ -251,7 +275,7 @@ class ActivityMap:
         products = 0
         for path, first, bits, flag in self.registers:
             toggles = int(sums[first + bits] - sums[first])
-            enabled = cycles if flag < 0 or bits < GATED_BITS else int(counts[flag])
+            enabled = cycles if flag < 0 else int(counts[flag])
             block = blocks.setdefault(block_of(path), [0, 0, 0])
             block[0] += bits
             block[1] += toggles
@@ -271,7 +295,7 @@ class ActivityMap:
         return UnitActivity(
             cycles, tuple(BlockActivity(n, *v) for n, v in sorted(blocks.items())),
             tuple(MemoryActivity(*k, int(v[0]), *v[1:]) for k, v in sorted(memories.items())),
-            products)
+            self.gates * cycles, products)
 
 
 def block_of(path: str) -> str:

@@ -65,7 +65,7 @@ class VerilatorBackend:
     check : bool
         Check in every cycle that core outputs do not depend on core inputs, which the
         simulation of cores and shell as separate models relies on.
-    kind : "saif" or "vcd" for a build that can also `trace` into such files
+    kind : "saif", "vcd" or "wave" for a build that can also `trace` into such files
     say : called with a line before each long step
 
     Raises

@@ -47,7 +47,7 @@ from .verilator import ToolMissingError
 
 __all__ = ["Sample", "fit", "main", "map_core", "validate"]
 
-FEATURES = ("clock", "toggle", "multiplier")
+FEATURES = ("clock", "toggle", "multiplier", "data")
 DEFAULT_ARRAYS = "2x2,4x4,4x8"
 _GATED_BITS = 4
 _SCRIPT = """read_verilog core.v
@@ -88,6 +88,7 @@ class Sample:
     clock: int
     toggle: int
     multiplier: int
+    data: int
     gates_pj: float
     clock_pj: float
     glitch_pj: float
@@ -96,8 +97,8 @@ class Sample:
     compared_bits: int
 
     @property
-    def counts(self) -> tuple[int, int, int]:
-        return self.clock, self.toggle, self.multiplier
+    def counts(self) -> tuple[int, ...]:
+        return self.clock, self.toggle, self.multiplier, self.data
 
 
 def map_core(config: Config, liberty: Path, say: Callable[[str], None]) -> Path:
@@ -184,8 +185,9 @@ def _sample(backend: VerilatorBackend, netlist: Netlist, array: str, stimulus: s
     units = [u for u in layers if u is not None]
     gates, compared = price(netlist, signals, samples - 1)
     return Sample(
-        array, stimulus, cycles, sum(u.clocked for u in units), sum(u.toggles for u in units),
-        sum(u.multiplier_toggles for u in units), gates.total, gates.clock, gates.glitch,
+        array, stimulus, cycles, sum(u.clocked + u.gate_cycles for u in units),
+        sum(u.toggles for u in units), sum(u.multiplier_toggles for u in units),
+        round(sum(u.read_bits for u in units)), gates.total, gates.clock, gates.glitch,
         gates.leakage_nw, len(netlist.flip_flops), compared)
 
 
@@ -249,7 +251,8 @@ def column(samples: list[Sample], library: Library) -> dict:
     model = float(np.mean(np.abs(errors["array"])))
     source = f"fitted to {library.name} gates by sim.calibrate, before layout"
     units = {"clock": "pJ per flip-flop bit and clocked cycle",
-             "toggle": "pJ per flip-flop toggle", "multiplier": "pJ per multiplier-output toggle"}
+             "toggle": "pJ per flip-flop toggle", "multiplier": "pJ per multiplier-output toggle",
+             "data": "pJ per bit read from a memory, in the logic behind it"}
     fitted = {name: {"value": float(f"{c:.4g}"), "unit": units[name],
                      "error": round(float(np.hypot(model, s)), 3), "source": source}
               for name, c, s in zip(FEATURES, coefficients, _spread(samples), strict=True)}

@@ -48,6 +48,8 @@ _TRACES = {
     "vcd": (("--trace-vcd", "--trace-underscore"),
             "-DPARTITA_VCD -DVM_TRACE=1 -DVM_TRACE_VCD=1", "verilated_vcd_c.cpp"),
 }
+_TRACES["wave"] = _TRACES["vcd"]
+
 
 
 class ToolMissingError(RuntimeError):
@@ -140,10 +142,10 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
     ----------
     config : Config
     say : called with a line before each long step
-    kind : "plain", "activity", "saif" or "vcd"
+    kind : "plain", "activity", "saif", "vcd" or "wave"
         With "activity" it can count what `sim.activity` reads, by the maps in a JSON file beside
         it; with "saif" or "vcd" it can also write such files (`partita_trace`), to check counts
-        against and to evaluate netlists on.
+        against and to evaluate netlists on; with "wave" it writes VCD for people.
 
     Raises
     ------
@@ -176,7 +178,8 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
     headers, tables, maps = {}, {}, {}
     for name in (CORE_NAME, SHELL_NAME):
         say(f"building the Verilator model: {name}")
-        text, modules = (texts[name], {}) if kind == "plain" else instrument(texts[name])
+        text, modules = (texts[name], {}) if kind in ("plain", "wave") else \
+            instrument(texts[name])
         (folder / f"{name}.v").write_text(keep_registers(text))
         trace = _TRACES.get(kind, ((), "", ""))[0] if name == CORE_NAME else ()
         _call([str(verilator_root() / "bin" / "verilator"), "--cc", *_VERILATOR_FLAGS, *trace,

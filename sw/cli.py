@@ -3,6 +3,8 @@
     partita build     generate the RTL            (python -m hw.build)
     partita compare   measure a network in RTL    (python -m sw.compare)
     partita train     train, partition, fine-tune   (python -m sw.train)
+    partita trace     waveforms and a timeline      (python -m sw.trace)
+    partita calibrate fit energy to gates           (python -m sim.calibrate)
     partita demo      the whole demonstration     (python -m sw.demo)
 
 `partita COMMAND --help` explains each.
@@ -15,7 +17,7 @@ __all__ = ["COMMANDS", "main"]
 
 #: Command -> module with a `main(argv) -> exit code`.
 COMMANDS = {"build": "hw.build", "compare": "sw.compare", "demo": "sw.demo",
-            "train": "sw.train"}
+            "train": "sw.train", "trace": "sw.trace", "calibrate": "sim.calibrate"}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -45,6 +45,8 @@ from .report import Report, print_report, save_text
 __all__ = ["compare", "main"]
 
 ARMS = ("dense-1", "dense-N", "pruned-1", "pruned-N")
+#: One array with the MACs of all N, beside those.
+BIG = "dense-big"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,9 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--layers", metavar="A,B", help="only these layers, by name; each run of "
                       "neighbours starts from the golden output of the layer before")
     what.add_argument("--arms", metavar="A,B", default=",".join(ARMS),
-                      help=f"which arms (default {','.join(ARMS)})")
+                      help=f"which arms (default {','.join(ARMS)}); {BIG} is one array with the "
+                      "MACs of all instances")
     what.add_argument("--images", type=int, metavar="N",
                       help="images to run (default 1; digits 64)")
+    what.add_argument("--data", type=Path, metavar="DIR",
+                      help="Tiny ImageNet folder, for tinyvgg16-slim to classify held-out images")
     what.add_argument("--checkpoint", type=Path, metavar="FILE",
                       help="trained weights of TinyVGG16, safetensors")
     what.add_argument("--seed", type=int, default=1, help="of weights, images and stalls")
@@ -105,6 +110,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"--images is {args.images}; it must be 1 or more")
     if args.checkpoint and not args.checkpoint.is_file():
         raise ValueError(f"--checkpoint {args.checkpoint} is not a file")
+    if args.data and args.network != "tinyvgg16-slim":
+        raise ValueError("--data goes with --network tinyvgg16-slim")
     if args.checkpoint and args.network != "tinyvgg16":
         raise ValueError("--checkpoint goes with --network tinyvgg16")
     for option, path in (("--save", args.save), ("--report", args.report)):
@@ -119,8 +126,8 @@ def _arm_names(text: str, config: Config) -> list[str]:
         form, _, count = name.partition("-")
         general = f"{form}-N" if count not in ("1", "N") and count == str(config.instances) \
             else name
-        if general not in ARMS:
-            raise ValueError(f"--arms names {name!r}; there are {', '.join(ARMS)}")
+        if general not in (*ARMS, BIG):
+            raise ValueError(f"--arms names {name!r}; there are {', '.join((*ARMS, BIG))}")
         names.append(general)
     return names
 
@@ -131,14 +138,27 @@ def _arms(names: list[str], config: Config, work: Workload) -> list[Arm]:
     for name in names:
         form, count = name.split("-")
         graph = work.dense if form == "dense" else work.pruned
-        instances = 1 if count == "1" else config.instances
+        instances = config.instances if count == "N" else 1
         if form not in golden:
             golden[form] = golden_outputs(graph, work.images)
-        arm = Arm(f"{form}-{instances}", graph, config.replace(instances=instances),
-                  work.images, golden[form])
+        own = _big(config) if name == BIG else config.replace(instances=instances)
+        arm = Arm(name if name == BIG else f"{form}-{instances}", graph, own, work.images,
+                  golden[form])
         if arm.name not in [a.name for a in arms]:
             arms.append(arm)
     return arms
+
+
+def _big(config: Config) -> Config:
+    """One instance whose array has the MACs of all, its sides doubled in turn."""
+    rows, cols, left = config.array.rows, config.array.cols, config.instances
+    while left > 1 and left % 2 == 0 and min(rows, cols) <= 16:
+        rows, cols = (rows * 2, cols) if rows <= cols and rows <= 16 else (rows, cols * 2)
+        left //= 2
+    if left > 1 or cols > 32:
+        raise ValueError(f"{BIG}: {config.instances} arrays of {config.array.rows}x"
+                         f"{config.array.cols} do not make one of at most 32x32 by doubling")
+    return config.replace(instances=1, array__rows=rows, array__cols=cols, array__post_lanes=0)
 
 
 def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str] | None,
@@ -234,7 +254,7 @@ def run(argv: list[str]) -> int:
     with SimulationProgress(quiet=args.quiet) as progress:
         work = load_workload(args.network, partitions=args.partitions, seed=args.seed,
                              images=args.images, checkpoint=args.checkpoint,
-                             partitioner=args.partitioner, prune=args.prune,
+                             partitioner=args.partitioner, prune=args.prune, data=args.data,
                              say=progress.say)
         report = compare(work, config, arms=arms, layers=layers, memory=memory,
                          count_toggles=not args.no_toggles, jobs=args.jobs,

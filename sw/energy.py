@@ -1,7 +1,8 @@
 """Energy from activity: counts times coefficients, with an interval from the coefficients' errors.
 
-    E = instances   clock * clocked flip-flop bits + toggle * flip-flop toggles
-                    + multiplier * multiplier-output toggles
+    E = instances   clock * (clocked flip-flop bits + clock gates * cycles)
+                    + toggle * flip-flop toggles + multiplier * multiplier-output toggles
+                    + data * bits that memories put out, for the logic behind them
       + memories    access * (reads + writes) + idle * idle cycles, by size of the memory
       + fabric      clock and toggles of interconnect and control
       + external    bits * pJ per bit + page activations
@@ -70,7 +71,7 @@ class Column:
 
     def _with_glitches(self, values: dict, share) -> dict:
         factor = 1 + share * values["glitch"]
-        return {**values, **{k: values[k] * factor for k in ("toggle", "multiplier")}}
+        return {**values, **{k: values[k] * factor for k in ("toggle", "multiplier", "data")}}
 
 
 @cache
@@ -151,7 +152,8 @@ def features(instances: Iterable[UnitActivity], shell: UnitActivity, *, cycles: 
     result = Features({})
     for unit in instances:
         result += unit_features(unit, cycles, model)
-    fabric: dict[str, float] = {"fabric/clock": shell.clocked, "fabric/toggle": shell.toggles}
+    fabric: dict[str, float] = {"fabric/clock": shell.clocked + shell.gate_cycles,
+                                "fabric/toggle": shell.toggles}
     _add_memories(fabric, shell, "fabric", cycles / model.clock_mhz)
     _add(fabric, "static/static_logic", shell.bits * cycles / model.clock_mhz)
     _add(fabric, f"external/external_{model.external}", 8 * port_bytes)
@@ -161,7 +163,8 @@ def features(instances: Iterable[UnitActivity], shell: UnitActivity, *, cycles: 
 
 def unit_features(unit: UnitActivity, cycles: int, model: EnergyModel) -> Features:
     """Counts of one instance in a layer that took so many cycles."""
-    counts = {"clock/clock": float(unit.clocked), "logic/toggle": float(unit.toggles),
+    counts = {"clock/clock": float(unit.clocked + unit.gate_cycles),
+              "logic/toggle": float(unit.toggles), "logic/data": float(unit.read_bits),
               "logic/multiplier": float(unit.multiplier_toggles)}
     _add_memories(counts, unit, "memories", cycles / model.clock_mhz)
     _add(counts, "static/static_logic", unit.bits * cycles / model.clock_mhz)

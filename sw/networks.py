@@ -8,20 +8,33 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .artefact import load_integer
 from .cache import cache_dir
 from .capture import capture
 from .checkpoint import load_checkpoint
+from .dataset import load_tiny_imagenet
 from .digits import train_digits
+from .evaluate import accuracy, run_integer
 from .graph import IntegerGraph
-from .models import TINYVGG16_SHAPE, natural_images, tinyvgg16, trained_like
+from .models import (
+    PIXEL_DEVIATION,
+    PIXEL_MEAN,
+    TINYVGG16_SHAPE,
+    natural_images,
+    tinyvgg16,
+    trained_like,
+)
 from .partition import partition, prunable_layers
 from .prune import apply_plan, pictures
 from .quantise import quantise
 from .report import Picture
+from .training import random_crops
 
 __all__ = ["NETWORKS", "Workload", "load_workload"]
 
-NETWORKS = ("tinyvgg16", "digits")
+NETWORKS = ("tinyvgg16", "tinyvgg16-slim", "digits")
+_DATA = Path(__file__).parent / "data"
+_SLIM_PARTITIONS = 8
 
 
 @dataclass(frozen=True)
@@ -45,11 +58,14 @@ class Workload:
 
 def load_workload(name: str, *, partitions: int, seed: int, images: int | None = None,
                   checkpoint: Path | None = None, partitioner: str | None = None, prune: str = "fc",
+                  data: Path | None = None,
                   say: Callable[[str], None] = lambda text: None) -> Workload:
     """Build one of `NETWORKS`.
 
-    Without a `partitioner`, trained networks are partitioned by the optimised one and seeded
-    weights, which have no structure to find, by the identity.
+    `data` is the Tiny ImageNet folder whose held-out images "tinyvgg16-slim" classifies; without
+    it that network runs on seeded images. Without a `partitioner`, trained networks are
+    partitioned by the optimised one and seeded weights, which have no structure to find, by the
+    identity.
 
     Raises
     ------
@@ -58,6 +74,8 @@ def load_workload(name: str, *, partitions: int, seed: int, images: int | None =
     """
     if name == "tinyvgg16":
         return _tinyvgg16(partitions, seed, images or 1, checkpoint, partitioner, prune, say)
+    if name == "tinyvgg16-slim":
+        return _slim(partitions, seed, images, prune, data, say)
     if name == "digits":
         return _digits(partitions, seed, images or 64, partitioner or "optimised", prune, say)
     raise ValueError(f"network {name!r} is unknown; there are {', '.join(NETWORKS)}")
@@ -87,6 +105,37 @@ def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
     return Workload(float_graph.name, weights, dense, pruned,
                     tuple(dense.quantise_input(x) for x in images[:count]),
                     pictures=pictures(float_graph, plan))
+
+
+def _slim(partitions: int, seed: int, count: int | None, prune: str, data: Path | None,
+          say: Callable[[str], None]) -> Workload:
+    """The trained network of an eighth of the width that the package carries, in int8."""
+    if (partitions, prune) != (_SLIM_PARTITIONS, "fc"):
+        raise ValueError(f"tinyvgg16-slim was trained with --partitions {_SLIM_PARTITIONS} --prune "
+                         f"fc; asked for {partitions} and {prune}: train another with sw.train")
+    dense, pruned = (load_integer(_DATA / f"tinyvgg16-slim-{form}.safetensors")
+                     for form in ("dense", "pruned"))
+    weights = "trained on 20 classes of Tiny ImageNet, an eighth of TinyVGG16's width; "
+    if data is None:
+        images = natural_images(count or 1, TINYVGG16_SHAPE, seed)
+        return Workload("tinyvgg16-slim", weights + "seeded images", dense, pruned,
+                        tuple(dense.quantise_input(x) for x in images))
+    held = load_tiny_imagenet(data, classes=dense.out_shape[0], per_class=1,
+                              cache=cache_dir() / "images", say=say)
+    _, plain = random_crops(TINYVGG16_SHAPE[1], PIXEL_MEAN, PIXEL_DEVIATION)
+    pixels = torch.from_numpy(np.array(held.held_images))
+    labels = torch.from_numpy(held.held_labels)
+    say("measuring int8 accuracy on the held-out images")
+
+    def share(graph: IntegerGraph) -> float:
+        return accuracy(lambda x: run_integer(graph, plain(x)), pixels, labels).top1
+
+    measured = {"int8": share(dense), "pruned int8": share(pruned)}
+    chosen = np.random.default_rng(seed).permutation(len(labels))[:count or 8]
+    images = plain(pixels[torch.from_numpy(chosen)]).numpy()
+    return Workload("tinyvgg16-slim", weights + f"{len(images)} held-out images", dense, pruned,
+                    tuple(dense.quantise_input(x) for x in images), held.held_labels[chosen],
+                    measured)
 
 
 def _digits(partitions: int, seed: int, count: int, partitioner: str, prune: str,

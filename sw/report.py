@@ -256,6 +256,8 @@ def _mega(value: int | None) -> str:
 def _arm_table(arm: ArmReport) -> Table:
     ports = "one shared port" if arm.memory == "shared" else "a port for each instance"
     count = "1 instance" if arm.instances == 1 else f"{arm.instances} instances, {ports}"
+    if arm.name.endswith("-big"):
+        count = "1 instance with the MACs of all"
     table = Table(title=f"{arm.name}: {count}", title_justify="left", title_style="bold",
                   box=None, pad_edge=False, header_style="dim")
     table.add_column("layer", no_wrap=True)

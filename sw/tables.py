@@ -199,6 +199,7 @@ def calibration_table() -> str:
     from sim.calibrate import Sample, validate
     samples = [Sample(**s) for s in _measured("calibration.json")]
     errors = validate(samples)
+    clock = energy_columns()["sky130"].coefficients["clock"].value
     rows: list[tuple] = []
     for array in dict.fromkeys(s.array for s in samples):
         mine = [k for k, s in enumerate(samples) if s.array == array]
@@ -207,11 +208,14 @@ def calibration_table() -> str:
             sizes = [abs(errors[kind][k]) for k in mine]
             cells.append(f"{sum(sizes) / len(sizes):.1%} / {max(sizes):.1%}")
         busy = [samples[k] for k in mine if samples[k].stimulus != "idle"]
+        idle = next(samples[k] for k in mine if samples[k].stimulus == "idle")
         glitch = sum(s.glitch_pj / (s.gates_pj - s.clock_pj) for s in busy) / len(busy)
         rows.append((array, len(mine), f"{samples[mine[0]].flip_flops:,}", *cells,
-                     f"{glitch:.0%}"))
+                     f"{glitch:.0%}", f"{idle.gates_pj / idle.cycles:.1f}",
+                     f"{idle.flip_flops * clock:.0f}"))
     return _table(("array", "stimuli", "flip-flops", "stimulus left out, mean / largest",
-                   "array left out, mean / largest", "glitches add to logic"), rows)
+                   "array left out, mean / largest", "glitches add to logic",
+                   "idle, pJ per cycle", "without clock gates"), rows)
 
 
 def coefficient_table() -> str:

@@ -1,11 +1,12 @@
 """The README's tables and examples are those of the code."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from sw import tables
+from sw import compare, tables
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -27,3 +28,12 @@ def test_the_example_of_ones_own_network_runs(capsys):
     assert scope["result"].outputs[-1].shape == (10, 1, 1)
     with pytest.raises(ValueError, match="layer 4: has 4 groups already"):
         exec(blocks[1], scope)
+
+
+@pytest.mark.slow
+def test_the_measured_tables_are_what_a_run_gives(capsys):
+    measured = json.loads((tables.DATA / "measured-tinyvgg16.json").read_text())
+    assert compare.main(["--json", "--quiet", "--no-toggles"]) == 0
+    now = json.loads(capsys.readouterr().out)
+    for old, new in zip(measured["arms"], now["arms"], strict=True):
+        assert [x["cycles"] for x in old["layers"]] == [x["cycles"] for x in new["layers"]]

@@ -216,4 +216,4 @@ def test_enable_flags_flip_when_their_register_is_written():
     assert unit.toggles == 24 and unit.bits == 9
     assert unit.clocked == 5 * 8 + 100  # `flag` is always clocked
     assert unit.memories[0].writes == 7 and unit.memories[0].reads == 100
-    assert GATED_BITS <= 8
+    assert GATED_BITS <= 8 and unit.gate_cycles == 100  # one gate, for `kept`

@@ -12,6 +12,7 @@ from hw.config import PRESETS
 from sw import arms, compare
 from sw.arms import Arm, golden_outputs, run_arm, segments
 from sw.compiler import DoesNotFit
+from sw.energy import EnergyModel, Features
 from sw.errors import exit_code
 from sw.networks import load_workload
 from sw.report import PUBLISHED_SPEEDUP
@@ -146,3 +147,56 @@ def test_golden_outputs_are_what_layers_give():
     outputs = golden_outputs(work.dense, work.images)[0]
     assert all(np.array_equal(o.shape, x.out_shape)
                for o, x in zip(outputs, work.dense.layers, strict=True))
+
+
+def test_the_ledger_sums_to_the_counters(report):
+    for arm in report["arms"]:
+        for i, counters in enumerate(arm["counters"]):
+            for cause, total in counters.items():
+                if cause != "TOTAL":
+                    assert sum(x["ledger"][i].get(cause, 0) for x in arm["layers"]) == total
+
+
+def test_energy_is_activity_times_coefficients(report):
+    model = EnergyModel(**report["energy_model"])
+    values = model.coefficients.values()
+    for arm in report["arms"]:
+        whole = 0.0
+        for x in arm["layers"]:
+            assert x["energy_pj"] == pytest.approx(Features(x["activity"]).energy(values))
+            assert len(x["instance_pj"]) == arm["instances"]
+            own = sum(x["energy_pj"].values()) - x["energy_pj"]["external"] \
+                - x["energy_pj"]["fabric"]
+            assert 0.9 * own < sum(x["instance_pj"]) <= own * (1 + 1e-9)
+            whole += sum(x["energy_pj"].values())
+            assert 0 < x["toggles"] <= x["clocked_ff_cycles"]
+        assert arm["energy"]["joules_per_image"] == pytest.approx(whole * 1e-12 / 2)
+        # pages are counted by layer
+        misses = sum(x["activity"]["external/activate"] for x in arm["layers"])
+        assert misses == arm["page_misses"] > 0
+    for group in report["energy_ratio"].values():
+        for interval in group.values():
+            assert interval["low"] < interval["value"] < interval["high"]
+
+
+def test_one_array_may_have_the_macs_of_all(report):
+    big = compare._big(PRESETS["default"])
+    assert (big.instances, big.array.rows, big.array.cols) == (1, 16, 32)
+    assert big.array.macs == PRESETS["default"].array.macs * 8
+    for instances in (3, 32):
+        with pytest.raises(ValueError, match="do not make one of at most 32x32"):
+            compare._big(PRESETS["default"].replace(instances=instances))
+
+
+def test_a_page_is_written_and_bad_energy_options_are_named(tmp_path, capsys):
+    page = tmp_path / "page.html"
+    assert compare.main(["--network", "digits", "--images", "1", "--layers", "fc2", "--quiet",
+                         "--preset", "tiny", "--partitions", "4", "--act-words", "4096",
+                         "--arms", "dense-1,pruned-2,dense-big", "--report", str(page)]) == 0
+    assert "dense-big" in capsys.readouterr().out
+    assert "<h2>Roofline</h2>" in page.read_text()
+    for arguments, message in ((["--energy-column", "7nm"], "energy column '7nm' is unknown"),
+                               (["--external", "hbm"], "external memory 'hbm' is unknown"),
+                               (["--clock-mhz", "-1"], "clock is -1.0 MHz")):
+        assert compare.main(["--network", "digits", *arguments]) == 2
+        assert message in capsys.readouterr().err

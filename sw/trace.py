@@ -1,0 +1,133 @@
+"""Look inside a run: signals of instance 0 as a VCD file, all instances' layers as a timeline.
+
+Examples:
+    python -m sw.trace --network digits --layer fc1 --out fc1.vcd
+    python -m sw.trace --network digits --timeline run.json
+    python -m sw.trace --layer conv3_2 --start 5000 --cycles 400 --out window.vcd
+
+The VCD file opens in GTKWave or Surfer; a unit of its time is a clock cycle, and names are the
+generator's: core.path.array.product_0_0 is the product of column 0, row 0. The timeline opens in
+Perfetto (ui.perfetto.dev) or chrome://tracing: a span for each layer of each instance, a
+microsecond for each cycle, with the cycles by cause.
+
+Exit codes: 0 written, 1 the run failed, 2 usage, 3 a tool is missing, 4 does not fit.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from hw.options import add_config_arguments, config_from_arguments
+
+from .compiler import compile_graph
+from .driver import Driver, RunResult, open_backend
+from .errors import exit_code
+from .networks import NETWORKS, load_workload
+from .report import save_text
+
+__all__ = ["main", "timeline"]
+
+_MOST_CYCLES = 100_000
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sw.trace", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_argument_group("what runs")
+    what.add_argument("--network", choices=NETWORKS, default="tinyvgg16")
+    what.add_argument("--form", choices=("dense", "pruned"), default="pruned")
+    what.add_argument("--partitions", type=int, default=8, metavar="P")
+    what.add_argument("--seed", type=int, default=1)
+    add_config_arguments(parser)
+    window = parser.add_argument_group("the window, and where it goes")
+    window.add_argument("--layer", metavar="NAME", help="where it begins (default: the first)")
+    window.add_argument("--start", type=int, default=0, metavar="N",
+                        help="cycles after the layer's begin (default 0)")
+    window.add_argument("--cycles", type=int, default=1000, metavar="N", help="(default 1000)")
+    window.add_argument("--out", type=Path, metavar="FILE.vcd", help="signals of instance 0")
+    window.add_argument("--timeline", type=Path, metavar="FILE.json",
+                        help="all instances' layers and what they waited for")
+    return parser
+
+
+def timeline(result: RunResult, names: list[str], title: str) -> str:
+    """Return a run as trace events: a span for each layer of each instance.
+
+    Parameters
+    ----------
+    result : RunResult
+    names : of the layers
+    title : of the process
+    """
+    events: list[dict] = [{"ph": "M", "pid": 1, "name": "process_name", "args": {"name": title}}]
+    for i in range(len(result.counters)):
+        events.append({"ph": "M", "pid": 1, "tid": i, "name": "thread_name",
+                       "args": {"name": f"instance {i}"}})
+        at = 0
+        for name, row in zip(names, result.ledger, strict=True):
+            cycles = sum(row[i].values())
+            if cycles:
+                events.append({"ph": "X", "pid": 1, "tid": i, "ts": at, "dur": cycles,
+                               "name": name, "args": row[i]})
+            at += cycles
+    return json.dumps({"displayTimeUnit": "ns", "traceEvents": events}) + "\n"
+
+
+def run(argv: list[str]) -> int:
+    """Write what was asked for; errors are raised."""
+    args = _parser().parse_args(argv)
+    if args.out is None and args.timeline is None:
+        raise ValueError("nothing to write: give --out, --timeline or both")
+    if not 1 <= args.cycles <= _MOST_CYCLES or args.start < 0:
+        raise ValueError(f"--cycles is {args.cycles} and --start {args.start}; they must be from 1 "
+                         f"to {_MOST_CYCLES} and 0 or more")
+    for option, path in (("--out", args.out), ("--timeline", args.timeline)):
+        if path and not path.resolve().parent.is_dir():
+            raise ValueError(f"{option} {path}: its folder does not exist")
+    config = config_from_arguments(args)
+    notes = Console(stderr=True)
+    work = load_workload(args.network, partitions=args.partitions, seed=args.seed, images=1,
+                         say=notes.print)
+    graph = work.dense if args.form == "dense" else work.pruned
+    names = [x.name for x in graph.layers]
+    if args.layer is not None and args.layer not in names:
+        raise ValueError(f"--layer {args.layer!r} is not in {graph.name}; its layers are "
+                         + ", ".join(names))
+    program = compile_graph(graph, config)
+    with open_backend("verilator", config, memory_bytes=program.window_bytes, say=notes.print,
+                      kind="wave" if args.out else None) as backend:
+        driver = Driver(backend)
+        driver.load(program)
+        notes.print("running once, to see where layers begin")
+        result = driver.run(work.images[0])
+        if args.timeline:
+            save_text(args.timeline, timeline(
+                result, names, f"{graph.name} on {config.instances} instances"))
+            notes.print(f"wrote {args.timeline}: {result.cycles:,} cycles")
+        if args.out:
+            first = names.index(args.layer) if args.layer else 0
+            begin = sum(result.layer_cycles[:first]) + args.start
+            if begin >= result.cycles:
+                raise ValueError(f"--start {args.start}: the run is over {result.cycles - begin:,} "
+                                 "cycles before")
+            driver.start(work.images[0])
+            if begin:
+                backend.advance(begin)
+            temporary = args.out.with_name(f".{args.out.name}.{os.getpid()}.tmp")
+            backend.trace(temporary, args.cycles)
+            temporary.replace(args.out)
+            notes.print(f"wrote {args.out}: {args.cycles:,} cycles from cycle {begin:,}")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    return exit_code(run, sys.argv[1:] if argv is None else argv, "python -m sw.trace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
