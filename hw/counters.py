@@ -79,8 +79,14 @@ class Counters(wiring.Component):
                 m.d.sync += [pending[u].eq(1), layers[u].eq(self.layers[u])]
         with m.If(self.clear):
             m.d.sync += [logged.eq(0), *(p.eq(0) for p in pending)]
+        # The log is read when what it shows may have changed, not in every cycle.
+        shown, stale = Signal.like(self.log_select), Signal(init=1)
+        m.d.comb += [read.en.eq(stale | (self.log_select != shown)),
+                     read.addr.eq(self.log_select[4:])]
+        m.d.sync += stale.eq(self.mark_valid)
+        with m.If(self.log_select != shown):
+            m.d.sync += shown.eq(self.log_select)
         word = Signal(4)
-        m.d.comb += [read.en.eq(1), read.addr.eq(self.log_select[4:])]
         m.d.sync += word.eq(self.log_select[:4])
         choices = Array([read.data[32 * k:32 * k + 32] for k in range(words)] + [0] * (16 - words))
         m.d.comb += self.log_data.eq(choices[word])

@@ -43,10 +43,9 @@ class MemoryProbe:
 
 @dataclass(frozen=True)
 class _Module:
-    """Registers' flags by name, the condition under which each is written, and memories."""
+    """Registers' flags by name, alike for those with the same condition, and memories."""
 
     flags: dict[str, str]
-    conditions: dict[str, str]
     memories: dict[str, MemoryProbe]
 
 
@@ -56,7 +55,7 @@ def _plain(name: str) -> str:
 
 def _flipping(assignment: re.Match, flag: str) -> str:
     """The assignment, and the flag's flip."""
-    return f"{assignment[1]}begin\n      {assignment[2]}\n      {flag} <= ~{flag};\n      end"
+    return f"{assignment[1]}begin\n      {assignment[2]}\n      {flag} = ~{flag};\n      end"
 
 
 class _Instrumenter:
@@ -64,7 +63,7 @@ class _Instrumenter:
 
     def __init__(self, body: str):
         self.flags: dict[str, str] = {}
-        self.conditions: dict[str, str] = {}
+        self.shared: dict[str, str] = {}  # condition -> flag
         self.memories = {_plain(m[2]): MemoryProbe(_plain(m[2]), int(m[1] or 0) + 1,
                                                    int(m[3]) + 1) for m in _MEMORY.finditer(body)}
         self.count = 0
@@ -99,17 +98,19 @@ class _Instrumenter:
             memory = self.memories.get(_plain(source[1])) if source else None
             flag = ""
             if all(a[1] != _TOP_LEVEL for _, a in found):
-                flag = self._flag()
-                fresh.append(flag)
-                for k, a in found:
-                    lines[k] = _flipping(a, flag)
+                written = {k for k, _ in found}
+                condition = "\n".join("write" if k in written else x
+                                      for k, x in enumerate(lines))
+                flag = self.shared.get(condition, "")
+                if not flag:  # the first register with this condition carries the flag
+                    flag = self.shared[condition] = self._flag()
+                    fresh.append(flag)
+                    for k, a in found:
+                        lines[k] = _flipping(a, flag)
             if memory is not None:
                 memory.reads.append(flag)
             elif flag:
                 self.flags[target] = flag
-                written = {k for k, _ in found}
-                self.conditions[target] = "\n".join(
-                    "write" if k in written else x for k, x in enumerate(match[1].splitlines()))
         declared = "".join(f"  reg {f} = 1'h0;\n" for f in fresh)
         return declared + "  always @(posedge clk) begin\n" + "\n".join(lines) + "\n  end\n"
 
@@ -126,7 +127,7 @@ def instrument(verilog: str) -> tuple[str, dict[str, _Module]]:
 
     def module(match: re.Match) -> str:
         done = _Instrumenter(match[0])
-        modules[_plain(match[1])] = _Module(done.flags, done.conditions, done.memories)
+        modules[_plain(match[1])] = _Module(done.flags, done.memories)
         return done.text
 
     return _MODULE.sub(module, verilog), modules
@@ -223,13 +224,13 @@ class ActivityMap:
         for name, path in places:
             module = modules[name]
             widths: dict[str, int] = {}
-            for target, condition in module.conditions.items():
-                widths[condition] = widths.get(condition, 0) + position[*path, target][1]
+            for target, flag in module.flags.items():
+                widths[flag] = widths.get(flag, 0) + position[*path, target][1]
             gates += sum(w >= GATED_BITS for w in widths.values())
             for target, flag in module.flags.items():
                 flag_names.add((*path, flag))
                 first, bits = position[*path, target]
-                gated = widths[module.conditions[target]] >= GATED_BITS
+                gated = widths[flag] >= GATED_BITS
                 registers.append((".".join((*path, target)), first, bits,
                                   position[*path, flag][0] if gated else -1))
             for memory in module.memories.values():

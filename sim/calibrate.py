@@ -212,11 +212,21 @@ def price(netlist: Netlist, signals: dict[str, np.ndarray], cycles: int,
 
 # -- fitting -----------------------------------------------------------------------------------
 def fit(samples: list[Sample]) -> np.ndarray:
-    """Coefficients in pJ, never negative, that make relative errors least."""
+    """Coefficients in pJ, never negative, that make errors relative to the whole energy least.
+
+    What gates spend on clock pins and what they spend on logic are told apart by the netlist, so
+    each is fitted by itself: the clock's coefficient on clocked bits, the rest on the other counts.
+    """
     counts = np.array([s.counts for s in samples], float)
-    energy = np.array([s.gates_pj for s in samples])
-    scale = counts.max(axis=0)
-    found, _ = nnls(counts / scale / energy[:, None], np.ones(len(samples)))
+    whole = np.array([s.gates_pj for s in samples])
+    clock = np.array([s.clock_pj for s in samples])
+    return np.concatenate([_least(counts[:, :1], clock, whole),
+                           _least(counts[:, 1:], whole - clock, whole)])
+
+
+def _least(counts: np.ndarray, energy: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    scale = np.maximum(counts.max(axis=0), 1.0)
+    found, _ = nnls(counts / scale / whole[:, None], energy / whole)
     return found / scale
 
 

@@ -11,7 +11,7 @@ _REG = re.compile(r"^  (?:output )?reg (?:\[(\d+):0\] )?(\\\S+ |\w+)", re.MULTIL
 _MEMORY = re.compile(r"^  reg (?:\[\d+:0\] )?(\\\S+ |\w+) ?\[\d+:0\];", re.MULTILINE)
 _CLOCKED = re.compile(r"^  always @\(posedge clk\)(.*?)(?=^  \w|^endmodule)",
                       re.MULTILINE | re.DOTALL)
-_TARGET = re.compile(r"^ +(?:\S+: )?(\\\S+ |\w+) ?(?:\[[^\]]*\] ?)?<= ", re.MULTILINE)
+_TARGET = re.compile(r"^ +(?:\S+: )?(\\\S+ |\w+) ?(?:\[[^\]]*\] ?)?<?= ", re.MULTILINE)
 _INSTANCE = re.compile(r"^  (\\\S+ |\w+) (\\\S+ |\w+) \(\n", re.MULTILINE)
 _READ_REGISTER = re.compile(r"^_\d+_$")
 _DECLARED = re.compile(r"^(  reg (?:\[\d+:0\] )?(?:\\\S+ |\w+))( =|;)", re.MULTILINE)

@@ -217,7 +217,7 @@ def _accuracy(work: Workload, results: dict, layers: list[str] | None) -> dict |
     if not layers:
         for form, graph in (("int8", work.dense), ("pruned int8", work.pruned)):
             finals = [run_golden(graph, x)[-1] for x in work.images]
-            accuracy[f"{form} on the {len(finals)} scans in RTL"] = _share(finals, work.labels)
+            accuracy[f"{form} on the {len(finals)} images in RTL"] = _share(finals, work.labels)
     for name, (_, finals) in results.items():
         graph = work.dense if name.startswith("dense") else work.pruned
         if layers and graph.layers[-1].name not in layers:

@@ -183,8 +183,9 @@ def test_a_value_change_dump_becomes_rows(tmp_path):
 # -- the fit -----------------------------------------------------------------------------------
 def made_up(rng, array: str, stimulus: str, coefficients, noise: float) -> Sample:
     counts = rng.integers(1000, 100_000, 4)
-    energy = float(np.dot(coefficients, counts) * (1 + noise * rng.standard_normal()))
-    return Sample(array, stimulus, 1024, *(int(c) for c in counts), energy, energy / 2,
+    clock, *rest = coefficients * counts * (1 + noise * rng.standard_normal(4))
+    energy = float(clock + sum(rest))
+    return Sample(array, stimulus, 1024, *(int(c) for c in counts), energy, float(clock),
                   energy / 10, 1.0, 100, 1)
 
 

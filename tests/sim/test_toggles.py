@@ -195,8 +195,8 @@ def test_registers_are_kept_by_name():
 
 def test_enable_flags_flip_when_their_register_is_written():
     text, modules = instrument(VERILOG)
-    assert text.count("<= ~partita_en_") == 2
-    assert "begin\n      kept <= d;\n      partita_en_0 <= ~partita_en_0;\n      end" in text
+    assert text.count("= ~partita_en_") == 2
+    assert "begin\n      kept <= d;\n      partita_en_0 = ~partita_en_0;\n      end" in text
     assert modules["core"].flags == {"kept": "partita_en_0"}
     memory = modules["core"].memories["memory"]
     assert (memory.bits, memory.depth) == (4, 16)

@@ -72,7 +72,7 @@ def test_accuracy_in_rtl_is_that_of_the_golden_model(report):
     for arm in report["arms"]:
         form = "int8" if arm["name"].startswith("dense") else "pruned int8"
         assert report["accuracy"][f"RTL {arm['name']}"] == report["accuracy"][
-            f"{form} on the 2 scans in RTL"]
+            f"{form} on the 2 images in RTL"]
 
 
 def test_a_wrong_output_is_found_and_fails():
