@@ -39,6 +39,7 @@ table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabu
 th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
+td.text { white-space: normal; }
 thead th { color: var(--soft); font-weight: 600; }
 tfoot td { font-weight: 600; }
 figure { margin: 1rem 0; } svg { display: block; width: 100%; height: auto; }
