@@ -152,10 +152,10 @@ def _arms(names: list[str], config: Config, work: Workload) -> list[Arm]:
 def _big(config: Config) -> Config:
     """One instance whose array has the MACs of all, its sides doubled in turn."""
     rows, cols, left = config.array.rows, config.array.cols, config.instances
-    while left > 1 and left % 2 == 0 and min(rows, cols) <= 16:
-        rows, cols = (rows * 2, cols) if rows <= cols and rows <= 16 else (rows, cols * 2)
+    while left % 2 == 0:
+        rows, cols = (rows, 2 * cols) if cols <= rows else (2 * rows, cols)
         left //= 2
-    if left > 1 or cols > 32:
+    if left > 1 or max(rows, cols) > 32:
         raise ValueError(f"{BIG}: {config.instances} arrays of {config.array.rows}x"
                          f"{config.array.cols} do not make one of at most 32x32 by doubling")
     return config.replace(instances=1, array__rows=rows, array__cols=cols, array__post_lanes=0)
