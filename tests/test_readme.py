@@ -16,7 +16,7 @@ def test_the_reference_tables_are_current():
 
 
 def test_a_missing_marker_is_named():
-    with pytest.raises(ValueError, match="no markers for table 'config'"):
+    with pytest.raises(ValueError, match="no markers for table 'headline'"):
         tables.render("nothing here")
 
 
