@@ -48,6 +48,10 @@ def round_half_up(halves: Value) -> Value:
 
 def saturate(value: Value, low: Value, high: Value) -> Value:
     """Clamp to low..high, both signed(8); returns signed(8)."""
-    clamped = Mux(value < low, low, Mux(value > high, high, value))
-    return clamped[:8].as_signed()
+    small = value[:8].as_signed()
+    outside = Value.cast(value)[7:]  # all equal if the value is in the range of int8
+    negative = value[-1]
+    fits = ~outside.any() | outside.all()
+    return Mux(Mux(fits, small < low, negative), low,
+               Mux(Mux(fits, small > high, ~negative), high, small))[:8].as_signed()
 

@@ -10,10 +10,11 @@ from .interfaces import read_request
 __all__ = ["BurstSplitter", "run_layout"]
 
 
-def run_layout() -> data.StructLayout:
+def run_layout(config: Config) -> data.StructLayout:
     """A run of consecutive beats. Members: `addr` (of a beat), `beats` 1 or more, `mask`,
     `layer`."""
-    return data.StructLayout({"addr": 32, "beats": 32, "mask": 32, "layer": 11})
+    return data.StructLayout({"addr": config.port.address_bits, "beats": config.port.address_bits,
+                              "mask": config.instances, "layer": 11})
 
 
 class BurstSplitter(wiring.Component):
@@ -32,7 +33,7 @@ class BurstSplitter(wiring.Component):
     def __init__(self, config: Config, space_bits: int):
         self._config = config
         super().__init__({
-            "i": In(stream.Signature(run_layout())),
+            "i": In(stream.Signature(run_layout(config))),
             "o": Out(stream.Signature(read_request(config))),
             "space": In(space_bits),
             "busy": Out(1),
@@ -42,23 +43,28 @@ class BurstSplitter(wiring.Component):
         m = Module()
         beat_bits = ceil_log2(self._config.port.bytes)
         burst = self._config.port.burst_beats
-        run = Signal(run_layout())
+        run = Signal(run_layout(self._config))
         active = Signal()
         room, now = Signal(ceil_log2(burst) + 1), Signal(ceil_log2(burst) + 1)
         request = self.o.payload
+        # A burst is measured in one cycle and asked for from the next on.
+        measured, size, last = Signal(), Signal.like(now), Signal()
         m.d.comb += [
             room.eq(burst - run.addr[beat_bits:beat_bits + ceil_log2(burst)]),
             now.eq(Mux(run.beats < room, run.beats, room)),
-            request.addr.eq(run.addr), request.beats.eq(now),
+            request.addr.eq(run.addr), request.beats.eq(size),
             request.mask.eq(run.mask), request.layer.eq(run.layer),
-            self.o.valid.eq(active & (self.space >= now)),
+            self.o.valid.eq(measured & (self.space >= size)),
             self.busy.eq(active),
         ]
-        sent, last = Signal(), Signal()
-        m.d.comb += [sent.eq(self.o.valid & self.o.ready), last.eq(run.beats == now),
+        sent = Signal()
+        m.d.comb += [sent.eq(self.o.valid & self.o.ready),
                      self.i.ready.eq(~active | (sent & last))]
+        with m.If(active & ~measured):
+            m.d.sync += [measured.eq(1), size.eq(now), last.eq(run.beats == now)]
         with m.If(sent):
-            m.d.sync += [run.addr.eq(run.addr + (now << beat_bits)), run.beats.eq(run.beats - now)]
+            m.d.sync += [run.addr.eq(run.addr + (size << beat_bits)), measured.eq(0),
+                         run.beats.eq(run.beats - size)]
             with m.If(last):
                 m.d.sync += active.eq(0)
         with m.If(self.i.valid & self.i.ready):

@@ -119,13 +119,17 @@ class PortConfig:
         Bytes per beat of one port.
     burst_beats : int, power of two, 2 to 64
         Longest AXI burst; a burst also never crosses a 4096-byte boundary.
+    address_bits : int, 16 to 32
+        External memory that can be addressed, 2^address_bits bytes.
     """
 
     memory: str = "shared"
     bytes: int = 16
     burst_beats: int = 16
+    address_bits: int = 32
 
     def __post_init__(self) -> None:
+        _check_range("port.address_bits", self.address_bits, 16, 32)
         if self.memory not in ("shared", "private"):
             raise ValueError(f"port.memory is {self.memory!r}; it must be 'shared' or 'private'")
         _check_pow2("port.bytes", self.bytes, 4, 64)
@@ -190,6 +194,12 @@ class Config:
     def bank_words(self) -> int:
         """Words in one of the two activation memory banks."""
         return self.buffers.act_words // 2
+
+    @property
+    def act_addr_bits(self) -> int:
+        """Bits of activation address arithmetic, which is modulo four times `act_words`, so
+        that an access beyond the memory is seen."""
+        return ceil_log2(self.buffers.act_words) + 2
 
     # -- the weight stream ---------------------------------------------------------------
     @property
@@ -270,7 +280,7 @@ PRESETS: dict[str, Config] = {
         array=_array(4, 4, post_lanes=1),
         buffers=BufferConfig(act_words=4096, acc_depth=128, weight_fifo_beats=64,
                              queue_depth=4, log_entries=32),
-        port=PortConfig(bytes=8, burst_beats=16),
+        port=PortConfig(bytes=8, burst_beats=16, address_bits=25),
     ),
     # Small enough for tests that simulate every cycle in Python.
     "tiny": Config(

@@ -1,6 +1,6 @@
 """The control registers behind AXI4-Lite."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,7 +8,7 @@ from .axi import AxiLiteSlave
 from .config import Config, ceil_log2
 from .isa import ISA_VERSION
 from .ports import ControlPort
-from .registers import COUNTERS, GLOBAL, INSTANCE, INSTANCE_BASE, INSTANCE_STRIDE, MAGIC
+from .registers import FINAL_WORDS, GLOBAL, INSTANCE, INSTANCE_BASE, INSTANCE_STRIDE, MAGIC
 
 __all__ = ["Control"]
 
@@ -16,13 +16,17 @@ _SLVERR = 2
 
 
 class Control(wiring.Component):
-    """Registers of `hw.registers`: an access outside the map answers SLVERR.
+    """Registers of `hw.registers`: an access outside the map answers SLVERR, and so does a write
+    without all of its byte strobes, which changes nothing.
 
     Members
     -------
     bus : AXI4-Lite
     instances : array of `ControlPort`
     irq : 1, every instance that was started has ended
+
+    Timing: a read is answered four cycles after its address, one of a counter when the counters
+    of the last run lie in the log.
     """
 
     def __init__(self, config: Config):
@@ -40,7 +44,8 @@ class Control(wiring.Component):
         running = Cat(p.running for p in ports)
         counting, started = Signal(), Signal()
         start = Signal(count)
-        cycles, watchdog = Signal(32), Signal(32)
+        cycles, watchdog, since = Signal(32), Signal(32), Signal(32)
+        barks = Signal()
         m.d.comb += [counting.eq(running.any()), self.irq.eq(started & ~counting & ~start.any())]
         with m.If(start.any()):
             m.d.sync += [started.eq(1), cycles.eq(0)]
@@ -48,7 +53,13 @@ class Control(wiring.Component):
             m.d.sync += cycles.eq(cycles + 1)
         for i, p in enumerate(ports):
             m.d.comb += [p.start.eq(start[i]), p.counting.eq(counting),
-                         p.watchdog.eq(watchdog)]
+                         p.watchdog.eq(barks)]
+        # One counter for all: an instance must move at least once between two pulses.
+        with m.If(start.any() | (since == 1)):
+            m.d.sync += since.eq(watchdog)
+        with m.Elif(since.any()):
+            m.d.sync += since.eq(since - 1)
+        m.d.sync += barks.eq(since == 1)
 
         # -- write: address and data are taken together ------------------------------------------
         write, write_error = Signal(), Signal()
@@ -56,68 +67,93 @@ class Control(wiring.Component):
             write.eq(bus.awvalid & bus.wvalid & ~bus.bvalid),
             bus.awready.eq(write), bus.wready.eq(write),
         ]
-        mask = Cat(b.replicate(8) for b in bus.wstrb)
-
-        def merge(register):
-            return (register & ~mask) | (bus.wdata & mask)
-
+        whole = bus.wstrb.all()
         writable = {}
         for i, p in enumerate(ports):
             for name in ("PROGRAM", "WINDOW_BASE", "WINDOW_BYTES", "LOG_SELECT"):
-                register = Signal(32, name=f"{name.lower()}_{i}")
+                mine = getattr(p, name.lower())
+                register = Signal(len(mine), name=f"{name.lower()}_{i}")
                 writable[i, name] = register
-                m.d.comb += getattr(p, name.lower()).eq(register)
+                if name != "LOG_SELECT":
+                    m.d.comb += mine.eq(register)
         with m.If(bus.bvalid & bus.bready):
             m.d.sync += bus.bvalid.eq(0)
         m.d.comb += write_error.eq(1)
-        with m.If(write):
+        with m.If(write & whole):
             with m.Switch(bus.awaddr):
                 with m.Case(GLOBAL["START"].offset):
                     m.d.comb += write_error.eq(0)
                     with m.If(~counting):
-                        m.d.comb += start.eq(bus.wdata & mask)
+                        m.d.comb += start.eq(bus.wdata)
                 with m.Case(GLOBAL["WATCHDOG"].offset):
                     m.d.comb += write_error.eq(0)
-                    m.d.sync += watchdog.eq(merge(watchdog))
+                    m.d.sync += watchdog.eq(bus.wdata)
                 for (i, name), register in writable.items():
                     with m.Case(self._address(name, i)):
                         m.d.comb += write_error.eq(0)
-                        m.d.sync += register.eq(merge(register))
+                        m.d.sync += register.eq(bus.wdata)
+        with m.If(write):
             m.d.sync += [bus.bvalid.eq(1), bus.bresp.eq(write_error * _SLVERR)]
 
-        # -- read: instance first, register of it a cycle later ------------------------------------
+        # -- read: choose the instance, then its register; the counters come out of its log -------
         values = {
             "ID": MAGIC, "ISA_VERSION": ISA_VERSION,
             "CONFIG_HASH": int(self._config.digest[:8], 16), "INSTANCES": count,
             "RUNNING": running, "DONE": Cat(p.done for p in ports),
             "ERROR": Cat(p.error for p in ports), "WATCHDOG": watchdog, "CYCLES": cycles,
         }
-        asked, addr = Signal(), Signal.like(bus.araddr)
+        asked, chosen, addr = Signal(), Signal(2), Signal.like(bus.araddr)
         index = addr[ceil_log2(INSTANCE_STRIDE):ceil_log2(INSTANCE_BASE)]
+        offset = addr[:ceil_log2(INSTANCE_STRIDE)]
         m.d.comb += bus.arready.eq(~asked & ~bus.rvalid)
         with m.If(bus.arvalid & bus.arready):
-            m.d.sync += [asked.eq(1), addr.eq(bus.araddr)]
+            m.d.sync += [asked.eq(1), chosen.eq(0), addr.eq(bus.araddr)]
         with m.If(bus.rvalid & bus.rready):
             m.d.sync += bus.rvalid.eq(0)
+
+        one_hot = Cat(index == i for i in range(count))
+        mine = {}
+        for name in INSTANCE:
+            if name in FINAL_WORDS:
+                continue
+            sources = [writable.get((i, name), getattr(p, name.lower(), None))
+                       for i, p in enumerate(ports)]
+            mine[name] = Signal(len(Value.cast(sources[0])), name=f"mine_{name.lower()}")
+            picked = [Mux(one_hot[i], s, 0) for i, s in enumerate(sources)]
+            while len(picked) > 1:
+                picked = [a | b for a, b in zip(picked[::2], picked[1::2], strict=False)] + (
+                    [picked[-1]] if len(picked) % 2 else [])
+            m.d.sync += mine[name].eq(picked[0])
+        busy, counter = Signal(), Signal()
+        final = Signal.like(ports[0].log_select)
+        m.d.comb += busy.eq((one_hot & Cat(p.log_busy for p in ports)).any() & ~counting)
+        with m.Switch(offset):
+            for name, word in FINAL_WORDS.items():
+                with m.Case(INSTANCE[name].offset):
+                    m.d.comb += [counter.eq(addr >= INSTANCE_BASE), final.eq(word)]
+        for i, p in enumerate(ports):
+            with m.If(asked & counter & one_hot[i]):
+                m.d.comb += p.log_select.eq(final)
+            with m.Else():
+                m.d.comb += p.log_select.eq(writable[i, "LOG_SELECT"])
+
         value, read_error = Signal(32), Signal()
         m.d.comb += read_error.eq(1)
         with m.If(addr < INSTANCE_BASE), m.Switch(addr):
             for name, source in values.items():
                 with m.Case(GLOBAL[name].offset):
                     m.d.comb += [value.eq(source), read_error.eq(0)]
-        with m.Else():
-            for i, p in enumerate(ports):
-                with m.If(index == i), m.Switch(addr[:ceil_log2(INSTANCE_STRIDE)]):
-                    for name, register in INSTANCE.items():
-                        source = writable.get((i, name))
-                        if source is None:
-                            prefix = "count_" if name in COUNTERS else ""
-                            source = getattr(p, prefix + name.lower())
-                        with m.Case(register.offset):
-                            m.d.comb += [value.eq(source), read_error.eq(0)]
-        with m.If(asked):
-            m.d.sync += [asked.eq(0), bus.rvalid.eq(1), bus.rdata.eq(value),
-                         bus.rresp.eq(read_error * _SLVERR)]
+        with m.Elif(one_hot.any()), m.Switch(offset):
+            for name, register in INSTANCE.items():
+                with m.Case(register.offset):
+                    m.d.comb += [value.eq(mine["LOG_DATA" if name in FINAL_WORDS else name]),
+                                 read_error.eq(0)]
+        # one cycle for the log to be read, one for the instance to be chosen, one for the value
+        with m.If(asked & ~(counter & busy)):
+            m.d.sync += chosen.eq(chosen + 1)
+            with m.If(chosen == 2):
+                m.d.sync += [asked.eq(0), bus.rvalid.eq(1), bus.rdata.eq(value),
+                             bus.rresp.eq(read_error * _SLVERR)]
         return m
 
     @staticmethod

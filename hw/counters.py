@@ -1,12 +1,12 @@
 """Cycle counters by cause, and the log of their values at the end of each layer."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
 from .isa import Cause
-from .registers import LOG_WORDS
+from .registers import FINAL_WORDS, LOG_WORDS
 
 __all__ = ["Counters"]
 
@@ -14,16 +14,22 @@ __all__ = ["Counters"]
 class Counters(wiring.Component):
     """Count every cycle once, and log on request.
 
+    The counts lie in a small memory, of which one word changes in a cycle. A log entry is
+    written word by word; what has been counted since the mark is taken off again, so an entry
+    holds the counts of one moment.
+
     Members
     -------
     clear : pulse, start from zero
-    counting : 1, this cycle counts
+    counting : 1, this cycle counts; when it falls, the counts are written to `FINAL_WORDS`
     cause : what for
     marks : [units] an instruction with a mark has completed; `layers` beside it
-    total, counts, log_* : for the control registers
+    log_* : for the control registers
+    busy : 1, something is to be written to the log
     mark_valid, mark_layer : an entry is being logged
 
-    Two marks in one cycle are logged one after the other.
+    Marks that come within the cycles in which one is written (one for each word) are logged
+    after it, with the counters as they are then.
     """
 
     def __init__(self, config: Config, units: int):
@@ -32,45 +38,62 @@ class Counters(wiring.Component):
         super().__init__({
             "clear": In(1), "counting": In(1), "cause": In(Cause),
             "marks": In(1).array(units), "layers": In(11).array(units),
-            "total": Out(32), "counts": Out(32).array(len(Cause)),
             "log_select": In(ceil_log2(config.buffers.log_entries * 16)), "log_data": Out(32),
-            "log_count": Out(32), "mark_valid": Out(1), "mark_layer": Out(11),
+            "log_count": Out(12), "mark_valid": Out(1), "mark_layer": Out(11), "busy": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        total = Signal(32)
-        counts = [Signal(32, name=f"count_{c.name.lower()}") for c in Cause]
-        with m.If(self.clear):
-            m.d.sync += [total.eq(0), *(c.eq(0) for c in counts)]
-        with m.Elif(self.counting):
-            m.d.sync += total.eq(total + 1)
-            with m.Switch(self.cause):
-                for cause, count in zip(Cause, counts, strict=True):
-                    with m.Case(cause):
-                        m.d.sync += count.eq(count + 1)
-        m.d.comb += [self.total.eq(total),
-                     *(p.eq(c) for p, c in zip(self.counts, counts, strict=True))]
-
-        # -- the log ---------------------------------------------------------------------------
-        words = len(LOG_WORDS)
         entries = self._config.buffers.log_entries
-        m.submodules.log = log = memory.Memory(shape=32 * words, depth=entries, init=[])
-        write, read = log.write_port(), log.read_port()
-        logged = Signal(32)
+        causes, words = len(Cause), len(LOG_WORDS)
+
+        # What is counted is decided late in a cycle: it is counted in the next.
+        counting, cause = Signal(), Signal(Cause)
+        m.d.sync += counting.eq(self.counting)
+        with m.If(self.counting):
+            m.d.sync += cause.eq(self.cause)
+
+        # -- counts ------------------------------------------------------------------------------
+        total = Signal(32)
+        m.submodules.counts = counts = memory.Memory(shape=32, depth=8, init=[])
+        update, old, shown = counts.write_port(), counts.read_port(domain="comb"), \
+            counts.read_port(domain="comb")
+        cleared = Signal(8)  # words that count as zero, whatever the memory holds
+        m.d.comb += [
+            old.addr.eq(cause), update.addr.eq(cause), update.en.eq(counting),
+            update.data.eq(Mux(cleared.bit_select(cause, 1), 0, old.data) + 1),
+        ]
+        with m.If(self.clear):
+            m.d.sync += [total.eq(0), cleared.eq(~0)]
+        with m.Elif(counting):
+            m.d.sync += [total.eq(total + 1), cleared.bit_select(cause, 1).eq(0)]
+
+        # -- marks ------------------------------------------------------------------------------
+        logged = Signal.like(self.log_count)
         pending = [Signal(name=f"pending_{u}") for u in range(self._units)]
         layers = [Signal(11, name=f"layer_{u}") for u in range(self._units)]
-        m.d.comb += [
-            write.addr.eq(logged), write.en.eq(self.mark_valid & (logged < entries)),
-            write.data.eq(Cat(self.mark_layer | Signal(32), total, *counts)),
-            self.log_count.eq(logged),
-        ]
+        copying, final, ended, counted = Signal(), Signal(), Signal(), Signal()
+        index, layer, slot, fits = Signal(4), Signal(11), Signal(ceil_log2(entries)), Signal()
+        m.d.sync += counted.eq(counting)
+        with m.If(counted & ~counting):
+            m.d.sync += ended.eq(1)
+        m.d.comb += self.log_count.eq(logged)
+        with m.If(~copying):
+            for u in reversed(range(self._units)):
+                with m.If(pending[u]):
+                    m.d.comb += [self.mark_valid.eq(1), self.mark_layer.eq(layers[u])]
+        begins = Signal()
+        m.d.comb += begins.eq(self.mark_valid | (ended & ~copying))
+        with m.If(copying):
+            m.d.sync += [index.eq(index + 1), copying.eq(index != words - 1)]
+        with m.If(begins):
+            m.d.sync += [copying.eq(1), index.eq(0), layer.eq(self.mark_layer), slot.eq(logged),
+                         fits.eq(logged < entries), final.eq(~self.mark_valid)]
+            with m.If(~self.mark_valid):
+                m.d.sync += ended.eq(0)
         with m.If(self.mark_valid):
             m.d.sync += logged.eq(logged + 1)
-        for u in reversed(range(self._units)):
-            with m.If(pending[u]):
-                m.d.comb += [self.mark_valid.eq(1), self.mark_layer.eq(layers[u])]
-        before = Const(0)
+        before = copying
         for u in range(self._units):
             with m.If(pending[u] & ~before):
                 m.d.sync += pending[u].eq(0)
@@ -78,16 +101,50 @@ class Counters(wiring.Component):
             with m.If(self.marks[u]):
                 m.d.sync += [pending[u].eq(1), layers[u].eq(self.layers[u])]
         with m.If(self.clear):
-            m.d.sync += [logged.eq(0), *(p.eq(0) for p in pending)]
-        # The log is read when what it shows may have changed, not in every cycle.
-        shown, stale = Signal.like(self.log_select), Signal(init=1)
-        m.d.comb += [read.en.eq(stale | (self.log_select != shown)),
-                     read.addr.eq(self.log_select[4:])]
-        m.d.sync += stale.eq(self.mark_valid)
-        with m.If(self.log_select != shown):
-            m.d.sync += shown.eq(self.log_select)
-        word = Signal(4)
-        m.d.sync += word.eq(self.log_select[:4])
-        choices = Array([read.data[32 * k:32 * k + 32] for k in range(words)] + [0] * (16 - words))
-        m.d.comb += self.log_data.eq(choices[word])
+            m.d.sync += [logged.eq(0), copying.eq(0), ended.eq(0), *(p.eq(0) for p in pending)]
+
+        # -- the log -----------------------------------------------------------------------------
+        # What has been counted since the entry began, youngest first: valid, cause.
+        since = [Signal(4, name=f"since_{k}") for k in range(words)]
+        for k, event in enumerate(since):
+            source = Cat(counting, cause) if k == 0 else since[k - 1]
+            with m.If(begins & (k > 0)):
+                m.d.sync += event[0].eq(0)
+            with m.Elif(copying | begins):
+                m.d.sync += event.eq(source)
+        wanted = Signal(3)
+        m.d.comb += [wanted.eq(index - 2), shown.addr.eq(wanted)]
+        is_total = index == LOG_WORDS.index("TOTAL")
+        late = _popcount([e[0] & (is_total | (e[1:] == wanted)) for e in since])
+        value, value_layer = Signal(32), Signal()
+        m.d.comb += value_layer.eq(index == LOG_WORDS.index("LAYER"))
+        m.d.comb += value.eq(
+            Mux(is_total, total, Mux(cleared.bit_select(wanted, 1), 0, shown.data)) - late)
+
+        m.submodules.log = log = memory.Memory(shape=32, depth=16 * entries, init=[])
+        write, read = log.write_port(), log.read_port()
+        place = Array([Const(0, 5)] + [Const(FINAL_WORDS[n], 5) for n in LOG_WORDS[1:]])[index]
+        enable, address, datum = Signal(), Signal.like(write.addr), Signal(32)
+        m.d.sync += enable.eq(copying & Mux(final, ~value_layer, fits))
+        with m.If(copying):
+            m.d.sync += [address.eq(Mux(final, place, Cat(index, slot))),
+                         datum.eq(Mux(value_layer, layer, value))]
+        m.d.comb += [write.addr.eq(address), write.data.eq(datum), write.en.eq(enable)]
+
+        # It is read when what it shows may have changed, not in every cycle.
+        select, stale = Signal.like(self.log_select), Signal(init=1)
+        m.d.comb += [read.en.eq(stale | (self.log_select != select)),
+                     read.addr.eq(self.log_select), self.log_data.eq(read.data)]
+        m.d.sync += stale.eq(enable)
+        m.d.comb += self.busy.eq(counting | copying | Cat(pending).any() | ended | counted | enable | stale)
+        with m.If(self.log_select != select):
+            m.d.sync += select.eq(self.log_select)
+        assert causes + 2 == words
         return m
+
+
+def _popcount(bits):
+    while len(bits) > 1:
+        bits = [a + b for a, b in zip(bits[::2], bits[1::2], strict=False)] + (
+            [bits[-1]] if len(bits) % 2 else [])
+    return bits[0]

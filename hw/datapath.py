@@ -8,7 +8,7 @@ from .accumulator import Accumulator
 from .array import MacArray
 from .config import Config
 from .feeder import Feeder
-from .interfaces import ActRead, ActWrite, Done, chunk_layout, insn_stream
+from .interfaces import ActRead, ActWrite, Done, chunk_layout, insn_stream, tile_walk
 from .isa import Opcode
 from .post import Post
 from .tiles import TileLoader
@@ -21,7 +21,7 @@ class Datapath(wiring.Component):
 
     Members
     -------
-    i, i_ahead, i_post : COMPUTE, the same not gated by tokens, POST
+    i, i_ahead, i_post : COMPUTE, what the tile loader needs of it ahead of tokens, POST
     chunks : weight stream
     act_read, act_write : activation memory
     done_compute, done_post : completions
@@ -33,8 +33,9 @@ class Datapath(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            "i": In(insn_stream(Opcode.COMPUTE)), "i_ahead": In(insn_stream(Opcode.COMPUTE)),
-            "i_post": In(insn_stream(Opcode.POST)),
+            "i": In(insn_stream(Opcode.COMPUTE, config)),
+            "i_ahead": In(stream.Signature(tile_walk(config))),
+            "i_post": In(insn_stream(Opcode.POST, config)),
             "chunks": In(stream.Signature(chunk_layout(config))),
             "act_read": Out(ActRead(config)), "act_write": Out(ActWrite(config)),
             "done_compute": Out(Done()), "done_post": Out(Done()),

@@ -127,17 +127,24 @@ class Fabric(wiring.Component):
         m.submodules.routes = routes = fifo.SyncFIFOBuffered(
             width=route.size, depth=_OUTSTANDING)
         free = Signal()
-        m.d.comb += [turn.requests.eq(Cat(requests)), free.eq(~held_valid | (axi.arvalid
-                                                                            & axi.arready)),
-                     turn.take.eq(free)]
-        grant = turn.grant
-        chosen = _select(m, grant, [Cat(p.as_value()) for p in payloads], held.as_value())
-        members = _select(m, grant, receivers, held_set)
+        # A request is chosen in one cycle and taken in a later one, unless it has gone by then.
+        picked, serves = Signal(len(requests)), Signal()
+        grant = Signal(len(requests))
+        m.d.comb += [
+            free.eq(~held_valid | (axi.arvalid & axi.arready)),
+            grant.eq(picked & Cat(requests)), serves.eq(free & grant.any()),
+            turn.requests.eq(Cat(requests) & ~Mux(serves, picked, 0)),
+            turn.take.eq(serves | ~grant.any()),
+        ]
+        with m.If(turn.take):
+            m.d.sync += picked.eq(turn.grant)
+        chosen = _select(m, picked, [Cat(p.as_value()) for p in payloads], held.as_value())
+        members = _select(m, picked, receivers, held_set)
         by_channel = [grant[k * count:(k + 1) * count] for k in range(len(READERS))]
         by_instance = Cat(Cat(g[i] for g in by_channel).any() for i in range(count))
         with m.If(axi.arvalid & axi.arready):
             m.d.sync += held_valid.eq(0)
-        with m.If(free & grant.any()):
+        with m.If(serves):
             m.d.sync += [held.eq(chosen), held_set.eq(members), held_valid.eq(1),
                          held_lead.eq(self._instance_number(m, by_instance))]
             for k, channel in enumerate(READERS):
@@ -233,13 +240,13 @@ class Barrier(wiring.Component):
     An instance goes on when every instance of its mask has arrived or is not running; a release
     lasts one cycle for all of them.
 
-    Members: `arrive`, `alive`, `release` [instances]; `masks` [instances] of 32 bits.
+    Members: `arrive`, `alive`, `release` [instances]; `masks` [instances] of a bit each.
     """
 
     def __init__(self, instances: int):
         self._count = instances
         super().__init__({"arrive": In(instances), "alive": In(instances),
-                          "masks": In(32).array(instances), "release": Out(instances)})
+                          "masks": In(instances).array(instances), "release": Out(instances)})
 
     def elaborate(self, platform):
         m = Module()

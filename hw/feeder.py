@@ -5,6 +5,7 @@ from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
+from .countdown import Countdown
 from .interfaces import ActRead, Done, insn_stream, vector_layout
 from .isa import Opcode
 
@@ -44,7 +45,7 @@ class Feeder(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            "i": In(insn_stream(Opcode.COMPUTE)),
+            "i": In(insn_stream(Opcode.COMPUTE, config)),
             "acts": Out(ActRead(config)),
             "o": Out(stream.Signature(vector_layout(config))),
             "done": Out(Done()),
@@ -55,8 +56,8 @@ class Feeder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        addr_shape = signed(22)
-        pos = signed(15)
+        addr_shape = self._config.act_addr_bits  # modulo: differences may be negative
+        pos = signed(12)
 
         # -- prepare: products that the walk needs, two cycles ahead of it --------------------
         insn = Signal(self.i.payload.shape())
@@ -85,9 +86,10 @@ class Feeder(wiring.Component):
         cur = Signal.like(insn)
         cur_row_step = Signal(addr_shape)
         cur_origin = Signal(addr_shape)
-        ox, oy = Signal(10), Signal(10)
-        kx, ky = Signal(8), Signal(8)
-        ib, ob = Signal(14), Signal(14)
+        ox, oy, kx, ky, ib, ob = counters = [
+            Countdown(m, name, cur[field]) for name, field in (
+                ("ox", "out_w"), ("oy", "out_h"), ("kx", "kernel_w"), ("ky", "kernel_h"),
+                ("ib", "in_blocks"), ("ob", "out_blocks"))]
         iy, ix, iy_tile, ix_tile = (Signal(pos, name=n) for n in ("iy", "ix", "iy_tile", "ix_tile"))
         addr, addr_row, addr_tap, addr_krow, addr_block = (
             Signal(addr_shape, name=n)
@@ -97,13 +99,7 @@ class Feeder(wiring.Component):
         occupied = Signal(2)
         first_pixel, first_tile = Signal(init=1), Signal(init=1)
 
-        x_last, y_last = Signal(), Signal()
-        kx_last, ky_last, ib_last, ob_last = Signal(), Signal(), Signal(), Signal()
-        m.d.comb += [
-            x_last.eq(ox == cur.out_w - 1), y_last.eq(oy == cur.out_h - 1),
-            kx_last.eq(kx == cur.kernel_w - 1), ky_last.eq(ky == cur.kernel_h - 1),
-            ib_last.eq(ib == cur.in_blocks - 1), ob_last.eq(ob == cur.out_blocks - 1),
-        ]
+        x_last, y_last, kx_last, ky_last, ib_last, ob_last = (c.last for c in counters)
         tile_end, block_end, insn_end = Signal(), Signal(), Signal()
         m.d.comb += [
             tile_end.eq(x_last & y_last),
@@ -125,33 +121,44 @@ class Feeder(wiring.Component):
         with m.If(step):
             m.d.sync += [first_pixel.eq(tile_end), pixel.eq(Mux(tile_end, 0, pixel + 1))]
             with m.If(~x_last):
-                m.d.sync += [ox.eq(ox + 1), ix.eq(ix + cur.stride), addr.eq(addr + cur.stride)]
+                ox.step()
+                m.d.sync += [ix.eq(ix + cur.stride), addr.eq(addr + cur.stride)]
             with m.Elif(~y_last):
-                m.d.sync += [ox.eq(0), oy.eq(oy + 1), ix.eq(ix_tile), iy.eq(iy + cur.stride),
+                ox.load(cur.out_w)
+                oy.step()
+                m.d.sync += [ix.eq(ix_tile), iy.eq(iy + cur.stride),
                              addr.eq(addr_row + cur_row_step),
                              addr_row.eq(addr_row + cur_row_step)]
             with m.Else():
-                m.d.sync += [ox.eq(0), oy.eq(0), first_tile.eq(block_end)]
+                ox.load(cur.out_w)
+                oy.load(cur.out_h)
+                m.d.sync += first_tile.eq(block_end)
                 with m.If(~kx_last):
-                    m.d.sync += [kx.eq(kx + 1), ix.eq(ix_tile + 1), ix_tile.eq(ix_tile + 1),
+                    kx.step()
+                    m.d.sync += [ix.eq(ix_tile + 1), ix_tile.eq(ix_tile + 1),
                                  iy.eq(iy_tile)]
                     m.d.sync += [a.eq(addr_tap + 1) for a in (addr, addr_row, addr_tap)]
                 with m.Elif(~ky_last):
-                    m.d.sync += [kx.eq(0), ky.eq(ky + 1), ix.eq(-cur.pad_left),
+                    kx.load(cur.kernel_w)
+                    ky.step()
+                    m.d.sync += [ix.eq(-cur.pad_left),
                                  ix_tile.eq(-cur.pad_left), iy.eq(iy_tile + 1),
                                  iy_tile.eq(iy_tile + 1)]
                     m.d.sync += [a.eq(addr_krow + cur.in_w)
                                  for a in (addr, addr_row, addr_tap, addr_krow)]
                 with m.Else():
-                    m.d.sync += [kx.eq(0), ky.eq(0), ix.eq(-cur.pad_left),
+                    kx.load(cur.kernel_w)
+                    ky.load(cur.kernel_h)
+                    m.d.sync += [ix.eq(-cur.pad_left),
                                  ix_tile.eq(-cur.pad_left), iy.eq(-cur.pad_top),
                                  iy_tile.eq(-cur.pad_top)]
                     with m.If(~ib_last):
-                        m.d.sync += ib.eq(ib + 1)
+                        ib.step()
                         m.d.sync += [a.eq(addr_block + cur.in_plane) for a in
                                      (addr, addr_row, addr_tap, addr_krow, addr_block)]
                     with m.Else():
-                        m.d.sync += [ib.eq(0), ob.eq(ob + 1)]
+                        ib.load(cur.in_blocks)
+                        ob.step()
                         m.d.sync += [a.eq(cur_origin) for a in
                                      (addr, addr_row, addr_tap, addr_krow, addr_block)]
                         with m.If(cur.last):
@@ -162,10 +169,16 @@ class Feeder(wiring.Component):
             with m.If(self.drained[b]):
                 m.d.sync += occupied[b].eq(0)
         with m.If(load):
+            ox.load(insn.out_w)
+            oy.load(insn.out_h)
+            kx.load(insn.kernel_w)
+            ky.load(insn.kernel_h)
+            ib.load(insn.in_blocks)
+            ob.load(insn.out_blocks)
             m.d.sync += [
                 active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
                 cur_row_step.eq(row_step), cur_origin.eq(origin),
-                *(c.eq(0) for c in (ox, oy, kx, ky, ib, ob, pixel)),
+                pixel.eq(0),
                 *(a.eq(origin) for a in (addr, addr_row, addr_tap, addr_krow, addr_block)),
                 ix.eq(-insn.pad_left), ix_tile.eq(-insn.pad_left),
                 iy.eq(-insn.pad_top), iy_tile.eq(-insn.pad_top),
@@ -179,7 +192,7 @@ class Feeder(wiring.Component):
         item_done = Signal(8 + 1 + 11)
         inside = Signal()
         m.d.comb += inside.eq((iy >= 0) & (iy < cur.in_h) & (ix >= 0) & (ix < cur.in_w))
-        item_addr = Signal(20)
+        item_addr = Signal(addr_shape)
         go = Signal()
         credit = Signal(range(_FIFO_DEPTH + 1), init=_FIFO_DEPTH)
         m.d.comb += [
@@ -192,7 +205,7 @@ class Feeder(wiring.Component):
             m.d.sync += item_valid.eq(0)
         with m.If(step):
             m.d.sync += [
-                item_valid.eq(1), item_pad.eq(~inside), item_addr.eq(addr[:20]),
+                item_valid.eq(1), item_pad.eq(~inside), item_addr.eq(addr),
                 item.eq(Cat(first_pixel, pixel, first_tile & cur.first, bank,
                             block_end & cur.last, ~inside)),
                 item_end.eq(insn_end),

@@ -28,7 +28,7 @@ class Fetch(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            "start": In(1), "program": In(32), "stop": In(1),
+            "start": In(1), "program": In(config.port.address_bits), "stop": In(1),
             "req": Out(stream.Signature(read_request(config))),
             "ret": In(ReadReturn(config)),
             "o": Out(stream.Signature(8 * INSN_BYTES)),
@@ -42,7 +42,7 @@ class Fetch(wiring.Component):
         burst = min(config.port.burst_beats, max(1, _BLOCK_BYTES // port))
         depth = READ_AHEAD_BYTES // port
 
-        running, addr = Signal(), Signal(32)
+        running, addr = Signal(), Signal(config.port.address_bits)
         space = Signal(range(depth + 1), init=depth)
         missing = Signal(range(depth + 1))
         sent = Signal()

@@ -104,7 +104,7 @@ class Instance(wiring.Component):
         requests = [getattr(memory, f"rd_{c.name.lower()}") for c in READERS]
         asking = Signal()  # a read waits for the port
         m.d.comb += asking.eq(Cat(r.valid for r in requests).any())
-        read_beats, write_bursts = Signal(24), Signal(16)
+        read_beats, write_bursts = Signal(16), Signal(8)
         outstanding = Signal()
         m.d.sync += [
             read_beats.eq(read_beats + sum(Mux(r.valid & r.ready, r.payload.beats, 0)
@@ -116,25 +116,29 @@ class Instance(wiring.Component):
 
         # -- progress --------------------------------------------------------------------------
         moved, still = Signal(), Signal(7)
-        quiet = Signal(32)
-        m.d.comb += moved.eq(Cat(
+        moved_lately = Signal()  # since the last pulse of the watchdog
+        m.d.sync += moved.eq(Cat(
             sequencer.moved, path.moved, memory.ret_valid, memory.wr_ret_valid,
             *(p.valid & p.ready for p in (acts.compute, acts.store, acts.post, acts.load)),
             *(r.valid & r.ready for r in requests), memory.wr.valid & memory.wr.ready,
             memory.wr_data.valid & memory.wr_data.ready, *(d.valid for d in done.values())).any())
         waits_outside = outstanding | asking | memory.wr.valid | loader.arrive
         with m.If(control.start | moved):
-            m.d.sync += [still.eq(0), quiet.eq(0)]
+            m.d.sync += still.eq(0)
         with m.Else():
-            m.d.sync += [still.eq(Mux(waits_outside, 0, still + 1)), quiet.eq(quiet + 1)]
+            m.d.sync += still.eq(Mux(waits_outside, 0, still + 1))
+        m.d.sync += moved_lately.eq(control.start | moved | (moved_lately & ~control.watchdog))
         finished = Signal()
-        m.d.comb += finished.eq(
+        m.d.sync += finished.eq(
             sequencer.ended & ~sequencer.fetching & ~outstanding
             & ~Cat(*(g.busy for g in gates.values()), loader.busy, storer.busy,
                    fetch_weights.busy, path.compute_busy, path.post_busy).any())
 
         # -- errors ----------------------------------------------------------------------------
+        # An error is acted on a cycle after it happens, and so is the end of a program.
         error, layer, opcode = Signal(ErrorCode), Signal(11), Signal(4)
+        caught, caught_layer, caught_opcode = Signal(ErrorCode), Signal(11), Signal(4)
+        m.d.sync += [caught.eq(error), caught_layer.eq(layer), caught_opcode.eq(opcode)]
         last_layer = Signal(11)
         for out in (sequencer.o_load, sequencer.o_store, sequencer.o_compute, sequencer.o_post):
             with m.If(out.valid & out.ready):
@@ -159,7 +163,7 @@ class Instance(wiring.Component):
             m.d.comb += error.eq(ErrorCode.ACT_RANGE)
         with m.Elif((still == _STUCK_CYCLES) & ~finished):
             m.d.comb += error.eq(ErrorCode.TOKEN_UNDERFLOW)
-        with m.Elif(control.watchdog.any() & (quiet >= control.watchdog)):
+        with m.Elif(control.watchdog & ~moved_lately):
             m.d.comb += error.eq(ErrorCode.WATCHDOG)
 
         # -- state -----------------------------------------------------------------------------
@@ -171,9 +175,10 @@ class Instance(wiring.Component):
         with m.Elif(halting), m.If(~outstanding):
             m.d.sync += [halting.eq(0), running.eq(0), control.error.eq(1)]
         with m.Elif(running & ~starting):
-            with m.If(error != ErrorCode.NONE):
-                m.d.sync += [halting.eq(1), control.error_code.eq(error),
-                             control.error_layer.eq(layer), control.error_opcode.eq(opcode)]
+            with m.If(caught != ErrorCode.NONE):
+                m.d.sync += [halting.eq(1), control.error_code.eq(caught),
+                             control.error_layer.eq(caught_layer),
+                             control.error_opcode.eq(caught_opcode)]
             with m.Elif(finished):
                 m.d.sync += [running.eq(0), control.done.eq(1)]
         m.d.comb += control.running.eq(running)
@@ -197,11 +202,8 @@ class Instance(wiring.Component):
             m.d.comb += cause.eq(Mux(port_wait, Cause.PORT, Cause.ACTS))
         m.d.comb += [
             counters.clear.eq(control.start), counters.counting.eq(control.counting),
-            control.total.eq(counters.total),
-            *(getattr(control, f"count_{c.name.lower()}").eq(counters.counts[c.value])
-              for c in Cause),
             counters.log_select.eq(control.log_select), control.log_data.eq(counters.log_data),
-            control.log_count.eq(counters.log_count),
+            control.log_count.eq(counters.log_count), control.log_busy.eq(counters.busy),
             control.mark_valid.eq(counters.mark_valid), control.mark_layer.eq(counters.mark_layer),
         ]
         return m

@@ -17,12 +17,12 @@ __all__ = [
     "chunk_layout",
     "insn_stream",
     "read_request",
+    "tile_walk",
     "vector_layout",
     "write_data",
     "write_request",
 ]
 
-_ADDR_BITS = 32
 _LAYER_BITS = 11
 
 
@@ -33,9 +33,9 @@ def read_request(config: Config) -> data.StructLayout:
     more, `mask` of the multicast (0 for none), `layer` for tagging.
     """
     return data.StructLayout({
-        "addr": _ADDR_BITS,
+        "addr": config.port.address_bits,
         "beats": ceil_log2(config.port.burst_beats) + 1,
-        "mask": 32,
+        "mask": config.instances,
         "layer": _LAYER_BITS,
     })
 
@@ -51,7 +51,7 @@ class ReadReturn(wiring.Signature):
 def write_request(config: Config) -> data.StructLayout:
     """One write burst, as `read_request` without a mask."""
     return data.StructLayout({
-        "addr": _ADDR_BITS,
+        "addr": config.port.address_bits,
         "beats": ceil_log2(config.port.burst_beats) + 1,
         "layer": _LAYER_BITS,
     })
@@ -80,9 +80,15 @@ class Done(wiring.Signature):
                           "layer": Out(_LAYER_BITS)})
 
 
-def insn_stream(opcode: Opcode) -> stream.Signature:
+def insn_stream(opcode: Opcode, config: Config) -> stream.Signature:
     """Stream of one opcode's instructions, its tokens already taken."""
-    return stream.Signature(insn_layout(opcode))
+    return stream.Signature(insn_layout(opcode, config))
+
+
+def tile_walk(config: Config) -> data.StructLayout:
+    """What the tile loader needs of a COMPUTE instruction: `tiles`, `out_blocks`, `last`."""
+    layout = insn_layout(Opcode.COMPUTE, config)
+    return data.StructLayout({n: layout[n].shape for n in ("tiles", "out_blocks", "last")})
 
 
 def chunk_layout(config: Config):
@@ -120,23 +126,24 @@ def vector_layout(config: Config) -> data.StructLayout:
 class ActRead(wiring.Signature):
     """A client's read port of the activation memory, seen from the client.
 
-    Members: `valid`, `addr` (20 bits, words), `ready` (the read is taken when both are high),
+    Members: `valid`, `addr` (words), `ready` (the read is taken when both are high),
     `data` (one word, exactly `ActMemory.LATENCY` cycles after the read was taken).
     """
 
     def __init__(self, config: Config):
-        super().__init__({"valid": Out(1), "addr": Out(20), "ready": In(1),
+        super().__init__({"valid": Out(1), "addr": Out(config.act_addr_bits), "ready": In(1),
                           "data": In(config.word_bits)})
 
 
 class ActWrite(wiring.Signature):
     """A client's write port of the activation memory, seen from the client.
 
-    Members: `valid`, `addr` (20 bits, words), `data` (one word), `lanes` (a bit for each group
+    Members: `valid`, `addr` (words), `data` (one word), `lanes` (a bit for each group
     of `post_lanes` bytes that is written), `ready`.
     """
 
     def __init__(self, config: Config):
         lanes = config.array.rows // config.array.post_lanes
-        super().__init__({"valid": Out(1), "addr": Out(20), "data": Out(config.word_bits),
+        super().__init__({"valid": Out(1), "addr": Out(config.act_addr_bits),
+                          "data": Out(config.word_bits),
                           "lanes": Out(lanes), "ready": In(1)})

@@ -4,14 +4,17 @@ An instruction is 256 bits, little-endian, in external memory. A program is a ru
 instructions that ends in `END`. Every instruction starts with the same header.
 
 Addresses named `ext_*` are byte offsets from the instance's memory window; `act_*`, `in_*` and
-`out_*` are word addresses in its activation memory. Counts hold the number itself; a field
-marked non-zero that holds 0 stops the instance with `ErrorCode.BAD_FIELD`.
+`out_*` are word addresses in its activation memory. Counts hold the number itself. A field
+marked non-zero that holds 0, or one that holds more than the configuration can use
+(`field_bits`), stops the instance with `ErrorCode.BAD_FIELD`.
 """
 
 from dataclasses import dataclass
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, enum
+
+from .config import Config, ceil_log2
 
 __all__ = [
     "FORMATS",
@@ -26,6 +29,8 @@ __all__ = [
     "Token",
     "decode",
     "encode",
+    "field_bits",
+    "field_error",
     "insn_layout",
 ]
 
@@ -85,7 +90,7 @@ class ErrorCode(enum.IntEnum, shape=4):
     NONE = 0
     #: The opcode is not one of `Opcode`.
     ILLEGAL_OPCODE = 1
-    #: A non-zero field holds zero.
+    #: A non-zero field holds zero, or a field more than this configuration can use.
     BAD_FIELD = 2
     #: A memory access would leave the instance's window.
     ADDRESS_WINDOW = 3
@@ -95,7 +100,7 @@ class ErrorCode(enum.IntEnum, shape=4):
     TOKEN_UNDERFLOW = 5
     #: A token was signalled more than 255 times ahead of its consumer.
     TOKEN_OVERFLOW = 6
-    #: Nothing moved for as many cycles as the watchdog register says.
+    #: Nothing moved for at least as many cycles as the watchdog register says.
     WATCHDOG = 7
     #: The memory answered with an error response.
     BUS_ERROR = 8
@@ -219,8 +224,43 @@ FORMATS: dict[Opcode, tuple[Field, ...]] = {
 }
 
 
-def insn_layout(opcode: Opcode) -> data.StructLayout:
-    """Layout of one instruction's header and fields, for the gateware."""
+def field_bits(config: Config, field: Field) -> int:
+    """Bits of a field that a configuration can use; those above must be zero."""
+    address = config.port.address_bits
+    words = ceil_log2(config.buffers.act_words)
+    pixels = ceil_log2(config.buffers.acc_depth) + 1
+    limits = {
+        "mask": config.instances,
+        "ext_addr": address, "ext_stride": address, "chunks": address,
+        "act_addr": words, "in_addr": words, "out_addr": words,
+        "run_words": words + 1, "act_stride": words + 1, "runs": words + 1,
+        "in_plane": words + 1, "out_plane": words + 1, "in_blocks": words + 1,
+        "in_w": words + 1, "in_h": words + 1,
+        "out_w": pixels, "out_h": pixels, "conv_w": pixels, "conv_h": pixels,
+    }
+    return min(field.bits, limits.get(field.name, field.bits))
+
+
+def field_error(config: Config, opcode: Opcode, values: dict[str, int]) -> str | None:
+    """Name of a field that the hardware of a configuration refuses, or None."""
+    for f in FORMATS[opcode]:
+        bits = f.bits if f.signed else field_bits(config, f)
+        if (f.nonzero and values[f.name] == 0) or values[f.name] >> bits > 0:
+            return f.name
+    return None
+
+
+def insn_layout(opcode: Opcode, config: Config | None = None) -> data.StructLayout:
+    """Layout of one instruction's header and fields, for the gateware.
+
+    With a configuration, as the units get it: without the opcode, each field as wide as
+    `field_bits` says.
+    """
+    if config is not None:
+        return data.StructLayout({
+            f.name: (signed if f.signed else unsigned)(field_bits(config, f))
+            for f in (*HEADER[1:], *FORMATS[opcode])
+        })
     return data.StructLayout({
         f.name: Opcode if f.name == "opcode" else (signed if f.signed else unsigned)(f.bits)
         for f in (*HEADER, *FORMATS[opcode])

@@ -1,11 +1,12 @@
 """Load unit: activations from external memory, and barriers."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .bursts import BurstSplitter
 from .config import Config, ceil_log2
+from .countdown import Countdown
 from .interfaces import ActWrite, Done, ReadReturn, insn_stream, read_request
 from .isa import Opcode
 
@@ -45,14 +46,14 @@ class Loader(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            "i": In(insn_stream(Opcode.LOAD)),
+            "i": In(insn_stream(Opcode.LOAD, config)),
             "barrier": In(1),
             "req": Out(stream.Signature(read_request(config))),
             "ret": In(ReadReturn(config)),
             "acts": Out(ActWrite(config)),
             "done": Out(Done()),
             "arrive": Out(1),
-            "mask": Out(32),
+            "mask": Out(config.instances),
             "release": In(1),
             "busy": Out(1),
         })
@@ -80,13 +81,22 @@ class Loader(wiring.Component):
 
         # -- request side: one run after the other -------------------------------------------
         insn = self.i.payload
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=len(insn.as_value()),
-                                                           depth=_AHEAD)
+        place_fields = ("signal", "mark", "layer", "act_addr", "run_words", "runs", "act_stride")
+        where = data.StructLayout({  # what the data side needs of an instruction
+            **{n: insn.shape()[n].shape for n in place_fields},
+            "offset": word_bits, "step": word_bits})  # in words within a beat
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=where.size, depth=_AHEAD)
+        entry = Signal(where)
+        m.d.comb += [
+            *(entry[n].eq(insn[n]) for n in place_fields),
+            entry.offset.eq(insn.ext_addr[pitch_bits:pitch_bits + word_bits]),
+            entry.step.eq(insn.ext_stride[pitch_bits:pitch_bits + word_bits])]
         asking, at_barrier = Signal(), Signal()
         cur = Signal(insn.shape())
-        run, run_addr = Signal(14), Signal(32)
+        run_addr = Signal.like(cur.ext_addr)
+        runs_left = Countdown(m, "run", cur.runs)
         skip = run_addr[pitch_bits:pitch_bits + word_bits]  # words before the run in its beat
-        run_beats = Signal(32)
+        run_beats = Signal(config.port.address_bits)
         m.d.comb += [
             run_beats.eq((cur.run_words + skip + (words - 1)) >> word_bits if spans == 1
                          else cur.run_words << ceil_log2(spans)),
@@ -97,35 +107,38 @@ class Loader(wiring.Component):
             self.i.ready.eq(~asking & ~at_barrier & queue.w_rdy),
         ]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [cur.eq(insn), run.eq(0), run_addr.eq(insn.ext_addr),
+            runs_left.load(insn.runs)
+            m.d.sync += [cur.eq(insn), run_addr.eq(insn.ext_addr),
                          asking.eq(~self.barrier), at_barrier.eq(self.barrier)]
         m.d.comb += [queue.w_en.eq(self.i.valid & self.i.ready & ~self.barrier),
-                     queue.w_data.eq(insn)]
+                     queue.w_data.eq(entry)]
         with m.If(bursts.i.valid & bursts.i.ready):
-            m.d.sync += [run.eq(run + 1), run_addr.eq(run_addr + cur.ext_stride)]
-            with m.If(run == cur.runs - 1):
+            m.d.sync += run_addr.eq(run_addr + cur.ext_stride)
+            runs_left.step()
+            with m.If(runs_left.last):
                 m.d.sync += asking.eq(0)
 
         # -- data side ---------------------------------------------------------------------------
         loading = Signal()
-        dst = Signal(insn.shape())
-        word, d_run = Signal(20), Signal(14)
-        place, place_run = Signal(20), Signal(20)
+        dst = Signal(where)
+        words_to_put = Countdown(m, "put_word", dst.run_words)
+        runs_to_put = Countdown(m, "put_run", dst.runs)
+        last_word, last_run = words_to_put.last, runs_to_put.last
+        place, place_run = Signal(config.act_addr_bits), Signal(config.act_addr_bits)
         offset, offset_run = Signal(max(1, word_bits)), Signal(max(1, word_bits))
         span = Signal(range(max(2, spans)))
         m.d.comb += queue.r_en.eq(~loading)
         with m.If(queue.r_rdy & queue.r_en):
             head = queue.r_data
-            next_dst = Signal(insn.shape())
+            next_dst = Signal(where)
             m.d.comb += next_dst.eq(head)
-            first_offset = next_dst.ext_addr[pitch_bits:pitch_bits + word_bits] if word_bits else 0
-            m.d.sync += [dst.eq(next_dst), loading.eq(1), word.eq(0), d_run.eq(0), span.eq(0),
+            words_to_put.load(next_dst.run_words)
+            runs_to_put.load(next_dst.runs)
+            m.d.sync += [dst.eq(next_dst), loading.eq(1), span.eq(0),
                          place.eq(next_dst.act_addr), place_run.eq(next_dst.act_addr),
-                         offset.eq(first_offset), offset_run.eq(first_offset)]
+                         offset.eq(next_dst.offset), offset_run.eq(next_dst.offset)]
         row_bits = config.word_bits
         put = Signal()
-        last_word, last_run = Signal(), Signal()
-        m.d.comb += [last_word.eq(word == dst.run_words - 1), last_run.eq(d_run == dst.runs - 1)]
         if spans == 1:
             value = beats.r_data.word_select(offset, 8 * config.word_pitch_bytes)[:row_bits] \
                 if words > 1 else beats.r_data[:row_bits]
@@ -151,13 +164,15 @@ class Loader(wiring.Component):
         m.d.comb += [self.acts.addr.eq(place), self.acts.data.eq(value),
                      self.acts.lanes.eq(~0)]
         with m.If(put):
-            m.d.sync += [word.eq(word + 1), place.eq(place + 1), offset.eq(offset + 1)]
+            words_to_put.step()
+            m.d.sync += [place.eq(place + 1), offset.eq(offset + 1)]
             with m.If(last_word):
-                step = dst.ext_stride[pitch_bits:pitch_bits + word_bits] if word_bits else 0
-                m.d.sync += [word.eq(0), d_run.eq(d_run + 1),
-                             place.eq(place_run + dst.act_stride),
+                words_to_put.load(dst.run_words)
+                runs_to_put.step()
+                m.d.sync += [place.eq(place_run + dst.act_stride),
                              place_run.eq(place_run + dst.act_stride),
-                             offset.eq(offset_run + step), offset_run.eq(offset_run + step)]
+                             offset.eq(offset_run + dst.step),
+                             offset_run.eq(offset_run + dst.step)]
                 with m.If(last_run):
                     m.d.sync += loading.eq(0)
 

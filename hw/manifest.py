@@ -44,7 +44,7 @@ def memories(config: Config) -> list[Memory]:
         Memory("weight FIFO", 1, config.beat_bits, buffers.weight_fifo_beats),
         Memory("load FIFO", 1, config.beat_bits, max(64, 2 * config.port.burst_beats)),
         Memory("store FIFO", 1, config.beat_bits + config.port.bytes, 2 * config.port.burst_beats),
-        Memory("log", 1, 32 * len(registers.LOG_WORDS), buffers.log_entries),
+        Memory("log", 1, 32, 16 * buffers.log_entries),
     ]
 
 

@@ -22,6 +22,7 @@ _FIELDS = {
     "--memory": ("port__memory", str, "one port for all instances (shared) or one each (private)"),
     "--port-bytes": ("port__bytes", int, "bytes per cycle of a memory port"),
     "--burst-beats": ("port__burst_beats", int, "longest burst"),
+    "--address-bits": ("port__address_bits", int, "external memory addressed, 2^N bytes"),
 }
 
 

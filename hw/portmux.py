@@ -35,7 +35,8 @@ class ReadGate(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(read_request(config))),
             "o": Out(stream.Signature(port_request(config))),
-            "base": In(32), "window_bytes": In(32),
+            "base": In(config.port.address_bits),
+            "window_bytes": In(config.port.address_bits + 1),
             "outside": Out(1), "layer": Out(11), "busy": Out(1),
         })
 
@@ -76,7 +77,8 @@ class WriteGate(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(write_request(config))), "i_data": In(data),
             "o": Out(stream.Signature(port_request(config))), "o_data": Out(data),
-            "halt": In(1), "base": In(32), "window_bytes": In(32),
+            "halt": In(1), "base": In(config.port.address_bits),
+            "window_bytes": In(config.port.address_bits + 1),
             "outside": Out(1), "layer": Out(11), "owed": Out(1),
         })
 

@@ -31,7 +31,8 @@ READERS = (Channel.PROGRAM, Channel.WEIGHTS, Channel.LOAD)
 def port_request(config: Config) -> data.StructLayout:
     """A checked burst at an absolute byte address. Members: `addr`, `beats`, `mask`, `layer`."""
     return data.StructLayout({
-        "addr": 32, "beats": ceil_log2(config.port.burst_beats) + 1, "mask": 32, "layer": 11,
+        "addr": config.port.address_bits, "beats": ceil_log2(config.port.burst_beats) + 1,
+        "mask": config.instances, "layer": 11,
     })
 
 
@@ -58,7 +59,7 @@ class MemoryPort(wiring.Signature):
             "wr": Out(stream.Signature(port_request(config))),
             "wr_data": Out(stream.Signature(write_data(config))),
             "wr_ret_valid": In(1), "wr_ret_error": In(1),
-            "arrive": Out(1), "mask": Out(32), "release": In(1), "alive": Out(1),
+            "arrive": Out(1), "mask": Out(config.instances), "release": In(1), "alive": Out(1),
         })
 
 
@@ -68,23 +69,24 @@ class ControlPort(wiring.Signature):
     Members
     -------
     start : pulse
-    program, window_base, window_bytes, watchdog : registers
+    program, window_base, window_bytes : registers
+    watchdog : pulse; an instance in which nothing moved since the one before stops
     running, done, error : status; `error_code`, `error_layer`, `error_opcode` say why
-    total, count_* : cycle counters by cause
     counting : 1 while any instance runs
-    log_select, log_data, log_count : the log
+    log_select, log_data, log_count, log_busy : the log, which also holds the counters
     mark_valid, mark_layer : a layer has ended (for simulation)
     """
 
     def __init__(self, config: Config):
         super().__init__({
-            "start": In(1), "program": In(32), "window_base": In(32), "window_bytes": In(32),
-            "watchdog": In(32), "counting": In(1),
+            "start": In(1), "program": In(config.port.address_bits),
+            "window_base": In(config.port.address_bits),
+            "window_bytes": In(config.port.address_bits + 1),
+            "watchdog": In(1), "counting": In(1),
             "running": Out(1), "done": Out(1), "error": Out(1),
             "error_code": Out(4), "error_layer": Out(11), "error_opcode": Out(4),
-            "total": Out(32), **{f"count_{c.name.lower()}": Out(32) for c in Cause},
             "log_select": In(ceil_log2(config.buffers.log_entries * 16)), "log_data": Out(32),
-            "log_count": Out(32), "mark_valid": Out(1), "mark_layer": Out(11),
+            "log_count": Out(12), "log_busy": Out(1), "mark_valid": Out(1), "mark_layer": Out(11),
         })
 
 

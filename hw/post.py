@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .accumulator import AccRead, Accumulator
 from .arith import ACC_BITS, PRODUCT_BITS, round_half_up, saturate, shift_keep_half
 from .config import Config, ceil_log2
+from .countdown import Countdown
 from .feeder import times
 from .interfaces import ActWrite, Done, insn_stream
 from .isa import Opcode
@@ -38,12 +39,12 @@ class Post(wiring.Component):
     """
 
     #: From a window's last accumulator read to its first write.
-    LATENCY = Accumulator.READ_LATENCY + 7
+    LATENCY = Accumulator.READ_LATENCY + 9
 
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            "i": In(insn_stream(Opcode.POST)),
+            "i": In(insn_stream(Opcode.POST, config)),
             "acc": Out(AccRead(config)),
             "full": In(2),
             "params": In(56).array(2 * config.array.cols),
@@ -58,13 +59,14 @@ class Post(wiring.Component):
         config = self._config
         rows, cols, lanes = config.array.rows, config.array.cols, config.array.post_lanes
         subs, groups = cols // lanes, rows // lanes
-        acc_addr = self.acc.addr.shape()
-        wide, pos = signed(22), signed(15)
+        # Addresses are modulo the memories' sizes: differences may be negative.
+        acc_addr, act_addr = len(self.acc.addr), config.act_addr_bits
+        pos = signed(12)
 
         # -- prepare ---------------------------------------------------------------------------
         insn = Signal(self.i.payload.shape())
         have, ready2, prepared = Signal(), Signal(), Signal()
-        row_step, top_words, origin = Signal(wide), Signal(wide), Signal(wide)
+        row_step, top_words, origin = Signal(acc_addr), Signal(acc_addr), Signal(acc_addr)
         m.d.comb += self.i.ready.eq(~have)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [insn.eq(self.i.payload), have.eq(1)]
@@ -77,30 +79,33 @@ class Post(wiring.Component):
 
         # -- walk the windows --------------------------------------------------------------------
         active, cur = Signal(), Signal.like(insn)
-        cur_row_step, cur_origin = Signal(wide), Signal(wide)
-        ox, oy, px, py, block = Signal(10), Signal(10), Signal(4), Signal(4), Signal(14)
+        cur_row_step, cur_origin = Signal(acc_addr), Signal(acc_addr)
+        ox, oy, px, py, block = (
+            Countdown(m, name, cur[field]) for name, field in (
+                ("ox", "out_w"), ("oy", "out_h"), ("px", "pool_w"), ("py", "pool_h"),
+                ("block", "out_blocks")))
         iy, ix, iy_out, ix_out = (Signal(pos, name=n) for n in ("iy", "ix", "iy_out", "ix_out"))
         addr, addr_line, addr_out, addr_row = (
-            Signal(wide, name=n) for n in ("addr", "addr_line", "addr_out", "addr_row"))
-        pixel = Signal(20)
+            Signal(acc_addr, name=n) for n in ("addr", "addr_line", "addr_out", "addr_row"))
+        pixel = Signal(act_addr)
         group0 = Signal(range(max(2, groups)))
-        plane0 = Signal(20)
+        plane0 = Signal(act_addr)
         bank = Signal()
+        # What stays the same in an instruction is kept once, not carried down the pipeline; of
+        # two instructions' copies one can be loaded while the other's last words are written.
+        context, in_flight = Signal(), Array([Signal(name="in_flight_0"), Signal(name="in_flight_1")])
+        kept = Cat(insn.out_plane, insn.low, insn.high, insn.signal, insn.mark, insn.layer)
+        contexts = Array([Signal(len(kept), name=f"context_{k}", reset_less=True)
+                          for k in range(2)])
         gap = Signal(range(max(2, subs)))
 
-        px_last, py_last, x_last, y_last, b_last = (
-            Signal(name=n) for n in ("px_last", "py_last", "x_last", "y_last", "b_last"))
-        m.d.comb += [
-            px_last.eq(px == cur.pool_w - 1), py_last.eq(py == cur.pool_h - 1),
-            x_last.eq(ox == cur.out_w - 1), y_last.eq(oy == cur.out_h - 1),
-            b_last.eq(block == cur.out_blocks - 1),
-        ]
+        px_last, py_last, x_last, y_last, b_last = (c.last for c in (px, py, ox, oy, block))
         window_end, block_end, insn_end, step, load = (
             Signal(name=n) for n in ("window_end", "block_end", "insn_end", "step", "load"))
         m.d.comb += [
             window_end.eq(px_last & py_last), block_end.eq(window_end & x_last & y_last),
             insn_end.eq(block_end & b_last),
-            load.eq(prepared & (~active | (step & insn_end))),
+            load.eq(prepared & (~active | (step & insn_end)) & ~in_flight[~context]),
         ]
         # A bank that has just been walked is still marked full: its release is under way.
         released = Signal(2)
@@ -112,28 +117,43 @@ class Post(wiring.Component):
             with m.If(window_end):
                 m.d.sync += gap.eq(subs - 1)
             with m.If(~px_last):
-                m.d.sync += [px.eq(px + 1), ix.eq(ix + 1), addr.eq(addr + 1)]
+                px.step()
+                m.d.sync += [ix.eq(ix + 1), addr.eq(addr + 1)]
             with m.Elif(~py_last):
-                m.d.sync += [px.eq(0), py.eq(py + 1), ix.eq(ix_out), iy.eq(iy + 1),
+                px.load(cur.pool_w)
+                py.step()
+                m.d.sync += [ix.eq(ix_out), iy.eq(iy + 1),
                              addr.eq(addr_line + cur.conv_w),
                              addr_line.eq(addr_line + cur.conv_w)]
             with m.Elif(~x_last):
-                m.d.sync += [px.eq(0), py.eq(0), ox.eq(ox + 1), pixel.eq(pixel + 1),
+                px.load(cur.pool_w)
+                py.load(cur.pool_h)
+                ox.step()
+                m.d.sync += [pixel.eq(pixel + 1),
                              ix.eq(ix_out + cur.pool_stride), ix_out.eq(ix_out + cur.pool_stride),
                              iy.eq(iy_out)]
                 m.d.sync += [a.eq(addr_out + cur.pool_stride)
                              for a in (addr, addr_line, addr_out)]
             with m.Elif(~y_last):
-                m.d.sync += [px.eq(0), py.eq(0), ox.eq(0), oy.eq(oy + 1), pixel.eq(pixel + 1),
+                px.load(cur.pool_w)
+                py.load(cur.pool_h)
+                ox.load(cur.out_w)
+                oy.step()
+                m.d.sync += [pixel.eq(pixel + 1),
                              ix.eq(0 - cur.pool_left), ix_out.eq(0 - cur.pool_left),
                              iy.eq(iy_out + cur.pool_stride), iy_out.eq(iy_out + cur.pool_stride)]
                 m.d.sync += [a.eq(addr_row + cur_row_step)
                              for a in (addr, addr_line, addr_out, addr_row)]
             with m.Else():
-                m.d.sync += [px.eq(0), py.eq(0), ox.eq(0), oy.eq(0), pixel.eq(0),
+                px.load(cur.pool_w)
+                py.load(cur.pool_h)
+                ox.load(cur.out_w)
+                oy.load(cur.out_h)
+                block.step()
+                m.d.sync += [pixel.eq(0),
                              ix.eq(0 - cur.pool_left), ix_out.eq(0 - cur.pool_left),
                              iy.eq(0 - cur.pool_top), iy_out.eq(0 - cur.pool_top),
-                             block.eq(block + 1), bank.eq(~bank),
+                             bank.eq(~bank),
                              released.bit_select(bank, 1).eq(1)]
                 m.d.sync += [a.eq(cur_origin) for a in (addr, addr_line, addr_out, addr_row)]
                 # the next block starts `cols` channels further on
@@ -147,10 +167,16 @@ class Post(wiring.Component):
                 with m.If(b_last):
                     m.d.sync += active.eq(0)
         with m.If(load):
+            px.load(insn.pool_w)
+            py.load(insn.pool_h)
+            ox.load(insn.out_w)
+            oy.load(insn.out_h)
+            block.load(insn.out_blocks)
             m.d.sync += [
                 active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
+                context.eq(~context), in_flight[~context].eq(1), contexts[~context].eq(kept),
                 cur_row_step.eq(row_step), cur_origin.eq(origin),
-                *(c.eq(0) for c in (ox, oy, px, py, block, pixel, group0)),
+                pixel.eq(0), group0.eq(0),
                 plane0.eq(insn.out_addr),
                 *(a.eq(origin) for a in (addr, addr_line, addr_out, addr_row)),
                 ix.eq(0 - insn.pool_left), ix_out.eq(0 - insn.pool_left),
@@ -162,17 +188,16 @@ class Post(wiring.Component):
         first = Signal(init=1)  # no accumulator of this window has been read yet
         m.d.comb += inside.eq((iy >= 0) & (iy < cur.conv_h) & (ix >= 0) & (ix < cur.conv_w))
         m.d.comb += [self.acc.valid.eq(step & inside), self.acc.bank.eq(bank),
-                     self.acc.addr.eq(addr[:acc_addr.width])]
+                     self.acc.addr.eq(addr)]
         with m.If(step):
             m.d.sync += first.eq(window_end | (first & ~inside))
-        low, high = Signal(signed(8)), Signal(signed(8))
-        done_info = Signal(20)
-        meta = Cat(first, inside, window_end, block_end, insn_end, bank, group0, plane0, pixel,
-                   cur.out_plane, cur.low, cur.high, cur.signal, cur.mark, cur.layer)
+        meta = Cat(first, inside, window_end, block_end, insn_end, bank, context, group0, plane0,
+                   pixel)
+        meta_widths = (1, 1, 1, 1, 1, 1, 1, len(group0), act_addr, act_addr)
         meta, valid = _delay(m, "read", meta, step, Accumulator.READ_LATENCY)
-        parts = _split(meta, 1, 1, 1, 1, 1, 1, len(group0), 20, 20, 20, 8, 8, 20)
-        (d_first, d_inside, d_window, d_block, d_insn, d_bank, d_group, d_plane, d_pixel,
-         d_step, d_low, d_high, d_done) = parts
+        parts = _split(meta, *meta_widths)
+        (d_first, d_inside, d_window, d_block, d_insn, d_bank, d_context, d_group, d_plane,
+         d_pixel) = parts
         best = []
         take = valid & d_inside
         for c in range(cols):
@@ -186,7 +211,8 @@ class Post(wiring.Component):
         sub = Signal(range(max(2, subs)))
         busy_lanes = Signal()
         lane_bank, lane_block, lane_insn = Signal(), Signal(), Signal()
-        lane_group, lane_addr, lane_step = Signal.like(group0), Signal(20), Signal(20)
+        lane_context = Signal()
+        lane_group, lane_addr = Signal.like(group0), Signal(act_addr)
         start = Signal()
         m.d.comb += start.eq(valid & d_window)
         held = best
@@ -202,31 +228,31 @@ class Post(wiring.Component):
             meta_2 = Signal(len(Cat(*parts)))
             with m.If(start):
                 m.d.sync += meta_2.eq(Cat(*parts))
-            parts = _split(meta_2, 1, 1, 1, 1, 1, 1, len(group0), 20, 20, 20, 8, 8, 20)
-            (_, _, _, d_block, d_insn, d_bank, d_group, d_plane, d_pixel, d_step, d_low, d_high,
-             d_done) = parts
+            parts = _split(meta_2, *meta_widths)
+            _, _, _, d_block, d_insn, d_bank, d_context, d_group, d_plane, d_pixel = parts
             start = start_2
         with m.If(start):
             m.d.sync += [
                 busy_lanes.eq(1), sub.eq(0), lane_bank.eq(d_bank), lane_block.eq(d_block),
                 lane_insn.eq(d_insn), lane_group.eq(d_group), lane_addr.eq(d_plane + d_pixel),
-                lane_step.eq(d_step), low.eq(d_low), high.eq(d_high), done_info.eq(d_done)]
+                lane_context.eq(d_context)]
         with m.Elif(busy_lanes):
             m.d.sync += sub.eq(sub + 1)
             with m.If(sub == subs - 1):
                 m.d.sync += busy_lanes.eq(0)
             with m.If(lane_group == groups - 1):
-                m.d.sync += [lane_group.eq(0), lane_addr.eq(lane_addr + lane_step)]
+                m.d.sync += [lane_group.eq(0), lane_addr.eq(
+                    lane_addr + contexts[lane_context][:len(insn.out_plane)])]
             with m.Else():
                 m.d.sync += lane_group.eq(lane_group + 1)
 
         # -- requantise ----------------------------------------------------------------------------
         sub_last = sub == subs - 1
-        stage = Cat(sub_last & lane_block, sub_last & lane_insn, lane_bank, lane_group, lane_addr,
-                    low, high, done_info)
-        widths = (1, 1, 1, len(lane_group), 20, 8, 8, 20)
+        stage = Cat(sub_last & lane_block, sub_last & lane_insn, lane_bank, lane_context,
+                    lane_group, lane_addr)
+        widths = (1, 1, 1, 1, len(lane_group), act_addr)
         metas, valids = [stage], [busy_lanes]
-        for n in range(4):
+        for n in range(6):
             tag, flag = _delay(m, f"requant_{n}", metas[-1], valids[-1], 1)
             metas.append(tag)
             valids.append(flag)
@@ -248,24 +274,36 @@ class Post(wiring.Component):
             with m.If(valids[0]):
                 m.d.sync += [biased.eq(value + param[:32].as_signed()), mult.eq(param[32:48]),
                              shift_1.eq(param[48:54])]
+            # 32 x 16 bits as two products of 16 x 16, each in a register of its own
+            low_part = Signal(32, name=f"low_part_{lane}", reset_less=True)
+            high_part = Signal(signed(32), name=f"high_part_{lane}", reset_less=True)
+            rounded = Signal(signed(PRODUCT_BITS), name=f"rounded_{lane}", reset_less=True)
+            shift_3 = Signal(6, name=f"shift_3_{lane}", reset_less=True)
             with m.If(valids[1]):
-                m.d.sync += [product.eq(biased * mult), shift_2.eq(shift_1)]
+                m.d.sync += [low_part.eq(biased[:16] * mult),
+                             high_part.eq(biased[16:].as_signed() * mult), shift_2.eq(shift_1)]
             with m.If(valids[2]):
-                m.d.sync += halves.eq(shift_keep_half(product, shift_2))
+                m.d.sync += [product.eq(low_part + (high_part << 16)), shift_3.eq(shift_2)]
             with m.If(valids[3]):
-                _, _, _, _, _, t_low, t_high, _ = _split(metas[3], *widths)
-                m.d.sync += result.eq(saturate(round_half_up(halves), t_low.as_signed(),
-                                               t_high.as_signed()))
+                m.d.sync += halves.eq(shift_keep_half(product, shift_3))
+            with m.If(valids[4]):
+                m.d.sync += rounded.eq(round_half_up(halves))
+            with m.If(valids[5]):
+                _, low, high, _ = _split(contexts[metas[5][3]], len(insn.out_plane), 8, 8, 20)
+                m.d.sync += result.eq(saturate(rounded, low.as_signed(), high.as_signed()))
             results.append(result)
 
-        t_block, t_insn, t_bank, t_group, t_addr, _, _, t_done = _split(metas[4], *widths)
+        t_block, t_insn, t_bank, t_context, t_group, t_addr = _split(metas[6], *widths)
+        *_, t_done = _split(contexts[t_context], len(insn.out_plane), 8, 8, 20)
         m.d.comb += [
-            self.acts.valid.eq(valids[4]), self.acts.addr.eq(t_addr),
+            self.acts.valid.eq(valids[6]), self.acts.addr.eq(t_addr),
             self.acts.data.eq(Cat(*(results * groups))), self.acts.lanes.eq(1 << t_group),
-            self.done.valid.eq(valids[4] & t_insn),
+            self.done.valid.eq(valids[6] & t_insn),
             Cat(self.done.signal, self.done.mark, self.done.layer).eq(t_done),
         ]
-        with m.If(valids[4] & t_block):
+        with m.If(valids[6] & t_insn):
+            m.d.sync += in_flight[t_context].eq(0)
+        with m.If(valids[6] & t_block):
             m.d.comb += self.drained.eq(1 << t_bank)
             m.d.sync += released.bit_select(t_bank, 1).eq(0)
         m.d.comb += self.busy.eq(have | active | valid | busy_lanes | Cat(*valids[1:]).any())

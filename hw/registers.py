@@ -5,6 +5,7 @@ from dataclasses import dataclass
 __all__ = [
     "CONTROL_ADDR_BITS",
     "COUNTERS",
+    "FINAL_WORDS",
     "GLOBAL",
     "INSTANCE",
     "INSTANCE_BASE",
@@ -41,7 +42,8 @@ GLOBAL: dict[str, Register] = {
     "RUNNING": Register(0x14, "ro", "one bit per instance: started, not yet finished or stopped"),
     "DONE": Register(0x18, "ro", "one bit per instance: reached END since it was started"),
     "ERROR": Register(0x1C, "ro", "one bit per instance: stopped with an error"),
-    "WATCHDOG": Register(0x20, "rw", "cycles without progress that stop an instance; 0 never does"),
+    "WATCHDOG": Register(0x20, "rw", "an instance without progress for so many cycles stops, at the latest "
+                         "after twice as many; 0 never does"),
     "CYCLES": Register(0x24, "ro", "cycles since START until the last instance ended"),
 }
 
@@ -52,7 +54,8 @@ INSTANCE: dict[str, Register] = {
     "ERROR_CODE": Register(0x0C, "ro", "an `ErrorCode`"),
     "ERROR_LAYER": Register(0x10, "ro", "layer of the instruction at fault"),
     "ERROR_OPCODE": Register(0x14, "ro", "opcode of the instruction at fault"),
-    "TOTAL": Register(0x20, "ro", "cycles since START until the last instance ended"),
+    "TOTAL": Register(0x20, "ro", "cycles since START until the last instance ended; this and "
+                      "the counters below are of the last run that has ended"),
     "COMPUTE": Register(0x24, "ro", "cycles by cause: see `Cause.COMPUTE`"),
     "WEIGHTS": Register(0x28, "ro", "`Cause.WEIGHTS`"),
     "ACTS": Register(0x2C, "ro", "`Cause.ACTS`"),
@@ -60,7 +63,8 @@ INSTANCE: dict[str, Register] = {
     "BARRIER": Register(0x34, "ro", "`Cause.BARRIER`"),
     "DRAIN": Register(0x38, "ro", "`Cause.DRAIN`"),
     "IDLE": Register(0x3C, "ro", "`Cause.IDLE`"),
-    "LOG_COUNT": Register(0x40, "ro", "marks logged since START, also those beyond the log"),
+    "LOG_COUNT": Register(0x40, "ro", "marks logged since START, also those beyond the log; "
+                          "modulo 4096"),
     "LOG_SELECT": Register(0x44, "rw", "which word of the log to read: entry * 16 + word"),
     "LOG_DATA": Register(0x48, "ro", "the selected word; valid two cycles after selecting it"),
 }
@@ -70,6 +74,11 @@ COUNTERS = ("COMPUTE", "WEIGHTS", "ACTS", "PORT", "BARRIER", "DRAIN", "IDLE")
 
 #: Words of a log entry, at LOG_SELECT = entry * 16 + word.
 LOG_WORDS = ("LAYER", "TOTAL", *COUNTERS)
+
+#: Where in the log's spare words the counters of a whole run lie.
+FINAL_WORDS = {"TOTAL": 16 + len(LOG_WORDS),
+               **{name: len(LOG_WORDS) + k for k, name in enumerate(COUNTERS)}}
+assert max(FINAL_WORDS[name] for name in COUNTERS) < 16
 
 
 def address(name: str, instance: int | None = None) -> int:

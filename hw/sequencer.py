@@ -1,13 +1,13 @@
 """Decodes a program into per-unit queues and starts instructions when their tokens are there."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config
 from .fetch import Fetch
-from .interfaces import Done, ReadReturn, insn_stream, read_request
-from .isa import FORMATS, HEADER, ErrorCode, Opcode, insn_layout
+from .interfaces import Done, ReadReturn, insn_stream, read_request, tile_walk
+from .isa import FORMATS, HEADER, ErrorCode, Opcode, field_bits, insn_layout
 from .tokens import TokenBank
 
 __all__ = ["UNITS", "Sequencer"]
@@ -21,8 +21,8 @@ class Sequencer(wiring.Component):
     """Fetch, decode, queue and gate.
 
     Dispatch is in order and waits while the target's queue is full. An instruction leaves its
-    queue when all tokens that it waits for are there. COMPUTE is also queued for the tile
-    loader, which waits for no token.
+    queue when all tokens that it waits for are there. What the tile loader needs of COMPUTE is
+    also queued for it; it waits for no token.
 
     Members
     -------
@@ -30,7 +30,7 @@ class Sequencer(wiring.Component):
     req, ret : program reads
     o_load, o_barrier, o_store, o_weights, o_compute, o_post : gated instructions; `o_barrier`
         is 1 when `o_load` carries a BARRIER, whose mask is in `mask`
-    o_ahead : COMPUTE instructions, not gated
+    o_ahead : what the tile loader needs of COMPUTE instructions, not gated
     done_load ... done_post : completions
     error : an `ErrorCode`, 0 for none, valid in the cycle in which it happens
     error_layer, error_opcode : of the instruction at fault
@@ -42,10 +42,10 @@ class Sequencer(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            "start": In(1), "program": In(32),
+            "start": In(1), "program": In(config.port.address_bits),
             "req": Out(stream.Signature(read_request(config))), "ret": In(ReadReturn(config)),
-            **{f"o_{u}": Out(insn_stream(op)) for u, op in UNITS.items()},
-            "o_ahead": Out(insn_stream(Opcode.COMPUTE)), "o_barrier": Out(1),
+            **{f"o_{u}": Out(insn_stream(op, config)) for u, op in UNITS.items()},
+            "o_ahead": Out(stream.Signature(tile_walk(config))), "o_barrier": Out(1),
             **{f"done_{u}": In(Done()) for u in UNITS},
             "error": Out(ErrorCode), "error_layer": Out(11), "error_opcode": Out(4),
             "ended": Out(1), "moved": Out(1), "fetching": Out(1),
@@ -65,27 +65,36 @@ class Sequencer(wiring.Component):
         ]
 
         # -- queues and gates ----------------------------------------------------------------
-        queues, started = {}, []
+        queues, started, waiting = {}, [], []
         for n, (unit, opcode) in enumerate(UNITS.items()):
             out = getattr(self, f"o_{unit}")
             width = len(out.payload.as_value()) + (unit == "load")
-            m.submodules[f"queue_{unit}"] = queue = fifo.SyncFIFOBuffered(
+            m.submodules[f"queue_{unit}"] = queue = fifo.SyncFIFO(
                 width=width, depth=config.buffers.queue_depth)
             queues[unit] = queue
-            payload = Signal(insn_layout(opcode), name=f"head_{unit}")
+            # An instruction with its tokens waits in a register, so that nothing which decides
+            # that a unit takes it reaches back to the tokens within a cycle.
+            head = Signal(insn_layout(opcode, config), name=f"head_{unit}")
+            payload = Signal(width, name=f"next_{unit}", reset_less=True)
+            full = Signal(name=f"full_{unit}")
             m.d.comb += [
-                payload.eq(queue.r_data), out.payload.eq(payload),
-                out.valid.eq(queue.r_rdy & tokens.granted[n]),
-                queue.r_en.eq(out.ready & tokens.granted[n]),
-                tokens.take[n].eq(queue.r_rdy & queue.r_en),
+                head.eq(queue.r_data), out.payload.eq(payload), out.valid.eq(full),
+                tokens.take[n].eq(queue.r_rdy & tokens.granted[n] & ~full),
+                queue.r_en.eq(tokens.take[n]),
             ]
+            with m.If(tokens.take[n]):
+                m.d.sync += [payload.eq(queue.r_data), full.eq(1)]
+            with m.Elif(out.ready):
+                m.d.sync += full.eq(0)
+            if unit == "load":
+                m.d.comb += self.o_barrier.eq(payload[-1])
+            waiting.append(full)
             with m.If(queue.r_rdy):
-                m.d.comb += tokens.want[n].eq(payload.wait)
+                m.d.comb += tokens.want[n].eq(head.wait)
             done = getattr(self, f"done_{unit}")
             with m.If(done.valid):
                 m.d.comb += tokens.give[n].eq(done.signal)
             started.append(tokens.take[n])
-        m.d.comb += self.o_barrier.eq(queues["load"].r_data[-1])
         m.submodules.queue_ahead = ahead = fifo.SyncFIFOBuffered(
             width=len(self.o_ahead.payload.as_value()), depth=config.buffers.queue_depth + 1)
         m.d.comb += [self.o_ahead.valid.eq(ahead.r_rdy), self.o_ahead.payload.eq(ahead.r_data),
@@ -96,15 +105,22 @@ class Sequencer(wiring.Component):
         opcode, layer = word[:4], word[5:16]
         dispatch, bad_field, illegal = Signal(), Signal(), Signal()
         m.d.comb += fetch.o.ready.eq(dispatch)
-        barrier = insn_layout(Opcode.BARRIER)
-        load = insn_layout(Opcode.LOAD)
-        load_word = Signal(load)
-        m.d.comb += load_word.eq(word)
+        fields = {op: self._fields(word, op) for op in FORMATS}
+        for unit, op in UNITS.items():
+            taken = dict(fields[op])
+            if unit == "load":
+                taken["mask"] = Mux(opcode == Opcode.BARRIER, fields[Opcode.BARRIER]["mask"],
+                                    taken["mask"])
+            payload = Cat(taken[name] for name, _ in insn_layout(op, config))
+            m.d.comb += queues[unit].w_data.eq(
+                Cat(payload, opcode == Opcode.BARRIER) if unit == "load" else payload)
+        compute = fields[Opcode.COMPUTE]
+        m.d.comb += ahead.w_data.eq(Cat(compute[name] for name, _ in tile_walk(config)))
         with m.If(fetch.o.valid & ~end_seen), m.Switch(opcode):
-            for op, spec in FORMATS.items():
+            for op in FORMATS:
                 with m.Case(op.value):
-                    zeros = self._zero_fields(word, spec)
-                    m.d.comb += bad_field.eq(zeros)
+                    bad = self._bad_field(word, op)
+                    m.d.comb += bad_field.eq(bad)
                     if op is Opcode.END:
                         m.d.comb += dispatch.eq(1)
                         m.d.sync += end_seen.eq(1)
@@ -113,14 +129,9 @@ class Sequencer(wiring.Component):
                         u for u, o in UNITS.items() if o is op)
                     queue = queues[unit]
                     room = queue.w_rdy & (ahead.w_rdy if unit == "compute" else 1)
-                    m.d.comb += [dispatch.eq(room & ~zeros),
-                                 queue.w_en.eq(dispatch), queue.w_data.eq(word)]
+                    m.d.comb += [dispatch.eq(room & ~bad), queue.w_en.eq(dispatch)]
                     if unit == "compute":
-                        m.d.comb += [ahead.w_en.eq(dispatch), ahead.w_data.eq(word)]
-                    if op is Opcode.BARRIER:
-                        m.d.comb += load_word.mask.eq(word[barrier["mask"].offset:][:32])
-                    if unit == "load":
-                        m.d.comb += queue.w_data.eq(Cat(load_word, op is Opcode.BARRIER))
+                        m.d.comb += ahead.w_en.eq(dispatch)
             with m.Default():
                 m.d.comb += illegal.eq(1)
 
@@ -131,17 +142,26 @@ class Sequencer(wiring.Component):
             m.d.comb += self.error.eq(ErrorCode.BAD_FIELD)
         with m.Elif(tokens.overflow):
             m.d.comb += self.error.eq(ErrorCode.TOKEN_OVERFLOW)
-        empty = ~Cat(q.level.any() for q in (*queues.values(), ahead)).any()
+        empty = ~Cat(*(q.level.any() for q in (*queues.values(), ahead)), *waiting).any()
         m.d.comb += [self.ended.eq(end_seen & empty),
                      self.moved.eq(dispatch | Cat(started).any())]
         return m
 
-    @staticmethod
-    def _zero_fields(word, spec):
-        """1 if a field that must not be zero is."""
-        position, zeros = sum(f.bits for f in HEADER), []
-        for f in spec:
-            if f.nonzero:
-                zeros.append(~word[position:position + f.bits].any())
+    def _fields(self, word, opcode):
+        """Name -> the bits of a field that this configuration can use."""
+        fields, position = {}, 0
+        for f in (*HEADER, *FORMATS[opcode]):
+            fields[f.name] = word[position:position + field_bits(self._config, f)]
             position += f.bits
-        return Cat(zeros).any() if zeros else 0
+        return fields
+
+    def _bad_field(self, word, opcode):
+        """1 if a field that must not be zero is, or one holds more than can be used."""
+        position, bad = sum(f.bits for f in HEADER), []
+        for f in FORMATS[opcode]:
+            bits = word[position:position + f.bits]
+            if f.nonzero:
+                bad.append(~bits.any())
+            bad.append(bits[field_bits(self._config, f):].any())
+            position += f.bits
+        return Cat(bad).any()

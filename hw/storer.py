@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .actmem import ActMemory
 from .config import Config, ceil_log2
+from .countdown import Countdown
 from .interfaces import ActRead, Done, WriteReturn, insn_stream, write_data, write_request
 from .isa import Opcode
 from .loader import beat_geometry
@@ -36,7 +37,7 @@ class Storer(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            "i": In(insn_stream(Opcode.STORE)),
+            "i": In(insn_stream(Opcode.STORE, config)),
             "acts": Out(ActRead(config)),
             "req": Out(stream.Signature(write_request(config))),
             "data": Out(stream.Signature(write_data(config))),
@@ -57,23 +58,25 @@ class Storer(wiring.Component):
         # -- read words ------------------------------------------------------------------------
         active = Signal()
         cur = Signal(self.i.payload.shape())
-        word, run = Signal(20), Signal(14)
-        source, source_run = Signal(20), Signal(20)
-        target, target_run = Signal(32), Signal(32)
-        last_word, last_run = Signal(), Signal()
+        words_left = Countdown(m, "word", cur.run_words)
+        runs_left = Countdown(m, "run", cur.runs)
+        last_word, last_run = words_left.last, runs_left.last
+        source, source_run = Signal(config.act_addr_bits), Signal(config.act_addr_bits)
+        target, target_run = Signal.like(cur.ext_addr), Signal.like(cur.ext_addr)
         credit = Signal(range(_READ_AHEAD + 1), init=_READ_AHEAD)
         m.d.comb += [
-            last_word.eq(word == cur.run_words - 1), last_run.eq(run == cur.runs - 1),
             self.acts.valid.eq(active & credit.any()), self.acts.addr.eq(source),
         ]
         read = Signal()
         m.d.comb += [read.eq(self.acts.valid & self.acts.ready),
                      self.i.ready.eq(~active | (read & last_word & last_run))]
         with m.If(read):
-            m.d.sync += [word.eq(word + 1), source.eq(source + 1), target.eq(target + pitch)]
+            m.d.sync += [source.eq(source + 1), target.eq(target + pitch)]
+            words_left.step()
             with m.If(last_word):
-                m.d.sync += [word.eq(0), run.eq(run + 1),
-                             source.eq(source_run + cur.act_stride),
+                words_left.load(cur.run_words)
+                runs_left.step()
+                m.d.sync += [source.eq(source_run + cur.act_stride),
                              source_run.eq(source_run + cur.act_stride),
                              target.eq(target_run + cur.ext_stride),
                              target_run.eq(target_run + cur.ext_stride)]
@@ -81,7 +84,9 @@ class Storer(wiring.Component):
                     m.d.sync += active.eq(0)
         with m.If(self.i.valid & self.i.ready):
             insn = self.i.payload
-            m.d.sync += [active.eq(1), cur.eq(insn), word.eq(0), run.eq(0),
+            words_left.load(insn.run_words)
+            runs_left.load(insn.runs)
+            m.d.sync += [active.eq(1), cur.eq(insn),
                          source.eq(insn.act_addr), source_run.eq(insn.act_addr),
                          target.eq(insn.ext_addr), target_run.eq(insn.ext_addr)]
 
@@ -99,8 +104,8 @@ class Storer(wiring.Component):
         m.d.comb += [queue.w_en.eq(valid), queue.w_data.eq(Cat(self.acts.data, tag))]
         data = queue.r_data[:config.word_bits]
         info = queue.r_data[config.word_bits:]
-        addr, run_end, insn_end, done_info = (
-            info[:32], info[32], info[33], info[34:])
+        at = len(target)
+        addr, run_end, insn_end, done_info = info[:at], info[at], info[at + 1], info[at + 2:]
         layer = done_info[9:]
         popped = Signal()
         m.d.comb += popped.eq(queue.r_rdy & queue.r_en)
@@ -113,7 +118,7 @@ class Storer(wiring.Component):
             width=len(self.req.payload.as_value()), depth=4)
         m.submodules.bursts = bursts = fifo.SyncFIFOBuffered(width=1 + 20, depth=16)
         count = Signal(ceil_log2(burst) + 1)  # beats of the open burst so far
-        start = Signal(32)
+        start = Signal.like(target)
         room = Signal()
         m.d.comb += room.eq(beats.w_rdy & requests.w_rdy & bursts.w_rdy)
         beat_addr = Cat(Const(0, beat_bits), addr[beat_bits:])

@@ -5,8 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config
-from .interfaces import chunk_layout, insn_stream
-from .isa import Opcode
+from .interfaces import chunk_layout, tile_walk
 
 __all__ = ["TileLoader", "TilePort", "param_layout"]
 
@@ -37,7 +36,7 @@ class TileLoader(wiring.Component):
 
     Members
     -------
-    i : COMPUTE instructions, as dispatched
+    i : what it needs of COMPUTE instructions, as dispatched
     chunks : weight stream
     o : the shadow tile
     params : bias, mult and shift of two banks, [2 * cols] of 56 bits
@@ -48,7 +47,7 @@ class TileLoader(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            "i": In(insn_stream(Opcode.COMPUTE)),
+            "i": In(stream.Signature(tile_walk(config))),
             "chunks": In(stream.Signature(chunk_layout(config))),
             "o": Out(TilePort(config)),
             "params": Out(56).array(2 * config.array.cols),

@@ -1,6 +1,6 @@
 """The token bank: counting semaphores that order an instance's units."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,6 +22,8 @@ class TokenBank(wiring.Component):
     granted : [units] everything wanted is there
     overflow : 1, a token was given for the 256th time
 
+    A token can be taken two cycles after it was given; an overflow is seen two cycles after it.
+
     Each token is wanted by one unit at a time, by the compiler's construction; where two units
     want one in the same cycle, the lower one goes first.
     """
@@ -38,20 +40,31 @@ class TokenBank(wiring.Component):
         m = Module()
         tokens = len(Token)
         counts = [Signal(_COUNT_BITS, name=f"count_{t.name.lower()}") for t in Token]
-        there = Cat(c.any() for c in counts)
-        claimed = [Signal(tokens, name=f"claimed_{u}") for u in range(self._units + 1)]
-        overflow = []
+        there = Signal(tokens)  # some are left
+        # Given and taken tokens are counted a cycle later; meanwhile no more of them are taken.
+        gives = [Signal(tokens, name=f"give_{u}") for u in range(self._units)]
+        taken = Signal(tokens)
+        m.d.sync += [mine.eq(give) for mine, give in zip(gives, self.give, strict=True)]
+        m.d.sync += taken.eq(_any([Mux(self.take[u], self.want[u], 0)
+                                   for u in range(self._units)]))
+        claimed = 0
         for u in range(self._units):
-            m.d.comb += [
-                self.granted[u].eq(~(self.want[u] & (~there | claimed[u])).any()),
-                claimed[u + 1].eq(claimed[u] | self.want[u]),
-            ]
+            m.d.comb += self.granted[u].eq(
+                ~(self.want[u] & (~there | taken | claimed)).any())
+            claimed = claimed | self.want[u]
+        overflow = []
         for t, count in enumerate(counts):
-            given = [self.give[u][t] for u in range(self._units)]
-            taken = Cat(self.take[u] & self.want[u][t] for u in range(self._units)).any()
+            given = [gives[u][t] for u in range(self._units)]
             after = Signal(_COUNT_BITS + 2, name=f"after_{t}")
-            m.d.comb += after.eq(count + sum(given[1:], given[0]) - taken)
-            m.d.sync += count.eq(after)
+            m.d.comb += after.eq(count + sum(given[1:], given[0]) - taken[t])
+            m.d.sync += [count.eq(after), there[t].eq(after.any())]
             overflow.append(after >> _COUNT_BITS != 0)
-        m.d.comb += self.overflow.eq(Cat(overflow).any())
+        m.d.sync += self.overflow.eq(Cat(overflow).any())
         return m
+
+
+def _any(masks):
+    total = masks[0]
+    for mask in masks[1:]:
+        total = total | mask
+    return total

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .bursts import BurstSplitter
 from .config import Config, ceil_log2
+from .countdown import Countdown
 from .interfaces import Done, ReadReturn, chunk_layout, insn_stream, read_request
 from .isa import Opcode
 
@@ -31,7 +32,7 @@ class WeightFetch(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
-            "i": In(insn_stream(Opcode.WEIGHTS)),
+            "i": In(insn_stream(Opcode.WEIGHTS, config)),
             "req": Out(stream.Signature(read_request(config))),
             "ret": In(ReadReturn(config)),
             "chunks": Out(stream.Signature(chunk_layout(config))),
@@ -61,10 +62,11 @@ class WeightFetch(wiring.Component):
 
         # one entry per instruction for the arriving side, one for the consuming side
         insn = self.i.payload
-        total_beats = Signal(32)
+        length = config.port.address_bits
+        total_beats = Signal(length)
         m.d.comb += total_beats.eq((insn.chunks + (per_beat - 1)) >> per_bits)
-        m.submodules.arriving = arriving = fifo.SyncFIFOBuffered(width=32 + 20, depth=_SEGMENTS)
-        m.submodules.using = using = fifo.SyncFIFOBuffered(width=32, depth=_SEGMENTS)
+        m.submodules.arriving = arriving = fifo.SyncFIFOBuffered(width=length + 20, depth=_SEGMENTS)
+        m.submodules.using = using = fifo.SyncFIFOBuffered(width=length, depth=_SEGMENTS)
         accept = Signal()
         m.d.comb += [
             accept.eq(self.i.valid & bursts.i.ready & arriving.w_rdy & using.w_rdy),
@@ -76,38 +78,46 @@ class WeightFetch(wiring.Component):
             using.w_en.eq(accept), using.w_data.eq(insn.chunks),
         ]
 
-        arrived = Signal(32)
+        # An entry is taken up as soon as the one before is done, long before its first beat.
+        def take_up(queue, left, steps, ends, expecting, info=None):
+            with m.If(steps):
+                left.step()
+            m.d.comb += queue.r_en.eq(ends | ~expecting)
+            with m.If(queue.r_en):
+                m.d.sync += expecting.eq(queue.r_rdy)
+                left.load(queue.r_data[:length])
+                if info is not None:
+                    m.d.sync += info.eq(queue.r_data[length:])
+
+        beats_left = Countdown(m, "beat", total_beats)
+        expecting, done_info = Signal(), Signal(20)
         last_beat = Signal()
         m.d.comb += [
-            last_beat.eq(self.ret.valid & (arrived == arriving.r_data[:32] - 1)),
-            arriving.r_en.eq(last_beat),
+            last_beat.eq(self.ret.valid & beats_left.last),
             self.done.valid.eq(last_beat),
-            Cat(self.done.signal, self.done.mark, self.done.layer).eq(arriving.r_data[32:]),
+            Cat(self.done.signal, self.done.mark, self.done.layer).eq(done_info),
         ]
-        with m.If(self.ret.valid):
-            m.d.sync += arrived.eq(arrived + 1)
-            with m.If(last_beat):
-                m.d.sync += arrived.eq(0)
+        take_up(arriving, beats_left, self.ret.valid, last_beat, expecting, done_info)
 
         # hand out chunks, lowest first, and drop what is left of a stream's last beat
-        used = Signal(32)
+        chunks_left, handing = Countdown(m, "chunk", insn.chunks), Signal()
         part = Signal(range(max(2, per_beat)))
         take, end = Signal(), Signal()
         m.d.comb += [
-            self.chunks.valid.eq(beats.r_rdy & using.r_rdy),
+            self.chunks.valid.eq(beats.r_rdy & handing),
             self.chunks.payload.eq(
                 beats.r_data.word_select(part[:per_bits], 8 * config.chunk_bytes)
                 if per_beat > 1 else beats.r_data),
             take.eq(self.chunks.valid & self.chunks.ready),
-            end.eq(used == using.r_data - 1),
+            end.eq(chunks_left.last),
             beats.r_en.eq(take & (end | (part == per_beat - 1))),
-            using.r_en.eq(take & end),
         ]
         with m.If(take):
-            m.d.sync += [used.eq(used + 1), part.eq(part + 1)]
+            m.d.sync += part.eq(part + 1)
             with m.If(part == per_beat - 1):
                 m.d.sync += part.eq(0)
             with m.If(end):
-                m.d.sync += [used.eq(0), part.eq(0)]
-        m.d.comb += self.busy.eq(arriving.level.any() | bursts.busy)
+                m.d.sync += part.eq(0)
+        take_up(using, chunks_left, take, take & end, handing)
+        m.d.comb += self.busy.eq(arriving.level.any() | expecting | bursts.busy)
         return m

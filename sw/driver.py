@@ -193,6 +193,9 @@ class Driver:
         """
         if base % 4096:
             raise ValueError(f"base is {base}; it must be a multiple of 4096")
+        if base + program.window_bytes > 1 << program.config.port.address_bits:
+            raise ValueError(f"base is {base}; with the program's {program.window_bytes} bytes it "
+                             f"must stay below 2^{program.config.port.address_bits}")
         self._check_config(program.config)
         for offset, data in program.segments:
             self._backend.write_memory(base + offset, data)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hw.config import Config
-from hw.isa import FORMATS, INSN_BYTES, ErrorCode, Opcode, decode
+from hw.isa import INSN_BYTES, ErrorCode, Opcode, decode, field_error
 
 from .iss_arith import pool, requantise, taps
 
@@ -111,7 +111,7 @@ class Instance:
             except ValueError:
                 raise Stopped(ErrorCode.ILLEGAL_OPCODE, {"layer": 0, "opcode": raw[0] & 15}
                               ) from None
-            if any(f.nonzero and insn[f.name] == 0 for f in FORMATS[opcode]):
+            if field_error(self.config, opcode, insn):
                 raise Stopped(ErrorCode.BAD_FIELD, insn)
             self.result.instructions += 1
             if opcode == Opcode.END:
@@ -168,8 +168,8 @@ class Instance:
     def _words(self, insn: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
         """Byte offsets and activation addresses of a transfer's words, in order."""
         runs, words = np.arange(insn["runs"])[:, None], np.arange(insn["run_words"])
-        ext = insn["ext_addr"] + (runs * insn["ext_stride"] & 0xFFFFFFFF) \
-            + words * self.config.word_pitch_bytes
+        ext = (insn["ext_addr"] + runs * insn["ext_stride"]) % (1 << self.config.port.address_bits)
+        ext = ext + words * self.config.word_pitch_bytes
         act = insn["act_addr"] + runs * insn["act_stride"] + words
         return ext.reshape(-1), act.reshape(-1)
 
@@ -178,7 +178,12 @@ class Instance:
         last = -(-(int(ext.max()) + self.config.word_pitch_bytes) // beat) * beat
         if last > len(self.memory):
             raise Stopped(ErrorCode.ADDRESS_WINDOW, insn)
-        if int(act.max()) >= self.config.buffers.act_words:
+        self._check_range(act, insn)
+
+    def _check_range(self, act: np.ndarray, insn: Mapping[str, int]) -> None:
+        """Activation addresses are modulo four times the memory; those beyond it stop."""
+        size = self.config.buffers.act_words
+        if ((act % (4 * size)) >= size).any():
             raise Stopped(ErrorCode.ACT_RANGE, insn)
 
     def _load(self, insn: Mapping[str, int]) -> Steps:
@@ -255,10 +260,8 @@ class Instance:
             raise Hazard("COMPUTE leaves several blocks open")
         where, inside = taps(insn)
         if inside.any():
-            farthest = (insn["in_addr"] + (insn["in_blocks"] - 1) * insn["in_plane"]
-                        + int(where[inside].max()))
-            if farthest >= config.buffers.act_words:
-                raise Stopped(ErrorCode.ACT_RANGE, insn)
+            blocks = np.arange(insn["in_blocks"])[:, None] * insn["in_plane"]
+            self._check_range(insn["in_addr"] + blocks + where[inside], insn)
         tile_bytes = config.tile_chunks * config.chunk_bytes
         param_bytes = config.param_chunks * config.chunk_bytes
         for _ in range(insn["out_blocks"]):
@@ -304,8 +307,7 @@ class Instance:
             channels = block * array.cols + np.arange(array.cols)
             address = insn["out_addr"] + (channels // array.rows) * insn["out_plane"] \
                 + pixels[:, None]
-            if int(address.max()) >= config.buffers.act_words:
-                raise Stopped(ErrorCode.ACT_RANGE, insn)
+            self._check_range(address, insn)
             for part in np.array_split(pixels, 2):
                 self.acts[address[part], channels % array.rows] = values[part]
                 self.acts_valid[address[part], channels % array.rows] = True

@@ -84,6 +84,11 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
         offsets.append(offset)
         segments.append((offset, np.frombuffer(code, np.uint8)))
     memory.take(READ_AHEAD_BYTES)
+    if memory.bytes > 1 << config.port.address_bits:
+        raise DoesNotFit(
+            graph.name, f"{memory.bytes:,} bytes of external memory",
+            f"2^{config.port.address_bits} ({1 << config.port.address_bits:,}) that "
+            "port.address_bits reaches", "raise port.address_bits")
     return Program(
         config=config, name=graph.name, window_bytes=memory.bytes, segments=tuple(segments),
         programs=tuple(offsets), start_mask=running, input=layout.input,

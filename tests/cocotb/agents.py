@@ -14,7 +14,9 @@ def pack(layout: data.StructLayout, **fields: int) -> int:
     """Bits of a payload; fields that are not given are 0."""
     value = 0
     for name, field in layout:
-        value |= (int(fields.pop(name, 0)) & ((1 << field.width) - 1)) << field.offset
+        number = int(fields.pop(name, 0))
+        assert -(1 << field.width) <= 2 * number < 2 << field.width, f"{name} {number} is too wide"
+        value |= (number & ((1 << field.width) - 1)) << field.offset
     assert not fields, f"no such fields: {fields}"
     return value
 

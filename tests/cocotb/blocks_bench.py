@@ -13,7 +13,7 @@ import cocotb
 from hw.accumulator import Accumulator
 from hw.config import Config
 from hw.feeder import READ_LATENCY
-from hw.interfaces import read_request, vector_layout, write_data, write_request
+from hw.interfaces import read_request, tile_walk, vector_layout, write_data, write_request
 from hw.isa import Opcode, insn_layout
 
 from .agents import Bench, Delay, Pulse, Sink, Source, pack, unpack
@@ -43,7 +43,7 @@ def make(dut, seed: int) -> Bench:
 
 
 def insn(opcode: Opcode, **fields: int) -> int:
-    return pack(insn_layout(opcode), **fields)
+    return pack(insn_layout(opcode, CONFIG), **fields)
 
 
 class Watch:
@@ -254,7 +254,7 @@ async def tiles(dut):
     instructions, stream, expected = [], bytearray(), []
     for _ in range(12):
         last, count, blocks = draw.random() < 0.8, draw.randrange(1, 4), draw.randrange(1, 4)
-        instructions.append(insn(Opcode.COMPUTE, last=last, tiles=count, out_blocks=blocks))
+        instructions.append(pack(tile_walk(CONFIG), last=last, tiles=count, out_blocks=blocks))
         for _ in range(blocks):
             params = None
             if last:

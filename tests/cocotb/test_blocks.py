@@ -19,7 +19,7 @@ from .runner import run_bench
 
 BLOCKS = {"array": MacArray, "accumulator": Accumulator, "tiles": TileLoader, "feeder": Feeder,
           "post": Post, "weights": WeightFetch, "loader": Loader, "storer": Storer}
-SMALL = {"buffers__acc_depth": 32}
+SMALL = {"instances": 3, "buffers__acc_depth": 32, "buffers__act_words": 1 << 15}
 CONFIGS = {
     "4x4": PRESETS["tiny"].replace(**SMALL),
     # rows, columns, lanes, words and beats that do not divide each other

@@ -21,7 +21,7 @@ from hw.config import PRESETS
 from hw.counters import Counters
 from hw.fabric import Barrier, RoundRobin
 from hw.isa import Cause, Token
-from hw.registers import LOG_WORDS
+from hw.registers import FINAL_WORDS, LOG_WORDS
 from hw.tokens import TokenBank
 
 
@@ -144,19 +144,24 @@ def test_tokens_are_taken_once_and_counted():
         granted, _ = await cycle(want=(both, 0, 0))
         assert granted == [0, 1, 1]  # wants nothing: always granted
         await cycle(give=(0, 1 << first, 1 << first))  # two at once
+        granted, _ = await cycle(want=(0, 1 << first, 0))
+        assert granted[1] == 0, "a token can be taken two cycles after it was given"
         granted, _ = await cycle(want=(both, 1 << first, 0))
         assert granted[:2] == [0, 0], "the lower unit goes first, and waits for its other token"
         await cycle(give=(1 << second, 0, 0))
+        await cycle()
         granted, _ = await cycle(want=(both, 1 << first, 0), take=(1, 0, 0))
         assert granted[0] == 1 and granted[1] == 0
+        await cycle()  # a token of which one was taken rests for a cycle
         granted, _ = await cycle(want=(0, 1 << first, 0), take=(0, 1, 0))
         assert granted[1] == 1
         granted, _ = await cycle(want=(0, 1 << first, 0))
         assert granted[1] == 0
-        for _ in range(255):
+        for _ in range(256):
             _, overflow = await cycle(give=(1 << first, 0, 0))
             assert not overflow
-        _, overflow = await cycle(give=(1 << first, 0, 0))
+        await cycle()
+        _, overflow = await cycle()
         assert overflow
 
     simulate(dut, bench)
@@ -194,12 +199,12 @@ def test_counters_sum_to_the_total_and_log_every_mark():
         ctx.set(dut.clear, 1)
         await ctx.tick()
         ctx.set(dut.clear, 0)
-        ctx.set(dut.counting, 1)
         expected = dict.fromkeys(Cause, 0)
-        marked, seen = [], []
+        marked, seen, moments, before = [], [], [], []
         for n in range(300):
             cause = rng.choice(list(Cause))
-            expected[cause] += 1
+            counting = rng.random() < 0.9
+            ctx.set(dut.counting, counting)
             ctx.set(dut.cause, cause)
             marks = [n % 30 == 5 and u in (0, 2) for u in range(3)]  # two in one cycle
             for u in range(3):
@@ -209,20 +214,31 @@ def test_counters_sum_to_the_total_and_log_every_mark():
                     marked.append(n + u)
             if ctx.get(dut.mark_valid):
                 seen.append(ctx.get(dut.mark_layer))
+                moments.append(dict(expected))
+            for late in before:  # a cycle is counted in the next
+                expected[late] += 1
+            before = [cause] if counting else []
             await ctx.tick()
+        for late in before:
+            expected[late] += 1
         ctx.set(dut.counting, 0)
-        assert ctx.get(dut.total) == 300
-        for cause in Cause:
-            assert ctx.get(dut.counts[cause.value]) == expected[cause]
+        await ctx.tick()
+        while ctx.get(dut.busy):
+            await ctx.tick()
+
+        async def log(word):
+            ctx.set(dut.log_select, word)
+            await ctx.tick().repeat(2)
+            return ctx.get(dut.log_data)
+
         assert seen == marked and ctx.get(dut.log_count) == len(marked)
+        assert await log(FINAL_WORDS["TOTAL"]) == sum(expected.values())
+        for cause in Cause:
+            assert await log(FINAL_WORDS[cause.name]) == expected[cause]
         for entry in range(min(len(marked), config.buffers.log_entries)):
-            words = []
-            for word in range(len(LOG_WORDS)):
-                ctx.set(dut.log_select, entry << 4 | word)
-                await ctx.tick().repeat(2)
-                words.append(ctx.get(dut.log_data))
-            assert words[0] == marked[entry]
-            assert sum(words[2:]) == words[1], "a logged entry's causes sum to its total"
+            words = [await log(entry << 4 | word) for word in range(len(LOG_WORDS))]
+            moment = moments[entry]
+            assert words == [marked[entry], sum(moment.values()), *moment.values()]
         assert np.all(np.diff(seen) > 0)
 
     simulate(dut, bench)

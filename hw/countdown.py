@@ -1,0 +1,30 @@
+"""A counter that knows beforehand that it is at its last step."""
+
+from amaranth.hdl import Module, Signal
+
+__all__ = ["Countdown"]
+
+
+class Countdown:
+    """Count `n` steps; `last` is a register, so that what depends on it starts early.
+
+    Parameters
+    ----------
+    m : Module
+    name : str
+    like : value as wide as the largest number of steps
+    """
+
+    def __init__(self, m: Module, name: str, like):
+        self._m = m
+        self._left = Signal(len(like), name=f"{name}_left")
+        #: 1, the step under way is the last of the `n`.
+        self.last = Signal(name=f"{name}_last")
+
+    def load(self, n) -> None:
+        """At the next edge, begin to count n steps, 1 or more."""
+        self._m.d.sync += [self._left.eq(n - 1), self.last.eq(n == 1)]
+
+    def step(self) -> None:
+        """At the next edge, a step is done that was not the last."""
+        self._m.d.sync += [self._left.eq(self._left - 1), self.last.eq(self._left == 1)]
