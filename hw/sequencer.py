@@ -116,24 +116,34 @@ class Sequencer(wiring.Component):
                 Cat(payload, opcode == Opcode.BARRIER) if unit == "load" else payload)
         compute = fields[Opcode.COMPUTE]
         m.d.comb += ahead.w_data.eq(Cat(compute[name] for name, _ in tile_walk(config)))
-        with m.If(fetch.o.valid & ~end_seen), m.Switch(opcode):
+        # An instruction is judged in one cycle and handed out in a later one.
+        judged, bad, unknown = Signal(), Signal(), Signal()
+        present = Signal()
+        m.d.comb += present.eq(fetch.o.valid & ~end_seen)
+        with m.If(present & ~judged):
+            m.d.sync += judged.eq(1)
+            with m.Switch(opcode):
+                for op in FORMATS:
+                    with m.Case(op.value):
+                        m.d.sync += [bad.eq(self._bad_field(word, op)), unknown.eq(0)]
+                with m.Default():
+                    m.d.sync += [bad.eq(0), unknown.eq(1)]
+        with m.If(dispatch):
+            m.d.sync += judged.eq(0)
+        m.d.comb += [bad_field.eq(present & judged & bad), illegal.eq(present & judged & unknown)]
+        with m.If(present & judged & ~bad), m.Switch(opcode):
             for op in FORMATS:
                 with m.Case(op.value):
-                    bad = self._bad_field(word, op)
-                    m.d.comb += bad_field.eq(bad)
                     if op is Opcode.END:
                         m.d.comb += dispatch.eq(1)
                         m.d.sync += end_seen.eq(1)
                         continue
                     unit = "load" if op is Opcode.BARRIER else next(
                         u for u, o in UNITS.items() if o is op)
-                    queue = queues[unit]
-                    room = queue.w_rdy & (ahead.w_rdy if unit == "compute" else 1)
-                    m.d.comb += [dispatch.eq(room & ~bad), queue.w_en.eq(dispatch)]
+                    room = queues[unit].w_rdy & (ahead.w_rdy if unit == "compute" else 1)
+                    m.d.comb += [dispatch.eq(room), queues[unit].w_en.eq(dispatch)]
                     if unit == "compute":
                         m.d.comb += ahead.w_en.eq(dispatch)
-            with m.Default():
-                m.d.comb += illegal.eq(1)
 
         m.d.comb += [self.error_layer.eq(layer), self.error_opcode.eq(opcode)]
         with m.If(illegal):

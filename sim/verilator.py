@@ -27,6 +27,7 @@ __all__ = [
     "BuildError",
     "ToolMissingError",
     "build",
+    "build_shared",
     "run_verilator",
     "verilator_root",
 ]
@@ -211,6 +212,53 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
     _call(["g++", *_CXX_FLAGS, *include, "-shared", "-o", "model.so",
            str(_HARNESS / "model.cpp"), *support, *objects, "-pthread"], folder, "the compiler")
     return folder / "model.so"
+
+
+def build_shared(top: str, texts: dict[str, str], harness: Path, *, macros: str = "",
+                 say: Callable[[str], None] = lambda text: None) -> Path:
+    """Return a shared library of one Verilated model and its C++ harness, from the cache or new.
+
+    Parameters
+    ----------
+    top : str
+        The top module; Verilator's class is V and its name.
+    texts : Verilog of each module
+    harness : a C++ file; files beside it may be included
+    macros : options for the compiler
+    say : called with a line before each long step
+
+    Raises
+    ------
+    ToolMissingError, BuildError
+    """
+    check_tools()
+    cache = cache_dir()
+    cache.mkdir(parents=True, exist_ok=True)
+    beside = {f.name: f.read_text() for f in sorted(harness.parent.glob("*")) if f.is_file()}
+    library = cache / f"{top}-{_key({**texts, 'harness': json.dumps(beside), 'macros': macros})}.so"
+    if library.is_file():
+        return library
+    with _lock(cache / f"{library.name}.lock"):
+        if library.is_file():
+            return library
+        say(f"building the Verilator model: {top}")
+        with tempfile.TemporaryDirectory(dir=cache, prefix="build-") as name:
+            folder = Path(name)
+            for module, text in texts.items():
+                (folder / f"{module}.v").write_text(text)
+            run_verilator(["--cc", *_VERILATOR_FLAGS, "--top-module", top, "--prefix", f"V{top}",
+                           "--Mdir", "o", "-CFLAGS", " ".join(_CXX_FLAGS),
+                           *(f"{m}.v" for m in texts)], folder)
+            _call(["make", "-s", "-j2", "-C", "o", "-f", f"V{top}.mk", "OPT_FAST=-O3",
+                   "OPT_SLOW=-O1", f"libV{top}.a", *MAKE_SETTINGS], folder, "the compiler")
+            root = verilator_root()
+            _call(["g++", *_CXX_FLAGS, *macros.split(), f"-I{folder}/o", f"-I{harness.parent}",
+                   f"-I{root}/include", f"-I{root}/include/vltstd", "-shared", "-o", "model.so",
+                   str(harness), str(root / "include" / "verilated.cpp"),
+                   str(root / "include" / "verilated_threads.cpp"), f"o/libV{top}.a",
+                   "-pthread"], folder, "the compiler")
+            os.replace(folder / "model.so", library)
+    return library
 
 
 def activity_maps(library: Path) -> dict[str, ActivityMap]:
