@@ -103,6 +103,7 @@ class SerialBackend:
         For how long a frame is on the line.
     timeout_s : float
         Longest wait for an answer after the frames' own time, before each of 8 tries.
+    clock : seconds, in which timeouts are measured
     progress : called with (bytes moved, bytes in all) during long transfers
 
     Raises
@@ -111,11 +112,12 @@ class SerialBackend:
     """
 
     def __init__(self, config: Config, transport: Transport, *, baud: int = 3_000_000,
-                 timeout_s: float = 0.25,
+                 timeout_s: float = 0.25, clock: Callable[[], float] = time.monotonic,
                  progress: Callable[[int, int], None] = lambda done, total: None):
         self.config = config
         self._transport = transport
         self._timeout = timeout_s
+        self._clock = clock
         self._byte_s = 10 / baud
         self._deframer = Deframer()
         self._progress = progress
@@ -175,8 +177,8 @@ class SerialBackend:
 
     def _answer(self, op: Op, wait: float) -> tuple[int, bytes] | None:
         """The answer to the request under way, or None when the time is over."""
-        deadline = time.monotonic() + wait
-        while (left := deadline - time.monotonic()) > 0:
+        deadline = self._clock() + wait
+        while (left := deadline - self._clock()) > 0:
             for content in self._deframer.feed(self._transport.read_some(left)):
                 kind, sequence, length, status = HEADER.unpack_from(content)
                 data = content[HEADER.size:]

@@ -341,7 +341,6 @@ class Link(wiring.Component):
                         m.next = "FINISH"
                     with m.Elif(memory_read & (lane == port - 1)):
                         m.next = "GET"
-            with m.State("FINISH"):
-                with m.If(~framer.busy):
-                    m.next = "RECEIVE"
+            with m.State("FINISH"), m.If(~framer.busy):
+                m.next = "RECEIVE"
         return m

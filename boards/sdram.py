@@ -217,7 +217,7 @@ class SdramController(wiring.Component):
             with m.If(counter != 0):
                 m.d.sync += counter.eq(counter - 1)
 
-        # -- refresh: due early enough that what is under way can end first -------------------------
+        # -- refresh: due early enough that what is under way can end first ----------------------
         slack = 2 * words + t["t_ras"] + t["t_wr"] + t["t_rp"] + 24
         interval = int(timing.refresh_cycles(mhz)) - slack
         refresh_in, due = Signal(range(interval + 1), init=interval), Signal()
@@ -287,10 +287,7 @@ class SdramController(wiring.Component):
                             data_read.eq(~writing), last_read.eq(left == 0)]
                         m.d.sync += column_wait.eq(words - 1)
                         with m.If(writing):
-                            m.d.sync += [
-                                Array(recover)[bank].eq(words + t["t_wr"] - 1),
-                                out_words.eq(axi.wdata), out_strobes.eq(axi.wstrb),
-                                out_left.eq(words)]
+                            m.d.sync += Array(recover)[bank].eq(words + t["t_wr"] - 1)
                         with m.Else():
                             m.d.sync += [write_wait.eq(words + cas),
                                          Array(recover)[bank].eq(words)]
@@ -298,14 +295,13 @@ class SdramController(wiring.Component):
                     with m.If((old <= t["t_rc"] - t["t_ras"]) & (busy_write == 0)):
                         m.d.comb += [command.eq(_PRECHARGE), pin_bank.eq(bank)]
                         m.d.sync += [is_open.bit_select(bank, 1).eq(0), wait.eq(t["t_rp"] - 1)]
-                with m.Elif(active):
-                    with m.If(old == 0):
-                        m.d.comb += [command.eq(_ACTIVE), pin_bank.eq(bank), pin_addr.eq(row)]
-                        m.d.sync += [is_open.bit_select(bank, 1).eq(1), rows[bank].eq(row),
-                                     Array(since_active)[bank].eq(t["t_rc"] - 1),
-                                     wait.eq(max(t["t_rcd"], t["t_rrd"]) - 1)]
+                with m.Elif(active), m.If(old == 0):
+                    m.d.comb += [command.eq(_ACTIVE), pin_bank.eq(bank), pin_addr.eq(row)]
+                    m.d.sync += [is_open.bit_select(bank, 1).eq(1), rows[bank].eq(row),
+                                 Array(since_active)[bank].eq(t["t_rc"] - 1),
+                                 wait.eq(max(t["t_rcd"], t["t_rrd"]) - 1)]
 
-        # -- written data: the word of a cycle goes out with the command, or after it ---------------
+        # -- written data: the word of a cycle goes out with the command, or after it ------------
         # Command and data leave their registers together: data is a cycle behind `axi.wdata`.
         first_word = Signal()
         m.d.comb += first_word.eq(axi.wready & axi.wvalid)
@@ -323,7 +319,7 @@ class SdramController(wiring.Component):
         m.d.comb += accepted.eq(first_word & (left == 0))
         m.d.sync += acks.eq(acks + accepted - (axi.bvalid & axi.bready))
 
-        # -- read data: a word per cycle, `cas` and two registers after the command ------------------
+        # -- read data: a word per cycle, `cas` and two registers after the command --------------
         flight = Signal(cas + 2 + words)
         lasts = Signal(cas + 2 + words)
         m.d.sync += [flight.eq(Cat(data_read, flight[:-1])), lasts.eq(Cat(last_read, lasts[:-1]))]

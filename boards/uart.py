@@ -30,17 +30,15 @@ class UartReceiver(wiring.Component):
         m.submodules.sync = FFSynchronizer(self.rx, rx, init=1)
         timer, bits = Signal(range(self._clocks * 2)), Signal(range(11))
         shift = Signal(8)
-        with m.If(bits == 0):
-            with m.If(~rx):  # a start bit: sample it in its middle
-                m.d.sync += [bits.eq(10), timer.eq(self._clocks // 2 - 1)]
+        with m.If(bits == 0), m.If(~rx):  # a start bit: sample it in its middle
+            m.d.sync += [bits.eq(10), timer.eq(self._clocks // 2 - 1)]
         with m.Elif(timer != 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Else():
             m.d.sync += [timer.eq(self._clocks - 1), bits.eq(bits - 1)]
             with m.Switch(bits):
-                with m.Case(10):
-                    with m.If(rx):  # too short for a start bit
-                        m.d.sync += bits.eq(0)
+                with m.Case(10), m.If(rx):  # too short for a start bit
+                    m.d.sync += bits.eq(0)
                 with m.Case(1):
                     m.d.comb += self.valid.eq(rx)
                 with m.Default():
@@ -61,10 +59,9 @@ class UartTransmitter(wiring.Component):
         timer, bits = Signal(range(self._clocks)), Signal(range(12))
         shift = Signal(10, init=-1)
         m.d.comb += [self.tx.eq(shift[0]), self.i.ready.eq(bits == 0)]
-        with m.If(bits == 0):
-            with m.If(self.i.valid):
-                m.d.sync += [shift.eq(Cat(0, self.i.payload, 1)), bits.eq(10),
-                             timer.eq(self._clocks - 1)]
+        with m.If(bits == 0), m.If(self.i.valid):
+            m.d.sync += [shift.eq(Cat(0, self.i.payload, 1)), bits.eq(10),
+                         timer.eq(self._clocks - 1)]
         with m.Elif(timer != 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Else():

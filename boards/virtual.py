@@ -13,6 +13,7 @@ from hw.verilog import generate
 from sim.backend import SimulationFault
 from sim.verilator import build_shared
 
+from .sdram import SdramTiming
 from .system import BoardSystem, SystemConfig
 
 __all__ = ["VirtualBoard", "VirtualPort"]
@@ -27,9 +28,7 @@ class _Timing(ctypes.Structure):
         "wr", "mrd_cycles", "cas")] + [("powerup", ctypes.c_uint64), ("refresh", ctypes.c_uint64)]
 
 
-def _timing(system: SystemConfig) -> _Timing:
-    chip = system.sdram
-    assert chip is not None
+def _timing(system: SystemConfig, chip: SdramTiming) -> _Timing:
     powerup = chip.powerup_us if system.powerup_us is None else system.powerup_us
     return _Timing(
         chip.banks, chip.rows, chip.columns, chip.data_bits // 8, round(1e6 / system.clock_mhz),
@@ -46,13 +45,16 @@ class VirtualBoard:
     ----------
     system : SystemConfig
     say : called with a line before each long step
+    chip : SdramTiming or None
+        The chip that is there, if it is not the one that the system was made for.
 
     Raises
     ------
     sim.verilator.ToolMissingError, sim.verilator.BuildError
     """
 
-    def __init__(self, system: SystemConfig, say: Callable[[str], None] = lambda text: None):
+    def __init__(self, system: SystemConfig, say: Callable[[str], None] = lambda text: None, *,
+                 chip: SdramTiming | None = None):
         from amaranth.back import verilog
         self.system = system
         say("generating the board's RTL")
@@ -70,8 +72,9 @@ class VirtualBoard:
                 ("count", u64, [p, ctypes.c_int])):
             function = getattr(lib, f"board_{name}")
             function.restype, function.argtypes = result, arguments
+        chip = chip or system.sdram
         self._board = lib.board_new(system.clocks_per_bit,
-                                    ctypes.byref(_timing(system)) if system.sdram else None)
+                                    ctypes.byref(_timing(system, chip)) if chip else None)
 
     def close(self) -> None:
         """Free the model; it cannot be used afterwards."""

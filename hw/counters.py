@@ -136,7 +136,8 @@ class Counters(wiring.Component):
         m.d.comb += [read.en.eq(stale | (self.log_select != select)),
                      read.addr.eq(self.log_select), self.log_data.eq(read.data)]
         m.d.sync += stale.eq(enable)
-        m.d.comb += self.busy.eq(counting | copying | Cat(pending).any() | ended | counted | enable | stale)
+        m.d.comb += self.busy.eq(Cat(counting, copying, *pending, ended, counted, enable,
+                                     stale).any())
         with m.If(self.log_select != select):
             m.d.sync += select.eq(self.log_select)
         assert causes + 2 == words

@@ -225,8 +225,8 @@ class Feeder(wiring.Component):
             with m.If(valid):
                 m.d.sync += next_meta.eq(meta)
             valid, meta = next_valid, next_meta
-        m.submodules.fifo = out = fifo.SyncFIFO(width=len(self.o.payload.as_value()),
-                                                depth=_FIFO_DEPTH)
+        m.submodules.fifo = out = fifo.SyncFIFOBuffered(width=len(self.o.payload.as_value()),
+                                                        depth=_FIFO_DEPTH)
         payload = Signal(vector)
         m.d.comb += [
             Cat(payload.swap, payload.acc_addr, payload.acc_first, payload.bank,

@@ -5,7 +5,7 @@ import dataclasses
 
 from .config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 
-__all__ = ["add_config_arguments", "config_from_arguments"]
+__all__ = ["add_config_arguments", "changed_config", "config_from_arguments"]
 
 #: Option -> (path in `Config.replace`, type, help).
 _FIELDS = {
@@ -26,11 +26,12 @@ _FIELDS = {
 }
 
 
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--preset` and an option for each field of `Config`."""
+def add_config_arguments(parser: argparse.ArgumentParser, *, preset: bool = True) -> None:
+    """Add an option for each field of `Config`, and `--preset`."""
     group = parser.add_argument_group("accelerator")
-    group.add_argument("--preset", choices=tuple(PRESETS), default="default",
-                       help="start from this configuration (default: default)")
+    if preset:
+        group.add_argument("--preset", choices=tuple(PRESETS), default="default",
+                           help="start from this configuration (default: default)")
     for option, (path, kind, text) in _FIELDS.items():
         choices = ("shared", "private") if option == "--memory" else None
         group.add_argument(option, dest=path, type=kind, default=None, choices=choices,
@@ -45,7 +46,11 @@ def config_from_arguments(args: argparse.Namespace) -> Config:
     ValueError
         Naming the field, its value and the rule.
     """
-    config = PRESETS[args.preset]
+    return changed_config(PRESETS[args.preset], args)
+
+
+def changed_config(config: Config, args: argparse.Namespace) -> Config:
+    """Return a configuration with the given fields changed; raises as `config_from_arguments`."""
     changes = {path: getattr(args, path) for path, _, _ in _FIELDS.values()
                if getattr(args, path) is not None}
     # The lanes that a preset derived from its array follow a changed array.

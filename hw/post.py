@@ -93,7 +93,8 @@ class Post(wiring.Component):
         bank = Signal()
         # What stays the same in an instruction is kept once, not carried down the pipeline; of
         # two instructions' copies one can be loaded while the other's last words are written.
-        context, in_flight = Signal(), Array([Signal(name="in_flight_0"), Signal(name="in_flight_1")])
+        context = Signal()
+        in_flight = Array([Signal(name="in_flight_0"), Signal(name="in_flight_1")])
         kept = Cat(insn.out_plane, insn.low, insn.high, insn.signal, insn.mark, insn.layer)
         contexts = Array([Signal(len(kept), name=f"context_{k}", reset_less=True)
                           for k in range(2)])

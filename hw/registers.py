@@ -42,8 +42,8 @@ GLOBAL: dict[str, Register] = {
     "RUNNING": Register(0x14, "ro", "one bit per instance: started, not yet finished or stopped"),
     "DONE": Register(0x18, "ro", "one bit per instance: reached END since it was started"),
     "ERROR": Register(0x1C, "ro", "one bit per instance: stopped with an error"),
-    "WATCHDOG": Register(0x20, "rw", "an instance without progress for so many cycles stops, at the latest "
-                         "after twice as many; 0 never does"),
+    "WATCHDOG": Register(0x20, "rw", "an instance without progress for so many cycles "
+                         "stops, at the latest after twice as many; 0 never does"),
     "CYCLES": Register(0x24, "ro", "cycles since START until the last instance ended"),
 }
 

@@ -6,6 +6,7 @@
     partita trace     waveforms and a timeline      (python -m sw.trace)
     partita calibrate fit energy to gates           (python -m sim.calibrate)
     partita demo      the whole demonstration     (python -m sw.demo)
+    partita boards    bitstreams, flashing, running on boards  (python -m boards)
 
 `partita COMMAND --help` explains each.
 """
@@ -17,7 +18,8 @@ __all__ = ["COMMANDS", "main"]
 
 #: Command -> module with a `main(argv) -> exit code`.
 COMMANDS = {"build": "hw.build", "compare": "sw.compare", "demo": "sw.demo",
-            "train": "sw.train", "trace": "sw.trace", "calibrate": "sim.calibrate"}
+            "train": "sw.train", "trace": "sw.trace", "calibrate": "sim.calibrate",
+            "boards": "boards.__main__"}
 
 
 def main(argv: list[str] | None = None) -> int:

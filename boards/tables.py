@@ -1,0 +1,29 @@
+"""The boards' results: a row for each, from an actual build."""
+
+import json
+from pathlib import Path
+
+from .catalogue import Board
+from .flow import BuildResult
+
+__all__ = ["RESULTS", "add_row"]
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def add_row(board: Board, result: BuildResult | None, why: str) -> None:
+    """Put a build's numbers, or why there are none, into `RESULTS`."""
+    rows = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    array = board.config.array
+    row = {"board": board.title, "device": board.device.name,
+           "config": f"{board.config.instances} x {array.rows}x{array.cols}", "why": why}
+    if result:
+        row |= {"luts": result.usage.luts, "luts_of": board.device.luts,
+                "dsps": result.usage.dsps, "dsps_of": board.device.dsps,
+                "block_rams": result.usage.block_rams, "block_rams_of": board.device.block_rams,
+                "fmax_mhz": round(result.fmax_mhz, 1), "clock_mhz": result.clock_mhz,
+                "bytes": result.bytes, "seconds": round(result.seconds)}
+    rows[board.name] = row
+    scratch = RESULTS.with_suffix(".tmp")
+    scratch.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
+    scratch.replace(RESULTS)

