@@ -2,6 +2,7 @@
 #   make demo        build the accelerator and print the comparison (the main job)
 #   make test        all tests          make test-slow   deep runs: fuzzing, whole networks
 #   make lint        ruff and mypy      make tables      regenerate the README's tables
+#   make boards      a bitstream for every board, and the table of them
 #
 # Where pip would fetch the CUDA build of torch, name the CPU wheel index that the
 # "Get started" page of pytorch.org shows:  make demo TORCH_INDEX=URL
@@ -11,7 +12,7 @@ TORCH_INDEX ?=
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.partita-installed
 
-.PHONY: demo test test-slow lint tables setup check-system clean
+.PHONY: demo test test-slow lint tables boards setup check-system clean
 demo: setup
 	$(PY) -m sw.demo
 
@@ -26,6 +27,12 @@ lint: setup
 	$(VENV)/bin/mypy
 
 tables: setup
+	$(PY) -m sw.tables
+
+# Bitstreams of every board, and the README's table of them; an hour or more.
+boards: setup
+	$(PY) -m pip install --quiet -e '.[boards]'
+	$(PY) -m boards table
 	$(PY) -m sw.tables
 
 setup: check-system $(STAMP)

@@ -19,7 +19,6 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from hw.config import Config
 from hw.estimate import quick_usage
@@ -60,18 +59,17 @@ def _list(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, indent=1))
         return 0
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("board", "device", "LUTs", "DSPs", "block RAMs", "memory", "link",
-                 "accelerator, and what it takes"):
-        table.add_column(name, justify="right" if name in ("LUTs", "DSPs", "block RAMs")
-                         else "left")
+    width = max(map(len, BOARDS)) + 2
     for board, row in zip(BOARDS.values(), rows, strict=True):
-        takes = (f"{_shape(board.config)} at {board.clock_mhz:g} MHz: {row['dsps_used']} DSPs, "
-                 f"{row['block_rams_used']} block RAMs")
-        table.add_row(board.name, row["device"], f"{row['luts']:,}", str(row["dsps"]),
-                      str(row["block_rams"]), board.memory, board.link,
-                      takes if row["fits"] else f"[red]does not fit[/red]: {takes}")
-    Console().print(table)
+        fits = "fits" if row["fits"] else "does not fit"
+        lines = [f"{board.title}: {row['device']}, {row['luts']:,} LUTs, {row['dsps']} DSP blocks, "
+                 f"{row['block_rams']} block RAMs",
+                 f"memory: {board.memory}", f"link:   {board.link}, {board.baud:,} baud",
+                 f"preset: {_shape(board.config)} at {board.clock_mhz:g} MHz, {row['dsps_used']} "
+                 f"DSP blocks and {row['block_rams_used']} block RAMs: {fits}, before LUTs",
+                 *([f"note:   {board.note}"] if board.note else [])]
+        for k, line in enumerate(lines):
+            print(f"{board.name if k == 0 else '':{width}}{line}")
     return 0
 
 

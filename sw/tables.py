@@ -230,8 +230,25 @@ def coefficient_table() -> str:
     return _table(("coefficient", *table, "unit", "source of the first column"), rows)
 
 
+def boards_table() -> str:
+    """What `python -m boards table` has built."""
+    path = README.parent / "boards" / "results.json"
+    rows = []
+    for row in json.loads(path.read_text()).values():
+        if row["why"]:
+            rows.append((row["board"], row["config"], *[""] * 5, row["why"]))
+            continue
+        rows.append((
+            row["board"], row["config"], f"{row['luts']:,} of {row['luts_of']:,}",
+            f"{row['dsps']} of {row['dsps_of']}", f"{row['block_rams']} of {row['block_rams_of']}",
+            f"{row['fmax_mhz']} ({row['clock_mhz']:g} used)",
+            f"{row['bytes']:,}", f"{row['seconds']}"))
+    return _table(("board", "accelerator", "LUTs", "DSPs", "block RAMs", "MHz",
+                   "bytes of bitstream", "seconds to build"), rows)
+
+
 #: Marker name -> function that renders the table.
-TABLES = {"headline": headline_table, "energy": energy_table, "training": training_table,
+TABLES = {"boards": boards_table, "headline": headline_table, "energy": energy_table, "training": training_table,
           "calibration": calibration_table, "coefficients": coefficient_table,
           "config": config_table, "instructions": instruction_table,
           "registers": register_table, "errors": error_table}
