@@ -248,8 +248,9 @@ def boards_table() -> str:
 
 
 #: Marker name -> function that renders the table.
-TABLES = {"boards": boards_table, "headline": headline_table, "energy": energy_table, "training": training_table,
+TABLES = {"headline": headline_table, "energy": energy_table, "training": training_table,
           "calibration": calibration_table, "coefficients": coefficient_table,
+          "boards": boards_table,
           "config": config_table, "instructions": instruction_table,
           "registers": register_table, "errors": error_table}
 
