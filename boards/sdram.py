@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 from hw.axi import AxiMaster
 from hw.config import Config, ceil_log2
 
-__all__ = ["W9825G6KH_6", "SdramController", "SdramPins", "SdramTiming"]
+__all__ = ["W9825G6KH_6", "SdramController", "SdramPins", "SdramTiming", "check_timing"]
 
 _REFRESHES = 8192  # rows, each refreshed once in `retention_ms`
 
@@ -78,6 +78,21 @@ W9825G6KH_6 = SdramTiming(
     cas=2, max_mhz=133)
 
 
+def check_timing(config: Config, timing: SdramTiming, clock_mhz: float) -> None:
+    """Refuse a clock faster than the chip, or a port whose beat is no burst of the chip.
+
+    Raises
+    ------
+    ValueError
+    """
+    if clock_mhz > timing.max_mhz:
+        raise ValueError(f"the clock is {clock_mhz} MHz; {timing.name} goes up to "
+                         f"{timing.max_mhz} MHz at CAS latency {timing.cas}")
+    if 8 * config.port.bytes // timing.data_bits not in (2, 4, 8):
+        raise ValueError(f"port.bytes is {config.port.bytes}; {timing.name} of "
+                         f"{timing.data_bits} bits needs 2, 4 or 8 words for a beat")
+
+
 class SdramPins(wiring.Signature):
     """The chip's pins but the clock, seen from the controller; `dq_i` is as captured by a
     register at the pin. Commands are `ras_n`, `cas_n`, `we_n`; chip select and clock enable
@@ -117,10 +132,7 @@ class SdramController(wiring.Component):
     powerup_us : float or None
         Wait after reset; None for the chip's own.
 
-    Raises
-    ------
-    ValueError
-        If the clock is faster than the chip, or the port's beat is no burst of the chip.
+    The three must have passed `check_timing`.
 
     Timing: one beat per `beat bytes / data bytes` cycles on an open row. Opening another takes
     t_rp + t_rcd, during which the data of earlier columns still moves.
@@ -131,12 +143,6 @@ class SdramController(wiring.Component):
         self._config, self._timing, self._mhz = config, timing, clock_mhz
         self._powerup = timing.powerup_us if powerup_us is None else powerup_us
         self._words = 8 * config.port.bytes // timing.data_bits
-        if clock_mhz > timing.max_mhz:
-            raise ValueError(f"the clock is {clock_mhz} MHz; {timing.name} goes up to "
-                             f"{timing.max_mhz} MHz at CAS latency {timing.cas}")
-        if self._words not in (2, 4, 8):
-            raise ValueError(f"port.bytes is {config.port.bytes}; {timing.name} of "
-                             f"{timing.data_bits} bits needs 2, 4 or 8 words for a beat")
         super().__init__({"axi": In(AxiMaster(config)), "pins": Out(SdramPins(timing)),
                           "ready": Out(1)})
 

@@ -14,7 +14,8 @@ from hw.verilog import top_ports
 from .link import Link
 from .memory import AxiRam, AxiSwitch
 from .protocol import IDENTITY_BYTES, PROTOCOL_VERSION
-from .sdram import SdramController, SdramPins, SdramTiming
+from .sdram import SdramController, SdramPins, SdramTiming, check_timing
+from .uart import MIN_CLOCKS_PER_BIT
 
 __all__ = ["BoardSystem", "SystemConfig", "identity"]
 
@@ -60,6 +61,12 @@ class SystemConfig:
             raise ValueError(
                 f"port.address_bits is {self.config.port.address_bits}; the board's memory has "
                 f"{self.memory_bytes:,} bytes")
+
+        if self.sdram:
+            check_timing(self.config, self.sdram, self.clock_mhz)
+        if self.clocks_per_bit < MIN_CLOCKS_PER_BIT:
+            raise ValueError(f"baud is {self.baud}, {self.clocks_per_bit} clock cycles for a bit; "
+                             f"the receiver needs {MIN_CLOCKS_PER_BIT}: lower it")
 
     @property
     def memory_bytes(self) -> int:

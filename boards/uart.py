@@ -18,9 +18,6 @@ class UartReceiver(wiring.Component):
     """
 
     def __init__(self, clocks_per_bit: int):
-        if clocks_per_bit < MIN_CLOCKS_PER_BIT:
-            raise ValueError(f"clocks_per_bit is {clocks_per_bit}; it must be at least "
-                             f"{MIN_CLOCKS_PER_BIT}: lower the baud rate or raise the clock")
         self._clocks = clocks_per_bit
         super().__init__({"rx": In(1, init=1), "valid": Out(1), "data": Out(8)})
 
