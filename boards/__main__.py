@@ -21,12 +21,12 @@ from pathlib import Path
 from rich.console import Console
 
 from hw.config import Config
+from hw.errors import exit_code
 from hw.estimate import quick_usage
 from hw.options import add_config_arguments, changed_config
-from sw.errors import exit_code
 from sw.networks import NETWORKS
 
-from .catalogue import BOARDS, Board, find
+from .catalogue import BOARDS, find
 
 __all__ = ["main"]
 
@@ -35,14 +35,6 @@ _DEFAULT_OUT = "build/{}"
 
 def _say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
-
-
-def _config_of(board: Board, args: argparse.Namespace) -> Config:
-    return changed_config(board.config, args)
-
-
-def _shape(config: Config) -> str:
-    return f"{config.instances} x {config.array.rows}x{config.array.cols}"
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -65,7 +57,7 @@ def _list(args: argparse.Namespace) -> int:
         lines = [f"{board.title}: {row['device']}, {row['luts']:,} LUTs, {row['dsps']} DSP blocks, "
                  f"{row['block_rams']} block RAMs",
                  f"memory: {board.memory}", f"link:   {board.link}, {board.baud:,} baud",
-                 f"preset: {_shape(board.config)} at {board.clock_mhz:g} MHz, {row['dsps_used']} "
+                 f"preset: {board.config.shape} at {board.clock_mhz:g} MHz, {row['dsps_used']} "
                  f"DSP blocks and {row['block_rams_used']} block RAMs: {fits}, before LUTs",
                  *([f"note:   {board.note}"] if board.note else [])]
         for k, line in enumerate(lines):
@@ -91,8 +83,9 @@ def _build(args: argparse.Namespace) -> int:
     from .flow import build
     board = find(args.board)
     out = args.out or Path(_DEFAULT_OUT.format(board.name))
-    result = build(board, _config_of(board, args), out, say=_say)
-    data = {"board": board.name, "config": _shape(_config_of(board, args)),
+    config = changed_config(board.config, args)
+    result = build(board, config, out, say=_say)
+    data = {"board": board.name, "config": config.shape,
             **vars(result.usage), "fmax_mhz": round(result.fmax_mhz, 2),
             "clock_mhz": result.clock_mhz, "bitstream": str(result.bitstream),
             "bytes": result.bytes, "seconds": round(result.seconds, 1)}
@@ -129,7 +122,7 @@ def _run(args: argparse.Namespace) -> int:
         raise ValueError("name the board's serial port with --port, or take --virtual")
     if args.images < 1:
         raise ValueError(f"--images is {args.images}; it must be 1 or more")
-    config = _config_of(board, args)
+    config = changed_config(board.config, args)
     if args.port:
         from .flow import load_manifest
         folder = args.out or Path(_DEFAULT_OUT.format(board.name))

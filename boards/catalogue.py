@@ -123,5 +123,3 @@ def find(name: str) -> Board:
     if name not in BOARDS:
         raise UnknownBoard(f"no board {name!r}; there are {', '.join(BOARDS)}")
     return BOARDS[name]
-
-

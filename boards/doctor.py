@@ -1,5 +1,6 @@
 """What is there and what is missing for boards, each with its fix."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -76,7 +77,6 @@ def examine() -> list[Finding]:
                                 f"pip install {package}", "bitstreams"))
     for module, package, need in (("amaranth_boards", "amaranth-boards", "bitstreams"),
                                   ("serial", "pyserial", "running on a board")):
-        import importlib.util
         there = importlib.util.find_spec(module) is not None
         findings.append(Finding(package, there, "there" if there else "not there",
                                 f"pip install {package}", need))

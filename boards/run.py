@@ -9,6 +9,7 @@ import numpy as np
 
 from hw.config import Config
 from sw.compiler import compile_graph
+from sw.compiler.errors import DoesNotFit
 from sw.driver import Driver
 from sw.golden import run_golden
 from sw.networks import load_workload
@@ -77,7 +78,6 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
     program = compile_graph(graph, config)
     system = board.system(config)
     if program.window_bytes > system.memory_bytes:
-        from sw.compiler.errors import DoesNotFit
         raise DoesNotFit(graph.name, f"{program.window_bytes:,} bytes of memory",
                          f"{system.memory_bytes:,} on the {board.title}",
                          "take a smaller network or a board with SDRAM")
@@ -92,10 +92,9 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
         transport = open_port(port, board.baud)
         stack.callback(transport.close)
         total = sum(len(data) for _, data in program.segments)
-        moved = 0
 
         def count_up(done: int, size: int) -> None:
-            progress(min(total, moved + done), total)
+            progress(min(total, done), total)
 
         try:
             backend = SerialBackend(config, transport, baud=board.baud, progress=count_up,

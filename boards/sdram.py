@@ -326,13 +326,12 @@ class SdramController(wiring.Component):
         m.d.sync += acks.eq(acks + accepted - (axi.bvalid & axi.bready))
 
         # -- read data: a word per cycle, `cas` and two registers after the command --------------
-        flight = Signal(cas + 2 + words)
-        lasts = Signal(cas + 2 + words)
+        flight, lasts = Signal(cas + words + 1), Signal(cas + words + 1)
         m.d.sync += [flight.eq(Cat(data_read, flight[:-1])), lasts.eq(Cat(last_read, lasts[:-1]))]
         shift = Signal(config.beat_bits - timing.data_bits)
         m.d.sync += shift.eq(Cat(shift, pins.dq_i)[timing.data_bits:])
-        arrives = flight[cas + words]
+        arrives = flight[-1]
         m.d.comb += [answers.w_en.eq(arrives),
-                     answers.w_data.eq(Cat(shift, pins.dq_i, lasts[cas + words]))]
+                     answers.w_data.eq(Cat(shift, pins.dq_i, lasts[-1]))]
         m.d.sync += room.eq(room - data_read + (answers.r_rdy & answers.r_en))
         return m

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from amaranth.back import verilog
 from amaranth.hdl import ClockSignal, Module, ResetSignal, Signal
 from amaranth.hdl import Instance as BlackBox
 from amaranth.lib import wiring
@@ -17,7 +18,7 @@ from .protocol import IDENTITY_BYTES, PROTOCOL_VERSION
 from .sdram import SdramController, SdramPins, SdramTiming, check_timing
 from .uart import MIN_CLOCKS_PER_BIT
 
-__all__ = ["BoardSystem", "SystemConfig", "identity"]
+__all__ = ["BoardSystem", "SystemConfig", "board_verilog", "identity"]
 
 
 def identity(config: Config) -> bytes:
@@ -61,7 +62,6 @@ class SystemConfig:
             raise ValueError(
                 f"port.address_bits is {self.config.port.address_bits}; the board's memory has "
                 f"{self.memory_bytes:,} bytes")
-
         if self.sdram:
             check_timing(self.config, self.sdram, self.clock_mhz)
         if self.clocks_per_bit < MIN_CLOCKS_PER_BIT:
@@ -124,3 +124,8 @@ class BoardSystem(wiring.Component):
         m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx), self.running.eq(running),
                      self.talking.eq(link.active), self.memory_ready.eq(memory.ready)]
         return m
+
+
+def board_verilog(system: SystemConfig) -> dict[str, str]:
+    """Verilog of the module `board`, by its name; it instantiates `hw.verilog`'s `partita`."""
+    return {"board": verilog.convert(BoardSystem(system), name="board", emit_src=False)}

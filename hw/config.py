@@ -179,6 +179,11 @@ class Config:
     def beat_bits(self) -> int:
         return 8 * self.port.bytes
 
+    @property
+    def shape(self) -> str:
+        """As people say it: instances x rows x columns."""
+        return f"{self.instances} x {self.array.rows}x{self.array.cols}"
+
     # -- activation words ----------------------------------------------------------------
     @property
     def word_bits(self) -> int:

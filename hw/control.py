@@ -1,11 +1,12 @@
 """The control registers behind AXI4-Lite."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .axi import AxiLiteSlave
 from .config import Config, ceil_log2
+from .fabric import select
 from .isa import ISA_VERSION
 from .ports import ControlPort
 from .registers import FINAL_WORDS, GLOBAL, INSTANCE, INSTANCE_BASE, INSTANCE_STRIDE, MAGIC
@@ -118,11 +119,7 @@ class Control(wiring.Component):
             sources = [writable.get((i, name), getattr(p, name.lower(), None))
                        for i, p in enumerate(ports)]
             mine[name] = Signal(len(Value.cast(sources[0])), name=f"mine_{name.lower()}")
-            picked = [Mux(one_hot[i], s, 0) for i, s in enumerate(sources)]
-            while len(picked) > 1:
-                picked = [a | b for a, b in zip(picked[::2], picked[1::2], strict=False)] + (
-                    [picked[-1]] if len(picked) % 2 else [])
-            m.d.sync += mine[name].eq(picked[0])
+            m.d.sync += mine[name].eq(select(m, one_hot, sources, mine[name]))
         busy, counter = Signal(), Signal()
         final = Signal.like(ports[0].log_select)
         m.d.comb += busy.eq((one_hot & Cat(p.log_busy for p in ports)).any() & ~counting)

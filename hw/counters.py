@@ -4,6 +4,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from .arith import add_tree
 from .config import Config, ceil_log2
 from .isa import Cause
 from .registers import FINAL_WORDS, LOG_WORDS
@@ -45,7 +46,7 @@ class Counters(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         entries = self._config.buffers.log_entries
-        causes, words = len(Cause), len(LOG_WORDS)
+        words = len(LOG_WORDS)
 
         # What is counted is decided late in a cycle: it is counted in the next.
         counting, cause = Signal(), Signal(Cause)
@@ -115,7 +116,7 @@ class Counters(wiring.Component):
         wanted = Signal(3)
         m.d.comb += [wanted.eq(index - 2), shown.addr.eq(wanted)]
         is_total = index == LOG_WORDS.index("TOTAL")
-        late = _popcount([e[0] & (is_total | (e[1:] == wanted)) for e in since])
+        late = add_tree([e[0] & (is_total | (e[1:] == wanted)) for e in since])
         value, value_layer = Signal(32), Signal()
         m.d.comb += value_layer.eq(index == LOG_WORDS.index("LAYER"))
         m.d.comb += value.eq(
@@ -140,12 +141,4 @@ class Counters(wiring.Component):
                                      stale).any())
         with m.If(self.log_select != select):
             m.d.sync += select.eq(self.log_select)
-        assert causes + 2 == words
         return m
-
-
-def _popcount(bits):
-    while len(bits) > 1:
-        bits = [a + b for a, b in zip(bits[::2], bits[1::2], strict=False)] + (
-            [bits[-1]] if len(bits) % 2 else [])
-    return bits[0]

@@ -8,7 +8,7 @@ from .axi import AxiMaster, user_bits
 from .config import Config, ceil_log2
 from .ports import READERS, Channel, MemoryPort, port_request
 
-__all__ = ["Barrier", "Fabric", "RoundRobin"]
+__all__ = ["Barrier", "Fabric", "RoundRobin", "select"]
 
 _OUTSTANDING = 32  # bursts in flight on a port, each way
 
@@ -40,8 +40,8 @@ class RoundRobin(wiring.Component):
         return m
 
 
-def _select(m, one_hot, values, like):
-    """AND-OR multiplexer."""
+def select(m, one_hot, values, like):
+    """AND-OR multiplexer: the value whose bit is set, 0 if none is."""
     chosen = Signal.like(like)
     terms = [Mux(one_hot[k], v, 0) for k, v in enumerate(values)]
     while len(terms) > 1:
@@ -86,7 +86,7 @@ class Fabric(wiring.Component):
 
     def _instance_number(self, m, one_hot):
         """Number of the instance whose bit is set."""
-        return _select(m, one_hot, [Const(i, 5) for i in self._ids], Signal(5))
+        return select(m, one_hot, [Const(i, 5) for i in self._ids], Signal(5))
 
     # -- reads ---------------------------------------------------------------------------------
     def _rendezvous(self, m, streams):
@@ -138,8 +138,8 @@ class Fabric(wiring.Component):
         ]
         with m.If(turn.take):
             m.d.sync += picked.eq(turn.grant)
-        chosen = _select(m, picked, [Cat(p.as_value()) for p in payloads], held.as_value())
-        members = _select(m, picked, receivers, held_set)
+        chosen = select(m, picked, [Cat(p.as_value()) for p in payloads], held.as_value())
+        members = select(m, picked, receivers, held_set)
         by_channel = [grant[k * count:(k + 1) * count] for k in range(len(READERS))]
         by_instance = Cat(Cat(g[i] for g in by_channel).any() for i in range(count))
         with m.If(axi.arvalid & axi.arready):
@@ -203,7 +203,7 @@ class Fabric(wiring.Component):
             axi.awuser.eq(user_bits(lead, Const(Channel.STORE.value, 2), held.layer)),
         ]
         grant = turn.grant
-        chosen = _select(m, grant, [Cat(p.wr.payload.as_value()) for p in self.instances],
+        chosen = select(m, grant, [Cat(p.wr.payload.as_value()) for p in self.instances],
                          held.as_value())
         with m.If(axi.awvalid & axi.awready):
             m.d.sync += addressed.eq(1)
@@ -214,7 +214,7 @@ class Fabric(wiring.Component):
             m.d.comb += new.eq(chosen)
             m.d.sync += left.eq(new.beats)
         m.d.comb += [acks.w_en.eq(free & grant.any()), acks.w_data.eq(grant)]
-        word = _select(m, source, [p.wr_data.payload.as_value() for p in self.instances],
+        word = select(m, source, [p.wr_data.payload.as_value() for p in self.instances],
                        self.instances[0].wr_data.payload.as_value())
         ready = Cat(p.wr_data.valid for p in self.instances) & source
         m.d.comb += [

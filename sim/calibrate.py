@@ -29,13 +29,13 @@ from rich.table import Table
 from scipy.optimize import nnls
 
 from hw.config import PRESETS, Config
+from hw.errors import ToolMissingError, exit_code
 from hw.top import CORE_NAME
 from hw.verilog import generate
 from sw.cache import cache_dir
 from sw.compiler import compile_graph
 from sw.driver import Driver
 from sw.energy import TABLE
-from sw.errors import exit_code
 from sw.networks import load_workload
 from sw.report import save_text
 
@@ -43,7 +43,6 @@ from .backend import VerilatorBackend
 from .gates import GateEnergy, Netlist, shifted
 from .liberty import Library, read_liberty
 from .vcd import read_vcd
-from .verilator import ToolMissingError
 
 __all__ = ["Sample", "fit", "main", "map_core", "validate"]
 

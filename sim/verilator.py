@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from hw.config import Config
+from hw.errors import ToolMissingError
 from hw.top import CORE_NAME, SHELL_NAME
 from hw.verilog import generate
 from sw.cache import cache_dir
@@ -25,7 +26,6 @@ from .glue import glue_header
 
 __all__ = [
     "BuildError",
-    "ToolMissingError",
     "build",
     "build_shared",
     "run_verilator",
@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 _HARNESS = Path(__file__).parent / "harness"
+#: Folders of sources that the accelerator's Verilog depends on.
+_GENERATORS = (Path(__file__).parent.parent / "hw",)
 _SYSTEM_TOOLS = {"g++": "g++", "make": "make", "perl": "perl"}
 _VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
                     "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing")
@@ -51,12 +53,6 @@ _TRACES = {
 }
 _TRACES["wave"] = _TRACES["vcd"]
 
-
-
-class ToolMissingError(RuntimeError):
-    """A program that the build needs is not installed; the message says how to get it."""
-
-    exit_code = 3
 
 
 class BuildError(RuntimeError):
@@ -117,10 +113,10 @@ def _processor() -> str:
     return "".join(sorted(set(re.findall(r"^(?:model name|flags)\s*:.*$", text, re.MULTILINE))))
 
 
-def _key(texts: dict[str, str]) -> str:
+def _key(*more: str) -> str:
     digest = hashlib.sha256()
     sources = sorted([*_HARNESS.glob("*"), *Path(__file__).parent.glob("*.py")])
-    parts = [json.dumps(texts, sort_keys=True), *(p.read_text() for p in sources if p.is_file()),
+    parts = [*more, *(p.read_text() for p in sources if p.is_file()),
              repr((_VERILATOR_FLAGS, _CXX_FLAGS)), metadata.version("verilator"), _processor()]
     for part in parts:
         digest.update(part.encode())
@@ -152,42 +148,75 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
     ------
     ToolMissingError, BuildError, UnmappedError
     """
+    index = f"{kind}-{config.digest[:16]}-{_sources_key(*_GENERATORS)}-{_key()}"
+
+    def make(folder: Path) -> Path:
+        say(f"generating RTL: {config.shape}")
+        return _build_in(folder, config, generate(config), say, kind)
+
+    return _cached(index, make)
+
+
+def _sources_key(*folders: Path) -> str:
+    """Of the generators' sources, which stand for their output: a cached build starts at once."""
+    sources = hashlib.sha256(b"".join(
+        p.read_bytes() for folder in folders for p in sorted(folder.glob("*.py"))))
+    return sources.hexdigest()[:16]
+
+
+def _cached(name: str, make: Callable[[Path], Path]) -> Path:
+    """The library of a name, made in a folder of its own if it is not in the cache; the maps
+    that lie beside the new one as JSON go with it."""
     check_tools()
     cache = cache_dir()
     cache.mkdir(parents=True, exist_ok=True)
-    # The generator's own sources stand for its output, so a cached build starts at once.
-    sources = hashlib.sha256(b"".join(
-        p.read_bytes() for p in sorted((Path(__file__).parent.parent / "hw").glob("*.py"))))
-    index = cache / f"{kind}-{config.digest[:16]}-{sources.hexdigest()[:16]}-{_key({})}"
-    library = index.with_suffix(".so")
+    library = cache / f"{name}.so"
     if library.is_file():
         return library
-    with _lock(cache / f"{index.name}.lock"):
+    with _lock(cache / f"{name}.lock"):
         if library.is_file():
             return library
-        say(f"generating RTL: {config.instances} x {config.array.rows}x{config.array.cols}")
-        texts = generate(config)
         with tempfile.TemporaryDirectory(dir=cache, prefix="build-") as folder:
-            made = _build_in(Path(folder), config, texts, say, kind)
-            os.replace(made.with_suffix(".json"), index.with_suffix(".json"))
+            made = make(Path(folder))
+            if made.with_suffix(".json").is_file():
+                os.replace(made.with_suffix(".json"), library.with_suffix(".json"))
             os.replace(made, library)
     return library
 
 
+def _verilate(folder: Path, name: str, sources: list[str], *options: str) -> str:
+    """Compile Verilog in a folder to `o_<name>/libV<name>.a`, and return that path."""
+    run_verilator(["--cc", *_VERILATOR_FLAGS, *options, "--top-module", name, "--prefix",
+                   f"V{name}", "--Mdir", f"o_{name}", "-CFLAGS", " ".join(_CXX_FLAGS), *sources],
+                  folder)
+    _call(["make", "-s", "-j2", "-C", f"o_{name}", "-f", f"V{name}.mk", "OPT_FAST=-O3",
+           "OPT_SLOW=-O1", f"libV{name}.a", *MAKE_SETTINGS], folder, "the compiler")
+    return f"o_{name}/libV{name}.a"
+
+
+def _link(folder: Path, harness: Path, archives: list[str], options: list[str],
+          support: tuple[str, ...] = ()) -> Path:
+    """Link a harness and what `_verilate` made to `model.so`."""
+    root = verilator_root()
+    include = [str(folder), str(harness.parent), *(str(folder / Path(a).parent) for a in archives),
+               str(root / "include"), str(root / "include" / "vltstd")]
+    sources = [str(root / "include" / f)
+               for f in ("verilated.cpp", "verilated_threads.cpp", *support)]
+    _call(["g++", *_CXX_FLAGS, *options, *(f"-I{i}" for i in include), "-shared", "-o", "model.so",
+           str(harness), *sources, *archives, "-pthread"], folder, "the compiler")
+    return folder / "model.so"
+
+
 def _build_in(folder: Path, config: Config, texts: dict[str, str],
               say: Callable[[str], None], kind: str) -> Path:
-    headers, tables, maps = {}, {}, {}
+    headers, tables, maps, archives = {}, {}, {}, []
     for name in (CORE_NAME, SHELL_NAME):
         say(f"building the Verilator model: {name}")
         text, modules = (texts[name], {}) if kind in ("plain", "wave") else \
             instrument(texts[name])
         (folder / f"{name}.v").write_text(keep_registers(text))
         trace = _TRACES.get(kind, ((), "", ""))[0] if name == CORE_NAME else ()
-        _call([str(verilator_root() / "bin" / "verilator"), "--cc", *_VERILATOR_FLAGS, *trace,
-               "--top-module", name, "--prefix", f"V{name}", "--Mdir", f"o_{name}",
-               "-CFLAGS", " ".join(_CXX_FLAGS), f"{name}.v"], folder, "verilator")
-        _call(["make", "-s", "-j2", "-C", f"o_{name}", "-f", f"V{name}.mk", "OPT_FAST=-O3",
-               "OPT_SLOW=-O1", f"libV{name}.a", *MAKE_SETTINGS], folder, "the compiler")
+        archives.append(_verilate(folder, name, [f"{name}.v"], *trace))
         header = (folder / f"o_{name}" / f"V{name}.h").read_text()
         state = (folder / f"o_{name}" / f"V{name}___024root.h").read_text()
         headers[name] = header
@@ -200,21 +229,13 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
     (folder / "model.json").write_text(json.dumps({n: m.to_json() for n, m in maps.items()}))
     (folder / "glue.h").write_text(glue_header(config, headers, tables))
     say("linking the harness")
-    root = verilator_root()
-    include = [f"-I{folder}", f"-I{_HARNESS}", f"-I{folder}/o_core", f"-I{folder}/o_shell",
-               f"-I{root}/include", f"-I{root}/include/vltstd"]
-    support = [str(root / "include" / f) for f in ("verilated.cpp", "verilated_threads.cpp")]
-    objects = [f"o_{n}/libV{n}.a" for n in (CORE_NAME, SHELL_NAME)]
-    if kind in _TRACES:
-        _, macros, source = _TRACES[kind]
-        include += macros.split()
-        support.append(str(root / "include" / source))
-    _call(["g++", *_CXX_FLAGS, *include, "-shared", "-o", "model.so",
-           str(_HARNESS / "model.cpp"), *support, *objects, "-pthread"], folder, "the compiler")
-    return folder / "model.so"
+    _, macros, source = _TRACES.get(kind, ((), "", ""))
+    return _link(folder, _HARNESS / "model.cpp", archives, macros.split(),
+                 (source,) if source else ())
 
 
-def build_shared(top: str, texts: dict[str, str], harness: Path, *, macros: str = "",
+def build_shared(top: str, design: str, generators: list[Path], generate_texts: Callable[
+        [], dict[str, str]], harness: Path, *, macros: str = "",
                  say: Callable[[str], None] = lambda text: None) -> Path:
     """Return a shared library of one Verilated model and its C++ harness, from the cache or new.
 
@@ -222,7 +243,10 @@ def build_shared(top: str, texts: dict[str, str], harness: Path, *, macros: str 
     ----------
     top : str
         The top module; Verilator's class is V and its name.
-    texts : Verilog of each module
+    design : str
+        What the Verilog depends on beside the generators' sources: the configuration, in full.
+    generators : folders of Python sources, beside `hw`, that the Verilog depends on
+    generate_texts : returns the Verilog of each module; only called for a new library
     harness : a C++ file; files beside it may be included
     macros : options for the compiler
     say : called with a line before each long step
@@ -231,34 +255,20 @@ def build_shared(top: str, texts: dict[str, str], harness: Path, *, macros: str 
     ------
     ToolMissingError, BuildError
     """
-    check_tools()
-    cache = cache_dir()
-    cache.mkdir(parents=True, exist_ok=True)
-    beside = {f.name: f.read_text() for f in sorted(harness.parent.glob("*")) if f.is_file()}
-    library = cache / f"{top}-{_key({**texts, 'harness': json.dumps(beside), 'macros': macros})}.so"
-    if library.is_file():
-        return library
-    with _lock(cache / f"{library.name}.lock"):
-        if library.is_file():
-            return library
+    beside = [f for f in sorted(harness.parent.glob("*")) if f.is_file()]
+
+    def make(folder: Path) -> Path:
+        say(f"generating RTL: {top}")
+        texts = generate_texts()
         say(f"building the Verilator model: {top}")
-        with tempfile.TemporaryDirectory(dir=cache, prefix="build-") as name:
-            folder = Path(name)
-            for module, text in texts.items():
-                (folder / f"{module}.v").write_text(text)
-            run_verilator(["--cc", *_VERILATOR_FLAGS, "--top-module", top, "--prefix", f"V{top}",
-                           "--Mdir", "o", "-CFLAGS", " ".join(_CXX_FLAGS),
-                           *(f"{m}.v" for m in texts)], folder)
-            _call(["make", "-s", "-j2", "-C", "o", "-f", f"V{top}.mk", "OPT_FAST=-O3",
-                   "OPT_SLOW=-O1", f"libV{top}.a", *MAKE_SETTINGS], folder, "the compiler")
-            root = verilator_root()
-            _call(["g++", *_CXX_FLAGS, *macros.split(), f"-I{folder}/o", f"-I{harness.parent}",
-                   f"-I{root}/include", f"-I{root}/include/vltstd", "-shared", "-o", "model.so",
-                   str(harness), str(root / "include" / "verilated.cpp"),
-                   str(root / "include" / "verilated_threads.cpp"), f"o/libV{top}.a",
-                   "-pthread"], folder, "the compiler")
-            os.replace(folder / "model.so", library)
-    return library
+        for module, text in texts.items():
+            (folder / f"{module}.v").write_text(text)
+        archive = _verilate(folder, top, [f"{m}.v" for m in texts])
+        return _link(folder, harness, [archive], macros.split())
+
+    sources = _sources_key(*_GENERATORS, *generators)
+    key = _key(design, macros, *(f.read_text() for f in beside))
+    return _cached(f"{top}-{sources}-{key}", make)
 
 
 def activity_maps(library: Path) -> dict[str, ActivityMap]:

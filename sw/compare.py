@@ -30,11 +30,11 @@ import numpy as np
 from rich.console import Console
 
 from hw.config import Config
+from hw.errors import exit_code
 from hw.options import add_config_arguments, config_from_arguments
 
 from .arms import Arm, expected_cycles, golden_outputs, run_arm, segments
 from .energy import EnergyModel, columns
-from .errors import exit_code
 from .golden import run_golden
 from .html import render
 from .networks import NETWORKS, Workload, load_workload

@@ -6,8 +6,9 @@
 import argparse
 import sys
 
+from hw.errors import exit_code
+
 from . import compare
-from .errors import exit_code
 
 __all__ = ["main"]
 

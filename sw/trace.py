@@ -21,11 +21,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from hw.errors import exit_code
 from hw.options import add_config_arguments, config_from_arguments
 
 from .compiler import compile_graph
 from .driver import Driver, RunResult, open_backend
-from .errors import exit_code
 from .networks import NETWORKS, load_workload
 from .report import save_text
 

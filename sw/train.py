@@ -31,11 +31,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from hw.errors import exit_code
+
 from .artefact import save_integer
 from .cache import cache_dir
 from .dataset import load_tiny_imagenet
 from .digits import digits_task
-from .errors import exit_code
 from .fit import Recipe
 from .models import PIXEL_DEVIATION, PIXEL_MEAN, TINYVGG16_SHAPE, tinyvgg16
 from .partition import PARTITIONERS

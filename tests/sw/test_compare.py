@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
+from hw.errors import exit_code
 from sw import arms, compare
 from sw.arms import Arm, golden_outputs, run_arm, segments
 from sw.compiler import DoesNotFit
 from sw.energy import EnergyModel, Features
-from sw.errors import exit_code
 from sw.networks import load_workload
 from sw.report import PUBLISHED_SPEEDUP
 

@@ -7,7 +7,13 @@ import os
 import sys
 from collections.abc import Callable
 
-__all__ = ["exit_code"]
+__all__ = ["ToolMissingError", "exit_code"]
+
+
+class ToolMissingError(RuntimeError):
+    """A program that is needed is not installed; the message says how to get it."""
+
+    exit_code = 3
 
 
 def exit_code(run: Callable[[list[str]], int], argv: list[str], program: str) -> int:
