@@ -1,28 +1,30 @@
-"""Look inside a run: signals of instance 0 as a VCD file, all instances' layers as a timeline.
+"""Look inside a run: signals of instance 0 as FST or VCD, all instances' layers as a timeline.
 
 Examples:
-    python -m sw.trace --network digits --layer fc1 --out fc1.vcd
+    python -m sw.trace --network digits --layer fc1 --out fc1.fst
     python -m sw.trace --network digits --timeline run.json
     python -m sw.trace --layer conv3_2 --start 5000 --cycles 400 --out window.vcd
 
-The VCD file opens in GTKWave or Surfer; a unit of its time is a clock cycle, and names are the
-generator's: core.path.array.product_0_0 is the product of column 0, row 0. The timeline opens in
-Perfetto (ui.perfetto.dev) or chrome://tracing: a span for each layer of each instance, a
-microsecond for each cycle, with the cycles by cause.
+The file of signals opens in GTKWave or Surfer; its name's ending, .fst or .vcd, says which it is.
+A unit of its time is a clock cycle, and names are the generator's: core.path.array.product_0_0 is
+the product of column 0, row 0. The timeline opens in Perfetto (ui.perfetto.dev) or
+chrome://tracing: a span for each layer of each instance, a microsecond for each cycle, with the
+cycles by cause.
 
 Exit codes: 0 written, 1 the run failed, 2 usage, 3 a tool is missing, 4 does not fit.
 """
 
 import argparse
 import json
-import os
 import sys
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
 
 from hw.errors import exit_code
 from hw.options import add_config_arguments, config_from_arguments
+from sim.fst import require_fst, vcd_to_fst
 
 from .compiler import compile_graph
 from .driver import Driver, RunResult, open_backend
@@ -48,7 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     window.add_argument("--start", type=int, default=0, metavar="N",
                         help="cycles after the layer's begin (default 0)")
     window.add_argument("--cycles", type=int, default=1000, metavar="N", help="(default 1000)")
-    window.add_argument("--out", type=Path, metavar="FILE.vcd", help="signals of instance 0")
+    window.add_argument("--out", type=Path, metavar="FILE.fst",
+                        help="signals of instance 0, as .fst or .vcd")
     window.add_argument("--timeline", type=Path, metavar="FILE.json",
                         help="all instances' layers and what they waited for")
     return parser
@@ -88,6 +91,10 @@ def run(argv: list[str]) -> int:
     for option, path in (("--out", args.out), ("--timeline", args.timeline)):
         if path and not path.resolve().parent.is_dir():
             raise ValueError(f"{option} {path}: its folder does not exist")
+    if args.out and args.out.suffix not in (".fst", ".vcd"):
+        raise ValueError(f"--out {args.out}: name a file that ends in .fst or .vcd")
+    if args.out and args.out.suffix == ".fst":
+        require_fst()
     config = config_from_arguments(args)
     notes = Console(stderr=True)
     work = load_workload(args.network, partitions=args.partitions, seed=args.seed, images=1,
@@ -117,9 +124,13 @@ def run(argv: list[str]) -> int:
             driver.start(work.images[0])
             if begin:
                 backend.advance(begin)
-            temporary = args.out.with_name(f".{args.out.name}.{os.getpid()}.tmp")
-            backend.trace(temporary, args.cycles)
-            temporary.replace(args.out)
+            with tempfile.TemporaryDirectory(dir=args.out.resolve().parent,
+                                             prefix=".trace-") as folder:
+                made = Path(folder) / "signals.vcd"
+                backend.trace(made, args.cycles)
+                if args.out.suffix == ".fst":
+                    vcd_to_fst(made, made.with_suffix(".fst"))
+                made.with_suffix(args.out.suffix).replace(args.out)
             notes.print(f"wrote {args.out}: {args.cycles:,} cycles from cycle {begin:,}")
     return 0
 

@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import pylibfst
 import pytest
 
 from sim.vcd import read_vcd
@@ -32,10 +33,32 @@ def test_a_window_of_signals_and_a_timeline_are_written(tmp_path):
     assert len(ends) == 1, "every instance's causes sum to the whole run"
 
 
+def test_fst_holds_the_same_changes(tmp_path):
+    vcd, fst = tmp_path / "a.vcd", tmp_path / "a.fst"
+    for path in (vcd, fst):
+        assert trace.main([*TINY, "--layer", "fc1", "--cycles", "60", "--out", str(path)]) == 0
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["a.fst", "a.vcd"], "nothing else is left"
+    expected, samples = read_vcd(vcd)
+    reader = pylibfst.lib.fstReaderOpen(str(fst).encode())
+    _, signals = pylibfst.get_scopes_signals2(reader)
+    begin = pylibfst.lib.fstReaderGetStartTime(reader)
+    assert pylibfst.lib.fstReaderGetEndTime(reader) - begin == samples - 1 == 60
+    for name, rows in expected.items():
+        signal = next(s for k, s in signals.by_name.items() if k.split(" ")[0] == name)
+        for time in (0, 1, 30, 59):
+            text = pylibfst.ffi.new("char[]", 4096)
+            value = pylibfst.helpers.string(pylibfst.lib.fstReaderGetValueFromHandleAtTime(
+                reader, begin + time, signal.handle, text))
+            bits = [int(rows[k][time // 64]) >> time % 64 & 1 for k in range(len(rows))]
+            assert [int(x == "1") for x in reversed(value)] == bits, (name, time)
+    pylibfst.lib.fstReaderClose(reader)
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     ([], "nothing to write"),
     (["--out", "x.vcd", "--cycles", "0"], "--cycles is 0"),
     (["--out", "/nowhere/x.vcd"], "its folder does not exist"),
+    (["--out", "x.txt"], "ends in .fst or .vcd"),
     (["--out", "x.vcd", "--layer", "fc9"], "--layer 'fc9' is not in"),
 ])
 def test_bad_usage_is_refused(capsys, monkeypatch, tmp_path, arguments, message):
