@@ -10,6 +10,7 @@ The passes, in order, each a pure function in a file of its own:
 5. `tokens`  synchronisation of the decoupled units
 """
 
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,16 +21,17 @@ from ..graph import IntegerGraph, Layer
 from .emit import Stage, emit
 from .errors import CompileError, DoesNotFit
 from .geometry import ceil_div
-from .layout import Allocator, Layout, StreamPlace, TensorPlace
+from .layout import BANKS, Allocator, Layout, StreamFill, StreamPlace, TensorPlace
+from .ops import Op
 from .plan import Plan, plan_layer
 from .program import LayerInfo, Program
 from .split import Item, Split, is_resident, split_layers
 from .steps import Step, load_pieces, plane_words, steps_of
-from .streams import stream_chunks, weight_stream
-from .taps import pack_taps
+from .streams import stream_bytes, stream_chunks, weight_stream
+from .taps import Taps, pack_taps
 from .tokens import add_tokens
 
-__all__ = ["compile_graph"]
+__all__ = ["Lowered", "compile_graph", "lower"]
 
 _MAX_LAYERS = 1 << 11
 _NO_STREAM = StreamPlace(0, 0, 0)
@@ -57,29 +59,17 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
         Naming the layer, what it needs and what there is.
     """
     graph.validate()
-    if len(graph.layers) > _MAX_LAYERS:
-        raise CompileError(graph.layers[_MAX_LAYERS].name,
-                           f"is beyond the {_MAX_LAYERS} layers that a program can number")
-    first, taps = pack_taps(graph.layers[0], config) if tap_packing else (graph.layers[0], None)
-    layers = (first, *graph.layers[1:])
-    splits = split_layers(layers, config)
-    plans = _plan(layers, splits, config)
-    stages = _stages(layers, splits, plans, store_all)
-    running = sum(1 << i for i in range(config.instances)
-                  if any(s.items[i] is not None for s in splits))
-    memory = Allocator()
-    layout = _lay_out(stages, config, memory)
-    words = [_tensor_words(layout.input, config),
-             *(_tensor_words(place, config) for place in layout.outputs)]
+    lowered = lower(graph, config, store_all=store_all, tap_packing=tap_packing)
+    segments = [(offset, weight_stream(layer, steps, config))
+                for layer, steps, offset in lowered.layout.streams_to_fill]
     offsets: list[int | None] = []
-    segments = list(layout.segments)
-    for instance in range(config.instances):
-        if not running >> instance & 1:
+    memory = lowered.memory
+    for ops in lowered.ops:
+        if ops is None:
             offsets.append(None)
             continue
-        ops = emit(stages, layout, config, instance, running)
-        add_tokens(ops, config.buffers.act_words, words)
-        code = b"".join([*(op.encode() for op in ops), encode(Opcode.END, layer=len(layers) - 1)])
+        code = b"".join([*(op.encode() for op in ops),
+                         encode(Opcode.END, layer=len(graph.layers) - 1)])
         offset = memory.take(len(code))
         offsets.append(offset)
         segments.append((offset, np.frombuffer(code, np.uint8)))
@@ -89,14 +79,65 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
             graph.name, f"{memory.bytes:,} bytes of external memory",
             f"2^{config.port.address_bits} ({1 << config.port.address_bits:,}) that "
             "port.address_bits reaches", "raise port.address_bits")
+    layout, taps = lowered.layout, lowered.taps
     return Program(
         config=config, name=graph.name, window_bytes=memory.bytes, segments=tuple(segments),
-        programs=tuple(offsets), start_mask=running, input=layout.input,
+        programs=tuple(offsets), input=layout.input,
+        start_mask=sum(1 << i for i, ops in enumerate(lowered.ops) if ops is not None),
         outputs=tuple(place if stage.store else None
-                      for place, stage in zip(layout.outputs, stages, strict=True)),
+                      for place, stage in zip(layout.outputs, lowered.stages, strict=True)),
         layers=tuple(_info(graph.layers[k], stage, k == 0 and taps is not None)
-                     for k, stage in enumerate(stages)),
+                     for k, stage in enumerate(lowered.stages)),
         taps=taps, in_shape=graph.in_shape)
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A network as operations, before any byte of weights or program is written.
+
+    Members: `config`; `stages`, one for each layer; `layout` and `memory`; `ops` of each
+    instance with their tokens, None for one that has nothing to do; `taps`.
+    """
+
+    config: Config
+    stages: tuple[Stage, ...]
+    layout: Layout
+    memory: Allocator
+    ops: tuple[list[Op] | None, ...]
+    taps: Taps | None
+
+
+def lower(graph: IntegerGraph, config: Config, *, store_all: bool = True,
+          tap_packing: bool = True) -> Lowered:
+    """All of `compile_graph`'s decisions; weights' values are not looked at.
+
+    Raises
+    ------
+    CompileError
+        As `compile_graph`.
+    """
+    if len(graph.layers) > _MAX_LAYERS:
+        raise CompileError(graph.layers[_MAX_LAYERS].name,
+                           f"is beyond the {_MAX_LAYERS} layers that a program can number")
+    first, taps = pack_taps(graph.layers[0], config) if tap_packing else (graph.layers[0], None)
+    layers = (first, *graph.layers[1:])
+    splits = split_layers(layers, config)
+    stages = _stages(layers, splits, _plan(layers, splits, config), store_all)
+    running = sum(1 << i for i in range(config.instances)
+                  if any(s.items[i] is not None for s in splits))
+    memory = Allocator()
+    layout = _lay_out(stages, config, memory)
+    words = [_tensor_words(layout.input, config),
+             *(_tensor_words(place, config) for place in layout.outputs)]
+    programs: list[list[Op] | None] = []
+    for instance in range(config.instances):
+        if not running >> instance & 1:
+            programs.append(None)
+            continue
+        ops = emit(stages, layout, config, instance, running)
+        add_tokens(ops, config.buffers.act_words, words)
+        programs.append(ops)
+    return Lowered(config, tuple(stages), layout, memory, tuple(programs), taps)
 
 
 def _plan(layers: tuple[Layer, ...], splits: list[Split], config: Config) -> list[Plan]:
@@ -142,14 +183,14 @@ def _lay_out(stages: list[Stage], config: Config, memory: Allocator) -> Layout:
 
     source = tensor(stages[0].layer.in_shape)
     outputs = tuple(tensor(s.layer.out_shape) for s in stages)
-    streams, masks, segments = [], [], []
+    streams, masks, fills = [], [], []
     together = _multicasts(stages, config)
     for stage in stages:
         placed, parts = _streams(stage, config, memory, together)
         streams.append(placed)
-        segments += parts
+        fills += parts
         masks.append(_load_masks(stage, config))
-    return Layout(source, outputs, tuple(streams), tuple(masks), tuple(segments))
+    return Layout(source, outputs, tuple(streams), tuple(masks), tuple(fills))
 
 
 def _multicasts(stages: list[Stage], config: Config) -> set[int]:
@@ -172,22 +213,24 @@ def _multicasts(stages: list[Stage], config: Config) -> set[int]:
 
 
 def _streams(stage: Stage, config: Config, memory: Allocator, together: set[int],
-             ) -> tuple[tuple[StreamPlace, ...], list[tuple[int, np.ndarray]]]:
+             ) -> tuple[tuple[StreamPlace, ...], list[StreamFill]]:
     """Place each instance's weight stream; equal ones are placed once and multicast."""
     keys = [_stream_key(item, stage, i) for i, item in enumerate(stage.split.items)]
     places: dict[object, StreamPlace] = {}
-    segments = []
+    fills: list[StreamFill] = []
+    streams = len({k for k in keys if k is not None})
+    stride = max(1, BANKS // streams) if streams > 1 and config.port.memory == "shared" else 0
     for key in keys:
         if key is None or key in places:
             continue
         steps = key[1]
-        data = weight_stream(stage.layer, steps, config)
         mask = _mask(keys, key)
-        places[key] = StreamPlace(memory.take(len(data)),
-                                  stream_chunks(stage.layer, steps, config),
+        offset = memory.take(stream_bytes(stage.layer, steps, config),
+                             bank=stride * len(places) if stride else None)
+        places[key] = StreamPlace(offset, stream_chunks(stage.layer, steps, config),
                                   mask if mask in together else 0)
-        segments.append((places[key].offset, data))
-    return tuple(_NO_STREAM if k is None else places[k] for k in keys), segments
+        fills.append((stage.layer, steps, offset))
+    return tuple(_NO_STREAM if k is None else places[k] for k in keys), fills
 
 
 def _stream_key(item: Item | None, stage: Stage, instance: int,

@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 
-import numpy as np
+from ..graph import Layer
+from .steps import Step
 
-__all__ = ["Allocator", "Layout", "StreamPlace", "TensorPlace"]
+__all__ = ["BANKS", "Allocator", "Layout", "StreamFill", "StreamPlace", "TensorPlace"]
 
 _ALIGN_BYTES = 64  # the widest port's beat
+#: Pages and banks of external memory: streams read side by side start in different banks, or
+#: each burst of one would close the page of the others.
+_PAGE_BYTES, BANKS = 2048, 8
+_LEAST_STAGGERED = 2 * _PAGE_BYTES * BANKS  # shorter ones are not worth the gap before them
 
 
 @dataclass(frozen=True)
@@ -31,19 +36,23 @@ class StreamPlace:
     mask: int
 
 
+#: A layer, the COMPUTEs of its weight stream, and the stream's offset.
+StreamFill = tuple[Layer, tuple[Step, ...], int]
+
+
 @dataclass(frozen=True)
 class Layout:
     """Everything in external memory but the programs.
 
     Members: `input`; `outputs` of each layer; `streams` and `load_masks` of each layer and
-    instance; `segments` (offset, bytes) that the host writes before a run.
+    instance; `streams_to_fill`, what the host writes before a run.
     """
 
     input: TensorPlace
     outputs: tuple[TensorPlace, ...]
     streams: tuple[tuple[StreamPlace, ...], ...]
     load_masks: tuple[tuple[int, ...], ...]
-    segments: tuple[tuple[int, np.ndarray], ...]
+    streams_to_fill: tuple[StreamFill, ...]
 
 
 class Allocator:
@@ -52,8 +61,11 @@ class Allocator:
     def __init__(self) -> None:
         self.bytes = 0
 
-    def take(self, size: int) -> int:
-        """Return the aligned offset of `size` new bytes."""
+    def take(self, size: int, bank: int | None = None) -> int:
+        """Return the aligned offset of `size` new bytes; large ones can ask for a bank."""
         offset = self.bytes
+        if bank is not None and size >= _LEAST_STAGGERED:
+            page = -(-offset // _PAGE_BYTES)
+            offset = (page + (bank - page) % BANKS) * _PAGE_BYTES
         self.bytes = -(-(offset + size) // _ALIGN_BYTES) * _ALIGN_BYTES
         return offset

@@ -9,7 +9,7 @@ from hw.config import Config
 from ..graph import Layer
 from .steps import Step
 
-__all__ = ["stream_chunks", "weight_stream"]
+__all__ = ["stream_bytes", "stream_chunks", "weight_stream"]
 
 
 def stream_chunks(layer: Layer, steps: Sequence[Step], config: Config) -> int:
@@ -20,10 +20,15 @@ def stream_chunks(layer: Layer, steps: Sequence[Step], config: Config) -> int:
                   + s.last * config.param_chunks) for s in steps)
 
 
+def stream_bytes(layer: Layer, steps: Sequence[Step], config: Config) -> int:
+    """Length of the stream in bytes, a whole number of beats."""
+    length = stream_chunks(layer, steps, config) * config.chunk_bytes
+    return -(-length // config.port.bytes) * config.port.bytes
+
+
 def weight_stream(layer: Layer, steps: Sequence[Step], config: Config) -> np.ndarray:
     """Return uint8[bytes], a whole number of beats, for COMPUTEs in order."""
-    length = stream_chunks(layer, steps, config) * config.chunk_bytes
-    stream = np.zeros(-(-length // config.port.bytes) * config.port.bytes, np.uint8)
+    stream = np.zeros(stream_bytes(layer, steps, config), np.uint8)
     params = _parameters(layer, config)
     at = 0
     for step in steps:

@@ -8,7 +8,7 @@ from hw.isa import Opcode, encode
 from sim.backend import VerilatorBackend
 from sw.graph import IntegerGraph, Layer, Pool
 
-__all__ = ["TINY", "Machine", "random_graph", "random_layer"]
+__all__ = ["TINY", "Machine", "random_graph", "random_layer", "random_network"]
 
 TINY = PRESETS["tiny"]
 
@@ -81,3 +81,29 @@ class Machine:
 def end() -> bytes:
     """The last instruction."""
     return encode(Opcode.END)
+
+
+def random_network(seed: int) -> IntegerGraph:
+    """Two to five layers of sizes that people use on small images."""
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(6, 25))
+    shape = (int(rng.choice([1, 3, 4, 8, 16])), size, size)
+    layers: list[Layer] = []
+    for k in range(int(rng.integers(1, 4))):
+        kernel = int(rng.choice([1, 3, 3, 5]))
+        if kernel > shape[1]:
+            break
+        out = int(rng.choice([8, 12, 16, 24, 32, 48]))
+        groups = int(rng.choice([g for g in (1, 1, 2, 4) if shape[0] % g == 0 and out % g == 0]))
+        pad = int(rng.integers(0, kernel // 2 + 1))
+        side = shape[1] + 2 * pad - kernel + 1
+        pool = 2 if side >= 4 and rng.random() < 0.5 else 1
+        stride = 2 if side >= 8 and rng.random() < 0.2 else 1
+        layers.append(random_layer(rng, f"conv{k}", shape, out, kernel, stride=stride, pad=pad,
+                                   groups=groups, pool=pool))
+        shape = layers[-1].out_shape
+    hidden = int(rng.choice([0, 64, 128]))
+    for k, out in enumerate([*([hidden] if hidden else []), int(rng.integers(4, 40))]):
+        layers.append(random_layer(rng, f"fc{k}", shape, out, shape[1], low=-128))
+        shape = layers[-1].out_shape
+    return IntegerGraph(f"random-{seed}", tuple(layers), 1.0, 1.0)

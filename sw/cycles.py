@@ -1,0 +1,611 @@
+"""Predicts cycles from a network and a configuration, without a simulation.
+
+The compiler's operations run on a model of each unit. What takes many cycles is not stepped
+through but flows: beats over the ports, shared fairly among those that want them, and weights
+through the FIFO into the array. Time jumps from one change of these rates to the next. The few
+constants are pipeline latencies of the RTL.
+"""
+
+import heapq
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hw.config import Config
+from hw.isa import INSN_BYTES, READ_AHEAD_BYTES, Opcode
+
+from .compiler.compile import Lowered, lower
+from .compiler.ops import Op, Unit
+from .graph import IntegerGraph
+
+__all__ = ["Prediction", "predict", "predict_lowered"]
+
+_NEVER = math.inf
+_TINY = 1e-6
+
+# Latencies in cycles.
+_START = 10  # from START to the first request of a program
+_ADDRESS = 9  # from a unit's instruction to its request at the memory, and its data's way back
+_ASKING = 7  # from a free place in the weight FIFO to its request at the memory, and back
+_TOKEN = 2  # from an operation's end to the start of one that waits for it
+_FEED = 9  # from a COMPUTE's start to its first vector in the array
+_FULL = 5  # from the array's last vector to post-processing's start
+_REQUANTISE = 12  # from post-processing's last read to the bank's release
+_BARRIER = 3
+_ACKNOWLEDGE = 5  # from the memory's last beat or answer to a STORE's end
+_PUT = 4  # from a LOAD's last beat to its end
+_DISPATCH = 2
+_END = 6  # from the last operation's end to that of the instance
+
+_MEMORY_LATENCY = 40
+_PAGE_MISS = 12
+_PAGE_BYTES = 2048
+_PROGRAM_BURST_BYTES = 64
+_FEEDER_VECTORS = 8  # that wait in front of the array
+_LOAD_FIFO_BEATS = 64
+_LOADS_AHEAD = 4
+_WEIGHTS_AHEAD = 4
+_OUTSTANDING = 32  # bursts on a port
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Expected cycles.
+
+    Members: `cycles` from START to the end of the last instance; `layer_cycles` as
+    `RunResult`'s: from the end of the layer before to the end of this one, over all instances.
+    """
+
+    cycles: int
+    layer_cycles: tuple[int, ...]
+
+
+def predict(graph: IntegerGraph, config: Config, *, store_all: bool = True) -> Prediction:
+    """Predict a network's cycles; weights' values are not looked at.
+
+    Raises
+    ------
+    CompileError
+        As `compile_graph`.
+    """
+    return predict_lowered(lower(graph, config, store_all=store_all))
+
+
+def predict_lowered(lowered: Lowered) -> Prediction:
+    """Predict what `lower` made."""
+    ends = _Machine(lowered).run()
+    cycles = tuple(round(b) - round(a) for a, b in itertools.pairwise([0.0, *ends]))
+    return Prediction(round(ends[-1]), cycles)
+
+
+@dataclass(eq=False)
+class _Flow:
+    """Beats that are to cross a port: of a WEIGHTS, LOAD or STORE, or a program (no `op`).
+
+    `most` is the rate that its unit can do, in beats per cycle; `burst` the mean length. A
+    program's `left` is what its FIFO has room for.
+    """
+
+    op: Op | None
+    left: float
+    most: float
+    burst: float
+    ready: float
+    rate: float = 0.0
+
+    @property
+    def unit(self) -> Unit | None:
+        return self.op.unit if self.op else None
+
+    @property
+    def mask(self) -> int:
+        return self.op.fields.get("mask", 0) if self.op else 0
+
+
+@dataclass
+class _Block:
+    """One output block of a COMPUTE: `tiles` of `pixels`, and what comes before its tiles."""
+
+    op: Op
+    tiles: int
+    pixels: int
+    params: int
+    first: bool
+    last: bool
+    ends: bool  # the COMPUTE is over after it
+
+
+class _Weights:
+    """The weight FIFO and the tile loader of an instance; in chunks."""
+
+    def __init__(self) -> None:
+        self.flows: deque[_Flow] = deque()
+        self.level = 0.0
+        self.want = 0.0  # chunks that the loader still takes in its phase
+        self.speed = 0.0  # chunks per cycle that it takes at most
+        self.rate = 0.0
+
+
+class _Instance:
+    def __init__(self, number: int, ops: list[Op] | None):
+        self.number = number
+        self.ops = ops or []
+        self.at = 0
+        self.dispatch_at = _NEVER
+        self.queues: dict[Unit, deque[Op]] = {u: deque() for u in Unit}
+        self.staged: dict[Unit, Op | None] = dict.fromkeys(Unit)
+        self.tokens = [0] * 8
+        self.program: deque[_Flow] = deque()
+        self.missing = 0.0  # beats until the next instruction is complete
+        self.weights = _Weights()
+        self.loads: deque[_Flow] = deque()
+        self.stores: deque[_Flow] = deque()
+        self.asking = False
+        self.barrier: Op | None = None
+        self.arrived = self.leaving = False
+        self.reading = False
+        # compute
+        self.blocks: deque[_Block] = deque()  # of dispatched COMPUTEs, not yet preloaded
+        self.computes: deque[Op] = deque()  # accepted, in order
+        self.loading: _Block | None = None
+        self.loaded: _Block | None = None
+        self.running: _Block | None = None
+        self.array_free = True
+        self.feed_at = 0.0
+        self.claimed = self.opened = self.drained = 0
+        # post-processing
+        self.posts: deque[Op] = deque()
+        self.post_left = 0
+        self.post_busy = False
+        self.full = 0
+        self.busy = 0  # operations under way
+        self.done_at = 0.0 if not self.ops else _NEVER
+
+
+class _Machine:
+    def __init__(self, lowered: Lowered):
+        self.config = config = lowered.config
+        self.now = 0.0
+        self.instances = [_Instance(i, ops) for i, ops in enumerate(lowered.ops)]
+        self.timers: list[tuple[float, int, Callable[[], None]]] = []
+        self.numbers = itertools.count()
+        self.layer_ends = [0.0] * len(lowered.stages)
+        self.beat_chunks = config.port.bytes / config.chunk_bytes
+        self.fifo = config.buffers.weight_fifo_beats * self.beat_chunks
+        self.words_per_beat = config.port.bytes / config.word_pitch_bytes
+        self.subs = config.array.cols // config.array.post_lanes
+        self.insn_beats = INSN_BYTES / config.port.bytes
+        latency = _MEMORY_LATENCY + _PAGE_MISS
+        window = config.buffers.weight_fifo_beats  # beats; a page miss holds all of it up
+        trip = (_MEMORY_LATENCY + _ASKING + config.port.burst_beats
+                + _PAGE_MISS * window * config.port.bytes / _PAGE_BYTES)
+        self.stream_most = min(1.0, window / trip)
+        for x in self.instances:
+            if x.ops:
+                x.dispatch_at = _START + latency + _ADDRESS
+                x.missing = self.insn_beats
+                x.program.append(_Flow(None, READ_AHEAD_BYTES / config.port.bytes, 1.0,
+                                       max(1.0, _PROGRAM_BURST_BYTES / config.port.bytes),
+                                       x.dispatch_at))
+                self.timer(x.dispatch_at, lambda: None)
+
+    # -- engine --------------------------------------------------------------------------------
+    def timer(self, time: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self.timers, (time, next(self.numbers), action))
+
+    def run(self) -> list[float]:
+        """Ends of the layers, the last that of everything."""
+        while True:
+            while self.timers and self.timers[0][0] <= self.now + _TINY:
+                heapq.heappop(self.timers)[2]()
+            moved = True
+            while moved:
+                moved = False
+                for x in self.instances:
+                    while self.step(x):
+                        moved = True
+                moved |= self.meet()
+            flows = self.flows()
+            self.share(flows)
+            span = self.span(flows)
+            if span == _NEVER:
+                break
+            self.advance(flows, span)
+        self.layer_ends[-1] = max(self.layer_ends[-1], self.now) + _END
+        return list(itertools.accumulate(self.layer_ends, max))
+
+    def span(self, flows: list[tuple[_Flow, list[_Instance]]]) -> float:
+        """Until the next change."""
+        span = self.timers[0][0] - self.now if self.timers else _NEVER
+        for flow, members in flows:
+            if flow.rate > 0:
+                left = flow.left
+                if flow.op is None and members[0].missing > 0:
+                    left = min(left, members[0].missing)
+                for x in members:
+                    if x.asking and x.loads and x.loads[0] is flow:
+                        over = sum(f.left for f in x.loads) - self.load_room
+                        if _TINY < over < left:
+                            left = over
+                    if x.reading and x.stores and x.stores[0] is flow:
+                        over = sum(f.left for f in x.stores) - 2 * self.config.port.burst_beats
+                        if _TINY < over < left:
+                            left = over
+                span = min(span, left / flow.rate)
+        for x in self.instances:
+            w = x.weights
+            if w.want > 0 and w.rate > 0:
+                span = min(span, w.want / w.rate)
+            inflow = self.inflow(x)
+            change = inflow - w.rate
+            if change > _TINY and w.level < self.fifo - _TINY:
+                span = min(span, (self.fifo - w.level) / change)
+            elif change < -_TINY and w.level > _TINY:
+                span = min(span, w.level / -change)
+        return max(span, 0.0)
+
+    @property
+    def load_room(self) -> int:
+        return max(_LOAD_FIFO_BEATS, 2 * self.config.port.burst_beats)
+
+    def inflow(self, x: _Instance) -> float:
+        flows = x.weights.flows
+        return flows[0].rate * self.beat_chunks if flows else 0.0
+
+    def advance(self, flows: list[tuple[_Flow, list[_Instance]]], span: float) -> None:
+        self.now += span
+        for x in self.instances:
+            w = x.weights
+            w.level = min(self.fifo, max(0.0, w.level + (self.inflow(x) - w.rate) * span))
+            if w.want > 0:
+                w.want -= w.rate * span
+                if w.want < _TINY:
+                    w.want = 0.0
+                    self.taken(x)
+        for flow, members in flows:
+            flow.left -= flow.rate * span
+            if flow.op is None:
+                x = members[0]
+                x.missing -= flow.rate * span
+                continue
+            for x in members:
+                mine = self.mine(x, flow)
+                if mine is not flow:
+                    mine.left = flow.left
+            if flow.left < _TINY:
+                for x in members:
+                    self.ended(x, self.mine(x, flow))
+
+    def mine(self, x: _Instance, flow: _Flow) -> _Flow:
+        """An instance's own record of a flow that it shares."""
+        return (x.weights.flows if flow.unit == Unit.WEIGHTS else
+                x.loads if flow.unit == Unit.LOAD else
+                x.stores if flow.unit == Unit.STORE else x.program)[0]
+
+    # -- ports ---------------------------------------------------------------------------------
+    def flows(self) -> list[tuple[_Flow, list[_Instance]]]:
+        """Flows that may move, with the instances that take part."""
+        found: list[tuple[_Flow, list[_Instance]]] = []
+        for x in self.instances:
+            for queue in (x.program, x.weights.flows, x.loads, x.stores):
+                if not queue:
+                    continue
+                flow = queue[0]
+                flow.rate = 0.0
+                if flow.ready > self.now + _TINY:
+                    continue
+                mask = flow.mask
+                if not mask:
+                    found.append((flow, [x]))
+                    continue
+                members = [y for y in self.instances if mask >> y.number & 1]
+                if x is not members[0]:
+                    continue
+                theirs = [self.head(y, flow.unit) for y in members]
+                if all(f is not None and f.ready <= self.now + _TINY
+                       and f.op and flow.op and f.op.layer == flow.op.layer for f in theirs):
+                    found.append((flow, members))
+        return found
+
+    def head(self, x: _Instance, unit: Unit | None) -> _Flow | None:
+        queue = x.weights.flows if unit == Unit.WEIGHTS else x.loads
+        return queue[0] if queue else None
+
+    def share(self, flows: list[tuple[_Flow, list[_Instance]]]) -> None:
+        """Give each flow its rate."""
+        ports: dict[int, list[tuple[_Flow, float]]] = {}
+        for x in self.instances:
+            w = x.weights
+            w.rate = 0.0
+        for flow, members in flows:
+            most = flow.most
+            if flow.op is None and flow.left < _TINY:
+                most = 0.0
+            if flow.unit == Unit.WEIGHTS:
+                for x in members:
+                    if x.weights.level >= self.fifo - _TINY:
+                        taking = x.weights.speed if x.weights.want > 0 else 0.0
+                        most = min(most, taking / self.beat_chunks)
+            port = members[0].number if self.config.port.memory == "private" else 0
+            ports.setdefault(port, []).append((flow, most))
+        for wanted in ports.values():
+            writes = [(f, m) for f, m in wanted if f.unit == Unit.STORE]
+            reads = [(f, m) for f, m in wanted if f.unit != Unit.STORE]
+            to_write, to_read = sum(m for _, m in writes), sum(m for _, m in reads)
+            room = 1.0
+            if to_write + to_read > 1.0:
+                for_writes = 0.5 if reads and writes else float(bool(writes))
+                given = min(to_write, max(for_writes, 1.0 - to_read))
+                _fill(writes, given)
+                room = 1.0 - given
+            else:
+                _fill(writes, to_write)
+            _fill(reads, min(room, to_read))
+        for flow, members in flows:
+            for x in members:
+                self.mine(x, flow).rate = flow.rate
+        for x in self.instances:
+            w = x.weights
+            if w.want > 0:
+                w.rate = w.speed if w.level > _TINY else min(w.speed, self.inflow(x))
+
+    # -- instances -----------------------------------------------------------------------------
+    def step(self, x: _Instance) -> bool:
+        """Do one thing that can be done now."""
+        if x.at < len(x.ops) and x.dispatch_at <= self.now + _TINY and x.missing < _TINY:
+            op = x.ops[x.at]
+            if len(x.queues[op.unit]) < self.config.buffers.queue_depth:
+                x.queues[op.unit].append(op)
+                x.at += 1
+                x.busy += 1
+                if op.opcode == Opcode.COMPUTE:
+                    self.cut(x, op)
+                x.dispatch_at = self.now + _DISPATCH
+                x.missing += self.insn_beats
+                x.program[0].left += self.insn_beats
+                self.timer(x.dispatch_at, lambda: None)
+                return True
+        for unit, queue in x.queues.items():
+            if queue and x.staged[unit] is None and all(x.tokens[t] for t in queue[0].wait):
+                op = queue.popleft()
+                for t in op.wait:
+                    x.tokens[t] -= 1
+                x.staged[unit] = op
+                return True
+        for unit in Unit:
+            waiting = x.staged[unit]
+            if waiting is not None and self.accept(x, unit, waiting):
+                x.staged[unit] = None
+                return True
+        return self.compute(x) or self.post(x)
+
+    def accept(self, x: _Instance, unit: Unit, op: Op) -> bool:
+        if unit == Unit.WEIGHTS:
+            if len(x.weights.flows) > _WEIGHTS_AHEAD:
+                return False
+            beats = math.ceil(op.fields["chunks"] / self.beat_chunks)
+            x.weights.flows.append(_Flow(op, beats, self.stream_most,
+                                         self.config.port.burst_beats, self.reply(x)))
+        elif unit == Unit.LOAD:
+            if x.asking or x.barrier or x.leaving or len(x.loads) > _LOADS_AHEAD:
+                return False
+            if op.opcode == Opcode.BARRIER:
+                x.barrier = op
+                return True
+            flow = self.transfer(op, self.reply(x))
+            x.loads.append(flow)
+            x.asking = True
+            if op.fields["runs"] > 1:
+                self.timer(self.now + 2 * op.fields["runs"], lambda: None)
+        elif unit == Unit.STORE:
+            if x.reading:
+                return False
+            flow = self.transfer(op, 0.0)
+            words = op.fields["run_words"] * self.words_per_beat ** 0
+            first = min(words, self.config.port.burst_beats * max(1.0, self.words_per_beat))
+            flow.ready = self.now + first + _ADDRESS
+            self.timer(flow.ready, lambda: None)
+            x.stores.append(flow)
+            x.reading = True
+        elif unit == Unit.COMPUTE:
+            if len(x.computes) > 1:
+                return False
+            x.computes.append(op)
+            if len(x.computes) == 1:
+                x.feed_at = self.now + _FEED
+                self.timer(x.feed_at, lambda: None)
+        else:
+            if len(x.posts) > 1:
+                return False
+            x.posts.append(op)
+            if len(x.posts) == 1:
+                x.post_left = op.fields["out_blocks"]
+        return True
+
+    def reply(self, x: _Instance) -> float:
+        """When the first beat of a request made now comes: after what the port still owes."""
+        shared = self.config.port.memory == "shared"
+        owed = 0.0
+        for y in (self.instances if shared else [x]):
+            w = y.weights
+            if w.flows and w.flows[0].rate > 0 and y.number == self.lead(w.flows[0], y):
+                owed += min(w.flows[0].left, (self.fifo - w.level) / self.beat_chunks)
+            if y.program and y.program[0].rate > 0:
+                owed += y.program[0].left
+        burst = self.config.port.burst_beats
+        owed = min(owed, _OUTSTANDING * burst)
+        queue = max(0.0, owed - _MEMORY_LATENCY)
+        ready = self.now + _ADDRESS + _MEMORY_LATENCY + _PAGE_MISS + queue
+        self.timer(ready, lambda: None)
+        return ready
+
+    def lead(self, flow: _Flow, x: _Instance) -> int:
+        mask = flow.mask
+        return (mask & -mask).bit_length() - 1 if mask else x.number
+
+    def transfer(self, op: Op, ready: float) -> _Flow:
+        """A LOAD's or STORE's flow: one word per cycle, a few cycles for each run's burst."""
+        words, runs = op.fields["run_words"], op.fields["runs"]
+        beats = math.ceil(words / self.words_per_beat)
+        burst = min(beats, self.config.port.burst_beats)
+        cycles = max(words, beats, 2.0 * math.ceil(beats / self.config.port.burst_beats))
+        return _Flow(op, runs * beats, beats / cycles, burst, ready)
+
+    def finish(self, x: _Instance, op: Op, after: float) -> None:
+        """An operation ends in so many cycles: its tokens, its mark."""
+        def end() -> None:
+            x.busy -= 1
+            if op.mark:
+                self.layer_ends[op.layer] = max(self.layer_ends[op.layer], self.now)
+            if op.signal:
+                def give() -> None:
+                    for t in op.signal:
+                        x.tokens[t] += 1
+                self.timer(self.now + _TOKEN, give)
+        self.timer(self.now + after, end)
+
+    def ended(self, x: _Instance, flow: _Flow) -> None:
+        """A flow's last beat has crossed the port."""
+        assert flow.op is not None
+        if flow.unit == Unit.WEIGHTS:
+            x.weights.flows.popleft()
+            self.finish(x, flow.op, 0)
+        elif flow.unit == Unit.LOAD:
+            x.loads.popleft()
+            self.finish(x, flow.op, _PUT)
+        else:
+            x.stores.popleft()
+            self.finish(x, flow.op, max(0.0, _MEMORY_LATENCY - flow.burst) + _ACKNOWLEDGE)
+
+    def meet(self) -> bool:
+        """Barriers, and what depends on how far transfers are."""
+        moved = False
+        for x in self.instances:
+            if x.asking and sum(f.left for f in x.loads) <= self.load_room + _TINY:
+                x.asking, moved = False, True
+            if x.reading and sum(f.left for f in x.stores) <= \
+                    2 * self.config.port.burst_beats + _TINY:
+                x.reading, moved = False, True
+        waiting = [x for x in self.instances if x.barrier and not x.arrived and not x.loads]
+        for x in waiting:
+            x.arrived = True
+        for x in self.instances:
+            if x.arrived and x.barrier:
+                mask = x.barrier.fields["mask"]
+                members = [y for y in self.instances if mask >> y.number & 1]
+                if all(y.arrived for y in members):
+                    for y in members:
+                        assert y.barrier is not None
+                        self.release(y, y.barrier)
+                        moved = True
+        return moved
+
+    def release(self, x: _Instance, op: Op) -> None:
+        x.arrived, x.barrier, x.leaving = False, None, True
+
+        def go() -> None:
+            x.leaving = False
+            self.finish(x, op, 0)
+        self.timer(self.now + _BARRIER, go)
+
+    # -- compute and post-processing -------------------------------------------------------------
+    def cut(self, x: _Instance, op: Op) -> None:
+        f = op.fields
+        count, last = f["out_blocks"], bool(f["last"])
+        for k in range(count):
+            x.blocks.append(_Block(op, f["tiles"], f["out_w"] * f["out_h"],
+                                   self.config.param_chunks if last else 0, bool(f["first"]),
+                                   last, k == count - 1))
+
+    def compute(self, x: _Instance) -> bool:
+        chunks = self.config.tile_chunks
+        w = x.weights
+        if x.loading is None and x.loaded is None and x.blocks:
+            block = x.blocks[0]
+            if not block.params or x.claimed - x.drained < 2:
+                x.claimed += bool(block.params)
+                x.loading = x.blocks.popleft()
+                w.want, w.speed = block.params + chunks, 1.0
+                return True
+        ready = x.loaded
+        if (ready is not None and x.array_free and x.computes and x.computes[0] is ready.op
+                and x.feed_at <= self.now + _TINY
+                and (not ready.first or x.opened - x.drained < 2)):
+            x.opened += ready.first
+            x.array_free = False
+            x.loaded = None
+            x.running = ready
+            if ready.tiles > 1:
+                w.want = (ready.tiles - 1) * chunks
+                w.speed = chunks / max(ready.pixels, chunks)
+                x.loading = ready
+            else:
+                self.tail(x, ready)
+            return True
+        return False
+
+    def taken(self, x: _Instance) -> None:
+        """The loader has taken what it wanted."""
+        block, x.loading = x.loading, None
+        assert block is not None
+        if x.running is block:
+            self.tail(x, block)
+        else:
+            x.loaded = block
+
+    def tail(self, x: _Instance, block: _Block) -> None:
+        """The block's last tile."""
+        def end() -> None:
+            x.array_free = True
+            x.running = None
+            if block.last:
+                def full() -> None:
+                    x.full += 1
+                self.timer(self.now + _FULL, full)
+            if block.ends:
+                x.computes.popleft()
+        if block.ends:
+            self.finish(x, block.op, max(0, block.pixels - _FEEDER_VECTORS))
+        self.timer(self.now + block.pixels, end)
+
+    def post(self, x: _Instance) -> bool:
+        if not x.posts or x.post_busy or not x.full:
+            return False
+        op = x.posts[0]
+        f = op.fields
+        x.post_busy = True
+        x.full -= 1
+        cycles = f["out_w"] * f["out_h"] * max(f["pool_h"] * f["pool_w"], self.subs)
+
+        def end() -> None:
+            x.post_busy = False
+            x.post_left -= 1
+
+            def drained() -> None:
+                x.drained += 1
+            self.timer(self.now + _REQUANTISE, drained)
+            if not x.post_left:
+                x.posts.popleft()
+                self.finish(x, op, _REQUANTISE)
+                if x.posts:
+                    x.post_left = x.posts[0].fields["out_blocks"]
+        self.timer(self.now + cycles, end)
+        return True
+
+
+def _fill(wanted: list[tuple[_Flow, float]], room: float) -> None:
+    """Share `room` by burst lengths; nobody gets more than it can take."""
+    open_ = list(wanted)
+    while open_:
+        weight = sum(f.burst for f, _ in open_)
+        small = [(f, m) for f, m in open_ if m <= room * f.burst / weight + _TINY]
+        if not small:
+            for f, _ in open_:
+                f.rate = room * f.burst / weight
+            return
+        for f, m in small:
+            f.rate = m
+            room = max(0.0, room - m)
+        open_ = [(f, m) for f, m in open_ if (f, m) not in small]
