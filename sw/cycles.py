@@ -41,7 +41,7 @@ _END = 6  # from the last operation's end to that of the instance
 
 _MEMORY_LATENCY = 40
 _PAGE_MISS = 12
-_PAGE_BYTES = 2048
+_PAGE_BYTES, _BANKS = 2048, 8
 _PROGRAM_BURST_BYTES = 64
 _FEEDER_VECTORS = 8  # that wait in front of the array
 _LOAD_FIFO_BEATS = 64
@@ -126,6 +126,9 @@ class _Weights:
         self.want = 0.0  # chunks that the loader still takes in its phase
         self.speed = 0.0  # chunks per cycle that it takes at most
         self.rate = 0.0
+        # What is asked for when the FIFO is no longer full comes a memory's latency later.
+        self.pace, self.pace_ends = _NEVER, 0.0
+        self.was_full = False
 
 
 class _Instance:
@@ -174,7 +177,6 @@ class _Machine:
         self.layer_ends = [0.0] * len(lowered.stages)
         self.beat_chunks = config.port.bytes / config.chunk_bytes
         self.fifo = config.buffers.weight_fifo_beats * self.beat_chunks
-        self.words_per_beat = config.port.bytes / config.word_pitch_bytes
         self.subs = config.array.cols // config.array.post_lanes
         self.insn_beats = INSN_BYTES / config.port.bytes
         latency = _MEMORY_LATENCY + _PAGE_MISS
@@ -182,6 +184,8 @@ class _Machine:
         trip = (_MEMORY_LATENCY + _ASKING + config.port.burst_beats
                 + _PAGE_MISS * window * config.port.bytes / _PAGE_BYTES)
         self.stream_most = min(1.0, window / trip)
+        self.refill = _MEMORY_LATENCY + _ASKING
+        self.open_pages: dict[tuple[int, int], int] = {}
         for x in self.instances:
             if x.ops:
                 x.dispatch_at = _START + latency + _ADDRESS
@@ -324,10 +328,7 @@ class _Machine:
             if flow.op is None and flow.left < _TINY:
                 most = 0.0
             if flow.unit == Unit.WEIGHTS:
-                for x in members:
-                    if x.weights.level >= self.fifo - _TINY:
-                        taking = x.weights.speed if x.weights.want > 0 else 0.0
-                        most = min(most, taking / self.beat_chunks)
+                most = min(most, *(self.pace(x) for x in members))
             port = members[0].number if self.config.port.memory == "private" else 0
             ports.setdefault(port, []).append((flow, most))
         for wanted in ports.values():
@@ -350,6 +351,19 @@ class _Machine:
             w = x.weights
             if w.want > 0:
                 w.rate = w.speed if w.level > _TINY else min(w.speed, self.inflow(x))
+
+    def pace(self, x: _Instance) -> float:
+        """Beats per cycle that an instance's weight FIFO has asked for."""
+        w = x.weights
+        if w.level >= self.fifo - _TINY:
+            w.pace = (w.speed if w.want > 0 else 0.0) / self.beat_chunks
+            w.was_full = True
+            return w.pace
+        if w.was_full:
+            w.was_full = False
+            w.pace_ends = self.now + self.refill
+            self.timer(w.pace_ends, lambda: None)
+        return w.pace if self.now < w.pace_ends - _TINY else _NEVER
 
     # -- instances -----------------------------------------------------------------------------
     def step(self, x: _Instance) -> bool:
@@ -387,14 +401,14 @@ class _Machine:
                 return False
             beats = math.ceil(op.fields["chunks"] / self.beat_chunks)
             x.weights.flows.append(_Flow(op, beats, self.stream_most,
-                                         self.config.port.burst_beats, self.reply(x)))
+                                         self.config.port.burst_beats, self.reply(x, op)))
         elif unit == Unit.LOAD:
             if x.asking or x.barrier or x.leaving or len(x.loads) > _LOADS_AHEAD:
                 return False
             if op.opcode == Opcode.BARRIER:
                 x.barrier = op
                 return True
-            flow = self.transfer(op, self.reply(x))
+            flow = self.transfer(op, self.reply(x, op))
             x.loads.append(flow)
             x.asking = True
             if op.fields["runs"] > 1:
@@ -403,9 +417,7 @@ class _Machine:
             if x.reading:
                 return False
             flow = self.transfer(op, 0.0)
-            words = op.fields["run_words"] * self.words_per_beat ** 0
-            first = min(words, self.config.port.burst_beats * max(1.0, self.words_per_beat))
-            flow.ready = self.now + first + _ADDRESS
+            flow.ready = self.now + flow.burst / flow.most + _ADDRESS
             self.timer(flow.ready, lambda: None)
             x.stores.append(flow)
             x.reading = True
@@ -424,20 +436,30 @@ class _Machine:
                 x.post_left = op.fields["out_blocks"]
         return True
 
-    def reply(self, x: _Instance) -> float:
+    def touch(self, x: _Instance, addr: int) -> bool:
+        """Open an address's page; whether it was open."""
+        page = addr // _PAGE_BYTES
+        bank = (x.number if self.config.port.memory == "private" else 0, page % _BANKS)
+        was = self.open_pages.get(bank)
+        self.open_pages[bank] = page
+        return was == page
+
+    def reply(self, x: _Instance, op: Op) -> float:
         """When the first beat of a request made now comes: after what the port still owes."""
         shared = self.config.port.memory == "shared"
-        owed = 0.0
+        owed = bursts = 0.0
         for y in (self.instances if shared else [x]):
             w = y.weights
             if w.flows and w.flows[0].rate > 0 and y.number == self.lead(w.flows[0], y):
-                owed += min(w.flows[0].left, (self.fifo - w.level) / self.beat_chunks)
+                beats = min(w.flows[0].left, (self.fifo - w.level) / self.beat_chunks)
+                owed, bursts = owed + beats, bursts + beats / w.flows[0].burst
             if y.program and y.program[0].rate > 0:
-                owed += y.program[0].left
-        burst = self.config.port.burst_beats
-        owed = min(owed, _OUTSTANDING * burst)
+                beats = y.program[0].left
+                owed, bursts = owed + beats, bursts + beats / y.program[0].burst
+        owed *= min(1.0, _OUTSTANDING / max(bursts, 1.0))
         queue = max(0.0, owed - _MEMORY_LATENCY)
-        ready = self.now + _ADDRESS + _MEMORY_LATENCY + _PAGE_MISS + queue
+        ready = self.now + _ADDRESS + _MEMORY_LATENCY + queue + (
+            0 if self.touch(x, op.fields["ext_addr"]) else _PAGE_MISS)
         self.timer(ready, lambda: None)
         return ready
 
@@ -446,12 +468,18 @@ class _Machine:
         return (mask & -mask).bit_length() - 1 if mask else x.number
 
     def transfer(self, op: Op, ready: float) -> _Flow:
-        """A LOAD's or STORE's flow: one word per cycle, a few cycles for each run's burst."""
-        words, runs = op.fields["run_words"], op.fields["runs"]
-        beats = math.ceil(words / self.words_per_beat)
-        burst = min(beats, self.config.port.burst_beats)
-        cycles = max(words, beats, 2.0 * math.ceil(beats / self.config.port.burst_beats))
-        return _Flow(op, runs * beats, beats / cycles, burst, ready)
+        """A LOAD's or STORE's flow: one word per cycle, and two cycles for each burst."""
+        f, port, pitch = op.fields, self.config.port, self.config.word_pitch_bytes
+        size = f["run_words"] * pitch
+        longest = port.bytes * port.burst_beats
+        beats = bursts = 0
+        for run in range(f["runs"]):
+            first = f["ext_addr"] + run * f["ext_stride"]
+            past = first + size
+            beats += -(-past // port.bytes) - first // port.bytes
+            bursts += -(-past // longest) - first // longest
+        cycles = max(f["run_words"] * f["runs"], beats, 2 * bursts)
+        return _Flow(op, beats, beats / cycles, beats / bursts, ready)
 
     def finish(self, x: _Instance, op: Op, after: float) -> None:
         """An operation ends in so many cycles: its tokens, its mark."""

@@ -21,7 +21,7 @@ from ..graph import IntegerGraph, Layer
 from .emit import Stage, emit
 from .errors import CompileError, DoesNotFit
 from .geometry import ceil_div
-from .layout import BANKS, Allocator, Layout, StreamFill, StreamPlace, TensorPlace
+from .layout import Allocator, Layout, StreamFill, StreamPlace, TensorPlace
 from .ops import Op
 from .plan import Plan, plan_layer
 from .program import LayerInfo, Program
@@ -218,15 +218,15 @@ def _streams(stage: Stage, config: Config, memory: Allocator, together: set[int]
     keys = [_stream_key(item, stage, i) for i, item in enumerate(stage.split.items)]
     places: dict[object, StreamPlace] = {}
     fills: list[StreamFill] = []
-    streams = len({k for k in keys if k is not None})
-    stride = max(1, BANKS // streams) if streams > 1 and config.port.memory == "shared" else 0
+    beside: list[int] = []
     for key in keys:
         if key is None or key in places:
             continue
         steps = key[1]
         mask = _mask(keys, key)
-        offset = memory.take(stream_bytes(stage.layer, steps, config),
-                             bank=stride * len(places) if stride else None)
+        offset = memory.take(stream_bytes(stage.layer, steps, config), beside)
+        if config.port.memory == "shared":
+            beside.append(offset)
         places[key] = StreamPlace(offset, stream_chunks(stage.layer, steps, config),
                                   mask if mask in together else 0)
         fills.append((stage.layer, steps, offset))

@@ -1,17 +1,17 @@
 """Pass 3: what lies where in external memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..graph import Layer
 from .steps import Step
 
-__all__ = ["BANKS", "Allocator", "Layout", "StreamFill", "StreamPlace", "TensorPlace"]
+__all__ = ["Allocator", "Layout", "StreamFill", "StreamPlace", "TensorPlace"]
 
 _ALIGN_BYTES = 64  # the widest port's beat
 #: Pages and banks of external memory: streams read side by side start in different banks, or
-#: each burst of one would close the page of the others.
-_PAGE_BYTES, BANKS = 2048, 8
-_LEAST_STAGGERED = 2 * _PAGE_BYTES * BANKS  # shorter ones are not worth the gap before them
+#: each burst of one would close the page of another.
+_PAGE_BYTES, _BANKS = 2048, 8
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,13 @@ class Allocator:
     def __init__(self) -> None:
         self.bytes = 0
 
-    def take(self, size: int, bank: int | None = None) -> int:
-        """Return the aligned offset of `size` new bytes; large ones can ask for a bank."""
+    def take(self, size: int, apart: Sequence[int] = ()) -> int:
+        """Return the aligned offset of `size` new bytes, in another bank than those `apart`."""
         offset = self.bytes
-        if bank is not None and size >= _LEAST_STAGGERED:
-            page = -(-offset // _PAGE_BYTES)
-            offset = (page + (bank - page) % BANKS) * _PAGE_BYTES
+        for _ in range(_BANKS if size >= _PAGE_BYTES else 0):
+            if all(_PAGE_BYTES <= (offset - other) % (_PAGE_BYTES * _BANKS)
+                   <= _PAGE_BYTES * (_BANKS - 1) for other in apart[-_BANKS + 1:]):
+                break
+            offset += _PAGE_BYTES
         self.bytes = -(-(offset + size) // _ALIGN_BYTES) * _ALIGN_BYTES
         return offset
