@@ -94,14 +94,12 @@ class _Flow:
     burst: float
     ready: float
     rate: float = 0.0
+    unit: Unit | None = None
+    mask: int = 0
 
-    @property
-    def unit(self) -> Unit | None:
-        return self.op.unit if self.op else None
-
-    @property
-    def mask(self) -> int:
-        return self.op.fields.get("mask", 0) if self.op else 0
+    def __post_init__(self) -> None:
+        if self.op:
+            self.unit, self.mask = self.op.unit, self.op.fields.get("mask", 0)
 
 
 @dataclass
@@ -172,7 +170,8 @@ class _Machine:
         self.config = config = lowered.config
         self.now = 0.0
         self.instances = [_Instance(i, ops) for i, ops in enumerate(lowered.ops)]
-        self.timers: list[tuple[float, int, Callable[[], None]]] = []
+        self.timers: list[tuple[float, int, _Instance, Callable[[], None] | None]] = []
+        self.changed: set[_Instance] = set()
         self.numbers = itertools.count()
         self.layer_ends = [0.0] * len(lowered.stages)
         self.beat_chunks = config.port.bytes / config.chunk_bytes
@@ -193,24 +192,27 @@ class _Machine:
                 x.program.append(_Flow(None, READ_AHEAD_BYTES / config.port.bytes, 1.0,
                                        max(1.0, _PROGRAM_BURST_BYTES / config.port.bytes),
                                        x.dispatch_at))
-                self.timer(x.dispatch_at, lambda: None)
+                self.timer(x.dispatch_at, x)
 
     # -- engine --------------------------------------------------------------------------------
-    def timer(self, time: float, action: Callable[[], None]) -> None:
-        heapq.heappush(self.timers, (time, next(self.numbers), action))
+    def timer(self, time: float, x: _Instance, action: Callable[[], None] | None = None) -> None:
+        """Look at an instance again at a time, after an action."""
+        heapq.heappush(self.timers, (time, next(self.numbers), x, action))
 
     def run(self) -> list[float]:
         """Ends of the layers, the last that of everything."""
         while True:
             while self.timers and self.timers[0][0] <= self.now + _TINY:
-                heapq.heappop(self.timers)[2]()
-            moved = True
-            while moved:
-                moved = False
-                for x in self.instances:
-                    while self.step(x):
-                        moved = True
-                moved |= self.meet()
+                _, _, x, action = heapq.heappop(self.timers)
+                self.changed.add(x)
+                if action is not None:
+                    action()
+            while self.changed:
+                x = self.changed.pop()
+                self.room(x)
+                while self.step(x):
+                    pass
+                self.meet(x)
             flows = self.flows()
             self.share(flows)
             span = self.span(flows)
@@ -268,17 +270,23 @@ class _Machine:
                 if w.want < _TINY:
                     w.want = 0.0
                     self.taken(x)
+                    self.changed.add(x)
         for flow, members in flows:
             flow.left -= flow.rate * span
             if flow.op is None:
                 x = members[0]
                 x.missing -= flow.rate * span
+                if x.missing < _TINY:
+                    self.changed.add(x)
                 continue
+            if flow.rate > 0 and flow.unit != Unit.WEIGHTS:
+                self.changed.update(members)
             for x in members:
                 mine = self.mine(x, flow)
                 if mine is not flow:
                     mine.left = flow.left
             if flow.left < _TINY:
+                self.changed.update(members)
                 for x in members:
                     self.ended(x, self.mine(x, flow))
 
@@ -336,11 +344,11 @@ class _Machine:
             reads = [(f, m) for f, m in wanted if f.unit != Unit.STORE]
             to_write, to_read = sum(m for _, m in writes), sum(m for _, m in reads)
             room = 1.0
-            if to_write + to_read > 1.0:
+            if to_write + to_read > room:
                 for_writes = 0.5 if reads and writes else float(bool(writes))
-                given = min(to_write, max(for_writes, 1.0 - to_read))
+                given = min(to_write, max(for_writes * room, room - to_read))
                 _fill(writes, given)
-                room = 1.0 - given
+                room -= given
             else:
                 _fill(writes, to_write)
             _fill(reads, min(room, to_read))
@@ -362,7 +370,7 @@ class _Machine:
         if w.was_full:
             w.was_full = False
             w.pace_ends = self.now + self.refill
-            self.timer(w.pace_ends, lambda: None)
+            self.timer(w.pace_ends, x)
         return w.pace if self.now < w.pace_ends - _TINY else _NEVER
 
     # -- instances -----------------------------------------------------------------------------
@@ -379,7 +387,7 @@ class _Machine:
                 x.dispatch_at = self.now + _DISPATCH
                 x.missing += self.insn_beats
                 x.program[0].left += self.insn_beats
-                self.timer(x.dispatch_at, lambda: None)
+                self.timer(x.dispatch_at, x)
                 return True
         for unit, queue in x.queues.items():
             if queue and x.staged[unit] is None and all(x.tokens[t] for t in queue[0].wait):
@@ -400,8 +408,8 @@ class _Machine:
             if len(x.weights.flows) > _WEIGHTS_AHEAD:
                 return False
             beats = math.ceil(op.fields["chunks"] / self.beat_chunks)
-            x.weights.flows.append(_Flow(op, beats, self.stream_most,
-                                         self.config.port.burst_beats, self.reply(x, op)))
+            burst = min(beats, self.config.port.burst_beats)
+            x.weights.flows.append(_Flow(op, beats, self.stream_most, burst, self.reply(x, op)))
         elif unit == Unit.LOAD:
             if x.asking or x.barrier or x.leaving or len(x.loads) > _LOADS_AHEAD:
                 return False
@@ -412,13 +420,13 @@ class _Machine:
             x.loads.append(flow)
             x.asking = True
             if op.fields["runs"] > 1:
-                self.timer(self.now + 2 * op.fields["runs"], lambda: None)
+                self.timer(self.now + 2 * op.fields["runs"], x)
         elif unit == Unit.STORE:
             if x.reading:
                 return False
             flow = self.transfer(op, 0.0)
             flow.ready = self.now + flow.burst / flow.most + _ADDRESS
-            self.timer(flow.ready, lambda: None)
+            self.timer(flow.ready, x)
             x.stores.append(flow)
             x.reading = True
         elif unit == Unit.COMPUTE:
@@ -427,7 +435,7 @@ class _Machine:
             x.computes.append(op)
             if len(x.computes) == 1:
                 x.feed_at = self.now + _FEED
-                self.timer(x.feed_at, lambda: None)
+                self.timer(x.feed_at, x)
         else:
             if len(x.posts) > 1:
                 return False
@@ -460,7 +468,7 @@ class _Machine:
         queue = max(0.0, owed - _MEMORY_LATENCY)
         ready = self.now + _ADDRESS + _MEMORY_LATENCY + queue + (
             0 if self.touch(x, op.fields["ext_addr"]) else _PAGE_MISS)
-        self.timer(ready, lambda: None)
+        self.timer(ready, x)
         return ready
 
     def lead(self, flow: _Flow, x: _Instance) -> int:
@@ -491,8 +499,8 @@ class _Machine:
                 def give() -> None:
                     for t in op.signal:
                         x.tokens[t] += 1
-                self.timer(self.now + _TOKEN, give)
-        self.timer(self.now + after, end)
+                self.timer(self.now + _TOKEN, x, give)
+        self.timer(self.now + after, x, end)
 
     def ended(self, x: _Instance, flow: _Flow) -> None:
         """A flow's last beat has crossed the port."""
@@ -507,28 +515,25 @@ class _Machine:
             x.stores.popleft()
             self.finish(x, flow.op, max(0.0, _MEMORY_LATENCY - flow.burst) + _ACKNOWLEDGE)
 
-    def meet(self) -> bool:
-        """Barriers, and what depends on how far transfers are."""
-        moved = False
-        for x in self.instances:
-            if x.asking and sum(f.left for f in x.loads) <= self.load_room + _TINY:
-                x.asking, moved = False, True
-            if x.reading and sum(f.left for f in x.stores) <= \
-                    2 * self.config.port.burst_beats + _TINY:
-                x.reading, moved = False, True
-        waiting = [x for x in self.instances if x.barrier and not x.arrived and not x.loads]
-        for x in waiting:
-            x.arrived = True
-        for x in self.instances:
-            if x.arrived and x.barrier:
-                mask = x.barrier.fields["mask"]
-                members = [y for y in self.instances if mask >> y.number & 1]
-                if all(y.arrived for y in members):
-                    for y in members:
-                        assert y.barrier is not None
-                        self.release(y, y.barrier)
-                        moved = True
-        return moved
+    def room(self, x: _Instance) -> None:
+        """Whether LOAD and STORE can take up the next instruction."""
+        if x.asking and sum(f.left for f in x.loads) <= self.load_room + _TINY:
+            x.asking = False
+        if x.reading and sum(f.left for f in x.stores) <= \
+                2 * self.config.port.burst_beats + _TINY:
+            x.reading = False
+
+    def meet(self, x: _Instance) -> None:
+        """Release those that wait at a barrier if an instance is the last to arrive."""
+        if x.barrier is None or x.arrived or x.loads:
+            return
+        x.arrived = True
+        mask = x.barrier.fields["mask"]
+        members = [y for y in self.instances if mask >> y.number & 1]
+        if all(y.arrived for y in members):
+            for y in members:
+                assert y.barrier is not None
+                self.release(y, y.barrier)
 
     def release(self, x: _Instance, op: Op) -> None:
         x.arrived, x.barrier, x.leaving = False, None, True
@@ -536,7 +541,7 @@ class _Machine:
         def go() -> None:
             x.leaving = False
             self.finish(x, op, 0)
-        self.timer(self.now + _BARRIER, go)
+        self.timer(self.now + _BARRIER, x, go)
 
     # -- compute and post-processing -------------------------------------------------------------
     def cut(self, x: _Instance, op: Op) -> None:
@@ -591,12 +596,12 @@ class _Machine:
             if block.last:
                 def full() -> None:
                     x.full += 1
-                self.timer(self.now + _FULL, full)
+                self.timer(self.now + _FULL, x, full)
             if block.ends:
                 x.computes.popleft()
         if block.ends:
             self.finish(x, block.op, max(0, block.pixels - _FEEDER_VECTORS))
-        self.timer(self.now + block.pixels, end)
+        self.timer(self.now + block.pixels, x, end)
 
     def post(self, x: _Instance) -> bool:
         if not x.posts or x.post_busy or not x.full:
@@ -613,13 +618,13 @@ class _Machine:
 
             def drained() -> None:
                 x.drained += 1
-            self.timer(self.now + _REQUANTISE, drained)
+            self.timer(self.now + _REQUANTISE, x, drained)
             if not x.post_left:
                 x.posts.popleft()
                 self.finish(x, op, _REQUANTISE)
                 if x.posts:
                     x.post_left = x.posts[0].fields["out_blocks"]
-        self.timer(self.now + cycles, end)
+        self.timer(self.now + cycles, x, end)
         return True
 
 

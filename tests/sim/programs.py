@@ -86,14 +86,14 @@ def end() -> bytes:
 def random_network(seed: int) -> IntegerGraph:
     """Two to five layers of sizes that people use on small images."""
     rng = np.random.default_rng(seed)
-    size = int(rng.integers(6, 25))
+    size = int(rng.integers(10, 29))
     shape = (int(rng.choice([1, 3, 4, 8, 16])), size, size)
     layers: list[Layer] = []
     for k in range(int(rng.integers(1, 4))):
         kernel = int(rng.choice([1, 3, 3, 5]))
         if kernel > shape[1]:
             break
-        out = int(rng.choice([8, 12, 16, 24, 32, 48]))
+        out = int(rng.choice([12, 16, 24, 32, 48, 64]))
         groups = int(rng.choice([g for g in (1, 1, 2, 4) if shape[0] % g == 0 and out % g == 0]))
         pad = int(rng.integers(0, kernel // 2 + 1))
         side = shape[1] + 2 * pad - kernel + 1
