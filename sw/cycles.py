@@ -94,6 +94,7 @@ class _Flow:
     burst: float
     ready: float
     rate: float = 0.0
+    share: float = 0.0  # of its port, among those that want more than there is
     unit: Unit | None = None
     mask: int = 0
 
@@ -182,7 +183,7 @@ class _Machine:
         window = config.buffers.weight_fifo_beats  # beats; a page miss holds all of it up
         trip = (_MEMORY_LATENCY + _ASKING + config.port.burst_beats
                 + _PAGE_MISS * window * config.port.bytes / _PAGE_BYTES)
-        self.stream_most = min(1.0, window / trip)
+        self.window, self.trip = window, trip
         self.refill = _MEMORY_LATENCY + _ASKING
         self.open_pages: dict[tuple[int, int], int] = {}
         for x in self.instances:
@@ -329,8 +330,7 @@ class _Machine:
         """Give each flow its rate."""
         ports: dict[int, list[tuple[_Flow, float]]] = {}
         for x in self.instances:
-            w = x.weights
-            w.rate = 0.0
+            x.weights.rate = 0.0
         for flow, members in flows:
             most = flow.most
             if flow.op is None and flow.left < _TINY:
@@ -340,6 +340,15 @@ class _Machine:
             port = members[0].number if self.config.port.memory == "private" else 0
             ports.setdefault(port, []).append((flow, most))
         for wanted in ports.values():
+            # What a reader has asked for waits in one queue, so readers share by what they may
+            # have under way; only where the port cannot take it all do they share burst by burst.
+            windows = {id(f): self.room_for(f) for f, most in wanted if most > 0}
+            queued = sum(windows[id(f)] / f.burst for f, most in wanted if most > 0)
+            delay = sum(f.burst for f, most in wanted if most > 0)
+            for k, (flow, most) in enumerate(wanted):
+                flow.share = windows.get(id(flow), 0.0) if queued <= _OUTSTANDING else flow.burst
+                if flow.unit == Unit.WEIGHTS:
+                    wanted[k] = flow, min(most, self.window / (self.trip + delay - flow.burst))
             writes = [(f, m) for f, m in wanted if f.unit == Unit.STORE]
             reads = [(f, m) for f, m in wanted if f.unit != Unit.STORE]
             to_write, to_read = sum(m for _, m in writes), sum(m for _, m in reads)
@@ -359,6 +368,13 @@ class _Machine:
             w = x.weights
             if w.want > 0:
                 w.rate = w.speed if w.level > _TINY else min(w.speed, self.inflow(x))
+
+    def room_for(self, flow: _Flow) -> float:
+        """Beats that a flow may have under way."""
+        most = (self.window if flow.unit == Unit.WEIGHTS else self.load_room
+                if flow.unit == Unit.LOAD else READ_AHEAD_BYTES / self.config.port.bytes
+                if flow.op is None else flow.burst)
+        return max(flow.burst, min(most, flow.left))
 
     def pace(self, x: _Instance) -> float:
         """Beats per cycle that an instance's weight FIFO has asked for."""
@@ -409,7 +425,7 @@ class _Machine:
                 return False
             beats = math.ceil(op.fields["chunks"] / self.beat_chunks)
             burst = min(beats, self.config.port.burst_beats)
-            x.weights.flows.append(_Flow(op, beats, self.stream_most, burst, self.reply(x, op)))
+            x.weights.flows.append(_Flow(op, beats, 1.0, burst, self.reply(x, op)))
         elif unit == Unit.LOAD:
             if x.asking or x.barrier or x.leaving or len(x.loads) > _LOADS_AHEAD:
                 return False
@@ -629,14 +645,14 @@ class _Machine:
 
 
 def _fill(wanted: list[tuple[_Flow, float]], room: float) -> None:
-    """Share `room` by burst lengths; nobody gets more than it can take."""
+    """Divide `room` by shares; nobody gets more than it can take."""
     open_ = list(wanted)
     while open_:
-        weight = sum(f.burst for f, _ in open_)
-        small = [(f, m) for f, m in open_ if m <= room * f.burst / weight + _TINY]
+        total = sum(f.share for f, _ in open_) or 1.0
+        small = [(f, m) for f, m in open_ if m <= room * f.share / total + _TINY]
         if not small:
             for f, _ in open_:
-                f.rate = room * f.burst / weight
+                f.rate = room * f.share / total
             return
         for f, m in small:
             f.rate = m

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from .energy import CATEGORIES
 from .report import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP, ArmReport, Report
 
-__all__ = ["render"]
+__all__ = ["render", "scatter"]
 
 #: Fill of each series, for light and dark backgrounds alike; told apart by lightness as well.
 _FILLS = ("#2f6fde", "#e08a1e", "#2a9d6f", "#c2475f", "#7a5bd0", "#8a8f98", "#3fb4c8")
@@ -306,3 +306,63 @@ coefficients below, with the range that their errors allow. {exact}</p>
 <p>Again with: <code>{_e(report.command)}</code></p>
 </body></html>
 """
+
+
+def scatter(points: Sequence[tuple[int, float, float, bool, str]], names: Sequence[str],
+            across: str, up: str) -> str:
+    """A stand-alone SVG with both axes logarithmic.
+
+    `points` are (series, x, y, whether on the front, description); those on a series' front
+    are filled and joined.
+    """
+    left, top, width, height = 90, 40, 640, 380
+    low_x, high_x = _decade([p[1] for p in points])
+    low_y, high_y = _decade([p[2] for p in points])
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return (left + width * math.log(x / low_x) / math.log(high_x / low_x),
+                top + height * (1 - math.log(y / low_y) / math.log(high_y / low_y)))
+
+    parts = []
+    for value in _ticks(low_x, high_x):
+        x, _ = place(value, low_y)
+        parts.append(f'<path class="axis" d="M{x:.1f} {top}v{height}"/><text class="soft" '
+                     f'x="{x:.1f}" y="{top + height + 18}" text-anchor="middle">{value:,.0f}'
+                     "</text>")
+    for value in _ticks(low_y, high_y):
+        _, y = place(low_x, value)
+        parts.append(f'<path class="axis" d="M{left} {y:.1f}h{width}"/><text class="soft" '
+                     f'x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{value:,.0f}</text>')
+    for k, name in enumerate(names):
+        fill = _FILLS[k % len(_FILLS)]
+        line = sorted((p[1], p[2]) for p in points if p[0] == k and p[3])
+        if len(line) > 1:
+            path = "L".join("{:.1f} {:.1f}".format(*place(*p)) for p in line)
+            parts.append(f'<path d="M{path}" fill="none" stroke="{fill}" stroke-width="1.5"/>')
+        parts.append(f'<circle cx="{left + 110 * k}" cy="18" r="5" fill="{fill}"/>'
+                     f'<text x="{left + 110 * k + 10}" y="22">{_e(name)}</text>')
+    for series, x, y, best, text in points:
+        cx, cy = place(x, y)
+        fill = _FILLS[series % len(_FILLS)]
+        inside = fill if best else "none"
+        parts.append(f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="4.5" fill="{inside}" '
+                     f'stroke="{fill}"><title>{_e(text)}</title></circle>')
+    parts.append(f'<text x="{left + width}" y="{top + height + 38}" text-anchor="end">{_e(across)}'
+                 f'</text><text x="{left - 80}" y="{top - 4}">{_e(up)}</text>')
+    style = ("svg{background:#fff}text{fill:#1a1d21;font:12px system-ui,sans-serif}"
+             ".soft{fill:#5b626c}.axis{stroke:#d8dce2}")
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 30} '
+            f'{top + height + 50}" width="{left + width + 30}"><style>{style}</style>'
+            + "".join(parts) + "</svg>\n")
+
+
+def _decade(values: Sequence[float]) -> tuple[float, float]:
+    """A range around the values with some room."""
+    return min(values) / 1.3, max(values) * 1.3
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten between two values."""
+    found = [m * 10.0 ** e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
+             for m in (1, 2, 5)]
+    return [x for x in found if low <= x <= high]

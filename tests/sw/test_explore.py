@@ -1,0 +1,105 @@
+"""Predicted cycles against RTL, and the search that they drive."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from hw.config import PRESETS, Config
+from sw import explore
+from sw.compiler import compile_graph
+from sw.cycles import predict
+from sw.driver import Driver, open_backend
+from sw.explore import Point, Result, evaluate, front, shape_graph
+from tests.sim.programs import random_network
+from tests.sim.test_random_networks import CONFIGS
+
+
+def test_predictions_of_fifty_random_networks_are_those_of_the_rtl():
+    """They run for 4,000 to 400,000 cycles, on five configurations."""
+    errors = {}
+    for (name, config), seed in itertools.product(CONFIGS.items(), range(3000, 3010)):
+        graph = random_network(seed)
+        program = compile_graph(graph, config)
+        with open_backend("verilator", config, memory_bytes=program.window_bytes) as backend:
+            driver = Driver(backend)
+            driver.load(program)
+            measured = driver.run(np.zeros(graph.in_shape, np.int8),
+                                  timeout_cycles=10_000_000).cycles
+        errors[name, seed] = abs(predict(graph, config).cycles / measured - 1)
+    assert np.mean(list(errors.values())) < 0.007
+    assert sum(e <= 0.02 for e in errors.values()) >= 48, errors
+    assert max(errors.values()) < 0.025, errors
+
+
+def test_predictions_of_tinyvgg16_are_those_of_the_measurement(measured_tinyvgg16):
+    """Every layer of the four arms that were measured in RTL."""
+    for arm in measured_tinyvgg16["arms"]:
+        partitions = 8 if arm["name"].startswith("pruned") else 1
+        config = Config(instances=arm["instances"])
+        found = predict(shape_graph("tinyvgg16", "fc", partitions), config)
+        assert found.cycles == pytest.approx(arm["cycles"], rel=0.002)
+        for layer, cycles in zip(arm["layers"], found.layer_cycles, strict=True):
+            assert cycles == pytest.approx(layer["cycles"], rel=0.02), layer["name"]
+
+
+def test_the_front_holds_what_nothing_else_beats():
+    config = PRESETS["tiny"]
+
+    def result(cycles, dsps, rams, partitions=1, **more):
+        return Result(Point("digits", "fc", partitions, config), cycles, 1, dsps, rams, **more)
+
+    fast, small = result(10, 8, 8), result(20, 4, 8)
+    worse, none, large = result(20, 8, 8), result(None, 1, 1), result(1, 99, 9, fits=False)
+    pruned = result(30, 8, 8, partitions=8)
+    assert front([worse, small, none, pruned, large, fast]) == [fast, small, pruned]
+
+
+def test_explores_and_measures_the_front_in_rtl(capsys, tmp_path):
+    plot = tmp_path / "plan.svg"
+    assert explore.main(["--network", "digits", "--preset", "tiny", "--instances", "2", "--arrays",
+                         "4x4", "--buffers", "1024,4096", "--partitions", "1,4", "--rtl", "--json",
+                         "--jobs", "1", "--plot", str(plot)]) == 0
+    points = json.loads(capsys.readouterr().out)["points"]
+    assert len(points) == 4
+    ran = [p for p in points if p["rtl_cycles"]]
+    assert ran and all(p["front"] for p in ran)
+    for p in ran:
+        assert p["limit"] < p["cycles"] == pytest.approx(p["rtl_cycles"], rel=0.02)
+    assert plot.read_text().startswith("<svg") and plot.read_text().count("<title>") == 4
+
+
+def test_a_dask_cluster_gives_the_same(capsys):
+    distributed = pytest.importorskip("distributed", reason="needs pip install distributed")
+    arguments = ["--network", "digits", "--preset", "tiny", "--instances", "1,2", "--arrays",
+                 "4x4", "--buffers", "4096", "--json"]
+    assert explore.main(arguments) == 0
+    local = capsys.readouterr().out
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False,
+                                  dashboard_address=None) as cluster:
+        assert explore.main([*arguments, "--scheduler", cluster.scheduler_address]) == 0
+    assert capsys.readouterr().out == local
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), [
+    (["--instances", "1,x"], 2, "is not a list like 1,2,4"),
+    (["--arrays", "4"], 2, "is not a list like 4x4,8x8"),
+    (["--network", "digits", "--partitions", "3"], 2, "not divisible by 3 partitions"),
+    (["--network", "digits", "--arrays", "32x32", "--device", "ecp5-25k"], 4, "none of"),
+    (["--plot", "/nowhere/x.svg"], 2, "its folder does not exist"),
+    (["--network", "digits", "--scheduler", "nonsense"], 2, "--scheduler nonsense"),
+    (["--network", "digits", "--jobs", "0"], 2, "--jobs is 0"),
+])
+def test_bad_usage_is_refused(capsys, arguments, code, message):
+    try:
+        assert explore.main(arguments) == code
+    except SystemExit as stop:
+        assert stop.code == code
+    assert message in capsys.readouterr().err
+
+
+def test_weights_are_not_needed():
+    graph = shape_graph("tinyvgg16", "all", 8)
+    assert sum(x.groups == 8 for x in graph.layers) == 11
+    assert evaluate(Point("tinyvgg16", "all", 8, Config()), graph).cycles
