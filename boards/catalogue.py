@@ -84,6 +84,18 @@ _BOARDS = (
         config=_config(4, 4, 8, act_words=4096, acc_depth=128, fifo=64, port=8, address_bits=25),
         programmer=("-b", "ulx3s"), usb="0403:6015", bitstream="top.bit"),
     Board(
+        name="ulx3s-12f", title="ULX3S-12F or -25F", device=Device(
+            "LFE5U-12F", "ecp5", 24288, 28, 56,
+            ("--12k", "--package", "CABGA381", "--speed", "6")),
+        platform="amaranth_boards.ulx3s:ULX3S_12F_Platform", clock_mhz=25.0,
+        # As above with twice the period, so every margin is wider: 25 MHz, a VCO of 500 MHz.
+        pll={"CLKI_DIV": 1, "CLKFB_DIV": 1, "CLKOP_DIV": 20, "shift": 270},
+        memory="32 MiB SDRAM, 16 bits", sdram=W9825G6KH_6, link="USB serial (FT231X)",
+        baud=1_000_000,
+        config=_config(1, 2, 2, act_words=2048, acc_depth=64, fifo=32, port=4, address_bits=25,
+                       burst=8, queue=2, log=16),
+        programmer=("-b", "ulx3s"), usb="0403:6015", bitstream="top.bit"),
+    Board(
         name="orangecrab", title="OrangeCrab r0.2 85F", device=Device(
             "LFE5U-85F", "ecp5", 83640, 156, 208,
             ("--85k", "--package", "CSFBGA285", "--speed", "8")),

@@ -10,12 +10,14 @@ import numpy as np
 from hw.config import Config
 
 from .compiler import LayerInfo, compile_graph
+from .cycles import predict
 from .driver import Driver, RunResult, open_backend
 from .energy import EnergyModel, Features, features, unit_features
 from .golden import run_golden
 from .graph import IntegerGraph, Layer
 from .limits import layer_limit
 from .report import ArmReport, LayerReport
+from .search import search_splits
 
 __all__ = ["Arm", "expected_cycles", "golden_outputs", "layer_kind", "run_arm", "segments"]
 
@@ -76,9 +78,8 @@ def golden_outputs(graph: IntegerGraph,
 
 
 def expected_cycles(graph: IntegerGraph, config: Config, images: int) -> int:
-    """Rough length of a run, for progress bars only."""
-    limits = (layer_limit(x.macs, x.weight_bytes, config).cycles for x in graph.layers)
-    return round(images * sum(limits) / 0.93)
+    """Length of a run by the cycle model, for progress bars only."""
+    return images * predict(graph, config).cycles
 
 
 class _Totals:
@@ -125,7 +126,7 @@ class _Totals:
 
 
 def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
-            memory: dict, model: EnergyModel | None = None,
+            memory: dict, model: EnergyModel | None = None, search: bool = False,
             on_progress: Callable[[int, str], None] = lambda cycles, layer: None,
             say: Callable[[str], None] = lambda text: None,
             ) -> tuple[ArmReport, list[np.ndarray]]:
@@ -138,6 +139,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
     count_toggles : bool
     memory : options of the external memory model
     model : how energy is priced, where activity is counted
+    search : try other splits on the cycle model before compiling
     on_progress : called with (cycles so far, layer under way)
     say : called with lines of status
 
@@ -155,7 +157,8 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
     cycles = misses = 0
     began = time.monotonic()
     for first, graph in segments(arm.graph, names):
-        program = compile_graph(graph, arm.config)
+        splits = search_splits(graph, arm.config, say=say).splits if search else None
+        program = compile_graph(graph, arm.config, splits=splits)
         with open_backend("verilator", arm.config, memory_bytes=program.window_bytes,
                           count_toggles=count_toggles, say=say, **memory) as backend:
             driver = Driver(backend)

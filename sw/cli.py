@@ -3,6 +3,7 @@
     partita build     generate the RTL            (python -m hw.build)
     partita compare   measure a network in RTL    (python -m sw.compare)
     partita train     train, partition, fine-tune   (python -m sw.train)
+    partita explore   cycles of many configurations (python -m sw.explore)
     partita trace     waveforms and a timeline      (python -m sw.trace)
     partita calibrate fit energy to gates           (python -m sim.calibrate)
     partita demo      the whole demonstration     (python -m sw.demo)
@@ -18,7 +19,7 @@ __all__ = ["COMMANDS", "main"]
 
 #: Command -> module with a `main(argv) -> exit code`.
 COMMANDS = {"build": "hw.build", "compare": "sw.compare", "demo": "sw.demo",
-            "train": "sw.train", "trace": "sw.trace", "calibrate": "sim.calibrate",
+            "train": "sw.train", "explore": "sw.explore", "trace": "sw.trace", "calibrate": "sim.calibrate",
             "boards": "boards.__main__"}
 
 

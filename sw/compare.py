@@ -82,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
                      help="probability, 0 to 0.9, that a memory channel stalls in a cycle")
     how.add_argument("--no-toggles", action="store_true",
                      help="count no activity, so no energy: faster")
+    how.add_argument("--search", action="store_true",
+                     help="try other splits of each layer on the cycle model before compiling")
     how.add_argument("--jobs", type=int, default=2, metavar="N", help="arms at a time (default 2)")
     energy = parser.add_argument_group("energy")
     energy.add_argument("--energy-column", default="sky130", metavar="NAME",
@@ -164,7 +166,7 @@ def _big(config: Config) -> Config:
 def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str] | None,
             memory: dict, count_toggles: bool, jobs: int, partitions: int, seed: int,
             command: str, progress: SimulationProgress,
-            model: EnergyModel | None = None) -> Report:
+            model: EnergyModel | None = None, search: bool = False) -> Report:
     """Run the arms, at most `jobs` at a time, and gather what they measured.
 
     Raises
@@ -183,8 +185,8 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
         progress.start(arm.name, sum(expected_cycles(g, arm.config, len(arm.images))
                                      for _, g in segments(arm.graph, layers)))
         result = run_arm(arm, layers, count_toggles=count_toggles, memory=memory, model=model,
-                         on_progress=lambda n, layer: progress.update(arm.name, n, layer),
-                         say=progress.say)
+                         search=search, say=progress.say,
+                         on_progress=lambda n, layer: progress.update(arm.name, n, layer))
         progress.finish(arm.name)
         return result
 
@@ -257,7 +259,7 @@ def run(argv: list[str]) -> int:
                              partitioner=args.partitioner, prune=args.prune, data=args.data,
                              say=progress.say)
         report = compare(work, config, arms=arms, layers=layers, memory=memory,
-                         count_toggles=not args.no_toggles, jobs=args.jobs,
+                         count_toggles=not args.no_toggles, jobs=args.jobs, search=args.search,
                          partitions=args.partitions, seed=args.seed,
                          command="python -m sw.compare " + shlex.join(argv), progress=progress,
                          model=model)

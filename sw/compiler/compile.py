@@ -10,6 +10,7 @@ The passes, in order, each a pure function in a file of its own:
 5. `tokens`  synchronisation of the decoupled units
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,7 @@ _NO_STREAM = StreamPlace(0, 0, 0)
 
 
 def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True,
-                  tap_packing: bool = True) -> Program:
+                  tap_packing: bool = True, splits: Sequence[Split] | None = None) -> Program:
     """Compile a network.
 
     Parameters
@@ -50,6 +51,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
         what another instance needs, and the last.
     tap_packing : bool
         Allow the first layer's taps to be packed by the host.
+    splits : sequence of Split or None
+        How each layer is split, as `sw.search` finds it; None estimates.
 
     Raises
     ------
@@ -59,7 +62,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
         Naming the layer, what it needs and what there is.
     """
     graph.validate()
-    lowered = lower(graph, config, store_all=store_all, tap_packing=tap_packing)
+    lowered = lower(graph, config, store_all=store_all, tap_packing=tap_packing,
+                    splits=splits)
     segments = [(offset, weight_stream(layer, steps, config))
                 for layer, steps, offset in lowered.layout.streams_to_fill]
     offsets: list[int | None] = []
@@ -108,7 +112,7 @@ class Lowered:
 
 
 def lower(graph: IntegerGraph, config: Config, *, store_all: bool = True,
-          tap_packing: bool = True) -> Lowered:
+          tap_packing: bool = True, splits: Sequence[Split] | None = None) -> Lowered:
     """All of `compile_graph`'s decisions; weights' values are not looked at.
 
     Raises
@@ -121,7 +125,7 @@ def lower(graph: IntegerGraph, config: Config, *, store_all: bool = True,
                            f"is beyond the {_MAX_LAYERS} layers that a program can number")
     first, taps = pack_taps(graph.layers[0], config) if tap_packing else (graph.layers[0], None)
     layers = (first, *graph.layers[1:])
-    splits = split_layers(layers, config)
+    splits = list(splits or split_layers(layers, config))
     stages = _stages(layers, splits, _plan(layers, splits, config), store_all)
     running = sum(1 << i for i in range(config.instances)
                   if any(s.items[i] is not None for s in splits))

@@ -9,7 +9,7 @@ from hw.config import Config
 from ..graph import Layer
 from .geometry import ceil_div, output_blocks, output_words, parts, window
 
-__all__ = ["Item", "Segment", "Split", "is_resident", "split_layers"]
+__all__ = ["Item", "Segment", "Split", "is_resident", "promising", "split_layers"]
 
 #: Cycles that a barrier with the store before it and the load after it are taken to cost.
 _BOUNDARY_CYCLES = 300
@@ -57,7 +57,7 @@ def split_layers(layers: Sequence[Layer], config: Config) -> list[Split]:
     best: list[tuple[float, list[Split]]] = [(0.0, [])]
     for layer in layers:
         cheapest: list[tuple[float, list[Split]]] = []
-        for split in _promising(layer, config):
+        for split in promising(layer, config):
             moved, resident = (_estimate(layer, config, split, kept) for kept in (False, True))
             cheapest.append(min(
                 ((cost + (resident if chain and is_resident(layer, chain[-1], split) else moved),
@@ -66,7 +66,7 @@ def split_layers(layers: Sequence[Layer], config: Config) -> list[Split]:
     return min(best, key=lambda end: end[0])[1]
 
 
-def _promising(layer: Layer, config: Config) -> list[Split]:
+def promising(layer: Layer, config: Config) -> list[Split]:
     """Candidates worth combining: the cheapest ones, and those by channels alone."""
     splits = list(_candidates(layer, config))
     costs = [_estimate(layer, config, split, False) for split in splits]

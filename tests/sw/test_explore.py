@@ -12,6 +12,8 @@ from sw.compiler import compile_graph
 from sw.cycles import predict
 from sw.driver import Driver, open_backend
 from sw.explore import Point, Result, evaluate, front, shape_graph
+from sw.golden import run_golden
+from sw.search import search_splits
 from tests.sim.programs import random_network
 from tests.sim.test_random_networks import CONFIGS
 
@@ -103,3 +105,18 @@ def test_weights_are_not_needed():
     graph = shape_graph("tinyvgg16", "all", 8)
     assert sum(x.groups == 8 for x in graph.layers) == 11
     assert evaluate(Point("tinyvgg16", "all", 8, Config()), graph).cycles
+
+
+def test_a_search_finds_faster_splits_that_run_exactly():
+    config, graph = CONFIGS["2x 4x4"], random_network(3009)
+    found = search_splits(graph, config)
+    assert found.after.cycles < found.before.cycles
+    program = compile_graph(graph, config, splits=found.splits)
+    image = np.random.default_rng(1).integers(-128, 128, graph.in_shape, dtype=np.int8)
+    with open_backend("verilator", config, memory_bytes=program.window_bytes) as backend:
+        driver = Driver(backend)
+        driver.load(program)
+        result = driver.run(image, timeout_cycles=10_000_000)
+    assert result.cycles == pytest.approx(found.after.cycles, rel=0.02)
+    for ours, theirs in zip(result.outputs, run_golden(graph, image), strict=True):
+        assert np.array_equal(ours, theirs)
