@@ -69,16 +69,18 @@ def _config(instances: int, rows: int, cols: int, *, act_words: int, acc_depth: 
         port=PortConfig(bytes=port, burst_beats=burst, address_bits=address_bits))
 
 
+# 25 MHz * 2, from a VCO of 500 MHz. The SDRAM's clock comes three quarters of a period
+# after the accelerator's: with 3 ns on the clock's way out, 8 ns on a command's and 4 ns
+# on the data's way in, a command is there 10 ns before the chip's edge and changes 4 ns
+# after it, and data (6 ns after the edge, for 22 ns) surrounds the edge that takes it by
+# 12 and 4 ns.
+_ULX3S_PLL = {"CLKI_DIV": 1, "CLKFB_DIV": 2, "CLKOP_DIV": 10, "shift": 270}
+
 _BOARDS = (
     Board(
         name="ulx3s", title="ULX3S-85F", device=DEVICES["ecp5-85k"],
         platform="amaranth_boards.ulx3s:ULX3S_85F_Platform", clock_mhz=50.0,
-        # 25 MHz * 2, from a VCO of 500 MHz. The SDRAM's clock comes three quarters of a period
-        # after the accelerator's: with 3 ns on the clock's way out, 8 ns on a command's and 4 ns
-        # on the data's way in, a command is there 10 ns before the chip's edge and changes 4 ns
-        # after it, and data (6 ns after the edge, for 22 ns) surrounds the edge that takes it by
-        # 12 and 4 ns.
-        pll={"CLKI_DIV": 1, "CLKFB_DIV": 2, "CLKOP_DIV": 10, "shift": 270},
+        pll=_ULX3S_PLL,
         memory="32 MiB SDRAM, 16 bits", sdram=W9825G6KH_6, link="USB serial (FT231X)",
         baud=2_000_000,
         config=_config(4, 4, 8, act_words=4096, acc_depth=128, fifo=64, port=8, address_bits=25),
@@ -87,11 +89,10 @@ _BOARDS = (
         name="ulx3s-12f", title="ULX3S-12F or -25F", device=Device(
             "LFE5U-12F", "ecp5", 24288, 28, 56,
             ("--12k", "--package", "CABGA381", "--speed", "6")),
-        platform="amaranth_boards.ulx3s:ULX3S_12F_Platform", clock_mhz=25.0,
-        # As above with twice the period, so every margin is wider: 25 MHz, a VCO of 500 MHz.
-        pll={"CLKI_DIV": 1, "CLKFB_DIV": 1, "CLKOP_DIV": 20, "shift": 270},
+        platform="amaranth_boards.ulx3s:ULX3S_12F_Platform", clock_mhz=50.0,
+        pll=_ULX3S_PLL,
         memory="32 MiB SDRAM, 16 bits", sdram=W9825G6KH_6, link="USB serial (FT231X)",
-        baud=1_000_000,
+        baud=2_000_000,
         config=_config(1, 2, 2, act_words=2048, acc_depth=64, fifo=32, port=4, address_bits=25,
                        burst=8, queue=2, log=16),
         programmer=("-b", "ulx3s"), usb="0403:6015", bitstream="top.bit"),

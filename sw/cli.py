@@ -19,8 +19,8 @@ __all__ = ["COMMANDS", "main"]
 
 #: Command -> module with a `main(argv) -> exit code`.
 COMMANDS = {"build": "hw.build", "compare": "sw.compare", "demo": "sw.demo",
-            "train": "sw.train", "explore": "sw.explore", "trace": "sw.trace", "calibrate": "sim.calibrate",
-            "boards": "boards.__main__"}
+            "train": "sw.train", "explore": "sw.explore", "trace": "sw.trace",
+            "calibrate": "sim.calibrate", "boards": "boards.__main__"}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -156,6 +156,26 @@ def headline_table() -> str:
                    "whole network", "uJ per image"), rows)
 
 
+def scaling_table() -> str:
+    """Other prunings, memories and numbers of instances, against dense on one instance."""
+    base = next(a for a in _measured("measured-tinyvgg16.json")["arms"] if a["name"] == "dense-1")
+    dense = {x["name"]: x["cycles"] for x in base["layers"]}
+    words = {"fc": "fully connected", "all": "all but the first and last layer"}
+    rows: list[tuple] = []
+    for row in _measured("scaling-tinyvgg16.json"):
+        limit = sum(x["limit_cycles"] for x in row["layers"])
+        pruned = [x for x in row["layers"] if x["pruned"]]
+        before = sum(dense[x["name"]] for x in pruned)
+        gain = before / sum(x["cycles"] for x in pruned)
+        best = before / sum(x["limit_cycles"] for x in pruned)
+        rows.append((
+            words[row["prune"]], row["partitions"], row["memory"], f"{row['cycles']:,}",
+            f"{base['cycles'] / row['cycles']:.1f}x", f"{base['cycles'] / limit:.1f}x",
+            f"{limit / row['cycles']:.1%}", f"{gain:.1f}x", f"{best:.1f}x"))
+    return _table(("pruned", "P = N", "ports", "cycles", "network faster", "limit",
+                   "cycles of limit", "pruned layers faster", "limit"), rows)
+
+
 def energy_table() -> str:
     """Energy of dense on one instance over pruned on eight, with intervals."""
     report = _measured("measured-tinyvgg16.json")
@@ -248,7 +268,8 @@ def boards_table() -> str:
 
 
 #: Marker name -> function that renders the table.
-TABLES = {"headline": headline_table, "energy": energy_table, "training": training_table,
+TABLES = {"headline": headline_table, "scaling": scaling_table,
+          "energy": energy_table, "training": training_table,
           "calibration": calibration_table, "coefficients": coefficient_table,
           "boards": boards_table,
           "config": config_table, "instructions": instruction_table,

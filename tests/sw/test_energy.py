@@ -40,6 +40,7 @@ def test_every_coefficient_has_unit_error_and_source():
             assert c.value >= 0 and 0 <= c.error <= 1 and c.unit and c.source, name
     assert data["version"] == 1
     assert columns()["sky130"].calibrated and not columns()["45nm"].calibrated
+    assert not columns()["fpga"].calibrated and "uncalibrated" in columns()["fpga"].label
 
 
 def test_a_layer_is_priced_by_hand():

@@ -1,0 +1,25 @@
+"""The smallest board's bitstream, from the tools on PyPI alone."""
+
+import json
+
+from boards.__main__ import main
+from boards.catalogue import BOARDS
+from boards.flow import MANIFEST, load_manifest
+
+
+def test_it_builds_and_meets_its_clock(smallest_board, capsys):
+    row, folder = smallest_board
+    board = BOARDS["ulx3s-12f"]
+    assert row["fmax_mhz"] >= row["clock_mhz"] == board.clock_mhz
+    assert 0 < row["luts"] <= board.device.luts and row["dsps"] == 6
+    manifest = load_manifest(folder, board)
+    assert manifest["config_digest"] == board.config.digest
+    bitstream = folder / manifest["bitstream"]
+    assert bitstream.stat().st_size == row["bytes"] == manifest["bitstream_bytes"] > 100_000
+    assert b"LFE5U-12F" in bitstream.read_bytes()[:200]
+    assert sorted(x.name for x in folder.iterdir()) == sorted(
+        [MANIFEST, "report.json", manifest["bitstream"]])
+    assert not list(folder.parent.glob(f".{folder.name}-*")), "nothing half-made is left"
+    json.loads((folder / "report.json").read_text())
+    assert main(["flash", "ulx3s-12f", "--dry-run", "--out", str(folder)]) in (0, 3)
+    assert str(bitstream) in (said := capsys.readouterr()).out or "openfpgaloader" in said.err
