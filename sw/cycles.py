@@ -162,8 +162,6 @@ class _Instance:
         self.post_left = 0
         self.post_busy = False
         self.full = 0
-        self.busy = 0  # operations under way
-        self.done_at = 0.0 if not self.ops else _NEVER
 
 
 class _Machine:
@@ -397,7 +395,6 @@ class _Machine:
             if len(x.queues[op.unit]) < self.config.buffers.queue_depth:
                 x.queues[op.unit].append(op)
                 x.at += 1
-                x.busy += 1
                 if op.opcode == Opcode.COMPUTE:
                     self.cut(x, op)
                 x.dispatch_at = self.now + _DISPATCH
@@ -508,7 +505,6 @@ class _Machine:
     def finish(self, x: _Instance, op: Op, after: float) -> None:
         """An operation ends in so many cycles: its tokens, its mark."""
         def end() -> None:
-            x.busy -= 1
             if op.mark:
                 self.layer_ends[op.layer] = max(self.layer_ends[op.layer], self.now)
             if op.signal:

@@ -38,7 +38,7 @@ def test_what_cannot_fit_is_refused_before_synthesis_with_the_nearest_that_may(c
 
 
 @pytest.mark.parametrize("arguments,message", [
-    (["build", "nothing"], "no board 'nothing'; there are ulx3s, orangecrab"),
+    (["build", "nothing"], "no board 'nothing'; there are ulx3s, ulx3s-12f, orangecrab"),
     (["build", "ulx3s", "--memory", "private"], "a board has one memory"),
     (["build", "ulx3s", "--cols", "99"], "array.cols is 99"),
     (["flash", "ulx3s", "--dry-run", "--out", "/nonexistent"], "holds no build"),
