@@ -176,6 +176,42 @@ def scaling_table() -> str:
                    "cycles of limit", "pruned layers faster", "limit"), rows)
 
 
+def limits_table() -> str:
+    """What share of the physical limit each kind of layer reaches."""
+    arms = {a["name"]: a["layers"] for a in _measured("measured-tinyvgg16.json")["arms"]}
+    others = {(r["prune"], r["partitions"], r["memory"]): r["layers"]
+              for r in _measured("scaling-tinyvgg16.json")}
+
+    def share(layers: list[dict]) -> float:
+        return sum(x["limit_cycles"] for x in layers) / sum(x["cycles"] for x in layers)
+
+    def cell(layers: list[dict]) -> tuple[str, str]:
+        shares = {x["name"]: share([x]) for x in layers}
+        worst = min(shares, key=lambda n: shares[n])
+        return f"{share(layers):.1%}", f"{shares[worst]:.1%} ({worst})" if len(layers) > 1 else ""
+
+    def pick(layers: list[dict], rule: Callable[[dict], bool]) -> list[dict]:
+        return [x for x in layers if rule(x)]
+
+    def inner(x: dict) -> bool:
+        return x["kind"] == "conv" and x["name"] != "conv1_1"
+
+    rows = [(label, *cell(layers)) for label, layers in (
+        ("convolutions from conv1_2 on, dense, 1 instance", pick(arms["dense-1"], inner)),
+        ("conv1_1, dense, 1 instance", pick(arms["dense-1"], lambda x: x["name"] == "conv1_1")),
+        ("fully connected, dense, 1 instance",
+         pick(arms["dense-1"], lambda x: x["kind"] == "fc")),
+        ("convolutions, dense, 8 instances, shared port",
+         pick(arms["dense-8"], lambda x: x["kind"] == "conv")),
+        ("fc1 and fc2, pruned, 8 instances, shared port",
+         pick(arms["pruned-8"], lambda x: x["pruned"])),
+        ("fc1 and fc2, pruned, 8 instances, private ports",
+         pick(others["fc", 8, "private"], lambda x: x["pruned"])),
+        ("grouped convolutions, 8 instances, private ports",
+         pick(others["all", 8, "private"], inner)))]
+    return _table(("", "of the limit", "least of these layers"), rows)
+
+
 def energy_table() -> str:
     """Energy of dense on one instance over pruned on eight, with intervals."""
     report = _measured("measured-tinyvgg16.json")
@@ -268,7 +304,7 @@ def boards_table() -> str:
 
 
 #: Marker name -> function that renders the table.
-TABLES = {"headline": headline_table, "scaling": scaling_table,
+TABLES = {"headline": headline_table, "scaling": scaling_table, "limits": limits_table,
           "energy": energy_table, "training": training_table,
           "calibration": calibration_table, "coefficients": coefficient_table,
           "boards": boards_table,
