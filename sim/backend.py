@@ -86,7 +86,7 @@ class VerilatorBackend:
         library = build(config, say, kind=kind or ("activity" if count_toggles else "plain"))
         self._lib = _library(library)
         self._maps = activity_maps(library) if count_toggles else {}
-        self._model = self._lib.partita_new(
+        self._handle = self._lib.partita_new(
             memory_bytes, latency_cycles, page_miss_cycles, page_bytes, banks,
             round(stall_probability * (1 << 32)), seed)
         self._memory = np.ctypeslib.as_array(self._lib.partita_memory(self._model),
@@ -103,10 +103,16 @@ class VerilatorBackend:
 
     def close(self) -> None:
         """Free the model; it cannot be used afterwards."""
-        if self._model:
+        if self._handle:
             del self._memory
-            self._lib.partita_free(self._model)
-            self._model = None
+            self._lib.partita_free(self._handle)
+            self._handle = None
+
+    @property
+    def _model(self) -> int:
+        if not self._handle:
+            raise RuntimeError("the simulation has been closed")
+        return self._handle
 
     # -- the backend protocol --------------------------------------------------------------
     def write_memory(self, addr: int, data: bytes | np.ndarray) -> None:

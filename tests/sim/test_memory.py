@@ -63,3 +63,13 @@ def test_a_program_for_another_accelerator_is_refused():
     with VerilatorBackend(TINY, memory_bytes=PROGRAM.window_bytes) as backend, \
             pytest.raises(ConfigMismatch):
         Driver(backend).load(PROGRAM)
+
+
+def test_a_closed_simulation_says_so():
+    backend = VerilatorBackend(TINY.replace(instances=1), memory_bytes=1 << 16)
+    backend.close()
+    backend.close()
+    for use in (backend.page_misses, backend.cycle, lambda: backend.advance(1),
+                lambda: backend.read_register(0)):
+        with pytest.raises(RuntimeError, match="has been closed"):
+            use()
