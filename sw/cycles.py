@@ -17,6 +17,7 @@ from hw.config import Config
 from hw.isa import INSN_BYTES, READ_AHEAD_BYTES, Opcode
 
 from .compiler.compile import Lowered, lower
+from .compiler.layout import BANKS, PAGE_BYTES
 from .compiler.ops import Op, Unit
 from .graph import IntegerGraph
 
@@ -41,7 +42,6 @@ _END = 6  # from the last operation's end to that of the instance
 
 _MEMORY_LATENCY = 40
 _PAGE_MISS = 12
-_PAGE_BYTES, _BANKS = 2048, 8
 _PROGRAM_BURST_BYTES = 64
 _FEEDER_VECTORS = 8  # that wait in front of the array
 _LOAD_FIFO_BEATS = 64
@@ -180,7 +180,7 @@ class _Machine:
         latency = _MEMORY_LATENCY + _PAGE_MISS
         window = config.buffers.weight_fifo_beats  # beats; a page miss holds all of it up
         trip = (_MEMORY_LATENCY + _ASKING + config.port.burst_beats
-                + _PAGE_MISS * window * config.port.bytes / _PAGE_BYTES)
+                + _PAGE_MISS * window * config.port.bytes / PAGE_BYTES)
         self.window, self.trip = window, trip
         self.refill = _MEMORY_LATENCY + _ASKING
         self.open_pages: dict[tuple[int, int], int] = {}
@@ -206,12 +206,12 @@ class _Machine:
                 self.changed.add(x)
                 if action is not None:
                     action()
-            while self.changed:
-                x = self.changed.pop()
+            for x in sorted(self.changed, key=lambda x: x.number):  # not a set's order
                 self.room(x)
                 while self.step(x):
                     pass
                 self.meet(x)
+            self.changed.clear()
             flows = self.flows()
             self.share(flows)
             span = self.span(flows)
@@ -281,19 +281,18 @@ class _Machine:
             if flow.rate > 0 and flow.unit != Unit.WEIGHTS:
                 self.changed.update(members)
             for x in members:
-                mine = self.mine(x, flow)
+                mine = self.queue(x, flow.unit)[0]
                 if mine is not flow:
                     mine.left = flow.left
             if flow.left < _TINY:
                 self.changed.update(members)
                 for x in members:
-                    self.ended(x, self.mine(x, flow))
+                    self.ended(x, self.queue(x, flow.unit)[0])
 
-    def mine(self, x: _Instance, flow: _Flow) -> _Flow:
-        """An instance's own record of a flow that it shares."""
-        return (x.weights.flows if flow.unit == Unit.WEIGHTS else
-                x.loads if flow.unit == Unit.LOAD else
-                x.stores if flow.unit == Unit.STORE else x.program)[0]
+    def queue(self, x: _Instance, unit: Unit | None) -> deque[_Flow]:
+        """An instance's flows of a unit, or of its program."""
+        return (x.weights.flows if unit == Unit.WEIGHTS else x.loads if unit == Unit.LOAD else
+                x.stores if unit == Unit.STORE else x.program)
 
     # -- ports ---------------------------------------------------------------------------------
     def flows(self) -> list[tuple[_Flow, list[_Instance]]]:
@@ -307,22 +306,17 @@ class _Machine:
                 flow.rate = 0.0
                 if flow.ready > self.now + _TINY:
                     continue
-                mask = flow.mask
-                if not mask:
+                if not flow.mask:
                     found.append((flow, [x]))
                     continue
-                members = [y for y in self.instances if mask >> y.number & 1]
+                members = [y for y in self.instances if flow.mask >> y.number & 1]
                 if x is not members[0]:
                     continue
-                theirs = [self.head(y, flow.unit) for y in members]
-                if all(f is not None and f.ready <= self.now + _TINY
-                       and f.op and flow.op and f.op.layer == flow.op.layer for f in theirs):
+                theirs = [self.queue(y, flow.unit) for y in members]
+                if all(q and q[0].ready <= self.now + _TINY
+                       and q[0].op and flow.op and q[0].op.layer == flow.op.layer for q in theirs):
                     found.append((flow, members))
         return found
-
-    def head(self, x: _Instance, unit: Unit | None) -> _Flow | None:
-        queue = x.weights.flows if unit == Unit.WEIGHTS else x.loads
-        return queue[0] if queue else None
 
     def share(self, flows: list[tuple[_Flow, list[_Instance]]]) -> None:
         """Give each flow its rate."""
@@ -350,18 +344,13 @@ class _Machine:
             writes = [(f, m) for f, m in wanted if f.unit == Unit.STORE]
             reads = [(f, m) for f, m in wanted if f.unit != Unit.STORE]
             to_write, to_read = sum(m for _, m in writes), sum(m for _, m in reads)
-            room = 1.0
-            if to_write + to_read > room:
-                for_writes = 0.5 if reads and writes else float(bool(writes))
-                given = min(to_write, max(for_writes * room, room - to_read))
-                _fill(writes, given)
-                room -= given
-            else:
-                _fill(writes, to_write)
-            _fill(reads, min(room, to_read))
+            # Bursts alternate where both ways want more than the port has.
+            given = min(to_write, max(0.5 if reads else 1.0, 1.0 - to_read))
+            _fill(writes, given)
+            _fill(reads, min(1.0 - given, to_read))
         for flow, members in flows:
             for x in members:
-                self.mine(x, flow).rate = flow.rate
+                self.queue(x, flow.unit)[0].rate = flow.rate
         for x in self.instances:
             w = x.weights
             if w.want > 0:
@@ -459,8 +448,8 @@ class _Machine:
 
     def touch(self, x: _Instance, addr: int) -> bool:
         """Open an address's page; whether it was open."""
-        page = addr // _PAGE_BYTES
-        bank = (x.number if self.config.port.memory == "private" else 0, page % _BANKS)
+        page = addr // PAGE_BYTES
+        bank = (x.number if self.config.port.memory == "private" else 0, page % BANKS)
         was = self.open_pages.get(bank)
         self.open_pages[bank] = page
         return was == page
@@ -485,8 +474,7 @@ class _Machine:
         return ready
 
     def lead(self, flow: _Flow, x: _Instance) -> int:
-        mask = flow.mask
-        return (mask & -mask).bit_length() - 1 if mask else x.number
+        return (flow.mask & -flow.mask).bit_length() - 1 if flow.mask else x.number
 
     def transfer(self, op: Op, ready: float) -> _Flow:
         """A LOAD's or STORE's flow: one word per cycle, and two cycles for each burst."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from ..graph import Layer
 from .steps import Step
 
-__all__ = ["Allocator", "Layout", "StreamFill", "StreamPlace", "TensorPlace"]
+__all__ = ["BANKS", "PAGE_BYTES", "Allocator", "Layout", "StreamFill", "StreamPlace", "TensorPlace"]
 
 _ALIGN_BYTES = 64  # the widest port's beat
 #: Pages and banks of external memory: streams read side by side start in different banks, or
 #: each burst of one would close the page of another.
-_PAGE_BYTES, _BANKS = 2048, 8
+PAGE_BYTES, BANKS = 2048, 8
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class Allocator:
     def take(self, size: int, apart: Sequence[int] = ()) -> int:
         """Return the aligned offset of `size` new bytes, in another bank than those `apart`."""
         offset = self.bytes
-        for _ in range(_BANKS if size >= _PAGE_BYTES else 0):
-            if all(_PAGE_BYTES <= (offset - other) % (_PAGE_BYTES * _BANKS)
-                   <= _PAGE_BYTES * (_BANKS - 1) for other in apart[-_BANKS + 1:]):
+        for _ in range(BANKS if size >= PAGE_BYTES else 0):
+            if all(PAGE_BYTES <= (offset - other) % (PAGE_BYTES * BANKS)
+                   <= PAGE_BYTES * (BANKS - 1) for other in apart[-BANKS + 1:]):
                 break
-            offset += _PAGE_BYTES
+            offset += PAGE_BYTES
         self.bytes = -(-(offset + size) // _ALIGN_BYTES) * _ALIGN_BYTES
         return offset
