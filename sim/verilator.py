@@ -28,6 +28,7 @@ __all__ = [
     "BuildError",
     "build",
     "build_shared",
+    "cached_file",
     "run_verilator",
     "verilator_root",
 ]
@@ -154,7 +155,7 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
         say(f"generating RTL: {config.shape}")
         return _build_in(folder, config, generate(config), say, kind)
 
-    return _cached(index, make)
+    return cached_file(f"{index}.so", make)
 
 
 def _sources_key(*folders: Path) -> str:
@@ -164,24 +165,29 @@ def _sources_key(*folders: Path) -> str:
     return sources.hexdigest()[:16]
 
 
-def _cached(name: str, make: Callable[[Path], Path]) -> Path:
-    """The library of a name, made in a folder of its own if it is not in the cache; the maps
-    that lie beside the new one as JSON go with it."""
+def cached_file(name: str, make: Callable[[Path], Path]) -> Path:
+    """The cache's file of a name, made in a folder of its own if it is not there; maps that lie
+    beside the new one as JSON go with it.
+
+    Raises
+    ------
+    ToolMissingError
+    """
     check_tools()
     cache = cache_dir()
     cache.mkdir(parents=True, exist_ok=True)
-    library = cache / f"{name}.so"
-    if library.is_file():
-        return library
-    with _lock(cache / f"{name}.lock"):
-        if library.is_file():
-            return library
+    file = cache / name
+    if file.is_file():
+        return file
+    with _lock(file.with_suffix(".lock")):
+        if file.is_file():
+            return file
         with tempfile.TemporaryDirectory(dir=cache, prefix="build-") as folder:
             made = make(Path(folder))
             if made.with_suffix(".json").is_file():
-                os.replace(made.with_suffix(".json"), library.with_suffix(".json"))
-            os.replace(made, library)
-    return library
+                os.replace(made.with_suffix(".json"), file.with_suffix(".json"))
+            os.replace(made, file)
+    return file
 
 
 def _verilate(folder: Path, name: str, sources: list[str], *options: str) -> str:
@@ -268,7 +274,7 @@ def build_shared(top: str, design: str, generators: list[Path], generate_texts: 
 
     sources = _sources_key(*_GENERATORS, *generators)
     key = _key(design, macros, *(f.read_text() for f in beside))
-    return _cached(f"{top}-{sources}-{key}", make)
+    return cached_file(f"{top}-{sources}-{key}.so", make)
 
 
 def activity_maps(library: Path) -> dict[str, ActivityMap]:

