@@ -34,7 +34,7 @@ from rich.table import Table
 from hw.config import PRESETS, Config
 from hw.errors import ToolMissingError, exit_code
 from hw.estimate import DEVICES, quick_usage
-from hw.toolchain import DoesNotFitError
+from hw.toolchain import DoesNotFitError, Usage
 
 from .capture import capture
 from .compiler import CompileError
@@ -75,15 +75,14 @@ class Result:
     """What became of a point.
 
     Members: predicted `cycles`, None with the reason in `why` if it cannot run; `limit` as
-    sw/limits.py, summed over layers; `dsps`, `block_rams`; `fits` the device asked for;
-    `rtl_cycles` if it was run.
+    sw/limits.py, summed over layers; `usage` as far as known without synthesis; `fits` the device
+    asked for; `rtl_cycles` if it was run.
     """
 
     point: Point
     cycles: int | None
     limit: int
-    dsps: int
-    block_rams: int
+    usage: Usage
     why: str = ""
     fits: bool = True
     rtl_cycles: int | None = None
@@ -91,9 +90,10 @@ class Result:
     def row(self) -> dict:
         """For JSON."""
         p = self.point
-        data = {k: v for k, v in asdict(self).items() if k != "point"}
+        data = {k: v for k, v in asdict(self).items() if k not in ("point", "usage")}
         return {"network": p.network, "prune": p.prune, "partitions": p.partitions,
-                "config": p.config.to_dict(), **data}
+                "config": p.config.to_dict(), "dsps": self.usage.dsps,
+                "block_rams": self.usage.block_rams, **data}
 
 
 def shape_graph(network: str, prune: str, partitions: int) -> IntegerGraph:
@@ -156,13 +156,12 @@ def _random_weights(graph: IntegerGraph, seed: int) -> IntegerGraph:
 def evaluate(point: Point, graph: IntegerGraph | None = None) -> Result:
     """Predict a point."""
     graph = graph or shape_graph(point.network, point.prune, point.partitions)
-    usage = quick_usage(point.config)
     limit = sum(layer_limit(x.macs, x.weight_bytes, point.config).cycles for x in graph.layers)
     try:
         cycles, why = predict(graph, point.config).cycles, ""
     except CompileError as error:
         cycles, why = None, str(error)
-    return Result(point, cycles, limit, usage.dsps, usage.block_rams, why)
+    return Result(point, cycles, limit, quick_usage(point.config), why)
 
 
 def measure(point: Point, seed: int = 1) -> int:
@@ -197,7 +196,7 @@ def front(results: Iterable[Result]) -> list[Result]:
 
     def key(r: Result) -> tuple[int, int, int]:
         assert r.cycles is not None
-        return r.cycles, r.dsps, r.block_rams
+        return r.cycles, r.usage.dsps, r.usage.block_rams
 
     def kind(r: Result) -> tuple:
         return r.point.partitions, r.point.prune, r.point.config.port
@@ -315,7 +314,7 @@ def _print(results: Sequence[Result], chosen: Sequence[Result], every: bool) -> 
     for r in shown:
         c = r.point.config
         cells = [str(r.point.partitions), c.shape, f"{c.buffers.act_words:,}",
-                 str(c.buffers.weight_fifo_beats), str(r.dsps), str(r.block_rams),
+                 str(c.buffers.weight_fifo_beats), str(r.usage.dsps), str(r.usage.block_rams),
                  f"{r.cycles:,}" if r.cycles else "", f"{r.limit / r.cycles:.1%}"
                  if r.cycles else ""]
         if any(x.rtl_cycles for x in shown):
@@ -343,7 +342,7 @@ def run(argv: list[str]) -> int:
     with notes.status(f"predicting {len(points)} points") as status:
         for done, (k, value) in enumerate(_run(evaluate, points, args), 1):
             assert isinstance(value, Result)
-            lacks = quick_usage(points[k].config).lacks(device) if device else []
+            lacks = value.usage.lacks(device) if device else []
             results[k] = replace(value, fits=not lacks, why="; ".join(lacks) or value.why)
             status.update(f"predicted {done} of {len(points)} points")
     chosen = front(results)
@@ -372,9 +371,9 @@ def run(argv: list[str]) -> int:
 def _plot(results: Sequence[Result], chosen: Sequence[Result]) -> str:
     kinds = sorted({r.point.partitions for r in results})
     return scatter(
-        [(kinds.index(r.point.partitions), r.dsps, r.cycles, r in chosen,
+        [(kinds.index(r.point.partitions), r.usage.dsps, r.cycles, r in chosen,
           f"{r.point.config.shape}, {r.point.config.buffers.act_words:,} words: {r.cycles:,} "
-          f"cycles, {r.dsps} DSP blocks, {r.block_rams} block RAMs")
+          f"cycles, {r.usage.dsps} DSP blocks, {r.usage.block_rams} block RAMs")
          for r in results if r.cycles is not None and r.fits],
         [f"P = {k}" if k > 1 else "dense" for k in kinds], "DSP blocks", "cycles")
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS, Config
+from hw.toolchain import Usage
 from sw import explore
 from sw.compiler import compile_graph
 from sw.cycles import predict
@@ -50,7 +51,8 @@ def test_the_front_holds_what_nothing_else_beats():
     config = PRESETS["tiny"]
 
     def result(cycles, dsps, rams, partitions=1, **more):
-        return Result(Point("digits", "fc", partitions, config), cycles, 1, dsps, rams, **more)
+        return Result(Point("digits", "fc", partitions, config), cycles, 1,
+                      Usage(0, 0, dsps, rams), **more)
 
     fast, small = result(10, 8, 8), result(20, 4, 8)
     worse, none, large = result(20, 8, 8), result(None, 1, 1), result(1, 99, 9, fits=False)
