@@ -40,7 +40,9 @@ def read_vcd(path: Path) -> tuple[dict[str, np.ndarray], int]:
                 if match is None:
                     raise VcdError(f"{path}: unreadable: {line}")
                 bits, code = int(match[1]), match[2]
-                signals[".".join([*scopes, match[3]])] = (bits, code)
+                name = ".".join([*scopes, match[3]])
+                if signals.setdefault(name, (bits, code)) != (bits, code):
+                    raise VcdError(f"{path}: declares {name} twice")
                 widths[code] = bits
                 samples.setdefault(code, [])
             elif line.startswith("$scope"):

@@ -45,9 +45,11 @@ class Model {
         : memory(memory_bytes, 0), core_map_(kCoreFlipFlops, kCoreFlipFlopCount),
           shell_map_(kShellFlipFlops, kShellFlipFlopCount) {
         context_ = std::make_unique<VerilatedContext>();
+        traced_ = std::make_unique<VerilatedContext>();
         shell_ = std::make_unique<Vshell>(context_.get(), "shell");
         for (int i = 0; i < kCores; i++)
-            cores_.push_back(std::make_unique<Vcore>(context_.get(), "core"));
+            cores_.push_back(std::make_unique<Vcore>(
+                (i ? context_ : traced_).get(), "core"));
         for (int p = 0; p < kPorts; p++)
             ports_.emplace_back(options, memory, kBeatBytes, p, traffic, fault);
         for (auto &c : cores_) c->eval();  // initial blocks, with the clock low
@@ -121,7 +123,7 @@ class Model {
     // registers as they are in the cycle that begins, inputs as they were in the one that ends.
     void trace(const char *path, uint64_t cycles) {
         TraceFile file;
-        context_->traceEverOn(true);
+        traced_->traceEverOn(true);
         cores_[0]->trace(&file, 99);
         file.open(path);
         uint64_t end = cycle + cycles;
@@ -240,7 +242,8 @@ class Model {
             }
     }
 
-    std::unique_ptr<VerilatedContext> context_;
+    // A trace holds every model of a context: core 0 has one of its own.
+    std::unique_ptr<VerilatedContext> context_, traced_;
     std::unique_ptr<Vshell> shell_;
     std::vector<std::unique_ptr<Vcore>> cores_;
     std::vector<MemoryPort> ports_;

@@ -178,6 +178,9 @@ def test_a_value_change_dump_becomes_rows(tmp_path):
     (tmp_path / "y.vcd").write_text("$enddefinitions $end\n")
     with pytest.raises(VcdError, match="holds no samples"):
         read_vcd(tmp_path / "y.vcd")
+    (tmp_path / "z.vcd").write_text("$var wire 1 ! clk $end\n$var wire 1 \" clk $end\n#0\n")
+    with pytest.raises(VcdError, match="declares clk twice"):
+        read_vcd(tmp_path / "z.vcd")
 
 
 # -- the fit -----------------------------------------------------------------------------------
