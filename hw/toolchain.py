@@ -15,8 +15,8 @@ from pathlib import Path
 
 from .errors import ToolMissingError
 
-__all__ = ["ECP5_BEFORE_SYNTHESIS", "ECP5_OPTIONS", "FAMILIES", "TOOLS", "Device", "DoesNotFitError", "ToolError", "Usage",
-           "have_tool",
+__all__ = ["ECP5_BEFORE_SYNTHESIS", "ECP5_OPTIONS", "FAMILIES", "TOOLS", "Device",
+           "DoesNotFitError", "ToolError", "Usage", "have_tool",
            "place_and_route", "program_path", "read_report", "run_tool", "synthesise",
            "usage_of_stat"]
 
