@@ -61,7 +61,7 @@ class Board:
 
 
 def _config(instances: int, rows: int, cols: int, *, act_words: int, acc_depth: int, fifo: int,
-            port: int, address_bits: int, burst: int = 16, queue: int = 4, log: int = 32) -> Config:
+            port: int, address_bits: int, burst: int = 16, queue: int = 3, log: int = 32) -> Config:
     return Config(
         instances=instances, array=ArrayConfig(rows=rows, cols=cols, post_lanes=1),
         buffers=BufferConfig(act_words=act_words, acc_depth=acc_depth, weight_fifo_beats=fifo,

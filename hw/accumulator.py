@@ -1,6 +1,6 @@
 """Two banks of int32 accumulators: one adds up while the other is drained."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -68,27 +68,27 @@ class Accumulator(wiring.Component):
         middle_addr = Signal.like(tag.addr)
         write_valid, write_bank, write_close = Signal(), Signal(), Signal()
         write_addr = Signal.like(tag.addr)
-        old_valid, old_bank = Signal(), Signal()
-        old_addr = Signal.like(tag.addr)
         m.d.sync += [middle_valid.eq(early.valid), write_valid.eq(tag.valid),
-                     old_valid.eq(write_valid), write_close.eq(tag.valid & tag.close)]
+                     write_close.eq(tag.valid & tag.close)]
         with m.If(early.valid):
             m.d.sync += [middle_bank.eq(early.bank), middle_addr.eq(early.addr),
                          middle_first.eq(early.first)]
         with m.If(tag.valid):
             m.d.sync += [write_bank.eq(tag.bank), write_addr.eq(tag.addr)]
-        with m.If(write_valid):
-            m.d.sync += [old_bank.eq(write_bank), old_addr.eq(write_addr)]
 
+        # Which pixels are the same is found a cycle before it is needed.
         def same(valid, bank, addr, other_bank, other_addr):
             return valid & (bank == other_bank) & (addr == other_addr)
 
-        forward_2, forward_3, forward_1 = Signal(), Signal(), Signal()
+        forward_1, forward_2, forward_3 = Signal(), Signal(), Signal()
         m.d.comb += [
-            forward_2.eq(same(write_valid, write_bank, write_addr, middle_bank, middle_addr)),
-            forward_3.eq(same(old_valid, old_bank, old_addr, middle_bank, middle_addr)),
-            forward_1.eq(same(write_valid, write_bank, write_addr, tag.bank, tag.addr)),
+            forward_2.eq(same(tag.valid, tag.bank, tag.addr, early.bank, early.addr)),
+            forward_3.eq(same(write_valid, write_bank, write_addr, early.bank, early.addr)),
         ]
+        m.d.sync += forward_1.eq(same(tag.valid, tag.bank, tag.addr, middle_bank, middle_addr))
+        source = Signal(2)  # of `base`: the banks, the sum before, the one before it
+        with m.If(early.valid):
+            m.d.sync += source.eq(Mux(forward_2, 2, Mux(forward_3, 3, early.bank)))
 
         drain_valid, drain_bank, drain_bank_2 = Signal(), Signal(), Signal()
         drain_valid_1 = Signal()
@@ -119,9 +119,7 @@ class Accumulator(wiring.Component):
                 ]
                 outputs.append(r.data)
             with m.If(middle_valid):
-                m.d.sync += base.eq(Mux(
-                    middle_first, 0, Mux(forward_2, total, Mux(
-                        forward_3, old, Mux(middle_bank, outputs[1], outputs[0])))))
+                m.d.sync += base.eq(Mux(middle_first, 0, Array((*outputs, total, old))[source]))
             with m.If(tag.valid):
                 m.d.sync += total.eq(Mux(forward_1 & ~tag.first, total, base) + self.i.sums[c])
             with m.If(write_valid):

@@ -1,13 +1,15 @@
 """Where bits are dropped: the integer specification's rounding and saturation, and exact sums."""
 
-from amaranth.hdl import Mux, Shape, Value
+from amaranth.hdl import Array, Cat, Const, Mux, Value
 
 __all__ = [
     "ACC_BITS",
+    "HALF_BITS",
     "MULT_BITS",
     "PRODUCT_BITS",
     "SHIFT_BITS",
     "add_tree",
+    "count_ones",
     "round_half_up",
     "saturate",
     "shift_keep_half",
@@ -21,6 +23,8 @@ MULT_BITS = 16
 PRODUCT_BITS = ACC_BITS + MULT_BITS
 #: Shift amounts 0 to 47.
 SHIFT_BITS = 6
+#: Halves of int8's range.
+HALF_BITS = 9
 
 
 def add_tree(terms: list[Value]) -> Value:
@@ -32,13 +36,46 @@ def add_tree(terms: list[Value]) -> Value:
     return terms[0]
 
 
+def count_ones(bits: list[Value]) -> Value:
+    """Number of ones, from full adders of single bits: no carry chains for so few."""
+    columns, total = [list(bits)], []
+    for column in columns:
+        carries = []
+        while len(column) > 1:
+            a, b, c, *column = [*column, *[Const(0)] * (len(column) == 2)]
+            carries.append((a & b) | (c & (a ^ b)))
+            column.append(a ^ b ^ c)
+        total.append(column[0])
+        if carries:
+            columns.append(carries)
+    return Cat(total)
+
+
 def shift_keep_half(product: Value, shift: Value) -> Value:
     """Shift right arithmetically, keeping one bit below the point for `round_half_up`.
 
-    signed(PRODUCT_BITS) -> signed(PRODUCT_BITS + 1)
+    What is beyond -128..127.5 becomes the nearest of these, which `saturate` clamps alike. So
+    each of the three steps keeps only the bits that the shifts after it can still move into the
+    result, which is far less than a shifter of the whole product.
+
+    signed(PRODUCT_BITS) -> signed(HALF_BITS)
     """
-    doubled = (product << 1).as_signed() if Shape.cast(product.shape()).signed else product << 1
-    return doubled >> shift
+    value = Cat(0, product).as_signed()
+    sign, beyond = value[-1], Const(0)
+    for low, high in ((4, SHIFT_BITS), (2, 4), (0, 2)):
+        kept = HALF_BITS + (1 << low) - 1  # the sign's bit is the highest of these
+        amounts = [k << low for k in range(1 << (high - low)) if k << low < PRODUCT_BITS]
+        choice, shifted = shift[low:high], [value >> k for k in amounts]
+        lost = Array(Cat(*(bit ^ sign for bit in x[kept - 1:])).any() for x in shifted)
+        beyond = beyond | lost[choice]
+        value = Array(_sign_extend(x, kept) for x in shifted)[choice]
+    limit = Cat((~sign).replicate(HALF_BITS - 1), sign).as_signed()
+    return Mux(beyond, limit, value)
+
+
+def _sign_extend(value: Value, bits: int) -> Value:
+    """The lowest bits of a signed value, which may have fewer."""
+    return Cat(value, value[-1].replicate(max(0, bits - len(value))))[:bits].as_signed()
 
 
 def round_half_up(halves: Value) -> Value:
@@ -49,7 +86,7 @@ def round_half_up(halves: Value) -> Value:
 def saturate(value: Value, low: Value, high: Value) -> Value:
     """Clamp to low..high, both signed(8); returns signed(8)."""
     small = value[:8].as_signed()
-    outside = Value.cast(value)[7:]  # all equal if the value is in the range of int8
+    outside = value[7:]  # all equal if the value is in the range of int8
     negative = value[-1]
     fits = ~outside.any() | outside.all()
     return Mux(Mux(fits, small < low, negative), low,

@@ -10,10 +10,10 @@ from .interfaces import read_request
 __all__ = ["BurstSplitter", "run_layout"]
 
 
-def run_layout(config: Config) -> data.StructLayout:
+def run_layout(config: Config, beats_bits: int) -> data.StructLayout:
     """A run of consecutive beats. Members: `addr` (of a beat), `beats` 1 or more, `mask`,
     `layer`."""
-    return data.StructLayout({"addr": config.port.address_bits, "beats": config.port.address_bits,
+    return data.StructLayout({"addr": config.port.address_bits, "beats": beats_bits,
                               "mask": config.instances, "layer": 11})
 
 
@@ -21,6 +21,11 @@ class BurstSplitter(wiring.Component):
     """Request a run burst by burst, as long as its reader has room.
 
     Bursts end at multiples of `burst_beats` beats, so they never cross 4096 bytes.
+
+    Parameters
+    ----------
+    config : Config
+    beats_bits, space_bits : widths of a run's length and of `space`
 
     Members
     -------
@@ -30,10 +35,10 @@ class BurstSplitter(wiring.Component):
     busy : 1
     """
 
-    def __init__(self, config: Config, space_bits: int):
+    def __init__(self, config: Config, beats_bits: int, space_bits: int):
         self._config = config
         super().__init__({
-            "i": In(stream.Signature(run_layout(config))),
+            "i": In(stream.Signature(run_layout(config, beats_bits))),
             "o": Out(stream.Signature(read_request(config))),
             "space": In(space_bits),
             "busy": Out(1),
@@ -43,7 +48,7 @@ class BurstSplitter(wiring.Component):
         m = Module()
         beat_bits = ceil_log2(self._config.port.bytes)
         burst = self._config.port.burst_beats
-        run = Signal(run_layout(self._config))
+        run = Signal.like(self.i.payload)
         active = Signal()
         room, now = Signal(ceil_log2(burst) + 1), Signal(ceil_log2(burst) + 1)
         request = self.o.payload

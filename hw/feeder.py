@@ -8,6 +8,7 @@ from .config import Config, ceil_log2
 from .countdown import Countdown
 from .interfaces import ActRead, Done, insn_stream, vector_layout
 from .isa import Opcode
+from .walk import Walk
 
 __all__ = ["Feeder"]
 
@@ -66,34 +67,33 @@ class Feeder(wiring.Component):
         row_step = Signal(addr_shape)
         pad_words = Signal(addr_shape)
         origin = Signal(addr_shape)
+        top, left = Signal(signed(9)), Signal(signed(9))  # position of the first input
         prepared = Signal()
-        take = Signal()  # the walk takes the prepared instruction
+        load = Signal()  # the walk takes the prepared instruction
         m.d.comb += self.i.ready.eq(~have)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [insn.eq(self.i.payload), have.eq(1)]
         m.d.sync += ready2.eq(have & ~ready2 & ~prepared)
         with m.If(have & ~ready2 & ~prepared):
-            top = insn.pad_top
+            pad = insn.pad_top
             m.d.sync += [
                 row_step.eq(times(insn.in_w, insn.stride)),
-                pad_words.eq(times(insn.in_w, top[:7]) - Mux(top[7], insn.in_w << 7, 0)),
+                pad_words.eq(times(insn.in_w, pad[:7]) - Mux(pad[7], insn.in_w << 7, 0)),
+                top.eq(-pad), left.eq(-insn.pad_left),
             ]
         with m.If(ready2):
-            m.d.sync += [origin.eq(insn.in_addr - pad_words - insn.pad_left), prepared.eq(1)]
+            m.d.sync += [origin.eq(insn.in_addr - pad_words + left), prepared.eq(1)]
 
         # -- walk ------------------------------------------------------------------------------
         active = Signal()
         cur = Signal.like(insn)
         cur_row_step = Signal(addr_shape)
         cur_origin = Signal(addr_shape)
+        cur_top, cur_left = Signal.like(top), Signal.like(left)
         ox, oy, kx, ky, ib, ob = counters = [
             Countdown(m, name, cur[field]) for name, field in (
                 ("ox", "out_w"), ("oy", "out_h"), ("kx", "kernel_w"), ("ky", "kernel_h"),
                 ("ib", "in_blocks"), ("ob", "out_blocks"))]
-        iy, ix, iy_tile, ix_tile = (Signal(pos, name=n) for n in ("iy", "ix", "iy_tile", "ix_tile"))
-        addr, addr_row, addr_tap, addr_krow, addr_block = (
-            Signal(addr_shape, name=n)
-            for n in ("addr", "addr_row", "addr_tap", "addr_krow", "addr_block"))
         pixel = Signal(ceil_log2(self._config.buffers.acc_depth))
         bank = Signal()
         occupied = Signal(2)
@@ -115,56 +115,44 @@ class Feeder(wiring.Component):
         step = Signal()
         slot_ready = Signal()
         m.d.comb += step.eq(active & ~self.acc_wait & slot_ready)
-        load = Signal()
-        m.d.comb += [load.eq(prepared & (~active | (step & insn_end))), take.eq(load)]
+        loading = prepared & (~active | insn_end)
+        m.d.comb += load.eq(loading & (~active | step))
 
+        walk = Walk(m, [c.last for c in counters[:-1]], step=step, load=load, loading=loading)
+        addr = walk.add("addr", addr_shape, [
+            (0, cur.stride), (1, cur_row_step), (2, 1), (3, cur.in_w), (4, cur.in_plane),
+            (None, cur_origin)], origin)
+        ix = walk.add("ix", pos, [(0, cur.stride), (1, 0), (1, 1), *[(None, cur_left)] * 3], left)
+        iy = walk.add("iy", pos, [None, (0, cur.stride), (1, 0), (1, 1), *[(None, cur_top)] * 2],
+                      top)
         with m.If(step):
             m.d.sync += [first_pixel.eq(tile_end), pixel.eq(Mux(tile_end, 0, pixel + 1))]
             with m.If(~x_last):
                 ox.step()
-                m.d.sync += [ix.eq(ix + cur.stride), addr.eq(addr + cur.stride)]
-            with m.Elif(~y_last):
-                ox.load(cur.out_w)
-                oy.step()
-                m.d.sync += [ix.eq(ix_tile), iy.eq(iy + cur.stride),
-                             addr.eq(addr_row + cur_row_step),
-                             addr_row.eq(addr_row + cur_row_step)]
             with m.Else():
-                ox.load(cur.out_w)
-                oy.load(cur.out_h)
-                m.d.sync += first_tile.eq(block_end)
-                with m.If(~kx_last):
-                    kx.step()
-                    m.d.sync += [ix.eq(ix_tile + 1), ix_tile.eq(ix_tile + 1),
-                                 iy.eq(iy_tile)]
-                    m.d.sync += [a.eq(addr_tap + 1) for a in (addr, addr_row, addr_tap)]
-                with m.Elif(~ky_last):
-                    kx.load(cur.kernel_w)
-                    ky.step()
-                    m.d.sync += [ix.eq(-cur.pad_left),
-                                 ix_tile.eq(-cur.pad_left), iy.eq(iy_tile + 1),
-                                 iy_tile.eq(iy_tile + 1)]
-                    m.d.sync += [a.eq(addr_krow + cur.in_w)
-                                 for a in (addr, addr_row, addr_tap, addr_krow)]
+                ox.again(cur.out_w)
+                with m.If(~y_last):
+                    oy.step()
                 with m.Else():
-                    kx.load(cur.kernel_w)
-                    ky.load(cur.kernel_h)
-                    m.d.sync += [ix.eq(-cur.pad_left),
-                                 ix_tile.eq(-cur.pad_left), iy.eq(-cur.pad_top),
-                                 iy_tile.eq(-cur.pad_top)]
-                    with m.If(~ib_last):
-                        ib.step()
-                        m.d.sync += [a.eq(addr_block + cur.in_plane) for a in
-                                     (addr, addr_row, addr_tap, addr_krow, addr_block)]
+                    oy.again(cur.out_h)
+                    m.d.sync += first_tile.eq(block_end)
+                    with m.If(~kx_last):
+                        kx.step()
                     with m.Else():
-                        ib.load(cur.in_blocks)
-                        ob.step()
-                        m.d.sync += [a.eq(cur_origin) for a in
-                                     (addr, addr_row, addr_tap, addr_krow, addr_block)]
-                        with m.If(cur.last):
-                            m.d.sync += [bank.eq(~bank), occupied.bit_select(bank, 1).eq(1)]
-                        with m.If(ob_last):
-                            m.d.sync += active.eq(0)
+                        kx.again(cur.kernel_w)
+                        with m.If(~ky_last):
+                            ky.step()
+                        with m.Else():
+                            ky.again(cur.kernel_h)
+                            with m.If(~ib_last):
+                                ib.step()
+        with m.If(step & block_end):
+            ib.again(cur.in_blocks)
+            ob.step()
+            with m.If(cur.last):
+                m.d.sync += [bank.eq(~bank), occupied.bit_select(bank, 1).eq(1)]
+            with m.If(ob_last):
+                m.d.sync += active.eq(0)
         for b in range(2):
             with m.If(self.drained[b]):
                 m.d.sync += occupied[b].eq(0)
@@ -177,12 +165,8 @@ class Feeder(wiring.Component):
             ob.load(insn.out_blocks)
             m.d.sync += [
                 active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
-                cur_row_step.eq(row_step), cur_origin.eq(origin),
-                pixel.eq(0),
-                *(a.eq(origin) for a in (addr, addr_row, addr_tap, addr_krow, addr_block)),
-                ix.eq(-insn.pad_left), ix_tile.eq(-insn.pad_left),
-                iy.eq(-insn.pad_top), iy_tile.eq(-insn.pad_top),
-                first_pixel.eq(1), first_tile.eq(1),
+                cur_row_step.eq(row_step), cur_origin.eq(origin), cur_top.eq(top),
+                cur_left.eq(left), pixel.eq(0), first_pixel.eq(1), first_tile.eq(1),
             ]
 
         # -- one item between the walk and the memory ------------------------------------------

@@ -8,7 +8,7 @@ from .actmem import ActMemory
 from .config import Config
 from .counters import Counters
 from .datapath import Datapath
-from .isa import Cause, ErrorCode, Opcode
+from .isa import READ_AHEAD_BYTES, Cause, ErrorCode, Opcode
 from .loader import Loader
 from .portmux import ReadGate, WriteGate
 from .ports import READERS, Channel, ControlPort, MemoryPort
@@ -104,7 +104,10 @@ class Instance(wiring.Component):
         requests = [getattr(memory, f"rd_{c.name.lower()}") for c in READERS]
         asking = Signal()  # a read waits for the port
         m.d.comb += asking.eq(Cat(r.valid for r in requests).any())
-        read_beats, write_bursts = Signal(16), Signal(8)
+        # Readers have room for all that they ask for.
+        read_beats = Signal(range(config.buffers.weight_fifo_beats + config.load_fifo_beats
+                                  + READ_AHEAD_BYTES // config.port.bytes + 1))
+        write_bursts = Signal(8)
         outstanding = Signal()
         m.d.sync += [
             read_beats.eq(read_beats + sum(Mux(r.valid & r.ready, r.payload.beats, 0)

@@ -12,7 +12,6 @@ from .isa import Opcode
 
 __all__ = ["Loader", "beat_geometry"]
 
-_FIFO_BEATS = 64
 _AHEAD = 4  # LOAD instructions between request and data
 
 
@@ -64,10 +63,13 @@ class Loader(wiring.Component):
         words, spans, pitch_bits = beat_geometry(config)
         beat_bits = ceil_log2(config.port.bytes)
         word_bits = ceil_log2(words)
-        depth = max(_FIFO_BEATS, 2 * config.port.burst_beats)
+        depth = config.load_fifo_beats
 
         space = Signal(range(depth + 1), init=depth)
-        m.submodules.bursts = bursts = BurstSplitter(config, len(space))
+        insn = self.i.payload
+        # of a run: its words and those before it in its first beat, or a word's beats
+        run_beats = Signal(len(insn.run_words) + 1 + ceil_log2(spans))
+        m.submodules.bursts = bursts = BurstSplitter(config, len(run_beats), len(space))
         wiring.connect(m, bursts.o, wiring.flipped(self.req))
         m.submodules.fifo = beats = fifo.SyncFIFOBuffered(width=config.beat_bits, depth=depth)
         popped, sent = Signal(), Signal()
@@ -80,7 +82,6 @@ class Loader(wiring.Component):
             m.d.sync += space.eq(space + 1)
 
         # -- request side: one run after the other -------------------------------------------
-        insn = self.i.payload
         place_fields = ("signal", "mark", "layer", "act_addr", "run_words", "runs", "act_stride")
         where = data.StructLayout({  # what the data side needs of an instruction
             **{n: insn.shape()[n].shape for n in place_fields},
@@ -96,7 +97,6 @@ class Loader(wiring.Component):
         run_addr = Signal.like(cur.ext_addr)
         runs_left = Countdown(m, "run", cur.runs)
         skip = run_addr[pitch_bits:pitch_bits + word_bits]  # words before the run in its beat
-        run_beats = Signal(config.port.address_bits)
         m.d.comb += [
             run_beats.eq((cur.run_words + skip + (words - 1)) >> word_bits if spans == 1
                          else cur.run_words << ceil_log2(spans)),
@@ -167,7 +167,7 @@ class Loader(wiring.Component):
             words_to_put.step()
             m.d.sync += [place.eq(place + 1), offset.eq(offset + 1)]
             with m.If(last_word):
-                words_to_put.load(dst.run_words)
+                words_to_put.again(dst.run_words)
                 runs_to_put.step()
                 m.d.sync += [place.eq(place_run + dst.act_stride),
                              place_run.eq(place_run + dst.act_stride),

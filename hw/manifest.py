@@ -16,12 +16,14 @@ _SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory of the design: `name`, `count` copies in an instance, `width` bits, `depth`."""
+    """A memory of the design: `name`, `count` copies in an instance, `width` bits, `depth`;
+    `block` if it is in block RAM however small it is."""
 
     name: str
     count: int
     width: int
     depth: int
+    block: bool = False
 
     @property
     def bytes(self) -> int:
@@ -30,7 +32,7 @@ class Memory:
     @property
     def block_rams(self) -> int:
         """Blocks for all copies, each in the best single shape; small ones are left to LUTs."""
-        if self.depth <= 32:
+        if self.depth <= 32 and not self.block:
             return 0
         return self.count * min(-(-self.width // w) * -(-self.depth // d) for w, d in _SHAPES)
 
@@ -42,8 +44,10 @@ def memories(config: Config) -> list[Memory]:
         Memory("activations", 2, config.word_bits, config.bank_words),
         Memory("accumulators", 2 * config.array.cols, 32, buffers.acc_depth),
         Memory("weight FIFO", 1, config.beat_bits, buffers.weight_fifo_beats),
-        Memory("load FIFO", 1, config.beat_bits, max(64, 2 * config.port.burst_beats)),
-        Memory("store FIFO", 1, config.beat_bits + config.port.bytes, 2 * config.port.burst_beats),
+        Memory("program FIFO", 1, config.beat_bits, isa.READ_AHEAD_BYTES // config.port.bytes),
+        Memory("load FIFO", 1, config.beat_bits, config.load_fifo_beats),
+        Memory("store FIFO", 1, config.beat_bits + config.port.bytes, 2 * config.port.burst_beats,
+               block=True),
         Memory("log", 1, 32, 16 * buffers.log_entries),
     ]
 

@@ -5,12 +5,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .accumulator import AccRead, Accumulator
-from .arith import ACC_BITS, PRODUCT_BITS, round_half_up, saturate, shift_keep_half
+from .arith import ACC_BITS, HALF_BITS, PRODUCT_BITS, round_half_up, saturate, shift_keep_half
 from .config import Config, ceil_log2
 from .countdown import Countdown
 from .feeder import times
 from .interfaces import ActWrite, Done, insn_stream
 from .isa import Opcode
+from .walk import Walk
 
 __all__ = ["Post"]
 
@@ -67,26 +68,26 @@ class Post(wiring.Component):
         insn = Signal(self.i.payload.shape())
         have, ready2, prepared = Signal(), Signal(), Signal()
         row_step, top_words, origin = Signal(acc_addr), Signal(acc_addr), Signal(acc_addr)
+        top, left = Signal(signed(5)), Signal(signed(5))  # position of the first window
         m.d.comb += self.i.ready.eq(~have)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [insn.eq(self.i.payload), have.eq(1)]
         m.d.sync += ready2.eq(have & ~ready2 & ~prepared)
         with m.If(have & ~ready2 & ~prepared):
             m.d.sync += [row_step.eq(times(insn.conv_w, insn.pool_stride)),
-                         top_words.eq(times(insn.conv_w, insn.pool_top))]
+                         top_words.eq(times(insn.conv_w, insn.pool_top)),
+                         top.eq(0 - insn.pool_top), left.eq(0 - insn.pool_left)]
         with m.If(ready2):
-            m.d.sync += [origin.eq(0 - top_words - insn.pool_left), prepared.eq(1)]
+            m.d.sync += [origin.eq(left - top_words), prepared.eq(1)]
 
         # -- walk the windows --------------------------------------------------------------------
         active, cur = Signal(), Signal.like(insn)
         cur_row_step, cur_origin = Signal(acc_addr), Signal(acc_addr)
+        cur_top, cur_left = Signal.like(top), Signal.like(left)
         ox, oy, px, py, block = (
             Countdown(m, name, cur[field]) for name, field in (
                 ("ox", "out_w"), ("oy", "out_h"), ("px", "pool_w"), ("py", "pool_h"),
                 ("block", "out_blocks")))
-        iy, ix, iy_out, ix_out = (Signal(pos, name=n) for n in ("iy", "ix", "iy_out", "ix_out"))
-        addr, addr_line, addr_out, addr_row = (
-            Signal(acc_addr, name=n) for n in ("addr", "addr_line", "addr_out", "addr_row"))
         pixel = Signal(act_addr)
         group0 = Signal(range(max(2, groups)))
         plane0 = Signal(act_addr)
@@ -101,12 +102,14 @@ class Post(wiring.Component):
         gap = Signal(range(max(2, subs)))
 
         px_last, py_last, x_last, y_last, b_last = (c.last for c in (px, py, ox, oy, block))
-        window_end, block_end, insn_end, step, load = (
-            Signal(name=n) for n in ("window_end", "block_end", "insn_end", "step", "load"))
+        window_end, block_end, insn_end, step, loading, load = (
+            Signal(name=n) for n in ("window_end", "block_end", "insn_end", "step", "loading",
+                                     "load"))
         m.d.comb += [
             window_end.eq(px_last & py_last), block_end.eq(window_end & x_last & y_last),
             insn_end.eq(block_end & b_last),
-            load.eq(prepared & (~active | (step & insn_end)) & ~in_flight[~context]),
+            loading.eq(prepared & (~active | insn_end) & ~in_flight[~context]),
+            load.eq(loading & (~active | step)),
         ]
         # A bank that has just been walked is still marked full: its release is under way.
         released = Signal(2)
@@ -114,59 +117,46 @@ class Post(wiring.Component):
                             & ~(window_end & (gap != 0)))
         with m.If(gap != 0):
             m.d.sync += gap.eq(gap - 1)
+        walk = Walk(m, [c.last for c in (px, py, ox, oy)], step=step, load=load, loading=loading)
+        addr = walk.add("addr", acc_addr, [
+            (0, 1), (1, cur.conv_w), (2, cur.pool_stride), (3, cur_row_step), (None, cur_origin)],
+            origin)
+        ix = walk.add("ix", pos, [(0, 1), (1, 0), (1, cur.pool_stride), *[(None, cur_left)] * 2],
+                      left)
+        iy = walk.add("iy", pos, [None, (0, 1), (1, 0), (1, cur.pool_stride), (None, cur_top)],
+                      top)
         with m.If(step):
-            with m.If(window_end):
-                m.d.sync += gap.eq(subs - 1)
             with m.If(~px_last):
                 px.step()
-                m.d.sync += [ix.eq(ix + 1), addr.eq(addr + 1)]
-            with m.Elif(~py_last):
-                px.load(cur.pool_w)
-                py.step()
-                m.d.sync += [ix.eq(ix_out), iy.eq(iy + 1),
-                             addr.eq(addr_line + cur.conv_w),
-                             addr_line.eq(addr_line + cur.conv_w)]
-            with m.Elif(~x_last):
-                px.load(cur.pool_w)
-                py.load(cur.pool_h)
-                ox.step()
-                m.d.sync += [pixel.eq(pixel + 1),
-                             ix.eq(ix_out + cur.pool_stride), ix_out.eq(ix_out + cur.pool_stride),
-                             iy.eq(iy_out)]
-                m.d.sync += [a.eq(addr_out + cur.pool_stride)
-                             for a in (addr, addr_line, addr_out)]
-            with m.Elif(~y_last):
-                px.load(cur.pool_w)
-                py.load(cur.pool_h)
-                ox.load(cur.out_w)
-                oy.step()
-                m.d.sync += [pixel.eq(pixel + 1),
-                             ix.eq(0 - cur.pool_left), ix_out.eq(0 - cur.pool_left),
-                             iy.eq(iy_out + cur.pool_stride), iy_out.eq(iy_out + cur.pool_stride)]
-                m.d.sync += [a.eq(addr_row + cur_row_step)
-                             for a in (addr, addr_line, addr_out, addr_row)]
             with m.Else():
-                px.load(cur.pool_w)
-                py.load(cur.pool_h)
-                ox.load(cur.out_w)
-                oy.load(cur.out_h)
-                block.step()
-                m.d.sync += [pixel.eq(0),
-                             ix.eq(0 - cur.pool_left), ix_out.eq(0 - cur.pool_left),
-                             iy.eq(0 - cur.pool_top), iy_out.eq(0 - cur.pool_top),
-                             bank.eq(~bank),
-                             released.bit_select(bank, 1).eq(1)]
-                m.d.sync += [a.eq(cur_origin) for a in (addr, addr_line, addr_out, addr_row)]
-                # the next block starts `cols` channels further on
-                whole, part = divmod(subs, groups)
-                planes = times(cur.out_plane, Const(whole, max(1, whole.bit_length())))
-                with m.If(group0 + part >= groups):
-                    m.d.sync += [group0.eq(group0 + part - groups),
-                                 plane0.eq(plane0 + planes + cur.out_plane)]
+                px.again(cur.pool_w)
+                with m.If(~py_last):
+                    py.step()
                 with m.Else():
-                    m.d.sync += [group0.eq(group0 + part), plane0.eq(plane0 + planes)]
-                with m.If(b_last):
-                    m.d.sync += active.eq(0)
+                    py.again(cur.pool_h)
+        with m.If(step & window_end):
+            m.d.sync += [gap.eq(subs - 1), pixel.eq(Mux(block_end, 0, pixel + 1))]
+            with m.If(~x_last):
+                ox.step()
+            with m.Else():
+                ox.again(cur.out_w)
+                with m.If(~y_last):
+                    oy.step()
+                with m.Else():
+                    oy.again(cur.out_h)
+        with m.If(step & block_end):
+            block.step()
+            m.d.sync += [bank.eq(~bank), released.bit_select(bank, 1).eq(1)]
+            # the next block starts `cols` channels further on
+            whole, part = divmod(subs, groups)
+            planes = times(cur.out_plane, Const(whole, max(1, whole.bit_length())))
+            with m.If(group0 + part >= groups):
+                m.d.sync += [group0.eq(group0 + part - groups),
+                             plane0.eq(plane0 + planes + cur.out_plane)]
+            with m.Else():
+                m.d.sync += [group0.eq(group0 + part), plane0.eq(plane0 + planes)]
+            with m.If(b_last):
+                m.d.sync += active.eq(0)
         with m.If(load):
             px.load(insn.pool_w)
             py.load(insn.pool_h)
@@ -176,12 +166,8 @@ class Post(wiring.Component):
             m.d.sync += [
                 active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
                 context.eq(~context), in_flight[~context].eq(1), contexts[~context].eq(kept),
-                cur_row_step.eq(row_step), cur_origin.eq(origin),
-                pixel.eq(0), group0.eq(0),
-                plane0.eq(insn.out_addr),
-                *(a.eq(origin) for a in (addr, addr_line, addr_out, addr_row)),
-                ix.eq(0 - insn.pool_left), ix_out.eq(0 - insn.pool_left),
-                iy.eq(0 - insn.pool_top), iy_out.eq(0 - insn.pool_top),
+                cur_row_step.eq(row_step), cur_origin.eq(origin), cur_top.eq(top),
+                cur_left.eq(left), pixel.eq(0), group0.eq(0), plane0.eq(insn.out_addr),
             ]
 
         # -- read, then the window's maximum -----------------------------------------------------
@@ -204,8 +190,8 @@ class Post(wiring.Component):
         for c in range(cols):
             value = Signal(signed(ACC_BITS), name=f"best_{c}", reset_less=True)
             sample = self.acc.data[c]
-            with m.If(take):
-                m.d.sync += value.eq(Mux(d_first | (sample > value), sample, value))
+            with m.If(take & (d_first | (sample > value))):
+                m.d.sync += value.eq(sample)
             best.append(value)
 
         # -- lanes: `subs` cycles for each pixel --------------------------------------------------
@@ -270,7 +256,7 @@ class Post(wiring.Component):
             shift_1 = Signal(6, name=f"shift_1_{lane}", reset_less=True)
             shift_2 = Signal(6, name=f"shift_2_{lane}", reset_less=True)
             product = Signal(signed(PRODUCT_BITS), name=f"scaled_{lane}", reset_less=True)
-            halves = Signal(signed(PRODUCT_BITS + 1), name=f"halves_{lane}", reset_less=True)
+            halves = Signal(signed(HALF_BITS), name=f"halves_{lane}", reset_less=True)
             result = Signal(signed(8), name=f"result_{lane}", reset_less=True)
             with m.If(valids[0]):
                 m.d.sync += [biased.eq(value + param[:32].as_signed()), mult.eq(param[32:48]),
@@ -278,7 +264,7 @@ class Post(wiring.Component):
             # 32 x 16 bits as two products of 16 x 16, each in a register of its own
             low_part = Signal(32, name=f"low_part_{lane}", reset_less=True)
             high_part = Signal(signed(32), name=f"high_part_{lane}", reset_less=True)
-            rounded = Signal(signed(PRODUCT_BITS), name=f"rounded_{lane}", reset_less=True)
+            rounded = Signal(signed(HALF_BITS), name=f"rounded_{lane}", reset_less=True)
             shift_3 = Signal(6, name=f"shift_3_{lane}", reset_less=True)
             with m.If(valids[1]):
                 m.d.sync += [low_part.eq(biased[:16] * mult),

@@ -8,6 +8,7 @@ from .config import Config
 from .fetch import Fetch
 from .interfaces import Done, ReadReturn, insn_stream, read_request, tile_walk
 from .isa import FORMATS, HEADER, ErrorCode, Opcode, field_bits, insn_layout
+from .queues import SharedQueues
 from .tokens import TokenBank
 
 __all__ = ["UNITS", "Sequencer"]
@@ -15,6 +16,8 @@ __all__ = ["UNITS", "Sequencer"]
 #: Units in the order of the token bank's ports, with the opcode that names their payload.
 UNITS = {"load": Opcode.LOAD, "store": Opcode.STORE, "weights": Opcode.WEIGHTS,
          "compute": Opcode.COMPUTE, "post": Opcode.POST}
+
+_BARRIER_BIT = 0  # of a queued word, whose opcode is not kept
 
 
 class Sequencer(wiring.Component):
@@ -65,33 +68,40 @@ class Sequencer(wiring.Component):
         ]
 
         # -- queues and gates ----------------------------------------------------------------
-        queues, started, waiting = {}, [], []
-        for n, (unit, opcode) in enumerate(UNITS.items()):
-            out = getattr(self, f"o_{unit}")
-            width = len(out.payload.as_value()) + (unit == "load")
-            m.submodules[f"queue_{unit}"] = queue = fifo.SyncFIFO(
-                width=width, depth=config.buffers.queue_depth)
-            queues[unit] = queue
-            # An instruction with its tokens waits in a register, so that nothing which decides
-            # that a unit takes it reaches back to the tokens within a cycle.
-            head = Signal(insn_layout(opcode, config), name=f"head_{unit}")
-            payload = Signal(width, name=f"next_{unit}", reset_less=True)
+        word = fetch.o.payload
+        opcode, layer = word[:4], word[5:16]
+        barrier = opcode == Opcode.BARRIER
+        wanted = [self._wanted_bits(op) for op in UNITS.values()]
+        kept = sorted({k for bits in wanted for k in bits})
+        # A BARRIER goes to the load unit with its mask where a LOAD's is, and a mark in bit 0.
+        barrier_mask = dict(zip(self._bits(Opcode.LOAD)["mask"],
+                                self._bits(Opcode.BARRIER)["mask"], strict=True))
+        entry = [Mux(barrier, word[barrier_mask[k]], word[k]) if k in barrier_mask
+                 else barrier if k == _BARRIER_BIT else word[k] for k in kept]
+        m.submodules.queues = queues = SharedQueues(
+            len(kept), [[kept.index(k) for k in bits] for bits in wanted],
+            config.buffers.queue_depth)
+        m.d.comb += queues.word.eq(Cat(entry))
+        started = []
+        for n, unit in enumerate(UNITS):
+            out, done = getattr(self, f"o_{unit}"), getattr(self, f"done_{unit}")
+            head = getattr(queues, f"head_{n}")
+            # An instruction with its tokens is marked in a register, so that nothing which
+            # decides that a unit takes it reaches back to the tokens within a cycle.
             full = Signal(name=f"full_{unit}")
             m.d.comb += [
-                head.eq(queue.r_data), out.payload.eq(payload), out.valid.eq(full),
-                tokens.take[n].eq(queue.r_rdy & tokens.granted[n] & ~full),
-                queue.r_en.eq(tokens.take[n]),
+                out.payload.eq(head), out.valid.eq(full),
+                tokens.take[n].eq(queues.valid[n] & tokens.granted[n] & ~full),
+                queues.pop[n].eq(full & out.ready),
             ]
             with m.If(tokens.take[n]):
-                m.d.sync += [payload.eq(queue.r_data), full.eq(1)]
+                m.d.sync += full.eq(1)
             with m.Elif(out.ready):
                 m.d.sync += full.eq(0)
             if unit == "load":
-                m.d.comb += self.o_barrier.eq(payload[-1])
-            waiting.append(full)
-            with m.If(queue.r_rdy):
-                m.d.comb += tokens.want[n].eq(head.wait)
-            done = getattr(self, f"done_{unit}")
+                m.d.comb += self.o_barrier.eq(head[-1])
+            with m.If(queues.valid[n] & ~full):
+                m.d.comb += tokens.want[n].eq(out.payload.wait)
             with m.If(done.valid):
                 m.d.comb += tokens.give[n].eq(done.signal)
             started.append(tokens.take[n])
@@ -101,25 +111,16 @@ class Sequencer(wiring.Component):
                      ahead.r_en.eq(self.o_ahead.ready)]
 
         # -- dispatch ------------------------------------------------------------------------
-        word = fetch.o.payload
-        opcode, layer = word[:4], word[5:16]
         dispatch, bad_field, illegal = Signal(), Signal(), Signal()
-        m.d.comb += fetch.o.ready.eq(dispatch)
-        fields = {op: self._fields(word, op) for op in FORMATS}
-        for unit, op in UNITS.items():
-            taken = dict(fields[op])
-            if unit == "load":
-                taken["mask"] = Mux(opcode == Opcode.BARRIER, fields[Opcode.BARRIER]["mask"],
-                                    taken["mask"])
-            payload = Cat(taken[name] for name, _ in insn_layout(op, config))
-            m.d.comb += queues[unit].w_data.eq(
-                Cat(payload, opcode == Opcode.BARRIER) if unit == "load" else payload)
-        compute = fields[Opcode.COMPUTE]
-        m.d.comb += ahead.w_data.eq(Cat(compute[name] for name, _ in tile_walk(config)))
+        m.d.comb += [fetch.o.ready.eq(dispatch), ahead.w_data.eq(Cat(
+            word[k] for name, _ in tile_walk(config) for k in self._bits(Opcode.COMPUTE)[name]))]
         # An instruction is judged in one cycle and handed out in a later one.
         judged, bad, unknown = Signal(), Signal(), Signal()
         present = Signal()
-        m.d.comb += present.eq(fetch.o.valid & ~end_seen)
+        m.d.comb += [
+            present.eq(fetch.o.valid & ~end_seen),
+            *(queues.target[n].eq(present & ((opcode == op) | (barrier & (unit == "load"))))
+              for n, (unit, op) in enumerate(UNITS.items()))]
         with m.If(present & ~judged):
             m.d.sync += judged.eq(1)
             with m.Switch(opcode):
@@ -140,8 +141,9 @@ class Sequencer(wiring.Component):
                         continue
                     unit = "load" if op is Opcode.BARRIER else next(
                         u for u, o in UNITS.items() if o is op)
-                    room = queues[unit].w_rdy & (ahead.w_rdy if unit == "compute" else 1)
-                    m.d.comb += [dispatch.eq(room), queues[unit].w_en.eq(dispatch)]
+                    n = list(UNITS).index(unit)
+                    room = queues.room[n] & (ahead.w_rdy if unit == "compute" else 1)
+                    m.d.comb += [dispatch.eq(room), queues.push[n].eq(dispatch)]
                     if unit == "compute":
                         m.d.comb += ahead.w_en.eq(dispatch)
 
@@ -152,18 +154,23 @@ class Sequencer(wiring.Component):
             m.d.comb += self.error.eq(ErrorCode.BAD_FIELD)
         with m.Elif(tokens.overflow):
             m.d.comb += self.error.eq(ErrorCode.TOKEN_OVERFLOW)
-        empty = ~Cat(*(q.level.any() for q in (*queues.values(), ahead)), *waiting).any()
-        m.d.comb += [self.ended.eq(end_seen & empty),
+        m.d.comb += [self.ended.eq(end_seen & ~queues.any & ~ahead.level.any()),
                      self.moved.eq(dispatch | Cat(started).any())]
         return m
 
-    def _fields(self, word, opcode):
-        """Name -> the bits of a field that this configuration can use."""
-        fields, position = {}, 0
+    def _bits(self, opcode):
+        """Name -> positions of a field's bits that this configuration can use."""
+        found, position = {}, 0
         for f in (*HEADER, *FORMATS[opcode]):
-            fields[f.name] = word[position:position + field_bits(self._config, f)]
+            found[f.name] = range(position, position + field_bits(self._config, f))
             position += f.bits
-        return fields
+        return found
+
+    def _wanted_bits(self, opcode):
+        """Positions of the bits that a unit gets, in the order of its payload."""
+        found = self._bits(opcode)
+        bits = [k for name, _ in insn_layout(opcode, self._config) for k in found[name]]
+        return [*bits, _BARRIER_BIT] if opcode is Opcode.LOAD else bits
 
     def _bad_field(self, word, opcode):
         """1 if a field that must not be zero is, or one holds more than can be used."""

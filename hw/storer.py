@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .actmem import ActMemory
 from .config import Config, ceil_log2
 from .countdown import Countdown
+from .fifo import BlockFifo
 from .interfaces import ActRead, Done, WriteReturn, insn_stream, write_data, write_request
 from .isa import Opcode
 from .loader import beat_geometry
@@ -74,7 +75,7 @@ class Storer(wiring.Component):
             m.d.sync += [source.eq(source + 1), target.eq(target + pitch)]
             words_left.step()
             with m.If(last_word):
-                words_left.load(cur.run_words)
+                words_left.again(cur.run_words)
                 runs_left.step()
                 m.d.sync += [source.eq(source_run + cur.act_stride),
                              source_run.eq(source_run + cur.act_stride),
@@ -112,7 +113,7 @@ class Storer(wiring.Component):
         m.d.sync += credit.eq(credit - read + popped)
 
         # -- pack words into beats -------------------------------------------------------------
-        m.submodules.beats = beats = fifo.SyncFIFOBuffered(
+        m.submodules.beats = beats = BlockFifo(
             width=config.beat_bits + config.port.bytes, depth=2 * burst)
         m.submodules.requests = requests = fifo.SyncFIFOBuffered(
             width=len(self.req.payload.as_value()), depth=4)

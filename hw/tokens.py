@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .arith import count_ones
 from .isa import Token
 
 __all__ = ["TokenBank"]
@@ -54,9 +55,9 @@ class TokenBank(wiring.Component):
             claimed = claimed | self.want[u]
         overflow = []
         for t, count in enumerate(counts):
-            given = [gives[u][t] for u in range(self._units)]
+            change = count_ones([gives[u][t] for u in range(self._units)] + [~taken[t]])
             after = Signal(_COUNT_BITS + 2, name=f"after_{t}")
-            m.d.comb += after.eq(count + sum(given[1:], given[0]) - taken[t])
+            m.d.comb += after.eq(count + change - 1)
             m.d.sync += [count.eq(after), there[t].eq(after.any())]
             overflow.append(after >> _COUNT_BITS != 0)
         m.d.sync += self.overflow.eq(Cat(overflow).any())

@@ -48,7 +48,8 @@ class WeightFetch(wiring.Component):
         per_bits = ceil_log2(per_beat)
 
         space = Signal(range(depth + 1), init=depth)
-        m.submodules.bursts = bursts = BurstSplitter(config, len(space))
+        m.submodules.bursts = bursts = BurstSplitter(config, config.port.address_bits,
+                                                      len(space))
         wiring.connect(m, bursts.o, wiring.flipped(self.req))
         m.submodules.fifo = beats = fifo.SyncFIFOBuffered(width=config.beat_bits, depth=depth)
         m.d.comb += [beats.w_en.eq(self.ret.valid), beats.w_data.eq(self.ret.data),
