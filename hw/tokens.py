@@ -45,7 +45,9 @@ class TokenBank(wiring.Component):
         # Given and taken tokens are counted a cycle later; meanwhile no more of them are taken.
         gives = [Signal(tokens, name=f"give_{u}") for u in range(self._units)]
         taken = Signal(tokens)
-        m.d.sync += [mine.eq(give) for mine, give in zip(gives, self.give, strict=True)]
+        for mine, give in zip(gives, self.give, strict=True):
+            with m.If(Cat(mine, give).any()):  # nothing is clocked while nothing happens
+                m.d.sync += mine.eq(give)
         m.d.sync += taken.eq(_any([Mux(self.take[u], self.want[u], 0)
                                    for u in range(self._units)]))
         claimed = 0
@@ -55,10 +57,12 @@ class TokenBank(wiring.Component):
             claimed = claimed | self.want[u]
         overflow = []
         for t, count in enumerate(counts):
-            change = count_ones([gives[u][t] for u in range(self._units)] + [~taken[t]])
+            given = [gives[u][t] for u in range(self._units)]
+            change = count_ones([*given, ~taken[t]])
             after = Signal(_COUNT_BITS + 2, name=f"after_{t}")
             m.d.comb += after.eq(count + change - 1)
-            m.d.sync += [count.eq(after), there[t].eq(after.any())]
+            with m.If(Cat(*given, taken[t]).any()):
+                m.d.sync += [count.eq(after), there[t].eq(after.any())]
             overflow.append(after >> _COUNT_BITS != 0)
         m.d.sync += self.overflow.eq(Cat(overflow).any())
         return m

@@ -86,6 +86,7 @@ class WeightFetch(wiring.Component):
             m.d.comb += queue.r_en.eq(ends | ~expecting)
             with m.If(queue.r_en):
                 m.d.sync += expecting.eq(queue.r_rdy)
+            with m.If(queue.r_en & queue.r_rdy):  # waiting for one clocks nothing else
                 left.load(queue.r_data[:length])
                 if info is not None:
                     m.d.sync += info.eq(queue.r_data[length:])
