@@ -73,8 +73,8 @@ def plan_layer(layer: Layer, split: Split, config: Config, source: Plan | None,
     items = [i for i in split.items if i is not None]
     tallest = max(i.rows[1] - i.rows[0] for i in items)
     fewest = _fewest_stripes(layer, items, config, tallest)
-    makers = [_Space(layer, split, config, source, keep, count)
-              for count in _stripe_counts(fewest, tallest)]
+    counts = _stripe_counts(fewest, tallest) if layer.images == 1 else [1]
+    makers = [_Space(layer, split, config, source, keep, count) for count in counts]
     if source is not None:
         makers = makers[:1]
     best: tuple[float, Plan] | None = None
@@ -93,8 +93,13 @@ def plan_layer(layer: Layer, split: Split, config: Config, source: Plan | None,
     if best is None:
         space = makers[-1]
         raise DoesNotFit(layer.name, f"{space.least} words of activation memory at least",
-                         f"{config.buffers.act_words}", "raise buffers.act_words")
+                         f"{config.buffers.act_words}", "raise buffers.act_words"
+                         + _or_fewer(layer))
     return best[1]
+
+
+def _or_fewer(layer: Layer) -> str:
+    return f", or take fewer than {layer.images} images at a time" if layer.images > 1 else ""
 
 
 def _stripe_counts(fewest: int, most: int) -> list[int]:
@@ -118,11 +123,15 @@ def _check_encoding(layer: Layer, config: Config) -> None:
                    ("pooling padding", max(pool.padding), 15)]
     for what, value, most in limits:
         if value > most:
-            raise Unsupported(layer.name, f"{what} is {value}; it must be at most {most}")
+            raise Unsupported(layer.name, f"{what} is {value}; it must be at most {most}"
+                              + _or_fewer(layer))
 
 
 def _fewest_stripes(layer: Layer, items: list[Item], config: Config, tallest: int) -> int:
     width, depth = layer.conv_shape[2], config.buffers.acc_depth
+    if layer.images > depth:
+        raise DoesNotFit(layer.name, f"accumulators for {layer.images} images",
+                         f"{depth} pixels", f"raise buffers.acc_depth{_or_fewer(layer)}")
     for count in range(1, tallest + 1):
         rows = max(w.conv[1] - w.conv[0] for i in items for w in _stripes(layer, i, count))
         if rows * width <= depth:
