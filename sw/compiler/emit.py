@@ -15,7 +15,7 @@ from .layout import Layout, TensorPlace
 from .ops import ACT, EXTERNAL, Op, Region
 from .plan import Plan
 from .split import Item, Split
-from .steps import Step, load_pieces, plane_words, steps_of
+from .steps import Step, hold_pieces, load_pieces, plane_words, steps_of
 
 __all__ = ["Stage", "emit"]
 
@@ -127,7 +127,6 @@ class _LayerEmitter:
         self.stripes = stage.plan.stripes[instance]
         self.source, self.target = (_place(place, stage.layer, image)
                                     for place in layout.tensors[number:number + 2])
-        self.buffer = 0
         self.slot = 0
 
     def jobs(self, barrier: list[Op]) -> Iterator[_Job]:
@@ -163,19 +162,16 @@ class _LayerEmitter:
                 yield store
 
     def _pieces(self, stripe: Window, steps: tuple[Step, ...]) -> Iterator[list[Op]]:
-        """Each COMPUTE with the LOAD of the step after it before it, where buffers allow."""
-        count = len(self.plan.inputs)
-        buffers = [(self.buffer + k) % count for k in range(len(steps))]
-        self.buffer += len(steps)
-        loads = [self._load(stripe, b, s.inputs[0], s.inputs)
-                 for s, b in zip(steps, buffers, strict=True)]
-        for k, step in enumerate(steps):
-            ops = [loads[0]] if k == 0 or count == 1 else []
-            if count == 1:
-                ops = [loads[k]]
-            elif k + 1 < len(steps):
-                ops.append(loads[k + 1])
-            yield [*ops, self._compute(stripe, step, buffers[k], step.inputs[0])]
+        """Each COMPUTE, and before it the LOADs of later ones into buffers that are free."""
+        places = hold_pieces(steps, len(self.plan.inputs))
+        loads: list[list[Op]] = [[] for _ in steps]
+        at = 0
+        for step, place in zip(steps, places, strict=True):
+            if place.load:
+                at = max(at, place.after + 1)
+                loads[at].append(self._load(stripe, place.buffer, step.inputs[0], step.inputs))
+        for step, place, before in zip(steps, places, loads, strict=True):
+            yield [*before, self._compute(stripe, step, place.buffer, step.inputs[0])]
 
     def _groups(self) -> list[tuple[int, int]]:
         """Output blocks that are post-processed and stored together; the last are few."""

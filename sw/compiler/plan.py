@@ -15,6 +15,7 @@ __all__ = ["FIRST_WORDS", "Plan", "plan_layer"]
 FIRST_WORDS = 64
 _LATENCY_CYCLES = 80  # from a load's start to its first vector in the array
 _STRIPE_CYCLES = 10  # what a stripe costs besides
+_PIECES = 4  # input buffers where a stripe's input is held in part, where they fit
 _SLOTS = 3  # of the output ring, where they fit
 
 
@@ -27,7 +28,7 @@ class Plan:
     stripes : for each instance a tuple of `Window`, empty without an item
     resident : the input is already in activation memory
     low : the input lies at the low end of the memory, the output at the high end; else swapped
-    inputs : base addresses of the input buffers (1 or 2, used in turn)
+    inputs : base addresses of the input buffers; of those for whole stripes, 1 or 2, used in turn
     input_words : words of one input buffer
     piece : input word blocks loaded at a time, for each output block anew; 0: a stripe's
         whole input is held
@@ -211,7 +212,7 @@ class _Space:
     def pieces(self) -> Plan | None:
         """A plan that loads a few input blocks at a time, or None."""
         room = self.config.buffers.act_words - (self.whole_output if self.keep else self.unit)
-        for buffers in (2, 1):
+        for buffers in range(_PIECES, 0, -1):
             piece = min(self.blocks, room // (buffers * self.plane))
             if piece >= 1:
                 words = piece * self.plane
