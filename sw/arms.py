@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from .driver import Driver, RunResult, open_backend
 from .energy import EnergyModel, Features, features, unit_features
 from .golden import run_golden
 from .graph import IntegerGraph, Layer
-from .limits import layer_limit
+from .limits import images_limit
 from .report import ArmReport, LayerReport
 from .search import search_splits
 
@@ -25,8 +25,8 @@ __all__ = ["Arm", "expected_cycles", "golden_outputs", "layer_kind", "run_arm", 
 class Arm:
     """A named network on a named accelerator.
 
-    Members: `name` ("dense-8"), `graph`, `config` and `golden`: for each image, each layer's
-    golden output int8[C, H, W].
+    Members: `name` ("dense-8"), `graph`, `config`, `images` and `golden`: for each image, each
+    layer's golden output int8[C, H, W]; `batch`, images of a run.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Arm:
     config: Config
     images: tuple[np.ndarray, ...]
     golden: tuple[tuple[np.ndarray, ...], ...]
+    batch: int = 1
 
 
 def layer_kind(layer: Layer) -> str:
@@ -76,17 +77,31 @@ def golden_outputs(graph: IntegerGraph,
     return tuple(tuple(run_golden(graph, image)) for image in images)
 
 
-def expected_cycles(graph: IntegerGraph, config: Config, images: int) -> int:
-    """Rough length of a run, for progress bars only."""
-    limits = (layer_limit(x.macs, x.weight_bytes, config).cycles for x in graph.layers)
-    return round(images * sum(limits) / 0.93)
+def expected_cycles(graph: IntegerGraph, config: Config, images: int, batch: int) -> int:
+    """Rough length of all runs, for progress bars only."""
+    limits = (images_limit(x.macs, x.weight_bytes, config, images, batch).cycles
+              for x in graph.layers)
+    return round(sum(limits) / 0.93)
+
+
+def _inputs(arm: Arm, first: int) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+    """Of each run that starts at layer `first`: its input, and every layer's golden output."""
+    sources = arm.images if first == 0 else [outputs[first - 1] for outputs in arm.golden]
+    if arm.batch == 1:
+        yield from ((image, list(golden)) for image, golden in zip(sources, arm.golden,
+                                                                   strict=True))
+        return
+    for at in range(0, len(sources), arm.batch):
+        yield (np.stack(sources[at:at + arm.batch]),
+               [np.stack(maps) for maps in zip(*arm.golden[at:at + arm.batch], strict=True)])
 
 
 class _Totals:
     """Sums of one layer's measurements over images."""
 
     def __init__(self) -> None:
-        self.cycles = self.port_bytes = self.toggles = self.clocked = 0
+        self.cycles = self.port_bytes = self.weight_port_bytes = 0
+        self.toggles = self.clocked = 0
         self.exact = True
         self.ledger: list[dict[str, int]] = []
         self.features: Features | None = None
@@ -95,8 +110,9 @@ class _Totals:
     def add(self, result: RunResult, index: int, golden: np.ndarray, model: EnergyModel) -> None:
         """Add a run's measurements of its layer `index`, and compare its output."""
         self.cycles += result.layer_cycles[index]
-        if result.port_bytes is not None:
+        if result.port_bytes is not None and result.weight_port_bytes is not None:
             self.port_bytes += result.port_bytes[index]
+            self.weight_port_bytes += result.weight_port_bytes[index]
         for mine, seen in itertools.zip_longest(self.ledger, result.ledger[index]):
             if mine is None:
                 self.ledger.append(dict(seen))
@@ -153,18 +169,19 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
     model = model or EnergyModel()
     totals = {x.name: _Totals() for x in arm.graph.layers}
     counters: list[dict[str, int]] = [{} for _ in range(arm.config.instances)]
-    reports, finals = [], []
+    reports: list[LayerReport] = []
+    finals: list[np.ndarray] = []
     cycles = misses = 0
     began = time.monotonic()
     for first, graph in segments(arm.graph, names):
-        splits = search_splits(graph, arm.config, say=say).splits if search else None
-        program = compile_graph(graph, arm.config, splits=splits)
+        splits = search_splits(graph, arm.config, batch=arm.batch, say=say).splits \
+            if search else None
+        program = compile_graph(graph, arm.config, batch=arm.batch, splits=splits)
         with open_backend("verilator", arm.config, memory_bytes=program.window_bytes,
                           count_toggles=count_toggles, say=say, **memory) as backend:
             driver = Driver(backend)
             driver.load(program)
-            for image, golden in zip(arm.images, arm.golden, strict=True):
-                source = image if first == 0 else golden[first - 1]
+            for source, golden in _inputs(arm, first):
                 start = cycles
 
                 def report(n: int, layer: int, s: int = start, g: IntegerGraph = graph) -> None:
@@ -179,7 +196,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
                     for cause, value in seen.items():
                         mine[cause] = mine.get(cause, 0) + value
                 if result.outputs[-1] is not None:
-                    finals.append(result.outputs[-1])
+                    finals.extend([result.outputs[-1]] if arm.batch == 1 else result.outputs[-1])
         reports += [_layer_report(layer, info, totals[layer.name], arm, model)
                     for layer, info in zip(graph.layers, program.layers, strict=True)]
     seconds = time.monotonic() - began
@@ -193,14 +210,16 @@ def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
                   model: EnergyModel) -> LayerReport:
     found, own = total.features, total.instance_pj
     images = len(arm.images)
-    limit = layer_limit(layer.macs, layer.weight_bytes, arm.config)
+    limit = images_limit(layer.macs, layer.weight_bytes, arm.config, images, arm.batch)
     return LayerReport(
         name=layer.name, macs=images * layer.macs, weight_bytes=layer.weight_bytes,
-        cycles=total.cycles, limit_cycles=images * limit.cycles, bound=limit.bound,
-        port_bytes=total.port_bytes, toggles=None if found is None else total.toggles,
+        cycles=total.cycles, limit_cycles=limit.cycles, bound=limit.bound,
+        port_bytes=total.port_bytes, weight_port_bytes=total.weight_port_bytes,
+        toggles=None if found is None else total.toggles,
         clocked_ff_cycles=None if found is None else total.clocked, bit_exact=total.exact,
         pruned=layer.pruned, kind=layer_kind(layer),
-        split=info.split + (", taps packed" if info.tap_packed else ""),
+        split=info.split + (", taps packed" if info.tap_packed else "")
+        + (", batched" if info.stacked else ""),
         ledger=tuple(total.ledger), activity=None if found is None else dict(found.counts),
         energy_pj=None if found is None else found.energy(model.coefficients.values()),
         instance_pj=None if own is None else tuple(float(v) for v in own))

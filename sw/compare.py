@@ -69,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
                       "MACs of all instances")
     what.add_argument("--images", type=int, metavar="N",
                       help="images to run (default 1; digits 64)")
+    what.add_argument("--batch", type=int, default=1, metavar="B",
+                      help="images of a run (default 1): the fully connected layers at the end "
+                      "take all together, and read their weights once")
     what.add_argument("--data", type=Path, metavar="DIR",
                       help="Tiny ImageNet folder, for tinyvgg16-slim to classify held-out images")
     what.add_argument("--checkpoint", type=Path, metavar="FILE",
@@ -110,6 +113,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"--jobs is {args.jobs}; it must be 1 or more")
     if args.images is not None and args.images < 1:
         raise ValueError(f"--images is {args.images}; it must be 1 or more")
+    if args.batch < 1:
+        raise ValueError(f"--batch is {args.batch}; it must be 1 or more")
     if args.checkpoint and not args.checkpoint.is_file():
         raise ValueError(f"--checkpoint {args.checkpoint} is not a file")
     if args.data and args.network != "tinyvgg16-slim":
@@ -134,7 +139,7 @@ def _arm_names(text: str, config: Config) -> list[str]:
     return names
 
 
-def _arms(names: list[str], config: Config, work: Workload) -> list[Arm]:
+def _arms(names: list[str], config: Config, work: Workload, batch: int) -> list[Arm]:
     golden: dict[str, tuple[tuple[np.ndarray, ...], ...]] = {}
     arms: list[Arm] = []
     for name in names:
@@ -145,7 +150,7 @@ def _arms(names: list[str], config: Config, work: Workload) -> list[Arm]:
             golden[form] = golden_outputs(graph, work.images)
         own = _big(config) if name == BIG else config.replace(instances=instances)
         arm = Arm(name if name == BIG else f"{form}-{instances}", graph, own, work.images,
-                  golden[form])
+                  golden[form], batch)
         if arm.name not in [a.name for a in arms]:
             arms.append(arm)
     return arms
@@ -166,7 +171,7 @@ def _big(config: Config) -> Config:
 def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str] | None,
             memory: dict, count_toggles: bool, jobs: int, partitions: int, seed: int,
             command: str, progress: SimulationProgress,
-            model: EnergyModel | None = None, search: bool = False) -> Report:
+            model: EnergyModel | None = None, search: bool = False, batch: int = 1) -> Report:
     """Run the arms, at most `jobs` at a time, and gather what they measured.
 
     Raises
@@ -177,12 +182,12 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
     for graph in (work.dense, work.pruned):
         segments(graph, layers)
     progress.say("golden model: computing every layer's expected output")
-    todo = _arms(arms, config, work)
+    todo = _arms(arms, config, work, batch)
     # The longest first, so that the last to finish did not start late.
     order = sorted(todo, key=lambda a: -_weight(a, layers))
 
     def run(arm: Arm):
-        progress.start(arm.name, sum(expected_cycles(g, arm.config, len(arm.images))
+        progress.start(arm.name, sum(expected_cycles(g, arm.config, len(arm.images), arm.batch)
                                      for _, g in segments(arm.graph, layers)))
         result = run_arm(arm, layers, count_toggles=count_toggles, memory=memory, model=model,
                          search=search, say=progress.say,
@@ -202,11 +207,12 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
         network=work.name, weights=work.weights, partitions=partitions, config=config.to_dict(),
         memory_model=memory, arms=tuple(results[a.name][0] for a in todo), command=command,
         seed=seed, versions=_versions(), accuracy=accuracy,
-        energy_model=model or EnergyModel(), images=len(work.images), pictures=work.pictures)
+        energy_model=model or EnergyModel(), images=len(work.images), batch=batch,
+        pictures=work.pictures)
 
 
 def _weight(arm: Arm, layers: list[str] | None) -> int:
-    cycles = sum(expected_cycles(g, arm.config, len(arm.images))
+    cycles = sum(expected_cycles(g, arm.config, len(arm.images), arm.batch)
                  for _, g in segments(arm.graph, layers))
     return cycles * (1 + arm.config.instances)
 
@@ -260,7 +266,7 @@ def run(argv: list[str]) -> int:
                              say=progress.say)
         report = compare(work, config, arms=arms, layers=layers, memory=memory,
                          count_toggles=not args.no_toggles, jobs=args.jobs, search=args.search,
-                         partitions=args.partitions, seed=args.seed,
+                         partitions=args.partitions, seed=args.seed, batch=args.batch,
                          command="python -m sw.compare " + shlex.join(argv), progress=progress,
                          model=model)
     if args.save:

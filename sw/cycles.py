@@ -55,14 +55,15 @@ class Prediction:
     """Expected cycles.
 
     Members: `cycles` from START to the end of the last instance; `layer_cycles` as
-    `RunResult`'s: from the end of the layer before to the end of this one, over all instances.
+    `RunResult`'s.
     """
 
     cycles: int
     layer_cycles: tuple[int, ...]
 
 
-def predict(graph: IntegerGraph, config: Config, *, store_all: bool = True) -> Prediction:
+def predict(graph: IntegerGraph, config: Config, *, batch: int = 1,
+            store_all: bool = True) -> Prediction:
     """Predict a network's cycles; weights' values are not looked at.
 
     Raises
@@ -70,14 +71,16 @@ def predict(graph: IntegerGraph, config: Config, *, store_all: bool = True) -> P
     CompileError
         As `compile_graph`.
     """
-    return predict_lowered(lower(graph, config, store_all=store_all))
+    return predict_lowered(lower(graph, config, batch=batch, store_all=store_all))
 
 
 def predict_lowered(lowered: Lowered) -> Prediction:
     """Predict what `lower` made."""
     ends = _Machine(lowered).run()
-    cycles = tuple(round(b) - round(a) for a, b in itertools.pairwise([0.0, *ends]))
-    return Prediction(round(ends[-1]), cycles)
+    cycles = [0] * len(lowered.stages)
+    for (layer, _), (a, b) in zip(lowered.order, itertools.pairwise([0.0, *ends]), strict=True):
+        cycles[layer] += round(b) - round(a)
+    return Prediction(round(ends[-1]), tuple(cycles))
 
 
 @dataclass(eq=False)
@@ -172,7 +175,7 @@ class _Machine:
         self.timers: list[tuple[float, int, _Instance, Callable[[], None] | None]] = []
         self.changed: set[_Instance] = set()
         self.numbers = itertools.count()
-        self.layer_ends = [0.0] * len(lowered.stages)
+        self.ends = dict.fromkeys(lowered.order, 0.0)
         self.beat_chunks = config.port.bytes / config.chunk_bytes
         self.fifo = config.buffers.weight_fifo_beats * self.beat_chunks
         self.subs = config.array.cols // config.array.post_lanes
@@ -199,7 +202,7 @@ class _Machine:
         heapq.heappush(self.timers, (time, next(self.numbers), x, action))
 
     def run(self) -> list[float]:
-        """Ends of the layers, the last that of everything."""
+        """Ends of what runs in turn, the last that of everything."""
         while True:
             while self.timers and self.timers[0][0] <= self.now + _TINY:
                 _, _, x, action = heapq.heappop(self.timers)
@@ -218,8 +221,8 @@ class _Machine:
             if span == _NEVER:
                 break
             self.advance(flows, span)
-        self.layer_ends[-1] = max(self.layer_ends[-1], self.now) + _END
-        return list(itertools.accumulate(self.layer_ends, max))
+        *ends, last = self.ends.values()
+        return list(itertools.accumulate([*ends, max(last, self.now) + _END], max))
 
     def span(self, flows: list[tuple[_Flow, list[_Instance]]]) -> float:
         """Until the next change."""
@@ -314,7 +317,7 @@ class _Machine:
                     continue
                 theirs = [self.queue(y, flow.unit) for y in members]
                 if all(q and q[0].ready <= self.now + _TINY
-                       and q[0].op and flow.op and q[0].op.layer == flow.op.layer for q in theirs):
+                       and q[0].op and flow.op and q[0].op.run == flow.op.run for q in theirs):
                     found.append((flow, members))
         return found
 
@@ -494,7 +497,7 @@ class _Machine:
         """An operation ends in so many cycles: its tokens, its mark."""
         def end() -> None:
             if op.mark:
-                self.layer_ends[op.layer] = max(self.layer_ends[op.layer], self.now)
+                self.ends[op.run] = max(self.ends[op.run], self.now)
             if op.signal:
                 def give() -> None:
                     for t in op.signal:

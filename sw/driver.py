@@ -14,6 +14,7 @@ import numpy as np
 from hw import registers
 from hw.config import Config
 from hw.isa import ISA_VERSION, ErrorCode, Opcode
+from hw.ports import Channel
 from sim.activity import UnitActivity
 
 from .compiler import Program
@@ -107,19 +108,21 @@ class RunResult:
 
     Members
     -------
-    outputs : tuple of int8[C, H, W] or None
+    outputs : tuple of int8[C, H, W], or int8[n, C, H, W] of a batch, or None
         Each layer's output; None if the program does not store it.
     cycles : int
         From START to the end of the last instance.
     layer_cycles : tuple of int
-        From the end of the layer before to the end of this one, over all instances; they sum
-        to `cycles`.
+        From the end of what ran before to the end of this layer, over all instances and images;
+        they sum to `cycles`.
     counters : tuple of dict
         Per instance: TOTAL, and the causes that sum to it.
     ledger : per layer, of each instance its cycles by cause
         From its own end of the layer before to its end of this one.
     port_bytes : tuple of int, or None
         Per layer, where the backend can tell.
+    weight_port_bytes : tuple of int, or None
+        Weights and requantisation parameters among them.
     activity : per layer, of each instance and last of the shell, or None
     page_misses : pages activated at the external memory, per layer, or None
     """
@@ -130,6 +133,7 @@ class RunResult:
     counters: tuple[dict[str, int], ...]
     ledger: tuple[tuple[dict[str, int], ...], ...]
     port_bytes: tuple[int, ...] | None = None
+    weight_port_bytes: tuple[int, ...] | None = None
     activity: tuple[tuple[UnitActivity, ...], ...] | None = None
     page_misses: tuple[int, ...] | None = None
 
@@ -213,12 +217,14 @@ class Driver:
 
         Parameters
         ----------
-        image : int8[C, H, W]
+        image : int8[C, H, W], or int8[n, C, H, W] of a program for a batch of n or more
         progress : called with (cycles so far, number of the layer under way)
         timeout_cycles : int
 
         Raises
         ------
+        ValueError
+            If the input's type or shape is wrong.
         InstanceError
             If an instance stopped; the others have finished by then.
         TimeoutExpired
@@ -226,7 +232,7 @@ class Driver:
         program = self.start(image)
         self._wait(progress, timeout_cycles)
         self._raise_faults(program)
-        return self._gather(program)
+        return self._gather(program, program.images_in(image))
 
     def start(self, image: np.ndarray) -> Program:
         """Write an input and start the loaded program, without waiting for its end.
@@ -276,52 +282,63 @@ class Driver:
         if faults:
             raise InstanceError(faults)
 
-    def _gather(self, program: Program) -> RunResult:
+    def _gather(self, program: Program, images: int) -> RunResult:
         backend, count = self._backend, len(program.layers)
-        outputs = tuple(
-            None if place is None else program.unpack_output(k, backend.read_memory(
-                self._base + place.offset, program.output_bytes(k)))
-            for k, place in enumerate(program.outputs))
+        outputs = tuple(self._output(program, k, images) for k in range(count))
         cycles = self._read("CYCLES")
         counters = tuple(
             {"TOTAL": self._read("TOTAL", i), **{c: self._read(c, i) for c in registers.COUNTERS}}
             for i in range(program.config.instances))
-        port_bytes = activity = misses = None
+        port_bytes = weight_bytes = activity = misses = None
         if isinstance(backend, Observer):
             backend.end_account(count - 1)
-            port_bytes = tuple(int(n) for n in backend.port_bytes(count).sum(axis=(1, 2)))
+            moved = backend.port_bytes(count).sum(axis=2)
+            port_bytes = tuple(int(n) for n in moved.sum(axis=1))
+            weight_bytes = tuple(int(n) for n in moved[:, Channel.WEIGHTS.value])
             misses = tuple(int(n) for n in backend.page_misses()[:count])
             counted = [[unit for i in range(program.config.instances + 1)
                         if (unit := backend.activity(k, i)) is not None] for k in range(count)]
             if counted[0]:
                 activity = tuple(tuple(row) for row in counted)
         spans, ledger = self._logs(program, cycles, counters)
-        return RunResult(outputs, cycles, spans, counters, ledger, port_bytes, activity, misses)
+        return RunResult(outputs, cycles, spans, counters, ledger, port_bytes, weight_bytes,
+                         activity, misses)
+
+    def _output(self, program: Program, layer: int, images: int) -> np.ndarray | None:
+        place = program.outputs[layer]
+        if place is None:
+            return None
+        data = self._backend.read_memory(self._base + place.offset, program.output_bytes(layer))
+        output = program.unpack_output(layer, data)
+        return output if program.batch == 1 else output[:images]
 
     def _logs(self, program: Program, cycles: int, counters: tuple[dict[str, int], ...],
               ) -> tuple[tuple[int, ...], tuple[tuple[dict[str, int], ...], ...]]:
         """Split the run by the logs: at the last instance's end of each layer, and each
         instance's causes at its own ends."""
         count, instances = len(program.layers), len(program.programs)
-        ends = [0] * count
+        ends = dict.fromkeys(program.order, 0)
         ledger: list[list[dict[str, int]]] = [[{} for _ in range(instances)] for _ in range(count)]
         for i, start in enumerate(program.programs):
             if start is None:
                 continue
             before = dict.fromkeys(registers.COUNTERS, 0)
+            seen = [0] * count
             for entry in range(min(self._read("LOG_COUNT", i),
                                    program.config.buffers.log_entries)):
                 layer = self._log(i, entry, "LAYER")
-                ends[layer] = max(ends[layer], self._log(i, entry, "TOTAL"))
+                run = layer, seen[layer]
+                seen[layer] += 1
+                ends[run] = max(ends[run], self._log(i, entry, "TOTAL"))
                 now = {c: self._log(i, entry, c) for c in registers.COUNTERS}
                 _book(ledger[layer][i], now, before)
                 before = now
             _book(ledger[-1][i], counters[i], before)
-        ends[-1] = cycles
-        spans, at = [], 0
-        for end in ends:
+        ends[program.order[-1]] = cycles
+        spans, at = [0] * count, 0
+        for (layer, _), end in ends.items():
             end = max(end, at)
-            spans.append(end - at)
+            spans[layer] += end - at
             at = end
         return tuple(spans), tuple(tuple(row) for row in ledger)
 

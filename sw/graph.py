@@ -52,6 +52,8 @@ class Layer:
         The layer is partition-pruned.
     dense_macs : int
         Multiply-accumulates of the unpruned layer; 0 takes those of this one.
+    images : int
+        Maps stacked in the rows of its input, where the compiler runs it on a batch.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Layer:
     pool: Pool | None = None
     pruned: bool = False
     dense_macs: int = 0
+    images: int = 1
 
     @property
     def kernel(self) -> tuple[int, int]:

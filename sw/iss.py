@@ -27,7 +27,7 @@ def run_program(program: Program, image: np.ndarray, seed: int = 0,
 
     Returns
     -------
-    list of int8[C, H, W] or None
+    list of int8[C, H, W], or int8[batch, C, H, W] of a program for a batch, or None
         Each layer's output, None where the program does not store it.
     IssResult
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hw.config import Config
 
-__all__ = ["Limit", "layer_limit"]
+__all__ = ["Limit", "images_limit", "layer_limit"]
 
 
 @dataclass(frozen=True)
@@ -33,3 +33,21 @@ def layer_limit(macs: int, weight_bytes: int, config: Config) -> Limit:
     compute = macs / (config.instances * config.array.macs)
     memory = weight_bytes / (config.ports * config.port.bytes)
     return Limit(round(max(compute, memory)), "compute" if compute >= memory else "memory")
+
+
+def images_limit(macs: int, weight_bytes: int, config: Config, images: int, batch: int) -> Limit:
+    """Return the sum of `layer_limit` over batches: in each, every weight crosses a port once.
+
+    Parameters
+    ----------
+    macs, weight_bytes : int
+        As `layer_limit`, `macs` of one image.
+    images : int
+        How many, the last batch being what is left of them.
+    batch : int
+        Images at a time.
+    """
+    whole = layer_limit(batch * macs, weight_bytes, config)
+    full, rest = divmod(images, batch)
+    last = layer_limit(rest * macs, weight_bytes, config) if rest else Limit(0, whole.bound)
+    return Limit(full * whole.cycles + last.cycles, whole.bound if full else last.bound)

@@ -41,7 +41,8 @@ class LayerReport:
 
     Members: `macs` executed; `cycles` from the previous layer's end to this one's, over all
     instances; `limit_cycles` that no design can beat, and its `bound`; `port_bytes` moved over
-    the memory ports on the layer's behalf (weights, activations, stores); `toggles` and
+    the memory ports on the layer's behalf (weights, activations, stores), `weight_port_bytes` of
+    them weights with what pads them and their parameters; `toggles` and
     `clocked_ff_cycles` of all instances' flip-flops (None where they were not counted);
     `bit_exact` against the golden model; `split` names how instances share the layer;
     `ledger` are each instance's cycles by cause, from its own end of the layer before to its end
@@ -67,6 +68,7 @@ class LayerReport:
     activity: dict[str, float] | None = None
     energy_pj: dict[str, float] | None = None
     instance_pj: tuple[float, ...] | None = None
+    weight_port_bytes: int | None = None
 
     @property
     def efficiency(self) -> float:
@@ -138,7 +140,7 @@ class Report:
 
     Members: `network` and `weights` say what ran (`weights` states where they come from),
     `config` and `memory_model` on what, `accuracy` (if the network classifies real images) and
-    `command`, `seed`, `versions` how to repeat it.
+    `command`, `seed`, `versions` how to repeat it; `images` ran, `batch` at a time.
     """
 
     network: str
@@ -152,6 +154,7 @@ class Report:
     versions: dict[str, str]
     energy_model: EnergyModel = field(default_factory=EnergyModel)
     images: int = 1
+    batch: int = 1
     accuracy: dict[str, float] | None = None
     pictures: tuple[Picture, ...] = ()
     notes: tuple[str, ...] = field(default=())
@@ -352,6 +355,9 @@ def print_report(report: Report, console: Console) -> None:
                   f"cycle per port, {report.memory_model['latency_cycles']} cycles of memory "
                   "latency; "
                   "the same clock, ports and arrays in every arm.")
+    if report.batch > 1:
+        console.print(f"{report.images} images, {report.batch} at a time: batched layers take all "
+                      "of them together, and read their weights once.")
     for arm in report.arms:
         console.print()
         console.print(_arm_table(arm))

@@ -25,7 +25,7 @@ class Found:
     after: Prediction
 
 
-def search_splits(graph: IntegerGraph, config: Config, *,
+def search_splits(graph: IntegerGraph, config: Config, *, batch: int = 1,
                   say: Callable[[str], None] = lambda text: None) -> Found:
     """Try other splits of each layer, that which takes longest first, and keep what is faster.
 
@@ -37,7 +37,7 @@ def search_splits(graph: IntegerGraph, config: Config, *,
     CompileError
         As `compile_graph`.
     """
-    lowered = lower(graph, config)
+    lowered = lower(graph, config, batch=batch)
     best = before = predict_lowered(lowered)
     splits = [stage.split for stage in lowered.stages]
     layers = [stage.layer for stage in lowered.stages]
@@ -48,7 +48,7 @@ def search_splits(graph: IntegerGraph, config: Config, *,
                 continue
             trial = [*splits[:k], other, *splits[k + 1:]]
             try:
-                found = predict_lowered(lower(graph, config, splits=trial))
+                found = predict_lowered(lower(graph, config, batch=batch, splits=trial))
             except DoesNotFit:
                 continue
             if found.cycles < best.cycles * (1 - _WORTH):

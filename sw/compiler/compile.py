@@ -3,6 +3,7 @@
 The passes, in order, each a pure function in a file of its own:
 
 0. `taps`    pack kernel taps of the first layer into idle array rows
+   `batch`   the fully connected end takes all images of a batch at once
 1. `split`   which instance computes which output channels and rows
 2. `plan`    stripes, residency and activation memory
 3. `layout`  external memory: tensors and weight streams
@@ -19,6 +20,7 @@ from hw.config import Config
 from hw.isa import READ_AHEAD_BYTES, Opcode, encode
 
 from ..graph import IntegerGraph, Layer
+from .batch import Run, run_order, stack_layers
 from .emit import Stage, emit
 from .errors import CompileError, DoesNotFit
 from .geometry import ceil_div
@@ -26,7 +28,7 @@ from .layout import Allocator, Layout, StreamFill, StreamPlace, TensorPlace
 from .ops import Op
 from .plan import Plan, plan_layer
 from .program import LayerInfo, Program
-from .split import Item, Split, is_resident, split_layers
+from .split import Item, Split, is_local, is_resident, split_layers
 from .steps import Step, load_pieces, plane_words, steps_of
 from .streams import stream_bytes, stream_chunks, weight_stream
 from .taps import Taps, pack_taps
@@ -38,7 +40,7 @@ _MAX_LAYERS = 1 << 11
 _NO_STREAM = StreamPlace(0, 0, 0)
 
 
-def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True,
+def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
                   tap_packing: bool = True, splits: Sequence[Split] | None = None) -> Program:
     """Compile a network.
 
@@ -46,6 +48,10 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
     ----------
     graph : IntegerGraph
     config : Config
+    batch : int
+        Images of a run. Of more than one, the fully connected end of the network takes all
+        together, so that its weights cross the memory port once; the layers before it run image
+        by image.
     store_all : bool
         Store every layer's output in external memory, so that it can be checked; else only
         what another instance needs, and the last.
@@ -56,13 +62,15 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
 
     Raises
     ------
+    ValueError
+        If `batch` is less than 1.
     GraphError
         If the network breaks a rule.
     DoesNotFit, Unsupported
         Naming the layer, what it needs and what there is.
     """
     graph.validate()
-    lowered = lower(graph, config, store_all=store_all, tap_packing=tap_packing,
+    lowered = lower(graph, config, batch=batch, store_all=store_all, tap_packing=tap_packing,
                     splits=splits)
     segments = [(offset, weight_stream(layer, steps, config))
                 for layer, steps, offset in lowered.layout.streams_to_fill]
@@ -86,10 +94,10 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
     layout, taps = lowered.layout, lowered.taps
     return Program(
         config=config, name=graph.name, window_bytes=memory.bytes, segments=tuple(segments),
-        programs=tuple(offsets), input=layout.input,
+        programs=tuple(offsets), input=layout.tensors[0], batch=batch,
         start_mask=sum(1 << i for i, ops in enumerate(lowered.ops) if ops is not None),
         outputs=tuple(place if stage.store else None
-                      for place, stage in zip(layout.outputs, lowered.stages, strict=True)),
+                      for place, stage in zip(layout.tensors[1:], lowered.stages, strict=True)),
         layers=tuple(_info(graph.layers[k], stage, k == 0 and taps is not None)
                      for k, stage in enumerate(lowered.stages)),
         taps=taps, in_shape=graph.in_shape)
@@ -99,49 +107,60 @@ def compile_graph(graph: IntegerGraph, config: Config, *, store_all: bool = True
 class Lowered:
     """A network as operations, before any byte of weights or program is written.
 
-    Members: `config`; `stages`, one for each layer; `layout` and `memory`; `ops` of each
-    instance with their tokens, None for one that has nothing to do; `taps`.
+    Members: `config`; `stages`, one for each layer; `order` in which they run; `layout` and
+    `memory`; `ops` of each instance with their tokens, None for one that has nothing to do; `taps`.
     """
 
     config: Config
     stages: tuple[Stage, ...]
+    order: tuple[Run, ...]
     layout: Layout
     memory: Allocator
     ops: tuple[list[Op] | None, ...]
     taps: Taps | None
 
 
-def lower(graph: IntegerGraph, config: Config, *, store_all: bool = True,
+def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
           tap_packing: bool = True, splits: Sequence[Split] | None = None) -> Lowered:
     """All of `compile_graph`'s decisions; weights' values are not looked at.
 
     Raises
     ------
-    CompileError
+    ValueError, CompileError
         As `compile_graph`.
     """
+    if batch < 1:
+        raise ValueError(f"batch is {batch}; it must be 1 or more")
     if len(graph.layers) > _MAX_LAYERS:
         raise CompileError(graph.layers[_MAX_LAYERS].name,
                            f"is beyond the {_MAX_LAYERS} layers that a program can number")
     first, taps = pack_taps(graph.layers[0], config) if tap_packing else (graph.layers[0], None)
-    layers = (first, *graph.layers[1:])
+    layers = stack_layers((first, *graph.layers[1:]), batch)
+    order = run_order([layer.images > 1 for layer in layers], batch)
+    _check_log(graph, order, config)
     splits = list(splits or split_layers(layers, config))
     stages = _stages(layers, splits, _plan(layers, splits, config), store_all)
     running = sum(1 << i for i in range(config.instances)
                   if any(s.items[i] is not None for s in splits))
     memory = Allocator()
-    layout = _lay_out(stages, config, memory)
-    words = [_tensor_words(layout.input, config),
-             *(_tensor_words(place, config) for place in layout.outputs)]
+    layout = _lay_out(stages, batch, config, memory)
+    words = layout.tensor_bytes // config.word_pitch_bytes
     programs: list[list[Op] | None] = []
     for instance in range(config.instances):
         if not running >> instance & 1:
             programs.append(None)
             continue
-        ops = emit(stages, layout, config, instance, running)
+        ops = emit(stages, order, layout, config, instance, running)
         add_tokens(ops, config.buffers.act_words, words)
         programs.append(ops)
-    return Lowered(config, tuple(stages), layout, memory, tuple(programs), taps)
+    return Lowered(config, tuple(stages), order, layout, memory, tuple(programs), taps)
+
+
+def _check_log(graph: IntegerGraph, order: tuple[Run, ...], config: Config) -> None:
+    entries = config.buffers.log_entries
+    if len(graph.layers) < len(order) > entries:
+        raise DoesNotFit(graph.name, f"{len(order)} log entries for its layers and images",
+                         f"{entries}", "raise buffers.log_entries, or take fewer images at a time")
 
 
 def _plan(layers: tuple[Layer, ...], splits: list[Split], config: Config) -> list[Plan]:
@@ -168,25 +187,32 @@ def _stages(layers: tuple[Layer, ...], splits: list[Split], plans: list[Plan],
     stages = []
     for k, layer in enumerate(layers):
         barrier = k > 0 and not plans[k].resident \
-            and not is_resident(layer, splits[k - 1], splits[k])
+            and not is_local(layer, layers[k - 1], splits[k - 1], splits[k])
         needed = k + 1 == len(layers) or not plans[k + 1].resident
         stages.append(Stage(layer, splits[k], plans[k], barrier, store_all or needed))
     return stages
 
 
-def _tensor_words(place: TensorPlace, config: Config) -> int:
-    channels, height, width = place.shape
-    return ceil_div(channels, config.array.rows) * height * width
+def _tensor(shape: tuple[int, int, int], stacked: bool, batch: int, config: Config,
+            memory: Allocator) -> TensorPlace:
+    """Place what `batch` images have of one shape."""
+    image = shape[1] * shape[2] * config.word_pitch_bytes
+    blocks = ceil_div(shape[0], config.array.rows)
+    offset = memory.take(blocks * batch * image)
+    if stacked:
+        return TensorPlace(offset, batch * image, shape, batch, image)
+    return TensorPlace(offset, image, shape, batch, blocks * image)
 
 
-def _lay_out(stages: list[Stage], config: Config, memory: Allocator) -> Layout:
-    def tensor(shape: tuple[int, int, int]) -> TensorPlace:
-        plane = shape[1] * shape[2] * config.word_pitch_bytes
-        return TensorPlace(memory.take(ceil_div(shape[0], config.array.rows) * plane), plane,
-                           shape)
-
-    source = tensor(stages[0].layer.in_shape)
-    outputs = tuple(tensor(s.layer.out_shape) for s in stages)
+def _lay_out(stages: list[Stage], batch: int, config: Config, memory: Allocator) -> Layout:
+    layers = [s.layer for s in stages]
+    shapes = [_one_image(layers[0].in_shape, layers[0]),
+              *(_one_image(layer.out_shape, layer) for layer in layers)]
+    # A tensor is stacked if the layer that reads it takes it so, the last as it is written.
+    readers = [*layers, layers[-1]]
+    tensors = tuple(_tensor(shape, reader.images > 1, batch, config, memory)
+                    for shape, reader in zip(shapes, readers, strict=True))
+    tensor_bytes = memory.bytes
     streams, masks, fills = [], [], []
     together = _multicasts(stages, config)
     for stage in stages:
@@ -194,7 +220,11 @@ def _lay_out(stages: list[Stage], config: Config, memory: Allocator) -> Layout:
         streams.append(placed)
         fills += parts
         masks.append(_load_masks(stage, config))
-    return Layout(source, outputs, tuple(streams), tuple(masks), tuple(fills))
+    return Layout(tensors, tensor_bytes, tuple(streams), tuple(masks), tuple(fills))
+
+
+def _one_image(shape: tuple[int, int, int], layer: Layer) -> tuple[int, int, int]:
+    return shape[0], shape[1] // layer.images, shape[2]
 
 
 def _multicasts(stages: list[Stage], config: Config) -> set[int]:
@@ -275,4 +305,4 @@ def _info(layer: Layer, stage: Stage, packed: bool) -> LayerInfo:
     return LayerInfo(
         name=layer.name, macs=layer.macs, weight_bytes=layer.weight_bytes,
         split=stage.split.kind, instances=len(present), stripes=max(len(s) for s in present),
-        resident=stage.plan.resident, tap_packed=packed)
+        resident=stage.plan.resident, tap_packed=packed, stacked=stage.layer.images > 1)

@@ -1,7 +1,7 @@
 """Pass 4: each instance's operations, in an order in which running them one by one is right."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -9,12 +9,13 @@ from hw.config import Config
 from hw.isa import Opcode
 
 from ..graph import Layer
+from .batch import Run
 from .geometry import Window, ceil_div
 from .layout import Layout, TensorPlace
-from .ops import ACT, Op, Region
+from .ops import ACT, EXTERNAL, Op, Region
 from .plan import Plan
 from .split import Item, Split
-from .steps import Step, load_pieces, plane_words, steps_of
+from .steps import Step, hold_pieces, load_pieces, plane_words, steps_of
 
 __all__ = ["Stage", "emit"]
 
@@ -42,17 +43,19 @@ class _Job:
     body: list[Op] = field(default_factory=list)
 
 
-def emit(stages: list[Stage], layout: Layout, config: Config, instance: int,
-         everyone: int) -> list[Op]:
+def emit(stages: list[Stage], order: Sequence[Run], layout: Layout, config: Config,
+         instance: int, everyone: int) -> list[Op]:
     """Return one instance's operations, without tokens.
 
     Parameters
     ----------
+    order : sequence of Run
+        Which layer runs when, and for which image.
     everyone : int
         Mask of all instances that run, who meet at each barrier.
     """
-    jobs = [job for number in range(len(stages))
-            for job in _layer_jobs(stages, number, layout, config, instance, everyone)]
+    jobs = [job for run in order
+            for job in _layer_jobs(stages, run, layout, config, instance, everyone)]
     ahead = min(config.buffers.queue_depth, _WEIGHTS_AHEAD)
     weighted = [job for job in jobs if job.weights]
     ops: list[Op] = []
@@ -75,29 +78,33 @@ def emit(stages: list[Stage], layout: Layout, config: Config, instance: int,
 
 
 def _mark(ops: list[Op]) -> None:
-    """Mark each layer's operation that completes last: its last STORE, else its last POST."""
-    last: dict[int, Op] = {}
+    """Mark each run's operation that completes last: its last STORE, else its last POST."""
+    last: dict[Run, Op] = {}
     for opcode in (Opcode.POST, Opcode.STORE):
         for op in ops:
             if op.opcode == opcode:
-                last[op.layer] = op
+                last[op.run] = op
     for op in last.values():
         op.mark = True
 
 
-def _layer_jobs(stages: list[Stage], number: int, layout: Layout, config: Config,
+def _layer_jobs(stages: list[Stage], run: Run, layout: Layout, config: Config,
                 instance: int, everyone: int) -> Iterator[_Job]:
     """One job for each stripe of a layer; one with the barrier alone without an item."""
+    number, image = run
     stage = stages[number]
     item = stage.split.items[instance]
     made = stages[number - 1].split.items[instance] if number else None
     barrier = []
     if stage.barrier:
-        reads = () if made is None else (
-            _tensor_region(layout.outputs[number - 1], number, made.words, made.rows),)
-        barrier = [Op(Opcode.BARRIER, number, {"mask": everyone}, reads=reads)]
+        source, before = layout.tensors[number], stages[number - 1].layer
+        places = [source.image(k) for k in range(stage.layer.images)] \
+            if before.images < stage.layer.images else [_place(source, before, image)]
+        reads = () if made is None else tuple(
+            _tensor_region(place, made.words, made.rows, config) for place in places)
+        barrier = [Op(Opcode.BARRIER, run, {"mask": everyone}, reads=reads)]
     if item is not None:
-        yield from _LayerEmitter(stage, number, item, made or item, layout, config,
+        yield from _LayerEmitter(stage, run, item, made or item, layout, config,
                                  instance).jobs(barrier)
     elif barrier:
         yield _Job(before=barrier)
@@ -109,18 +116,23 @@ class _LayerEmitter:
     `item` is its part of the layer, `made` its part of the layer before.
     """
 
-    def __init__(self, stage: Stage, number: int, item: Item, made: Item, layout: Layout,
+    def __init__(self, stage: Stage, run: Run, item: Item, made: Item, layout: Layout,
                  config: Config, instance: int):
-        self.stage, self.number, self.item, self.made = stage, number, item, made
-        self.layout, self.config, self.instance = layout, config, instance
+        self.stage, self.run, self.item, self.made = stage, run, item, made
+        self.config = config
         self.layer, self.plan = stage.layer, stage.plan
-        self.buffer = 0
+        number, image = run
+        self.stream = layout.streams[number][instance]
+        self.load_mask = layout.load_masks[number][instance]
+        self.stripes = stage.plan.stripes[instance]
+        self.source, self.target = (_place(place, stage.layer, image)
+                                    for place in layout.tensors[number:number + 2])
         self.slot = 0
 
     def jobs(self, barrier: list[Op]) -> Iterator[_Job]:
         """One job for each stripe."""
         item, plan = self.item, self.plan
-        stripes = plan.stripes[self.instance]
+        stripes = self.stripes
         for number, stripe in enumerate(stripes):
             job = _Job(weights=[self._weights()])
             buffer = number % len(plan.inputs)
@@ -150,19 +162,16 @@ class _LayerEmitter:
                 yield store
 
     def _pieces(self, stripe: Window, steps: tuple[Step, ...]) -> Iterator[list[Op]]:
-        """Each COMPUTE with the LOAD of the step after it before it, where buffers allow."""
-        count = len(self.plan.inputs)
-        buffers = [(self.buffer + k) % count for k in range(len(steps))]
-        self.buffer += len(steps)
-        loads = [self._load(stripe, b, s.inputs[0], s.inputs)
-                 for s, b in zip(steps, buffers, strict=True)]
-        for k, step in enumerate(steps):
-            ops = [loads[0]] if k == 0 or count == 1 else []
-            if count == 1:
-                ops = [loads[k]]
-            elif k + 1 < len(steps):
-                ops.append(loads[k + 1])
-            yield [*ops, self._compute(stripe, step, buffers[k], step.inputs[0])]
+        """Each COMPUTE, and before it the LOADs of later ones into buffers that are free."""
+        places = hold_pieces(steps, len(self.plan.inputs))
+        loads: list[list[Op]] = [[] for _ in steps]
+        at = 0
+        for step, place in zip(steps, places, strict=True):
+            if place.load:
+                at = max(at, place.after + 1)
+                loads[at].append(self._load(stripe, place.buffer, step.inputs[0], step.inputs))
+        for step, place, before in zip(steps, places, loads, strict=True):
+            yield [*before, self._compute(stripe, step, place.buffer, step.inputs[0])]
 
     def _groups(self) -> list[tuple[int, int]]:
         """Output blocks that are post-processed and stored together; the last are few."""
@@ -178,19 +187,18 @@ class _LayerEmitter:
 
     # -- instructions ------------------------------------------------------------------------
     def _weights(self) -> Op:
-        stream = self.layout.streams[self.number][self.instance]
-        return Op(Opcode.WEIGHTS, self.number,
+        stream = self.stream
+        return Op(Opcode.WEIGHTS, self.run,
                   {"ext_addr": stream.offset, "chunks": stream.chunks, "mask": stream.mask})
 
     def _load(self, stripe: Window, buffer: int, origin: int, span: tuple[int, int]) -> Op:
         """Load input blocks `span` of a buffer whose first block is `origin`."""
-        place = self.layout.input if self.number == 0 else self.layout.outputs[self.number - 1]
         plane = plane_words(stripe, self.layer.in_shape[2])
         base = self.plan.inputs[buffer] + (span[0] - origin) * plane
-        source = _tensor_region(place, self.number, span, stripe.rows)
-        fields = _transfer(source, base, plane, place, self.config)
-        fields["mask"] = self.layout.load_masks[self.number][self.instance]
-        return Op(Opcode.LOAD, self.number, fields, reads=(source,),
+        source = _tensor_region(self.source, span, stripe.rows, self.config)
+        fields = _transfer(source, base, plane, self.config)
+        fields["mask"] = self.load_mask
+        return Op(Opcode.LOAD, self.run, fields, reads=(source,),
                   writes=(Region(ACT, base, span[1] - span[0], plane, plane),))
 
     def _compute(self, stripe: Window, step: Step, buffer: int, origin: int) -> Op:
@@ -215,7 +223,7 @@ class _LayerEmitter:
             "tiles": blocks * layer.kernel[0] * layer.kernel[1],
             "first": int(step.first), "last": int(step.last),
         }
-        return Op(Opcode.COMPUTE, self.number, fields,
+        return Op(Opcode.COMPUTE, self.run, fields,
                   reads=(Region(ACT, base, blocks, plane, height * width),))
 
     def _output(self, stripe: Window, blocks: tuple[int, int]) -> tuple[Op, Op | None]:
@@ -243,32 +251,36 @@ class _LayerEmitter:
             "pool_left": pool.padding[1] if pool else 0,
             "out_blocks": blocks[1] - blocks[0], "low": layer.low, "high": layer.high,
         }
-        post = Op(Opcode.POST, self.number, fields,
+        post = Op(Opcode.POST, self.run, fields,
                   writes=(Region(ACT, base, planes, plane, height * width),))
         if not self.stage.store:
             return post, None
-        place = self.layout.outputs[self.number]
-        target = _tensor_region(place, self.number + 1, (first, past), stripe.out)
-        store = Op(Opcode.STORE, self.number, _transfer(target, base, plane, place, self.config),
+        target = _tensor_region(self.target, (first, past), stripe.out, self.config)
+        store = Op(Opcode.STORE, self.run, _transfer(target, base, plane, self.config),
                    reads=(Region(ACT, base, past - first, plane, height * width),),
                    writes=(target,))
         return post, store
 
 
-def _tensor_region(place: TensorPlace, space: int, words: tuple[int, int],
-                   rows: tuple[int, int]) -> Region:
-    """Rows of some word blocks of a tensor, in words from its start."""
-    _, height, width = place.shape
-    return Region(space, words[0] * height * width + rows[0] * width, words[1] - words[0],
-                  height * width, (rows[1] - rows[0]) * width)
+def _place(tensor: TensorPlace, layer: Layer, image: int) -> TensorPlace:
+    """Where a layer reads or writes."""
+    return tensor.stack() if layer.images > 1 else tensor.image(image)
 
 
-def _transfer(region: Region, act: int, act_stride: int, place: TensorPlace,
-              config: Config) -> dict[str, int]:
+def _tensor_region(place: TensorPlace, words: tuple[int, int], rows: tuple[int, int],
+                   config: Config) -> Region:
+    """Rows of some word blocks of a tensor."""
+    width, plane = place.shape[2], place.plane_stride // config.word_pitch_bytes
+    first = place.offset // config.word_pitch_bytes
+    return Region(EXTERNAL, first + words[0] * plane + rows[0] * width, words[1] - words[0],
+                  plane, (rows[1] - rows[0]) * width)
+
+
+def _transfer(region: Region, act: int, act_stride: int, config: Config) -> dict[str, int]:
     """Fields of a LOAD or STORE between a tensor's region and activation memory."""
     pitch = config.word_pitch_bytes
     runs, words, stride = region.planes, region.length, region.stride * pitch
     if runs == 1 or (region.stride == words and act_stride == words):
         runs, words, stride, act_stride = 1, runs * words, 0, 0
-    return {"ext_addr": place.offset + region.base * pitch, "act_addr": act, "run_words": words,
+    return {"ext_addr": region.base * pitch, "act_addr": act, "run_words": words,
             "runs": runs, "ext_stride": stride, "act_stride": act_stride}

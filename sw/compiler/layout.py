@@ -16,15 +16,32 @@ PAGE_BYTES, BANKS = 2048, 8
 
 @dataclass(frozen=True)
 class TensorPlace:
-    """A tensor in external memory.
+    """A tensor in external memory, or one for each image of a batch.
 
     Members: `offset` in bytes from the window's base, `plane_stride` in bytes from one word
-    block to the next, `shape` (channels, rows, columns).
+    block to the next, `shape` (channels, rows, columns) of an image, `images`, `image_stride` in
+    bytes from one to the next. Images are stacked, the rows of each word block below each other,
+    if `image_stride` is less than `plane_stride`; else each lies by itself.
     """
 
     offset: int
     plane_stride: int
     shape: tuple[int, int, int]
+    images: int = 1
+    image_stride: int = 0
+
+    def image(self, number: int) -> "TensorPlace":
+        """The place of one image."""
+        return TensorPlace(self.offset + number * self.image_stride, self.plane_stride, self.shape)
+
+    @property
+    def stacked(self) -> bool:
+        return self.image_stride < self.plane_stride
+
+    def stack(self) -> "TensorPlace":
+        """The place of all images, stacked, as one map."""
+        channels, height, width = self.shape
+        return TensorPlace(self.offset, self.plane_stride, (channels, self.images * height, width))
 
 
 @dataclass(frozen=True)
@@ -44,12 +61,13 @@ StreamFill = tuple[Layer, tuple[Step, ...], int]
 class Layout:
     """Everything in external memory but the programs.
 
-    Members: `input`; `outputs` of each layer; `streams` and `load_masks` of each layer and
-    instance; `streams_to_fill`, what the host writes before a run.
+    Members: `tensors`, the input and each layer's output; their end, `tensor_bytes`; `streams`
+    and `load_masks` of each layer and instance; `streams_to_fill`, what the host writes before a
+    run.
     """
 
-    input: TensorPlace
-    outputs: tuple[TensorPlace, ...]
+    tensors: tuple[TensorPlace, ...]
+    tensor_bytes: int
     streams: tuple[tuple[StreamPlace, ...], ...]
     load_masks: tuple[tuple[int, ...], ...]
     streams_to_fill: tuple[StreamFill, ...]

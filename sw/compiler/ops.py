@@ -5,10 +5,12 @@ from enum import IntEnum
 
 from hw.isa import Opcode, encode
 
-__all__ = ["ACT", "Op", "Region", "Unit"]
+from .batch import Run
 
-#: Name of the activation memory as a space of regions; others are tensors in external memory.
-ACT = -1
+__all__ = ["ACT", "EXTERNAL", "Op", "Region", "Unit"]
+
+#: Spaces of regions: activation memory, and the tensors in external memory.
+ACT, EXTERNAL = 0, 1
 
 
 class Unit(IntEnum):
@@ -29,7 +31,7 @@ _UNITS = {Opcode.LOAD: Unit.LOAD, Opcode.BARRIER: Unit.LOAD, Opcode.STORE: Unit.
 class Region:
     """`planes` runs of `length` words, `stride` apart, from word `base` of a space.
 
-    `space` is `ACT` or the number of a tensor in external memory.
+    `space` is `ACT` or `EXTERNAL`, a word of which has the offset base * word pitch.
     """
 
     space: int
@@ -42,10 +44,10 @@ class Region:
 @dataclass
 class Op:
     """One instruction of one instance; `wait` and `signal` (of `Token`) and `mark` are set
-    by later passes."""
+    by later passes. `run` is the layer and the image that it is for."""
 
     opcode: Opcode
-    layer: int
+    run: Run
     fields: dict[str, int]
     reads: tuple[Region, ...] = ()
     writes: tuple[Region, ...] = ()
@@ -59,5 +61,5 @@ class Op:
 
     def encode(self) -> bytes:
         """The instruction's 32 bytes."""
-        return encode(self.opcode, mark=self.mark, layer=self.layer, wait=self.wait,
+        return encode(self.opcode, mark=self.mark, layer=self.run[0], wait=self.wait,
                       signal=self.signal, **self.fields)

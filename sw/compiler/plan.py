@@ -15,6 +15,7 @@ __all__ = ["FIRST_WORDS", "Plan", "plan_layer"]
 FIRST_WORDS = 64
 _LATENCY_CYCLES = 80  # from a load's start to its first vector in the array
 _STRIPE_CYCLES = 10  # what a stripe costs besides
+_PIECES = 4  # input buffers where a stripe's input is held in part, where they fit
 _SLOTS = 3  # of the output ring, where they fit
 
 
@@ -27,7 +28,7 @@ class Plan:
     stripes : for each instance a tuple of `Window`, empty without an item
     resident : the input is already in activation memory
     low : the input lies at the low end of the memory, the output at the high end; else swapped
-    inputs : base addresses of the input buffers (1 or 2, used in turn)
+    inputs : base addresses of the input buffers; of those for whole stripes, 1 or 2, used in turn
     input_words : words of one input buffer
     piece : input word blocks loaded at a time, for each output block anew; 0: a stripe's
         whole input is held
@@ -73,8 +74,8 @@ def plan_layer(layer: Layer, split: Split, config: Config, source: Plan | None,
     items = [i for i in split.items if i is not None]
     tallest = max(i.rows[1] - i.rows[0] for i in items)
     fewest = _fewest_stripes(layer, items, config, tallest)
-    makers = [_Space(layer, split, config, source, keep, count)
-              for count in _stripe_counts(fewest, tallest)]
+    counts = _stripe_counts(fewest, tallest) if layer.images == 1 else [1]
+    makers = [_Space(layer, split, config, source, keep, count) for count in counts]
     if source is not None:
         makers = makers[:1]
     best: tuple[float, Plan] | None = None
@@ -93,8 +94,13 @@ def plan_layer(layer: Layer, split: Split, config: Config, source: Plan | None,
     if best is None:
         space = makers[-1]
         raise DoesNotFit(layer.name, f"{space.least} words of activation memory at least",
-                         f"{config.buffers.act_words}", "raise buffers.act_words")
+                         f"{config.buffers.act_words}", "raise buffers.act_words"
+                         + _or_fewer(layer))
     return best[1]
+
+
+def _or_fewer(layer: Layer) -> str:
+    return f", or take fewer than {layer.images} images at a time" if layer.images > 1 else ""
 
 
 def _stripe_counts(fewest: int, most: int) -> list[int]:
@@ -118,11 +124,15 @@ def _check_encoding(layer: Layer, config: Config) -> None:
                    ("pooling padding", max(pool.padding), 15)]
     for what, value, most in limits:
         if value > most:
-            raise Unsupported(layer.name, f"{what} is {value}; it must be at most {most}")
+            raise Unsupported(layer.name, f"{what} is {value}; it must be at most {most}"
+                              + _or_fewer(layer))
 
 
 def _fewest_stripes(layer: Layer, items: list[Item], config: Config, tallest: int) -> int:
     width, depth = layer.conv_shape[2], config.buffers.acc_depth
+    if layer.images > depth:
+        raise DoesNotFit(layer.name, f"accumulators for {layer.images} images",
+                         f"{depth} pixels", f"raise buffers.acc_depth{_or_fewer(layer)}")
     for count in range(1, tallest + 1):
         rows = max(w.conv[1] - w.conv[0] for i in items for w in _stripes(layer, i, count))
         if rows * width <= depth:
@@ -202,7 +212,7 @@ class _Space:
     def pieces(self) -> Plan | None:
         """A plan that loads a few input blocks at a time, or None."""
         room = self.config.buffers.act_words - (self.whole_output if self.keep else self.unit)
-        for buffers in (2, 1):
+        for buffers in range(_PIECES, 0, -1):
             piece = min(self.blocks, room // (buffers * self.plane))
             if piece >= 1:
                 words = piece * self.plane

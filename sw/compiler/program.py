@@ -9,12 +9,13 @@ import numpy as np
 from hw.config import Config
 from hw.isa import ISA_VERSION
 
+from .batch import Run, run_order
 from .layout import TensorPlace
 from .taps import Taps
 
 __all__ = ["PROGRAM_VERSION", "LayerInfo", "Program", "ProgramError"]
 
-PROGRAM_VERSION = 1
+PROGRAM_VERSION = 2
 
 
 class ProgramError(ValueError):
@@ -40,6 +41,8 @@ class LayerInfo:
         The input stayed in activation memory.
     tap_packed : bool
         The host packs kernel taps into channels.
+    stacked : bool
+        All images of a batch go through it together, so that its weights are read once.
     """
 
     name: str
@@ -50,6 +53,7 @@ class LayerInfo:
     stripes: int
     resident: bool
     tap_packed: bool
+    stacked: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +79,8 @@ class Program:
     taps : Taps or None
         How the host packs the input.
     in_shape : (channels, rows, columns) of the input before packing
+    batch : int
+        Images of a run.
     """
 
     config: Config
@@ -88,43 +94,85 @@ class Program:
     layers: tuple[LayerInfo, ...]
     taps: Taps | None
     in_shape: tuple[int, int, int]
+    batch: int
 
-    def pack_input(self, image: np.ndarray) -> np.ndarray:
-        """Return uint8[bytes] of an input int8[C, H, W], to be written at `input.offset`.
+    @property
+    def order(self) -> tuple[Run, ...]:
+        """Which layer runs when, and for which image."""
+        return run_order([info.stacked for info in self.layers], self.batch)
+
+    def pack_input(self, images: np.ndarray) -> np.ndarray:
+        """Return the bytes of an input, to be written at `input.offset`.
+
+        Parameters
+        ----------
+        images : int8[C, H, W], or int8[n, C, H, W] of a program for a batch
+            Zeros take the places of images that the batch lacks.
+
+        Returns
+        -------
+        uint8[bytes]
 
         Raises
         ------
         ValueError
-            If type or shape is wrong.
+            If type or shape is wrong, or there are more images than `batch`.
         """
-        image = np.asarray(image)
-        if image.dtype != np.int8 or image.shape != tuple(self.in_shape):
-            raise ValueError(f"input is {image.dtype}{list(image.shape)}; {self.name} takes "
-                             f"int8{list(self.in_shape)}")
+        images = np.asarray(images)
+        whole = np.zeros((self.batch, *self.in_shape), np.int8)
+        whole[:self.images_in(images)] = images
         if self.taps is not None:
-            image = self.taps.apply(image)
-        channels, height, width = image.shape
+            whole = np.stack([self.taps.apply(image) for image in whole])
+        batch, channels, height, width = whole.shape
         rows, pitch = self.config.array.rows, self.config.word_pitch_bytes
         blocks = -(-channels // rows)
-        whole = np.zeros((blocks * rows, height, width), np.int8)
-        whole[:channels] = image
-        words = np.zeros((blocks, height, width, pitch), np.int8)
-        words[..., :rows] = whole.reshape(blocks, rows, height, width).transpose(0, 2, 3, 1)
-        return words.reshape(-1).view(np.uint8)
+        padded = np.zeros((batch, blocks * rows, height, width), np.int8)
+        padded[:, :channels] = whole
+        words = np.zeros((batch, blocks, height, width, pitch), np.int8)
+        words[..., :rows] = padded.reshape(batch, blocks, rows, height, width
+                                           ).transpose(0, 1, 3, 4, 2)
+        if self.input.stacked:
+            words = words.swapaxes(0, 1)
+        return np.ascontiguousarray(words).reshape(-1).view(np.uint8)
+
+    def images_in(self, images: np.ndarray) -> int:
+        """How many images an input of `pack_input` holds.
+
+        Raises
+        ------
+        ValueError
+            As `pack_input`.
+        """
+        count = 1 if self.batch == 1 else len(images) if images.ndim else 0
+        shape = tuple(self.in_shape) if self.batch == 1 else (count, *self.in_shape)
+        if images.dtype != np.int8 or images.shape != shape or not 1 <= count <= self.batch:
+            takes = "int8" + str([*([] if self.batch == 1 else [f"1 to {self.batch}"]),
+                                  *self.in_shape]).replace("'", "")
+            raise ValueError(f"input is {images.dtype}{list(images.shape)}; {self.name} takes "
+                             f"{takes}")
+        return count
 
     def output_bytes(self, layer: int) -> int:
         """Length of a layer's output in external memory."""
         place = self._place(layer)
-        return -(-place.shape[0] // self.config.array.rows) * place.plane_stride
+        return -(-place.shape[0] // self.config.array.rows) * place.images * (
+            place.shape[1] * place.shape[2] * self.config.word_pitch_bytes)
 
     def unpack_output(self, layer: int, data: np.ndarray | bytes) -> np.ndarray:
-        """Return int8[C, H, W] of the `output_bytes(layer)` bytes at `outputs[layer].offset`."""
-        channels, height, width = self._place(layer).shape
-        rows, pitch = self.config.array.rows, self.config.word_pitch_bytes
+        """Return int8[C, H, W], or int8[batch, C, H, W] of a program for a batch, of the
+        `output_bytes(layer)` bytes at `outputs[layer].offset`."""
+        place = self._place(layer)
+        channels, height, width = place.shape
+        rows, pitch, batch = self.config.array.rows, self.config.word_pitch_bytes, self.batch
         blocks = -(-channels // rows)
         raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.asarray(data)
-        words = raw.view(np.int8).reshape(blocks, height, width, pitch)[..., :rows]
-        return words.transpose(0, 3, 1, 2).reshape(blocks * rows, height, width)[:channels].copy()
+        outer = (blocks, batch) if place.stacked else (batch, blocks)
+        words = raw.view(np.int8).reshape(*outer, height, width, pitch)[..., :rows]
+        if place.stacked:
+            words = words.swapaxes(0, 1)
+        maps = words.transpose(0, 1, 4, 2, 3).reshape(batch, blocks * rows, height, width)
+        maps = maps[:, :channels].copy()
+        return maps[0] if batch == 1 else maps
 
     def _place(self, layer: int) -> TensorPlace:
         place = self.outputs[layer]
@@ -146,7 +194,7 @@ class Program:
             "outputs": [None if o is None else asdict(o) for o in self.outputs],
             "layers": [asdict(info) for info in self.layers],
             "taps": None if self.taps is None else asdict(self.taps),
-            "in_shape": self.in_shape,
+            "in_shape": self.in_shape, "batch": self.batch,
         }
         arrays = {f"segment_{k}": data for k, (_, data) in enumerate(self.segments)}
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
@@ -185,7 +233,7 @@ class Program:
                 taps=None if taps is None else Taps(
                     tuple(taps["kernel"]), tuple(taps["padding"]), taps["stride"],
                     tuple(taps["out"])),
-                in_shape=tuple(header["in_shape"]))
+                in_shape=tuple(header["in_shape"]), batch=header["batch"])
         except (KeyError, TypeError, OSError, EOFError, ValueError) as error:
             if isinstance(error, ProgramError | FileNotFoundError):
                 raise
@@ -193,4 +241,4 @@ class Program:
 
 
 def _tensor(data: dict) -> TensorPlace:
-    return TensorPlace(data["offset"], data["plane_stride"], tuple(data["shape"]))
+    return TensorPlace(**{**data, "shape": tuple(data["shape"])})

@@ -9,7 +9,7 @@ from hw.config import Config
 from ..graph import Layer
 from .geometry import ceil_div, output_blocks, output_words, parts, window
 
-__all__ = ["Item", "Segment", "Split", "is_resident", "promising", "split_layers"]
+__all__ = ["Item", "Segment", "Split", "is_local", "is_resident", "promising", "split_layers"]
 
 #: Cycles that a barrier with the store before it and the load after it are taken to cost.
 _BOUNDARY_CYCLES = 300
@@ -87,6 +87,16 @@ def is_resident(layer: Layer, before: Split, split: Split) -> bool:
     return True
 
 
+def is_local(layer: Layer, source: Layer, before: Split, split: Split) -> bool:
+    """As `is_resident`, or it made all of it image by image before the layer takes a batch."""
+    if layer.images == source.images:
+        return is_resident(layer, before, split)
+    whole = (0, source.out_shape[1])
+    return all(item is None or (made is not None and _inside(item.inputs, made.words)
+                                and made.rows == whole)
+               for made, item in zip(before.items, split.items, strict=True))
+
+
 def _inside(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
     return outer[0] <= inner[0] and inner[1] <= outer[1]
 
@@ -94,7 +104,9 @@ def _inside(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
 def _candidates(layer: Layer, config: Config) -> Iterator[Split]:
     n = config.instances
     seen = set()
-    for row_parts in range(1, min(n, layer.out_shape[1]) + 1):
+    # Rows of different images on different instances would take each weight to all of them.
+    most_parts = min(n, layer.out_shape[1]) if layer.images == 1 else 1
+    for row_parts in range(1, most_parts + 1):
         channel_parts = n // row_parts
         rows = parts(0, layer.out_shape[1], row_parts)
         for kind, bounds in _channel_bounds(layer, config, channel_parts):

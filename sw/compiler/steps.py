@@ -1,13 +1,14 @@
 """How an item's computation is cut into COMPUTEs, and its input into LOADs."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
-from .geometry import Window, ceil_div
+from .geometry import Window, ceil_div, parts
 from .plan import FIRST_WORDS, Plan
 from .split import Item
 
-__all__ = ["Step", "load_pieces", "plane_words", "steps_of"]
+__all__ = ["Held", "Step", "hold_pieces", "load_pieces", "plane_words", "steps_of"]
 
 _GROWTH = 3  # each further load is so many times the one before it
 
@@ -44,6 +45,7 @@ def steps_of(item: Item, plan: Plan, stripe: Window, width: int) -> tuple[Step, 
             ranges = _cut(segment.inputs, plan.piece)
             for block in range(*segment.blocks):
                 steps += _chain(block, ranges)
+                ranges.reverse()  # the next block starts on what this one has just used
         return tuple(steps)
     pieces = [] if plan.resident else load_pieces(item, plane_words(stripe, width))
     seen = item.inputs[0]
@@ -62,7 +64,43 @@ def steps_of(item: Item, plan: Plan, stripe: Window, width: int) -> tuple[Step, 
 
 
 def _cut(span: tuple[int, int], size: int) -> list[tuple[int, int]]:
-    return [(a, min(span[1], a + size)) for a in range(*span, size)]
+    return parts(*span, ceil_div(span[1] - span[0], size))
+
+
+@dataclass(frozen=True)
+class Held:
+    """Where a step finds its input: in which `buffer`, whether it must be loaded, and the step
+    that used the buffer last before the load, -1 for none."""
+
+    buffer: int
+    load: bool
+    after: int
+
+
+def hold_pieces(steps: Sequence[Step], buffers: int) -> list[Held]:
+    """Hold the pieces that are needed soonest; what is needed last makes room for others."""
+    wanted = [step.inputs for step in steps]
+    held: list[tuple[int, int] | None] = [None] * buffers
+    used = [-1] * buffers
+    places = []
+    for k, piece in enumerate(wanted):
+        load = piece not in held
+        buffer = held.index(_needed_last(held, islice(wanted, k, None)) if load else piece)
+        places.append(Held(buffer, load, used[buffer]))
+        held[buffer], used[buffer] = piece, k
+    return places
+
+
+def _needed_last(held: Sequence[tuple[int, int] | None],
+                 coming: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
+    """The one of what is held that is needed last, or never."""
+    left = list(held)
+    for piece in coming:
+        if len(left) == 1:
+            break
+        if piece in left:
+            left.remove(piece)
+    return left[0]
 
 
 def _chain(block: int, ranges: list[tuple[int, int]]) -> list[Step]:

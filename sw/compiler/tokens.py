@@ -13,7 +13,7 @@ import numpy as np
 
 from hw.isa import Token
 
-from .ops import ACT, Op, Region, Unit
+from .ops import ACT, EXTERNAL, Op, Region, Unit
 
 __all__ = ["add_tokens"]
 
@@ -85,7 +85,7 @@ def _view(array: np.ndarray, region: Region) -> np.ndarray:
                                            (stride * step, step))
 
 
-def add_tokens(ops: Sequence[Op], act_words: int, tensor_words: Sequence[int]) -> None:
+def add_tokens(ops: Sequence[Op], act_words: int, external_words: int) -> None:
     """Set `wait` and `signal` of one instance's operations.
 
     Parameters
@@ -94,17 +94,13 @@ def add_tokens(ops: Sequence[Op], act_words: int, tensor_words: Sequence[int]) -
         In an order in which running them one by one is right.
     act_words : int
         Words of the activation memory.
-    tensor_words : sequence of int
-        Words of each tensor in external memory, by its space number.
+    external_words : int
+        Words of external memory that hold tensors.
     """
-    spaces: dict[int, _Space] = {}
+    spaces = {ACT: _Space(act_words), EXTERNAL: _Space(external_words)}
     edges: dict[tuple[Unit, Unit], list[tuple[int, int]]] = {pair: [] for pair in _TOKENS}
     for number, op in enumerate(ops):
         latest: dict[Unit, int] = {}
-        for region in (*op.reads, *op.writes):
-            if region.space not in spaces:
-                words = act_words if region.space == ACT else tensor_words[region.space]
-                spaces[region.space] = _Space(words)
         for unit in Unit:
             if unit != op.unit:
                 latest[unit] = max([

@@ -86,6 +86,22 @@ def test_a_wrong_output_is_found_and_fails():
     assert not result.bit_exact
 
 
+def test_a_batch_that_does_not_divide_is_exact_and_reads_linear_weights_once_a_run():
+    work = load_workload("digits", partitions=8, seed=1, images=3)
+    arm = Arm("pruned-1", work.pruned, PRESETS["default"].replace(instances=1), work.images,
+              golden_outputs(work.pruned, work.images), batch=2)
+    result, finals = run_arm(arm, ["conv2_2", "fc1", "fc2", "fc3"], count_toggles=False,
+                             memory=MEMORY)
+    assert result.bit_exact
+    assert [np.array_equal(a, b[-1]) for a, b in zip(finals, arm.golden, strict=True)] == 3 * [True]
+    for layer, graph in zip(result.layers, work.pruned.layers[3:], strict=True):
+        parameters = 8 * -(-len(graph.bias) // 8) * 8
+        padded = len(graph.bias) / (-(-len(graph.bias) // 8) * 8)
+        runs = 2 if layer.kind == "fc" else 4  # the missing fourth image runs, as zeros
+        assert layer.weight_port_bytes == runs * (graph.weight.size / padded + parameters)
+        assert layer.macs == 3 * graph.macs
+
+
 def test_selected_layers_start_from_the_golden_output_before_them():
     work = load_workload("digits", partitions=8, seed=1, images=1)
     config = PRESETS["default"].replace(instances=1)

@@ -1,6 +1,7 @@
 """Compiled networks compute what the golden model computes, under many schedules."""
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -25,16 +26,22 @@ def chain(*layers) -> IntegerGraph:
 
 
 def check(graph: IntegerGraph, program: Program, seed: int = 0) -> None:
-    """Run a program and compare every stored layer."""
-    image = np.random.default_rng(seed).integers(-128, 128, graph.in_shape, np.int8)
-    outputs, result = run_program(program, image, seed)
-    for layer, got, expected in zip(graph.layers, outputs, run_golden(graph, image), strict=True):
+    """Run a program and compare every stored layer of every image."""
+    images = np.random.default_rng(seed).integers(-128, 128, (program.batch, *graph.in_shape),
+                                                  np.int8)
+    outputs, result = run_program(program, images if program.batch > 1 else images[0], seed)
+    golden = zip(*(run_golden(graph, image) for image in images), strict=True)
+    for layer, got, expected in zip(graph.layers, outputs, golden, strict=True):
         if got is not None:
-            np.testing.assert_array_equal(got, expected, layer.name)
+            np.testing.assert_array_equal(got.reshape(program.batch, *layer.out_shape),
+                                          np.stack(expected), layer.name)
     for info, number in zip(program.layers, range(len(graph.layers)), strict=True):
         logged = [i for i, marks in result.marks.items() if number in marks]
         assert len(logged) == info.instances
-    assert all(marks == sorted(set(marks)) for marks in result.marks.values())
+    runs = Counter(layer for layer, _ in program.order)
+    for marks in result.marks.values():
+        assert program.batch > 1 or marks == sorted(marks)
+        assert all(runs[layer] == count for layer, count in Counter(marks).items())
 
 
 def instructions(program: Program, instance: int) -> list[tuple[Opcode, dict[str, int]]]:
@@ -43,10 +50,10 @@ def instructions(program: Program, instance: int) -> list[tuple[Opcode, dict[str
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(configs(), graphs(), st.integers(0, 999), st.booleans())
-def test_random_networks_are_exact_on_random_accelerators(config, graph, seed, store_all):
+@given(configs(), graphs(), st.integers(0, 999), st.booleans(), st.sampled_from([1, 1, 2, 5]))
+def test_random_networks_are_exact_on_random_accelerators(config, graph, seed, store_all, batch):
     try:
-        program = compile_graph(graph, config, store_all=store_all)
+        program = compile_graph(graph, config, store_all=store_all, batch=batch)
     except DoesNotFit:
         return
     check(graph, program, seed)
@@ -54,10 +61,10 @@ def test_random_networks_are_exact_on_random_accelerators(config, graph, seed, s
 
 @pytest.mark.slow
 @settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(configs(), graphs(), st.integers(0, 999), st.booleans())
-def test_many_random_networks_are_exact(config, graph, seed, store_all):
+@given(configs(), graphs(), st.integers(0, 999), st.booleans(), st.integers(1, 20))
+def test_many_random_networks_are_exact(config, graph, seed, store_all, batch):
     try:
-        program = compile_graph(graph, config, store_all=store_all)
+        program = compile_graph(graph, config, store_all=store_all, batch=batch)
     except DoesNotFit:
         return
     check(graph, program, seed)
@@ -132,6 +139,43 @@ def test_a_map_too_large_for_the_memory_names_what_is_needed():
         compile_graph(chain(layer), SMALL, tap_packing=False)
 
 
+def linear(shape: tuple[int, int, int]) -> IntegerGraph:
+    """A 1x1 convolution, so that no taps are packed, and a linear layer on its whole map."""
+    rng = np.random.default_rng(0)
+    return chain(make_layer(rng, "conv", shape, shape[0], kernel=(1, 1), padding=(0, 0)),
+                 make_layer(rng, "fc", shape, 8, kernel=shape[1:], padding=(0, 0)))
+
+
+@pytest.mark.parametrize(("shape", "batch", "error", "message"), [
+    ((4, 2, 1), 65, DoesNotFit, "layer fc: needs accumulators for 65 images; there are 64 pixels: "
+     "raise buffers.acc_depth, or take fewer than 65 images at a time"),
+    ((4, 8, 8), 8, DoesNotFit, "layer fc: needs 520 words of activation memory at least; there "
+     "are 512: raise buffers.act_words, or take fewer than 8 images at a time"),
+    ((4, 16, 2), 2, Unsupported, "layer fc: takes maps of 16 rows; a batch stacks maps of at most "
+     "15: pool before it, or run the images one by one"),
+    ((4, 15, 1), 70, Unsupported, "layer fc: map size is 1050; it must be at most 1023, or take "
+     "fewer than 70 images at a time"),
+    ((4, 2, 2), 999, DoesNotFit, "layer net: needs 1000 log entries for its layers and images; "
+     "there are 64: raise buffers.log_entries, or take fewer images at a time"),
+    ((4, 2, 2), 0, ValueError, "batch is 0; it must be 1 or more"),
+])
+def test_a_batch_that_does_not_fit_names_layer_need_and_remedy(shape, batch, error, message):
+    config = SMALL.replace(buffers__log_entries=64 if batch == 999 else 128)
+    with pytest.raises(error, match=f"^{message}"):
+        compile_graph(linear(shape), config, batch=batch)
+
+
+@pytest.mark.parametrize(("shape", "message"), [
+    ((4, 4, 2, 2), r"input is int8\[4, 4, 2, 2\]; net takes int8\[1 to 3, 4, 2, 2\]"),
+    ((4, 2, 2), r"input is int8\[4, 2, 2\]; net takes int8\[1 to 3, 4, 2, 2\]"),
+    ((0, 4, 2, 2), r"input is int8\[0, 4, 2, 2\]"),
+])
+def test_images_that_a_batch_cannot_take_are_refused(shape, message):
+    program = compile_graph(linear((4, 2, 2)), SMALL, batch=3)
+    with pytest.raises(ValueError, match=message):
+        program.pack_input(np.zeros(shape, np.int8))
+
+
 @pytest.mark.parametrize(("change", "message"), [
     ({"stride": 16}, "stride is 16; it must be at most 15"),
     ({"kernel": (1, 300)}, "kernel is 300; it must be at most 255"),
@@ -147,11 +191,11 @@ def test_shapes_without_an_encoding_are_refused(change, message):
 def test_a_program_survives_its_file(tmp_path):
     rng = np.random.default_rng(0)
     graph = chain(make_layer(rng, "conv", (3, 9, 9), 8))
-    program = compile_graph(graph, Config(instances=1))
+    program = compile_graph(graph, Config(instances=1), batch=2)
     program.save(tmp_path / "net.npz")
     again = Program.load(tmp_path / "net.npz")
-    assert (again.config, again.input, again.outputs, again.layers, again.taps) == (
-        program.config, program.input, program.outputs, program.layers, program.taps)
+    assert (again.config, again.input, again.outputs, again.layers, again.taps, again.batch) == (
+        program.config, program.input, program.outputs, program.layers, program.taps, 2)
     check(graph, again)
 
 
