@@ -9,12 +9,13 @@ import numpy as np
 from hw.config import Config
 from hw.isa import ISA_VERSION
 
+from ..scaling import ActiveError, check_active
 from .layout import TensorPlace
 from .taps import Taps
 
 __all__ = ["PROGRAM_VERSION", "LayerInfo", "Program", "ProgramError"]
 
-PROGRAM_VERSION = 1
+PROGRAM_VERSION = 2
 
 
 class ProgramError(ValueError):
@@ -75,6 +76,9 @@ class Program:
     taps : Taps or None
         How the host packs the input.
     in_shape : (channels, rows, columns) of the input before packing
+    partitioned : tuple of int
+        Layers whose channels belong to partitions that can be dropped, an equal share on each
+        instance; empty if none can.
     """
 
     config: Config
@@ -88,6 +92,33 @@ class Program:
     layers: tuple[LayerInfo, ...]
     taps: Taps | None
     in_shape: tuple[int, int, int]
+    partitioned: tuple[int, ...] = ()
+
+    def active_mask(self, active: int) -> int:
+        """Instances of the first `active` partitions, a bit each.
+
+        Raises
+        ------
+        ActiveError
+            If there are not so many, or if the program's instances need each other.
+        """
+        if not self.partitioned:
+            raise ActiveError(f"{active} active partitions: {self.name} was not compiled for it; "
+                              "compile with scalable=True")
+        check_active(active, self.config.instances)
+        return (1 << active) - 1
+
+    def dropped_regions(self, active: int) -> list[tuple[int, int]]:
+        """(byte offset, bytes) of what partitions from `active` on write; it must read as zeros
+        while they are dropped."""
+        regions = []
+        for layer in self.partitioned:
+            place = self.outputs[layer]
+            if place is not None:
+                size = self.output_bytes(layer)
+                kept = size // self.config.instances * active
+                regions.append((place.offset + kept, size - kept))
+        return regions
 
     def pack_input(self, image: np.ndarray) -> np.ndarray:
         """Return uint8[bytes] of an input int8[C, H, W], to be written at `input.offset`.
@@ -146,7 +177,7 @@ class Program:
             "outputs": [None if o is None else asdict(o) for o in self.outputs],
             "layers": [asdict(info) for info in self.layers],
             "taps": None if self.taps is None else asdict(self.taps),
-            "in_shape": self.in_shape,
+            "in_shape": self.in_shape, "partitioned": self.partitioned,
         }
         arrays = {f"segment_{k}": data for k, (_, data) in enumerate(self.segments)}
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
@@ -185,7 +216,7 @@ class Program:
                 taps=None if taps is None else Taps(
                     tuple(taps["kernel"]), tuple(taps["padding"]), taps["stride"],
                     tuple(taps["out"])),
-                in_shape=tuple(header["in_shape"]))
+                in_shape=tuple(header["in_shape"]), partitioned=tuple(header["partitioned"]))
         except (KeyError, TypeError, OSError, EOFError, ValueError) as error:
             if isinstance(error, ProgramError | FileNotFoundError):
                 raise
