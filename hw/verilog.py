@@ -15,7 +15,7 @@ __all__ = ["generate", "top_ports"]
 _ZERO_MEMORY = re.compile(
     r"^  initial begin\n(?:    \S+ ?\[\d+\] = \d+'[hd]0+;\n)+  end\n", re.MULTILINE)
 
-_CLOCK_GATE = f"""// A clock that runs while `enable` was high as it rose; a library has a cell for it.
+_CLOCK_GATE = f"""// A clock that runs while `enable` was high as it rose; cell libraries have one.
 module {GATE_NAME}(
   input wire clk,
   input wire enable,

@@ -1,4 +1,4 @@
-"""Splits that let instances be dropped at run time: partition k and all that feeds it on instance k.
+"""Splits that let instances be dropped at run time: partition k, with what it reads, on instance k.
 
 Layers before and after the partitions run on instance 0, which is always there. Nothing that an
 active instance reads is made by another one but 0, except by the dense layer that adds up the
