@@ -11,113 +11,106 @@ from sw.graph import IntegerGraph
 from sw.scaling import ActiveError, with_active
 
 from .programs import TINY, Machine, end, random_layer
+from .test_random_networks import CONFIGS
 
-COUNT = 4
+#: Configurations that other tests build, too.
+CASES = {"3x 3x5, private": 15, "4x 4x8, two lanes": 8, "8x 2x2": 2}
 
 
-def partitioned_graph(seed: int = 1, channels: int = 4) -> IntegerGraph:
-    """Dense, three times grouped, dense, dense; `channels` and more for each of 4 groups."""
-    rng = np.random.default_rng(seed)
-    conv1 = random_layer(rng, "conv1", (3, 8, 8), channels * COUNT, 3, pad=1, pool=2)
-    conv2 = random_layer(rng, "conv2", conv1.out_shape, 2 * channels * COUNT, 3, pad=1,
-                         groups=COUNT)
-    fc1 = random_layer(rng, "fc1", conv2.out_shape, 4 * channels * COUNT, 4, groups=COUNT)
-    fc2 = random_layer(rng, "fc2", fc1.out_shape, 2 * channels * COUNT, 1, groups=COUNT)
+def partitioned_graph(count: int, channels: int, seed: int = 1) -> IntegerGraph:
+    """Dense, three times grouped, dense, dense; `channels` and more for each of `count` groups."""
+    rng, each = np.random.default_rng(seed), count * channels
+    conv1 = random_layer(rng, "conv1", (3, 8, 8), each, 3, pad=1, pool=2)
+    conv2 = random_layer(rng, "conv2", conv1.out_shape, 2 * each, 3, pad=1, groups=count)
+    fc1 = random_layer(rng, "fc1", conv2.out_shape, 4 * each, 4, groups=count)
+    fc2 = random_layer(rng, "fc2", fc1.out_shape, 2 * each, 1, groups=count)
     fc3 = random_layer(rng, "fc3", fc2.out_shape, 21, 1)
     fc4 = random_layer(rng, "fc4", fc3.out_shape, 10, 1, low=-128)
     return IntegerGraph("partitioned", (conv1, conv2, fc1, fc2, fc3, fc4), 1.0, 1.0)
 
 
-@pytest.mark.parametrize("memory", ["shared", "private"])
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("stall", [0.0, 0.5])
-def test_dropped_partitions_are_zero_to_the_bit_and_have_no_clock(memory, stall):
-    config = TINY.replace(instances=COUNT, port__memory=memory)
-    graph, rng = partitioned_graph(), np.random.default_rng(5)
+def test_dropped_partitions_are_zero_to_the_bit(name, stall):
+    config = CONFIGS[name]
+    count = config.instances
+    graph, rng = partitioned_graph(count, CASES[name]), np.random.default_rng(5)
     program = compile_graph(graph, config, scalable=True)
-    cycles = {}
     with open_backend("verilator", config, memory_bytes=program.window_bytes, check=True,
-                      count_toggles=True, stall_probability=stall) as backend:
+                      stall_probability=stall) as backend:
         driver = Driver(backend)
         driver.load(program)
-        for active in (None, 1, 3, 2, 4):  # None: as loaded, all of them
+        for active in (None, 1, count - 1, 2, count):  # None: as loaded, all of them
             if active is not None:
                 driver.activate(active)
-            kept = active or COUNT
-            left = with_active(graph, COUNT, kept)
+            left = with_active(graph, count, active or count)
             for _ in range(2):
                 image = rng.integers(-128, 128, graph.in_shape, dtype=np.int8)
-                result = driver.run(image, timeout_cycles=200_000)
+                result = driver.run(image, timeout_cycles=500_000)
                 for layer, ours, theirs in zip(graph.layers, result.outputs,
                                                run_golden(left, image), strict=True):
-                    assert np.array_equal(ours, theirs), f"{layer.name} with {kept} active"
-            cycles[active] = result.cycles
-            for i in range(COUNT):
-                rows = [row[i] for row in result.activity]
-                assert (sum(r.cycles for r in rows) > 0) == (i < kept)
-                assert (sum(result.counters[i].values()) > 0) == (i < kept)
-                if i >= kept:
-                    assert not any(r.clocked or r.toggles or r.gate_cycles for r in rows)
-                    assert not any(m.reads or m.writes or m.idle for r in rows for m in r.memories)
-                    assert all(r.bits for r in rows), "what leaks is still there"
-    if not stall:
-        assert cycles[1] <= cycles[2] <= cycles[3] <= cycles[4]
+                    assert np.array_equal(ours, theirs), f"{layer.name} with {active} active"
+
+
+def test_a_dropped_instance_has_no_clock_and_takes_no_time():
+    graph, image = partitioned_graph(2, 4), np.full((3, 8, 8), 9, np.int8)
+    program = compile_graph(graph, TINY, scalable=True)
+    with open_backend("verilator", TINY, memory_bytes=program.window_bytes,
+                      count_toggles=True) as backend:
+        driver = Driver(backend)
+        driver.load(program)
+        both = driver.run(image)
+        driver.activate(1)
+        one = driver.run(image)
+    assert one.cycles < both.cycles
+    assert sum(r[1].clocked for r in both.activity) > 0 < sum(both.counters[1].values())
+    assert set(one.counters[1].values()) == {0}
+    for _, dropped, _ in one.activity:
+        assert not (dropped.cycles or dropped.clocked or dropped.toggles or dropped.gate_cycles)
+        assert not any(m.reads or m.writes or m.idle for m in dropped.memories)
+        assert dropped.bits, "what leaks is still there"
 
 
 def test_the_active_register_decides_who_starts_and_does_not_change_during_a_run():
-    with Machine(TINY.replace(instances=3)) as m:
-        assert m.read("ACTIVE") == 0b111
-        for i in range(3):
-            m.place(i, end(), at=0x100 * i)
-        m.start(0b111)
-        before = m.read("TOTAL", 2)
-        assert m.read("DONE") == 0b111 and before > 0
-        m.write("ACTIVE", 0b011)
-        # instance 0 never passes its barrier, as 1 stays away from it for now
-        waits = encode(Opcode.BARRIER, mask=0b011) + end()
-        m.place(0, waits, at=0x400)
-        m.place(1, encode(Opcode.BARRIER, mask=0b010) + waits, at=0x800)
-        m.write("START", 0b111)
-        assert m.read("RUNNING") == 0b011
-        m.write("ACTIVE", 0b111)
-        assert m.read("ACTIVE") == 0b011
-        m.backend.advance(1000)
-        assert m.read("RUNNING") == 0 and m.read("ERROR") == 0
-        assert sum(m.read(name, 0) for name in ("COMPUTE", "WEIGHTS", "ACTS", "PORT", "BARRIER",
-                                                "DRAIN", "IDLE")) == m.read("TOTAL", 0)
-        assert m.read("TOTAL", 2) == before, "a dropped instance keeps the counts of its last run"
-        m.write("ACTIVE", 0b100)
-        m.start(0b111)
-        assert m.read("DONE") & 0b100 and m.read("TOTAL", 2) > 0
-
-
-def test_a_barrier_does_not_wait_for_dropped_instances():
-    with Machine(TINY.replace(instances=3)) as m:
-        code = encode(Opcode.BARRIER, mask=0b111) + end()
-        for i in range(3):
-            m.place(i, code, at=0x100 * i)
-        m.write("ACTIVE", 0b101)
-        m.start(0b111)
-        assert (m.read("DONE"), m.read("ERROR")) == (0b101, 0)
+    with Machine() as m:
+        assert m.read("ACTIVE") == 0b11
+        m.place(0, end(), at=0)
+        m.place(1, end(), at=0x100)
+        m.start(0b11)
+        before = m.read("TOTAL", 1)
+        assert m.read("DONE") == 0b11 and before > 0
+        m.write("ACTIVE", 0b01)
+        m.place(0, encode(Opcode.BARRIER, mask=0b11) * 50 + end(), at=0x400)
+        m.write("START", 0b11)
+        assert m.read("RUNNING") == 0b01
+        m.write("ACTIVE", 0b11)
+        assert m.read("ACTIVE") == 0b01
+        m.backend.advance(10_000)
+        assert (m.read("RUNNING"), m.read("ERROR")) == (0, 0), "a barrier waited for it"
+        assert m.read("TOTAL", 0) == m.read("CYCLES") > before
+        assert m.read("TOTAL", 1) == before, "a dropped instance keeps the counts of its last run"
+        m.write("ACTIVE", 0b10)
+        m.start(0b11)
+        assert m.read("DONE") & 0b10 and m.read("TOTAL", 1) == m.read("CYCLES") != before
 
 
 def test_numbers_that_cannot_be_had_are_refused_and_change_nothing():
-    config = TINY.replace(instances=COUNT)
-    graph = partitioned_graph()
+    graph = partitioned_graph(2, 4)
     image = np.zeros(graph.in_shape, np.int8)
-    program = compile_graph(graph, config, scalable=True)
-    with open_backend("verilator", config, memory_bytes=program.window_bytes) as backend:
+    program, other = (compile_graph(graph, TINY, scalable=s) for s in (True, False))
+    with open_backend("verilator", TINY, memory_bytes=1 << 16) as backend:
         driver = Driver(backend)
         with pytest.raises(DriverError, match="no program is loaded"):
             driver.activate(1)
         driver.load(program)
-        driver.activate(2)
-        for active in (0, 5, -1):
+        driver.activate(1)
+        for active in (0, 3, -1):
             with pytest.raises(ActiveError, match=f"{active} active partitions; there must be 1 "
-                                                  "to 4"):
+                                                  "to 2"):
                 driver.activate(active)
-        expected = run_golden(with_active(graph, COUNT, 2), image)
+        expected = run_golden(with_active(graph, 2, 1), image)
         assert np.array_equal(driver.run(image).outputs[-1], expected[-1])
-        driver.load(compile_graph(graph, config))  # all of them again
+        driver.load(other)  # both of them again
         with pytest.raises(ActiveError, match="1 active partitions: partitioned was not compiled "
                                               "for it; compile with scalable=True"):
             driver.activate(1)
@@ -125,18 +118,17 @@ def test_numbers_that_cannot_be_had_are_refused_and_change_nothing():
 
 
 def test_an_error_of_a_dropped_instance_is_not_reported_again():
-    config = TINY.replace(instances=COUNT)
-    graph = partitioned_graph()
+    graph = partitioned_graph(2, 4)
     image = np.zeros(graph.in_shape, np.int8)
-    program = compile_graph(graph, config, scalable=True)
-    with open_backend("verilator", config, memory_bytes=program.window_bytes) as backend:
+    program = compile_graph(graph, TINY, scalable=True)
+    with open_backend("verilator", TINY, memory_bytes=program.window_bytes) as backend:
         driver = Driver(backend)
         driver.load(program)
-        backend.write_memory(program.programs[3], bytes(32))
+        backend.write_memory(program.programs[1], bytes(32))
         with pytest.raises(InstanceError) as caught:
             driver.run(image)
         assert [(f.instance, f.code) for f in caught.value.faults] == \
-            [(3, ErrorCode.ILLEGAL_OPCODE)]
-        driver.activate(3)
-        expected = run_golden(with_active(graph, COUNT, 3), image)
+            [(1, ErrorCode.ILLEGAL_OPCODE)]
+        driver.activate(1)
+        expected = run_golden(with_active(graph, 2, 1), image)
         assert np.array_equal(driver.run(image).outputs[-1], expected[-1])
