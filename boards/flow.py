@@ -163,7 +163,7 @@ def build(board: Board, config: Config, out: Path, *,
 def _with_amaranth(board, config, system, folder, say):
     """Lattice: top level, pins and constraints from Amaranth's platform."""
     platform = make_platform(board)
-    for module, text in generate(config).items():
+    for module, text in generate(config, clock_gates=False).items():
         platform.add_file(f"{module}.v", text)
     family = board.device.family
     ecp5 = {"script_after_read": ECP5_BEFORE_SYNTHESIS, "synth_opts": ECP5_OPTIONS}
@@ -203,7 +203,7 @@ _TANG_PINS = {"clk": 4, "uart_rx": 70, "uart_tx": 69, "led[0]": 15, "led[1]": 16
 
 def _gowin(board, config, system, folder, say):
     """Gowin: the himbaechel flow, which Amaranth's platforms do not speak yet."""
-    texts = {**generate(config), **board_verilog(system), "top": _TANG_TOP}
+    texts = {**generate(config, clock_gates=False), **board_verilog(system), "top": _TANG_TOP}
     for module, text in texts.items():
         (folder / f"{module}.v").write_text(text)
     (folder / "top.cst").write_text("".join(

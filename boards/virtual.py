@@ -58,7 +58,7 @@ class VirtualBoard:
         self.system = system
         library = build_shared(
             "board", repr(system), [Path(__file__).parent],
-            lambda: {**generate(system.config), **board_verilog(system)},
+            lambda: {**generate(system.config, clock_gates=False), **board_verilog(system)},
             _HARNESS, macros="-DPARTITA_SDRAM" if system.sdram else "", say=say)
         self._lib = lib = ctypes.CDLL(str(library))
         p, u32, u64, raw = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p

@@ -1,6 +1,6 @@
 """The control registers behind AXI4-Lite."""
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,6 +25,10 @@ class Control(wiring.Component):
     bus : AXI4-Lite
     instances : array of `ControlPort`
     irq : 1, every instance that was started has ended
+    clocks : [instances] 1, the instance needs its clock in this cycle; from registers alone
+
+    An instance that is not active has a clock while it ends a run, and while one of its registers
+    is read: those tell of the last run in which it took part.
 
     Timing: a read is answered four cycles after its address, one of a counter when the counters
     of the last run lie in the log.
@@ -35,7 +39,7 @@ class Control(wiring.Component):
         super().__init__({
             "bus": Out(AxiLiteSlave()),
             "instances": In(ControlPort(config)).array(config.instances),
-            "irq": Out(1),
+            "irq": Out(1), "clocks": Out(config.instances),
         })
 
     def elaborate(self, platform):
@@ -44,7 +48,7 @@ class Control(wiring.Component):
         count = self._config.instances
         running = Cat(p.running for p in ports)
         counting, started = Signal(), Signal()
-        start = Signal(count)
+        start, active = Signal(count), Signal(count, init=-1)
         cycles, watchdog, since = Signal(32), Signal(32), Signal(32)
         barks = Signal()
         m.d.comb += [counting.eq(running.any()), self.irq.eq(started & ~counting & ~start.any())]
@@ -53,7 +57,7 @@ class Control(wiring.Component):
         with m.Elif(counting):
             m.d.sync += cycles.eq(cycles + 1)
         for i, p in enumerate(ports):
-            m.d.comb += [p.start.eq(start[i]), p.counting.eq(counting),
+            m.d.comb += [p.start.eq(start[i]), p.counting.eq(counting & active[i]),
                          p.watchdog.eq(barks)]
         # One counter for all: an instance must move at least once between two pulses.
         with m.If(start.any() | (since == 1)):
@@ -84,7 +88,11 @@ class Control(wiring.Component):
             with m.Case(GLOBAL["START"].offset):
                 m.d.comb += write_error.eq(0)
                 with m.If(~counting):
-                    m.d.comb += start.eq(bus.wdata)
+                    m.d.comb += start.eq(bus.wdata & active)
+            with m.Case(GLOBAL["ACTIVE"].offset):
+                m.d.comb += write_error.eq(0)
+                with m.If(~counting):
+                    m.d.sync += active.eq(bus.wdata)
             with m.Case(GLOBAL["WATCHDOG"].offset):
                 m.d.comb += write_error.eq(0)
                 m.d.sync += watchdog.eq(bus.wdata)
@@ -101,6 +109,7 @@ class Control(wiring.Component):
             "CONFIG_HASH": int(self._config.digest[:8], 16), "INSTANCES": count,
             "RUNNING": running, "DONE": Cat(p.done for p in ports),
             "ERROR": Cat(p.error for p in ports), "WATCHDOG": watchdog, "CYCLES": cycles,
+            "ACTIVE": active,
         }
         asked, chosen, addr = Signal(), Signal(2), Signal.like(bus.araddr)
         index = addr[ceil_log2(INSTANCE_STRIDE):ceil_log2(INSTANCE_BASE)]
@@ -112,6 +121,8 @@ class Control(wiring.Component):
             m.d.sync += bus.rvalid.eq(0)
 
         one_hot = Cat(index == i for i in range(count))
+        reads = Mux(asked & (addr >= INSTANCE_BASE), one_hot, 0)
+        m.d.comb += self.clocks.eq(active | running | Cat(p.log_busy for p in ports) | reads)
         mine = {}
         for name in INSTANCE:
             if name in FINAL_WORDS:

@@ -59,7 +59,7 @@ def estimate(config: Config, device: Device, *, route: bool = True,
     """
     with tempfile.TemporaryDirectory(prefix="partita-") as name:
         folder = Path(name)
-        texts = generate(config)
+        texts = generate(config, clock_gates=False)
         for module, text in texts.items():
             (folder / f"{module}.v").write_text(text)
         usage = synthesise(folder, [f"{m}.v" for m in texts], "partita", device.family, say=say)

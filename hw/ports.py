@@ -72,7 +72,7 @@ class ControlPort(wiring.Signature):
     program, window_base, window_bytes : registers
     watchdog : pulse; an instance in which nothing moved since the one before stops
     running, done, error : status; `error_code`, `error_layer`, `error_opcode` say why
-    counting : 1 while any instance runs
+    counting : 1 while any instance runs and this one is active
     log_select, log_data, log_count, log_busy : the log, which also holds the counters
     mark_valid, mark_layer : a layer has ended (for simulation)
     """

@@ -45,6 +45,8 @@ GLOBAL: dict[str, Register] = {
     "WATCHDOG": Register(0x20, "rw", "an instance without progress for so many cycles "
                          "stops, at the latest after twice as many; 0 never does"),
     "CYCLES": Register(0x24, "ro", "cycles since START until the last instance ended"),
+    "ACTIVE": Register(0x28, "rw", "one bit per instance: it takes part; the others are not "
+                       "started, and their clock is off; all after reset, ignored while any runs"),
 }
 
 INSTANCE: dict[str, Register] = {
@@ -55,7 +57,8 @@ INSTANCE: dict[str, Register] = {
     "ERROR_LAYER": Register(0x10, "ro", "layer of the instruction at fault"),
     "ERROR_OPCODE": Register(0x14, "ro", "opcode of the instruction at fault"),
     "TOTAL": Register(0x20, "ro", "cycles since START until the last instance ended; this and "
-                      "the counters below are of the last run that has ended"),
+                      "the counters below are of the last run that has ended, of an instance that "
+                      "is not active the last in which it was"),
     "COMPUTE": Register(0x24, "ro", "cycles by cause: see `Cause.COMPUTE`"),
     "WEIGHTS": Register(0x28, "ro", "`Cause.WEIGHTS`"),
     "ACTS": Register(0x2C, "ro", "`Cause.ACTS`"),

@@ -1,6 +1,6 @@
 """The whole accelerator: N cores around a shell of memory fabric, barriers and registers."""
 
-from amaranth.hdl import Cat, ClockSignal, Module, ResetSignal
+from amaranth.hdl import Cat, ClockSignal, Module, ResetSignal, Signal
 from amaranth.hdl import Instance as BlackBox
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -12,10 +12,10 @@ from .fabric import Barrier, Fabric
 from .instance import Instance
 from .ports import ControlPort, MemoryPort
 
-__all__ = ["CORE_NAME", "SHELL_NAME", "TOP_NAME", "Shell", "Top", "outer_members"]
+__all__ = ["CORE_NAME", "GATE_NAME", "SHELL_NAME", "TOP_NAME", "Shell", "Top", "outer_members"]
 
 #: Module names in the Verilog.
-CORE_NAME, SHELL_NAME, TOP_NAME = "core", "shell", "partita"
+CORE_NAME, SHELL_NAME, TOP_NAME, GATE_NAME = "core", "shell", "partita", "clock_gate"
 
 
 def outer_members(config: Config) -> dict:
@@ -33,9 +33,10 @@ def outer_members(config: Config) -> dict:
 
 
 def shell_members(config: Config) -> dict:
-    """Members of the shell: those of `outer_members`, and arrays of the cores' ports."""
+    """Members of the shell: those of `outer_members`, arrays of the cores' ports, and `clocks`,
+    a bit for each core that needs its clock in this cycle."""
     return {
-        **outer_members(config),
+        **outer_members(config), "clocks": Out(config.instances),
         "memory": In(MemoryPort(config)).array(config.instances),
         "control": In(ControlPort(config)).array(config.instances),
     }
@@ -78,6 +79,7 @@ class Shell(wiring.Component):
             self.irq.eq(control.irq), self.running.eq(Cat(p.running for p in ports)),
             self.mark_valid.eq(Cat(p.mark_valid for p in ports)),
             self.mark_layer.eq(Cat(p.mark_layer for p in ports)),
+            self.clocks.eq(control.clocks),
         ]
         return m
 
@@ -91,11 +93,15 @@ class Top(wiring.Component):
     verilog : bool
         Instantiate shell and core as Verilog modules that are converted once each, instead of
         elaborating them here (which a simulation in Amaranth needs).
+    clock_gates : bool
+        With `verilog`, give each core its clock through a module `GATE_NAME`, open while the shell
+        says so. Without, and without `verilog`, a core that is not active idles.
     """
 
-    def __init__(self, config: Config, *, verilog: bool = False):
+    def __init__(self, config: Config, *, verilog: bool = False, clock_gates: bool = True):
         self._config = config
         self._verilog = verilog
+        self._clock_gates = clock_gates
         super().__init__(outer_members(config))
 
     def elaborate(self, platform):
@@ -119,12 +125,20 @@ class Top(wiring.Component):
             direction = "o_" if member.flow == Out else "i_"
             if path[0] in outer:
                 wires[direction + name] = _reach(self, path)
+            elif path[0] == "clocks":
+                wires[direction + name] = value
             else:
                 wires[direction + name] = value
                 other = "i_" if direction == "o_" else "o_"
                 cores[path[1]][other + "__".join(str(p) for p in (path[0], *path[2:]))] = value
         m.submodules.shell = BlackBox(SHELL_NAME, **wires)
         for i, core in enumerate(cores):
+            if self._clock_gates:
+                core["i_clk"] = Signal(name=f"clk_{i}")
+                # Reset reaches a core that is not active, too.
+                m.submodules[f"gate_{i}"] = BlackBox(
+                    GATE_NAME, i_clk=ClockSignal(), i_enable=shell.clocks[i] | ResetSignal(),
+                    o_gated=core["i_clk"])
             m.submodules[f"core_{i}"] = BlackBox(CORE_NAME, **core)
         return m
 

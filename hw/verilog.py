@@ -7,13 +7,25 @@ from amaranth.back import verilog
 from .config import Config
 from .fuse import fuse_clocked
 from .instance import Instance
-from .top import CORE_NAME, SHELL_NAME, TOP_NAME, Shell, Top
+from .top import CORE_NAME, GATE_NAME, SHELL_NAME, TOP_NAME, Shell, Top
 
 __all__ = ["generate", "top_ports"]
 
 # A memory's contents are undefined until written; listing zeros for every word says nothing.
 _ZERO_MEMORY = re.compile(
     r"^  initial begin\n(?:    \S+ ?\[\d+\] = \d+'[hd]0+;\n)+  end\n", re.MULTILINE)
+
+_CLOCK_GATE = f"""// A clock that runs while `enable` was high as it rose; cell libraries have one.
+module {GATE_NAME}(
+  input wire clk,
+  input wire enable,
+  output wire gated
+);
+  reg open;
+  always @* if (!clk) open = enable;
+  assign gated = clk & open;
+endmodule
+"""
 
 
 def top_ports(top) -> dict:
@@ -31,13 +43,15 @@ def _convert(elaboratable, name: str, **options) -> str:
     return fuse_clocked(_ZERO_MEMORY.sub("", text))
 
 
-def generate(config: Config) -> dict[str, str]:
-    """Return the Verilog text of each of the modules `core`, `shell` and `partita`.
+def generate(config: Config, *, clock_gates: bool = True) -> dict[str, str]:
+    """Return the Verilog text of the modules `core`, `shell`, `partita` and `clock_gate`.
 
-    A module's submodules are named after it, so the texts share no name.
+    A module's submodules are named after it, so the texts share no name. Without `clock_gates`,
+    as for an FPGA, whose clocks logic should not drive, cores that are not active idle.
     """
-    top = Top(config, verilog=True)
+    top = Top(config, verilog=True, clock_gates=clock_gates)
     return {
+        **({GATE_NAME: _CLOCK_GATE} if clock_gates else {}),
         CORE_NAME: _convert(Instance(config), CORE_NAME),
         SHELL_NAME: _convert(Shell(config), SHELL_NAME),
         TOP_NAME: _convert(top, TOP_NAME, ports=top_ports(top)),

@@ -4,6 +4,7 @@
     partita compare   measure a network in RTL    (python -m sw.compare)
     partita train     train, partition, fine-tune   (python -m sw.train)
     partita explore   cycles of many configurations (python -m sw.explore)
+    partita scale     accuracy, time and energy of fewer partitions (python -m sw.scale)
     partita trace     waveforms and a timeline      (python -m sw.trace)
     partita calibrate fit energy to gates           (python -m sim.calibrate)
     partita demo      the whole demonstration     (python -m sw.demo)
@@ -19,7 +20,7 @@ __all__ = ["COMMANDS", "main"]
 
 #: Command -> module with a `main(argv) -> exit code`.
 COMMANDS = {"build": "hw.build", "compare": "sw.compare", "demo": "sw.demo",
-            "train": "sw.train", "explore": "sw.explore", "trace": "sw.trace",
+            "train": "sw.train", "explore": "sw.explore", "scale": "sw.scale", "trace": "sw.trace",
             "calibrate": "sim.calibrate", "boards": "boards.__main__"}
 
 

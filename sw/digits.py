@@ -19,9 +19,10 @@ from .prune import pictures
 from .report import Picture
 from .training import Monitor, Task, Trainer, random_shifts
 
-__all__ = ["DigitsResult", "digits_task", "train_digits"]
+__all__ = ["HELD_OUT", "DigitsResult", "digits_task", "train_digits"]
 
-_HELD_OUT = 360
+#: Scans that are not trained on.
+HELD_OUT = 360
 _FULL_SCALE = 16.0
 _DENSE = Recipe(25, 64, 3e-3, 0, weight_decay=1e-2, smoothing=0.05)
 _TUNE = Recipe(15, 64, 1e-3, 0, weight_decay=1e-2, smoothing=0.05)
@@ -47,10 +48,10 @@ def digits_task(seed: int) -> Task:
     order = np.random.default_rng(seed).permutation(len(digits.target))
     images = digits.images[order].astype(np.uint8)[:, None]
     labels = digits.target[order].astype(np.int64)
-    data = ImageData(images[:-_HELD_OUT], labels[:-_HELD_OUT], images[-_HELD_OUT:],
-                     labels[-_HELD_OUT:], tuple("0123456789"),
-                     f"scikit-learn's digits, {len(labels) - _HELD_OUT:,} training and "
-                     f"{_HELD_OUT} held-out scans")
+    data = ImageData(images[:-HELD_OUT], labels[:-HELD_OUT], images[-HELD_OUT:],
+                     labels[-HELD_OUT:], tuple("0123456789"),
+                     f"scikit-learn's digits, {len(labels) - HELD_OUT:,} training and "
+                     f"{HELD_OUT} held-out scans")
     augment, plain = random_shifts(_FULL_SCALE)
     return Task("digits", slim_digits, DIGITS_SHAPE, data, augment, plain)
 

@@ -116,7 +116,7 @@ class RunResult:
         From the end of what ran before to the end of this layer, over all instances and images;
         they sum to `cycles`.
     counters : tuple of dict
-        Per instance: TOTAL, and the causes that sum to it.
+        Per instance: TOTAL, and the causes that sum to it; zeros for one that is dropped.
     ledger : per layer, of each instance its cycles by cause
         From its own end of the layer before to its end of this one.
     port_bytes : tuple of int, or None
@@ -209,6 +209,27 @@ class Driver:
                 self._write("WINDOW_BASE", base, i)
                 self._write("WINDOW_BYTES", program.window_bytes, i)
         self._program, self._base = program, base
+        self._active = (1 << program.config.instances) - 1
+        self._write("ACTIVE", self._active)
+
+    def activate(self, active: int) -> None:
+        """Let only the first `active` partitions of the loaded program take part in the next
+        runs; the other instances' clocks are off.
+
+        Raises
+        ------
+        DriverError
+            If no program is loaded.
+        ActiveError
+            If there are not so many partitions, or if the program was not compiled for it.
+        """
+        program = self._program
+        if program is None:
+            raise DriverError("no program is loaded")
+        self._active = program.active_mask(active)
+        for offset, size in program.dropped_regions(active):
+            self._backend.write_memory(self._base + offset, np.zeros(size, np.uint8))
+        self._write("ACTIVE", self._active)
 
     def run(self, image: np.ndarray, *,
             progress: Callable[[int, int], None] = lambda cycles, layer: None,
@@ -265,10 +286,17 @@ class Driver:
         """Layers that the slowest instance has ended."""
         assert self._program is not None
         return min((self._read("LOG_COUNT", i)
-                    for i, p in enumerate(self._program.programs) if p is not None), default=0)
+                    for i in range(self._program.config.instances) if self._started >> i & 1),
+                   default=0)
+
+    @property
+    def _started(self) -> int:
+        """Mask of the instances that START starts."""
+        assert self._program is not None
+        return self._program.start_mask & self._active
 
     def _raise_faults(self, program: Program) -> None:
-        errors = self._read("ERROR") & program.start_mask
+        errors = self._read("ERROR") & self._started
         faults = []
         for i in range(program.config.instances):
             if errors >> i & 1:
@@ -287,7 +315,8 @@ class Driver:
         outputs = tuple(self._output(program, k, images) for k in range(count))
         cycles = self._read("CYCLES")
         counters = tuple(
-            {"TOTAL": self._read("TOTAL", i), **{c: self._read(c, i) for c in registers.COUNTERS}}
+            {name: self._read(name, i) if self._active >> i & 1 else 0
+             for name in ("TOTAL", *registers.COUNTERS)}
             for i in range(program.config.instances))
         port_bytes = weight_bytes = activity = misses = None
         if isinstance(backend, Observer):
@@ -319,8 +348,8 @@ class Driver:
         count, instances = len(program.layers), len(program.programs)
         ends = dict.fromkeys(program.order, 0)
         ledger: list[list[dict[str, int]]] = [[{} for _ in range(instances)] for _ in range(count)]
-        for i, start in enumerate(program.programs):
-            if start is None:
+        for i in range(instances):
+            if not self._started >> i & 1:
                 continue
             before = dict.fromkeys(registers.COUNTERS, 0)
             seen = [0] * count

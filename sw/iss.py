@@ -21,9 +21,9 @@ __all__ = ["Hazard", "IssResult", "Stopped", "run_program", "simulate"]
 _RESPEED_STEPS = 400  # steps between draws of the units' speeds
 
 
-def run_program(program: Program, image: np.ndarray, seed: int = 0,
+def run_program(program: Program, image: np.ndarray, seed: int = 0, active: int | None = None,
                 ) -> tuple[list[np.ndarray | None], IssResult]:
-    """Run a compiled network.
+    """Run a compiled network, all of it or only its first `active` partitions.
 
     Returns
     -------
@@ -41,10 +41,15 @@ def run_program(program: Program, image: np.ndarray, seed: int = 0,
     memory = np.zeros(program.window_bytes, np.uint8)
     valid = np.zeros(program.window_bytes, bool)
     pieces = [*program.segments, (program.input.offset, program.pack_input(image))]
+    mask = program.start_mask
+    if active is not None:
+        mask = program.active_mask(active)
+        pieces += [(at, np.zeros(size, np.uint8)) for at, size in program.dropped_regions(active)]
     for offset, data in pieces:
         memory[offset:offset + len(data)] = data
         valid[offset:offset + len(data)] = True
-    starts = {i: at for i, at in enumerate(program.programs) if at is not None}
+    starts = {i: at for i, at in enumerate(program.programs)
+              if at is not None and mask >> i & 1}
     result = simulate(program.config, memory, valid, starts, seed)
     for error in result.errors.values():
         raise error

@@ -20,6 +20,7 @@ __all__ = [
     "PIXEL_DEVIATION",
     "PIXEL_MEAN",
     "TINYVGG16_SHAPE",
+    "digits_partition",
     "natural_images",
     "slim_digits",
     "tinyvgg16",
@@ -83,6 +84,22 @@ def slim_digits() -> nn.Module:
     plan = (("conv1_1", 32), ("conv1_2", 32), "pool", ("conv2_1", 64), ("conv2_2", 64))
     layers = _convolutions(plan, 1, batch_norm=True)
     return _classifier(layers, [64 * 4 * 4, 512, 256, 10])
+
+
+def digits_partition(width: int) -> nn.Module:
+    """Return one partition of a network for 8x8 grey digits that is trained incrementally.
+
+    Four convolutions from `width` channels to twice as many, then 32 and 16 times as many; fully
+    connected layers take most of the weights, as in TinyVGG16. The last layer has no bias, and no
+    layer drop-out, as there is little to drop.
+    """
+    plan = (("conv1_1", width), ("conv1_2", width), "pool", ("conv2_1", 2 * width),
+            ("conv2_2", 2 * width))
+    net = _classifier(_convolutions(plan, 1, batch_norm=True),
+                      [2 * width * 4 * 4, 32 * width, 16 * width, 10])
+    net.drop1, net.drop2 = nn.Identity(), nn.Identity()
+    net.fc3 = nn.Linear(16 * width, 10, bias=False)
+    return net
 
 
 def natural_images(count: int, shape: tuple[int, int, int], seed: int) -> np.ndarray:

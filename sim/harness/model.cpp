@@ -216,10 +216,12 @@ class Model {
         uint32_t marked = shell_->mark_valid, layers[kCores];
         if (marked)
             for (int i = 0; i < kCores; i++) layers[i] = mark_layer(*cores_[i]);
+        uint32_t clocks = shell_->rst ? ~0u : uint32_t(shell_->clocks);
 
         shell_->clk = 1;
         shell_->eval();
         for (int i = 0; i < kCores; i++) {
+            if (!(clocks >> i & 1)) continue;  // as the module clock_gate does
             // The falling edge does nothing: it is enough to remember that the clock was low.
             cores_[i]->rootp->__Vtrigprevexpr___TOP__clk__0 = 0;
             cores_[i]->clk = 1;
@@ -228,7 +230,8 @@ class Model {
         }
         for (int p = 0; p < kPorts; p++) ports_[p].edge(cycle, device[p]);
         cycle++;
-        for (auto &c : counters_) c->cycle();
+        for (size_t i = 0; i < counters_.size(); i++)
+            if (i == kCores || clocks >> i & 1) counters_[i]->cycle();
         if (marked) note_marks(marked, layers);
     }
 

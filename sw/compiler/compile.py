@@ -5,6 +5,8 @@ The passes, in order, each a pure function in a file of its own:
 0. `taps`    pack kernel taps of the first layer into idle array rows
    `batch`   the fully connected end takes all images of a batch at once
 1. `split`   which instance computes which output channels and rows
+1. `split`   which instance computes which output channels and rows; `scalable` instead, if
+             instances are to be dropped at run time
 2. `plan`    stripes, residency and activation memory
 3. `layout`  external memory: tensors and weight streams
 4. `emit`    operations in an order that would be right one by one
@@ -20,6 +22,7 @@ from hw.config import Config
 from hw.isa import READ_AHEAD_BYTES, Opcode, encode
 
 from ..graph import IntegerGraph, Layer
+from ..scaling import partition_layers
 from .batch import Run, run_order, stack_layers
 from .emit import Stage, emit
 from .errors import CompileError, DoesNotFit
@@ -28,6 +31,7 @@ from .layout import Allocator, Layout, StreamFill, StreamPlace, TensorPlace
 from .ops import Op
 from .plan import Plan, plan_layer
 from .program import LayerInfo, Program
+from .scalable import scalable_splits
 from .split import Item, Split, is_local, is_resident, split_layers
 from .steps import Step, load_pieces, plane_words, steps_of
 from .streams import stream_bytes, stream_chunks, weight_stream
@@ -41,7 +45,8 @@ _NO_STREAM = StreamPlace(0, 0, 0)
 
 
 def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
-                  tap_packing: bool = True, splits: Sequence[Split] | None = None) -> Program:
+                  tap_packing: bool = True, splits: Sequence[Split] | None = None,
+                  scalable: bool = False) -> Program:
     """Compile a network.
 
     Parameters
@@ -59,19 +64,23 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
         Allow the first layer's taps to be packed by the host.
     splits : sequence of Split or None
         How each layer is split, as `sw.search` finds it; None estimates.
+    scalable : bool
+        Let the partitions, one on each instance, be dropped at run time; see `Driver.activate`.
 
     Raises
     ------
     ValueError
-        If `batch` is less than 1.
+        If `batch` is less than 1, or `scalable` comes with a batch or splits.
     GraphError
         If the network breaks a rule.
+    ScalingError
+        If its partitions cannot be dropped.
     DoesNotFit, Unsupported
         Naming the layer, what it needs and what there is.
     """
     graph.validate()
     lowered = lower(graph, config, batch=batch, store_all=store_all, tap_packing=tap_packing,
-                    splits=splits)
+                    splits=splits, scalable=scalable)
     segments = [(offset, weight_stream(layer, steps, config))
                 for layer, steps, offset in lowered.layout.streams_to_fill]
     offsets: list[int | None] = []
@@ -100,7 +109,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
                       for place, stage in zip(layout.tensors[1:], lowered.stages, strict=True)),
         layers=tuple(_info(graph.layers[k], stage, k == 0 and taps is not None)
                      for k, stage in enumerate(lowered.stages)),
-        taps=taps, in_shape=graph.in_shape)
+        taps=taps, in_shape=graph.in_shape,
+        partitioned=tuple(partition_layers(graph.layers, config.instances)) if scalable else ())
 
 
 @dataclass(frozen=True)
@@ -121,16 +131,20 @@ class Lowered:
 
 
 def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
-          tap_packing: bool = True, splits: Sequence[Split] | None = None) -> Lowered:
+          tap_packing: bool = True, splits: Sequence[Split] | None = None,
+          scalable: bool = False) -> Lowered:
     """All of `compile_graph`'s decisions; weights' values are not looked at.
 
     Raises
     ------
-    ValueError, CompileError
+    ValueError, CompileError, ScalingError
         As `compile_graph`.
     """
     if batch < 1:
         raise ValueError(f"batch is {batch}; it must be 1 or more")
+    if scalable and (splits or batch > 1):
+        raise ValueError("a scalable program has splits of its own and runs image by image: give "
+                         "no splits and no batch with it")
     if len(graph.layers) > _MAX_LAYERS:
         raise CompileError(graph.layers[_MAX_LAYERS].name,
                            f"is beyond the {_MAX_LAYERS} layers that a program can number")
@@ -138,7 +152,7 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
     layers = stack_layers((first, *graph.layers[1:]), batch)
     order = run_order([layer.images > 1 for layer in layers], batch)
     _check_log(graph, order, config)
-    splits = list(splits or split_layers(layers, config))
+    splits = list(splits or (scalable_splits if scalable else split_layers)(layers, config))
     stages = _stages(layers, splits, _plan(layers, splits, config), store_all)
     running = sum(1 << i for i in range(config.instances)
                   if any(s.items[i] is not None for s in splits))

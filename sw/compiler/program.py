@@ -9,6 +9,7 @@ import numpy as np
 from hw.config import Config
 from hw.isa import ISA_VERSION
 
+from ..scaling import ActiveError, check_active
 from .batch import Run, run_order
 from .layout import TensorPlace
 from .taps import Taps
@@ -81,6 +82,9 @@ class Program:
     in_shape : (channels, rows, columns) of the input before packing
     batch : int
         Images of a run.
+    partitioned : tuple of int
+        Layers whose channels belong to partitions that can be dropped, an equal share on each
+        instance; empty if none can.
     """
 
     config: Config
@@ -95,6 +99,33 @@ class Program:
     taps: Taps | None
     in_shape: tuple[int, int, int]
     batch: int
+    partitioned: tuple[int, ...] = ()
+
+    def active_mask(self, active: int) -> int:
+        """Instances of the first `active` partitions, a bit each.
+
+        Raises
+        ------
+        ActiveError
+            If there are not so many, or if the program's instances need each other.
+        """
+        if not self.partitioned:
+            raise ActiveError(f"{active} active partitions: {self.name} was not compiled for it; "
+                              "compile with scalable=True")
+        check_active(active, self.config.instances)
+        return (1 << active) - 1
+
+    def dropped_regions(self, active: int) -> list[tuple[int, int]]:
+        """(byte offset, bytes) of what partitions from `active` on write; it must read as zeros
+        while they are dropped."""
+        regions = []
+        for layer in self.partitioned:
+            place = self.outputs[layer]
+            if place is not None:
+                size = self.output_bytes(layer)
+                kept = size // self.config.instances * active
+                regions.append((place.offset + kept, size - kept))
+        return regions
 
     @property
     def order(self) -> tuple[Run, ...]:
@@ -194,7 +225,7 @@ class Program:
             "outputs": [None if o is None else asdict(o) for o in self.outputs],
             "layers": [asdict(info) for info in self.layers],
             "taps": None if self.taps is None else asdict(self.taps),
-            "in_shape": self.in_shape, "batch": self.batch,
+            "in_shape": self.in_shape, "batch": self.batch, "partitioned": self.partitioned,
         }
         arrays = {f"segment_{k}": data for k, (_, data) in enumerate(self.segments)}
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
@@ -233,7 +264,8 @@ class Program:
                 taps=None if taps is None else Taps(
                     tuple(taps["kernel"]), tuple(taps["padding"]), taps["stride"],
                     tuple(taps["out"])),
-                in_shape=tuple(header["in_shape"]), batch=header["batch"])
+                in_shape=tuple(header["in_shape"]), batch=header["batch"],
+                partitioned=tuple(header["partitioned"]))
         except (KeyError, TypeError, OSError, EOFError, ValueError) as error:
             if isinstance(error, ProgramError | FileNotFoundError):
                 raise

@@ -9,7 +9,8 @@ from hw.config import Config
 from ..graph import Layer
 from .geometry import ceil_div, output_blocks, output_words, parts, window
 
-__all__ = ["Item", "Segment", "Split", "is_local", "is_resident", "promising", "split_layers"]
+__all__ = ["Item", "Segment", "Split", "is_local", "is_resident", "make_item", "promising",
+           "split_layers"]
 
 #: Cycles that a barrier with the store before it and the load after it are taken to cost.
 _BOUNDARY_CYCLES = 300
@@ -114,7 +115,7 @@ def _candidates(layer: Layer, config: Config) -> Iterator[Split]:
             if key in seen:
                 continue
             seen.add(key)
-            items = [_item(layer, config, channels, r) for channels in bounds for r in rows]
+            items = [make_item(layer, config, channels, r) for channels in bounds for r in rows]
             name = kind if row_parts == 1 else "rows" if len(bounds) == 1 else f"{kind} x rows"
             yield Split("one" if n == 1 else name, tuple(items + [None] * (n - len(items))))
 
@@ -137,8 +138,10 @@ def _channel_bounds(layer: Layer, config: Config, count: int,
     yield "channels", parts(0, units, count)
 
 
-def _item(layer: Layer, config: Config, units: tuple[int, int], rows: tuple[int, int],
-          ) -> Item | None:
+def make_item(layer: Layer, config: Config, units: tuple[int, int], rows: tuple[int, int],
+              ) -> Item | None:
+    """Part of a layer: units of `unit_channels` output channels, and rows after pooling, each
+    (first, past); None if there is nothing in it."""
     cols, word = config.array.cols, config.array.rows
     per_blocks, per_words = config.unit_channels // cols, config.unit_channels // word
     blocks = units[0] * per_blocks, min(units[1] * per_blocks, output_blocks(layer, config))

@@ -14,8 +14,8 @@ def test_a_build_has_verilog_and_a_manifest(tmp_path, capsys):
     assert main(["--preset", "tiny", "--out", str(out), "--json"]) == 0
     manifest = json.loads(capsys.readouterr().out)
     assert manifest == json.loads((out / "manifest.json").read_text())
-    assert sorted(p.name for p in out.iterdir()) == ["core.v", "manifest.json", "partita.v",
-                                                     "shell.v"]
+    assert sorted(p.name for p in out.iterdir()) == ["clock_gate.v", "core.v", "manifest.json",
+                                                     "partita.v", "shell.v"]
     assert Config.from_dict(manifest["config"]) == PRESETS["tiny"]
     assert manifest["ports"]["m0_axi_rdata"] == 64
     assert manifest["registers"]["global"]["START"]["address"] == 0x10
