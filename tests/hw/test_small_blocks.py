@@ -13,6 +13,7 @@ from hw.arith import (
     MULT_BITS,
     PRODUCT_BITS,
     add_tree,
+    count_ones,
     round_half_up,
     saturate,
     shift_keep_half,
@@ -21,6 +22,7 @@ from hw.config import PRESETS
 from hw.counters import Counters
 from hw.fabric import Barrier, RoundRobin
 from hw.isa import Cause, Token
+from hw.queues import SharedQueues
 from hw.registers import FINAL_WORDS, LOG_WORDS
 from hw.tokens import TokenBank
 
@@ -93,6 +95,63 @@ def test_an_adder_tree_holds_its_extremes(count):
     simulator = Simulator(m)
     simulator.add_testbench(bench)
     simulator.run()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 7])
+def test_ones_are_counted(count):
+    bits = Signal(count)
+    total = count_ones(list(bits))
+    m = Module()
+    out = Signal(8)
+    m.d.comb += out.eq(total)
+
+    async def bench(ctx):
+        for value in range(1 << count):
+            ctx.set(bits, value)
+            assert ctx.get(out) == value.bit_count()
+
+    simulator = Simulator(m)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 8])
+def test_queues_in_one_memory_keep_every_units_order(depth):
+    taps = [[0, 1, 2, 3], [7, 0], [4, 5, 6]]
+    dut = SharedQueues(8, taps, depth)
+    rng = random.Random(depth)
+
+    async def bench(ctx):
+        queued = [[] for _ in taps]
+        offered = None  # (unit, word, cycles so far)
+        moved = 0
+        for _ in range(1500):
+            if offered is None and rng.random() < 0.8:
+                offered = (rng.randrange(3), rng.randrange(256), 0)
+            unit, word, age = offered or (0, 0, 0)
+            ctx.set(dut.word, word)
+            ctx.set(dut.target, 1 << unit if offered else 0)
+            push = bool(offered) and age > 0 and ctx.get(dut.room[unit]) and rng.random() < 0.8
+            pops = [ctx.get(dut.valid[u]) and rng.random() < 0.4 for u in range(3)]
+            for u in range(3):
+                ctx.set(dut.push[u], int(push and u == unit))
+                ctx.set(dut.pop[u], int(pops[u]))
+                if pops[u]:
+                    oldest = queued[u].pop(0)
+                    expected = sum((oldest >> b & 1) << k for k, b in enumerate(taps[u]))
+                    assert ctx.get(getattr(dut, f"head_{u}")) == expected
+                    moved += 1
+            await ctx.tick()
+            if push:
+                queued[unit].append(word)
+                offered = None
+            elif offered:
+                offered = (unit, word, age + 1)
+            assert all(len(q) <= depth + 1 for q in queued)
+            assert ctx.get(dut.any) == any(queued)
+        assert moved > 200
+
+    simulate(dut, bench)
 
 
 @pytest.mark.parametrize("width", [1, 3, 8, 24])
