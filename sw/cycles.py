@@ -11,7 +11,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hw.config import Config
 from hw.isa import INSN_BYTES, READ_AHEAD_BYTES, Opcode
@@ -62,16 +62,21 @@ class Prediction:
     layer_cycles: tuple[int, ...]
 
 
-def predict(graph: IntegerGraph, config: Config, *, batch: int = 1,
-            store_all: bool = True) -> Prediction:
+def predict(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
+            active: int | None = None) -> Prediction:
     """Predict a network's cycles; weights' values are not looked at.
+
+    Parameters
+    ----------
+    active : of a scalable program, only its first so many partitions
 
     Raises
     ------
-    CompileError
+    CompileError, ScalingError
         As `compile_graph`.
     """
-    return predict_lowered(lower(graph, config, batch=batch, store_all=store_all))
+    lowered = lower(graph, config, batch=batch, store_all=store_all, scalable=active is not None)
+    return predict_lowered(replace(lowered, ops=lowered.ops[:active]))
 
 
 def predict_lowered(lowered: Lowered) -> Prediction:
@@ -134,9 +139,9 @@ class _Weights:
 
 
 class _Instance:
-    def __init__(self, number: int, ops: list[Op] | None):
+    def __init__(self, number: int, ops: list[Op]):
         self.number = number
-        self.ops = ops or []
+        self.ops = ops
         self.at = 0
         self.dispatch_at = _NEVER
         self.queues: dict[Unit, deque[Op]] = {u: deque() for u in Unit}
@@ -171,7 +176,7 @@ class _Machine:
     def __init__(self, lowered: Lowered):
         self.config = config = lowered.config
         self.now = 0.0
-        self.instances = [_Instance(i, ops) for i, ops in enumerate(lowered.ops)]
+        self.instances = [_Instance(i, ops) for i, ops in enumerate(lowered.ops) if ops]
         self.timers: list[tuple[float, int, _Instance, Callable[[], None] | None]] = []
         self.changed: set[_Instance] = set()
         self.numbers = itertools.count()
@@ -188,13 +193,12 @@ class _Machine:
         self.refill = _MEMORY_LATENCY + _ASKING
         self.open_pages: dict[tuple[int, int], int] = {}
         for x in self.instances:
-            if x.ops:
-                x.dispatch_at = _START + latency + _ADDRESS
-                x.missing = self.insn_beats
-                x.program.append(_Flow(None, READ_AHEAD_BYTES / config.port.bytes, 1.0,
-                                       max(1.0, _PROGRAM_BURST_BYTES / config.port.bytes),
-                                       x.dispatch_at))
-                self.timer(x.dispatch_at, x)
+            x.dispatch_at = _START + latency + _ADDRESS
+            x.missing = self.insn_beats
+            x.program.append(_Flow(None, READ_AHEAD_BYTES / config.port.bytes, 1.0,
+                                   max(1.0, _PROGRAM_BURST_BYTES / config.port.bytes),
+                                   x.dispatch_at))
+            self.timer(x.dispatch_at, x)
 
     # -- engine --------------------------------------------------------------------------------
     def timer(self, time: float, x: _Instance, action: Callable[[], None] | None = None) -> None:

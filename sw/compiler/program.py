@@ -121,7 +121,7 @@ class Program:
         regions = []
         for layer in self.partitioned:
             place = self.outputs[layer]
-            if place is not None:
+            if place is not None and active < self.config.instances:
                 size = self.output_bytes(layer)
                 kept = size // self.config.instances * active
                 regions.append((place.offset + kept, size - kept))

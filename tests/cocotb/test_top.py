@@ -16,6 +16,7 @@ from hw.verilog import generate
 from sw.compiler import compile_graph
 from sw.golden import run_golden
 from sw.graph import IntegerGraph
+from sw.scaling import with_active
 from tests.sim.programs import random_layer
 
 from .runner import run_bench
@@ -34,15 +35,25 @@ def tinyvgg16_blocks() -> IntegerGraph:
 @pytest.mark.parametrize("memory", ["shared", "private"])
 @pytest.mark.parametrize("stall", [0.0, 0.5, 0.9])
 def test_pruned_layers_are_bit_exact_behind_a_foreign_memory(tmp_path, memory, stall):
+    run_blocks(tmp_path, memory, stall, None)
+
+
+def test_a_partition_is_dropped_and_its_clock_gated(tmp_path):
+    run_blocks(tmp_path, "shared", 0.5, 1)
+
+
+def run_blocks(tmp_path, memory: str, stall: float, active: int | None) -> None:
+    """Run the blocks, with only so many partitions if `active` tells."""
     config = PRESETS["tiny"].replace(port__memory=memory)
     graph = tinyvgg16_blocks()
-    program = compile_graph(graph, config)
+    program = compile_graph(graph, config, scalable=active is not None)
     image = np.random.default_rng(7).integers(-128, 128, graph.in_shape, dtype=np.int8)
-    outputs = {f"layer_{k}": x for k, x in enumerate(run_golden(graph, image))}
+    left = graph if active is None else with_active(graph, config.instances, active)
+    outputs = {f"layer_{k}": x for k, x in enumerate(run_golden(left, image))}
     program.save(tmp_path / "program.npz")
     np.savez(tmp_path / "data.npz", image=image, **outputs)
     job = {"program": str(tmp_path / "program.npz"), "data": str(tmp_path / "data.npz"),
-           "stall": stall, "seed": 3, "limit": 400_000}
+           "stall": stall, "seed": 3, "limit": 400_000, "active": active}
     (tmp_path / "job.json").write_text(json.dumps(job))
     run_bench("\n".join(generate(config).values()), TOP_NAME, "tests.cocotb.top_bench", tmp_path,
               {"PARTITA_JOB": str(tmp_path / "job.json")})

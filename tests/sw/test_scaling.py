@@ -44,6 +44,7 @@ def test_a_program_in_a_file_can_still_be_scaled(tmp_path):
     loaded = Program.load(tmp_path / "program.npz")
     assert loaded.partitioned == program.partitioned == (0, 1, 2, 3)
     assert loaded.dropped_regions(1) == program.dropped_regions(1) != []
+    assert program.dropped_regions(2) == []
 
 
 def chain(*groups: int, low: int = 0) -> IntegerGraph:
