@@ -35,7 +35,7 @@ def run(program: Program, image: np.ndarray, *, backend: str = "verilator",
     Parameters
     ----------
     program : Program
-    image : int8[C, H, W]
+    image : int8[C, H, W], or int8[n, C, H, W] of a program for a batch of n or more
     backend : a name of `sw.driver.BACKENDS`
     count_toggles : bool
     **options : of the backend, such as `latency_cycles`

@@ -97,11 +97,12 @@ def _layer_jobs(stages: list[Stage], run: Run, layout: Layout, config: Config,
     made = stages[number - 1].split.items[instance] if number else None
     barrier = []
     if stage.barrier:
-        source, before = layout.tensors[number], stages[number - 1].layer
-        places = [source.image(k) for k in range(stage.layer.images)] \
-            if before.images < stage.layer.images else [_place(source, before, image)]
+        # Where a batch comes together, what was made of each image.
+        before = stages[number - 1].layer
+        images = range(stage.layer.images) if stage.layer.images > before.images else (image,)
         reads = () if made is None else tuple(
-            _tensor_region(place, made.words, made.rows, config) for place in places)
+            _tensor_region(_place(layout.tensors[number], before, k), made.words, made.rows, config)
+            for k in images)
         barrier = [Op(Opcode.BARRIER, run, {"mask": everyone}, reads=reads)]
     if item is not None:
         yield from _LayerEmitter(stage, run, item, made or item, layout, config,

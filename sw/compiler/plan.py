@@ -15,7 +15,7 @@ __all__ = ["FIRST_WORDS", "Plan", "plan_layer"]
 FIRST_WORDS = 64
 _LATENCY_CYCLES = 80  # from a load's start to its first vector in the array
 _STRIPE_CYCLES = 10  # what a stripe costs besides
-_PIECES = 4  # input buffers where a stripe's input is held in part, where they fit
+_PIECES = 3  # input buffers where a stripe's input is held in part, where they fit
 _SLOTS = 3  # of the output ring, where they fit
 
 

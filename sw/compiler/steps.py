@@ -85,21 +85,20 @@ def hold_pieces(steps: Sequence[Step], buffers: int) -> list[Held]:
     places = []
     for k, piece in enumerate(wanted):
         load = piece not in held
-        buffer = held.index(_needed_last(held, islice(wanted, k, None)) if load else piece)
+        buffer = _needed_last(held, used, islice(wanted, k, None)) if load else held.index(piece)
         places.append(Held(buffer, load, used[buffer]))
         held[buffer], used[buffer] = piece, k
     return places
 
 
-def _needed_last(held: Sequence[tuple[int, int] | None],
-                 coming: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
-    """The one of what is held that is needed last, or never."""
-    left = list(held)
+def _needed_last(held: Sequence[tuple[int, int] | None], used: Sequence[int],
+                 coming: Iterable[tuple[int, int]]) -> int:
+    """The buffer that is needed last; of those needed no more, the one used longest ago."""
+    left = sorted(range(len(held)), key=used.__getitem__)
     for piece in coming:
         if len(left) == 1:
             break
-        if piece in left:
-            left.remove(piece)
+        left = [buffer for buffer in left if held[buffer] != piece]
     return left[0]
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
 from hw.isa import INSN_BYTES, Opcode, decode
 from sw.compiler import DoesNotFit, Program, ProgramError, Unsupported, compile_graph
+from sw.compiler.steps import Step, hold_pieces
 from sw.golden import run_golden
 from sw.graph import IntegerGraph
 from sw.iss import run_program
@@ -120,6 +121,15 @@ def test_input_larger_than_the_memory_is_loaded_in_pieces():
     rng = np.random.default_rng(0)
     graph = chain(make_layer(rng, "fc", (16, 16, 16), 12, kernel=(16, 16), padding=(0, 0)))
     check(graph, compile_graph(graph, SMALL, tap_packing=False))
+
+
+def test_pieces_stay_for_the_next_output_block_and_come_before_they_are_needed():
+    pieces = [(0, 2), (2, 4), (4, 6), (6, 8)]
+    steps = [Step((0, 1), piece) for piece in (*pieces, *reversed(pieces))]
+    found = hold_pieces(steps, 2)
+    assert [place.load for place in found] == 4 * [True] + [False, False, True, True]
+    # Of two buffers, the one that the step before does not use.
+    assert all(place.after <= max(k - 2, -1) for k, place in enumerate(found) if place.load)
 
 
 def test_an_image_too_wide_names_layer_need_and_remedy():
