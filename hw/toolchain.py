@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .errors import ToolMissingError
 
-__all__ = ["ECP5_BEFORE_SYNTHESIS", "ECP5_OPTIONS", "FAMILIES", "TOOLS", "Device",
+__all__ = ["ECP5_OPTIONS", "FAMILIES", "TOOLS", "Device",
            "DoesNotFitError", "ToolError", "Usage", "have_tool",
            "place_and_route", "program_path", "read_report", "run_tool", "synthesise",
            "usage_of_stat"]
@@ -73,15 +73,12 @@ class Usage:
         return [f"{need:,} {what} of {has:,}" for what, need, has in pairs if need > has]
 
 
-#: Before `synth_ecp5`: a delay in ps that logic may have. By default ABC makes every path as short
-#: as it can, for a fifth more LUTs; most of them are far from being the slowest.
-ECP5_BEFORE_SYNTHESIS = "scratchpad -set abc9.D 12000"
 #: Options of `synth_ecp5`: no memory's reader relies on what it gets of a word that is written in
 #: the same cycle, so no logic is spent on it.
 ECP5_OPTIONS = "-no-rw-check"
-#: Family -> synthesis commands, and cells -> (LUTs, flip-flops, DSPs, block RAMs) that each takes.
+#: Family -> synthesis command, and cells -> (LUTs, flip-flops, DSPs, block RAMs) that each takes.
 FAMILIES: dict[str, tuple[str, dict[str, tuple[float, float, float, float]]]] = {
-    "ecp5": (f"{ECP5_BEFORE_SYNTHESIS}\nsynth_ecp5 {ECP5_OPTIONS}", {
+    "ecp5": (f"synth_ecp5 {ECP5_OPTIONS}", {
         "LUT4": (1, 0, 0, 0), "CCU2C": (2, 0, 0, 0), "TRELLIS_DPR16X4": (6, 0, 0, 0),
         "TRELLIS_FF": (0, 1, 0, 0), "MULT18X18D": (0, 0, 1, 0), "DP16KD": (0, 0, 0, 1),
         "PDPW16KD": (0, 0, 0, 1)}),
