@@ -162,14 +162,13 @@ class BlockActivity:
 class UnitActivity:
     """An instance (or the shell) in a layer. `gate_cycles` are clock gates times cycles;
     `multiplier_toggles` are those of the products' registers, which are counted among the toggles
-    of the array as well; `memory_toggles` those of the memories' outputs."""
+    of the array as well."""
 
     cycles: int
     blocks: tuple[BlockActivity, ...]
     memories: tuple[MemoryActivity, ...]
     gate_cycles: int
     multiplier_toggles: int
-    memory_toggles: int
 
     @property
     def toggles(self) -> int:
@@ -183,6 +182,11 @@ class UnitActivity:
     def bits(self) -> int:
         return sum(b.bits for b in self.blocks)
 
+    @property
+    def read_bits(self) -> float:
+        """Bits that memories put out."""
+        return sum(m.reads * m.bits for m in self.memories)
+
 
 @dataclass(frozen=True, eq=False)
 class ActivityMap:
@@ -190,16 +194,14 @@ class ActivityMap:
 
     Members
     -------
-    counted : (path, bits) of every register, flag and output, in the order of the counts
+    counted : (path, bits) of every register and flag, in the order of the counts
     registers : (path, first bit, bits, position of its flag or -1)
-    outputs : (path, first bit, bits) of memories' outputs
     memories : (path, bits, depth, writes [(position or -1, lane bits)], reads [position or -1])
     gates : number of clock gates
     """
 
     counted: tuple[tuple[str, int], ...]
     registers: tuple[tuple[str, int, int, int], ...]
-    outputs: tuple[tuple[str, int, int], ...]
     memories: tuple[tuple[str, int, int, list[tuple[int, int]], list[int]], ...]
     gates: int
 
@@ -241,14 +243,13 @@ class ActivityMap:
                                  [where(f) for f in memory.reads]))
         known = {r[0] for r in registers}
         for f in flip_flops:
-            if f.path not in flag_names and f.name not in known and not f.memory_output:
+            if f.path not in flag_names and f.name not in known:
                 registers.append((f.name, *position[f.path], -1))
-        outputs = tuple((f.name, *position[f.path]) for f in flip_flops if f.memory_output)
-        return cls(tuple((f.name, f.bits) for f in flip_flops), tuple(registers), outputs,
+        return cls(tuple((f.name, f.bits) for f in flip_flops), tuple(registers),
                    tuple(memories), gates)
 
     def to_json(self) -> dict:
-        return {"counted": self.counted, "registers": self.registers, "outputs": self.outputs,
+        return {"counted": self.counted, "registers": self.registers,
                 "memories": self.memories, "gates": self.gates}
 
     @classmethod
@@ -256,8 +257,7 @@ class ActivityMap:
         def rows(key: str) -> tuple:
             return tuple(tuple(x) for x in data[key])
 
-        return cls(rows("counted"), rows("registers"), rows("outputs"), rows("memories"),
-                   int(data["gates"]))
+        return cls(rows("counted"), rows("registers"), rows("memories"), int(data["gates"]))
 
     def bits(self) -> int:
         """Real flip-flops, without flags."""
@@ -296,8 +296,7 @@ class ActivityMap:
         return UnitActivity(
             cycles, tuple(BlockActivity(n, *v) for n, v in sorted(blocks.items())),
             tuple(MemoryActivity(*k, int(v[0]), *v[1:]) for k, v in sorted(memories.items())),
-            self.gates * cycles, products,
-            sum(int(sums[first + bits] - sums[first]) for _, first, bits in self.outputs))
+            self.gates * cycles, products)
 
 
 def block_of(path: str) -> str:

@@ -186,7 +186,7 @@ def _sample(backend: VerilatorBackend, netlist: Netlist, array: str, stimulus: s
     return Sample(
         array, stimulus, cycles, sum(u.clocked + u.gate_cycles for u in units),
         sum(u.toggles for u in units), sum(u.multiplier_toggles for u in units),
-        sum(u.memory_toggles for u in units), gates.total, gates.clock, gates.glitch,
+        round(sum(u.read_bits for u in units)), gates.total, gates.clock, gates.glitch,
         gates.leakage_nw, len(netlist.flip_flops), compared)
 
 
@@ -261,7 +261,7 @@ def column(samples: list[Sample], library: Library) -> dict:
     source = f"fitted to {library.name} gates by sim.calibrate, before layout"
     units = {"clock": "pJ per flip-flop bit and clocked cycle",
              "toggle": "pJ per flip-flop toggle", "multiplier": "pJ per multiplier-output toggle",
-             "data": "pJ per toggle of a memory's output, in the logic behind it"}
+             "data": "pJ per bit read from a memory, in the logic behind it"}
     fitted = {name: {"value": float(f"{c:.4g}"), "unit": units[name],
                      "error": round(float(np.hypot(model, s)), 3), "source": source}
               for name, c, s in zip(FEATURES, coefficients, _spread(samples), strict=True)}

@@ -27,12 +27,10 @@ class UnmappedError(RuntimeError):
 
 @dataclass(frozen=True)
 class FlipFlop:
-    """One register: hierarchical `path` below the module, and its width in bits. A memory's read
-    register is a `memory_output`: part of a block RAM, and none of the flip-flops."""
+    """One register: hierarchical `path` below the module, and its width in bits."""
 
     path: tuple[str, ...]
     bits: int
-    memory_output: bool = False
 
     @property
     def name(self) -> str:
@@ -46,15 +44,14 @@ def _plain(name: str) -> str:
 def list_flip_flops(verilog: str, top: str) -> list[FlipFlop]:
     """List the registers of a module and of everything in it.
 
-    Memories are left out, and so are their read registers.
+    Memories are left out, and so are their read registers, which are part of a block RAM.
     """
-    return [f for _, _, found in walk_modules(verilog, top) for f in found
-            if not f.memory_output]
+    return [f for _, _, found in walk_modules(verilog, top) for f in found]
 
 
 def walk_modules(verilog: str, top: str) -> list[tuple[str, tuple[str, ...], list[FlipFlop]]]:
-    """List (module, path, its own registers and memory outputs) of a module and of everything in
-    it, parents before children."""
+    """List (module, path, its own registers) of a module and of everything in it, parents
+    before children."""
     modules = {}
     for match in _MODULE.finditer(verilog):
         body = match[2]
@@ -64,15 +61,14 @@ def walk_modules(verilog: str, top: str) -> list[tuple[str, tuple[str, ...], lis
         for block in _CLOCKED.finditer(body):
             for target in _TARGET.finditer(block[1]):
                 name = _plain(target[1])
-                if name not in memories:
+                if name not in memories and not _READ_REGISTER.match(name):
                     found[name] = widths[name]
         children = [(_plain(i[1]), _plain(i[2])) for i in _INSTANCE.finditer(body)]
         modules[_plain(match[1])] = (found, children)
 
     def walk(module: str, path: tuple[str, ...]) -> list:
         found, children = modules[module]
-        result = [(module, path, [FlipFlop((*path, n), bits, bool(_READ_REGISTER.match(n)))
-                                  for n, bits in found.items()])]
+        result = [(module, path, [FlipFlop((*path, n), bits) for n, bits in found.items()])]
         for kind, name in children:
             result += walk(kind, (*path, name))
         return result

@@ -2,7 +2,7 @@
 
     E = instances   clock * (clocked flip-flop bits + clock gates * cycles)
                     + toggle * flip-flop toggles + multiplier * multiplier-output toggles
-                    + data * toggles of the memories' outputs, for the logic behind them
+                    + data * bits that memories put out, for the logic behind them
       + memories    access * (reads + writes) + idle * idle cycles, by size of the memory
       + fabric      clock and toggles of interconnect and control
       + external    bits * pJ per bit + page activations
@@ -217,7 +217,7 @@ def features(instances: Iterable[UnitActivity], shell: UnitActivity, *, cycles: 
 def unit_features(unit: UnitActivity, cycles: int, model: EnergyModel) -> Features:
     """Counts of one instance in a layer that took so many cycles."""
     counts = {"clock/clock": float(unit.clocked + unit.gate_cycles),
-              "logic/toggle": float(unit.toggles), "logic/data": float(unit.memory_toggles),
+              "logic/toggle": float(unit.toggles), "logic/data": float(unit.read_bits),
               "logic/multiplier": float(unit.multiplier_toggles)}
     _add_memories(counts, unit, "memories", cycles / model.clock_mhz)
     _add(counts, "static/static_logic", unit.bits * cycles / model.clock_mhz)

@@ -26,8 +26,8 @@ from sw.energy import (
 MODEL = EnergyModel()
 UNIT = UnitActivity(
     1000, (BlockActivity("array", 100, 5_000, 40_000), BlockActivity("control", 20, 100, 20_000)),
-    (MemoryActivity("acts", 64, 1024, 2, 300.0, 200.0, 1500.0),), 3_000, 2_000, 9_000)
-SHELL = UnitActivity(1000, (BlockActivity("fabric", 50, 700, 30_000),), (), 1_000, 0, 0)
+    (MemoryActivity("acts", 64, 1024, 2, 300.0, 200.0, 1500.0),), 3_000, 2_000)
+SHELL = UnitActivity(1000, (BlockActivity("fabric", 50, 700, 30_000),), (), 1_000, 0)
 
 
 def test_every_coefficient_has_unit_error_and_source():
@@ -50,7 +50,7 @@ def test_a_layer_is_priced_by_hand():
     size = 64 * math.sqrt(64 * 1024 / 65536)
     assert energy["clock"] == pytest.approx(2 * 63_000 * value["clock"])
     assert energy["logic"] == pytest.approx(
-        2 * (5_100 * value["toggle"] + 2_000 * value["multiplier"] + 9_000 * value["data"]))
+        2 * (5_100 * value["toggle"] + 2_000 * value["multiplier"] + 300 * 64 * value["data"]))
     assert energy["memories"] == pytest.approx(
         2 * size * (500 * value["memory_access"] + 1500 * value["memory_idle"]))
     assert energy["fabric"] == pytest.approx(31_000 * value["clock"] + 700 * value["toggle"])
