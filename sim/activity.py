@@ -182,11 +182,6 @@ class UnitActivity:
     def bits(self) -> int:
         return sum(b.bits for b in self.blocks)
 
-    @property
-    def read_bits(self) -> float:
-        """Bits that memories put out."""
-        return sum(m.reads * m.bits for m in self.memories)
-
 
 @dataclass(frozen=True, eq=False)
 class ActivityMap:

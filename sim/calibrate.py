@@ -46,7 +46,7 @@ from .vcd import read_vcd
 
 __all__ = ["Sample", "fit", "main", "map_core", "validate"]
 
-FEATURES = ("clock", "toggle", "multiplier", "data")
+FEATURES = ("clock", "toggle", "multiplier")
 DEFAULT_ARRAYS = "2x2,4x4,4x8"
 _GATED_BITS = 4
 _SCRIPT = """read_verilog core.v
@@ -87,7 +87,6 @@ class Sample:
     clock: int
     toggle: int
     multiplier: int
-    data: int
     gates_pj: float
     clock_pj: float
     glitch_pj: float
@@ -97,7 +96,7 @@ class Sample:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        return self.clock, self.toggle, self.multiplier, self.data
+        return self.clock, self.toggle, self.multiplier
 
 
 def map_core(config: Config, liberty: Path, say: Callable[[str], None]) -> Path:
@@ -186,10 +185,8 @@ def _sample(backend: VerilatorBackend, netlist: Netlist, array: str, stimulus: s
     return Sample(
         array, stimulus, cycles, sum(u.clocked + u.gate_cycles for u in units),
         sum(u.toggles for u in units), sum(u.multiplier_toggles for u in units),
-        round(sum(u.read_bits for u in units)), gates.total, gates.clock, gates.glitch,
-        gates.leakage_nw, len(netlist.flip_flops), compared)
-
-
+        gates.total, gates.clock, gates.glitch, gates.leakage_nw, len(netlist.flip_flops),
+        compared)
 
 
 def price(netlist: Netlist, signals: dict[str, np.ndarray], cycles: int,
@@ -199,7 +196,6 @@ def price(netlist: Netlist, signals: dict[str, np.ndarray], cycles: int,
     state = {k.removeprefix(inner): v for k, v in signals.items() if k.startswith(inner)}
     outer = {k.removeprefix(f"{CORE_NAME}."): v for k, v in signals.items()}
     # a sample holds inputs as they were before its edge: the cycle before it had them
-
     values = netlist.from_rtl(state, {n: shifted(outer[n]) for n in netlist.inputs})
     netlist.evaluate(values)
     outputs = {n: np.unpackbits(np.ascontiguousarray(outer[n]).view(np.uint8), axis=1,
@@ -260,8 +256,7 @@ def column(samples: list[Sample], library: Library) -> dict:
     model = float(np.mean(np.abs(errors["array"])))
     source = f"fitted to {library.name} gates by sim.calibrate, before layout"
     units = {"clock": "pJ per flip-flop bit and clocked cycle",
-             "toggle": "pJ per flip-flop toggle", "multiplier": "pJ per multiplier-output toggle",
-             "data": "pJ per bit read from a memory, in the logic behind it"}
+             "toggle": "pJ per flip-flop toggle", "multiplier": "pJ per multiplier-output toggle"}
     fitted = {name: {"value": float(f"{c:.4g}"), "unit": units[name],
                      "error": round(float(np.hypot(model, s)), 3), "source": source}
               for name, c, s in zip(FEATURES, coefficients, _spread(samples), strict=True)}

@@ -2,7 +2,6 @@
 
     E = instances   clock * (clocked flip-flop bits + clock gates * cycles)
                     + toggle * flip-flop toggles + multiplier * multiplier-output toggles
-                    + data * bits that memories put out, for the logic behind them
       + memories    access * (reads + writes) + idle * idle cycles, by size of the memory
       + fabric      clock and toggles of interconnect and control
       + external    bits * pJ per bit + page activations
@@ -72,7 +71,7 @@ class Column:
 
     def _with_glitches(self, values: dict, share) -> dict:
         factor = 1 + share * values["glitch"]
-        return {**values, **{k: values[k] * factor for k in ("toggle", "multiplier", "data")}}
+        return {**values, **{k: values[k] * factor for k in ("toggle", "multiplier")}}
 
 
 @cache
@@ -217,7 +216,7 @@ def features(instances: Iterable[UnitActivity], shell: UnitActivity, *, cycles: 
 def unit_features(unit: UnitActivity, cycles: int, model: EnergyModel) -> Features:
     """Counts of one instance in a layer that took so many cycles."""
     counts = {"clock/clock": float(unit.clocked + unit.gate_cycles),
-              "logic/toggle": float(unit.toggles), "logic/data": float(unit.read_bits),
+              "logic/toggle": float(unit.toggles),
               "logic/multiplier": float(unit.multiplier_toggles)}
     _add_memories(counts, unit, "memories", cycles / model.clock_mhz)
     _add(counts, "static/static_logic", unit.bits * cycles / model.clock_mhz)

@@ -50,7 +50,7 @@ def test_a_layer_is_priced_by_hand():
     size = 64 * math.sqrt(64 * 1024 / 65536)
     assert energy["clock"] == pytest.approx(2 * 63_000 * value["clock"])
     assert energy["logic"] == pytest.approx(
-        2 * (5_100 * value["toggle"] + 2_000 * value["multiplier"] + 300 * 64 * value["data"]))
+        2 * (5_100 * value["toggle"] + 2_000 * value["multiplier"]))
     assert energy["memories"] == pytest.approx(
         2 * size * (500 * value["memory_access"] + 1500 * value["memory_idle"]))
     assert energy["fabric"] == pytest.approx(31_000 * value["clock"] + 700 * value["toggle"])
