@@ -34,7 +34,7 @@ from hw.errors import exit_code
 from hw.options import add_config_arguments, config_from_arguments
 
 from .arms import Arm, expected_cycles, golden_outputs, run_arm, segments
-from .energy import EnergyModel, columns
+from .energy import EnergyModel, add_energy_arguments
 from .golden import run_golden
 from .html import render
 from .networks import NETWORKS, Workload, load_workload
@@ -89,12 +89,7 @@ def _parser() -> argparse.ArgumentParser:
                      help="try other splits of each layer on the cycle model before compiling")
     how.add_argument("--jobs", type=int, default=2, metavar="N", help="arms at a time (default 2)")
     energy = parser.add_argument_group("energy")
-    energy.add_argument("--energy-column", default="sky130", metavar="NAME",
-                        help=f"coefficients of {', '.join(columns())} (default sky130)")
-    energy.add_argument("--external", default="lpddr4", metavar="KIND",
-                        help="external memory: lpddr4, lpddr or ddr3 (default lpddr4)")
-    energy.add_argument("--clock-mhz", type=float, default=100.0, metavar="F",
-                        help="clock, for time and leakage (default 100)")
+    add_energy_arguments(energy)
     out = parser.add_argument_group("output")
     out.add_argument("--json", action="store_true", help="JSON alone on stdout")
     out.add_argument("--save", type=Path, metavar="FILE", help="also write the JSON to a file")

@@ -11,6 +11,7 @@ All counts come from RTL simulation. The coefficients are in `sw/data/energy.jso
 unit, value, relative error and source; columns of different technologies are never mixed.
 """
 
+import argparse
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -23,8 +24,8 @@ import numpy as np
 from sim.activity import UnitActivity
 
 __all__ = ["CATEGORIES", "CORE", "DEFAULT_LEVELS", "Column", "EnergyError", "EnergyModel",
-           "Features", "Interval", "Level", "columns", "features", "ratio", "total",
-           "unit_features"]
+           "Features", "Interval", "Level", "add_energy_arguments", "columns",
+           "features", "ratio", "total", "unit_features"]
 
 TABLE = Path(__file__).parent / "data" / "energy.json"
 #: What energy is split into.
@@ -135,6 +136,16 @@ class EnergyModel:
     @property
     def coefficients(self) -> Column:
         return columns()[self.column]
+
+
+def add_energy_arguments(group: argparse._ArgumentGroup) -> None:
+    """Add the options that are an `EnergyModel`'s fields."""
+    group.add_argument("--energy-column", default="sky130", metavar="NAME",
+                       help=f"coefficients of {', '.join(columns())} (default sky130)")
+    group.add_argument("--external", default="lpddr4", metavar="KIND",
+                       help="external memory: lpddr4, lpddr or ddr3 (default lpddr4)")
+    group.add_argument("--clock-mhz", type=float, default=100.0, metavar="F",
+                       help="nominal clock, for time and leakage (default 100)")
 
 
 @dataclass(frozen=True)

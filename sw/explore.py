@@ -45,6 +45,7 @@ from .graph import IntegerGraph, Layer
 from .html import scatter
 from .limits import layer_limit
 from .models import TINYVGG16_SHAPE, slim_digits, tinyvgg16
+from .pareto import pareto
 from .partition import prunable_layers, select_layers
 from .report import save_text
 
@@ -201,9 +202,8 @@ def front(results: Iterable[Result]) -> list[Result]:
     def kind(r: Result) -> tuple:
         return r.point.partitions, r.point.prune, r.point.config.port
 
-    best = [r for r in able if not any(
-        kind(o) == kind(r) and key(o) != key(r)
-        and all(a <= b for a, b in zip(key(o), key(r), strict=True)) for o in able)]
+    best = [r for k in {kind(r): None for r in able}
+            for r in pareto([r for r in able if kind(r) == k], key)]
     return sorted(best, key=lambda r: (r.point.partitions, key(r)))
 
 

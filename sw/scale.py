@@ -43,11 +43,19 @@ from .cache import cache_dir
 from .compiler import compile_graph
 from .digits import HELD_OUT
 from .driver import Driver, RunResult, open_backend
-from .energy import DEFAULT_LEVELS, EnergyModel, Features, Level, columns, features
+from .energy import (
+    DEFAULT_LEVELS,
+    EnergyModel,
+    Features,
+    Level,
+    add_energy_arguments,
+    features,
+)
 from .evaluate import accuracy, run_integer
 from .golden import run_golden
 from .html import scatter
 from .incremental import DIGITS, Grown, grow_digits
+from .pareto import pareto
 from .report import save_text
 from .scaling import with_active
 
@@ -144,12 +152,7 @@ def points_of(measured: Iterable[Measured], levels: Sequence[Level],
 
 def front(points: Sequence[Point]) -> list[Point]:
     """Those that no other beats in accuracy, time and energy at once."""
-    def key(p: Point) -> tuple[float, float, float]:
-        return -p.accuracy, p.time_us, p.energy_nj
-
-    return [p for p in points if not any(
-        key(o) != key(p) and all(a <= b for a, b in zip(key(o), key(p), strict=True))
-        for o in points)]
+    return pareto(points, lambda p: (-p.accuracy, p.time_us, p.energy_nj))
 
 
 def spread(points: Iterable[Point]) -> tuple[float, float]:
@@ -184,12 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     energy = parser.add_argument_group("levels and energy")
     energy.add_argument("--levels", type=_levels, default=list(DEFAULT_LEVELS), metavar="V@F,V@F",
                         help=f"default {','.join(map(str, DEFAULT_LEVELS))}")
-    energy.add_argument("--energy-column", default="sky130", metavar="NAME",
-                        help=f"coefficients of {', '.join(columns())} (default sky130)")
-    energy.add_argument("--external", default="lpddr4", metavar="KIND",
-                        help="external memory: lpddr4, lpddr or ddr3 (default lpddr4)")
-    energy.add_argument("--clock-mhz", type=float, default=100.0, metavar="F",
-                        help="nominal clock (default 100)")
+    add_energy_arguments(energy)
     out = parser.add_argument_group("output")
     out.add_argument("--plot", type=Path, metavar="FILE.svg", help="energy over time")
     out.add_argument("--json", action="store_true", help="JSON alone on stdout")
