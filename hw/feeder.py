@@ -5,7 +5,7 @@ from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
-from .countdown import Countdown
+from .countdown import Countdown, step_nested
 from .interfaces import ActRead, Done, insn_stream, vector_layout
 from .isa import Opcode
 from .walk import Walk
@@ -136,16 +136,8 @@ class Feeder(wiring.Component):
                 with m.Else():
                     oy.again(cur.out_h)
                     m.d.sync += first_tile.eq(block_end)
-                    with m.If(~kx_last):
-                        kx.step()
-                    with m.Else():
-                        kx.again(cur.kernel_w)
-                        with m.If(~ky_last):
-                            ky.step()
-                        with m.Else():
-                            ky.again(cur.kernel_h)
-                            with m.If(~ib_last):
-                                ib.step()
+                    step_nested(m, [(kx, kx_last, cur.kernel_w), (ky, ky_last, cur.kernel_h),
+                                    (ib, ib_last, None)])
         with m.If(step & block_end):
             ib.again(cur.in_blocks)
             ob.step()

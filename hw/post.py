@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .accumulator import AccRead, Accumulator
 from .arith import ACC_BITS, HALF_BITS, PRODUCT_BITS, round_half_up, saturate, shift_keep_half
 from .config import Config, ceil_log2
-from .countdown import Countdown
+from .countdown import Countdown, step_nested
 from .feeder import times
 from .interfaces import ActWrite, Done, insn_stream
 from .isa import Opcode
@@ -126,24 +126,10 @@ class Post(wiring.Component):
         iy = walk.add("iy", pos, [None, (0, 1), (1, 0), (1, cur.pool_stride), (None, cur_top)],
                       top)
         with m.If(step):
-            with m.If(~px_last):
-                px.step()
-            with m.Else():
-                px.again(cur.pool_w)
-                with m.If(~py_last):
-                    py.step()
-                with m.Else():
-                    py.again(cur.pool_h)
+            step_nested(m, [(px, px_last, cur.pool_w), (py, py_last, cur.pool_h)])
         with m.If(step & window_end):
             m.d.sync += [gap.eq(subs - 1), pixel.eq(Mux(block_end, 0, pixel + 1))]
-            with m.If(~x_last):
-                ox.step()
-            with m.Else():
-                ox.again(cur.out_w)
-                with m.If(~y_last):
-                    oy.step()
-                with m.Else():
-                    oy.again(cur.out_h)
+            step_nested(m, [(ox, x_last, cur.out_w), (oy, y_last, cur.out_h)])
         with m.If(step & block_end):
             block.step()
             m.d.sync += [bank.eq(~bank), released.bit_select(bank, 1).eq(1)]
