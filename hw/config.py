@@ -45,11 +45,14 @@ class ArrayConfig:
     post_lanes : int
         Output channels requantised per cycle; divides both `rows` and `cols`.
         0 takes the largest such number, which is the fastest; 1 takes the least area.
+    zero_skip : bool
+        Fully connected layers fetch and multiply only the weights of inputs that are not zero.
     """
 
     rows: int = 8
     cols: int = 8
     post_lanes: int = 0
+    zero_skip: bool = False
 
     def __post_init__(self) -> None:
         _check_range("array.rows", self.rows, 1, 32)
@@ -63,6 +66,12 @@ class ArrayConfig:
                 f"array.post_lanes is {self.post_lanes}; it must divide both "
                 f"array.rows ({self.rows}) and array.cols ({self.cols})"
             )
+        if not isinstance(self.zero_skip, bool):
+            raise ValueError(f"array.zero_skip is {self.zero_skip!r}; it must be true or false")
+        if self.zero_skip and self.rows != self.cols:
+            raise ValueError(
+                f"array.zero_skip needs a square array, not {self.rows}x{self.cols}: make "
+                "array.rows and array.cols equal")
 
     @property
     def macs(self) -> int:
@@ -168,6 +177,10 @@ class Config:
                 f"buffers.weight_fifo_beats is {self.buffers.weight_fifo_beats}; it must be at "
                 f"least twice port.burst_beats ({self.port.burst_beats})"
             )
+        if self.array.zero_skip and self.port.bytes % self.array.cols:
+            raise ValueError(
+                f"port.bytes is {self.port.bytes}; with array.zero_skip it must be a multiple of "
+                f"array.cols ({self.array.cols})")
 
     # -- ports ---------------------------------------------------------------------------
     @property
@@ -231,6 +244,17 @@ class Config:
     def beat_chunks(self) -> int:
         """Chunks in one beat of the port."""
         return self.port.bytes // self.chunk_bytes
+
+    # -- zero skipping -------------------------------------------------------------------
+    @property
+    def row_beats(self) -> int:
+        """Beats of weights that a live input brings at most: one burst."""
+        return min(8, self.port.burst_beats)
+
+    @property
+    def live_blocks(self) -> int:
+        """Output blocks for which live inputs are fetched at a time, at most."""
+        return min(self.row_beats * self.port.bytes // self.array.cols, self.buffers.acc_depth)
 
     @property
     def unit_channels(self) -> int:

@@ -1,6 +1,6 @@
 """The compute path of an instance: feeder, tiles, array, accumulators, post-processing."""
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Module, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,8 +8,17 @@ from .accumulator import Accumulator
 from .array import MacArray
 from .config import Config
 from .feeder import Feeder
-from .interfaces import ActRead, ActWrite, Done, chunk_layout, insn_stream, tile_walk
+from .interfaces import (
+    ActRead,
+    ActWrite,
+    Done,
+    chunk_layout,
+    insn_stream,
+    need_layout,
+    tile_walk,
+)
 from .isa import Opcode
+from .live import LiveInputs
 from .post import Post
 from .tiles import TileLoader
 
@@ -23,6 +32,7 @@ class Datapath(wiring.Component):
     -------
     i, i_ahead, i_post : COMPUTE, what the tile loader needs of it ahead of tokens, POST
     chunks : weight stream
+    needs, rows, release : as `LiveInputs`, where zeros are skipped
     act_read, act_write : activation memory
     done_compute, done_post : completions
     fire, starved, acc_wait : what the array does; see `Cause`
@@ -32,7 +42,11 @@ class Datapath(wiring.Component):
 
     def __init__(self, config: Config):
         self._config = config
+        skipping = {"needs": Out(stream.Signature(need_layout(config))),
+                    "rows": In(stream.Signature(unsigned(config.beat_bits))),
+                    "release": Out(stream.Signature(unsigned(0)))}
         super().__init__({
+            **(skipping if config.array.zero_skip else {}),
             "i": In(insn_stream(Opcode.COMPUTE, config)),
             "i_ahead": In(stream.Signature(tile_walk(config))),
             "i_post": In(insn_stream(Opcode.POST, config)),
@@ -60,17 +74,30 @@ class Datapath(wiring.Component):
         wiring.connect(m, own(self.act_write), post.acts)
         wiring.connect(m, own(self.done_compute), feeder.done)
         wiring.connect(m, own(self.done_post), post.done)
-        wiring.connect(m, feeder.o, array.i)
-        wiring.connect(m, tiles.o, array.tile)
+        busy = feeder.busy | array.busy
+        if config.array.zero_skip:
+            m.submodules.live = live = LiveInputs(config)
+            wiring.connect(m, feeder.o, live.i)
+            wiring.connect(m, live.o, array.i)
+            wiring.connect(m, tiles.o, live.tile_i)
+            wiring.connect(m, live.tile_o, array.tile)
+            wiring.connect(m, live.needs, own(self.needs))
+            wiring.connect(m, own(self.rows), live.rows)
+            wiring.connect(m, live.release, own(self.release))
+            wiring.connect(m, post.params, tiles.params)
+            busy = busy | live.busy
+        else:
+            wiring.connect(m, feeder.o, array.i)
+            wiring.connect(m, tiles.o, array.tile)
+            m.d.comb += [p.eq(t) for p, t in zip(post.params, tiles.params, strict=True)]
         wiring.connect(m, array.o, accumulator.i)
         wiring.connect(m, post.acc, accumulator.read)
         m.d.comb += [
             post.full.eq(accumulator.full),
-            *(p.eq(t) for p, t in zip(post.params, tiles.params, strict=True)),
             *(block.drained.eq(post.drained) for block in (feeder, tiles, accumulator)),
             self.fire.eq(array.fire), self.starved.eq(array.starved),
             self.acc_wait.eq(feeder.acc_wait),
-            self.compute_busy.eq(feeder.busy | array.busy),
+            self.compute_busy.eq(busy),
             self.post_busy.eq(post.busy | accumulator.full.any()),
             self.moved.eq(Cat(array.fire, tiles.chunks.valid & tiles.chunks.ready,
                               post.acc.valid, post.acts.valid).any()),

@@ -163,7 +163,8 @@ class Feeder(wiring.Component):
 
         # -- one item between the walk and the memory ------------------------------------------
         vector = self.o.payload.shape()
-        meta_shape = 1 + pixel.shape().width + 3 + 1
+        skipping = [cur.live_blocks, cur.epsilon] if self._config.array.zero_skip else []
+        meta_shape = 1 + pixel.shape().width + 3 + len(Cat(skipping)) + 1
         item, item_valid, item_pad, item_end = Signal(meta_shape), Signal(), Signal(), Signal()
         item_done = Signal(8 + 1 + 11)
         inside = Signal()
@@ -183,7 +184,7 @@ class Feeder(wiring.Component):
             m.d.sync += [
                 item_valid.eq(1), item_pad.eq(~inside), item_addr.eq(addr),
                 item.eq(Cat(first_pixel, pixel, first_tile & cur.first, bank,
-                            block_end & cur.last, ~inside)),
+                            block_end & cur.last, *skipping, ~inside)),
                 item_end.eq(insn_end),
                 item_done.eq(Cat(cur.signal, cur.mark, cur.layer)),
             ]
@@ -205,8 +206,7 @@ class Feeder(wiring.Component):
                                                         depth=_FIFO_DEPTH)
         payload = Signal(vector)
         m.d.comb += [
-            Cat(payload.swap, payload.acc_addr, payload.acc_first, payload.bank,
-                payload.close).eq(meta),
+            Cat(payload[name] for name, _ in vector if name != "acts").eq(meta),
             payload.acts.eq(Mux(meta[-1], 0, self.acts.data)),
             out.w_en.eq(valid), out.w_data.eq(payload),
             self.o.valid.eq(out.r_rdy), self.o.payload.eq(out.r_data),

@@ -82,6 +82,10 @@ class Instance(wiring.Component):
         connect(m, loader.acts, acts.load)
         connect(m, storer.acts, acts.store)
         connect(m, fetch_weights.chunks, path.chunks)
+        if config.array.zero_skip:
+            connect(m, path.needs, fetch_weights.needs)
+            connect(m, fetch_weights.rows, path.rows)
+            connect(m, path.release, fetch_weights.release)
 
         # -- memory port -----------------------------------------------------------------------
         connect(m, storer.req, writes.i)

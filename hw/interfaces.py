@@ -12,10 +12,12 @@ __all__ = [
     "ActRead",
     "ActWrite",
     "Done",
+    "ParamPort",
     "ReadReturn",
     "WriteReturn",
     "chunk_layout",
     "insn_stream",
+    "need_layout",
     "read_request",
     "tile_walk",
     "vector_layout",
@@ -86,9 +88,11 @@ def insn_stream(opcode: Opcode, config: Config) -> stream.Signature:
 
 
 def tile_walk(config: Config) -> data.StructLayout:
-    """What the tile loader needs of a COMPUTE instruction: `tiles`, `out_blocks`, `last`."""
+    """What the tile loader needs of a COMPUTE instruction: `tiles`, `out_blocks`, `last`, and
+    `live_blocks` where zeros are skipped."""
     layout = insn_layout(Opcode.COMPUTE, config)
-    return data.StructLayout({n: layout[n].shape for n in ("tiles", "out_blocks", "last")})
+    names = ["tiles", "out_blocks", "last"] + ["live_blocks"] * config.array.zero_skip
+    return data.StructLayout({n: layout[n].shape for n in names})
 
 
 def chunk_layout(config: Config):
@@ -112,7 +116,11 @@ def vector_layout(config: Config) -> data.StructLayout:
         Accumulator bank.
     close : 1
         Last vector of the block: the bank is full when it has been accumulated.
+    live_blocks, epsilon
+        As in COMPUTE; where zeros are skipped.
     """
+    layout = insn_layout(Opcode.COMPUTE, config)
+    skipping = ("live_blocks", "epsilon") if config.array.zero_skip else ()
     return data.StructLayout({
         "acts": config.word_bits,
         "swap": 1,
@@ -120,7 +128,27 @@ def vector_layout(config: Config) -> data.StructLayout:
         "acc_first": 1,
         "bank": 1,
         "close": 1,
+        **{name: layout[name].shape for name in skipping},
     })
+
+
+def need_layout(config: Config) -> data.StructLayout:
+    """A live input's row of weights is needed: `index` of the input, or `end` of a table's."""
+    return data.StructLayout({
+        "index": config.port.address_bits - ceil_log2(config.port.bytes), "end": 1})
+
+
+class ParamPort(wiring.Signature):
+    """Read port of requantisation parameters, seen from post-processing.
+
+    Members: `en`, `bank`, `block` of the bank; `row`, `cols` times 64 bits, a cycle later and
+    until the next read.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__({"en": Out(1), "bank": Out(1),
+                          "block": Out(ceil_log2(config.live_blocks)),
+                          "row": In(64 * config.array.cols)})
 
 
 class ActRead(wiring.Signature):

@@ -138,6 +138,8 @@ class Field:
         Zero stops the instance with `BAD_FIELD`.
     signed : bool
         Two's complement.
+    optional : bool
+        0 where `encode` is not given it.
     """
 
     name: str
@@ -145,6 +147,7 @@ class Field:
     doc: str
     nonzero: bool = False
     signed: bool = False
+    optional: bool = False
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -181,6 +184,10 @@ FORMATS: dict[Opcode, tuple[Field, ...]] = {
         Field("ext_addr", 32, "byte offset of the stream; a multiple of the port's bytes"),
         Field("chunks", 32, "length in chunks", nonzero=True),
         _MASK,
+        Field("row_beats", 8, "0 for a stream; else what is streamed is chosen by the inputs of "
+              "the COMPUTE with `live_blocks`: of a table with so many beats for each input, at "
+              "distances of the next power of two, the rows of live inputs. It gives no tokens "
+              "and has no mark", optional=True),
     ),
     Opcode.COMPUTE: (
         Field("in_addr", 20, "activation address of row 0, column 0 of input block 0"),
@@ -202,6 +209,11 @@ FORMATS: dict[Opcode, tuple[Field, ...]] = {
               nonzero=True),
         Field("first", 1, "start from zero; else go on from the open accumulator bank"),
         Field("last", 1, "parameters precede the tiles and the bank is handed to POST at the end"),
+        Field("live_blocks", 8, "0 for all inputs; else only live ones are multiplied, for so many "
+              "output blocks at a time, block k in accumulator k; `out_blocks` is 1, there is one "
+              "pixel, and parameters of all blocks precede the rows of weights", optional=True),
+        Field("epsilon", 8, "inputs whose magnitude is at most this count as zero, with "
+              "`live_blocks`", optional=True),
     ),
     Opcode.POST: (
         Field("out_addr", 20, "activation address of row 0, column 0 of output word block 0"),
@@ -219,6 +231,8 @@ FORMATS: dict[Opcode, tuple[Field, ...]] = {
               nonzero=True),
         Field("low", 8, "smallest output; 0 is ReLU", signed=True),
         Field("high", 8, "largest output", signed=True),
+        Field("per_pixel", 1, "each pixel has parameters of its own: it is an output block of a "
+              "COMPUTE with `live_blocks`", optional=True),
     ),
     Opcode.BARRIER: (Field("mask", 32, "instances that meet", nonzero=True),),
 }
@@ -238,6 +252,10 @@ def field_bits(config: Config, field: Field) -> int:
         "in_w": words + 1, "in_h": words + 1,
         "out_w": pixels, "out_h": pixels, "conv_w": pixels, "conv_h": pixels,
     }
+    skips = config.array.zero_skip
+    limits |= {"row_beats": ceil_log2(config.row_beats + 1) if skips else 0,
+               "live_blocks": ceil_log2(config.live_blocks + 1) if skips else 0,
+               "epsilon": 7 if skips else 0, "per_pixel": int(skips)}
     return min(field.bits, limits.get(field.name, field.bits))
 
 
@@ -284,7 +302,7 @@ def encode(opcode: Opcode, *, mark: bool = False, layer: int = 0, wait=(), signa
     wait, signal : iterable of Token, or int
         Tokens consumed before and given after.
     **fields : int
-        Every field of the opcode's format, by name.
+        Every field of the opcode's format, by name; those marked optional may be left out.
 
     Returns
     -------
@@ -303,9 +321,9 @@ def encode(opcode: Opcode, *, mark: bool = False, layer: int = 0, wait=(), signa
               "wait": _token_bits("wait", wait), "signal": _token_bits("signal", signal), **fields}
     word = position = 0
     for f in (*HEADER, *spec):
-        if f.name not in values:
+        if f.name not in values and not f.optional:
             raise ValueError(f"{opcode.name} needs field {f.name!r}")
-        value = int(values[f.name])
+        value = int(values.get(f.name, 0))
         low, high = f.bounds
         if f.nonzero:
             low = max(low, 1)

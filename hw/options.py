@@ -14,6 +14,7 @@ _FIELDS = {
     "--cols": ("array__cols", int, "output channels accumulated per cycle, 1 to 32"),
     "--post-lanes": ("array__post_lanes", int, "channels requantised per cycle; divides rows and "
                      "cols; 0 takes the most"),
+    "--zero-skip": ("array__zero_skip", bool, "skip zero inputs of fully connected layers"),
     "--act-words": ("buffers__act_words", int, "activation memory, in words of `rows` bytes"),
     "--acc-depth": ("buffers__acc_depth", int, "pixels in an accumulator bank"),
     "--weight-fifo-beats": ("buffers__weight_fifo_beats", int, "beats of weights fetched ahead"),
@@ -34,6 +35,9 @@ def add_config_arguments(parser: argparse.ArgumentParser, *, preset: bool = True
                            help="start from this configuration (default: default)")
     for option, (path, kind, text) in _FIELDS.items():
         choices = ("shared", "private") if option == "--memory" else None
+        if kind is bool:
+            group.add_argument(option, dest=path, action="store_true", default=None, help=text)
+            continue
         group.add_argument(option, dest=path, type=kind, default=None, choices=choices,
                            metavar=None if choices else "N", help=text)
 

@@ -9,7 +9,7 @@ from .arith import ACC_BITS, HALF_BITS, PRODUCT_BITS, round_half_up, saturate, s
 from .config import Config, ceil_log2
 from .countdown import Countdown, step_nested
 from .feeder import times
-from .interfaces import ActWrite, Done, insn_stream
+from .interfaces import ActWrite, Done, ParamPort, insn_stream
 from .isa import Opcode
 from .walk import Walk
 
@@ -29,7 +29,7 @@ class Post(wiring.Component):
     i : POST instructions, their tokens taken
     acc : read port of the accumulators
     full : bank levels
-    params : bias, mult, shift of two banks
+    params : bias, mult, shift of two banks; a `ParamPort` where zeros are skipped
     drained : pulse per bank, when its accumulators and parameters are no longer needed
     acts : write port of the activation memory; it must always be ready
     done : an instruction's last word has been written
@@ -48,7 +48,8 @@ class Post(wiring.Component):
             "i": In(insn_stream(Opcode.POST, config)),
             "acc": Out(AccRead(config)),
             "full": In(2),
-            "params": In(56).array(2 * config.array.cols),
+            "params": Out(ParamPort(config)) if config.array.zero_skip
+            else In(56).array(2 * config.array.cols),
             "drained": Out(2),
             "acts": Out(ActWrite(config)),
             "done": Out(Done()),
@@ -96,7 +97,9 @@ class Post(wiring.Component):
         # two instructions' copies one can be loaded while the other's last words are written.
         context = Signal()
         in_flight = Array([Signal(name="in_flight_0"), Signal(name="in_flight_1")])
-        kept = Cat(insn.out_plane, insn.low, insn.high, insn.signal, insn.mark, insn.layer)
+        skipping = config.array.zero_skip
+        kept = Cat(insn.out_plane, insn.low, insn.high, insn.signal, insn.mark, insn.layer,
+                   *([insn.per_pixel] if skipping else []))
         contexts = Array([Signal(len(kept), name=f"context_{k}", reset_less=True)
                           for k in range(2)])
         gap = Signal(range(max(2, subs)))
@@ -204,6 +207,9 @@ class Post(wiring.Component):
             parts = _split(meta_2, *meta_widths)
             _, _, _, d_block, d_insn, d_bank, d_context, d_group, d_plane, d_pixel = parts
             start = start_2
+        if skipping:
+            m.d.comb += [self.params.en.eq(start), self.params.bank.eq(d_bank),
+                         self.params.block.eq(Mux(contexts[d_context][-1], d_pixel, 0))]
         with m.If(start):
             m.d.sync += [
                 busy_lanes.eq(1), sub.eq(0), lane_bank.eq(d_bank), lane_block.eq(d_block),
@@ -233,10 +239,15 @@ class Post(wiring.Component):
         for lane in range(lanes):
             value = Array(held[s * lanes + lane] for s in range(subs))[sub] if subs > 1 \
                 else held[lane]
-            index = [self.params[b * cols + s * lanes + lane]
-                     for b in range(2) for s in range(subs)]
-            param = Array(index)[Cat(sub[:ceil_log2(subs)], lane_bank)] if _is_pow2(subs) else \
-                Mux(lane_bank, Array(index[subs:])[sub], Array(index[:subs])[sub])
+            if skipping:
+                row = self.params.row
+                param = Array(row[64 * c:64 * c + 64] for c in range(lane, cols, lanes))[sub]
+            else:
+                index = [self.params[b * cols + s * lanes + lane]
+                         for b in range(2) for s in range(subs)]
+                param = Array(index)[Cat(sub[:ceil_log2(subs)], lane_bank)] \
+                    if _is_pow2(subs) else \
+                    Mux(lane_bank, Array(index[subs:])[sub], Array(index[:subs])[sub])
             biased = Signal(signed(ACC_BITS), name=f"biased_{lane}", reset_less=True)
             mult = Signal(16, name=f"mult_{lane}", reset_less=True)
             shift_1 = Signal(6, name=f"shift_1_{lane}", reset_less=True)

@@ -1,11 +1,11 @@
 """Cuts the weight stream into tiles and parameters, one tile ahead of the array."""
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .config import Config
-from .interfaces import chunk_layout, tile_walk
+from .config import Config, next_pow2
+from .interfaces import ParamPort, chunk_layout, tile_walk
 
 __all__ = ["TileLoader", "TilePort", "param_layout"]
 
@@ -33,13 +33,15 @@ class TileLoader(wiring.Component):
     Walks each COMPUTE instruction's tiles without waiting for tokens: weights are known in
     advance. A new tile is complete every `tile_chunks` cycles. The parameters of an output
     block go to the bank of its accumulators, once post-processing is done with those before.
+    Of a COMPUTE that skips zeros it takes the parameters alone, of all blocks one by one.
 
     Members
     -------
     i : what it needs of COMPUTE instructions, as dispatched
     chunks : weight stream
     o : the shadow tile
-    params : bias, mult and shift of two banks, [2 * cols] of 56 bits
+    params : bias, mult and shift of two banks, [2 * cols] of 56 bits; a `ParamPort` where zeros
+        are skipped, since a bank then has many blocks' parameters
     drained : pulse for each bank that post-processing has finished with
     busy : 1
     """
@@ -50,7 +52,8 @@ class TileLoader(wiring.Component):
             "i": In(stream.Signature(tile_walk(config))),
             "chunks": In(stream.Signature(chunk_layout(config))),
             "o": Out(TilePort(config)),
-            "params": Out(56).array(2 * config.array.cols),
+            "params": In(ParamPort(config)) if config.array.zero_skip
+            else Out(56).array(2 * config.array.cols),
             "drained": In(2),
             "busy": Out(1),
         })
@@ -69,19 +72,25 @@ class TileLoader(wiring.Component):
         bank = Signal()
         claimed = Signal(2)
 
+        skipping = config.array.zero_skip
+        live = Signal(range(config.live_blocks + 1))  # blocks of a COMPUTE that skips zeros
+        param_block = Signal(range(config.live_blocks))
         tile_end, block_end, insn_end = Signal(), Signal(), Signal()
         take_param, take_tile = Signal(), Signal()
+        may_begin = ~claimed.bit_select(bank, 1)
+        if skipping:
+            may_begin = may_begin | (param_block != 0)
         m.d.comb += [
             take_param.eq(active & in_params & self.chunks.valid
-                          & ((param_chunk != 0) | ~claimed.bit_select(bank, 1))),
-            take_tile.eq(active & ~in_params & self.chunks.valid
+                          & ((param_chunk != 0) | may_begin)),
+            take_tile.eq(active & ~in_params & ~live.any() & self.chunks.valid
                          & (~shadow_full | self.o.take)),
             self.chunks.ready.eq(active & Mux(
-                in_params, (param_chunk != 0) | ~claimed.bit_select(bank, 1),
-                ~shadow_full | self.o.take)),
+                in_params, (param_chunk != 0) | may_begin,
+                ~live.any() & (~shadow_full | self.o.take))),
             tile_end.eq(take_tile & (tile_chunk == config.tile_chunks - 1)),
             block_end.eq(tile_end & (tile == tiles - 1)),
-            insn_end.eq(block_end & (blocks == 1)),
+            insn_end.eq((block_end & (blocks == 1)) | (active & ~in_params & live.any())),
             self.i.ready.eq(~active | insn_end),
             self.o.valid.eq(shadow_full),
             self.busy.eq(active | shadow_full),
@@ -90,21 +99,30 @@ class TileLoader(wiring.Component):
             m.d.sync += shadow_full.eq(0)
 
         chunk = self.chunks.payload
-        params = [Signal(56, name=f"param_{b}_{c}", reset_less=True)
-                  for b in range(2) for c in range(config.array.cols)]
-        m.d.comb += [p.eq(s) for p, s in zip(self.params, params, strict=True)]
-        for k in range(config.param_chunks):
-            for b in range(2):
-                with m.If(take_param & (param_chunk == k) & (bank == b)):
-                    for byte in range(config.chunk_bytes):
-                        column, part = divmod(k * config.chunk_bytes + byte, 8)
-                        if column < config.array.cols and part < 7:
-                            m.d.sync += params[b * config.array.cols + column][
-                                8 * part:8 * part + 8].eq(chunk[8 * byte:8 * byte + 8])
+        if skipping:
+            self._keep_params(m, take_param, bank, param_block, param_chunk)
+        else:
+            params = [Signal(56, name=f"param_{b}_{c}", reset_less=True)
+                      for b in range(2) for c in range(config.array.cols)]
+            m.d.comb += [p.eq(s) for p, s in zip(self.params, params, strict=True)]
+            for k in range(config.param_chunks):
+                for b in range(2):
+                    with m.If(take_param & (param_chunk == k) & (bank == b)):
+                        for byte in range(config.chunk_bytes):
+                            column, part = divmod(k * config.chunk_bytes + byte, 8)
+                            if column < config.array.cols and part < 7:
+                                m.d.sync += params[b * config.array.cols + column][
+                                    8 * part:8 * part + 8].eq(chunk[8 * byte:8 * byte + 8])
         with m.If(take_param):
             m.d.sync += [param_chunk.eq(param_chunk + 1), claimed.bit_select(bank, 1).eq(1)]
             with m.If(param_chunk == config.param_chunks - 1):
-                m.d.sync += [param_chunk.eq(0), in_params.eq(0)]
+                m.d.sync += param_chunk.eq(0)
+                if skipping:
+                    m.d.sync += param_block.eq(param_block + 1)
+                with m.If((param_block + 1 == live) | ~live.any() if skipping else 1):
+                    m.d.sync += [in_params.eq(0), param_block.eq(0)]
+                    with m.If(live.any()):
+                        m.d.sync += bank.eq(~bank)
         for b in range(2):
             with m.If(self.drained[b]):
                 m.d.sync += claimed[b].eq(0)
@@ -133,4 +151,20 @@ class TileLoader(wiring.Component):
             insn = self.i.payload
             m.d.sync += [active.eq(1), last.eq(insn.last), in_params.eq(insn.last),
                          tiles.eq(insn.tiles), blocks.eq(insn.out_blocks), tile.eq(0)]
+            if skipping:
+                m.d.sync += live.eq(insn.live_blocks)
         return m
+
+    def _keep_params(self, m, take, bank, block, chunk):
+        """Parameters of all blocks of two banks in a memory."""
+        config = self._config
+        bits, parts = 8 * config.chunk_bytes, config.param_chunks
+        m.submodules.params = kept = memory.Memory(
+            shape=bits * parts, depth=2 * next_pow2(config.live_blocks), init=[])
+        write, read = kept.write_port(granularity=bits), kept.read_port()
+        m.d.comb += [
+            write.addr.eq(Cat(block, bank)), write.en.eq(Mux(take, 1 << chunk, 0)),
+            write.data.eq(Cat([self.chunks.payload] * parts)),
+            read.addr.eq(Cat(self.params.block, self.params.bank)), read.en.eq(self.params.en),
+            self.params.row.eq(read.data),
+        ]

@@ -17,7 +17,7 @@ ARTEFACT_VERSION = 1
 _NAME = "partita.integer-network"
 _TENSORS = ("weight", "bias", "mult", "shift")
 _SCALARS = ("low", "high", "stride", "padding", "groups", "in_shape", "conv_shape", "out_shape",
-            "pruned", "dense_macs")
+            "pruned", "dense_macs", "epsilon")
 
 
 def save_integer(graph: IntegerGraph, path: Path) -> None:
@@ -63,6 +63,7 @@ def load_integer(path: Path) -> IntegerGraph:
                           for s in ("padding", "in_shape", "conv_shape", "out_shape")}
                 numbers = {s: int(entry[s])
                            for s in ("low", "high", "stride", "groups", "dense_macs")}
+                numbers["epsilon"] = int(entry.get("epsilon", 0))  # files before it have none
                 fields: dict[str, Any] = {**tensors, **shapes, **numbers}
                 layers.append(Layer(name, **fields, pool=pool, pruned=bool(entry["pruned"])))
             graph = IntegerGraph(str(data["name"]), tuple(layers), float(data["input_scale"]),

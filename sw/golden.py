@@ -1,5 +1,6 @@
 """The golden model: every layer in exact integers, from the integer specification alone.
 
+    act = 0 where |input| <= epsilon, else input      int8
     acc = sum of act * weight                         int32
     p   = (acc + bias) * mult                         int48
     r   = p if shift == 0 else (p + 2^(shift - 1)) >> shift
@@ -66,6 +67,8 @@ def _row_blocks(weight: np.ndarray) -> Iterator[slice]:
 
 def convolve(layer: Layer, image: np.ndarray) -> np.ndarray:
     """Return the accumulators int64[out, rows, columns]."""
+    if layer.epsilon:
+        image = np.where(np.abs(image.astype(np.int16)) <= layer.epsilon, np.int8(0), image)
     out = layer.weight.shape[0]
     _, rows, columns = layer.conv_shape
     per_group_out, per_group_in = out // layer.groups, layer.weight.shape[1]

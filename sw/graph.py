@@ -52,6 +52,8 @@ class Layer:
         The layer is partition-pruned.
     dense_macs : int
         Multiply-accumulates of the unpruned layer; 0 takes those of this one.
+    epsilon : int, 0 to 127
+        Inputs whose magnitude is at most this count as zero.
     images : int
         Maps stacked in the rows of its input, where the compiler runs it on a batch.
     """
@@ -72,6 +74,7 @@ class Layer:
     pool: Pool | None = None
     pruned: bool = False
     dense_macs: int = 0
+    epsilon: int = 0
     images: int = 1
 
     @property
@@ -118,6 +121,8 @@ class Layer:
                    f"shift is {int(self.shift.max(initial=0))}; it must be at most 47")
         self._need(-128 <= self.low <= self.high <= 127,
                    f"clamp is {self.low} to {self.high}; it must lie in -128 to 127")
+        self._need(0 <= self.epsilon <= 127,
+                   f"epsilon is {self.epsilon}; it must be from 0 to 127")
         self._need(self.stride >= 1, f"stride is {self.stride}; it must be 1 or more")
         if self.pool is None:
             self._need(self.out_shape == self.conv_shape,

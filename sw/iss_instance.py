@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hw.config import Config
+from hw.config import Config, next_pow2
 from hw.isa import INSN_BYTES, ErrorCode, Opcode, decode, field_error
 
 from .iss_arith import pool, requantise, taps
@@ -71,6 +71,9 @@ class Instance:
         self.full, self.busy = [False, False], [False, False]
         self.params = [np.zeros(0, np.uint8)] * 2
         self.fifo = np.zeros(0, np.uint8)
+        self.needs: deque[int | None] = deque()  # live inputs, None after a table's last
+        self.live: list[int] = []  # values of those whose rows have not been used yet
+        self.searched = 0  # inputs of a table
         self.bank = self.posted = 0
         self.coroutines = {"dispatch": self._dispatch(), "load": self._run("load", self._load),
                            "store": self._run("store", self._store),
@@ -222,6 +225,9 @@ class Instance:
             raise Hazard(f"WEIGHTS at {at:#x} is not on a beat")
         burst = config.port.bytes * config.port.burst_beats
         room = config.port.bytes * config.buffers.weight_fifo_beats
+        if insn["row_beats"]:
+            yield from self._rows(insn, room)
+            return
         while left:
             size = min(left, burst)
             while len(self.fifo) + size > room:
@@ -234,6 +240,27 @@ class Instance:
                 raise Hazard(f"WEIGHTS reads unwritten memory at {at:#x}")
             self.fifo = np.concatenate([self.fifo, self.memory[at:at + size]])
             at, left = at + size, left - size
+            yield True
+
+    def _rows(self, insn: Mapping[str, int], room: int) -> Steps:
+        """Fetch the rows of live inputs."""
+        size = insn["row_beats"] * self.config.port.bytes
+        if insn["signal"] or insn["mark"] or insn["mask"]:
+            raise Hazard("WEIGHTS of live inputs gives tokens, has a mark or is multicast")
+        if insn["ext_addr"] % next_pow2(size):
+            raise Hazard(f"WEIGHTS of live inputs at {insn['ext_addr']:#x}: rows would cross pages")
+        while True:
+            while not self.needs or len(self.fifo) + size > room:
+                yield False
+            index = self.needs.popleft()
+            if index is None:
+                return
+            at = insn["ext_addr"] + index * next_pow2(size)
+            if at + size > len(self.memory):
+                raise Stopped(ErrorCode.ADDRESS_WINDOW, insn)
+            if not self.valid[at:at + size].all():
+                raise Hazard(f"WEIGHTS reads unwritten memory at {at:#x}")
+            self.fifo = np.concatenate([self.fifo, self.memory[at:at + size]])
             yield True
 
     def _take(self, size: int) -> Generator[bool, None, np.ndarray]:
@@ -264,6 +291,9 @@ class Instance:
             self._check_range(insn["in_addr"] + blocks + where[inside], insn)
         tile_bytes = config.tile_chunks * config.chunk_bytes
         param_bytes = config.param_chunks * config.chunk_bytes
+        if insn["live_blocks"]:
+            yield from self._compute_live(insn, where[0], param_bytes)
+            return
         for _ in range(insn["out_blocks"]):
             bank = self.bank
             if insn["first"]:
@@ -292,8 +322,42 @@ class Instance:
                 self.full[bank] = True
                 self.bank ^= 1
 
+    def _compute_live(self, insn: Mapping[str, int], where: np.ndarray, param_bytes: int) -> Steps:
+        """Multiply live inputs alone; their rows come when the last of a pass are known."""
+        cols, count, bank = self.config.array.cols, insn["live_blocks"], self.bank
+        if insn["out_blocks"] != 1 or insn["out_h"] * insn["out_w"] != 1:
+            raise Hazard("COMPUTE of live inputs has several blocks or pixels")
+        if insn["first"]:
+            while self.busy[bank]:
+                yield False
+            self.busy[bank] = True
+            self.acc[bank] = 0
+        address = insn["in_addr"] + np.arange(insn["in_blocks"])[:, None] * insn["in_plane"] + where
+        self._check_range(address, insn)
+        if not self.acts_valid[address].all():
+            raise Hazard(f"instance {self.number}, layer {insn['layer']}: COMPUTE reads "
+                         "activations that were never written")
+        for value in self.acts[address].reshape(-1):
+            if abs(int(value)) > insn["epsilon"]:
+                self.needs.append(self.searched)
+                self.live.append(int(value))
+            self.searched += 1
+        yield True
+        if not insn["last"]:
+            return
+        self.needs.append(None)
+        size = -(-count * cols // self.config.port.bytes) * self.config.port.bytes
+        self.params[bank] = yield from self._take(count * param_bytes)
+        for value in self.live:
+            row = yield from self._take(size)
+            self.acc[bank, :count] += value * row[:count * cols].view(np.int8).astype(
+                np.int64).reshape(count, cols)
+        self.live, self.searched = [], 0
+        self.full[bank] = True
+        self.bank ^= 1
+
     def _post(self, insn: Mapping[str, int]) -> Steps:
-        _config, array = self.config, self.config.array
+        config, array = self.config, self.config.array
         out_h, out_w = insn["out_h"], insn["out_w"]
         pixels = np.arange(out_h * out_w)
         for block in range(insn["out_blocks"]):
@@ -303,7 +367,14 @@ class Instance:
             conv = self.acc[bank, :insn["conv_h"] * insn["conv_w"]] \
                 .reshape(insn["conv_h"], insn["conv_w"], array.cols)
             pooled = pool(conv, insn).reshape(out_h * out_w, array.cols)
-            values = requantise(pooled, self.params[bank], insn)
+            params = self.params[bank]
+            if insn["per_pixel"]:
+                size = config.param_chunks * config.chunk_bytes
+                values = np.concatenate([
+                    requantise(pooled[p:p + 1], params[p * size:(p + 1) * size], insn)
+                    for p in pixels])
+            else:
+                values = requantise(pooled, params, insn)
             channels = block * array.cols + np.arange(array.cols)
             address = insn["out_addr"] + (channels // array.rows) * insn["out_plane"] \
                 + pixels[:, None]

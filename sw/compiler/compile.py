@@ -34,7 +34,7 @@ from .program import LayerInfo, Program
 from .scalable import scalable_splits
 from .split import Item, Split, is_local, is_resident, split_layers
 from .steps import Step, load_pieces, plane_words, steps_of
-from .streams import stream_bytes, stream_chunks, weight_stream
+from .streams import stream_alignment, stream_bytes, stream_chunks, weight_stream
 from .taps import Taps, pack_taps
 from .tokens import add_tokens
 
@@ -272,7 +272,9 @@ def _streams(stage: Stage, config: Config, memory: Allocator, together: set[int]
             continue
         steps = key[1]
         mask = _mask(keys, key)
-        offset = memory.take(stream_bytes(stage.layer, steps, config), beside)
+        align = stream_alignment(steps, config)
+        offset = memory.take(stream_bytes(stage.layer, steps, config) + align - 1, beside)
+        offset = -(-offset // align) * align
         if config.port.memory == "shared":
             beside.append(offset)
         places[key] = StreamPlace(offset, stream_chunks(stage.layer, steps, config),

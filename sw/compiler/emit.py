@@ -15,7 +15,8 @@ from .layout import Layout, TensorPlace
 from .ops import ACT, EXTERNAL, Op, Region
 from .plan import Plan
 from .split import Item, Split
-from .steps import Step, hold_pieces, load_pieces, plane_words, steps_of
+from .steps import Step, hold_pieces, load_pieces, passes, plane_words, steps_of
+from .streams import live_tables
 
 __all__ = ["Stage", "emit"]
 
@@ -64,7 +65,8 @@ def emit(stages: list[Stage], order: Sequence[Run], layout: Layout, config: Conf
     for at, job in enumerate(jobs):
         if job.weights:
             used += 1
-        while issued < len(weighted) and issued < used - 1 + ahead:
+        while issued < len(weighted) and \
+                sum(len(one.weights) for one in weighted[used:issued + 1]) < ahead:
             ops += weighted[issued].weights
             issued += 1
         if loaded < at:
@@ -126,6 +128,7 @@ class _LayerEmitter:
         self.stream = layout.streams[number][instance]
         self.load_mask = layout.load_masks[number][instance]
         self.stripes = stage.plan.stripes[instance]
+        self.steps = steps_of(item, stage.plan, self.stripes[0], stage.layer.in_shape[2])
         self.source, self.target = (_place(place, stage.layer, image)
                                     for place in layout.tensors[number:number + 2])
         self.slot = 0
@@ -135,9 +138,8 @@ class _LayerEmitter:
         item, plan = self.item, self.plan
         stripes = self.stripes
         for number, stripe in enumerate(stripes):
-            job = _Job(weights=[self._weights()])
-            buffer = number % len(plan.inputs)
-            steps = steps_of(item, plan, stripes[0], self.layer.in_shape[2])
+            job = _Job(weights=self._weights())
+            buffer, steps = number % len(plan.inputs), self.steps
             if number == 0:
                 job.before += barrier
             if not plan.resident and not plan.piece:
@@ -145,7 +147,18 @@ class _LayerEmitter:
                 pieces = [item.inputs] if job.early else \
                     load_pieces(item, plane_words(stripes[0], self.layer.in_shape[2]))
                 job.before += [self._load(stripe, buffer, item.inputs[0], p) for p in pieces]
-            job.body = list(self._body(stripe, buffer, steps))
+            if not plan.live_blocks:
+                job.body = list(self._body(stripe, buffer, steps))
+                yield job
+                continue
+            weights = job.weights
+            for op in self._body(stripe, buffer, steps):
+                if op.opcode == Opcode.POST:
+                    if job.body:
+                        yield job
+                        job = _Job()
+                    job.weights, weights = weights[:2], weights[2:]
+                job.body.append(op)
             yield job
 
     # -- one stripe --------------------------------------------------------------------------
@@ -176,6 +189,8 @@ class _LayerEmitter:
 
     def _groups(self) -> list[tuple[int, int]]:
         """Output blocks that are post-processed and stored together; the last are few."""
+        if self.plan.live_blocks:
+            return [one[0].blocks for one in passes(self.steps)]
         first, past = self.item.blocks
         per_unit = self.config.unit_channels // self.config.array.cols
         units = ceil_div(past - first, per_unit)
@@ -187,10 +202,23 @@ class _LayerEmitter:
         return list(pairwise(edges))
 
     # -- instructions ------------------------------------------------------------------------
-    def _weights(self) -> Op:
-        stream = self.stream
-        return Op(Opcode.WEIGHTS, self.run,
-                  {"ext_addr": stream.offset, "chunks": stream.chunks, "mask": stream.mask})
+    def _weights(self) -> list[Op]:
+        stream, config = self.stream, self.config
+        if not self.plan.live_blocks:
+            return [Op(Opcode.WEIGHTS, self.run, {
+                "ext_addr": stream.offset, "chunks": stream.chunks, "mask": stream.mask})]
+        ops = []
+        for table in live_tables(self.layer, self.steps, config):
+            blocks = table.steps[0].blocks[1] - table.steps[0].blocks[0]
+            ops += [
+                Op(Opcode.WEIGHTS, self.run, {
+                    "ext_addr": stream.offset + table.params,
+                    "chunks": blocks * config.param_chunks, "mask": 0}),
+                Op(Opcode.WEIGHTS, self.run, {
+                    "ext_addr": stream.offset + table.rows,
+                    "chunks": table.inputs * table.beats * config.beat_chunks, "mask": 0,
+                    "row_beats": table.beats})]
+        return ops
 
     def _load(self, stripe: Window, buffer: int, origin: int, span: tuple[int, int]) -> Op:
         """Load input blocks `span` of a buffer whose first block is `origin`."""
@@ -224,6 +252,9 @@ class _LayerEmitter:
             "tiles": blocks * layer.kernel[0] * layer.kernel[1],
             "first": int(step.first), "last": int(step.last),
         }
+        if step.live:
+            fields |= {"live_blocks": fields["out_blocks"], "out_blocks": 1,
+                       "epsilon": layer.epsilon}
         return Op(Opcode.COMPUTE, self.run, fields,
                   reads=(Region(ACT, base, blocks, plane, height * width),))
 
@@ -252,6 +283,9 @@ class _LayerEmitter:
             "pool_left": pool.padding[1] if pool else 0,
             "out_blocks": blocks[1] - blocks[0], "low": layer.low, "high": layer.high,
         }
+        if plan.live_blocks:
+            count = fields["out_blocks"]
+            fields |= {"out_w": count, "conv_w": count, "out_blocks": 1, "per_pixel": 1}
         post = Op(Opcode.POST, self.run, fields,
                   writes=(Region(ACT, base, planes, plane, height * width),))
         if not self.stage.store:

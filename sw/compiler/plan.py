@@ -9,7 +9,7 @@ from .errors import DoesNotFit, Unsupported
 from .geometry import Window, ceil_div, parts, window
 from .split import Item, Split
 
-__all__ = ["FIRST_WORDS", "Plan", "plan_layer"]
+__all__ = ["FIRST_WORDS", "Plan", "plan_layer", "skips_zeros"]
 
 #: Least words of the first load that a stripe's computation starts on.
 FIRST_WORDS = 64
@@ -36,6 +36,8 @@ class Plan:
     outputs : base addresses of the output ring's slots, or of the whole output if `keep`
     output_words : words from the first to past the last of the output
     group : units of output channels that are post-processed and stored at a time, at most
+    live_blocks : output blocks, at most, for which live inputs are fetched at a time; 0: zeros
+        are not skipped
     """
 
     stripes: tuple[tuple[Window, ...], ...]
@@ -48,6 +50,7 @@ class Plan:
     outputs: tuple[int, ...]
     output_words: int
     group: int
+    live_blocks: int = 0
 
     @property
     def output_base(self) -> int:
@@ -71,6 +74,10 @@ def plan_layer(layer: Layer, split: Split, config: Config, source: Plan | None,
     DoesNotFit, Unsupported
     """
     _check_encoding(layer, config)
+    if layer.epsilon and not skips_zeros(layer, config):
+        raise Unsupported(layer.name, f"epsilon is {layer.epsilon}; small inputs count as zero "
+                          "only in fully connected layers, image by image, with "
+                          "array.zero_skip" + _or_fewer(layer))
     items = [i for i in split.items if i is not None]
     tallest = max(i.rows[1] - i.rows[0] for i in items)
     fewest = _fewest_stripes(layer, items, config, tallest)
@@ -97,6 +104,13 @@ def plan_layer(layer: Layer, split: Split, config: Config, source: Plan | None,
                          f"{config.buffers.act_words}", "raise buffers.act_words"
                          + _or_fewer(layer))
     return best[1]
+
+
+def skips_zeros(layer: Layer, config: Config) -> bool:
+    """Whether the hardware skips a layer's zero inputs: it is fully connected."""
+    return (config.array.zero_skip and layer.images == 1 and layer.pool is None
+            and layer.conv_shape[1:] == (1, 1) and layer.kernel == layer.in_shape[1:]
+            and layer.padding == (0, 0))
 
 
 def _or_fewer(layer: Layer) -> str:
@@ -224,16 +238,19 @@ class _Space:
                piece: int) -> Plan | None:
         total = self.config.buffers.act_words
         room = total - held
+        live = self.config.live_blocks if skips_zeros(self.layer, self.config) else 0
         if self.keep:
             group, slots, size = self.units, 1, self.whole_output
         else:
             slots = min(_SLOTS, room // self.unit if self.unit else 0)
             if slots < 1:
                 return None
-            group = max(1, min(ceil_div(self.units, 4), room // (slots * self.unit)))
+            group = max(1, min(max(ceil_div(self.units, 4), live), room // (slots * self.unit)))
+            live = min(live, group)
             size = group * self.unit
         if slots * size > room:
             return None
         base = total - slots * size if low else 0
         return Plan(self.stripes, self.source is not None, low, inputs, input_words, piece,
-                    self.keep, tuple(base + k * size for k in range(slots)), slots * size, group)
+                    self.keep, tuple(base + k * size for k in range(slots)), slots * size, group,
+                    live)

@@ -8,20 +8,21 @@ from .geometry import Window, ceil_div, parts
 from .plan import FIRST_WORDS, Plan
 from .split import Item
 
-__all__ = ["Held", "Step", "hold_pieces", "load_pieces", "plane_words", "steps_of"]
+__all__ = ["Held", "Step", "hold_pieces", "load_pieces", "passes", "plane_words", "steps_of"]
 
 _GROWTH = 3  # each further load is so many times the one before it
 
 
 @dataclass(frozen=True)
 class Step:
-    """One COMPUTE: output blocks and input word blocks (first, past), and whether it starts
-    and finishes its output blocks."""
+    """One COMPUTE: output blocks and input word blocks (first, past), whether it starts and
+    finishes its output blocks, and whether it skips zeros."""
 
     blocks: tuple[int, int]
     inputs: tuple[int, int]
     first: bool = True
     last: bool = True
+    live: bool = False
 
 
 def load_pieces(item: Item, plane: int) -> list[tuple[int, int]]:
@@ -40,11 +41,12 @@ def load_pieces(item: Item, plane: int) -> list[tuple[int, int]]:
 def steps_of(item: Item, plan: Plan, stripe: Window, width: int) -> tuple[Step, ...]:
     """An item's COMPUTEs for one stripe."""
     steps: list[Step] = []
+    live = plan.live_blocks > 0
     if plan.piece:
         for segment in item.segments:
             ranges = _cut(segment.inputs, plan.piece)
-            for block in range(*segment.blocks):
-                steps += _chain(block, ranges)
+            for blocks in _cut(segment.blocks, plan.live_blocks or 1):
+                steps += _chain(blocks, ranges, live)
                 ranges.reverse()  # the next block starts on what this one has just used
         return tuple(steps)
     pieces = [] if plan.resident else load_pieces(item, plane_words(stripe, width))
@@ -53,14 +55,31 @@ def steps_of(item: Item, plan: Plan, stripe: Window, width: int) -> tuple[Step, 
         first, past = segment.inputs
         cuts = [b for _, b in pieces if max(first, seen) < b < past]
         seen = max(seen, past)
+        ranges = list(pairwise([first, *cuts, past]))
+        if live:
+            for blocks in _cut(segment.blocks, plan.live_blocks):
+                steps += _chain(blocks, ranges, live)
+                ranges = [segment.inputs]
+            continue
         block = segment.blocks[0]
         if cuts:
-            edges = [first, *cuts, past]
-            steps += _chain(block, list(pairwise(edges)))
+            steps += _chain((block, block + 1), ranges)
             block += 1
         if block < segment.blocks[1]:
             steps.append(Step((block, segment.blocks[1]), segment.inputs))
     return tuple(steps)
+
+
+def passes(steps: Sequence[Step]) -> list[tuple[Step, ...]]:
+    """Steps that skip zeros, those together that add to the same output blocks."""
+    found: list[tuple[Step, ...]] = []
+    chain: list[Step] = []
+    for step in steps:
+        chain.append(step)
+        if step.last:
+            found.append(tuple(chain))
+            chain = []
+    return found
 
 
 def _cut(span: tuple[int, int], size: int) -> list[tuple[int, int]]:
@@ -102,9 +121,9 @@ def _needed_last(held: Sequence[tuple[int, int] | None], used: Sequence[int],
     return left[0]
 
 
-def _chain(block: int, ranges: list[tuple[int, int]]) -> list[Step]:
-    return [Step((block, block + 1), r, k == 0, k == len(ranges) - 1)
-            for k, r in enumerate(ranges)]
+def _chain(blocks: tuple[int, int], ranges: list[tuple[int, int]], live: bool = False,
+           ) -> list[Step]:
+    return [Step(blocks, r, k == 0, k == len(ranges) - 1, live) for k, r in enumerate(ranges)]
 
 
 def plane_words(stripe: Window, width: int) -> int:

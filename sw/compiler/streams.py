@@ -1,19 +1,61 @@
 """Weight streams: tiles and requantisation parameters in the order in which they are used."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from hw.config import Config
+from hw.config import Config, next_pow2
 
 from ..graph import Layer
-from .steps import Step
+from .steps import Step, passes
 
-__all__ = ["stream_bytes", "stream_chunks", "weight_stream"]
+__all__ = ["LiveTable", "live_tables", "stream_alignment", "stream_bytes", "stream_chunks",
+           "weight_stream"]
+
+
+@dataclass(frozen=True)
+class LiveTable:
+    """What a pass that skips zeros reads: where its `params` and its `rows` of weights begin, in
+    bytes of the stream; `inputs` rows of `beats` beats, `pitch` bytes apart; its `steps`."""
+
+    steps: tuple[Step, ...]
+    params: int
+    rows: int
+    inputs: int
+    beats: int
+    pitch: int
+
+    @property
+    def past(self) -> int:
+        return self.rows + self.inputs * self.pitch
+
+
+def live_tables(layer: Layer, steps: Sequence[Step], config: Config) -> list[LiveTable]:
+    """Lay out the passes of a layer that skips zeros, one after the other."""
+    beat, at = config.port.bytes, 0
+    tables = []
+    for chain in passes(steps):
+        blocks = chain[0].blocks[1] - chain[0].blocks[0]
+        beats = -(-blocks * config.array.cols // beat)
+        pitch = next_pow2(beats) * beat
+        rows = at + blocks * config.param_chunks * config.chunk_bytes
+        inputs = sum(s.inputs[1] - s.inputs[0] for s in chain) \
+            * layer.kernel[0] * layer.kernel[1] * config.array.rows
+        tables.append(LiveTable(chain, at, -(-rows // pitch) * pitch, inputs, beats, pitch))
+        at = tables[-1].past
+    return tables
+
+
+def stream_alignment(steps: Sequence[Step], config: Config) -> int:
+    """Bytes of which a stream's offset must be a multiple."""
+    return next_pow2(config.row_beats) * config.port.bytes if steps[0].live else 1
 
 
 def stream_chunks(layer: Layer, steps: Sequence[Step], config: Config) -> int:
     """Length of the stream in chunks."""
+    if steps[0].live:
+        return stream_bytes(layer, steps, config) // config.chunk_bytes
     taps = layer.kernel[0] * layer.kernel[1]
     return sum((s.blocks[1] - s.blocks[0])
                * ((s.inputs[1] - s.inputs[0]) * taps * config.tile_chunks
@@ -22,6 +64,8 @@ def stream_chunks(layer: Layer, steps: Sequence[Step], config: Config) -> int:
 
 def stream_bytes(layer: Layer, steps: Sequence[Step], config: Config) -> int:
     """Length of the stream in bytes, a whole number of beats."""
+    if steps[0].live:
+        return live_tables(layer, steps, config)[-1].past
     length = stream_chunks(layer, steps, config) * config.chunk_bytes
     return -(-length // config.port.bytes) * config.port.bytes
 
@@ -30,6 +74,18 @@ def weight_stream(layer: Layer, steps: Sequence[Step], config: Config) -> np.nda
     """Return uint8[bytes], a whole number of beats, for COMPUTEs in order."""
     stream = np.zeros(stream_bytes(layer, steps, config), np.uint8)
     params = _parameters(layer, config)
+    if steps[0].live:
+        for table in live_tables(layer, steps, config):
+            first, past = table.steps[0].blocks
+            head = params[first:past].reshape(-1)
+            stream[table.params:table.params + len(head)] = head
+            place = stream[table.rows:table.past].reshape(table.inputs, table.pitch)
+            done = 0
+            for step in table.steps:
+                rows = _rows(layer, step, config)
+                place[done:done + len(rows), :rows.shape[1]] = rows
+                done += len(rows)
+        return stream
     at = 0
     for step in steps:
         tiles = _tiles(layer, step, config)
@@ -58,6 +114,25 @@ def _parameters(layer: Layer, config: Config) -> np.ndarray:
 
 def _tiles(layer: Layer, step: Step, config: Config) -> np.ndarray:
     """uint8[output blocks, bytes of all tiles of a block]."""
+    tiled = _tiled(layer, step, config)
+    nb, ni, kh, kw, cols, rows = tiled.shape
+    count, tile = ni * kh * kw, config.tile_chunks * config.chunk_bytes
+    if tile == rows * cols:
+        return tiled.reshape(nb, count * tile).view(np.uint8)
+    padded = np.zeros((nb, count, tile), np.uint8)
+    padded[:, :, :rows * cols] = tiled.reshape(nb, count, rows * cols).view(np.uint8)
+    return padded.reshape(nb, count * tile)
+
+
+def _rows(layer: Layer, step: Step, config: Config) -> np.ndarray:
+    """uint8[inputs, output channels], inputs in the order in which their words are read."""
+    tiled = _tiled(layer, step, config)
+    nb, ni, kh, kw, cols, rows = tiled.shape
+    return tiled.transpose(1, 2, 3, 5, 0, 4).reshape(ni * kh * kw * rows, nb * cols).view(np.uint8)
+
+
+def _tiled(layer: Layer, step: Step, config: Config) -> np.ndarray:
+    """int8[output blocks, input blocks, kernel rows, kernel columns, cols, rows]."""
     rows, cols = config.array.rows, config.array.cols
     kh, kw = layer.kernel
     nb, ni = step.blocks[1] - step.blocks[0], step.inputs[1] - step.inputs[0]
@@ -74,10 +149,4 @@ def _tiles(layer: Layer, step: Step, config: Config) -> np.ndarray:
             start = i0 - group * per_in
             dense[o0 - out0:o1 - out0, i0 - in0:i1 - in0] = \
                 layer.weight[o0:o1, start:start + i1 - i0]
-    tiled = dense.reshape(nb, cols, ni, rows, kh, kw).transpose(0, 2, 4, 5, 1, 3)
-    count, tile = ni * kh * kw, config.tile_chunks * config.chunk_bytes
-    if tile == rows * cols:
-        return tiled.reshape(nb, count * tile).view(np.uint8)
-    padded = np.zeros((nb, count, tile), np.uint8)
-    padded[:, :, :rows * cols] = tiled.reshape(nb, count, rows * cols).view(np.uint8)
-    return padded.reshape(nb, count * tile)
+    return dense.reshape(nb, cols, ni, rows, kh, kw).transpose(0, 2, 4, 5, 1, 3)
