@@ -211,10 +211,20 @@ def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
     found, own = total.features, total.instance_pj
     images = len(arm.images)
     limit = images_limit(layer.macs, layer.weight_bytes, arm.config, images, arm.batch)
+    macs = saved = None
+    if info.row_bytes:
+        # Each row is fetched for a live input alone, and each of its weights multiplied once.
+        rows = images * info.row_bytes
+        saved = rows + images * info.param_bytes - total.weight_port_bytes
+        live = 1 - saved / rows
+        macs = round(images * layer.macs * (1 - live))
+        limit = images_limit(round(layer.macs * live), round(layer.weight_bytes * live),
+                             arm.config, images, arm.batch)
     return LayerReport(
         name=layer.name, macs=images * layer.macs, weight_bytes=layer.weight_bytes,
         cycles=total.cycles, limit_cycles=limit.cycles, bound=limit.bound,
         port_bytes=total.port_bytes, weight_port_bytes=total.weight_port_bytes,
+        skipped_macs=macs, skipped_bytes=saved,
         toggles=None if found is None else total.toggles,
         clocked_ff_cycles=None if found is None else total.clocked, bit_exact=total.exact,
         pruned=layer.pruned, kind=layer_kind(layer),

@@ -23,6 +23,7 @@ import platform
 import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -33,9 +34,10 @@ from hw.config import Config
 from hw.errors import exit_code
 from hw.options import add_config_arguments, config_from_arguments
 
-from .arms import Arm, expected_cycles, golden_outputs, run_arm, segments
+from .arms import Arm, expected_cycles, golden_outputs, layer_kind, run_arm, segments
 from .energy import EnergyModel, add_energy_arguments
 from .golden import run_golden
+from .graph import IntegerGraph
 from .html import render
 from .networks import NETWORKS, Workload, load_workload
 from .partition import PARTITIONERS
@@ -76,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
                       help="Tiny ImageNet folder, for tinyvgg16-slim to classify held-out images")
     what.add_argument("--checkpoint", type=Path, metavar="FILE",
                       help="trained weights of TinyVGG16, safetensors")
+    what.add_argument("--epsilon", metavar="E", help="with --zero-skip: inputs of fully connected "
+                      "layers whose magnitude is at most this many integer steps count as zero "
+                      "(default 0); for single layers as fc1=2,fc2=3")
     what.add_argument("--seed", type=int, default=1, help="of weights, images and stalls")
     add_config_arguments(parser)
     how = parser.add_argument_group("external memory and simulation")
@@ -116,9 +121,25 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("--data goes with --network tinyvgg16-slim")
     if args.checkpoint and args.network != "tinyvgg16":
         raise ValueError("--checkpoint goes with --network tinyvgg16")
+    if args.epsilon and not args.array__zero_skip:
+        raise ValueError("--epsilon goes with --zero-skip")
     for option, path in (("--save", args.save), ("--report", args.report)):
         if path and not path.resolve().parent.is_dir():
             raise ValueError(f"{option} {path}: its folder does not exist")
+
+
+def _with_epsilon(graph: IntegerGraph, text: str) -> IntegerGraph:
+    """A network whose fully connected layers take small inputs for zero."""
+    names = [x.name for x in graph.layers if layer_kind(x) == "fc"]
+    values = dict.fromkeys(names, 0)
+    for part in text.split(","):
+        name, _, number = part.rpartition("=")
+        if (name and name not in names) or not number.isdecimal() or int(number) > 127:
+            raise ValueError(f"--epsilon {part!r}: give a number from 0 to 127, or NAME=NUMBER for "
+                             f"one of {', '.join(names)}")
+        values |= dict.fromkeys([name] if name else names, int(number))
+    return replace(graph, layers=tuple(replace(x, epsilon=values.get(x.name, 0))
+                                       for x in graph.layers))
 
 
 def _arm_names(text: str, config: Config) -> list[str]:
@@ -259,6 +280,9 @@ def run(argv: list[str]) -> int:
                              images=args.images, checkpoint=args.checkpoint,
                              partitioner=args.partitioner, prune=args.prune, data=args.data,
                              say=progress.say)
+        if args.epsilon:
+            work = replace(work, dense=_with_epsilon(work.dense, args.epsilon),
+                           pruned=_with_epsilon(work.pruned, args.epsilon))
         report = compare(work, config, arms=arms, layers=layers, memory=memory,
                          count_toggles=not args.no_toggles, jobs=args.jobs, search=args.search,
                          partitions=args.partitions, seed=args.seed, batch=args.batch,

@@ -1,6 +1,7 @@
 """Predicts cycles from a network and a configuration, without a simulation.
 
-The compiler's operations run on a model of each unit. What takes many cycles is not stepped
+The compiler's operations run on a model of each unit; where zero inputs are skipped, as if
+none were zero. What takes many cycles is not stepped
 through but flows: beats over the ports, shared fairly among those that want them, and weights
 through the FIFO into the array. Time jumps from one change of these rates to the next. The few
 constants are pipeline latencies of the RTL.
@@ -417,7 +418,7 @@ class _Machine:
             if len(x.weights.flows) > _WEIGHTS_AHEAD:
                 return False
             beats = math.ceil(op.fields["chunks"] / self.beat_chunks)
-            burst = min(beats, self.config.port.burst_beats)
+            burst = min(beats, op.fields.get("row_beats") or self.config.port.burst_beats)
             x.weights.flows.append(_Flow(op, beats, 1.0, burst, self.reply(x, op)))
         elif unit == Unit.LOAD:
             if x.asking or x.barrier or x.leaving or len(x.loads) > _LOADS_AHEAD:
@@ -554,6 +555,13 @@ class _Machine:
     def cut(self, x: _Instance, op: Op) -> None:
         f = op.fields
         count, last = f["out_blocks"], bool(f["last"])
+        live = f.get("live_blocks", 0)
+        if live:  # as if no input were zero
+            beats = -(-live * self.config.array.cols // self.config.port.bytes)
+            x.blocks.append(_Block(
+                op, f["tiles"] * beats * self.config.port.bytes // self.config.array.cols, 1,
+                live * self.config.param_chunks if last else 0, bool(f["first"]), last, True))
+            return
         for k in range(count):
             x.blocks.append(_Block(op, f["tiles"], f["out_w"] * f["out_h"],
                                    self.config.param_chunks if last else 0, bool(f["first"]),

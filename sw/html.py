@@ -126,13 +126,18 @@ def _tiles(report: Report) -> str:
         f"<div class=tile><b>{v}</b><span>{_e(t)}</span></div>" for v, t in tiles) + "</div>"
 
 
+def _skipped(value: int | None) -> str:
+    return "" if value is None else f"<br><small>{value:,} skipped</small>"
+
+
 def _arm(arm: ArmReport) -> str:
     rows = []
     for x in arm.layers:
         energy = "-" if x.energy_pj is None else f"{sum(x.energy_pj.values()) / 1e6:,.1f}"
         rows.append((
-            _e(x.name) + (" *" if x.pruned else ""), f"{x.macs:,}", f"{x.cycles:,}",
-            f"{x.limit_cycles:,}", f"{x.efficiency:.1%}", f"{x.port_bytes:,}",
+            _e(x.name) + (" *" if x.pruned else ""), f"{x.macs:,}{_skipped(x.skipped_macs)}",
+            f"{x.cycles:,}", f"{x.limit_cycles:,}", f"{x.efficiency:.1%}",
+            f"{x.port_bytes:,}{_skipped(x.skipped_bytes)}",
             "-" if x.toggles is None else f"{x.toggles / 1e6:,.1f}", energy, _e(x.split),
             "yes" if x.bit_exact else '<span class=bad>NO</span>'))
     total = arm.total

@@ -42,7 +42,9 @@ class LayerReport:
     Members: `macs` executed; `cycles` from the previous layer's end to this one's, over all
     instances; `limit_cycles` that no design can beat, and its `bound`; `port_bytes` moved over
     the memory ports on the layer's behalf (weights, activations, stores), `weight_port_bytes` of
-    them weights with what pads them and their parameters; `toggles` and
+    them weights with what pads them and their parameters; `skipped_bytes` and `skipped_macs`
+    that zero inputs spared, which are in neither (`macs` and `weight_bytes` are of all inputs,
+    `limit_cycles` of those that are not zero; None where zeros are not skipped); `toggles` and
     `clocked_ff_cycles` of all instances' flip-flops (None where they were not counted);
     `bit_exact` against the golden model; `split` names how instances share the layer;
     `ledger` are each instance's cycles by cause, from its own end of the layer before to its end
@@ -69,6 +71,8 @@ class LayerReport:
     energy_pj: dict[str, float] | None = None
     instance_pj: tuple[float, ...] | None = None
     weight_port_bytes: int | None = None
+    skipped_macs: int | None = None
+    skipped_bytes: int | None = None
 
     @property
     def efficiency(self) -> float:
@@ -264,21 +268,36 @@ def _arm_table(arm: ArmReport) -> Table:
     table = Table(title=f"{arm.name}: {count}", title_justify="left", title_style="bold",
                   box=None, pad_edge=False, header_style="dim")
     table.add_column("layer", no_wrap=True)
-    for name in ("MACs", "cycles", "limit", "eff.", "port bytes", "Mtoggles", "Mff-cycles"):
-        table.add_column(name, justify="right", no_wrap=True)
+    skips = any(x.skipped_macs is not None for x in arm.layers)
+    counted = any(x.toggles is not None for x in arm.layers)
+    for name, shown in (("MACs", True), ("skipped", skips), ("cycles", True), ("limit", True),
+                        ("eff.", True), ("port bytes", True), ("skipped", skips),
+                        ("Mtoggles", counted), ("Mff-cycles", counted and not skips)):
+        if shown:
+            table.add_column(name, justify="right", no_wrap=True)
+
+    def skipped(value: int | None) -> list[str]:
+        return [_number(value)] if skips else []
+
+    def toggles(made: int | None, clocked: int | None) -> list[str]:
+        return [_mega(made), _mega(clocked)][:counted * (1 if skips else 2)]
+
     table.add_column("split", no_wrap=True)
     table.add_column("exact", no_wrap=True)
     for x in arm.layers:
-        table.add_row(x.name + (" *" if x.pruned else ""), _number(x.macs), _number(x.cycles),
-                      _number(x.limit_cycles), f"{x.efficiency:.1%}", _number(x.port_bytes),
-                      _mega(x.toggles), _mega(x.clocked_ff_cycles), x.split,
+        table.add_row(x.name + (" *" if x.pruned else ""), _number(x.macs),
+                      *skipped(x.skipped_macs), _number(x.cycles), _number(x.limit_cycles),
+                      f"{x.efficiency:.1%}", _number(x.port_bytes), *skipped(x.skipped_bytes),
+                      *toggles(x.toggles, x.clocked_ff_cycles), x.split,
                       "yes" if x.bit_exact else "[red]NO[/red]")
     table.add_section()
     limit = arm.total("limit_cycles")
-    table.add_row("total", _number(arm.total("macs")), _number(arm.cycles), _number(limit),
-                  f"{limit / arm.cycles:.1%}" if limit and arm.cycles else "-",
-                  _number(arm.total("port_bytes")), _mega(arm.total("toggles")),
-                  _mega(arm.total("clocked_ff_cycles")), "",
+    spared = [sum(getattr(x, f"skipped_{what}") or 0 for x in arm.layers)
+              for what in ("macs", "bytes")]
+    table.add_row("total", _number(arm.total("macs")), *skipped(spared[0]), _number(arm.cycles),
+                  _number(limit), f"{limit / arm.cycles:.1%}" if limit and arm.cycles else "-",
+                  _number(arm.total("port_bytes")), *skipped(spared[1]),
+                  *toggles(arm.total("toggles"), arm.total("clocked_ff_cycles")), "",
                   "yes" if arm.bit_exact else "[red]NO[/red]")
     return table
 

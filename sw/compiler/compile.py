@@ -34,7 +34,13 @@ from .program import LayerInfo, Program
 from .scalable import scalable_splits
 from .split import Item, Split, is_local, is_resident, split_layers
 from .steps import Step, load_pieces, plane_words, steps_of
-from .streams import stream_alignment, stream_bytes, stream_chunks, weight_stream
+from .streams import (
+    live_tables,
+    stream_alignment,
+    stream_bytes,
+    stream_chunks,
+    weight_stream,
+)
 from .taps import Taps, pack_taps
 from .tokens import add_tokens
 
@@ -107,7 +113,7 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
         start_mask=sum(1 << i for i, ops in enumerate(lowered.ops) if ops is not None),
         outputs=tuple(place if stage.store else None
                       for place, stage in zip(layout.tensors[1:], lowered.stages, strict=True)),
-        layers=tuple(_info(graph.layers[k], stage, k == 0 and taps is not None)
+        layers=tuple(_info(graph.layers[k], stage, k == 0 and taps is not None, config)
                      for k, stage in enumerate(lowered.stages)),
         taps=taps, in_shape=graph.in_shape,
         partitioned=tuple(partition_layers(graph.layers, config.instances)) if scalable else ())
@@ -316,9 +322,16 @@ def _mask(keys: list, key: object) -> int:
     return sum(1 << i for i in same) if key is not None and len(same) > 1 else 0
 
 
-def _info(layer: Layer, stage: Stage, packed: bool) -> LayerInfo:
+def _info(layer: Layer, stage: Stage, packed: bool, config: Config) -> LayerInfo:
     present = [s for s in stage.plan.stripes if s]
+    tables = [] if not stage.plan.live_blocks else [
+        table for item, stripes in zip(stage.split.items, stage.plan.stripes, strict=True)
+        if item is not None for table in live_tables(stage.layer, steps_of(
+            item, stage.plan, stripes[0], stage.layer.in_shape[2]), config)]
+    beat = config.port.bytes
     return LayerInfo(
         name=layer.name, macs=layer.macs, weight_bytes=layer.weight_bytes,
         split=stage.split.kind, instances=len(present), stripes=max(len(s) for s in present),
-        resident=stage.plan.resident, tap_packed=packed, stacked=stage.layer.images > 1)
+        resident=stage.plan.resident, tap_packed=packed, stacked=stage.layer.images > 1,
+        row_bytes=sum(t.inputs * t.beats for t in tables) * beat,
+        param_bytes=sum(-(-t.param_bytes // beat) for t in tables) * beat)

@@ -16,7 +16,7 @@ from .taps import Taps
 
 __all__ = ["PROGRAM_VERSION", "LayerInfo", "Program", "ProgramError"]
 
-PROGRAM_VERSION = 2
+PROGRAM_VERSION = 3
 
 
 class ProgramError(ValueError):
@@ -44,6 +44,9 @@ class LayerInfo:
         The host packs kernel taps into channels.
     stacked : bool
         All images of a batch go through it together, so that its weights are read once.
+    row_bytes, param_bytes : int
+        Where zero inputs are skipped: bytes of weights that all instances read if no input is
+        zero, and of the parameters that they read besides; else 0.
     """
 
     name: str
@@ -55,6 +58,8 @@ class LayerInfo:
     resident: bool
     tap_packed: bool
     stacked: bool
+    row_bytes: int = 0
+    param_bytes: int = 0
 
 
 @dataclass(frozen=True, eq=False)

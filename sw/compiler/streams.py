@@ -16,11 +16,13 @@ __all__ = ["LiveTable", "live_tables", "stream_alignment", "stream_bytes", "stre
 
 @dataclass(frozen=True)
 class LiveTable:
-    """What a pass that skips zeros reads: where its `params` and its `rows` of weights begin, in
-    bytes of the stream; `inputs` rows of `beats` beats, `pitch` bytes apart; its `steps`."""
+    """What a pass that skips zeros reads: where its `param_bytes` of parameters and its `rows` of
+    weights begin, in bytes of the stream; `inputs` rows of `beats` beats, `pitch` bytes apart;
+    its `steps`."""
 
     steps: tuple[Step, ...]
     params: int
+    param_bytes: int
     rows: int
     inputs: int
     beats: int
@@ -39,10 +41,11 @@ def live_tables(layer: Layer, steps: Sequence[Step], config: Config) -> list[Liv
         blocks = chain[0].blocks[1] - chain[0].blocks[0]
         beats = -(-blocks * config.array.cols // beat)
         pitch = next_pow2(beats) * beat
-        rows = at + blocks * config.param_chunks * config.chunk_bytes
+        head = blocks * config.param_chunks * config.chunk_bytes
         inputs = sum(s.inputs[1] - s.inputs[0] for s in chain) \
             * layer.kernel[0] * layer.kernel[1] * config.array.rows
-        tables.append(LiveTable(chain, at, -(-rows // pitch) * pitch, inputs, beats, pitch))
+        rows = -(-(at + head) // pitch) * pitch
+        tables.append(LiveTable(chain, at, head, rows, inputs, beats, pitch))
         at = tables[-1].past
     return tables
 
@@ -77,14 +80,14 @@ def weight_stream(layer: Layer, steps: Sequence[Step], config: Config) -> np.nda
     if steps[0].live:
         for table in live_tables(layer, steps, config):
             first, past = table.steps[0].blocks
-            head = params[first:past].reshape(-1)
-            stream[table.params:table.params + len(head)] = head
+            table_params = params[first:past].reshape(-1)
+            stream[table.params:table.params + len(table_params)] = table_params
             place = stream[table.rows:table.past].reshape(table.inputs, table.pitch)
             done = 0
             for step in table.steps:
-                rows = _rows(layer, step, config)
-                place[done:done + len(rows), :rows.shape[1]] = rows
-                done += len(rows)
+                table_rows = _rows(layer, step, config)
+                place[done:done + len(table_rows), :table_rows.shape[1]] = table_rows
+                done += len(table_rows)
         return stream
     at = 0
     for step in steps:
