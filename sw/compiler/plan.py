@@ -246,7 +246,9 @@ class _Space:
             if slots < 1:
                 return None
             group = max(1, min(max(ceil_div(self.units, 4), live), room // (slots * self.unit)))
-            live = min(live, group)
+            if live > group:  # whole beats, if it can be
+                per_beat = self.config.port.bytes // self.config.array.cols
+                live = max(group // per_beat * per_beat, min(group, per_beat))
             size = group * self.unit
         if slots * size > room:
             return None

@@ -45,7 +45,7 @@ def steps_of(item: Item, plan: Plan, stripe: Window, width: int) -> tuple[Step, 
     if plan.piece:
         for segment in item.segments:
             ranges = _cut(segment.inputs, plan.piece)
-            for blocks in _cut(segment.blocks, plan.live_blocks or 1):
+            for blocks in _every(segment.blocks, plan.live_blocks or 1):
                 steps += _chain(blocks, ranges, live)
                 ranges.reverse()  # the next block starts on what this one has just used
         return tuple(steps)
@@ -57,7 +57,7 @@ def steps_of(item: Item, plan: Plan, stripe: Window, width: int) -> tuple[Step, 
         seen = max(seen, past)
         ranges = list(pairwise([first, *cuts, past]))
         if live:
-            for blocks in _cut(segment.blocks, plan.live_blocks):
+            for blocks in _every(segment.blocks, plan.live_blocks):
                 steps += _chain(blocks, ranges, live)
                 ranges = [segment.inputs]
             continue
@@ -84,6 +84,11 @@ def passes(steps: Sequence[Step]) -> list[tuple[Step, ...]]:
 
 def _cut(span: tuple[int, int], size: int) -> list[tuple[int, int]]:
     return parts(*span, ceil_div(span[1] - span[0], size))
+
+
+def _every(span: tuple[int, int], size: int) -> list[tuple[int, int]]:
+    """Pieces of `size`, the last of what is left: as few started beats as can be."""
+    return [(k, min(k + size, span[1])) for k in range(*span, size)]
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,14 @@ def small(instances: int, rows: int, cols: int, lanes: int, memory: str, port: i
         port__memory=memory, port__bytes=port)
 
 
-#: Few, as each is built; 1, 2, 3, 4 and 8 instances, odd shapes, both kinds of memory.
+#: Few, as each is built; 1, 2, 3, 4 and 8 instances, odd shapes, both kinds of memory, zeros
 CONFIGS = {
     "1x 8x4, wide port": small(1, 8, 4, 0, "shared", 32),
     "2x 4x4": PRESETS["tiny"],
     "3x 3x5, private": small(3, 3, 5, 0, "private", 4),
     "4x 4x8, two lanes": small(4, 4, 8, 2, "shared", 8),
     "8x 2x2": small(8, 2, 2, 0, "shared", 16),
+    "2x 4x4, zeros skipped": PRESETS["tiny"].replace(array__zero_skip=True),
 }
 
 

@@ -1,0 +1,141 @@
+"""Zero skipping: only live inputs' weights cross the port, and results stay those of the spec."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hw.config import PRESETS, Config
+from hw.isa import INSN_BYTES, Opcode, decode
+from sw.compiler import Unsupported, compile_graph
+from sw.driver import Driver, RunResult, open_backend
+from sw.golden import run_golden
+from sw.graph import IntegerGraph, Layer
+from sw.iss import run_program
+
+from .programs import random_layer
+
+PLAIN = PRESETS["tiny"]
+SKIPS = PLAIN.replace(array__zero_skip=True)
+#: Rows of weights of one beat, and a queue that holds no instruction ahead.
+NARROW = SKIPS.replace(instances=1, array__rows=2, array__cols=2, array__post_lanes=1,
+                       port__bytes=16, buffers__queue_depth=1)
+
+
+def fully_connected(rng: np.random.Generator, name: str, shape, out: int, *, groups: int = 1,
+                    epsilon: int = 0) -> Layer:
+    """A layer of random weights whose outputs are zero for about half of the channels."""
+    return replace(random_layer(rng, name, shape, out, shape[1], groups=groups), epsilon=epsilon)
+
+
+@st.composite
+def networks(draw) -> IntegerGraph:
+    """Up to four fully connected layers, some in groups, some that take small inputs for zero."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    size = draw(st.integers(1, 3))
+    shape, layers = (draw(st.integers(1, 20)), size, size), []
+    for k in range(draw(st.integers(1, 4))):
+        groups = draw(st.sampled_from([g for g in (1, 2, 4) if shape[0] % g == 0]))
+        layers.append(fully_connected(
+            rng, f"fc{k}", shape, groups * draw(st.integers(1, 120 // groups)), groups=groups,
+            epsilon=draw(st.sampled_from([0, 0, 1, 20]))))
+        shape = layers[-1].out_shape
+    return IntegerGraph("random", tuple(layers), 1.0, 1.0)
+
+
+def image_of(graph: IntegerGraph, rng: np.random.Generator, dead: float) -> np.ndarray:
+    image = rng.integers(-128, 128, graph.in_shape, dtype=np.int8)
+    image[rng.random(image.shape) < dead] = 0
+    return image
+
+
+def run(config: Config, graph: IntegerGraph, *images: np.ndarray, **options) -> list[RunResult]:
+    """Run a network in RTL, one image after the other, and compare every layer."""
+    program = compile_graph(graph, config)
+    with open_backend("verilator", config, memory_bytes=program.window_bytes, check=True,
+                      **options) as backend:
+        driver = Driver(backend)
+        driver.load(program)
+        results = [driver.run(image, timeout_cycles=3_000_000) for image in images]
+    for image, result in zip(images, results, strict=True):
+        for layer, ours, theirs in zip(graph.layers, result.outputs, run_golden(graph, image),
+                                       strict=True):
+            assert np.array_equal(ours, theirs), layer.name
+    return results
+
+
+DEAD = st.sampled_from([0.0, 0.3, 0.7, 0.95, 1.0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(graph=networks(), seed=st.integers(0, 2**31), dead=DEAD,
+       config=st.sampled_from([SKIPS, NARROW, SKIPS.replace(
+           instances=4, buffers__act_words=64, buffers__queue_depth=2)]))
+def test_the_program_is_right_under_any_schedule(graph, seed, dead, config):
+    image = image_of(graph, np.random.default_rng(seed), dead)
+    outputs, _ = run_program(compile_graph(graph, config), image, seed)
+    for ours, theirs in zip(outputs, run_golden(graph, image), strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("config", [SKIPS, NARROW], ids=["2x 4x4", "1x 2x2"])
+@settings(max_examples=20, deadline=None)
+@given(graph=networks(), seed=st.integers(0, 2**31), dead=DEAD,
+       stall=st.sampled_from([0.0, 0.0, 0.3, 0.9]))
+def test_rtl_equals_the_golden_model(config, graph, seed, dead, stall):
+    rng = np.random.default_rng(seed)
+    run(config, graph, image_of(graph, rng, dead), image_of(graph, rng, dead),
+        stall_probability=stall, seed=seed + 1)
+
+
+def test_a_row_crosses_the_port_for_each_live_input_alone():
+    rng = np.random.default_rng(3)
+    graph = IntegerGraph("fc", (fully_connected(rng, "fc", (24, 2, 2), 150, epsilon=9),), 1.0, 1.0)
+    config = SKIPS.replace(instances=1)
+    program = compile_graph(graph, config)
+    code = dict(program.segments)[program.programs[0]].tobytes()
+    found = [decode(code[k:k + INSN_BYTES]) for k in range(0, len(code), INSN_BYTES)]
+    tables = [f["row_beats"] for op, f in found if op == Opcode.WEIGHTS and f["row_beats"]]
+    assert sum(tables) * config.port.bytes // config.array.cols == 38  # blocks of 150 channels
+    images = [image_of(graph, rng, dead) for dead in (0.0, 0.6, 1.0)]
+    for image, result in zip(images, run(config, graph, *images), strict=True):
+        live = int((np.abs(image.astype(int)) > 9).sum())
+        read = live * sum(tables) * config.port.bytes
+        assert result.weight_port_bytes == (program.layers[0].param_bytes + read,)
+    assert program.layers[0].row_bytes == 24 * 4 * sum(tables) * config.port.bytes
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_gains_what_zeros_allow_and_costs_next_to_nothing_without(groups):
+    """At least 90% of what the dead share allows, at most 1% for an input without zeros."""
+    rng = np.random.default_rng(groups)
+    graph = IntegerGraph("fc", (fully_connected(rng, "fc", (64, 4, 4), 512, groups=groups),),
+                         1.0, 1.0)
+    dense = rng.integers(1, 128, graph.in_shape, dtype=np.int8)
+    sparse = np.where(rng.random(dense.shape) < 0.7, np.int8(0), dense)
+    whole = run(PLAIN, graph, dense)[0].cycles
+    full, less = (r.cycles for r in run(SKIPS, graph, dense, sparse))
+    assert full <= 1.01 * whole
+    assert whole - less >= 0.9 * whole * (sparse == 0).mean()
+
+
+def test_small_inputs_count_as_zero_only_where_the_hardware_can():
+    rng = np.random.default_rng(1)
+    layer = fully_connected(rng, "fc1", (8, 1, 1), 8, epsilon=2)
+    with pytest.raises(Unsupported, match=r"fc1.*epsilon is 2.*array\.zero_skip"):
+        compile_graph(IntegerGraph("net", (layer,), 1.0, 1.0), PLAIN)
+    conv = replace(random_layer(rng, "conv1", (4, 6, 6), 8, 3), epsilon=2)
+    with pytest.raises(Unsupported, match=r"conv1.*fully connected"):
+        compile_graph(IntegerGraph("net", (conv,), 1.0, 1.0), SKIPS)
+
+
+@pytest.mark.parametrize(("change", "says"), [
+    ({"array__cols": 8}, "square array, not 4x8"),
+    ({"array__rows": 6, "array__cols": 6, "array__post_lanes": 0}, r"multiple of array\.cols"),
+    ({"array__zero_skip": 1}, "must be true or false"),
+])
+def test_a_configuration_that_cannot_skip_zeros_says_why(change, says):
+    with pytest.raises(ValueError, match=says):
+        SKIPS.replace(**change)
