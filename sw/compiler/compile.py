@@ -41,6 +41,7 @@ from .streams import (
     stream_chunks,
     weight_stream,
 )
+from .switches import switches
 from .taps import Taps, pack_taps
 from .tokens import add_tokens
 
@@ -51,8 +52,7 @@ _NO_STREAM = StreamPlace(0, 0, 0)
 
 
 def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
-                  tap_packing: bool = True, splits: Sequence[Split] | None = None,
-                  scalable: bool = False) -> Program:
+                  splits: Sequence[Split] | None = None, scalable: bool = False) -> Program:
     """Compile a network.
 
     Parameters
@@ -66,8 +66,6 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
     store_all : bool
         Store every layer's output in external memory, so that it can be checked; else only
         what another instance needs, and the last.
-    tap_packing : bool
-        Allow the first layer's taps to be packed by the host.
     splits : sequence of Split or None
         How each layer is split, as `sw.search` finds it; None estimates.
     scalable : bool
@@ -85,8 +83,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
         Naming the layer, what it needs and what there is.
     """
     graph.validate()
-    lowered = lower(graph, config, batch=batch, store_all=store_all, tap_packing=tap_packing,
-                    splits=splits, scalable=scalable)
+    lowered = lower(graph, config, batch=batch, store_all=store_all, splits=splits,
+                    scalable=scalable)
     segments = [(offset, weight_stream(layer, steps, config))
                 for layer, steps, offset in lowered.layout.streams_to_fill]
     offsets: list[int | None] = []
@@ -137,8 +135,7 @@ class Lowered:
 
 
 def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
-          tap_packing: bool = True, splits: Sequence[Split] | None = None,
-          scalable: bool = False) -> Lowered:
+          splits: Sequence[Split] | None = None, scalable: bool = False) -> Lowered:
     """All of `compile_graph`'s decisions; weights' values are not looked at.
 
     Raises
@@ -154,7 +151,9 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
     if len(graph.layers) > _MAX_LAYERS:
         raise CompileError(graph.layers[_MAX_LAYERS].name,
                            f"is beyond the {_MAX_LAYERS} layers that a program can number")
-    first, taps = pack_taps(graph.layers[0], config) if tap_packing else (graph.layers[0], None)
+    first, taps = graph.layers[0], None
+    if switches().tap_packing:
+        first, taps = pack_taps(first, config)
     layers = stack_layers((first, *graph.layers[1:]), batch)
     order = run_order([layer.images > 1 for layer in layers], batch)
     _check_log(graph, order, config)
@@ -189,7 +188,8 @@ def _plan(layers: tuple[Layer, ...], splits: list[Split], config: Config) -> lis
     source: Plan | None = None
     for k, layer in enumerate(layers):
         plan = None
-        if k + 1 < len(layers) and is_resident(layers[k + 1], splits[k], splits[k + 1]):
+        if k + 1 < len(layers) and switches().resident and is_resident(
+                layers[k + 1], splits[k], splits[k + 1]):
             try:
                 plan = plan_layer(layer, splits[k], config, source, keep=True)
                 plan_layer(layers[k + 1], splits[k + 1], config, plan, keep=False)
@@ -260,6 +260,8 @@ def _multicasts(stages: list[Stage], config: Config) -> set[int]:
             mask = _mask(keys, key)
             sizes[mask] = sizes.get(mask, 0) + key[0] * stream_chunks(stage.layer, key[1], config)
     accepted: set[int] = set()
+    if not switches().multicast:
+        return accepted
     for mask in sorted(sizes, key=lambda m: (-sizes[m], m)):
         if mask and not any(mask & other for other in accepted):
             accepted.add(mask)
@@ -318,7 +320,7 @@ def _load_masks(stage: Stage, config: Config) -> tuple[int, ...]:
 
 
 def _mask(keys: list, key: object) -> int:
-    same = [i for i, other in enumerate(keys) if other == key]
+    same = [i for i, other in enumerate(keys) if other == key and switches().multicast]
     return sum(1 << i for i in same) if key is not None and len(same) > 1 else 0
 
 

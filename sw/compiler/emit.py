@@ -17,6 +17,7 @@ from .plan import Plan
 from .split import Item, Split
 from .steps import Step, hold_pieces, load_pieces, passes, plane_words, steps_of
 from .streams import live_tables
+from .switches import switches
 
 __all__ = ["Stage", "emit"]
 
@@ -57,7 +58,7 @@ def emit(stages: list[Stage], order: Sequence[Run], layout: Layout, config: Conf
     """
     jobs = [job for run in order
             for job in _layer_jobs(stages, run, layout, config, instance, everyone)]
-    ahead = min(config.buffers.queue_depth, _WEIGHTS_AHEAD)
+    ahead = min(config.buffers.queue_depth, _WEIGHTS_AHEAD) if switches().prefetch else 1
     weighted = [job for job in jobs if job.weights]
     ops: list[Op] = []
     issued = used = 0
@@ -194,9 +195,9 @@ class _LayerEmitter:
         first, past = self.item.blocks
         per_unit = self.config.unit_channels // self.config.array.cols
         units = ceil_div(past - first, per_unit)
-        size = min(self.plan.group, max(1, ceil_div(units, 6)))
+        size = min(self.plan.group, max(1, ceil_div(units, 6) if switches().store_early else units))
         marks = [*range(0, max(units - 1, 1), size)]
-        if units > 1:
+        if units > 1 and switches().store_early:
             marks.append(units - 1)
         edges = [first + m * per_unit for m in marks] + [past]
         return list(pairwise(edges))

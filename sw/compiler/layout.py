@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..graph import Layer
 from .steps import Step
+from .switches import switches
 
 __all__ = ["BANKS", "PAGE_BYTES", "Allocator", "Layout", "StreamFill", "StreamPlace", "TensorPlace"]
 
@@ -82,7 +83,8 @@ class Allocator:
     def take(self, size: int, apart: Sequence[int] = ()) -> int:
         """Return the aligned offset of `size` new bytes, in another bank than those `apart`."""
         offset = self.bytes
-        for _ in range(BANKS if size >= PAGE_BYTES else 0):
+        tries = BANKS if size >= PAGE_BYTES and switches().banks_apart else 0
+        for _ in range(tries):
             if all(PAGE_BYTES <= (offset - other) % (PAGE_BYTES * BANKS)
                    <= PAGE_BYTES * (BANKS - 1) for other in apart[-BANKS + 1:]):
                 break

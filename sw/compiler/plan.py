@@ -8,6 +8,7 @@ from ..graph import Layer
 from .errors import DoesNotFit, Unsupported
 from .geometry import Window, ceil_div, parts, window
 from .split import Item, Split
+from .switches import switches
 
 __all__ = ["FIRST_WORDS", "Plan", "plan_layer", "skips_zeros"]
 
@@ -87,7 +88,8 @@ def plan_layer(layer: Layer, split: Split, config: Config, source: Plan | None,
         makers = makers[:1]
     best: tuple[float, Plan] | None = None
     for space in makers:
-        for buffers in (1,) if source is not None or space.count == 1 else (2, 1):
+        single = source is not None or space.count == 1 or not switches().two_buffers
+        for buffers in (1,) if single else (2, 1):
             plan = space.whole(buffers)
             if plan is not None:
                 cost = space.cost(buffers)

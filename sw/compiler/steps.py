@@ -7,6 +7,7 @@ from itertools import islice, pairwise
 from .geometry import Window, ceil_div, parts
 from .plan import FIRST_WORDS, Plan
 from .split import Item
+from .switches import switches
 
 __all__ = ["Held", "Step", "hold_pieces", "load_pieces", "passes", "plane_words", "steps_of"]
 
@@ -28,6 +29,8 @@ class Step:
 def load_pieces(item: Item, plane: int) -> list[tuple[int, int]]:
     """Cut an item's input blocks into loads: a small one to start on, then growing ones."""
     first, past = item.inputs
+    if not switches().early_start:
+        return [(first, past)]
     pieces, size = [], max(1, ceil_div(FIRST_WORDS, plane))
     while first < past:
         stop = min(past, first + size)

@@ -13,6 +13,7 @@ from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
 from hw.isa import INSN_BYTES, Opcode, decode
 from sw.compiler import DoesNotFit, Program, ProgramError, Unsupported, compile_graph
 from sw.compiler.steps import Step, hold_pieces
+from sw.compiler.switches import Switches, switched
 from sw.golden import run_golden
 from sw.graph import IntegerGraph
 from sw.iss import run_program
@@ -106,11 +107,25 @@ def test_input_that_all_need_is_multicast():
     check(graph, program)
 
 
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Switches)])
+@settings(max_examples=6, deadline=None)
+@given(graph=graphs(), config=configs(), seed=st.integers(0, 99))
+def test_a_program_is_right_without_each_optimisation(name, graph, config, seed):
+    with switched(**{name: False}):
+        try:
+            program = compile_graph(graph, config)
+        except (DoesNotFit, Unsupported):
+            return
+        check(graph, program, seed)
+
+
 def test_few_input_channels_pack_their_taps():
     rng = np.random.default_rng(0)
     graph = chain(make_layer(rng, "conv", (3, 9, 9), 8, stride=2))
     config = Config(instances=1)
-    packed, plain = compile_graph(graph, config), compile_graph(graph, config, tap_packing=False)
+    packed = compile_graph(graph, config)
+    with switched(tap_packing=False):
+        plain = compile_graph(graph, config)
     assert packed.layers[0].tap_packed and not plain.layers[0].tap_packed
     assert packed.layers[0].macs == plain.layers[0].macs
     check(graph, packed)
@@ -120,7 +135,8 @@ def test_few_input_channels_pack_their_taps():
 def test_input_larger_than_the_memory_is_loaded_in_pieces():
     rng = np.random.default_rng(0)
     graph = chain(make_layer(rng, "fc", (16, 16, 16), 12, kernel=(16, 16), padding=(0, 0)))
-    check(graph, compile_graph(graph, SMALL, tap_packing=False))
+    with switched(tap_packing=False):
+        check(graph, compile_graph(graph, SMALL))
 
 
 def test_pieces_stay_for_the_next_output_block_and_come_before_they_are_needed():
@@ -144,9 +160,10 @@ def test_an_image_too_wide_names_layer_need_and_remedy():
 def test_a_map_too_large_for_the_memory_names_what_is_needed():
     rng = np.random.default_rng(0)
     layer = make_layer(rng, "tall", (4, 60, 60), 4, kernel=(60, 60), padding=(0, 0))
-    with pytest.raises(DoesNotFit, match=r"^layer tall: needs 3601 words of activation memory "
-                       r"at least; there are 512: raise buffers.act_words"):
-        compile_graph(chain(layer), SMALL, tap_packing=False)
+    with switched(tap_packing=False), pytest.raises(
+            DoesNotFit, match=r"^layer tall: needs 3601 words of activation memory "
+            r"at least; there are 512: raise buffers.act_words"):
+        compile_graph(chain(layer), SMALL)
 
 
 def linear(shape: tuple[int, int, int]) -> IntegerGraph:
@@ -194,8 +211,9 @@ def test_shapes_without_an_encoding_are_refused(change, message):
     rng = np.random.default_rng(0)
     layer = make_layer(rng, "odd", (4, 20, 400), 4, **{"kernel": (3, 3), "padding": (0, 0),
                                                        **change})
-    with pytest.raises(Unsupported, match=f"^layer odd: {message}"):
-        compile_graph(chain(layer), Config(instances=1), tap_packing=False)
+    with switched(tap_packing=False), pytest.raises(Unsupported,
+                                                    match=f"^layer odd: {message}"):
+        compile_graph(chain(layer), Config(instances=1))
 
 
 def test_a_program_survives_its_file(tmp_path):
