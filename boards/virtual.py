@@ -16,7 +16,7 @@ from sim.verilator import build_shared
 from .sdram import SdramTiming
 from .system import SystemConfig, board_verilog
 
-__all__ = ["VirtualBoard", "VirtualPort"]
+__all__ = ["VirtualBoard", "VirtualPort", "chip_timing"]
 
 _HARNESS = Path(__file__).parent / "harness" / "board.cpp"
 _SLICE_CYCLES = 4096
@@ -28,7 +28,8 @@ class _Timing(ctypes.Structure):
         "wr", "mrd_cycles", "cas")] + [("powerup", ctypes.c_uint64), ("refresh", ctypes.c_uint64)]
 
 
-def _timing(system: SystemConfig, chip: SdramTiming) -> _Timing:
+def chip_timing(system: SystemConfig, chip: SdramTiming) -> ctypes.Structure:
+    """A chip as `harness/sdram.h` wants it, on a system's clock."""
     powerup = chip.powerup_us if system.powerup_us is None else system.powerup_us
     return _Timing(
         chip.banks, chip.rows, chip.columns, chip.data_bits // 8, round(1e6 / system.clock_mhz),
@@ -72,7 +73,7 @@ class VirtualBoard:
             function.restype, function.argtypes = result, arguments
         chip = chip or system.sdram
         self._board = lib.board_new(system.clocks_per_bit,
-                                    ctypes.byref(_timing(system, chip)) if chip else None)
+                                    ctypes.byref(chip_timing(system, chip)) if chip else None)
 
     def close(self) -> None:
         """Free the model; it cannot be used afterwards."""
