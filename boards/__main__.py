@@ -135,7 +135,7 @@ def _run(args: argparse.Namespace) -> int:
             partitions=args.partitions or config.instances, count=args.images, seed=args.seed,
             port=args.port, virtual_baud=args.virtual_baud, say=_say,
             progress=lambda at, total: status.update(f"{at:,} of {total:,} bytes"))
-    wrong = sum(not image.bit_exact for image in done.images)
+    wrong = sum(not image.ok for image in done.images)
     if args.json:
         print(json.dumps(done.to_json(), indent=1))
     else:
@@ -143,7 +143,11 @@ def _run(args: argparse.Namespace) -> int:
             label = "" if image.expected is None else f", is {image.expected}"
             print(f"image {k}: class {image.found}{label}; {image.cycles:,} cycles, "
                   f"{image.cycles / done.clock_mhz / 1000:.2f} ms at {done.clock_mhz:g} MHz; "
-                  + ("bit-exact" if image.bit_exact else "DIFFERS from the golden model"))
+                  + ("bit-exact" if image.bit_exact else "DIFFERS from the golden model")
+                  + {None: "", (): "; cycles as in simulation"}.get(
+                      image.differences, "; CYCLES DIFFER from simulation:"))
+            for line in (image.differences or ())[:8]:
+                print(f"  {line}")
         print(f"{done.program_bytes:,} bytes loaded in {done.load_s:.1f} s; "
               f"{done.repeats} requests repeated")
     return 1 if wrong else 0

@@ -126,7 +126,8 @@ class BoardSystem(wiring.Component):
         wiring.connect(m, link.control, outer.s_axil)
         running = Signal()
         m.d.sync += running.eq(outer.running.any())
-        m.d.comb += [memory.running.eq(outer.running.any()), link.rx.eq(self.rx), self.tx.eq(link.tx), self.running.eq(running),
+        m.d.comb += [memory.running.eq(outer.running.any()), link.rx.eq(self.rx),
+                     self.tx.eq(link.tx), self.running.eq(running),
                      self.talking.eq(link.active), self.memory_ready.eq(memory.ready)]
         return m
 

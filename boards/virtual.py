@@ -1,6 +1,7 @@
 """A whole board in simulation: its UART is bytes here, or a pseudo-terminal for programs."""
 
 import ctypes
+import inspect
 import os
 import pty
 import select
@@ -48,6 +49,8 @@ class VirtualBoard:
     say : called with a line before each long step
     chip : SdramTiming or None
         The chip that is there, if it is not the one that the system was made for.
+    change : function or None
+        Makes other Verilog of the system's, module by module, the top last; for tests.
 
     Raises
     ------
@@ -55,12 +58,21 @@ class VirtualBoard:
     """
 
     def __init__(self, system: SystemConfig, say: Callable[[str], None] = lambda text: None, *,
-                 chip: SdramTiming | None = None):
+                 chip: SdramTiming | None = None,
+                 change: Callable[[dict[str, str]], dict[str, str]] | None = None):
         self.system = system
+        design, folders = repr(system), [Path(__file__).parent]
+        if change:
+            design += change.__qualname__
+            folders.append(Path(inspect.getfile(change)).parent)
+
+        def texts() -> dict[str, str]:
+            found = {**generate(system.config, clock_gates=False), **board_verilog(system)}
+            return change(found) if change else found
+
         library = build_shared(
-            "board", repr(system), [Path(__file__).parent],
-            lambda: {**generate(system.config, clock_gates=False), **board_verilog(system)},
-            _HARNESS, macros="-DPARTITA_SDRAM" if system.sdram else "", say=say)
+            "board", design, folders, texts, _HARNESS,
+            macros="-DPARTITA_SDRAM" if system.sdram else "", say=say)
         self._lib = lib = ctypes.CDLL(str(library))
         p, u32, u64, raw = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p
         for name, result, arguments in (
