@@ -58,7 +58,7 @@ def _list(args: argparse.Namespace) -> int:
                  f"{row['block_rams']} block RAMs",
                  f"memory: {board.memory}", f"link:   {board.link}, {board.baud:,} baud",
                  f"preset: {board.config.shape} at {board.clock_mhz:g} MHz, {row['dsps_used']} "
-                 f"DSP blocks and {row['block_rams_used']} block RAMs: {fits}, before LUTs",
+                 f"DSP blocks and {row['block_rams_used']} block RAMs: {fits}, LUTs aside",
                  *([f"note:   {board.note}"] if board.note else [])]
         for k, line in enumerate(lines):
             print(f"{board.name if k == 0 else '':{width}}{line}")
@@ -128,6 +128,8 @@ def _run(args: argparse.Namespace) -> int:
         folder = args.out or Path(_DEFAULT_OUT.format(board.name))
         if (folder / "board.json").is_file():  # what was flashed decides
             config = Config.from_dict(load_manifest(folder, board)["config"])
+        else:
+            _say(f"{folder} holds no build: taking the board to hold {config.shape}")
     console = Console(stderr=True)
     with console.status("") as status:
         done = run_network(

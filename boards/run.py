@@ -83,16 +83,29 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
     SimulationFault
         If the virtual board broke a rule of its memory.
     """
-    work = load_workload(network, partitions=partitions, seed=seed, images=count, say=say)
-    graph = getattr(work, form)
-    program = compile_graph(graph, config)
     system = board.system(config)
-    if program.window_bytes > system.memory_bytes:
-        raise DoesNotFit(graph.name, f"{program.window_bytes:,} bytes of memory",
-                         f"{system.memory_bytes:,} on the {board.title}",
-                         "take a smaller network or a board with SDRAM")
     with ExitStack() as stack:
-        pseudo = reference = None
+        backend = pseudo = reference = None
+        total = 0
+
+        def count_up(done: int, size: int) -> None:
+            progress(min(total, done), total)
+
+        def connect(path: str, timeout_s: float) -> SerialBackend:
+            transport = open_port(path, board.baud)
+            stack.callback(transport.close)
+            return SerialBackend(config, transport, baud=board.baud, progress=count_up,
+                                 timeout_s=timeout_s)
+
+        if port is not None:  # what is wrong with a board should show before anything is trained
+            backend = connect(port, 0.25)
+        work = load_workload(network, partitions=partitions, seed=seed, images=count, say=say)
+        graph = getattr(work, form)
+        program = compile_graph(graph, config)
+        if program.window_bytes > system.memory_bytes:
+            raise DoesNotFit(graph.name, f"{program.window_bytes:,} bytes of memory",
+                             f"{system.memory_bytes:,} on the {board.title}",
+                             "take a smaller network or a board with SDRAM")
         if port is None:
             system = board.system(config, baud=virtual_baud, powerup_us=5.0)
             chip = stack.enter_context(VirtualBoard(system, say))
@@ -100,16 +113,9 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             pseudo = stack.enter_context(VirtualPort(chip))
             port = pseudo.path
             say(f"virtual {board.title} at {port}")
-        transport = open_port(port, board.baud)
-        stack.callback(transport.close)
         total = sum(len(data) for _, data in program.segments)
-
-        def count_up(done: int, size: int) -> None:
-            progress(min(total, done), total)
-
         try:
-            backend = SerialBackend(config, transport, baud=board.baud, progress=count_up,
-                                    timeout_s=2.0 if pseudo else 0.25)
+            backend = backend or connect(port, 2.0)
             driver = Driver(backend)
             say(f"loading {total:,} bytes")
             began = time.monotonic()

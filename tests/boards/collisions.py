@@ -28,7 +28,7 @@ def with_collisions(texts: dict[str, str]) -> dict[str, str]:
     ------
     ToolMissingError, ToolError
     ValueError
-        If it has no read port that can collide, or not every open value is garbage.
+        If it has no read port that can collide, or one wider than the garbage.
     """
     top = list(texts)[-1]
     with tempfile.TemporaryDirectory() as name:

@@ -52,7 +52,10 @@ def test_mistakes_are_named(arguments, message, capsys):
 
 def test_a_port_that_is_not_there_ends_with_1(capsys, tmp_path):
     assert main(["run", "ulx3s", "--port", "/dev/nowhere", "--out", str(tmp_path)]) == 1
-    assert "cannot open /dev/nowhere" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "cannot open /dev/nowhere: No such file or directory; is the board plugged in" in said
+    assert f"no build: taking the board to hold {BOARDS['ulx3s'].config.shape}" in said
+    assert "training" not in said and "digits" not in said  # it is noticed before anything long
 
 
 def test_a_foreign_folder_is_not_overwritten(capsys, tmp_path):
