@@ -98,3 +98,6 @@ def test_cells_are_added_up_by_family():
     text = "  10   LUT4\n   3   CCU2C\n   2   TRELLIS_DPR16X4\n   5   TRELLIS_FF\n   1 core\n"
     usage = usage_of_stat(text, "ecp5")
     assert (usage.luts, usage.flip_flops) == (10 + 6 + 12, 5)
+    text = "  3   LUT4\n  4   SDPX9B\n  8   SP\n  16   MULT9X9\n  2   MULT18X18\n"
+    usage = usage_of_stat(text, "gowin")
+    assert (usage.block_rams, usage.dsps) == (12, 10)
