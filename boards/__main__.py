@@ -58,7 +58,7 @@ def _list(args: argparse.Namespace) -> int:
                  f"{row['block_rams']} block RAMs",
                  f"memory: {board.memory}", f"link:   {board.link}, {board.baud:,} baud",
                  f"preset: {board.config.shape} at {board.clock_mhz:g} MHz, {row['dsps_used']} "
-                 f"DSP blocks and {row['block_rams_used']} block RAMs: {fits}, before LUTs",
+                 f"DSP blocks and {row['block_rams_used']} block RAMs: {fits}, LUTs aside",
                  *([f"note:   {board.note}"] if board.note else [])]
         for k, line in enumerate(lines):
             print(f"{board.name if k == 0 else '':{width}}{line}")
@@ -128,6 +128,8 @@ def _run(args: argparse.Namespace) -> int:
         folder = args.out or Path(_DEFAULT_OUT.format(board.name))
         if (folder / "board.json").is_file():  # what was flashed decides
             config = Config.from_dict(load_manifest(folder, board)["config"])
+        else:
+            _say(f"{folder} holds no build: taking the board to hold {config.shape}")
     console = Console(stderr=True)
     with console.status("") as status:
         done = run_network(
@@ -135,7 +137,7 @@ def _run(args: argparse.Namespace) -> int:
             partitions=args.partitions or config.instances, count=args.images, seed=args.seed,
             port=args.port, virtual_baud=args.virtual_baud, say=_say,
             progress=lambda at, total: status.update(f"{at:,} of {total:,} bytes"))
-    wrong = sum(not image.bit_exact for image in done.images)
+    wrong = sum(not image.ok for image in done.images)
     if args.json:
         print(json.dumps(done.to_json(), indent=1))
     else:
@@ -143,7 +145,11 @@ def _run(args: argparse.Namespace) -> int:
             label = "" if image.expected is None else f", is {image.expected}"
             print(f"image {k}: class {image.found}{label}; {image.cycles:,} cycles, "
                   f"{image.cycles / done.clock_mhz / 1000:.2f} ms at {done.clock_mhz:g} MHz; "
-                  + ("bit-exact" if image.bit_exact else "DIFFERS from the golden model"))
+                  + ("bit-exact" if image.bit_exact else "DIFFERS from the golden model")
+                  + {None: "", (): "; cycles as in simulation"}.get(
+                      image.differences, "; CYCLES DIFFER from simulation:"))
+            for line in (image.differences or ())[:8]:
+                print(f"  {line}")
         print(f"{done.program_bytes:,} bytes loaded in {done.load_s:.1f} s; "
               f"{done.repeats} requests repeated")
     return 1 if wrong else 0

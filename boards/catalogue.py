@@ -112,7 +112,8 @@ _BOARDS = (
         memory="4 KiB block RAM", ram_bytes=1 << 12, link="USB serial (FT2232H)", baud=1_000_000,
         config=_config(1, 1, 1, act_words=512, acc_depth=16, fifo=16, port=4, address_bits=16,
                        burst=8, queue=1, log=4),
-        programmer=("-b", "ice40_generic"), usb="0403:6010", bitstream="top.bin"),
+        programmer=("-b", "ice40_generic"), usb="0403:6010", bitstream="top.bin",
+        note="the smallest accelerator needs twice this device's LUTs: virtual only"),
     Board(
         name="tangnano20k", title="Tang Nano 20K", device=DEVICES["gw2ar-18"], platform="",
         clock_mhz=27.0, pll={}, memory="16 KiB block RAM (its SDRAM is not driven)",

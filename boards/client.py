@@ -1,5 +1,6 @@
 """The host's end of the link, and the driver's backend on top of it."""
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -62,7 +63,9 @@ class SerialTransport:
         try:
             self._port = serial.Serial(path, baud, timeout=0, write_timeout=5, exclusive=True)
         except self._errors as error:
-            raise LinkError(f"cannot open {path}: {error}; is the board plugged in, and may "
+            number = getattr(error, "errno", None)
+            why = os.strerror(number) if number else str(error)
+            raise LinkError(f"cannot open {path}: {why}; is the board plugged in, and may "
                             "you use the port? try: python -m boards doctor") from None
 
     def write(self, data: bytes) -> None:

@@ -230,8 +230,8 @@ def load_manifest(folder: Path, board: Board) -> dict:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise ValueError(f"{folder} holds no build: python -m boards build {board.name} "
-                         f"--out {folder}")
+        raise ValueError(f"{folder} holds no build; make one: python -m boards build "
+                         f"{board.name} --out {folder}")
     data = json.loads(path.read_text())
     if data.get("manifest") != "partita.board" or data.get("version") != 1:
         raise ValueError(f"{path} is no board manifest of version 1")

@@ -13,7 +13,7 @@ __all__ = ["AxiRam", "AxiSwitch"]
 class AxiRam(wiring.Component):
     """AXI4 slave on block RAM: one burst at a time, a beat every cycle once it has begun.
 
-    Members: `axi`, seen from the master; `ready`, always 1.
+    Members: `axi`, seen from the master; `ready`, always 1; `running`, of no effect here.
 
     Parameters
     ----------
@@ -26,7 +26,8 @@ class AxiRam(wiring.Component):
         if size % config.port.bytes:
             raise ValueError(f"size is {size}; it must be a multiple of {config.port.bytes}")
         self._config, self._size = config, size
-        super().__init__({"axi": In(AxiMaster(config)), "ready": Out(1, init=1)})
+        super().__init__({"axi": In(AxiMaster(config)), "running": In(1),
+                          "ready": Out(1, init=1)})
 
     def elaborate(self, platform):
         m = Module()

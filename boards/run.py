@@ -16,6 +16,7 @@ from sw.networks import load_workload
 
 from .catalogue import Board
 from .client import SerialBackend, open_port
+from .simulated import differences, simulated
 from .virtual import VirtualBoard, VirtualPort
 
 __all__ = ["BoardRun", "ImageRun", "run_network"]
@@ -24,13 +25,19 @@ __all__ = ["BoardRun", "ImageRun", "run_network"]
 @dataclass(frozen=True)
 class ImageRun:
     """One image: class found and expected (or None), cycles, and whether every stored layer is
-    bit for bit that of the golden model; `counters` of each instance."""
+    bit for bit that of the golden model; `counters` of each instance; `differences` from the
+    simulation backend's cycles in words, None where nothing was compared."""
 
     found: int
     expected: int | None
     cycles: int
     bit_exact: bool
     counters: tuple[dict[str, int], ...]
+    differences: tuple[str, ...] | None
+
+    @property
+    def ok(self) -> bool:
+        return self.bit_exact and not self.differences
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,9 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
                 progress: Callable[[int, int], None] = lambda done, total: None) -> BoardRun:
     """Load a network onto a board and run images.
 
+    A virtual board's runs are compared with those of the simulation backend, which has the same
+    memory: every instance must take the same cycles, by cause and by layer.
+
     Parameters
     ----------
     board, config : Board, Config
@@ -73,37 +83,46 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
     SimulationFault
         If the virtual board broke a rule of its memory.
     """
-    work = load_workload(network, partitions=partitions, seed=seed, images=count, say=say)
-    graph = getattr(work, form)
-    program = compile_graph(graph, config)
     system = board.system(config)
-    if program.window_bytes > system.memory_bytes:
-        raise DoesNotFit(graph.name, f"{program.window_bytes:,} bytes of memory",
-                         f"{system.memory_bytes:,} on the {board.title}",
-                         "take a smaller network or a board with SDRAM")
     with ExitStack() as stack:
-        pseudo = None
-        if port is None:
-            system = board.system(config, baud=virtual_baud, powerup_us=5.0)
-            chip = stack.enter_context(VirtualBoard(system, say))
-            pseudo = stack.enter_context(VirtualPort(chip))
-            port = pseudo.path
-            say(f"virtual {board.title} at {port}")
-        transport = open_port(port, board.baud)
-        stack.callback(transport.close)
-        total = sum(len(data) for _, data in program.segments)
+        backend = pseudo = reference = None
+        total = 0
 
         def count_up(done: int, size: int) -> None:
             progress(min(total, done), total)
 
+        def connect(path: str, timeout_s: float) -> SerialBackend:
+            transport = open_port(path, board.baud)
+            stack.callback(transport.close)
+            return SerialBackend(config, transport, baud=board.baud, progress=count_up,
+                                 timeout_s=timeout_s)
+
+        if port is not None:  # what is wrong with a board should show before anything is trained
+            backend = connect(port, 0.25)
+        work = load_workload(network, partitions=partitions, seed=seed, images=count, say=say)
+        graph = getattr(work, form)
+        program = compile_graph(graph, config)
+        if program.window_bytes > system.memory_bytes:
+            raise DoesNotFit(graph.name, f"{program.window_bytes:,} bytes of memory",
+                             f"{system.memory_bytes:,} on the {board.title}",
+                             "take a smaller network or a board with SDRAM")
+        if port is None:
+            system = board.system(config, baud=virtual_baud, powerup_us=5.0)
+            chip = stack.enter_context(VirtualBoard(system, say))
+            reference = Driver(stack.enter_context(simulated(system, say)))
+            pseudo = stack.enter_context(VirtualPort(chip))
+            port = pseudo.path
+            say(f"virtual {board.title} at {port}")
+        total = sum(len(data) for _, data in program.segments)
         try:
-            backend = SerialBackend(config, transport, baud=board.baud, progress=count_up,
-                                    timeout_s=2.0 if pseudo else 0.25)
+            backend = backend or connect(port, 2.0)
             driver = Driver(backend)
             say(f"loading {total:,} bytes")
             began = time.monotonic()
             driver.load(program)
             load_s = time.monotonic() - began
+            if reference:
+                reference.load(program)
             results = []
             for k, image in enumerate(work.images[:count]):
                 say(f"image {k + 1} of {min(count, len(work.images))}")
@@ -111,12 +130,14 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
                 golden = run_golden(graph, image)
                 exact = all(a is None or np.array_equal(a, b)
                             for a, b in zip(result.outputs, golden, strict=True))
+                unlike = (tuple(differences(result, reference.run(image))) if reference
+                          else None)
                 last = result.outputs[-1]
                 assert last is not None
                 results.append(ImageRun(
                     int(last.reshape(-1).argmax()),
                     None if work.labels is None else int(work.labels[k]), result.cycles, exact,
-                    result.counters))
+                    result.counters, unlike))
         except Exception:
             if pseudo and pseudo.fault:
                 raise pseudo.fault from None

@@ -121,6 +121,7 @@ class SdramController(wiring.Component):
     -------
     axi : AXI4 slave (seen from the master): INCR bursts of full beats
     pins : `SdramPins`
+    running : 1, the accelerator runs; when it rises, nothing may be outstanding
     ready : 1, the chip has been initialised
 
     Parameters
@@ -136,6 +137,10 @@ class SdramController(wiring.Component):
 
     Timing: one beat per `beat bytes / data bytes` cycles on an open row. Opening another takes
     t_rp + t_rcd, during which the data of earlier columns still moves.
+
+    When `running` rises, requests wait for `settle_cycles`, in which every row is closed and the
+    chip refreshed; then the refresh timer starts anew. A run thus takes the same cycles whatever
+    was done before.
     """
 
     def __init__(self, config: Config, timing: SdramTiming, clock_mhz: float, *,
@@ -144,7 +149,15 @@ class SdramController(wiring.Component):
         self._powerup = timing.powerup_us if powerup_us is None else powerup_us
         self._words = 8 * config.port.bytes // timing.data_bits
         super().__init__({"axi": In(AxiMaster(config)), "pins": Out(SdramPins(timing)),
-                          "ready": Out(1)})
+                          "running": In(1), "ready": Out(1)})
+
+    @property
+    def settle_cycles(self) -> int:
+        """From the longest that a bank may have to wait to be closed, to the end of a refresh that
+        follows one just begun."""
+        names = ("t_rfc", "t_ras", "t_wr", "t_rp", "t_rfc")
+        return self._words + self._timing.cas + 8 + sum(
+            self._timing.cycles(n, self._mhz) for n in names)
 
     def elaborate(self, platform):
         m = Module()
@@ -179,9 +192,16 @@ class SdramController(wiring.Component):
         ]
         with m.If(beat_done):
             m.d.sync += [left.eq(left - 1), addr.eq(addr + config.port.bytes)]
+        was_running, settling = Signal(), Signal(range(self.settle_cycles + 1))
+        begins, blocked = Signal(), Signal()
+        m.d.comb += [begins.eq(self.running & ~was_running),
+                     blocked.eq(begins | (settling != 0))]
+        m.d.sync += was_running.eq(self.running)
         with m.If(~active | finish):
-            m.d.sync += [active.eq(reads.r_rdy | writes.r_rdy), writing.eq(take_write)]
-            m.d.comb += [writes.r_en.eq(take_write), reads.r_en.eq(~take_write)]
+            m.d.sync += [active.eq((reads.r_rdy | writes.r_rdy) & ~blocked),
+                         writing.eq(take_write & ~blocked)]
+            m.d.comb += [writes.r_en.eq(take_write & ~blocked),
+                         reads.r_en.eq(~take_write & ~blocked)]
             with m.If(take_write):
                 m.d.sync += [addr.eq(head_w.addr), left.eq(head_w.len)]
             with m.Else():
@@ -231,6 +251,12 @@ class SdramController(wiring.Component):
             m.d.sync += [refresh_in.eq(interval), due.eq(1)]
         with m.Else():
             m.d.sync += refresh_in.eq(refresh_in - 1)
+        with m.If(begins):
+            m.d.sync += [settling.eq(self.settle_cycles), due.eq(1), refresh_in.eq(interval)]
+        with m.Elif(self.ready & (settling != 0)):
+            m.d.sync += settling.eq(settling - 1)
+            with m.If(settling == 1):
+                m.d.sync += refresh_in.eq(interval)
 
         powerup = max(1, math.ceil(self._powerup * mhz))
         startup = Signal(range(powerup + 1), init=powerup)

@@ -18,7 +18,7 @@ from .protocol import IDENTITY_BYTES, PROTOCOL_VERSION
 from .sdram import SdramController, SdramPins, SdramTiming, check_timing
 from .uart import MIN_CLOCKS_PER_BIT
 
-__all__ = ["BoardSystem", "SystemConfig", "board_verilog", "identity"]
+__all__ = ["BoardSystem", "SystemConfig", "board_verilog", "identity", "memory_verilog"]
 
 
 def identity(config: Config) -> bytes:
@@ -77,6 +77,14 @@ class SystemConfig:
         return round(self.clock_mhz * 1e6 / self.baud)
 
 
+def make_memory(system: SystemConfig) -> SdramController | AxiRam:
+    """The memory of a system, as a component with `axi`, `running` and `ready`."""
+    if system.sdram:
+        return SdramController(system.config, system.sdram, system.clock_mhz,
+                               powerup_us=system.powerup_us)
+    return AxiRam(system.config, system.ram_bytes)
+
+
 class BoardSystem(wiring.Component):
     """Link, accelerator and memory; the accelerator is the Verilog module `partita`.
 
@@ -102,12 +110,9 @@ class BoardSystem(wiring.Component):
             config, clocks_per_bit=system.clocks_per_bit, memory_bytes=system.memory_bytes,
             identity=identity(config))
         m.submodules.switch = switch = AxiSwitch(config)
+        m.submodules.memory = memory = make_memory(system)
         if system.sdram:
-            m.submodules.memory = memory = SdramController(
-                config, system.sdram, system.clock_mhz, powerup_us=system.powerup_us)
             wiring.connect(m, memory.pins, wiring.flipped(self.sdram))
-        else:
-            m.submodules.memory = memory = AxiRam(config, system.ram_bytes)
         outer = wiring.Signature(outer_members(config)).create()
         flows = {id(value): member.flow for _, member, value in
                  outer.signature.flatten(outer)}
@@ -121,9 +126,18 @@ class BoardSystem(wiring.Component):
         wiring.connect(m, link.control, outer.s_axil)
         running = Signal()
         m.d.sync += running.eq(outer.running.any())
-        m.d.comb += [link.rx.eq(self.rx), self.tx.eq(link.tx), self.running.eq(running),
+        m.d.comb += [memory.running.eq(outer.running.any()), link.rx.eq(self.rx),
+                     self.tx.eq(link.tx), self.running.eq(running),
                      self.talking.eq(link.active), self.memory_ready.eq(memory.ready)]
         return m
+
+
+def memory_verilog(system: SystemConfig) -> dict[str, str]:
+    """Verilog of a system's memory alone, the module `memory`, by its name: ports `axi_*`,
+    `running`, `ready`, and the SDRAM's pins as `pins_*`."""
+    memory = make_memory(system)
+    return {"memory": verilog.convert(memory, name="memory", emit_src=False,
+                                      ports=top_ports(memory))}
 
 
 def board_verilog(system: SystemConfig) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A whole board in simulation: its UART is bytes here, or a pseudo-terminal for programs."""
 
 import ctypes
+import inspect
 import os
 import pty
 import select
@@ -16,7 +17,7 @@ from sim.verilator import build_shared
 from .sdram import SdramTiming
 from .system import SystemConfig, board_verilog
 
-__all__ = ["VirtualBoard", "VirtualPort"]
+__all__ = ["VirtualBoard", "VirtualPort", "chip_timing"]
 
 _HARNESS = Path(__file__).parent / "harness" / "board.cpp"
 _SLICE_CYCLES = 4096
@@ -28,7 +29,8 @@ class _Timing(ctypes.Structure):
         "wr", "mrd_cycles", "cas")] + [("powerup", ctypes.c_uint64), ("refresh", ctypes.c_uint64)]
 
 
-def _timing(system: SystemConfig, chip: SdramTiming) -> _Timing:
+def chip_timing(system: SystemConfig, chip: SdramTiming) -> ctypes.Structure:
+    """A chip as `harness/sdram.h` wants it, on a system's clock."""
     powerup = chip.powerup_us if system.powerup_us is None else system.powerup_us
     return _Timing(
         chip.banks, chip.rows, chip.columns, chip.data_bits // 8, round(1e6 / system.clock_mhz),
@@ -47,6 +49,8 @@ class VirtualBoard:
     say : called with a line before each long step
     chip : SdramTiming or None
         The chip that is there, if it is not the one that the system was made for.
+    change : function or None
+        Makes other Verilog of the system's, module by module, the top last; for tests.
 
     Raises
     ------
@@ -54,12 +58,21 @@ class VirtualBoard:
     """
 
     def __init__(self, system: SystemConfig, say: Callable[[str], None] = lambda text: None, *,
-                 chip: SdramTiming | None = None):
+                 chip: SdramTiming | None = None,
+                 change: Callable[[dict[str, str]], dict[str, str]] | None = None):
         self.system = system
+        design, folders = repr(system), [Path(__file__).parent]
+        if change:
+            design += change.__qualname__
+            folders.append(Path(inspect.getfile(change)).parent)
+
+        def texts() -> dict[str, str]:
+            found = {**generate(system.config, clock_gates=False), **board_verilog(system)}
+            return change(found) if change else found
+
         library = build_shared(
-            "board", repr(system), [Path(__file__).parent],
-            lambda: {**generate(system.config, clock_gates=False), **board_verilog(system)},
-            _HARNESS, macros="-DPARTITA_SDRAM" if system.sdram else "", say=say)
+            "board", design, folders, texts, _HARNESS,
+            macros="-DPARTITA_SDRAM" if system.sdram else "", say=say)
         self._lib = lib = ctypes.CDLL(str(library))
         p, u32, u64, raw = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p
         for name, result, arguments in (
@@ -72,7 +85,7 @@ class VirtualBoard:
             function.restype, function.argtypes = result, arguments
         chip = chip or system.sdram
         self._board = lib.board_new(system.clocks_per_bit,
-                                    ctypes.byref(_timing(system, chip)) if chip else None)
+                                    ctypes.byref(chip_timing(system, chip)) if chip else None)
 
     def close(self) -> None:
         """Free the model; it cannot be used afterwards."""

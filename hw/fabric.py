@@ -16,12 +16,14 @@ _OUTSTANDING = 32  # bursts in flight on a port, each way
 class RoundRobin(wiring.Component):
     """Grant the requests in turn: each waits for at most one grant of every other.
 
-    Members: `requests`; `grant` one-hot, combinational; `take` moves the turn on.
+    Members: `requests`; `grant` one-hot, combinational; `take` moves the turn on; `clear` gives it
+    to the first again.
     """
 
     def __init__(self, width: int):
         self._width = width
-        super().__init__({"requests": In(width), "grant": Out(width), "take": In(1)})
+        super().__init__({"requests": In(width), "grant": Out(width), "take": In(1),
+                          "clear": In(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -37,6 +39,8 @@ class RoundRobin(wiring.Component):
         ]
         with m.If(self.take & self.grant.any()):
             m.d.sync += after.eq(~((self.grant - 1) | self.grant))
+        with m.Elif(self.clear):
+            m.d.sync += after.eq(0)
         return m
 
 
@@ -80,8 +84,12 @@ class Fabric(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        # A run begins with the first one's turn, whoever had the last of the run before.
+        idle = Signal()
+        m.d.comb += idle.eq(~Cat(p.alive for p in self.instances).any())
         self._reads(m)
         self._writes(m)
+        m.d.comb += [m.submodules.read_turn.clear.eq(idle), m.submodules.write_turn.clear.eq(idle)]
         return m
 
     def _instance_number(self, m, one_hot):

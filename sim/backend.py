@@ -11,6 +11,7 @@ from hw.ports import Channel
 from hw.top import CORE_NAME, SHELL_NAME
 
 from .activity import UnitActivity
+from .memory import RtlMemory
 from .verilator import activity_maps, build
 
 __all__ = ["SimulationFault", "VerilatorBackend"]
@@ -28,8 +29,8 @@ def _library(path: Path) -> ctypes.CDLL:
     lib = ctypes.CDLL(str(path))
     u64, u32, pointer, i = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_int
     signatures = {
-        "new": (pointer, [u64, u32, u32, u32, u32, u32, u64]), "free": (None, [pointer]),
-        "memory": (ctypes.POINTER(ctypes.c_uint8), [pointer]),
+        "new": (pointer, [u64, u32, u32, u32, u32, u32, u64, pointer]), "free": (None, [pointer]),
+        "poke": (None, [pointer, u64, pointer, u64]), "peek": (None, [pointer, u64, pointer, u64]),
         "write_register": (i, [pointer, u32, u32]),
         "read_register": (i, [pointer, u32, ctypes.POINTER(u32)]),
         "run": (u64, [pointer, u64]), "fault": (ctypes.c_char_p, [pointer]),
@@ -66,6 +67,9 @@ class VerilatorBackend:
         Check in every cycle that core outputs do not depend on core inputs, which the
         simulation of cores and shell as separate models relies on.
     kind : "saif", "vcd" or "wave" for a build that can also `trace` into such files
+    memory : RtlMemory or None
+        Takes the model's place; the model's settings are then of no effect. Its configuration has
+        one port.
     say : called with a line before each long step
 
     Raises
@@ -76,21 +80,24 @@ class VerilatorBackend:
     def __init__(self, config: Config, *, memory_bytes: int, latency_cycles: int = 40,
                  page_miss_cycles: int = 12, page_bytes: int = 2048, banks: int = 8,
                  stall_probability: float = 0.0, seed: int = 1, count_toggles: bool = False,
-                 check: bool = False, kind: str | None = None,
+                 check: bool = False, kind: str | None = None, memory: RtlMemory | None = None,
                  say: Callable[[str], None] = lambda text: None):
         if not 0 <= stall_probability <= 0.9:
             raise ValueError(f"stall_probability is {stall_probability}; it must be from 0 to 0.9")
         if latency_cycles < 1:
             raise ValueError(f"latency_cycles is {latency_cycles}; it must be 1 or more")
+        if memory and config.ports != 1:
+            raise ValueError(f"a memory in Verilog has one port; the configuration {config.ports}")
         self.config = config
-        library = build(config, say, kind=kind or ("activity" if count_toggles else "plain"))
+        library = build(config, say, kind=kind or ("activity" if count_toggles else "plain"),
+                        memory=memory)
         self._lib = _library(library)
         self._maps = activity_maps(library) if count_toggles else {}
         self._handle = self._lib.partita_new(
             memory_bytes, latency_cycles, page_miss_cycles, page_bytes, banks,
-            round(stall_probability * (1 << 32)), seed)
-        self._memory = np.ctypeslib.as_array(self._lib.partita_memory(self._model),
-                                             (memory_bytes,))
+            round(stall_probability * (1 << 32)), seed,
+            ctypes.addressof(memory.options) if memory and memory.options else None)
+        self._memory_bytes = memory_bytes
         self._counting = count_toggles
         self._lib.partita_check(self._model, int(check))
         self._lib.partita_count_toggles(self._model, int(count_toggles))
@@ -104,7 +111,6 @@ class VerilatorBackend:
     def close(self) -> None:
         """Free the model; it cannot be used afterwards."""
         if self._handle:
-            del self._memory
             self._lib.partita_free(self._handle)
             self._handle = None
 
@@ -119,16 +125,18 @@ class VerilatorBackend:
         data = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
         flat = np.ascontiguousarray(data).view(np.uint8).reshape(-1)
         self._range(addr, flat.size)
-        self._memory[addr:addr + flat.size] = flat
+        self._lib.partita_poke(self._model, addr, flat.ctypes.data, flat.size)
 
     def read_memory(self, addr: int, count: int) -> np.ndarray:
         self._range(addr, count)
-        return self._memory[addr:addr + count].copy()
+        data = np.empty(count, np.uint8)
+        self._lib.partita_peek(self._model, addr, data.ctypes.data, count)
+        return data
 
     def _range(self, addr: int, count: int) -> None:
-        if addr < 0 or addr + count > self._memory.size:
+        if addr < 0 or addr + count > self._memory_bytes:
             raise ValueError(f"memory access at {addr} of {count} bytes; the memory has "
-                             f"{self._memory.size}")
+                             f"{self._memory_bytes}")
 
     def write_register(self, addr: int, value: int) -> None:
         self._answer(self._lib.partita_write_register(self._model, addr, value), addr)

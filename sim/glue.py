@@ -56,7 +56,7 @@ def glue_header(config: Config, headers: dict[str, str],
             f"!memcmp(&s.{far(n, i)}, &c.{core[n][2]}, sizeof c.{core[n][2]})"
             for n, _, d in links if d == "OUT") + ";")
 
-    drive, sample, wvalid = [], [], []
+    drive, sample = [], []
     for p in range(config.ports):
         def axi(name: str, p: int = p) -> str:
             return "s." + shell[f"m_axi__{p}__{name}"][2]
@@ -77,7 +77,6 @@ def glue_header(config: Config, headers: dict[str, str],
               f"{axi(c + 'len')}, {axi(c + 'user')}}};" for c in ("ar", "aw")),
             *(f"        d.{n} = {axi(n)};" for n in ("wvalid", "wlast", "bready", "rready")),
             f"        d.wdata = {pointer};", f"        d.wstrb = {axi('wstrb')};"]))
-        wvalid.append(f"        return {axi('wvalid')};")
 
     return f"""// Generated for {config.instances} instances; see glue.py.
 namespace partita {{
@@ -103,10 +102,6 @@ inline void port_drive(int p, Vshell &s, const AxiToDevice &d) {{
 }}
 inline void port_sample(int p, Vshell &s, AxiFromDevice &d) {{
 {_switch("p", sample)}
-}}
-inline bool port_wvalid(int p, Vshell &s) {{
-{_switch("p", wvalid)}
-    return false;
 }}
 
 }}  // namespace partita

@@ -23,6 +23,7 @@ from sw.cache import cache_dir
 from .activity import ActivityMap, instrument, load_maps
 from .flipflops import keep_registers, map_members, walk_modules
 from .glue import glue_header
+from .memory import MEMORY_NAME, RtlMemory
 
 __all__ = [
     "BuildError",
@@ -133,7 +134,7 @@ def _lock(path: Path):
 
 
 def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
-          kind: str = "plain") -> Path:
+          kind: str = "plain", memory: RtlMemory | None = None) -> Path:
     """Return the shared library for a configuration, building it if it is not in the cache.
 
     Parameters
@@ -144,18 +145,28 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
         With "activity" it can count what `sim.activity` reads, by the maps in a JSON file beside
         it; with "saif" or "vcd" it can also write such files (`partita_trace`), to check counts
         against and to evaluate netlists on; with "wave" it writes VCD for people.
+    memory : RtlMemory or None
+        In place of the model of `sim/harness/memory.h`; the configuration has one port.
 
     Raises
     ------
     ToolMissingError, BuildError, UnmappedError
     """
     index = f"{kind}-{config.digest[:16]}-{_sources_key(*_GENERATORS)}-{_key()}"
+    if memory:
+        index += f"-{_sources_key(*memory.generators)}-" + _key(
+            memory.design, *memory.macros, *_texts_beside(memory.header))
 
     def make(folder: Path) -> Path:
         say(f"generating RTL: {config.shape}")
-        return _build_in(folder, config, generate(config), say, kind)
+        return _build_in(folder, config, generate(config), say, kind, memory)
 
     return cached_file(f"{index}.so", make)
+
+
+def _texts_beside(file: Path) -> list[str]:
+    """The texts of all files in a file's folder."""
+    return [f.read_text() for f in sorted(file.parent.glob("*")) if f.is_file()]
 
 
 def _sources_key(*folders: Path) -> str:
@@ -214,8 +225,10 @@ def _link(folder: Path, harness: Path, archives: list[str], options: list[str],
 
 
 def _build_in(folder: Path, config: Config, texts: dict[str, str],
-              say: Callable[[str], None], kind: str) -> Path:
+              say: Callable[[str], None], kind: str, memory: RtlMemory | None) -> Path:
     headers, tables, maps, archives = {}, {}, {}, []
+    _, options, source = _TRACES.get(kind, ((), "", ""))
+    macros = options.split()
     for name in (CORE_NAME, SHELL_NAME):
         say(f"building the Verilator model: {name}")
         text, modules = (texts[name], {}) if kind in ("plain", "wave") else \
@@ -234,10 +247,16 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
             maps[name] = ActivityMap.build(flip_flops, modules, [(m, p) for m, p, _ in places])
     (folder / "model.json").write_text(json.dumps({n: m.to_json() for n, m in maps.items()}))
     (folder / "glue.h").write_text(glue_header(config, headers, tables))
+    if memory:
+        say(f"building the Verilator model: {MEMORY_NAME}")
+        texts = memory.generate()
+        for module, text in texts.items():
+            (folder / f"{module}.v").write_text(text)
+        archives.append(_verilate(folder, MEMORY_NAME, [f"{m}.v" for m in texts]))
+        macros += [f'-DPARTITA_MEMORY="{memory.header.name}"', f"-I{memory.header.parent}",
+                   *memory.macros]
     say("linking the harness")
-    _, macros, source = _TRACES.get(kind, ((), "", ""))
-    return _link(folder, _HARNESS / "model.cpp", archives, macros.split(),
-                 (source,) if source else ())
+    return _link(folder, _HARNESS / "model.cpp", archives, macros, (source,) if source else ())
 
 
 def build_shared(top: str, design: str, generators: list[Path], generate_texts: Callable[
@@ -261,8 +280,6 @@ def build_shared(top: str, design: str, generators: list[Path], generate_texts: 
     ------
     ToolMissingError, BuildError
     """
-    beside = [f for f in sorted(harness.parent.glob("*")) if f.is_file()]
-
     def make(folder: Path) -> Path:
         say(f"generating RTL: {top}")
         texts = generate_texts()
@@ -273,7 +290,7 @@ def build_shared(top: str, design: str, generators: list[Path], generate_texts: 
         return _link(folder, harness, [archive], macros.split())
 
     sources = _sources_key(*_GENERATORS, *generators)
-    key = _key(design, macros, *(f.read_text() for f in beside))
+    key = _key(design, macros, *_texts_beside(harness))
     return cached_file(f"{top}-{sources}-{key}.so", make)
 
 

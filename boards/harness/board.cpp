@@ -45,21 +45,17 @@ class Board {
         top_->clk = 0;
         top_->eval();
         host();
-        uint32_t captured = driven_;
 #ifdef PARTITA_SDRAM
-        Sdram::Pins pins{top_->sdram___05Fras_n, top_->sdram___05Fcas_n, top_->sdram___05Fwe_n,
-                         top_->sdram___05Fba, top_->sdram___05Fa, top_->sdram___05Fdqm,
-                         top_->sdram___05Fdq_o, bool(top_->sdram___05Fdq_oe)};
-        bool drives;
-        uint32_t value = chip_->edge(pins, drives);
-        driven_ = drives ? value : uint32_t(cycles * 2654435761u >> 7);  // nobody drives: noise
+        uint32_t captured = chip_->captured(
+            {top_->sdram___05Fras_n, top_->sdram___05Fcas_n, top_->sdram___05Fwe_n,
+             top_->sdram___05Fba, top_->sdram___05Fa, top_->sdram___05Fdqm,
+             top_->sdram___05Fdq_o, bool(top_->sdram___05Fdq_oe)});
 #endif
         top_->clk = 1;
         top_->eval();
 #ifdef PARTITA_SDRAM
         top_->sdram___05Fdq_i = captured;
 #endif
-        (void)captured;
         cycles++;
     }
 
@@ -93,7 +89,7 @@ class Board {
         }
     }
 
-    uint32_t clocks_, driven_ = 0;
+    uint32_t clocks_;
     uint32_t out_ = 0, in_ = 0, sending_ = 0, send_timer_ = 0, receiving_ = 0, receive_timer_ = 0;
 };
 

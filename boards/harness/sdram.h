@@ -66,6 +66,16 @@ class Sdram {
         return out;
     }
 
+    // One rising edge. Returns what a register that takes DQ at the same edge has then: what was
+    // driven after the edge before, noise if nobody drove.
+    uint32_t captured(const Pins &pins) {
+        uint32_t before = driven_;
+        bool drives;
+        uint32_t value = edge(pins, drives);
+        driven_ = drives ? value : uint32_t(cycle_ * 2654435761u >> 7);
+        return before;
+    }
+
     std::string fault;
     uint64_t column_commands = 0, activates = 0, refreshes = 0;
     std::vector<uint8_t> &memory() { return memory_; }
@@ -204,7 +214,7 @@ class Sdram {
     std::deque<Out> out_;
     uint64_t now_ = 0, cycle_ = 0, any_activated_ = 0, refresh_began_ = 0, refreshed_ = 0;
     uint64_t mode_cycle_ = 0;
-    uint32_t burst_ = 1, left_ = 0, column_ = 0, bank_now_ = 0;
+    uint32_t burst_ = 1, left_ = 0, column_ = 0, bank_now_ = 0, driven_ = 0;
     bool ready_ = false, writing_ = false, refreshing_ = false, mode_set_ = false;
     bool cleared_ = false, wrote_ = false, driving_ = false, was_driving_ = false;
 };

@@ -5,71 +5,31 @@
 // comes `page_miss` cycles later. Misses of different banks overlap, and requests queue, so a
 // stream of bursts runs at full rate unless it keeps missing in one bank.
 #pragma once
-#include <algorithm>
-#include <cstdint>
-#include <cstring>
-#include <deque>
-#include <string>
-#include <vector>
+#include <utility>
+
+#include "axi.h"
 
 namespace partita {
 
-struct MemoryOptions {
-    uint32_t latency = 40;
-    uint32_t page_miss = 12;
-    uint32_t page_bytes = 2048;
-    uint32_t banks = 8;
-    uint32_t stall_threshold = 0;  // of 2^32: probability that a channel stalls in a cycle
-    uint64_t seed = 1;
-};
-
-// What the accelerator drives and sees on one AXI4 port in one cycle.
-struct AxiRequest {
-    bool valid;
-    uint32_t addr, len, user;
-};
-struct AxiFromDevice {
-    AxiRequest ar, aw;
-    bool wvalid, wlast, bready, rready;
-    const uint32_t *wdata;
-    uint64_t wstrb;
-};
-struct AxiToDevice {
-    bool arready = false, awready = false, wready = false, bvalid = false, rvalid = false;
-    bool rlast = false;
-    uint32_t rresp = 0, bresp = 0;
-    const uint8_t *rdata = nullptr;
-};
-
-constexpr int kInstances = 32, kChannels = 4, kLayers = 2048;
-
-// Bytes moved, by layer, instance and channel (the AXI user bits), and pages opened by layer.
-struct Traffic {
-    std::vector<uint64_t> bytes = std::vector<uint64_t>(size_t(kLayers) * kInstances * kChannels);
-    std::vector<uint64_t> misses = std::vector<uint64_t>(kLayers);
-    void add(uint32_t user, uint32_t n) { bytes[user & 0x3ffff] += n; }
-    void miss(uint32_t user) { misses[(user & 0x3ffff) / (kInstances * kChannels)]++; }
-    void clear() {
-        std::fill(bytes.begin(), bytes.end(), 0);
-        std::fill(misses.begin(), misses.end(), 0);
-    }
-};
-
 class MemoryPort {
   public:
+    // What it drives does not follow what the device drives in the same cycle, but for `wready`,
+    // for which `wvalid` as it was after the last edge is enough.
+    static constexpr bool kFollows = false;
+
     MemoryPort(const MemoryOptions &options, std::vector<uint8_t> &memory, unsigned beat_bytes,
                unsigned index, Traffic &traffic, std::string &fault)
         : options_(options), memory_(memory), beat_(beat_bytes), traffic_(traffic),
           fault_(fault), open_(options.banks, ~0ull), bank_free_(options.banks, 0),
           random_(options.seed * 0x9E3779B97F4A7C15ull + index + 1), zeros_(beat_bytes, 0) {}
 
-    // What the port drives in this cycle; `wvalid` is what the device shows before it.
-    const AxiToDevice &drive(uint64_t now, bool wvalid) {
+    // What the port drives in this cycle; of the device only `wvalid` is looked at.
+    const AxiToDevice &drive(uint64_t now, const AxiFromDevice &d) {
         AxiToDevice &o = out_;
         o.arready = reads_.size() < kQueue && !stall();
         o.awready = writes_.size() < kQueue && !stall();
         bool can_read = o.rvalid || (!reads_.empty() && reads_.front().ready <= now);
-        bool can_write = wvalid && open_write() != nullptr;
+        bool can_write = d.wvalid && open_write() != nullptr;
         // The data bus changes hands at the end of a burst only, if the other side wants it.
         if (turn_open_ && (writing_ ? can_read : can_write)) {
             writing_ = !writing_;
@@ -131,6 +91,11 @@ class MemoryPort {
             o.bvalid = false;
         }
     }
+
+    void poke(uint64_t addr, const uint8_t *data, uint64_t n) {
+        memcpy(&memory_[addr], data, n);
+    }
+    void peek(uint64_t addr, uint8_t *data, uint64_t n) { memcpy(data, &memory_[addr], n); }
 
   private:
     struct Burst {

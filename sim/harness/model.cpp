@@ -27,7 +27,11 @@ using TraceFile = VerilatedVcdC;
 #define PARTITA_TRACE
 #endif
 
+#ifdef PARTITA_MEMORY
+#include PARTITA_MEMORY
+#else
 #include "memory.h"
+#endif
 #include "toggles.h"
 
 #include "glue.h"  // generated: kCores, kPorts, kBeatBytes, port and flip-flop tables
@@ -182,6 +186,7 @@ class Model {
     bool checking = false;
     std::map<std::pair<int, uint32_t>, Entry> toggles;
     std::vector<Mark> marks;
+    MemoryPort &port() { return ports_[0]; }  // all see one address space
     const StateMap &map(int unit) const { return unit < kCores ? core_map_ : shell_map_; }
 
   private:
@@ -198,14 +203,31 @@ class Model {
         }
     }
 
+    void sample(int p, AxiFromDevice &d) {
+        port_sample(p, *shell_, d);
+        d.running = shell_->running != 0;
+    }
+    static bool asks_the_same(const AxiFromDevice &a, const AxiFromDevice &b) {
+        return a.ar.valid == b.ar.valid && a.aw.valid == b.aw.valid && a.wvalid == b.wvalid
+            && a.rready == b.rready && a.bready == b.bready && a.running == b.running;
+    }
+
     void step() {
         AxiFromDevice device[kPorts];
-        for (int p = 0; p < kPorts; p++)
-            port_drive(p, *shell_, ports_[p].drive(cycle, port_wvalid(p, *shell_)));
         shell_->clk = 0;
+        if constexpr (MemoryPort::kFollows) shell_->eval();
+        for (int p = 0; p < kPorts; p++) {
+            sample(p, device[p]);
+            port_drive(p, *shell_, ports_[p].drive(cycle, device[p]));
+        }
         shell_->eval();
         settle();
-        for (int p = 0; p < kPorts; p++) port_sample(p, *shell_, device[p]);
+        for (int p = 0; p < kPorts; p++) {
+            AxiFromDevice before = device[p];
+            sample(p, device[p]);
+            if (MemoryPort::kFollows && !asks_the_same(before, device[p]))
+                fault = "what a port asks depends on the memory's answer within a cycle";
+        }
         axil_awready_ = shell_->s_axil___05Fawready;
         axil_arready_ = shell_->s_axil___05Farready;
         axil_bvalid_ = shell_->s_axil___05Fbvalid;
@@ -269,12 +291,19 @@ static Model &model(void *m) {
 extern "C" {
 
 void *partita_new(uint64_t memory_bytes, uint32_t latency, uint32_t page_miss,
-                  uint32_t page_bytes, uint32_t banks, uint32_t stall_threshold, uint64_t seed) {
-    partita::MemoryOptions options{latency, page_miss, page_bytes, banks, stall_threshold, seed};
+                  uint32_t page_bytes, uint32_t banks, uint32_t stall_threshold, uint64_t seed,
+                  const void *own) {
+    partita::MemoryOptions options{latency, page_miss, page_bytes, banks, stall_threshold, seed,
+                                   own};
     return new Model(memory_bytes, options);
 }
 void partita_free(void *m) { delete static_cast<Model *>(m); }
-uint8_t *partita_memory(void *m) { return model(m).memory.data(); }
+void partita_poke(void *m, uint64_t addr, const uint8_t *data, uint64_t n) {
+    model(m).port().poke(addr, data, n);
+}
+void partita_peek(void *m, uint64_t addr, uint8_t *data, uint64_t n) {
+    model(m).port().peek(addr, data, n);
+}
 int partita_write_register(void *m, uint32_t addr, uint32_t value) {
     return model(m).write_register(addr, value);
 }

@@ -18,25 +18,32 @@ RAM = SystemConfig(config=CONFIG.replace(instances=1), clock_mhz=80, baud=13_000
 class Wire:
     """A transport straight into a virtual board: time is the board's, not the machine's.
 
-    `spoil(data, to_board)` may change what passes.
+    `spoil(data, to_board)` may change what passes. A board that has had all bytes and has been
+    silent for `_SILENCE_CYCLES` stays so: the rest of a timeout passes without being simulated.
     """
+
+    _SILENCE_CYCLES = 4000  # no answer has a gap as long as this in it
 
     def __init__(self, board: VirtualBoard, spoil=lambda data, to_board: data):
         self.board, self.spoil = board, spoil
+        self._skipped_s = 0.0
 
     def write(self, data: bytes) -> None:
         self.board.feed(self.spoil(data, True))
 
     def clock(self) -> float:
-        return self.board.cycles / (1e6 * self.board.system.clock_mhz)
+        return self._skipped_s + self.board.cycles / (1e6 * self.board.system.clock_mhz)
 
     def read_some(self, timeout_s: float) -> bytes:
-        end = self.clock() + timeout_s
+        end, silent = self.clock() + timeout_s, 0
         while self.clock() < end:
             self.board.run(400)
             data = self.board.take()
             if data:
                 return self.spoil(data, False)
+            silent = 0 if self.board.unsent or self.board.running else silent + 400
+            if silent >= self._SILENCE_CYCLES:
+                self._skipped_s += max(0.0, end - self.clock())
         return b""
 
 

@@ -52,7 +52,10 @@ def test_mistakes_are_named(arguments, message, capsys):
 
 def test_a_port_that_is_not_there_ends_with_1(capsys, tmp_path):
     assert main(["run", "ulx3s", "--port", "/dev/nowhere", "--out", str(tmp_path)]) == 1
-    assert "cannot open /dev/nowhere" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "cannot open /dev/nowhere: No such file or directory; is the board plugged in" in said
+    assert f"no build: taking the board to hold {BOARDS['ulx3s'].config.shape}" in said
+    assert "training" not in said and "digits" not in said  # it is noticed before anything long
 
 
 def test_a_foreign_folder_is_not_overwritten(capsys, tmp_path):
@@ -95,3 +98,6 @@ def test_cells_are_added_up_by_family():
     text = "  10   LUT4\n   3   CCU2C\n   2   TRELLIS_DPR16X4\n   5   TRELLIS_FF\n   1 core\n"
     usage = usage_of_stat(text, "ecp5")
     assert (usage.luts, usage.flip_flops) == (10 + 6 + 12, 5)
+    text = "  3   LUT4\n  4   SDPX9B\n  8   SP\n  16   MULT9X9\n  2   MULT18X18\n"
+    usage = usage_of_stat(text, "gowin")
+    assert (usage.block_rams, usage.dsps) == (12, 10)

@@ -91,14 +91,17 @@ def test_bad_requests_are_refused_and_do_nothing(board, request_, why):
 
 
 class Liar:
-    """Spoils what passes: flips, drops, inserts, repeats and cuts, at a rate; `faults` counts."""
+    """Spoils what passes: flips, drops, inserts, repeats and cuts; `faults` counts.
+
+    `rate` is that of requests; an answer comes in pieces, which are spoilt at an eighth of it.
+    """
 
     def __init__(self, seed: int, rate: float):
         self.random, self.rate, self.faults, self.on = random.Random(seed), rate, 0, True
 
     def __call__(self, data: bytes, to_board: bool) -> bytes:
         draw = self.random
-        if not self.on or draw.random() > self.rate:
+        if not self.on or draw.random() > (self.rate if to_board else self.rate / 8):
             return data
         self.faults += 1
         line = bytearray(data)

@@ -154,6 +154,23 @@ def test_queues_in_one_memory_keep_every_units_order(depth):
     simulate(dut, bench)
 
 
+def test_a_cleared_round_robin_begins_with_the_first_again():
+    dut = RoundRobin(4)
+
+    async def bench(ctx):
+        ctx.set(dut.requests, 0b1011)
+        ctx.set(dut.take, 1)
+        await ctx.tick()
+        assert ctx.get(dut.grant) == 0b0010
+        ctx.set(dut.take, 0)
+        ctx.set(dut.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.clear, 0)
+        assert ctx.get(dut.grant) == 0b0001
+
+    simulate(dut, bench)
+
+
 @pytest.mark.parametrize("width", [1, 3, 8, 24])
 def test_round_robin_serves_everyone_in_turn(width):
     dut = RoundRobin(width)

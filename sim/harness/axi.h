@@ -1,0 +1,59 @@
+// What passes between the accelerator's AXI4 ports and a memory in one cycle, and how it is counted.
+//
+// A memory is a class `MemoryPort`: the model of `memory.h`, or one that wraps a memory in Verilog
+// (the macro PARTITA_MEMORY names its header). `drive` returns what a port's slave side drives in a
+// cycle, `edge` takes what happened at the clock edge, `poke` and `peek` are the host's accesses.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace partita {
+
+struct MemoryOptions {
+    uint32_t latency = 40;
+    uint32_t page_miss = 12;
+    uint32_t page_bytes = 2048;
+    uint32_t banks = 8;
+    uint32_t stall_threshold = 0;  // of 2^32: probability that a channel stalls in a cycle
+    uint64_t seed = 1;
+    const void *own = nullptr;  // what a memory in Verilog wants to know
+};
+
+// What the accelerator drives and sees on one AXI4 port in one cycle.
+struct AxiRequest {
+    bool valid;
+    uint32_t addr, len, user;
+};
+struct AxiFromDevice {
+    AxiRequest ar, aw;
+    bool wvalid, wlast, bready, rready;
+    bool running;  // an instance runs
+    const uint32_t *wdata;
+    uint64_t wstrb;
+};
+struct AxiToDevice {
+    bool arready = false, awready = false, wready = false, bvalid = false, rvalid = false;
+    bool rlast = false;
+    uint32_t rresp = 0, bresp = 0;
+    const uint8_t *rdata = nullptr;
+};
+
+constexpr int kInstances = 32, kChannels = 4, kLayers = 2048;
+
+// Bytes moved, by layer, instance and channel (the AXI user bits), and pages opened by layer.
+struct Traffic {
+    std::vector<uint64_t> bytes = std::vector<uint64_t>(size_t(kLayers) * kInstances * kChannels);
+    std::vector<uint64_t> misses = std::vector<uint64_t>(kLayers);
+    void add(uint32_t user, uint32_t n) { bytes[user & 0x3ffff] += n; }
+    void miss(uint32_t user) { misses[(user & 0x3ffff) / (kInstances * kChannels)]++; }
+    void clear() {
+        std::fill(bytes.begin(), bytes.end(), 0);
+        std::fill(misses.begin(), misses.end(), 0);
+    }
+};
+
+}  // namespace partita

