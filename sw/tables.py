@@ -251,9 +251,9 @@ def energy_table() -> str:
                    "whole network"), rows)
 
 
-def training_table() -> str:
-    """Accuracies of the last ablation of `sw.train`, means over seeds."""
-    results = _measured("training-results.json")
+def training_table(name: str = "training-results.json") -> str:
+    """Accuracies of an ablation of `sw.train`, means over seeds."""
+    results = _measured(name)
     groups: dict[tuple, list[dict]] = {}
     for row in results["rows"]:
         groups.setdefault((row["partitions"], row["prune"], row["partitioner"]), []).append(row)
@@ -331,6 +331,7 @@ def boards_table() -> str:
 TABLES = {"headline": headline_table, "scaling": scaling_table, "limits": limits_table,
           "zeros": zeros_table,
           "energy": energy_table, "training": training_table,
+          "training-digits": lambda: training_table("training-digits.json"),
           "calibration": calibration_table, "coefficients": coefficient_table,
           "boards": boards_table,
           "config": config_table, "instructions": instruction_table,
