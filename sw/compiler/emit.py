@@ -195,10 +195,13 @@ class _LayerEmitter:
         first, past = self.item.blocks
         per_unit = self.config.unit_channels // self.config.array.cols
         units = ceil_div(past - first, per_unit)
-        size = min(self.plan.group, max(1, ceil_div(units, 6) if switches().store_early else units))
-        marks = [*range(0, max(units - 1, 1), size)]
-        if units > 1 and switches().store_early:
-            marks.append(units - 1)
+        if switches().store_early:
+            size = min(self.plan.group, max(1, ceil_div(units, 6)))
+            marks = [*range(0, max(units - 1, 1), size)]
+            if units > 1:
+                marks.append(units - 1)
+        else:
+            marks = [*range(0, units, self.plan.group)]
         edges = [first + m * per_unit for m in marks] + [past]
         return list(pairwise(edges))
 
