@@ -272,12 +272,12 @@ def insn_layout(opcode: Opcode, config: Config | None = None) -> data.StructLayo
     """Layout of one instruction's header and fields, for the gateware.
 
     With a configuration, as the units get it: without the opcode, each field as wide as
-    `field_bits` says.
+    `field_bits` says, those of which it can use nothing left out.
     """
     if config is not None:
         return data.StructLayout({
             f.name: (signed if f.signed else unsigned)(field_bits(config, f))
-            for f in (*HEADER[1:], *FORMATS[opcode])
+            for f in (*HEADER[1:], *FORMATS[opcode]) if field_bits(config, f)
         })
     return data.StructLayout({
         f.name: Opcode if f.name == "opcode" else (signed if f.signed else unsigned)(f.bits)
