@@ -4,7 +4,6 @@ The passes, in order, each a pure function in a file of its own:
 
 0. `taps`    pack kernel taps of the first layer into idle array rows
    `batch`   the fully connected end takes all images of a batch at once
-1. `split`   which instance computes which output channels and rows
 1. `split`   which instance computes which output channels and rows; `scalable` instead, if
              instances are to be dropped at run time
 2. `plan`    stripes, residency and activation memory
@@ -33,7 +32,7 @@ from .plan import Plan, plan_layer
 from .program import LayerInfo, Program
 from .scalable import scalable_splits
 from .split import Item, Split, is_local, is_resident, split_layers
-from .steps import Step, load_pieces, plane_words, steps_of
+from .steps import Step, load_pieces, plane_words
 from .streams import (
     live_tables,
     stream_alignment,
@@ -297,7 +296,7 @@ def _stream_key(item: Item | None, stage: Stage, instance: int,
     if item is None:
         return None
     stripes = stage.plan.stripes[instance]
-    return len(stripes), steps_of(item, stage.plan, stripes[0], stage.layer.in_shape[2])
+    return len(stripes), stage.steps(instance)
 
 
 def _load_masks(stage: Stage, config: Config) -> tuple[int, ...]:
@@ -311,8 +310,7 @@ def _load_masks(stage: Stage, config: Config) -> tuple[int, ...]:
         stripes = stage.plan.stripes[i]
         plane = plane_words(stripes[0], width)
         if stage.plan.piece:
-            steps = steps_of(item, stage.plan, stripes[0], width)
-            loads = tuple(s.inputs for s in steps)
+            loads = tuple(s.inputs for s in stage.steps(i))
         else:
             loads = tuple(load_pieces(item, plane))
         keys.append((loads, tuple(s.rows for s in stripes)))
@@ -327,9 +325,8 @@ def _mask(keys: list, key: object) -> int:
 def _info(layer: Layer, stage: Stage, packed: bool, config: Config) -> LayerInfo:
     present = [s for s in stage.plan.stripes if s]
     tables = [] if not stage.plan.live_blocks else [
-        table for item, stripes in zip(stage.split.items, stage.plan.stripes, strict=True)
-        if item is not None for table in live_tables(stage.layer, steps_of(
-            item, stage.plan, stripes[0], stage.layer.in_shape[2]), config)]
+        table for i in range(config.instances)
+        for table in live_tables(stage.layer, stage.steps(i), config)]
     beat = config.port.bytes
     return LayerInfo(
         name=layer.name, macs=layer.macs, weight_bytes=layer.weight_bytes,

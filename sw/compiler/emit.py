@@ -34,6 +34,13 @@ class Stage:
     barrier: bool
     store: bool
 
+    def steps(self, instance: int) -> tuple[Step, ...]:
+        """An instance's COMPUTEs for one stripe; empty without an item."""
+        item, stripes = self.split.items[instance], self.plan.stripes[instance]
+        if item is None:
+            return ()
+        return steps_of(item, self.plan, stripes[0], self.layer.in_shape[2])
+
 
 @dataclass
 class _Job:
@@ -129,7 +136,7 @@ class _LayerEmitter:
         self.stream = layout.streams[number][instance]
         self.load_mask = layout.load_masks[number][instance]
         self.stripes = stage.plan.stripes[instance]
-        self.steps = steps_of(item, stage.plan, self.stripes[0], stage.layer.in_shape[2])
+        self.steps = stage.steps(instance)
         self.source, self.target = (_place(place, stage.layer, image)
                                     for place in layout.tensors[number:number + 2])
         self.slot = 0
