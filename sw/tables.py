@@ -268,10 +268,11 @@ def training_table(name: str = "training-results.json") -> str:
             partitions if prune else "dense", prune, partitioner, len(members),
             f"{100 * sum(kept) / len(kept):.0f}%" if kept else "",
             f"{members[0]['parameters']:,}", f"{mean('top1'):.1f}", f"{mean('top5'):.1f}",
-            f"{mean('top1') - 100 * dense:+.1f}" if prune else "", f"{mean('int8_top1'):.1f}"))
+            f"{mean('top1') - 100 * dense:+.1f}" if prune else "", f"{mean('int8_top1'):.1f}",
+            f"{mean('int8_top5'):.1f}"))
     return f"{results['network']}, {results['data']}:\n\n" + _table(
         ("P", "pruned", "partitioner", "seeds", "weight kept", "weights", "top-1 %", "top-5 %",
-         "to dense", "int8 top-1 %"), rows)
+         "to dense", "int8 top-1 %", "int8 top-5 %"), rows)
 
 
 def calibration_table() -> str:
