@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .axi import AxiLiteSlave
 from .config import Config, ceil_log2
+from .doze import Doze
 from .fabric import select
 from .isa import ISA_VERSION
 from .ports import ControlPort
@@ -25,7 +26,8 @@ class Control(wiring.Component):
     bus : AXI4-Lite
     instances : array of `ControlPort`
     irq : 1, every instance that was started has ended
-    clocks : [instances] 1, the instance needs its clock in this cycle; from registers alone
+    events : [instances] 1, the memory or a barrier answers the instance
+    clocks : [instances] 1, the instance needs its clock in this cycle
 
     An instance that is not active has a clock while it ends a run, and while one of its registers
     is read: those tell of the last run in which it took part.
@@ -40,6 +42,7 @@ class Control(wiring.Component):
             "bus": Out(AxiLiteSlave()),
             "instances": In(ControlPort(config)).array(config.instances),
             "irq": Out(1), "clocks": Out(config.instances),
+            "events": In(config.instances),
         })
 
     def elaborate(self, platform):
@@ -65,6 +68,8 @@ class Control(wiring.Component):
         with m.Elif(since.any()):
             m.d.sync += since.eq(since - 1)
         m.d.sync += barks.eq(since == 1)
+        counted = Signal()
+        m.d.sync += counted.eq(counting)
 
         # -- write: address and data are taken together ------------------------------------------
         write, write_error = Signal(), Signal()
@@ -120,9 +125,20 @@ class Control(wiring.Component):
         with m.If(bus.rvalid & bus.rready):
             m.d.sync += bus.rvalid.eq(0)
 
+        m.submodules.doze = doze = Doze(count)
+        m.d.comb += [
+            # nobody sleeps where a run begins or ends, the watchdog barks, or the host is here
+            doze.stir.eq(barks | (counting != counted) | bus.awvalid | bus.wvalid | bus.bvalid
+                         | bus.arvalid | asked | bus.rvalid),
+            doze.events.eq(self.events), doze.dozing.eq(Cat(p.dozing for p in ports)),
+            doze.counting.eq(Cat(p.counting for p in ports))]
+        for i, p in enumerate(ports):
+            m.d.comb += [p.wake.eq(doze.wake[i]), p.slept.eq(doze.slept[i])]
+
         one_hot = Cat(index == i for i in range(count))
         reads = Mux(asked & (addr >= INSTANCE_BASE), one_hot, 0)
-        m.d.comb += self.clocks.eq(active | running | Cat(p.log_busy for p in ports) | reads)
+        m.d.comb += self.clocks.eq((active | running | Cat(p.log_busy for p in ports) | reads)
+                                   & ~doze.asleep)
         mine = {}
         for name in INSTANCE:
             if name in FINAL_WORDS:

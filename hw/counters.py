@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .arith import add_tree
 from .config import Config, ceil_log2
 from .isa import Cause
+from .ports import SLEPT_BITS
 from .registers import FINAL_WORDS, LOG_WORDS
 
 __all__ = ["Counters"]
@@ -22,11 +23,13 @@ class Counters(wiring.Component):
     Members
     -------
     clear : pulse, start from zero
+    slept : cycles, before this one, that count for what the last cycle seen did
     counting : 1, this cycle counts; when it falls, the counts are written to `FINAL_WORDS`
     cause : what for
     marks : [units] an instruction with a mark has completed; `layers` beside it
     log_* : for the control registers
     busy : 1, something is to be written to the log
+    logging : 1, and it is not just the final counts of a run that still goes on
     mark_valid, mark_layer : an entry is being logged
 
     Marks that come within the cycles in which one is written (one for each word) are logged
@@ -37,10 +40,11 @@ class Counters(wiring.Component):
         self._config = config
         self._units = units
         super().__init__({
-            "clear": In(1), "counting": In(1), "cause": In(Cause),
+            "clear": In(1), "counting": In(1), "cause": In(Cause), "slept": In(SLEPT_BITS),
             "marks": In(1).array(units), "layers": In(11).array(units),
             "log_select": In(ceil_log2(config.buffers.log_entries * 16)), "log_data": Out(32),
             "log_count": Out(12), "mark_valid": Out(1), "mark_layer": Out(11), "busy": Out(1),
+            "logging": Out(1),
         })
 
     def elaborate(self, platform):
@@ -57,17 +61,19 @@ class Counters(wiring.Component):
         # -- counts ------------------------------------------------------------------------------
         total = Signal(32)
         m.submodules.counts = counts = memory.Memory(shape=32, depth=8, init=[])
+        amount = Signal(SLEPT_BITS + 1)
+        m.d.comb += amount.eq(self.slept + 1)
         update, old, shown = counts.write_port(), counts.read_port(domain="comb"), \
             counts.read_port(domain="comb")
         cleared = Signal(8)  # words that count as zero, whatever the memory holds
         m.d.comb += [
             old.addr.eq(cause), update.addr.eq(cause), update.en.eq(counting),
-            update.data.eq(Mux(cleared.bit_select(cause, 1), 0, old.data) + 1),
+            update.data.eq(Mux(cleared.bit_select(cause, 1), 0, old.data) + amount),
         ]
         with m.If(self.clear):
             m.d.sync += [total.eq(0), cleared.eq(~0)]
         with m.Elif(counting):
-            m.d.sync += [total.eq(total + 1), cleared.bit_select(cause, 1).eq(0)]
+            m.d.sync += [total.eq(total + amount), cleared.bit_select(cause, 1).eq(0)]
 
         # -- marks ------------------------------------------------------------------------------
         logged = Signal.like(self.log_count)
@@ -137,8 +143,10 @@ class Counters(wiring.Component):
         m.d.comb += [read.en.eq(stale | (self.log_select != select)),
                      read.addr.eq(self.log_select), self.log_data.eq(read.data)]
         m.d.sync += stale.eq(enable)
-        m.d.comb += self.busy.eq(Cat(counting, copying, *pending, ended, counted, enable,
-                                     stale).any())
+        m.d.comb += [
+            self.logging.eq(Cat(copying, *pending, ended, counted & ~counting, enable,
+                                stale).any()),
+            self.busy.eq(self.logging | counting | counted)]
         with m.If(self.log_select != select):
             m.d.sync += select.eq(self.log_select)
         return m

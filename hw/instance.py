@@ -1,6 +1,6 @@
 """One accelerator instance: units around an activation memory, behind a port and registers."""
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, EnableInserter, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
@@ -21,6 +21,8 @@ __all__ = ["Instance"]
 #: Cycles without any movement, with nothing outstanding, after which nothing can move any more:
 #: longer than the longest pipeline between two movements.
 _STUCK_CYCLES = 64
+#: The same while something is outstanding: the instance dozes from then on.
+_DOZE_CYCLES = 8
 
 
 class Instance(wiring.Component):
@@ -57,7 +59,10 @@ class Instance(wiring.Component):
                             *((f"gate_{c.name.lower()}", g) for c, g in gates.items())):
             m.submodules[name] = units(block)
         m.submodules.writes = writes = WriteGate(config)
-        m.submodules.counters = counters = Counters(config, len(UNITS))
+        counters = Counters(config, len(UNITS))
+        dozing, asleep = Signal(), Signal()
+        m.d.comb += [control.dozing.eq(dozing), asleep.eq(dozing & ~control.wake)]
+        m.submodules.counters = EnableInserter(~asleep)(counters)
 
         # -- instructions ----------------------------------------------------------------------
         connect = wiring.connect
@@ -124,16 +129,18 @@ class Instance(wiring.Component):
         # -- progress --------------------------------------------------------------------------
         moved, still = Signal(), Signal(7)
         moved_lately = Signal()  # since the last pulse of the watchdog
-        m.d.sync += moved.eq(Cat(
+        moving = Signal()
+        m.d.sync += moved.eq(moving)
+        m.d.comb += moving.eq(Cat(
             sequencer.moved, path.moved, memory.ret_valid, memory.wr_ret_valid,
             *(p.valid & p.ready for p in (acts.compute, acts.store, acts.post, acts.load)),
             *(r.valid & r.ready for r in requests), memory.wr.valid & memory.wr.ready,
             memory.wr_data.valid & memory.wr_data.ready, *(d.valid for d in done.values())).any())
         waits_outside = outstanding | asking | memory.wr.valid | loader.arrive
-        with m.If(control.start | moved):
+        with m.If(control.start | moved | waits_outside | ~running):
             m.d.sync += still.eq(0)
         with m.Else():
-            m.d.sync += still.eq(Mux(waits_outside, 0, still + 1))
+            m.d.sync += still.eq(still + 1)
         m.d.sync += moved_lately.eq(control.start | moved | (moved_lately & ~control.watchdog))
         finished = Signal()
         m.d.sync += finished.eq(
@@ -173,6 +180,19 @@ class Instance(wiring.Component):
         with m.Elif(control.watchdog & ~moved_lately):
             m.d.comb += error.eq(ErrorCode.WATCHDOG)
 
+        # -- clock: off when nothing changes until something comes from outside ------------------
+        calm, quiet = Signal(), Signal(range(_DOZE_CYCLES + 1))
+        m.d.comb += calm.eq(
+            ~(moving | moved | control.wake | starting | halting | counters.logging)
+            & (error == ErrorCode.NONE) & (caught == ErrorCode.NONE)
+            & (waits_outside | ~running))
+        with m.If(~calm):
+            m.d.sync += [quiet.eq(0), dozing.eq(0)]
+        with m.Elif(quiet == _DOZE_CYCLES):
+            m.d.sync += dozing.eq(1)
+        with m.Else():
+            m.d.sync += quiet.eq(quiet + 1)
+
         # -- state -----------------------------------------------------------------------------
         m.d.sync += starting.eq(control.start)
         with m.If(control.start):
@@ -209,6 +229,7 @@ class Instance(wiring.Component):
             m.d.comb += cause.eq(Mux(port_wait, Cause.PORT, Cause.ACTS))
         m.d.comb += [
             counters.clear.eq(control.start), counters.counting.eq(control.counting),
+            counters.slept.eq(control.slept),
             counters.log_select.eq(control.log_select), control.log_data.eq(counters.log_data),
             control.log_count.eq(counters.log_count), control.log_busy.eq(counters.busy),
             control.mark_valid.eq(counters.mark_valid), control.mark_layer.eq(counters.mark_layer),

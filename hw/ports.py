@@ -8,7 +8,10 @@ from .interfaces import write_data
 from .isa import Cause
 from .registers import LOG_WORDS
 
-__all__ = ["READERS", "Channel", "ControlPort", "MemoryPort", "port_request"]
+__all__ = ["READERS", "SLEPT_BITS", "Channel", "ControlPort", "MemoryPort", "port_request"]
+
+#: Of a count of cycles in which an instance slept: it is woken when all of them are set.
+SLEPT_BITS = 8
 
 
 class Channel(enum.Enum, shape=2):
@@ -75,6 +78,7 @@ class ControlPort(wiring.Signature):
     counting : 1 while any instance runs and this one is active
     log_select, log_data, log_count, log_busy : the log, which also holds the counters
     mark_valid, mark_layer : a layer has ended (for simulation)
+    dozing : 1, nothing will change until `wake`; `slept` cycles passed like that before this one
     """
 
     def __init__(self, config: Config):
@@ -87,6 +91,7 @@ class ControlPort(wiring.Signature):
             "error_code": Out(4), "error_layer": Out(11), "error_opcode": Out(4),
             "log_select": In(ceil_log2(config.buffers.log_entries * 16)), "log_data": Out(32),
             "log_count": Out(12), "log_busy": Out(1), "mark_valid": Out(1), "mark_layer": Out(11),
+            "dozing": Out(1), "wake": In(1), "slept": In(SLEPT_BITS),
         })
 
 

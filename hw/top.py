@@ -1,6 +1,6 @@
 """The whole accelerator: N cores around a shell of memory fabric, barriers and registers."""
 
-from amaranth.hdl import Cat, ClockSignal, Module, ResetSignal, Signal
+from amaranth.hdl import Cat, ClockSignal, Const, Module, ResetSignal, Signal
 from amaranth.hdl import Instance as BlackBox
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -10,7 +10,7 @@ from .config import Config
 from .control import Control
 from .fabric import Barrier, Fabric
 from .instance import Instance
-from .ports import ControlPort, MemoryPort
+from .ports import READERS, ControlPort, MemoryPort
 
 __all__ = ["CORE_NAME", "GATE_NAME", "SHELL_NAME", "TOP_NAME", "Shell", "Top", "outer_members"]
 
@@ -72,9 +72,14 @@ class Shell(wiring.Component):
                         m.d.comb += mine.eq(value)
                 m.d.comb += [barrier.arrive[i].eq(port.arrive), barrier.masks[i].eq(port.mask),
                              barrier.alive[i].eq(port.alive)]
-        for i in range(config.instances):
-            wiring.connect(m, wiring.flipped(self.control[i]), control.instances[i])
         ports = control.instances
+        for i, memory in enumerate(self.memory):
+            wiring.connect(m, wiring.flipped(self.control[i]), ports[i])
+            requests = (*(getattr(memory, f"rd_{c.name.lower()}") for c in READERS), memory.wr,
+                        memory.wr_data)
+            m.d.comb += control.events[i].eq(
+                Cat(*(r.valid & r.ready for r in requests), memory.ret_valid,
+                    memory.wr_ret_valid, memory.release).any())
         m.d.comb += [
             self.irq.eq(control.irq), self.running.eq(Cat(p.running for p in ports)),
             self.mark_valid.eq(Cat(p.mark_valid for p in ports)),
@@ -95,7 +100,7 @@ class Top(wiring.Component):
         elaborating them here (which a simulation in Amaranth needs).
     clock_gates : bool
         With `verilog`, give each core its clock through a module `GATE_NAME`, open while the shell
-        says so. Without, and without `verilog`, a core that is not active idles.
+        says so. Without, and without `verilog`, a core that is not active or asleep idles.
     """
 
     def __init__(self, config: Config, *, verilog: bool = False, clock_gates: bool = True):
@@ -130,7 +135,10 @@ class Top(wiring.Component):
             else:
                 wires[direction + name] = value
                 other = "i_" if direction == "o_" else "o_"
-                cores[path[1]][other + "__".join(str(p) for p in (path[0], *path[2:]))] = value
+                near = "__".join(str(p) for p in (path[0], *path[2:]))
+                cores[path[1]][other + near] = value
+                if not self._clock_gates and near == "control__wake":
+                    cores[path[1]][other + near] = Const(1)  # and nobody ever dozes
         m.submodules.shell = BlackBox(SHELL_NAME, **wires)
         for i, core in enumerate(cores):
             if self._clock_gates:

@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["ActivityMap", "BlockActivity", "MemoryActivity", "UnitActivity", "instrument"]
+__all__ = ["FLAG", "ActivityMap", "BlockActivity", "MemoryActivity", "UnitActivity", "instrument"]
 
 #: Fewer bits than this under one condition are clocked in every cycle: a gate would cost more than
 #: it saves.
 GATED_BITS = 4
+
+#: What the added registers' names begin with.
+FLAG = "partita_en_"
 
 _MODULE = re.compile(r"^module (\S+?) ?\((.*?)^endmodule", re.MULTILINE | re.DOTALL)
 _PROCESS = re.compile(r"^  always @\(posedge clk\) begin\n(.*?)^  end\n", re.MULTILINE | re.DOTALL)
@@ -71,7 +74,7 @@ class _Instrumenter:
 
     def _flag(self) -> str:
         self.count += 1
-        return f"partita_en_{self.count - 1}"
+        return f"{FLAG}{self.count - 1}"
 
     def _process(self, match: re.Match) -> str:
         lines = match[1].splitlines()
@@ -202,7 +205,7 @@ class ActivityMap:
 
     @classmethod
     def build(cls, flip_flops: list, modules: dict[str, _Module],
-              places: list[tuple[str, tuple[str, ...]]]) -> "ActivityMap":
+              places: list[tuple[str, tuple[str, ...]]], more_gates: int = 0) -> "ActivityMap":
         """Join flip-flops in the order of their counts with flags.
 
         Parameters
@@ -210,12 +213,13 @@ class ActivityMap:
         flip_flops : list of `FlipFlop`, of the instrumented text
         modules : from `instrument`
         places : (module, path) of every instance of a module
+        more_gates : of others' clocks
         """
         position, at = {}, 0
         for f in flip_flops:
             position[f.path] = at, f.bits
             at += f.bits
-        registers, memories, flag_names, gates = [], [], set(), 0
+        registers, memories, flag_names, gates = [], [], set(), more_gates
         for name, path in places:
             module = modules[name]
             widths: dict[str, int] = {}

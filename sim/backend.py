@@ -34,7 +34,8 @@ def _library(path: Path) -> ctypes.CDLL:
         "write_register": (i, [pointer, u32, u32]),
         "read_register": (i, [pointer, u32, ctypes.POINTER(u32)]),
         "run": (u64, [pointer, u64]), "fault": (ctypes.c_char_p, [pointer]),
-        "check": (None, [pointer, i]), "count_toggles": (None, [pointer, i]),
+        "check": (None, [pointer, i]), "doze": (None, [pointer, i]),
+        "count_toggles": (None, [pointer, i]),
         "begin": (None, [pointer]), "end": (None, [pointer, u32]), "cycle": (u64, [pointer]),
         "page_misses": (ctypes.POINTER(u64), [pointer]),
         "traffic": (ctypes.POINTER(u64), [pointer]),
@@ -65,7 +66,11 @@ class VerilatorBackend:
         Count every flip-flop's toggles and clocked cycles, and the accesses of memories.
     check : bool
         Check in every cycle that core outputs do not depend on core inputs, which the
-        simulation of cores and shell as separate models relies on.
+        simulation of cores and shell as separate models relies on, and that a core without a
+        clock because it dozes would not change if it had one.
+    doze : bool
+        Turn the clocks of waiting cores off, as the hardware does. Cycles and results are the
+        same without.
     kind : "saif", "vcd" or "wave" for a build that can also `trace` into such files
     memory : RtlMemory or None
         Takes the model's place; the model's settings are then of no effect. Its configuration has
@@ -80,7 +85,8 @@ class VerilatorBackend:
     def __init__(self, config: Config, *, memory_bytes: int, latency_cycles: int = 40,
                  page_miss_cycles: int = 12, page_bytes: int = 2048, banks: int = 8,
                  stall_probability: float = 0.0, seed: int = 1, count_toggles: bool = False,
-                 check: bool = False, kind: str | None = None, memory: RtlMemory | None = None,
+                 check: bool = False, doze: bool = True, kind: str | None = None,
+                 memory: RtlMemory | None = None,
                  say: Callable[[str], None] = lambda text: None):
         if not 0 <= stall_probability <= 0.9:
             raise ValueError(f"stall_probability is {stall_probability}; it must be from 0 to 0.9")
@@ -100,6 +106,7 @@ class VerilatorBackend:
         self._memory_bytes = memory_bytes
         self._counting = count_toggles
         self._lib.partita_check(self._model, int(check))
+        self._lib.partita_doze(self._model, int(doze))
         self._lib.partita_count_toggles(self._model, int(count_toggles))
 
     def __enter__(self) -> "VerilatorBackend":

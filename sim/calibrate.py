@@ -147,14 +147,14 @@ def _windows(total: int, cycles: int, count: int) -> list[int]:
 
 def stimuli(config: Config, netlist: Netlist, cycles: int, count: int,
             say: Callable[[str], None]) -> Iterator[Sample]:
-    """Run every stimulus on a configuration; instance 0 is looked at."""
+    """Run every stimulus on a configuration; instance 0 is looked at, its clock always on."""
     work = load_workload("digits", partitions=4, seed=1, images=2, say=say)
     array = f"{config.array.rows}x{config.array.cols}"
     image = work.images[0]
     for name, graph in (("dense", work.dense), ("pruned", work.pruned)):
         program = compile_graph(graph, config)
         with VerilatorBackend(config, memory_bytes=program.window_bytes, kind="vcd",
-                              count_toggles=True, say=say) as backend:
+                              count_toggles=True, doze=False, say=say) as backend:
             driver = Driver(backend)
             driver.load(program)
             total = driver.run(image).cycles

@@ -4,6 +4,7 @@ import re
 
 from hw.config import Config
 
+from .activity import FLAG
 from .flipflops import FlipFlop
 
 __all__ = ["glue_header"]
@@ -18,7 +19,8 @@ def _ports(header: str) -> dict[str, tuple[str, int, str]]:
 
 
 def _table(name: str, flip_flops: list[tuple[FlipFlop, str]], root: str) -> str:
-    rows = ",\n".join(f"    {{offsetof({root}, {member}), {f.bits}}}" for f, member in flip_flops)
+    rows = ",\n".join(f"    {{offsetof({root}, {member}), {f.bits}, "
+                      f"{'true' if FLAG in f.name else 'false'}}}" for f, member in flip_flops)
     return (f"static const FlipFlop k{name}FlipFlops[] = {{\n{rows}\n}};\n"
             f"static const size_t k{name}FlipFlopCount = {len(flip_flops)};\n")
 
@@ -96,6 +98,8 @@ inline bool core_agrees(int i, Vshell &s, Vcore &c) {{
 {_switch("i", agree)}
     return true;
 }}
+inline bool is_dozing(Vcore &c) {{ return c.{core["control__dozing"][2]}; }}
+inline void stay_awake(Vcore &c) {{ c.{core["control__wake"][2]} = 1; }}
 inline uint32_t mark_layer(Vcore &c) {{ return c.{core["control__mark_layer"][2]}; }}
 inline void port_drive(int p, Vshell &s, const AxiToDevice &d) {{
 {_switch("p", drive)}

@@ -244,7 +244,9 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
         members = map_members(flip_flops, state, name)
         tables[name] = list(zip(flip_flops, members, strict=True))
         if modules:
-            maps[name] = ActivityMap.build(flip_flops, modules, [(m, p) for m, p, _ in places])
+            maps[name] = ActivityMap.build(
+                flip_flops, modules, [(m, p) for m, p, _ in places],
+                more_gates=config.instances if name == SHELL_NAME else 0)
     (folder / "model.json").write_text(json.dumps({n: m.to_json() for n, m in maps.items()}))
     (folder / "glue.h").write_text(glue_header(config, headers, tables))
     if memory:

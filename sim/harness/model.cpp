@@ -183,7 +183,7 @@ class Model {
     Traffic traffic;
     std::string fault;
     uint64_t cycle = 0, began = 0;
-    bool checking = false;
+    bool checking = false, doze = true;
     std::map<std::pair<int, uint32_t>, Entry> toggles;
     std::vector<Mark> marks;
     MemoryPort &port() { return ports_[0]; }  // all see one address space
@@ -195,6 +195,7 @@ class Model {
     void settle() {
         for (int i = 0; i < kCores; i++) {
             shell_to_core(i, *shell_, *cores_[i]);
+            if (!doze) stay_awake(*cores_[i]);
             if (!checking) continue;
             cores_[i]->clk = 0;
             cores_[i]->eval();
@@ -239,6 +240,7 @@ class Model {
         if (marked)
             for (int i = 0; i < kCores; i++) layers[i] = mark_layer(*cores_[i]);
         uint32_t clocks = shell_->rst ? ~0u : uint32_t(shell_->clocks);
+        if (checking) sleepers_stay(clocks);
 
         shell_->clk = 1;
         shell_->eval();
@@ -255,6 +257,28 @@ class Model {
         for (size_t i = 0; i < counters_.size(); i++)
             if (i == kCores || clocks >> i & 1) counters_[i]->cycle();
         if (marked) note_marks(marked, layers);
+    }
+
+    // Whoever dozes and has no clock would not change if it had one.
+    void sleepers_stay(uint32_t clocks) {
+        for (int i = 0; i < kCores; i++) {
+            if (clocks >> i & 1 || !is_dozing(*cores_[i])) continue;
+            ToggleCounter changes(core_map_, cores_[i]->rootp);
+            cores_[i]->rootp->__Vtrigprevexpr___TOP__clk__0 = 0;
+            cores_[i]->clk = 1;
+            cores_[i]->eval();
+            changes.cycle();
+            const uint64_t *count = changes.take().data();
+            size_t number = 0;
+            for (const FlipFlop &f : core_map_.flip_flops()) {
+                for (uint32_t k = 0; k < f.bits; k++)
+                    if (*count++ && !f.flag)
+                        fault = "register " + std::to_string(number) + " of a core changes asleep";
+                number++;
+            }
+            if (!core_agrees(i, *shell_, *cores_[i]))
+                fault = "an output of a core changes asleep";
+        }
     }
 
     void note_marks(uint32_t marked, const uint32_t *layers) {
@@ -313,6 +337,7 @@ int partita_read_register(void *m, uint32_t addr, uint32_t *value) {
 uint64_t partita_run(void *m, uint64_t limit) { return model(m).run(limit); }
 const char *partita_fault(void *m) { return model(m).fault.c_str(); }
 void partita_check(void *m, int on) { model(m).checking = on; }
+void partita_doze(void *m, int on) { model(m).doze = on; }
 void partita_count_toggles(void *m, int on) { model(m).count_toggles(on); }
 #ifdef PARTITA_TRACE
 void partita_trace(void *m, const char *path, uint64_t cycles) { model(m).trace(path, cycles); }

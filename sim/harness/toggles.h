@@ -14,6 +14,7 @@ namespace partita {
 
 struct FlipFlop {
     uint32_t offset, bits;  // bytes from the start of the object; width
+    bool flag;              // counts writes; the hardware has none
 };
 
 // Where the flip-flops of a class lie: found once, used for each of its objects.

@@ -1,0 +1,93 @@
+"""Instances that wait have no clock: nothing else changes, and they miss nothing."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hw import instance
+from hw.isa import Opcode, encode
+from sim.backend import SimulationFault
+from sw.compiler import compile_graph
+from sw.driver import Driver, open_backend
+from sw.graph import IntegerGraph
+
+from .programs import TINY, Machine, end, random_layer
+from .test_random_networks import CONFIGS, networks
+
+
+def run(config, graph, image, **options):
+    """Two runs of a network, one after the other."""
+    program = compile_graph(graph, config)
+    with open_backend("verilator", config, memory_bytes=program.window_bytes,
+                      **options) as backend:
+        driver = Driver(backend)
+        driver.load(program)
+        return [driver.run(image, timeout_cycles=3_000_000) for _ in range(2)]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@settings(max_examples=4, deadline=None)
+@given(graph=networks(), seed=st.integers(0, 2**31), stall=st.sampled_from([0, 0.3, 0.9]),
+       latency=st.sampled_from([1, 40, 700]))
+def test_cycles_by_cause_and_layer_are_those_with_the_clock_on(name, graph, seed, stall, latency):
+    image = np.random.default_rng(seed).integers(-128, 128, graph.in_shape, dtype=np.int8)
+    options = {"stall_probability": stall, "latency_cycles": latency, "seed": seed}
+    with_, without = (run(CONFIGS[name], graph, image, doze=doze, **options)
+                      for doze in (True, False))
+    for one, other in zip(with_, without, strict=True):
+        assert one.cycles == other.cycles
+        assert one.counters == other.counters
+        assert one.layer_cycles == other.layer_cycles
+        assert np.array_equal(one.outputs[-1], other.outputs[-1])
+
+
+def pruned_end(count: int) -> IntegerGraph:
+    """Two layers of `count` groups, bound by memory, and a dense one."""
+    rng = np.random.default_rng(7)
+    fc1 = random_layer(rng, "fc1", (16 * count, 4, 4), 32 * count, 4, groups=count)
+    fc2 = random_layer(rng, "fc2", fc1.out_shape, 16 * count, 1, groups=count)
+    return IntegerGraph("pruned", (fc1, fc2, random_layer(rng, "fc3", fc2.out_shape, 10, 1)),
+                        1.0, 1.0)
+
+
+def test_instances_that_wait_for_their_turn_are_without_a_clock():
+    graph = pruned_end(8)
+    image = np.random.default_rng(2).integers(-128, 128, graph.in_shape, dtype=np.int8)
+    clocked = {}
+    for doze in (True, False):
+        result = run(CONFIGS["8x 2x2"], graph, image, doze=doze,
+                     count_toggles=True)[1]
+        units = [u for layer in result.activity for u in layer[:-1]]
+        clocked[doze] = sum(u.cycles for u in units)
+    assert clocked[False] >= 8 * result.cycles  # and while registers are written
+    assert clocked[True] < 0.8 * clocked[False]
+
+
+def test_who_waits_long_counts_every_cycle_of_it():
+    """At a barrier for longer than the count of slept cycles holds, and after the end."""
+    with Machine(latency_cycles=300, count_toggles=True) as m:
+        m.place(0, encode(Opcode.BARRIER, mask=0b11) + end(), at=0)
+        run = {"act_addr": 0, "run_words": 64, "runs": 1, "ext_stride": 0, "act_stride": 0}
+        loads = encode(Opcode.LOAD, ext_addr=0x1000, mask=0, **run) \
+            + encode(Opcode.STORE, ext_addr=0x2000, **run)
+        m.place(1, loads * 6 + encode(Opcode.BARRIER, mask=0b11) + loads + end(), at=0x400)
+        m.backend.begin_account()
+        m.start(0b11)
+        m.backend.end_account(0)
+        total, waited = m.read("TOTAL", 0), m.read("BARRIER", 0)
+        causes = [m.read(n, 0) for n in ("COMPUTE", "WEIGHTS", "ACTS", "PORT", "BARRIER",
+                                         "DRAIN", "IDLE")]
+        assert total == m.read("TOTAL", 1) == m.read("CYCLES") == sum(causes)
+        assert waited > 1000 and m.read("IDLE", 0) > 300
+        first, second = (m.backend.activity(0, i) for i in range(2))
+        assert first.cycles < 0.2 * total
+        assert first.cycles < second.cycles
+
+
+def test_dozing_too_early_is_found_by_the_check(monkeypatch, tmp_path):
+    monkeypatch.setattr(instance, "_DOZE_CYCLES", 1)
+    monkeypatch.setenv("PARTITA_CACHE", str(tmp_path))  # builds are known by configuration
+    graph = pruned_end(2)
+    with pytest.raises(SimulationFault, match="of a core changes asleep"):
+        run(TINY, graph, np.zeros(graph.in_shape, np.int8), check=True)
