@@ -102,9 +102,9 @@ def test_layers_sum_to_the_whole_and_counting_changes_nothing():
     program = compile_graph(graph, TINY)
     image = np.random.default_rng(2).integers(-128, 128, graph.in_shape, dtype=np.int8)
     results = []
-    for count in (False, True):
+    for count in (False, True):  # with clocks that are always on: only then every cycle counts
         with open_backend("verilator", TINY, memory_bytes=program.window_bytes,
-                          count_toggles=count) as backend:
+                          count_toggles=count, doze=not count) as backend:
             driver = Driver(backend)
             driver.load(program)
             results.append(driver.run(image))
