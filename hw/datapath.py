@@ -1,6 +1,6 @@
 """The compute path of an instance: feeder, tiles, array, accumulators, post-processing."""
 
-from amaranth.hdl import Cat, Module, unsigned
+from amaranth.hdl import Cat, Const, Module, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -75,6 +75,7 @@ class Datapath(wiring.Component):
         wiring.connect(m, own(self.done_compute), feeder.done)
         wiring.connect(m, own(self.done_post), post.done)
         busy = feeder.busy | array.busy
+        skipped = Const(0)
         if config.array.zero_skip:
             m.submodules.live = live = LiveInputs(config)
             wiring.connect(m, feeder.o, live.i)
@@ -86,6 +87,7 @@ class Datapath(wiring.Component):
             wiring.connect(m, live.release, own(self.release))
             wiring.connect(m, post.params, tiles.params)
             busy = busy | live.busy
+            skipped = (live.needs.valid & live.needs.ready) | (live.rows.valid & live.rows.ready)
         else:
             wiring.connect(m, feeder.o, array.i)
             wiring.connect(m, tiles.o, array.tile)
@@ -99,7 +101,7 @@ class Datapath(wiring.Component):
             self.acc_wait.eq(feeder.acc_wait),
             self.compute_busy.eq(busy),
             self.post_busy.eq(post.busy | accumulator.full.any()),
-            self.moved.eq(Cat(array.fire, tiles.chunks.valid & tiles.chunks.ready,
-                              post.acc.valid, post.acts.valid).any()),
+            self.moved.eq(Cat(feeder.moved, array.fire, tiles.chunks.valid & tiles.chunks.ready,
+                              post.acc.valid, post.acts.valid, skipped).any()),
         ]
         return m

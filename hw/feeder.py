@@ -41,6 +41,7 @@ class Feeder(wiring.Component):
     drained : pulse for each bank that post-processing has finished with
     acc_wait : 1, blocked because the bank is not drained
     busy : 1
+    moved : 1, a vector came in or went out
     """
 
     def __init__(self, config: Config):
@@ -52,7 +53,7 @@ class Feeder(wiring.Component):
             "done": Out(Done()),
             "drained": In(2),
             "acc_wait": Out(1),
-            "busy": Out(1),
+            "busy": Out(1), "moved": Out(1),
         })
 
     def elaborate(self, platform):
@@ -215,5 +216,6 @@ class Feeder(wiring.Component):
         popped = Signal()
         m.d.comb += popped.eq(self.o.valid & self.o.ready)
         m.d.sync += credit.eq(credit - go + popped)
+        m.d.comb += self.moved.eq(go | popped)
         m.d.comb += self.busy.eq(have | active | item_valid | (credit != _FIFO_DEPTH))
         return m

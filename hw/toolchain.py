@@ -201,7 +201,8 @@ def read_report(path: Path) -> tuple[float, Usage]:
     fmax = min((c["achieved"] for c in report["fmax"].values()), default=0.0)
     return fmax, Usage(first("TRELLIS_COMB", "ICESTORM_LC", "LUT4"),
                        first("TRELLIS_FF", "ICESTORM_LC", "DFF"),
-                       first("MULT18X18D", "ICESTORM_DSP", "MULT18X18"),
+                       first("MULT18X18D", "ICESTORM_DSP", "MULT18X18")
+                 + (used.get("MULT9X9", 0) + 1) // 2,  # two to a block
                        first("DP16KD", "ICESTORM_RAM", "BSRAM"))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from hw.build import main
 from hw.config import PRESETS, Config
+from hw.toolchain import Usage, read_report
 from hw.verilog import generate
 
 
@@ -22,6 +23,14 @@ def test_a_build_has_verilog_and_a_manifest(tmp_path, capsys):
     assert "module partita(" in (out / "partita.v").read_text()
     assert main(["--preset", "tiny", "--instances", "3", "--out", str(out)]) == 0
     assert "3 instances" in capsys.readouterr().out
+
+
+def test_multipliers_of_both_sizes_of_a_gowin_device_are_counted(tmp_path):
+    used = {"LUT4": 50, "DFF": 40, "MULT18X18": 2, "MULT9X9": 3, "BSRAM": 5}
+    (tmp_path / "report.json").write_text(json.dumps({
+        "fmax": {"clk": {"achieved": 30.5, "constraint": 27.0}},
+        "utilization": {k: {"used": n, "available": 99} for k, n in used.items()}}))
+    assert read_report(tmp_path / "report.json") == (30.5, Usage(50, 40, 4, 5))
 
 
 def test_a_foreign_folder_is_left_alone(tmp_path, capsys):
