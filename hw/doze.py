@@ -1,6 +1,6 @@
 """Clocks of instances that wait: off until what they wait for happens."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +18,8 @@ class Doze(wiring.Component):
 
     Members
     -------
-    dozing, events : [instances] the memory or a barrier answers
+    dozing : [instances] says that it dozes
+    events : [instances] the memory or a barrier answers it
     stir : 1, all are to be awake
     counting : [instances] cycles count
     wake : [instances] 1, awake, dozing or not
@@ -37,12 +38,11 @@ class Doze(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         for i, slept in enumerate(self.slept):
-            count = Signal(SLEPT_BITS, name=f"slept_{i}")
-            m.d.comb += [slept.eq(count), self.wake[i].eq(self.events[i] | self.stir | count.all()),
+            m.d.comb += [self.wake[i].eq(self.events[i] | self.stir | slept.all()),
                          self.asleep[i].eq(self.dozing[i] & ~self.wake[i])]
             with m.If(self.asleep[i]):
                 with m.If(self.counting[i]):
-                    m.d.sync += count.eq(count + 1)
-            with m.Elif(count.any()):
-                m.d.sync += count.eq(0)
+                    m.d.sync += slept.eq(slept + 1)
+            with m.Elif(slept.any()):
+                m.d.sync += slept.eq(0)
         return m

@@ -60,8 +60,8 @@ class Instance(wiring.Component):
             m.submodules[name] = units(block)
         m.submodules.writes = writes = WriteGate(config)
         counters = Counters(config, len(UNITS))
-        dozing, asleep = Signal(), Signal()
-        m.d.comb += [control.dozing.eq(dozing), asleep.eq(dozing & ~control.wake)]
+        asleep = Signal()
+        m.d.comb += asleep.eq(control.dozing & ~control.wake)
         m.submodules.counters = EnableInserter(~asleep)(counters)
 
         # -- instructions ----------------------------------------------------------------------
@@ -187,9 +187,9 @@ class Instance(wiring.Component):
             & (error == ErrorCode.NONE) & (caught == ErrorCode.NONE)
             & (waits_outside | ~running))
         with m.If(~calm):
-            m.d.sync += [quiet.eq(0), dozing.eq(0)]
+            m.d.sync += [quiet.eq(0), control.dozing.eq(0)]
         with m.Elif(quiet == _DOZE_CYCLES):
-            m.d.sync += dozing.eq(1)
+            m.d.sync += control.dozing.eq(1)
         with m.Else():
             m.d.sync += quiet.eq(quiet + 1)
 

@@ -135,10 +135,7 @@ class Top(wiring.Component):
             else:
                 wires[direction + name] = value
                 other = "i_" if direction == "o_" else "o_"
-                near = "__".join(str(p) for p in (path[0], *path[2:]))
-                cores[path[1]][other + near] = value
-                if not self._clock_gates and near == "control__wake":
-                    cores[path[1]][other + near] = Const(1)  # and nobody ever dozes
+                cores[path[1]][other + "__".join(str(p) for p in (path[0], *path[2:]))] = value
         m.submodules.shell = BlackBox(SHELL_NAME, **wires)
         for i, core in enumerate(cores):
             if self._clock_gates:
@@ -147,6 +144,8 @@ class Top(wiring.Component):
                 m.submodules[f"gate_{i}"] = BlackBox(
                     GATE_NAME, i_clk=ClockSignal(), i_enable=shell.clocks[i] | ResetSignal(),
                     o_gated=core["i_clk"])
+            else:
+                core["i_control__wake"] = Const(1)  # nobody ever dozes
             m.submodules[f"core_{i}"] = BlackBox(CORE_NAME, **core)
         return m
 

@@ -246,10 +246,7 @@ class Model {
         shell_->eval();
         for (int i = 0; i < kCores; i++) {
             if (!(clocks >> i & 1)) continue;  // as the module clock_gate does
-            // The falling edge does nothing: it is enough to remember that the clock was low.
-            cores_[i]->rootp->__Vtrigprevexpr___TOP__clk__0 = 0;
-            cores_[i]->clk = 1;
-            cores_[i]->eval();
+            rise(*cores_[i]);
             core_to_shell(i, *shell_, *cores_[i]);
         }
         for (int p = 0; p < kPorts; p++) ports_[p].edge(cycle, device[p]);
@@ -259,14 +256,19 @@ class Model {
         if (marked) note_marks(marked, layers);
     }
 
+    // The falling edge does nothing: it is enough to remember that the clock was low.
+    static void rise(Vcore &core) {
+        core.rootp->__Vtrigprevexpr___TOP__clk__0 = 0;
+        core.clk = 1;
+        core.eval();
+    }
+
     // Whoever dozes and has no clock would not change if it had one.
     void sleepers_stay(uint32_t clocks) {
         for (int i = 0; i < kCores; i++) {
             if (clocks >> i & 1 || !is_dozing(*cores_[i])) continue;
             ToggleCounter changes(core_map_, cores_[i]->rootp);
-            cores_[i]->rootp->__Vtrigprevexpr___TOP__clk__0 = 0;
-            cores_[i]->clk = 1;
-            cores_[i]->eval();
+            rise(*cores_[i]);
             changes.cycle();
             const uint64_t *count = changes.take().data();
             size_t number = 0;

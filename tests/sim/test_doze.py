@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from hw import instance
 from hw.isa import Opcode, encode
+from hw.registers import COUNTERS
 from sim.backend import SimulationFault
 from sw.compiler import compile_graph
 from sw.driver import Driver, open_backend
@@ -55,8 +56,7 @@ def test_instances_that_wait_for_their_turn_are_without_a_clock():
     image = np.random.default_rng(2).integers(-128, 128, graph.in_shape, dtype=np.int8)
     clocked = {}
     for doze in (True, False):
-        result = run(CONFIGS["8x 2x2"], graph, image, doze=doze,
-                     count_toggles=True)
+        result = run(CONFIGS["8x 2x2"], graph, image, doze=doze, count_toggles=True)
         units = [u for layer in result.activity for u in layer[:-1]]
         clocked[doze] = sum(u.cycles for u in units)
     assert clocked[False] >= 8 * result.cycles  # and while registers are written
@@ -75,8 +75,7 @@ def test_who_waits_long_counts_every_cycle_of_it():
         m.start(0b11)
         m.backend.end_account(0)
         total, waited = m.read("TOTAL", 0), m.read("BARRIER", 0)
-        causes = [m.read(n, 0) for n in ("COMPUTE", "WEIGHTS", "ACTS", "PORT", "BARRIER",
-                                         "DRAIN", "IDLE")]
+        causes = [m.read(name, 0) for name in COUNTERS]
         assert total == m.read("TOTAL", 1) == m.read("CYCLES") == sum(causes)
         assert waited > 1000 and m.read("IDLE", 0) > 300
         first, second = (m.backend.activity(0, i) for i in range(2))
