@@ -1,6 +1,6 @@
 """Where bits are dropped: the integer specification's rounding and saturation, and exact sums."""
 
-from amaranth.hdl import Array, Cat, Const, Mux, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 
 __all__ = [
     "ACC_BITS",
@@ -36,46 +36,47 @@ def add_tree(terms: list[Value]) -> Value:
     return terms[0]
 
 
-def count_ones(bits: list[Value]) -> Value:
+def count_ones(m: Module, name: str, bits: list[Value]) -> Value:
     """Number of ones, from full adders of single bits: no carry chains for so few."""
     columns, total = [list(bits)], []
     for column in columns:
         carries = []
         while len(column) > 1:
             a, b, c, *column = [*column, *[Const(0)] * (len(column) == 2)]
-            carries.append((a & b) | (c & (a ^ b)))
-            column.append(a ^ b ^ c)
+            different, one = (Signal(name=f"{name}_{len(total)}_{len(carries)}_{n}")
+                              for n in ("different", "sum"))
+            m.d.comb += [different.eq(a ^ b), one.eq(different ^ c)]
+            carries.append((a & b) | (c & different))
+            column.append(one)
         total.append(column[0])
         if carries:
             columns.append(carries)
     return Cat(total)
 
 
-def shift_keep_half(product: Value, shift: Value) -> Value:
+def shift_keep_half(m: Module, product: Value, shift: Value) -> Value:
     """Shift right arithmetically, keeping one bit below the point for `round_half_up`.
 
     What is beyond -128..127.5 becomes the nearest of these, which `saturate` clamps alike. So
     each of the three steps keeps only the bits that the shifts after it can still move into the
-    result, which is far less than a shifter of the whole product.
+    result, which is far less than a shifter of the whole product. A step is a signal of its own:
+    an expression would be written out, and simulated, anew for each of its bits.
 
     signed(PRODUCT_BITS) -> signed(HALF_BITS)
     """
     value = Cat(0, product).as_signed()
-    sign, beyond = value[-1], Const(0)
+    sign, beyond = product[-1], Const(0)
     for low, high in ((4, SHIFT_BITS), (2, 4), (0, 2)):
         kept = HALF_BITS + (1 << low) - 1  # the sign's bit is the highest of these
         amounts = [k << low for k in range(1 << (high - low)) if k << low < PRODUCT_BITS]
-        choice, shifted = shift[low:high], [value >> k for k in amounts]
-        lost = Array(Cat(*(bit ^ sign for bit in x[kept - 1:])).any() for x in shifted)
+        choice, shifted = shift[low:high], [value.shift_right(k) for k in amounts]
+        dropped = [x[kept - 1:] for x in shifted]
+        lost = Array((x ^ sign.replicate(len(x))).any() for x in dropped)
         beyond = beyond | lost[choice]
-        value = Array(_sign_extend(x, kept) for x in shifted)[choice]
+        value = Signal(signed(kept), name=f"shifted_{low}")
+        m.d.comb += value.eq(Array(shifted)[choice])
     limit = Cat((~sign).replicate(HALF_BITS - 1), sign).as_signed()
     return Mux(beyond, limit, value)
-
-
-def _sign_extend(value: Value, bits: int) -> Value:
-    """The lowest bits of a signed value, which may have fewer."""
-    return Cat(value, value[-1].replicate(max(0, bits - len(value))))[:bits].as_signed()
 
 
 def round_half_up(halves: Value) -> Value:

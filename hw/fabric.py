@@ -97,20 +97,25 @@ class Fabric(wiring.Component):
         return select(m, one_hot, [Const(i, 5) for i in self._ids], Signal(5))
 
     # -- reads ---------------------------------------------------------------------------------
-    def _rendezvous(self, m, streams):
+    def _rendezvous(self, m, name, streams):
         """Per instance: (its request may be granted, the set that receives)."""
         count = len(self._ids)
         if count == 1:
             return [streams[0].valid], [Const(1, 1)]
-        multi = [s.valid & s.payload.mask.any() for s in streams]
+        multi = Signal(count, name=f"multi_{name}")  # asks for several
+        m.d.comb += multi.eq(Cat(s.valid & s.payload.mask.any() for s in streams))
         ready, sets = [], []
         for i, s in enumerate(streams):
-            mask = Cat(s.payload.mask[n] & p.alive
-                       for n, p in zip(self._ids, self.instances, strict=True))
+            mask, members = (Signal(count, name=f"{n}_{name}_{i}") for n in ("mask", "members"))
+            m.d.comb += [
+                mask.eq(Cat(s.payload.mask[n] & p.alive
+                            for n, p in zip(self._ids, self.instances, strict=True))),
+                members.eq(Mux(multi[i], mask, 0) | (1 << i)),
+            ]
             leads = ~mask[:i].any() if i else Const(1)
-            met = (mask & ~Cat(multi)) == 0
-            ready.append(s.valid & Mux(multi[i], leads & met, 1))
-            sets.append(Mux(multi[i], mask | (1 << i), 1 << i)[:count])
+            met = (mask & ~multi) == 0
+            ready.append(s.valid & (~multi[i] | (leads & met)))
+            sets.append(members)
         return ready, sets
 
     def _reads(self, m):
@@ -119,8 +124,9 @@ class Fabric(wiring.Component):
         m.submodules.read_turn = turn = RoundRobin(count * len(READERS))
         requests, payloads, receivers, sources = [], [], [], []
         for channel in READERS:
-            streams = [getattr(p, f"rd_{channel.name.lower()}") for p in self.instances]
-            ready, sets = self._rendezvous(m, streams)
+            name = channel.name.lower()
+            streams = [getattr(p, f"rd_{name}") for p in self.instances]
+            ready, sets = self._rendezvous(m, name, streams)
             for s, r, members in zip(streams, ready, sets, strict=True):
                 requests.append(r)
                 payloads.append(s.payload)
@@ -137,11 +143,11 @@ class Fabric(wiring.Component):
         free = Signal()
         # A request is chosen in one cycle and taken in a later one, unless it has gone by then.
         picked, serves = Signal(len(requests)), Signal()
-        grant = Signal(len(requests))
+        asks, grant = Signal(len(requests)), Signal(len(requests))
         m.d.comb += [
-            free.eq(~held_valid | (axi.arvalid & axi.arready)),
-            grant.eq(picked & Cat(requests)), serves.eq(free & grant.any()),
-            turn.requests.eq(Cat(requests) & ~Mux(serves, picked, 0)),
+            asks.eq(Cat(requests)), free.eq(~held_valid | (axi.arvalid & axi.arready)),
+            grant.eq(picked & asks), serves.eq(free & grant.any()),
+            turn.requests.eq(asks & ~Mux(serves, picked, 0)),
             turn.take.eq(serves | ~grant.any()),
         ]
         with m.If(turn.take):
@@ -149,6 +155,8 @@ class Fabric(wiring.Component):
         chosen = select(m, picked, [Cat(p.as_value()) for p in payloads], held.as_value())
         members = select(m, picked, receivers, held_set)
         by_channel = [grant[k * count:(k + 1) * count] for k in range(len(READERS))]
+        channels = Signal(len(READERS))  # that has the grant
+        m.d.comb += channels.eq(Cat(g.any() for g in by_channel))
         by_instance = Cat(Cat(g[i] for g in by_channel).any() for i in range(count))
         with m.If(axi.arvalid & axi.arready):
             m.d.sync += held_valid.eq(0)
@@ -156,13 +164,13 @@ class Fabric(wiring.Component):
             m.d.sync += [held.eq(chosen), held_set.eq(members), held_valid.eq(1),
                          held_lead.eq(self._instance_number(m, by_instance))]
             for k, channel in enumerate(READERS):
-                with m.If(by_channel[k].any()):
+                with m.If(channels[k]):
                     m.d.sync += held_channel.eq(channel)
         # A multicast is taken from all its members at once.
         for k in range(len(READERS)):
             for i in range(count):
                 stream = sources[k * count + i]
-                m.d.comb += stream.ready.eq(free & by_channel[k].any() & members[i])
+                m.d.comb += stream.ready.eq(free & channels[k] & members[i])
         entry = Signal(route)
         m.d.comb += [
             axi.arvalid.eq(held_valid & routes.w_rdy), axi.araddr.eq(held.addr),

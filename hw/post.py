@@ -269,7 +269,7 @@ class Post(wiring.Component):
             with m.If(valids[2]):
                 m.d.sync += [product.eq(low_part + (high_part << 16)), shift_3.eq(shift_2)]
             with m.If(valids[3]):
-                m.d.sync += halves.eq(shift_keep_half(product, shift_3))
+                m.d.sync += halves.eq(shift_keep_half(m, product, shift_3))
             with m.If(valids[4]):
                 m.d.sync += rounded.eq(round_half_up(halves))
             with m.If(valids[5]):

