@@ -29,7 +29,8 @@ def _library(path: Path) -> ctypes.CDLL:
     lib = ctypes.CDLL(str(path))
     u64, u32, pointer, i = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_int
     signatures = {
-        "new": (pointer, [u64, u32, u32, u32, u32, u32, u64, pointer]), "free": (None, [pointer]),
+        "new": (pointer, [u64, u32, u32, u32, u32, u32, u64, pointer, i]),
+        "free": (None, [pointer]),
         "poke": (None, [pointer, u64, pointer, u64]), "peek": (None, [pointer, u64, pointer, u64]),
         "write_register": (i, [pointer, u32, u32]),
         "read_register": (i, [pointer, u32, ctypes.POINTER(u32)]),
@@ -71,6 +72,9 @@ class VerilatorBackend:
     doze : bool
         Turn the clocks of waiting cores off, as the hardware does. Cycles and results are the
         same without.
+    threads : int, 1 or more
+        That share the cores' part of each cycle, at most one for each instance; what they compute
+        is the same. More than there are idle processors make it slower.
     kind : "saif", "vcd" or "wave" for a build that can also `trace` into such files
     memory : RtlMemory or None
         Takes the model's place; the model's settings are then of no effect. Its configuration has
@@ -85,13 +89,15 @@ class VerilatorBackend:
     def __init__(self, config: Config, *, memory_bytes: int, latency_cycles: int = 40,
                  page_miss_cycles: int = 12, page_bytes: int = 2048, banks: int = 8,
                  stall_probability: float = 0.0, seed: int = 1, count_toggles: bool = False,
-                 check: bool = False, doze: bool = True, kind: str | None = None,
-                 memory: RtlMemory | None = None,
+                 check: bool = False, doze: bool = True, threads: int = 1,
+                 kind: str | None = None, memory: RtlMemory | None = None,
                  say: Callable[[str], None] = lambda text: None):
         if not 0 <= stall_probability <= 0.9:
             raise ValueError(f"stall_probability is {stall_probability}; it must be from 0 to 0.9")
         if latency_cycles < 1:
             raise ValueError(f"latency_cycles is {latency_cycles}; it must be 1 or more")
+        if threads < 1:
+            raise ValueError(f"threads is {threads}; it must be 1 or more")
         if memory and config.ports != 1:
             raise ValueError(f"a memory in Verilog has one port; the configuration {config.ports}")
         self.config = config
@@ -102,7 +108,7 @@ class VerilatorBackend:
         self._handle = self._lib.partita_new(
             memory_bytes, latency_cycles, page_miss_cycles, page_bytes, banks,
             round(stall_probability * (1 << 32)), seed,
-            ctypes.addressof(memory.options) if memory and memory.options else None)
+            ctypes.addressof(memory.options) if memory and memory.options else None, threads)
         self._memory_bytes = memory_bytes
         self._counting = count_toggles
         self._lib.partita_check(self._model, int(check))

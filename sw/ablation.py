@@ -15,6 +15,7 @@ Exit codes: 0 ok, 1 a run differs from the golden model or failed, 2 usage, 3 a 
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -72,7 +73,8 @@ def measure(work: Work, off: str | None, memory: dict,
     """Cycles of a workload with an optimisation left out (None: with all), and whether every
     layer was as in the golden model."""
     with switched(**({off: False} if off else {})):
-        report, _ = run_arm(work.arm, work.layers, count_toggles=False, memory=memory, say=say)
+        report, _ = run_arm(work.arm, work.layers, count_toggles=False, memory=memory,
+                            threads=os.cpu_count() or 1, say=say)
     return report.cycles, report.bit_exact
 
 

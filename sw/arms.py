@@ -142,7 +142,8 @@ class _Totals:
 
 
 def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
-            memory: dict, model: EnergyModel | None = None, search: bool = False,
+            memory: dict, threads: int = 1, model: EnergyModel | None = None,
+            search: bool = False,
             on_progress: Callable[[int, str], None] = lambda cycles, layer: None,
             say: Callable[[str], None] = lambda text: None,
             ) -> tuple[ArmReport, list[np.ndarray]]:
@@ -154,6 +155,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
     names : layers to run, or None for all
     count_toggles : bool
     memory : options of the external memory model
+    threads : that share the simulation of the instances
     model : how energy is priced, where activity is counted
     search : try other splits on the cycle model before compiling
     on_progress : called with (cycles so far, layer under way)
@@ -178,7 +180,8 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
             if search else None
         program = compile_graph(graph, arm.config, batch=arm.batch, splits=splits)
         with open_backend("verilator", arm.config, memory_bytes=program.window_bytes,
-                          count_toggles=count_toggles, say=say, **memory) as backend:
+                          count_toggles=count_toggles, threads=threads, say=say,
+                          **memory) as backend:
             driver = Driver(backend)
             driver.load(program)
             for source, golden in _inputs(arm, first):

@@ -19,6 +19,7 @@ Exit codes: 0 all layers bit-exact, 1 a layer differs or the run failed, 2 usage
 """
 
 import argparse
+import os
 import platform
 import shlex
 import sys
@@ -92,7 +93,9 @@ def _parser() -> argparse.ArgumentParser:
                      help="count no activity, so no energy: faster")
     how.add_argument("--search", action="store_true",
                      help="try other splits of each layer on the cycle model before compiling")
-    how.add_argument("--jobs", type=int, default=2, metavar="N", help="arms at a time (default 2)")
+    how.add_argument("--jobs", type=int, default=2, metavar="N",
+                     help="arms at a time (default 2); processors beyond that share the "
+                          "instances of each")
     energy = parser.add_argument_group("energy")
     add_energy_arguments(energy)
     out = parser.add_argument_group("output")
@@ -201,12 +204,13 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
     todo = _arms(arms, config, work, batch)
     # The longest first, so that the last to finish did not start late.
     order = sorted(todo, key=lambda a: -_weight(a, layers))
+    threads = max(1, (os.cpu_count() or 1) // min(jobs, len(todo)))
 
     def run(arm: Arm):
         progress.start(arm.name, sum(expected_cycles(g, arm.config, len(arm.images), arm.batch)
                                      for _, g in segments(arm.graph, layers)))
-        result = run_arm(arm, layers, count_toggles=count_toggles, memory=memory, model=model,
-                         search=search, say=progress.say,
+        result = run_arm(arm, layers, count_toggles=count_toggles, memory=memory, threads=threads,
+                         model=model, search=search, say=progress.say,
                          on_progress=lambda n, layer: progress.update(arm.name, n, layer))
         progress.finish(arm.name)
         return result

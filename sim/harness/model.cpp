@@ -4,7 +4,8 @@
 // After every clock edge the outputs of cores go to the shell and the shell's to the cores. That
 // settles in one pass because no core output depends on a core input within a cycle, which
 // `settle` checks in every cycle in which checking is on.
-#include <chrono>
+#include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -32,6 +33,7 @@ using TraceFile = VerilatedVcdC;
 #else
 #include "memory.h"
 #endif
+#include "crew.h"
 #include "toggles.h"
 
 #include "glue.h"  // generated: kCores, kPorts, kBeatBytes, port and flip-flop tables
@@ -45,11 +47,13 @@ struct Mark {
 
 class Model {
   public:
-    Model(uint64_t memory_bytes, const MemoryOptions &options)
+    Model(uint64_t memory_bytes, const MemoryOptions &options, int threads)
         : memory(memory_bytes, 0), core_map_(kCoreFlipFlops, kCoreFlipFlopCount),
-          shell_map_(kShellFlipFlops, kShellFlipFlopCount) {
+          shell_map_(kShellFlipFlops, kShellFlipFlopCount),
+          crew_(kCores, std::clamp(threads, 1, kCores), [this](int i) { clock_core(i); }) {
         context_ = std::make_unique<VerilatedContext>();
         traced_ = std::make_unique<VerilatedContext>();
+        for (auto &c : {context_.get(), traced_.get()}) c->threads(1);  // none of Verilator's own
         shell_ = std::make_unique<Vshell>(context_.get(), "shell");
         for (int i = 0; i < kCores; i++)
             cores_.push_back(std::make_unique<Vcore>(
@@ -239,21 +243,29 @@ class Model {
         uint32_t marked = shell_->mark_valid, layers[kCores];
         if (marked)
             for (int i = 0; i < kCores; i++) layers[i] = mark_layer(*cores_[i]);
-        uint32_t clocks = shell_->rst ? ~0u : uint32_t(shell_->clocks);
-        if (checking) sleepers_stay(clocks);
+        clocks_ = (shell_->rst ? ~0u : uint32_t(shell_->clocks)) & kAllCores;
+        if (checking) sleepers_stay(clocks_);
 
         shell_->clk = 1;
         shell_->eval();
-        for (int i = 0; i < kCores; i++) {
-            if (!(clocks >> i & 1)) continue;  // as the module clock_gate does
-            rise(*cores_[i]);
-            core_to_shell(i, *shell_, *cores_[i]);
+        if (std::popcount(clocks_) > 1) {
+            crew_.run();
+        } else {
+            for (int i = 0; i < kCores; i++) clock_core(i);
         }
+        for (int i = 0; i < kCores; i++)
+            if (clocks_ >> i & 1) core_to_shell(i, *shell_, *cores_[i]);
         for (int p = 0; p < kPorts; p++) ports_[p].edge(cycle, device[p]);
         cycle++;
-        for (size_t i = 0; i < counters_.size(); i++)
-            if (i == kCores || clocks >> i & 1) counters_[i]->cycle();
+        if (!counters_.empty()) counters_[kCores]->cycle();
         if (marked) note_marks(marked, layers);
+    }
+
+    // A core's clock edge, if it has a clock, and what it toggles.
+    void clock_core(int i) {
+        if (!(clocks_ >> i & 1)) return;  // as the module clock_gate does
+        rise(*cores_[i]);
+        if (!counters_.empty()) counters_[i]->cycle();
     }
 
     // The falling edge does nothing: it is enough to remember that the clock was low.
@@ -300,8 +312,11 @@ class Model {
     std::vector<MemoryPort> ports_;
     StateMap core_map_, shell_map_;
     std::vector<std::unique_ptr<ToggleCounter>> counters_;
+    static constexpr uint32_t kAllCores = uint32_t((uint64_t(1) << kCores) - 1);
+    uint32_t clocks_ = 0;  // cores that have a clock in this cycle
     bool axil_awready_ = false, axil_arready_ = false, axil_bvalid_ = false, axil_rvalid_ = false;
     uint32_t axil_bresp_ = 0, axil_rresp_ = 0, axil_rdata_ = 0;
+    Crew crew_;  // the last member: its threads end before what they work on
 };
 
 }  // namespace partita
@@ -318,10 +333,10 @@ extern "C" {
 
 void *partita_new(uint64_t memory_bytes, uint32_t latency, uint32_t page_miss,
                   uint32_t page_bytes, uint32_t banks, uint32_t stall_threshold, uint64_t seed,
-                  const void *own) {
+                  const void *own, int threads) {
     partita::MemoryOptions options{latency, page_miss, page_bytes, banks, stall_threshold, seed,
                                    own};
-    return new Model(memory_bytes, options);
+    return new Model(memory_bytes, options, threads);
 }
 void partita_free(void *m) { delete static_cast<Model *>(m); }
 void partita_poke(void *m, uint64_t addr, const uint8_t *data, uint64_t n) {
