@@ -183,6 +183,9 @@ class _Machine:
         self.numbers = itertools.count()
         self.ends = dict.fromkeys(lowered.order, 0.0)
         self.beat_chunks = config.port.bytes / config.chunk_bytes
+        self.tile_chunks, self.param_chunks = config.tile_chunks, config.param_chunks
+        self.private = config.port.memory == "private"
+        self.load_room = max(_LOAD_FIFO_BEATS, 2 * config.port.burst_beats)
         self.fifo = config.buffers.weight_fifo_beats * self.beat_chunks
         self.subs = config.array.cols // config.array.post_lanes
         self.insn_beats = INSN_BYTES / config.port.bytes
@@ -259,10 +262,6 @@ class _Machine:
                 span = min(span, w.level / -change)
         return max(span, 0.0)
 
-    @property
-    def load_room(self) -> int:
-        return max(_LOAD_FIFO_BEATS, 2 * self.config.port.burst_beats)
-
     def inflow(self, x: _Instance) -> float:
         flows = x.weights.flows
         return flows[0].rate * self.beat_chunks if flows else 0.0
@@ -286,8 +285,8 @@ class _Machine:
                 if x.missing < _TINY:
                     self.changed.add(x)
                 continue
-            if flow.rate > 0 and flow.unit != Unit.WEIGHTS:
-                self.changed.update(members)
+            if flow.rate > 0 and flow.unit != Unit.WEIGHTS:  # there may be room for more
+                self.changed.update(x for x in members if x.asking or x.reading)
             for x in members:
                 mine = self.queue(x, flow.unit)[0]
                 if mine is not flow:
@@ -337,7 +336,7 @@ class _Machine:
                 most = 0.0
             if flow.unit == Unit.WEIGHTS:
                 most = min(most, *(self.pace(x) for x in members))
-            port = members[0].number if self.config.port.memory == "private" else 0
+            port = members[0].number if self.private else 0
             ports.setdefault(port, []).append((flow, most))
         for wanted in ports.values():
             # What a reader has asked for waits in one queue, so readers share by what they may
@@ -457,16 +456,15 @@ class _Machine:
     def touch(self, x: _Instance, addr: int) -> bool:
         """Open an address's page; whether it was open."""
         page = addr // PAGE_BYTES
-        bank = (x.number if self.config.port.memory == "private" else 0, page % BANKS)
+        bank = (x.number if self.private else 0, page % BANKS)
         was = self.open_pages.get(bank)
         self.open_pages[bank] = page
         return was == page
 
     def reply(self, x: _Instance, op: Op) -> float:
         """When the first beat of a request made now comes: after what the port still owes."""
-        shared = self.config.port.memory == "shared"
         owed = bursts = 0.0
-        for y in (self.instances if shared else [x]):
+        for y in ([x] if self.private else self.instances):
             w = y.weights
             if w.flows and w.flows[0].rate > 0 and y.number == self.lead(w.flows[0], y):
                 beats = min(w.flows[0].left, (self.fifo - w.level) / self.beat_chunks)
@@ -560,16 +558,15 @@ class _Machine:
             beats = -(-live * self.config.array.cols // self.config.port.bytes)
             x.blocks.append(_Block(
                 op, f["tiles"] * beats * self.config.port.bytes // self.config.array.cols, 1,
-                live * self.config.param_chunks if last else 0, bool(f["first"]), last, True))
+                live * self.param_chunks if last else 0, bool(f["first"]), last, True))
             return
         for k in range(count):
             x.blocks.append(_Block(op, f["tiles"], f["out_w"] * f["out_h"],
-                                   self.config.param_chunks if last else 0, bool(f["first"]),
+                                   self.param_chunks if last else 0, bool(f["first"]),
                                    last, k == count - 1))
 
     def compute(self, x: _Instance) -> bool:
-        chunks = self.config.tile_chunks
-        w = x.weights
+        chunks, w = self.tile_chunks, x.weights
         if x.loading is None and x.loaded is None and x.blocks:
             block = x.blocks[0]
             if not block.params or x.claimed - x.drained < 2:

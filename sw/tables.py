@@ -20,6 +20,7 @@ from typing import Any
 from hw import isa, registers
 from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
 
+from .compiler.switches import Switches
 from .energy import columns as energy_columns
 
 __all__ = ["TABLES", "main", "render"]
@@ -38,7 +39,8 @@ def _table(header: tuple[str, ...], rows: list[tuple]) -> str:
 
 
 def _parameter_docs(cls) -> dict[str, tuple[str, str]]:
-    """Name -> (range, meaning) from the Parameters section of a config class's docstring."""
+    """Name -> (range, meaning) from the Parameters section of a class's docstring; of members
+    that have one line each, that line in place of the range."""
     docs: dict[str, tuple[str, str]] = {}
     name = ""
     for line in inspect.cleandoc(cls.__doc__).splitlines():
@@ -212,6 +214,19 @@ def limits_table() -> str:
     return _table(("", "of the limit", "least of these layers"), rows)
 
 
+def ablation_table() -> str:
+    """Cycles of TinyVGG16 with one of the compiler's optimisations left out."""
+    cycles = _measured("ablation-tinyvgg16.json")["cycles"]
+    docs = _parameter_docs(Switches)
+    full, names = cycles[""], list(cycles[""])
+    rows = [("nothing", "", *(f"{full[n]:,}" for n in names))]
+    for switch, found in cycles.items():
+        if switch:
+            rows.append((switch.replace("_", " "), docs[switch][0],
+                         *(f"{found[n] / full[n] - 1:+.2%}" for n in names)))
+    return _table(("left out", "what it does", *names), rows)
+
+
 def zeros_table() -> str:
     """The fully connected layers with and without skipping zeros."""
     plain = {a["name"]: a for a in _measured("measured-tinyvgg16.json")["arms"]}
@@ -330,7 +345,7 @@ def boards_table() -> str:
 
 #: Marker name -> function that renders the table.
 TABLES = {"headline": headline_table, "scaling": scaling_table, "limits": limits_table,
-          "zeros": zeros_table,
+          "zeros": zeros_table, "ablation": ablation_table,
           "energy": energy_table, "training": training_table,
           "training-digits": lambda: training_table("training-digits.json"),
           "calibration": calibration_table, "coefficients": coefficient_table,

@@ -81,8 +81,8 @@ def _view(array: np.ndarray, region: Region) -> np.ndarray:
     if region.base < 0 or last > len(array):
         raise AssertionError(f"{region} is outside its memory of {len(array)} words")
     step = array.strides[0]
-    return np.lib.stride_tricks.as_strided(array[region.base:], (region.planes, region.length),
-                                           (stride * step, step))
+    return np.ndarray((region.planes, region.length), array.dtype, array, region.base * step,
+                      (stride * step, step))
 
 
 def add_tokens(ops: Sequence[Op], act_words: int, external_words: int) -> None:
