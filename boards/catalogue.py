@@ -103,7 +103,7 @@ _BOARDS = (
         platform="amaranth_boards.orangecrab_r0_2:OrangeCrabR0_2_85FPlatform", clock_mhz=48.0,
         pll={}, memory="128 KiB block RAM (its DDR3 is not driven)", ram_bytes=1 << 17,
         link="3.3 V serial on GPIO 0 (in) and 1 (out)", baud=3_000_000,
-        config=_config(2, 4, 8, act_words=4096, acc_depth=128, fifo=64, port=8, address_bits=17),
+        config=_config(2, 2, 2, act_words=4096, acc_depth=128, fifo=64, port=8, address_bits=17),
         programmer=("-b", "orangecrab"), usb="1209:5af0", bitstream="top.bit",
         note="networks up to 128 KiB, weights and activations together"),
     Board(

@@ -6,7 +6,7 @@ network on N instances behind one port, the network pruned throughout with a por
 unpruned convolutions on N instances.
 
 Examples:
-    python -m sw.ablation                          TinyVGG16, eight instances: half an hour
+    python -m sw.ablation                          TinyVGG16, eight instances: ten minutes
     python -m sw.ablation --network digits --only multicast,prefetch
 
 Exit codes: 0 ok, 1 a run differs from the golden model or failed, 2 usage, 3 a tool is missing,
