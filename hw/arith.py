@@ -71,7 +71,7 @@ def shift_keep_half(m: Module, product: Value, shift: Value) -> Value:
         amounts = [k << low for k in range(1 << (high - low)) if k << low < PRODUCT_BITS]
         choice, shifted = shift[low:high], [value.shift_right(k) for k in amounts]
         dropped = [x[kept - 1:] for x in shifted]
-        lost = Array((x ^ sign.replicate(len(x))).any() for x in dropped)
+        lost = Array((x ^ sign.replicate(len(x))).any() if len(x) else Const(0) for x in dropped)
         beyond = beyond | lost[choice]
         value = Signal(signed(kept), name=f"shifted_{low}")
         m.d.comb += value.eq(Array(shifted)[choice])

@@ -157,7 +157,7 @@ def test_quantisation_aware_tuning_recovers_what_coarse_steps_lose(dense, task):
     trainer, net = dense
     graph = trainer.graph(net)
     images = task.plain(torch.from_numpy(task.data.train_images))
-    scales = [40 * s for s in calibrate(graph, images[:256].numpy())]
+    scales = [60 * s for s in calibrate(graph, images[:256].numpy())]
     before = trainer.accuracy_integer(quantise_with(graph, scales)).top1
     fake = FakeQuantised(graph, scales)
     fit(fake, batches(task), replace(RECIPE, epochs=2), masks={})
