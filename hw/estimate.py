@@ -20,8 +20,11 @@ DEVICES = {
     "ecp5-85k": Device("LFE5U-85F", "ecp5", 83640, 156, 208,
                        ("--85k", "--package", "CABGA381", "--speed", "6")),
     "ice40up5k": Device("iCE40UP5K", "ice40", 5280, 8, 30, ("--up5k", "--package", "sg48")),
-    "gw2ar-18": Device("GW2AR-18", "gowin", 20736, 48, 46),
+    "gw2ar-18": Device("GW2AR-18", "gowin", 20736, 48, 46,
+                       ("--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C")),
 }
+#: What nextpnr is asked for where no board sets the clock.
+_GOAL_MHZ = 90
 
 
 def quick_usage(config: Config) -> Usage:
@@ -65,6 +68,8 @@ def estimate(config: Config, device: Device, *, route: bool = True,
         usage = synthesise(folder, [f"{m}.v" for m in texts], "partita", device.family, say=say)
         if not route or usage.lacks(device) or device.family != "ecp5":
             return usage, None
-        fmax, placed = place_and_route(folder, "partita", device, 90, out_of_context=True, say=say)
+        fmax, placed = place_and_route(
+            folder, device, ["--json", "partita.json", "--freq", str(_GOAL_MHZ),
+                             "--out-of-context"], _GOAL_MHZ, say=say)
         return Usage(max(usage.luts, placed.luts), placed.flip_flops, placed.dsps,
                      placed.block_rams), fmax

@@ -146,6 +146,10 @@ class Post(wiring.Component):
                 m.d.sync += [group0.eq(group0 + part), plane0.eq(plane0 + planes)]
             with m.If(b_last):
                 m.d.sync += active.eq(0)
+        # Its copy is written as soon as there is a place, so that `load` need not reach it.
+        noted = Signal()
+        with m.If(prepared & ~noted & ~in_flight[~context]):
+            m.d.sync += [contexts[~context].eq(kept), noted.eq(1)]
         with m.If(load):
             px.load(insn.pool_w)
             py.load(insn.pool_h)
@@ -154,7 +158,7 @@ class Post(wiring.Component):
             block.load(insn.out_blocks)
             m.d.sync += [
                 active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
-                context.eq(~context), in_flight[~context].eq(1), contexts[~context].eq(kept),
+                context.eq(~context), in_flight[~context].eq(1), noted.eq(0),
                 cur_row_step.eq(row_step), cur_origin.eq(origin), cur_top.eq(top),
                 cur_left.eq(left), pixel.eq(0), group0.eq(0), plane0.eq(insn.out_addr),
             ]

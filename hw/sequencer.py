@@ -116,13 +116,14 @@ class Sequencer(wiring.Component):
             word[k] for name, _ in tile_walk(config) for k in self._bits(Opcode.COMPUTE)[name]))]
         # An instruction is judged in one cycle and handed out in a later one.
         judged, bad, unknown = Signal(), Signal(), Signal()
-        present = Signal()
+        chosen = Signal(len(UNITS))  # where it goes
+        present, ends = Signal(), Signal()
         m.d.comb += [
             present.eq(fetch.o.valid & ~end_seen),
             *(queues.target[n].eq(present & ((opcode == op) | (barrier & (unit == "load"))))
               for n, (unit, op) in enumerate(UNITS.items()))]
         with m.If(present & ~judged):
-            m.d.sync += judged.eq(1)
+            m.d.sync += [judged.eq(1), chosen.eq(queues.target), ends.eq(opcode == Opcode.END)]
             with m.Switch(opcode):
                 for op in FORMATS:
                     with m.Case(op.value):
@@ -132,20 +133,14 @@ class Sequencer(wiring.Component):
         with m.If(dispatch):
             m.d.sync += judged.eq(0)
         m.d.comb += [bad_field.eq(present & judged & bad), illegal.eq(present & judged & unknown)]
-        with m.If(present & judged & ~bad), m.Switch(opcode):
-            for op in FORMATS:
-                with m.Case(op.value):
-                    if op is Opcode.END:
-                        m.d.comb += dispatch.eq(1)
-                        m.d.sync += end_seen.eq(1)
-                        continue
-                    unit = "load" if op is Opcode.BARRIER else next(
-                        u for u, o in UNITS.items() if o is op)
-                    n = list(UNITS).index(unit)
-                    room = queues.room[n] & (ahead.w_rdy if unit == "compute" else 1)
-                    m.d.comb += [dispatch.eq(room), queues.push[n].eq(dispatch)]
-                    if unit == "compute":
-                        m.d.comb += ahead.w_en.eq(dispatch)
+        for n, unit in enumerate(UNITS):
+            room = queues.room[n] & (ahead.w_rdy if unit == "compute" else 1)
+            m.d.comb += queues.push[n].eq(judged & chosen[n] & ~bad & room)
+            if unit == "compute":
+                m.d.comb += ahead.w_en.eq(queues.push[n])
+        m.d.comb += dispatch.eq(Cat(queues.push).any() | (judged & ends & ~bad))
+        with m.If(judged & ends & ~bad):
+            m.d.sync += end_seen.eq(1)
 
         m.d.comb += [self.error_layer.eq(layer), self.error_opcode.eq(opcode)]
         with m.If(illegal):

@@ -178,6 +178,11 @@ class UnitActivity:
         return sum(b.toggles for b in self.blocks)
 
     @property
+    def accumulator_toggles(self) -> int:
+        """Those of the accumulators' registers, which are among `toggles`."""
+        return sum(b.toggles for b in self.blocks if b.name == "accumulator")
+
+    @property
     def clocked(self) -> int:
         return sum(b.clocked for b in self.blocks)
 

@@ -46,7 +46,7 @@ from .vcd import read_vcd
 
 __all__ = ["Sample", "fit", "main", "map_core", "validate"]
 
-FEATURES = ("clock", "toggle", "multiplier")
+FEATURES = ("clock", "toggle", "accumulator", "multiplier")
 DEFAULT_ARRAYS = "2x2,4x4,4x8"
 _GATED_BITS = 4
 _SCRIPT = """read_verilog core.v
@@ -86,6 +86,7 @@ class Sample:
     cycles: int
     clock: int
     toggle: int
+    accumulator: int
     multiplier: int
     gates_pj: float
     clock_pj: float
@@ -96,7 +97,17 @@ class Sample:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        return self.clock, self.toggle, self.multiplier
+        return self.clock, self.toggle, self.accumulator, self.multiplier
+
+    @property
+    def logic_pj(self) -> float:
+        """What the gates took that are no clock pins; 0 where nothing moved."""
+        return self.gates_pj - self.clock_pj
+
+    @property
+    def glitch_share(self) -> float:
+        """What unit delays add to the logic's energy."""
+        return self.glitch_pj / self.logic_pj
 
 
 def map_core(config: Config, liberty: Path, say: Callable[[str], None]) -> Path:
@@ -184,7 +195,8 @@ def _sample(backend: VerilatorBackend, netlist: Netlist, array: str, stimulus: s
     gates, compared = price(netlist, signals, samples - 1)
     return Sample(
         array, stimulus, cycles, sum(u.clocked + u.gate_cycles for u in units),
-        sum(u.toggles for u in units), sum(u.multiplier_toggles for u in units),
+        sum(u.toggles - u.accumulator_toggles for u in units),
+        sum(u.accumulator_toggles for u in units), sum(u.multiplier_toggles for u in units),
         gates.total, gates.clock, gates.glitch, gates.leakage_nw, len(netlist.flip_flops),
         compared)
 
@@ -256,7 +268,9 @@ def column(samples: list[Sample], library: Library) -> dict:
     model = float(np.mean(np.abs(errors["array"])))
     source = f"fitted to {library.name} gates by sim.calibrate, before layout"
     units = {"clock": "pJ per flip-flop bit and clocked cycle",
-             "toggle": "pJ per flip-flop toggle", "multiplier": "pJ per multiplier-output toggle"}
+             "toggle": "pJ per flip-flop toggle, the accumulators' left out",
+             "accumulator": "pJ per flip-flop toggle of the accumulators, which feed little logic",
+             "multiplier": "pJ per multiplier-output toggle"}
     fitted = {name: {"value": float(f"{c:.4g}"), "unit": units[name],
                      "error": round(float(np.hypot(model, s)), 3), "source": source}
               for name, c, s in zip(FEATURES, coefficients, _spread(samples), strict=True)}
@@ -265,8 +279,7 @@ def column(samples: list[Sample], library: Library) -> dict:
         "value": float(f"{leakage * 1e-3:.4g}"), "unit": "pJ per flip-flop bit and microsecond, "
         "with its share of the logic", "error": 0.3,
         "source": f"cell leakage of {library.name}"}
-    glitch = np.mean([s.glitch_pj / (s.gates_pj - s.clock_pj) for s in samples
-                      if s.stimulus != "idle"])
+    glitch = np.mean([s.glitch_share for s in samples if s.logic_pj])
     fitted["glitch"] = {
         "value": float(f"{glitch:.3g}"), "unit": "share of the logic's energy that unit delays "
         "add; the truth lies between none and all of it", "error": 0.0,
@@ -286,13 +299,13 @@ def _print(samples: list[Sample], console: Console) -> None:
     for s, a, b in zip(samples, errors["stimulus"], errors["array"], strict=True):
         table.add_row(
             s.array, s.stimulus, f"{s.gates_pj / s.cycles:.2f}", f"{s.clock_pj / s.gates_pj:.0%}",
-            f"{s.glitch_pj / (s.gates_pj - s.clock_pj):.0%}",
+            f"{s.glitch_share:.0%}" if s.logic_pj else "-",
             f"{predict(coefficients, s) / s.gates_pj - 1:+.1%}", f"{a:+.1%}", f"{b:+.1%}")
     console.print(table)
     for name, values in errors.items():
         size = np.abs(values)
         console.print(f"{name} left out: mean error {size.mean():.1%}, largest {size.max():.1%}")
-    total = np.array([s.toggle for s in samples], float)
+    total = np.array([s.toggle + s.accumulator for s in samples], float)
     energy = np.array([s.gates_pj for s in samples])
     best = (total / energy).sum() / ((total / energy) ** 2).sum()
     alone = np.abs(best * total / energy - 1)

@@ -94,8 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--search", action="store_true",
                      help="try other splits of each layer on the cycle model before compiling")
     how.add_argument("--jobs", type=int, default=2, metavar="N",
-                     help="arms at a time (default 2); processors beyond that share the "
-                          "instances of each")
+                     help="arms at a time (default 2)")
+    how.add_argument("--threads", type=int, metavar="N",
+                     help="that share the instances of an arm (default: the processors, divided "
+                          "among the arms that run at a time)")
     energy = parser.add_argument_group("energy")
     add_energy_arguments(energy)
     out = parser.add_argument_group("output")
@@ -114,6 +116,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"--latency is {args.latency}; it must be 1 or more")
     if args.jobs < 1:
         raise ValueError(f"--jobs is {args.jobs}; it must be 1 or more")
+    if args.threads is not None and args.threads < 1:
+        raise ValueError(f"--threads is {args.threads}; it must be 1 or more")
     if args.images is not None and args.images < 1:
         raise ValueError(f"--images is {args.images}; it must be 1 or more")
     if args.batch < 1:
@@ -188,8 +192,8 @@ def _big(config: Config) -> Config:
 
 
 def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str] | None,
-            memory: dict, count_toggles: bool, jobs: int, partitions: int, seed: int,
-            command: str, progress: SimulationProgress,
+            memory: dict, count_toggles: bool, jobs: int, threads: int | None, partitions: int,
+            seed: int, command: str, progress: SimulationProgress,
             model: EnergyModel | None = None, search: bool = False, batch: int = 1) -> Report:
     """Run the arms, at most `jobs` at a time, and gather what they measured.
 
@@ -204,7 +208,7 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
     todo = _arms(arms, config, work, batch)
     # The longest first, so that the last to finish did not start late.
     order = sorted(todo, key=lambda a: -_weight(a, layers))
-    threads = max(1, (os.cpu_count() or 1) // min(jobs, len(todo)))
+    threads = threads or max(1, (os.cpu_count() or 1) // min(jobs, len(todo)))
 
     def run(arm: Arm):
         progress.start(arm.name, sum(expected_cycles(g, arm.config, len(arm.images), arm.batch)
@@ -288,8 +292,9 @@ def run(argv: list[str]) -> int:
             work = replace(work, dense=_with_epsilon(work.dense, args.epsilon),
                            pruned=_with_epsilon(work.pruned, args.epsilon))
         report = compare(work, config, arms=arms, layers=layers, memory=memory,
-                         count_toggles=not args.no_toggles, jobs=args.jobs, search=args.search,
-                         partitions=args.partitions, seed=args.seed, batch=args.batch,
+                         count_toggles=not args.no_toggles, jobs=args.jobs, threads=args.threads,
+                         search=args.search, partitions=args.partitions, seed=args.seed,
+                         batch=args.batch,
                          command="python -m sw.compare " + shlex.join(argv), progress=progress,
                          model=model)
     if args.save:

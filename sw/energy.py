@@ -1,7 +1,8 @@
 """Energy from activity: counts times coefficients, with an interval from the coefficients' errors.
 
     E = instances   clock * (clocked flip-flop bits + clock gates * cycles)
-                    + toggle * flip-flop toggles + multiplier * multiplier-output toggles
+                    + toggle * flip-flop toggles, accumulator * those of the accumulators
+                    + multiplier * multiplier-output toggles
       + memories    access * (reads + writes) + idle * idle cycles, by size of the memory
       + fabric      clock and toggles of interconnect and control
       + external    bits * pJ per bit + page activations
@@ -32,6 +33,8 @@ TABLE = Path(__file__).parent / "data" / "energy.json"
 CATEGORIES = ("clock", "logic", "memories", "fabric", "external", "static")
 #: Those inside the chip, without leakage.
 CORE = ("clock", "logic", "memories", "fabric")
+#: Coefficients that glitches add to.
+_LOGIC = ("toggle", "accumulator", "multiplier")
 _REFERENCE_BITS = 8 * 8192  # memory coefficients are for 8 KB
 _SAMPLES = 4000
 
@@ -72,7 +75,7 @@ class Column:
 
     def _with_glitches(self, values: dict, share) -> dict:
         factor = 1 + share * values["glitch"]
-        return {**values, **{k: values[k] * factor for k in ("toggle", "multiplier")}}
+        return {**values, **{k: values[k] * factor for k in _LOGIC}}
 
 
 @cache
@@ -227,7 +230,8 @@ def features(instances: Iterable[UnitActivity], shell: UnitActivity, *, cycles: 
 def unit_features(unit: UnitActivity, cycles: int, model: EnergyModel) -> Features:
     """Counts of one instance in a layer that took so many cycles."""
     counts = {"clock/clock": float(unit.clocked + unit.gate_cycles),
-              "logic/toggle": float(unit.toggles),
+              "logic/toggle": float(unit.toggles - unit.accumulator_toggles),
+              "logic/accumulator": float(unit.accumulator_toggles),
               "logic/multiplier": float(unit.multiplier_toggles)}
     _add_memories(counts, unit, "memories", cycles / model.clock_mhz)
     _add(counts, "static/static_logic", unit.bits * cycles / model.clock_mhz)

@@ -85,13 +85,15 @@ class Measured:
 
 @dataclass(frozen=True)
 class Point:
-    """Some partitions active at a level: what an image takes."""
+    """Some partitions active at a level: what an image takes; `chip_nj` is `energy_nj` without
+    external memory, which no level scales."""
 
     active: int
     level: Level
     accuracy: float
     time_us: float
     energy_nj: float
+    chip_nj: float
 
 
 def measure(grown: Grown, config: Config, images: int, model: EnergyModel, say) -> list[Measured]:
@@ -145,9 +147,14 @@ def _features(result: RunResult, model: EnergyModel) -> Features:
 def points_of(measured: Iterable[Measured], levels: Sequence[Level],
               model: EnergyModel) -> list[Point]:
     """Time and energy of each at each level."""
-    return [Point(m.active, level, m.accuracy, m.cycles / (model.clock_mhz * level.clock),
-                  sum(level.scale(m.energy_pj).values()) / 1e3)
-            for m in measured for level in levels]
+    points = []
+    for m in measured:
+        for level in levels:
+            energy = level.scale(m.energy_pj)
+            points.append(Point(
+                m.active, level, m.accuracy, m.cycles / (model.clock_mhz * level.clock),
+                sum(energy.values()) / 1e3, (sum(energy.values()) - energy["external"]) / 1e3))
+    return points
 
 
 def front(points: Sequence[Point]) -> list[Point]:
@@ -155,9 +162,10 @@ def front(points: Sequence[Point]) -> list[Point]:
     return pareto(points, lambda p: (-p.accuracy, p.time_us, p.energy_nj))
 
 
-def spread(points: Iterable[Point]) -> tuple[float, float]:
+def spread(points: Iterable[Point], energy: str = "energy_nj") -> tuple[float, float]:
     """Largest over smallest energy, and time."""
-    energies, times = zip(*((p.energy_nj, p.time_us) for p in points), strict=True)
+    chosen = list(points)
+    energies, times = ([getattr(p, name) for p in chosen] for name in (energy, "time_us"))
     return max(energies) / min(energies), max(times) / min(times)
 
 
@@ -235,7 +243,8 @@ def run(argv: list[str]) -> int:
 
 def _ranges(points: Sequence[Point], levels: Sequence[Level]) -> dict[str, tuple[float, float]]:
     """Spread of dropping partitions alone, at the first level, and with all levels."""
-    return {"dropping": spread(p for p in points if p.level == levels[0]), "all": spread(points)}
+    return {"dropping": spread(p for p in points if p.level == levels[0]), "all": spread(points),
+            "all_chip": spread(points, "chip_nj")}
 
 
 def _json(measured: Sequence[Measured], points: Sequence[Point], best: Sequence[Point],
@@ -269,7 +278,8 @@ def _print(measured: Sequence[Measured], points: Sequence[Point], best: Sequence
     console.print(table)
     console.print("\n* no other point is better in accuracy, time and energy at once.  int8: on "
                   f"all held-out images; RTL: on {args.images} of them.")
-    words = {"dropping": f"partitions alone, at {args.levels[0]}", "all": "partitions and levels"}
+    words = {"dropping": f"partitions alone, at {args.levels[0]}", "all": "partitions and levels",
+             "all_chip": "the same, without external memory"}
     for name, (energy, time) in _ranges(points, args.levels).items():
         console.print(f"range, {words[name]}: {energy:.1f}x in energy, {time:.1f}x in time",
                       highlight=False)

@@ -303,11 +303,10 @@ def calibration_table() -> str:
         for kind in ("stimulus", "array"):
             sizes = [abs(errors[kind][k]) for k in mine]
             cells.append(f"{sum(sizes) / len(sizes):.1%} / {max(sizes):.1%}")
-        busy = [samples[k] for k in mine if samples[k].stimulus != "idle"]
+        shares = [samples[k].glitch_share for k in mine if samples[k].logic_pj]
         idle = next(samples[k] for k in mine if samples[k].stimulus == "idle")
-        glitch = sum(s.glitch_pj / (s.gates_pj - s.clock_pj) for s in busy) / len(busy)
         rows.append((array, len(mine), f"{samples[mine[0]].flip_flops:,}", *cells,
-                     f"{glitch:.0%}", f"{idle.gates_pj / idle.cycles:.1f}",
+                     f"{sum(shares) / len(shares):.0%}", f"{idle.gates_pj / idle.cycles:.1f}",
                      f"{idle.flip_flops * clock:.0f}"))
     return _table(("array", "stimuli", "flip-flops", "stimulus left out, mean / largest",
                    "array left out, mean / largest", "glitches add to logic",

@@ -8,11 +8,11 @@
 
 namespace partita {
 
-// `run` calls work(i) for every i below `tasks`, in the caller's and `threads` - 1 other threads, and
-// returns when all are done. Every thread begins with tasks of its own, whose data its cache has,
-// and goes on with what others have not begun: nobody waits for one that has lost its processor.
-// A cycle takes microseconds, so threads wait for the next one awake, and sleep only when it does
-// not come for long.
+// `run` calls work(i) for every i below `tasks` and returns when all are done: where they are to be
+// shared, in the caller's and `threads` - 1 other threads. Every thread begins with tasks of its
+// own, whose data its cache has, and goes on with what others have not begun: nobody waits for one
+// that has lost its processor. A cycle takes microseconds, so threads wait for the next one awake,
+// and sleep only when it does not come for long.
 class Crew {
   public:
     Crew(int tasks, int threads, std::function<void(int)> work)
@@ -26,8 +26,8 @@ class Crew {
     }
     Crew(const Crew &) = delete;
 
-    void run() {
-        if (size_ == 1) {
+    void run(bool share) {
+        if (!share || size_ == 1) {
             for (int i = 0; i < tasks_; i++) work_(i);
             return;
         }

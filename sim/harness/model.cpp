@@ -248,11 +248,7 @@ class Model {
 
         shell_->clk = 1;
         shell_->eval();
-        if (std::popcount(clocks_) > 1) {
-            crew_.run();
-        } else {
-            for (int i = 0; i < kCores; i++) clock_core(i);
-        }
+        crew_.run(std::popcount(clocks_) > 1);
         for (int i = 0; i < kCores; i++)
             if (clocks_ >> i & 1) core_to_shell(i, *shell_, *cores_[i]);
         for (int p = 0; p < kPorts; p++) ports_[p].edge(cycle, device[p]);

@@ -18,7 +18,7 @@ def test_the_list_names_every_board_and_what_its_preset_takes(capsys):
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert set(rows) == set(BOARDS)
     ulx3s = rows["ulx3s"]
-    assert ulx3s["dsps_used"] == 4 * (4 * 8 + 2) and ulx3s["fits"]
+    assert ulx3s["dsps_used"] == 4 * (4 * 4 + 2) and ulx3s["fits"]
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -31,7 +31,8 @@ def test_presets_go_with_their_boards(name):
 
 
 def test_what_cannot_fit_is_refused_before_synthesis_with_the_nearest_that_may(capsys, tmp_path):
-    assert main(["build", "ulx3s", "--rows", "8", "--out", str(tmp_path / "x")]) == 4
+    assert main(["build", "ulx3s", "--rows", "8", "--cols", "8",
+                 "--out", str(tmp_path / "x")]) == 4
     said = capsys.readouterr().err
     assert "320 DSP blocks of 156" in said and "--instances 1 --rows 8 --cols 8" in said
     assert not (tmp_path / "x").exists()

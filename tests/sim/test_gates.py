@@ -185,8 +185,8 @@ def test_a_value_change_dump_becomes_rows(tmp_path):
 
 # -- the fit -----------------------------------------------------------------------------------
 def made_up(rng, array: str, stimulus: str, coefficients, noise: float) -> Sample:
-    counts = rng.integers(1000, 100_000, 3)
-    clock, *rest = coefficients * counts * (1 + noise * rng.standard_normal(3))
+    counts = rng.integers(1000, 100_000, len(coefficients))
+    clock, *rest = coefficients * counts * (1 + noise * rng.standard_normal(len(counts)))
     energy = float(clock + sum(rest))
     return Sample(array, stimulus, 1024, *(int(c) for c in counts), energy, float(clock),
                   energy / 10, 1.0, 100, 1)
@@ -194,7 +194,7 @@ def made_up(rng, array: str, stimulus: str, coefficients, noise: float) -> Sampl
 
 def test_a_fit_finds_the_coefficients_that_made_the_energies():
     rng = np.random.default_rng(4)
-    truth = np.array([0.05, 0.2, 0.4])
+    truth = np.array([0.05, 0.2, 0.03, 0.4])
     samples = [made_up(rng, f"{k % 3}", f"s{k // 3}", truth, 0.0) for k in range(24)]
     assert fit(samples) == pytest.approx(truth, rel=1e-6)
     assert max(map(abs, validate(samples)["array"])) < 1e-6
@@ -223,4 +223,4 @@ def test_the_model_predicts_gates_that_it_has_not_seen(capsys):
     assert main(["--liberty", str(path), "--arrays", "2x2,4x4", "--windows", "3", "--json"]) == 0
     samples = [Sample(**s) for s in json.loads(capsys.readouterr().out)]
     errors = np.abs(validate(samples)["array"])
-    assert errors.mean() < 0.05 and errors.max() < 0.15
+    assert errors.mean() < 0.05 and errors.max() < 0.1

@@ -133,6 +133,7 @@ def test_kinds_tell_convolutions_from_linear_layers():
     (["--stall", "2"], 2, "--stall is 2.0; it must be from 0 to 0.9"),
     (["--checkpoint", "missing.safetensors"], 2, "--checkpoint missing.safetensors is not a file"),
     (["--save", "/no/such/folder/x.json"], 2, "its folder does not exist"),
+    (["--threads", "0"], 2, "--threads is 0; it must be 1 or more"),
     (["--rows", "99"], 2, "array.rows is 99; it must be an integer from 1 to 32"),
 ])
 def test_mistakes_are_named_with_their_exit_code(arguments, code, message, capsys):

@@ -25,7 +25,8 @@ from sw.energy import (
 
 MODEL = EnergyModel()
 UNIT = UnitActivity(
-    1000, (BlockActivity("array", 100, 5_000, 40_000), BlockActivity("control", 20, 100, 20_000)),
+    1000, (BlockActivity("accumulator", 40, 900, 0), BlockActivity("array", 100, 5_000, 40_000),
+           BlockActivity("control", 20, 100, 20_000)),
     (MemoryActivity("acts", 64, 1024, 2, 300.0, 200.0, 1500.0),), 3_000, 2_000)
 SHELL = UnitActivity(1000, (BlockActivity("fabric", 50, 700, 30_000),), (), 1_000, 0)
 
@@ -50,7 +51,7 @@ def test_a_layer_is_priced_by_hand():
     size = 64 * math.sqrt(64 * 1024 / 65536)
     assert energy["clock"] == pytest.approx(2 * 63_000 * value["clock"])
     assert energy["logic"] == pytest.approx(
-        2 * (5_100 * value["toggle"] + 2_000 * value["multiplier"]))
+        2 * (5_100 * value["toggle"] + 900 * value["accumulator"] + 2_000 * value["multiplier"]))
     assert energy["memories"] == pytest.approx(
         2 * size * (500 * value["memory_access"] + 1500 * value["memory_idle"]))
     assert energy["fabric"] == pytest.approx(31_000 * value["clock"] + 700 * value["toggle"])
@@ -58,7 +59,7 @@ def test_a_layer_is_priced_by_hand():
         8 * 4096 * value["external_lpddr4"] + 3 * value["activate"])
     microseconds = 1000 / 100
     assert energy["static"] == pytest.approx(microseconds * (
-        (2 * 120 + 50) * value["static_logic"] + 2 * 2 * 65536 * value["static_memory"]))
+        (2 * 160 + 50) * value["static_logic"] + 2 * 2 * 65536 * value["static_memory"]))
     assert sum(energy.values()) == pytest.approx(total(energy, CATEGORIES))
 
 

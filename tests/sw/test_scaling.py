@@ -108,10 +108,11 @@ def test_levels_scale_what_switches_what_leaks_and_leave_the_memory_alone():
 
 def test_the_front_and_the_spread():
     level = Level(1, 1)
-    best, cheap = Point(2, level, 0.9, 4.0, 4.0), Point(1, level, 0.8, 1.0, 2.0)
-    worse, equal = Point(3, level, 0.9, 4.0, 5.0), Point(4, level, 0.9, 4.0, 4.0)
+    best, cheap = Point(2, level, 0.9, 4.0, 4.0, 3.0), Point(1, level, 0.8, 1.0, 2.0, 1.0)
+    worse, equal = Point(3, level, 0.9, 4.0, 5.0, 1.0), Point(4, level, 0.9, 4.0, 4.0, 3.0)
     assert front([best, cheap, worse, equal]) == [best, cheap, equal]
     assert spread([best, cheap, worse]) == (2.5, 4.0)
+    assert spread([best, cheap, worse], "chip_nj") == (3.0, 4.0)
 
 
 def test_the_command_measures_every_number_of_partitions(capsys, tmp_path):
@@ -129,6 +130,10 @@ def test_the_command_measures_every_number_of_partitions(capsys, tmp_path):
     assert slow["time_us"] == pytest.approx(2 * fast["time_us"])
     assert fast["time_us"] == pytest.approx(one["cycles"] / 100)
     assert fast["energy_nj"] == pytest.approx(sum(one["energy_pj"].values()) / 1e3)
+    external = one["energy_pj"]["external"] / 1e3
+    assert fast["chip_nj"] == pytest.approx(fast["energy_nj"] - external)
+    assert slow["chip_nj"] < fast["chip_nj"]  # no level scales external memory
+    assert slow["energy_nj"] - slow["chip_nj"] == pytest.approx(external)
     assert data["ranges"]["all"]["time"] == pytest.approx(2 * two["cycles"] / one["cycles"])
     assert "2 active at 0.8V@0.5" in plot.read_text()
 
