@@ -14,6 +14,8 @@ __all__ = ["generate", "top_ports"]
 # A memory's contents are undefined until written; listing zeros for every word says nothing.
 _ZERO_MEMORY = re.compile(
     r"^  initial begin\n(?:    \S+ ?\[\d+\] = \d+'[hd]0+;\n)+  end\n", re.MULTILINE)
+# A stream without payload still declares one; Verilog has no nets of width zero.
+_NO_BITS = re.compile(r"^  wire \[-1:0\] [^;=]+;\n", re.MULTILINE)
 
 _CLOCK_GATE = f"""// A clock that runs while `enable` was high as it rose; cell libraries have one.
 module {GATE_NAME}(
@@ -40,7 +42,7 @@ def top_ports(top) -> dict:
 
 def _convert(elaboratable, name: str, **options) -> str:
     text = verilog.convert(elaboratable, name=name, emit_src=False, **options)
-    return fuse_clocked(_ZERO_MEMORY.sub("", text))
+    return fuse_clocked(_NO_BITS.sub("", _ZERO_MEMORY.sub("", text)))
 
 
 def generate(config: Config, *, clock_gates: bool = True) -> dict[str, str]:

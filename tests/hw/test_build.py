@@ -69,11 +69,13 @@ def test_an_invalid_value_exits_2(arguments, message, capsys):
     {"instances": 2, "array__rows": 32, "array__cols": 2, "port__memory": "private"},
     {"instances": 32, "array__rows": 2, "array__cols": 4, "port__bytes": 4},
     {"instances": 1, "array__rows": 5, "array__cols": 32, "port__bytes": 64},
+    {"instances": 2, "array__rows": 4, "array__cols": 4, "array__zero_skip": True},
 ])
 def test_odd_configurations_build(changes):
     config = PRESETS["tiny"].replace(array__post_lanes=0, **changes)
     texts = generate(config)
     assert texts["partita"].count("  core core_") == config.instances
+    assert not [line for text in texts.values() for line in text.splitlines() if "[-1:0]" in line]
 
 
 @pytest.mark.slow
