@@ -26,7 +26,8 @@ from hw.estimate import quick_usage
 from hw.options import add_config_arguments, changed_config
 from sw.networks import NETWORKS
 
-from .catalogue import BOARDS, find
+from .catalogue import BOARDS, Board, find
+from .tables import built
 
 __all__ = ["main"]
 
@@ -47,22 +48,32 @@ def _list(args: argparse.Namespace) -> int:
             "dsps": device.dsps, "block_rams": device.block_rams, "memory": board.memory,
             "link": board.link, "clock_mhz": board.clock_mhz, "config": board.config.to_dict(),
             "dsps_used": usage.dsps, "block_rams_used": usage.block_rams,
-            "fits": not usage.lacks(device), "note": board.note})
+            "built": (row := built(board)), "note": board.note,
+            "fits": not (row["why"] if row else usage.lacks(device))})
     if args.json:
         print(json.dumps(rows, indent=1))
         return 0
     width = max(map(len, BOARDS)) + 2
     for board, row in zip(BOARDS.values(), rows, strict=True):
-        fits = "fits" if row["fits"] else "does not fit"
         lines = [f"{board.title}: {row['device']}, {row['luts']:,} LUTs, {row['dsps']} DSP blocks, "
                  f"{row['block_rams']} block RAMs",
                  f"memory: {board.memory}", f"link:   {board.link}, {board.baud:,} baud",
-                 f"preset: {board.config.shape} at {board.clock_mhz:g} MHz, {row['dsps_used']} "
-                 f"DSP blocks and {row['block_rams_used']} block RAMs: {fits}, LUTs aside",
+                 f"preset: {_preset(board, row)}",
                  *([f"note:   {board.note}"] if board.note else [])]
         for k, line in enumerate(lines):
             print(f"{board.name if k == 0 else '':{width}}{line}")
     return 0
+
+
+def _preset(board: Board, row: dict) -> str:
+    """The preset, and whether it fits: by its build, or by what is known without one."""
+    what = f"{board.config.shape} at {board.clock_mhz:g} MHz"
+    if done := row["built"]:
+        return done["why"] or (
+            f"{what}, built: {done['luts']:,} LUTs, {done['dsps']} DSP blocks, "
+            f"{done['block_rams']} block RAMs, reaches {done['fmax_mhz']:g} MHz")
+    return (f"{what}, {row['dsps_used']} DSP blocks and {row['block_rams_used']} block RAMs: "
+            f"{'fits' if row['fits'] else 'does not fit'}, LUTs aside; not built yet")
 
 
 def _doctor(args: argparse.Namespace) -> int:

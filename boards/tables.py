@@ -6,9 +6,16 @@ from pathlib import Path
 from .catalogue import Board
 from .flow import BuildResult
 
-__all__ = ["RESULTS", "add_row"]
+__all__ = ["RESULTS", "add_row", "built"]
 
 RESULTS = Path(__file__).parent / "results.json"
+
+
+def built(board: Board) -> dict | None:
+    """The row of a board's preset: what it took when it was last built, or `why` it could not
+    be; None if this preset has not been built."""
+    row = json.loads(RESULTS.read_text()).get(board.name)
+    return row if row and row["config"] == board.config.shape else None
 
 
 def add_row(board: Board, result: BuildResult | None, why: str) -> None:
