@@ -11,16 +11,20 @@ __all__ = ["RESULTS", "add_row", "built"]
 RESULTS = Path(__file__).parent / "results.json"
 
 
+def _rows() -> dict:
+    return json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+
+
 def built(board: Board) -> dict | None:
     """The row of a board's preset: what it took when it was last built, or `why` it could not
     be; None if this preset has not been built."""
-    row = json.loads(RESULTS.read_text()).get(board.name)
+    row = _rows().get(board.name)
     return row if row and row["config"] == board.config.shape else None
 
 
 def add_row(board: Board, result: BuildResult | None, why: str) -> None:
     """Put a build's numbers, or why there are none, into `RESULTS`."""
-    rows = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    rows = _rows()
     row = {"board": board.title, "device": board.device.name,
            "config": board.config.shape, "why": why}
     if result:
