@@ -91,5 +91,5 @@ def saturate(value: Value, low: Value, high: Value) -> Value:
     negative = value[-1]
     fits = ~outside.any() | outside.all()
     return Mux(Mux(fits, small < low, negative), low,
-               Mux(Mux(fits, small > high, ~negative), high, small))[:8].as_signed()
+               Mux(Mux(fits, high < small, ~negative), high, small))[:8].as_signed()
 

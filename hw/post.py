@@ -183,7 +183,7 @@ class Post(wiring.Component):
         for c in range(cols):
             value = Signal(signed(ACC_BITS), name=f"best_{c}", reset_less=True)
             sample = self.acc.data[c]
-            with m.If(take & (d_first | (sample > value))):
+            with m.If(take & (d_first | (value < sample))):
                 m.d.sync += value.eq(sample)
             best.append(value)
 
