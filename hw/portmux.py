@@ -14,7 +14,7 @@ __all__ = ["ReadGate", "WriteGate"]
 def _outside(config, request, window_bytes):
     """1 if the burst ends beyond the window."""
     end = request.addr + (request.beats << ceil_log2(config.port.bytes))
-    return end > window_bytes
+    return window_bytes < end
 
 
 class ReadGate(wiring.Component):
