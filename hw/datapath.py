@@ -91,7 +91,10 @@ class Datapath(wiring.Component):
         else:
             wiring.connect(m, feeder.o, array.i)
             wiring.connect(m, tiles.o, array.tile)
-            m.d.comb += [p.eq(t) for p, t in zip(post.params, tiles.params, strict=True)]
+            if config.array.post_lanes == 1:
+                wiring.connect(m, post.params, tiles.params)
+            else:
+                m.d.comb += [p.eq(t) for p, t in zip(post.params, tiles.params, strict=True)]
         wiring.connect(m, array.o, accumulator.i)
         wiring.connect(m, post.acc, accumulator.read)
         m.d.comb += [

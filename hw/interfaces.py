@@ -12,6 +12,7 @@ __all__ = [
     "ActRead",
     "ActWrite",
     "Done",
+    "LaneParams",
     "ParamPort",
     "ReadReturn",
     "WriteReturn",
@@ -149,6 +150,17 @@ class ParamPort(wiring.Signature):
         super().__init__({"en": Out(1), "bank": Out(1),
                           "block": Out(ceil_log2(config.live_blocks)),
                           "row": In(64 * config.array.cols)})
+
+
+class LaneParams(wiring.Signature):
+    """Requantisation parameters of one column at a time, seen from post-processing with one lane.
+
+    Members: `bank`, `column`; `param`, 56 bits, in the same cycle.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__({"bank": Out(1), "column": Out(ceil_log2(config.array.cols)),
+                          "param": In(56)})
 
 
 class ActRead(wiring.Signature):

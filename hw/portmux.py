@@ -14,7 +14,7 @@ __all__ = ["ReadGate", "WriteGate"]
 def _outside(config, request, window_bytes):
     """1 if the burst ends beyond the window."""
     end = request.addr + (request.beats << ceil_log2(config.port.bytes))
-    return window_bytes < end
+    return window_bytes < end  # not `>`: Yosys makes that of a subtraction and a comparison
 
 
 class ReadGate(wiring.Component):

@@ -9,8 +9,9 @@ from .arith import ACC_BITS, HALF_BITS, PRODUCT_BITS, round_half_up, saturate, s
 from .config import Config, ceil_log2
 from .countdown import Countdown, step_nested
 from .feeder import times
-from .interfaces import ActWrite, Done, ParamPort, insn_stream
+from .interfaces import ActWrite, Done, insn_stream
 from .isa import Opcode
+from .tiles import param_members
 from .walk import Walk
 
 __all__ = ["Post"]
@@ -29,7 +30,7 @@ class Post(wiring.Component):
     i : POST instructions, their tokens taken
     acc : read port of the accumulators
     full : bank levels
-    params : bias, mult, shift of two banks; a `ParamPort` where zeros are skipped
+    params : bias, mult, shift of two banks; see `tiles.param_members`
     drained : pulse per bank, when its accumulators and parameters are no longer needed
     acts : write port of the activation memory; it must always be ready
     done : an instruction's last word has been written
@@ -48,8 +49,7 @@ class Post(wiring.Component):
             "i": In(insn_stream(Opcode.POST, config)),
             "acc": Out(AccRead(config)),
             "full": In(2),
-            "params": Out(ParamPort(config)) if config.array.zero_skip
-            else In(56).array(2 * config.array.cols),
+            "params": param_members(config),
             "drained": Out(2),
             "acts": Out(ActWrite(config)),
             "done": Out(Done()),
@@ -246,6 +246,9 @@ class Post(wiring.Component):
             if skipping:
                 row = self.params.row
                 param = Array(row[64 * c:64 * c + 64] for c in range(lane, cols, lanes))[sub]
+            elif lanes == 1:
+                m.d.comb += [self.params.bank.eq(lane_bank), self.params.column.eq(sub)]
+                param = self.params.param
             else:
                 index = [self.params[b * cols + s * lanes + lane]
                          for b in range(2) for s in range(subs)]

@@ -4,15 +4,26 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .config import Config, next_pow2
-from .interfaces import ParamPort, chunk_layout, tile_walk
+from .config import Config, ceil_log2, next_pow2
+from .interfaces import LaneParams, ParamPort, chunk_layout, tile_walk
 
-__all__ = ["TileLoader", "TilePort", "param_layout"]
+__all__ = ["TileLoader", "TilePort", "param_layout", "param_members"]
 
 
 def param_layout() -> data.StructLayout:
     """Requantisation parameters of one output channel, as they lie in memory (8 bytes)."""
     return data.StructLayout({"bias": 32, "mult": 16, "shift": 8, "unused": 8})
+
+
+def param_members(config: Config):
+    """How post-processing gets parameters, as a member of its signature: as registers, bias, mult
+    and shift in 56 bits for [2 * cols]; a column at a time from a memory where it has one lane;
+    a `ParamPort` where zeros are skipped, since a bank then has many blocks' parameters."""
+    if config.array.zero_skip:
+        return Out(ParamPort(config))
+    if config.array.post_lanes == 1:
+        return Out(LaneParams(config))
+    return In(56).array(2 * config.array.cols)
 
 
 class TilePort(wiring.Signature):
@@ -40,8 +51,7 @@ class TileLoader(wiring.Component):
     i : what it needs of COMPUTE instructions, as dispatched
     chunks : weight stream
     o : the shadow tile
-    params : bias, mult and shift of two banks, [2 * cols] of 56 bits; a `ParamPort` where zeros
-        are skipped, since a bank then has many blocks' parameters
+    params : see `param_members`
     drained : pulse for each bank that post-processing has finished with
     busy : 1
     """
@@ -52,8 +62,7 @@ class TileLoader(wiring.Component):
             "i": In(stream.Signature(tile_walk(config))),
             "chunks": In(stream.Signature(chunk_layout(config))),
             "o": Out(TilePort(config)),
-            "params": In(ParamPort(config)) if config.array.zero_skip
-            else Out(56).array(2 * config.array.cols),
+            "params": param_members(config).flip(),
             "drained": In(2),
             "busy": Out(1),
         })
@@ -101,6 +110,8 @@ class TileLoader(wiring.Component):
         chunk = self.chunks.payload
         if skipping:
             self._keep_params(m, take_param, bank, param_block, param_chunk)
+        elif config.array.post_lanes == 1:
+            self._keep_columns(m, take_param, bank, param_chunk)
         else:
             params = [Signal(56, name=f"param_{b}_{c}", reset_less=True)
                       for b in range(2) for c in range(config.array.cols)]
@@ -167,4 +178,22 @@ class TileLoader(wiring.Component):
             write.data.eq(Cat([self.chunks.payload] * parts)),
             read.addr.eq(Cat(self.params.block, self.params.bank)), read.en.eq(self.params.en),
             self.params.row.eq(read.data),
+        ]
+
+    def _keep_columns(self, m, take, bank, chunk):
+        """Parameters of two banks' columns in a memory: words of a column or more."""
+        config = self._config
+        bits = 8 * config.chunk_bytes
+        parts, columns = max(1, 64 // bits), max(1, bits // 64)  # chunks and columns of a word
+        index, column = chunk >> ceil_log2(parts), self.params.column
+        words = next_pow2(-(-config.array.cols // columns))
+        m.submodules.params = kept = memory.Memory(
+            shape=bits * parts, depth=2 * words, init=[])
+        write, read = kept.write_port(granularity=bits), kept.read_port(domain="comb")
+        m.d.comb += [
+            write.addr.eq(Cat(index[:ceil_log2(words)], bank)),
+            write.en.eq(Mux(take, 1 << chunk[:ceil_log2(parts)], 0)),
+            write.data.eq(Cat([self.chunks.payload] * parts)),
+            read.addr.eq(Cat((column >> ceil_log2(columns))[:ceil_log2(words)], self.params.bank)),
+            self.params.param.eq(read.data.word_select(column[:ceil_log2(columns)], 64)),
         ]

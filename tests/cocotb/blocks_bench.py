@@ -22,6 +22,7 @@ CONFIG = Config.from_dict(json.loads(os.environ["PARTITA_CONFIG"]))
 GAP = float(os.environ["PARTITA_GAP"])
 ROWS, COLS = CONFIG.array.rows, CONFIG.array.cols
 DEPTH = CONFIG.buffers.acc_depth
+ONE_LANE = CONFIG.array.post_lanes == 1
 
 
 def signed(value: int, bits: int) -> int:
@@ -274,20 +275,31 @@ async def tiles(dut):
     class Taker:
         def idle(self):
             bench.set("o__take", 0)
+            self.column, self.params = 0, {}
 
         def drive(self):
-            self.take = bench.go() and bench.get("o__valid")
+            if ONE_LANE:  # the parameters are read before the tile is taken
+                self.column = (self.column + 1) % COLS
+                bench.set("params__bank", bank)
+                bench.set("params__column", self.column)
+            self.take = bench.go() and bench.get("o__valid") and (
+                not ONE_LANE or len(self.params) == COLS)
             bench.set("o__take", int(self.take))
 
         def sample(self):
             nonlocal bank
+            if ONE_LANE and not self.take:
+                if bench.get("o__valid"):
+                    self.params[self.column] = bench.get("params__param")
             if not self.take:
                 return
             weights, params, closes = expected[len(seen)]
             found = [bench.get(f"o__weights__{n}") for n in range(ROWS * COLS)]
             assert found == weights, f"tile {len(seen)}"
             if params is not None:
-                assert [bench.get(f"params__{bank * COLS + c}") for c in range(COLS)] == params
+                assert [self.params[c] if ONE_LANE else bench.get(f"params__{bank * COLS + c}")
+                        for c in range(COLS)] == params
+            self.params = {}
             if closes:
                 drained.ask(bank)
                 bank ^= 1
@@ -371,6 +383,11 @@ async def feeder(dut):
 
 
 # -- post-processing -------------------------------------------------------------------------------
+def packed(bias: int, mult: int, shift: int) -> int:
+    """Requantisation parameters in 56 bits."""
+    return (bias & 0xFFFFFFFF) | mult << 32 | shift << 48
+
+
 @cocotb.test()
 async def post(dut):
     bench = make(dut, 5)
@@ -435,13 +452,16 @@ async def post(dut):
                     and bench.go():
                 bank = state["bank"]
                 state["holds"][bank] = banks[state["next"]]
-                for c, (bias, mult, shift) in enumerate(banks[state["next"]][1]):
-                    bench.set(f"params__{bank * COLS + c}",
-                              (bias & 0xFFFFFFFF) | mult << 32 | shift << 48)
+                if not ONE_LANE:
+                    for c, values in enumerate(banks[state["next"]][1]):
+                        bench.set(f"params__{bank * COLS + c}", packed(*values))
                 state["full"] |= 1 << bank
                 state["next"] += 1
                 state["bank"] ^= 1
             bench.set("full", state["full"])
+            if ONE_LANE and (held := state["holds"][bench.get("params__bank")]):
+                column = bench.get("params__column")
+                bench.set("params__param", packed(*held[1][min(column, COLS - 1)]))
 
     def answer():
         drained = bench.get("drained")

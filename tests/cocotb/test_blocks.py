@@ -25,6 +25,11 @@ CONFIGS = {
     # rows, columns, lanes, words and beats that do not divide each other
     "6x4": PRESETS["tiny"].replace(array__rows=6, array__cols=4, array__post_lanes=2,
                                    port__bytes=4, port__burst_beats=8, **SMALL),
+    # one lane: parameters in a memory, whose words are wider than a chunk, or narrower
+    "4x6, one lane": PRESETS["tiny"].replace(array__rows=4, array__cols=6, array__post_lanes=1,
+                                             port__bytes=4, port__burst_beats=8, **SMALL),
+    "4x6, one lane, wide port": PRESETS["tiny"].replace(
+        array__rows=4, array__cols=6, array__post_lanes=1, port__bytes=32, **SMALL),
 }
 
 
