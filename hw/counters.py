@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from .arith import add_tree
+from .arith import count_ones
 from .config import Config, ceil_log2
 from .isa import Cause
 from .ports import SLEPT_BITS
@@ -122,7 +122,8 @@ class Counters(wiring.Component):
         wanted = Signal(3)
         m.d.comb += [wanted.eq(index - 2), shown.addr.eq(wanted)]
         is_total = index == LOG_WORDS.index("TOTAL")
-        late = add_tree([e[0] & (is_total | (e[1:] == wanted)) for e in since])
+        late = count_ones(
+            m, "late", [e[0] & (is_total | (e[1:] == wanted)) for e in since])
         value, value_layer = Signal(32), Signal()
         m.d.comb += value_layer.eq(index == LOG_WORDS.index("LAYER"))
         m.d.comb += value.eq(

@@ -75,15 +75,13 @@ class Feeder(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [insn.eq(self.i.payload), have.eq(1)]
         m.d.sync += ready2.eq(have & ~ready2 & ~prepared)
+        product = Signal(addr_shape)  # one multiplier for both, in turn
+        m.d.comb += product.eq(insn.in_w * Mux(ready2, insn.stride, insn.pad_top))
         with m.If(have & ~ready2 & ~prepared):
-            pad = insn.pad_top
-            m.d.sync += [
-                row_step.eq(times(insn.in_w, insn.stride)),
-                pad_words.eq(times(insn.in_w, pad[:7]) - Mux(pad[7], insn.in_w << 7, 0)),
-                top.eq(-pad), left.eq(-insn.pad_left),
-            ]
+            m.d.sync += [pad_words.eq(product), top.eq(-insn.pad_top), left.eq(-insn.pad_left)]
         with m.If(ready2):
-            m.d.sync += [origin.eq(insn.in_addr - pad_words + left), prepared.eq(1)]
+            m.d.sync += [row_step.eq(product), origin.eq(insn.in_addr - pad_words + left),
+                         prepared.eq(1)]
 
         # -- walk ------------------------------------------------------------------------------
         active = Signal()

@@ -74,12 +74,13 @@ class Post(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [insn.eq(self.i.payload), have.eq(1)]
         m.d.sync += ready2.eq(have & ~ready2 & ~prepared)
+        product = Signal(acc_addr)
+        m.d.comb += product.eq(times(insn.conv_w, Mux(ready2, insn.pool_stride, insn.pool_top)))
         with m.If(have & ~ready2 & ~prepared):
-            m.d.sync += [row_step.eq(times(insn.conv_w, insn.pool_stride)),
-                         top_words.eq(times(insn.conv_w, insn.pool_top)),
+            m.d.sync += [top_words.eq(product),
                          top.eq(0 - insn.pool_top), left.eq(0 - insn.pool_left)]
         with m.If(ready2):
-            m.d.sync += [origin.eq(left - top_words), prepared.eq(1)]
+            m.d.sync += [row_step.eq(product), origin.eq(left - top_words), prepared.eq(1)]
 
         # -- walk the windows --------------------------------------------------------------------
         active, cur = Signal(), Signal.like(insn)
