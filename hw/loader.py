@@ -127,11 +127,9 @@ class Loader(wiring.Component):
         place, place_run = Signal(config.act_addr_bits), Signal(config.act_addr_bits)
         offset, offset_run = Signal(max(1, word_bits)), Signal(max(1, word_bits))
         span = Signal(range(max(2, spans)))
-        m.d.comb += queue.r_en.eq(~loading)
+        next_dst = Signal(where)
+        m.d.comb += [queue.r_en.eq(~loading), next_dst.eq(queue.r_data)]
         with m.If(queue.r_rdy & queue.r_en):
-            head = queue.r_data
-            next_dst = Signal(where)
-            m.d.comb += next_dst.eq(head)
             words_to_put.load(next_dst.run_words)
             runs_to_put.load(next_dst.runs)
             m.d.sync += [dst.eq(next_dst), loading.eq(1), span.eq(0),
