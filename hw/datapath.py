@@ -52,7 +52,7 @@ class Datapath(wiring.Component):
             "i_post": In(insn_stream(Opcode.POST, config)),
             "chunks": In(stream.Signature(chunk_layout(config))),
             "act_read": Out(ActRead(config)), "act_write": Out(ActWrite(config)),
-            "done_compute": Out(Done()), "done_post": Out(Done()),
+            "done_compute": Out(Done(Opcode.COMPUTE)), "done_post": Out(Done(Opcode.POST)),
             "fire": Out(1), "starved": Out(1), "acc_wait": Out(1),
             "compute_busy": Out(1), "post_busy": Out(1), "moved": Out(1),
         })

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
 from .countdown import Countdown, step_nested
-from .interfaces import ActRead, Done, insn_stream, vector_layout
+from .interfaces import ActRead, Done, completion, insn_stream, vector_layout
 from .isa import Opcode
 from .walk import Walk
 
@@ -50,7 +50,7 @@ class Feeder(wiring.Component):
             "i": In(insn_stream(Opcode.COMPUTE, config)),
             "acts": Out(ActRead(config)),
             "o": Out(stream.Signature(vector_layout(config))),
-            "done": Out(Done()),
+            "done": Out(Done(Opcode.COMPUTE)),
             "drained": In(2),
             "acc_wait": Out(1),
             "busy": Out(1), "moved": Out(1),
@@ -165,7 +165,7 @@ class Feeder(wiring.Component):
         skipping = [cur.live_blocks, cur.epsilon] if self._config.array.zero_skip else []
         meta_shape = 1 + pixel.shape().width + 3 + len(Cat(skipping)) + 1
         item, item_valid, item_pad, item_end = Signal(meta_shape), Signal(), Signal(), Signal()
-        item_done = Signal(8 + 1 + 11)
+        item_done = Signal.like(completion(cur))
         inside = Signal()
         m.d.comb += inside.eq((iy >= 0) & (iy < cur.in_h) & (ix >= 0) & (ix < cur.in_w))
         item_addr = Signal(addr_shape)
@@ -185,11 +185,11 @@ class Feeder(wiring.Component):
                 item.eq(Cat(first_pixel, pixel, first_tile & cur.first, bank,
                             block_end & cur.last, *skipping, ~inside)),
                 item_end.eq(insn_end),
-                item_done.eq(Cat(cur.signal, cur.mark, cur.layer)),
+                item_done.eq(completion(cur)),
             ]
         m.d.comb += [
             self.done.valid.eq(go & item_end),
-            Cat(self.done.signal, self.done.mark, self.done.layer).eq(item_done),
+            completion(self.done).eq(item_done),
         ]
 
         # -- data comes back after READ_LATENCY and waits in a small FIFO ------------------------

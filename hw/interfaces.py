@@ -1,12 +1,12 @@
 """Payloads and signatures that blocks share. Data moves on `lib.stream`; returns that have
 space reserved beforehand, and completion pulses, have no back-pressure."""
 
-from amaranth.hdl import unsigned
+from amaranth.hdl import Cat, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
-from .isa import Opcode, insn_layout
+from .isa import Opcode, insn_layout, tokens_of
 
 __all__ = [
     "ActRead",
@@ -17,6 +17,7 @@ __all__ = [
     "ReadReturn",
     "WriteReturn",
     "chunk_layout",
+    "completion",
     "insn_stream",
     "need_layout",
     "read_request",
@@ -73,14 +74,21 @@ class WriteReturn(wiring.Signature):
 
 
 class Done(wiring.Signature):
-    """Completion of an instruction, in program order within a unit; a pulse.
+    """Completion of an opcode's instruction, in program order within a unit; a pulse.
 
-    Members: `valid`, `signal` (token mask to give), `mark`, `layer`.
+    Members: `valid`; `signal` (which of the opcode's tokens to give), if it has any; `mark`,
+    `layer`.
     """
 
-    def __init__(self):
-        super().__init__({"valid": Out(1), "signal": Out(8), "mark": Out(1),
-                          "layer": Out(_LAYER_BITS)})
+    def __init__(self, opcode: Opcode):
+        tokens = len(tokens_of(opcode, "signal"))
+        super().__init__({"valid": Out(1), **({"signal": Out(tokens)} if tokens else {}),
+                          "mark": Out(1), "layer": Out(_LAYER_BITS)})
+
+
+def completion(source) -> Value:
+    """What is to be told at the end, of an instruction or a `Done`: `signal`, `mark`, `layer`."""
+    return Cat(getattr(source, n) for n in ("signal", "mark", "layer") if hasattr(source, n))
 
 
 def insn_stream(opcode: Opcode, config: Config) -> stream.Signature:

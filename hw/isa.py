@@ -22,6 +22,7 @@ __all__ = [
     "INSN_BYTES",
     "ISA_VERSION",
     "READ_AHEAD_BYTES",
+    "ROUTES",
     "Cause",
     "ErrorCode",
     "Field",
@@ -32,6 +33,8 @@ __all__ = [
     "field_bits",
     "field_error",
     "insn_layout",
+    "tokens_of",
+    "used_bits",
 ]
 
 ISA_VERSION = 1
@@ -62,8 +65,7 @@ class Opcode(enum.Enum, shape=4):
 
 
 class Token(enum.IntEnum, shape=3):
-    """Counting semaphores of an instance. Any unit may wait for or signal any of them; the
-    names say how the compiler uses them, producer to consumer."""
+    """Counting semaphores of an instance, each given by one unit and taken by another."""
 
     #: load -> compute: input is in activation memory.
     LOADED = 0
@@ -83,6 +85,27 @@ class Token(enum.IntEnum, shape=3):
     DRAINED = 7
 
 
+#: Token -> opcodes of the unit that gives it and of the one that takes it.
+ROUTES = {
+    Token.LOADED: (Opcode.LOAD, Opcode.COMPUTE),
+    Token.INPUT_FREE: (Opcode.COMPUTE, Opcode.LOAD),
+    Token.RESIDENT: (Opcode.POST, Opcode.COMPUTE),
+    Token.OUTPUT_READY: (Opcode.POST, Opcode.STORE),
+    Token.OUTPUT_FREE: (Opcode.STORE, Opcode.POST),
+    Token.STORED: (Opcode.STORE, Opcode.LOAD),
+    Token.INPUT_DONE: (Opcode.COMPUTE, Opcode.POST),
+    Token.DRAINED: (Opcode.POST, Opcode.LOAD),
+}
+
+
+def tokens_of(opcode: Opcode, field: str) -> tuple[Token, ...]:
+    """Tokens that an opcode may name in `signal` or `wait`, lowest first; a BARRIER goes to the
+    unit of LOADs."""
+    unit = Opcode.LOAD if opcode is Opcode.BARRIER else opcode
+    side = ("signal", "wait").index(field)
+    return tuple(t for t in Token if ROUTES[t][side] is unit)
+
+
 class ErrorCode(enum.IntEnum, shape=4):
     """Why an instance stopped."""
 
@@ -90,7 +113,8 @@ class ErrorCode(enum.IntEnum, shape=4):
     NONE = 0
     #: The opcode is not one of `Opcode`.
     ILLEGAL_OPCODE = 1
-    #: A non-zero field holds zero, or a field more than this configuration can use.
+    #: A non-zero field holds zero, a field more than this configuration can use, or a token is
+    #: another unit's.
     BAD_FIELD = 2
     #: A memory access would leave the instance's window.
     ADDRESS_WINDOW = 3
@@ -259,11 +283,19 @@ def field_bits(config: Config, field: Field) -> int:
     return min(field.bits, limits.get(field.name, field.bits))
 
 
+def used_bits(config: Config, opcode: Opcode, field: Field) -> tuple[int, ...]:
+    """Positions in a field of the bits that may be other than zero, lowest first."""
+    if field.name in ("wait", "signal"):
+        return tuple(t.value for t in tokens_of(opcode, field.name))
+    return tuple(range(field_bits(config, field)))
+
+
 def field_error(config: Config, opcode: Opcode, values: dict[str, int]) -> str | None:
     """Name of a field that the hardware of a configuration refuses, or None."""
-    for f in FORMATS[opcode]:
-        bits = f.bits if f.signed else field_bits(config, f)
-        if (f.nonzero and values[f.name] == 0) or values[f.name] >> bits > 0:
+    for f in (*HEADER, *FORMATS[opcode]):
+        used = sum(1 << k for k in used_bits(config, opcode, f))
+        value = values[f.name] & ((1 << f.bits) - 1)
+        if (f.nonzero and value == 0) or value & ~used:
             return f.name
     return None
 
@@ -271,13 +303,14 @@ def field_error(config: Config, opcode: Opcode, values: dict[str, int]) -> str |
 def insn_layout(opcode: Opcode, config: Config | None = None) -> data.StructLayout:
     """Layout of one instruction's header and fields, for the gateware.
 
-    With a configuration, as the units get it: without the opcode, each field as wide as
-    `field_bits` says, those of which it can use nothing left out.
+    With a configuration, as the units get it: without the opcode, of each field the bits that
+    `used_bits` names, fields without any left out.
     """
     if config is not None:
         return data.StructLayout({
-            f.name: (signed if f.signed else unsigned)(field_bits(config, f))
-            for f in (*HEADER[1:], *FORMATS[opcode]) if field_bits(config, f)
+            f.name: (signed if f.signed else unsigned)(bits)
+            for f in (*HEADER[1:], *FORMATS[opcode])
+            if (bits := len(used_bits(config, opcode, f)))
         })
     return data.StructLayout({
         f.name: Opcode if f.name == "opcode" else (signed if f.signed else unsigned)(f.bits)

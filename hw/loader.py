@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .bursts import BurstSplitter
 from .config import Config, ceil_log2
 from .countdown import Countdown
-from .interfaces import ActWrite, Done, ReadReturn, insn_stream, read_request
+from .interfaces import ActWrite, Done, ReadReturn, completion, insn_stream, read_request
 from .isa import Opcode
 
 __all__ = ["Loader", "beat_geometry"]
@@ -50,7 +50,7 @@ class Loader(wiring.Component):
             "req": Out(stream.Signature(read_request(config))),
             "ret": In(ReadReturn(config)),
             "acts": Out(ActWrite(config)),
-            "done": Out(Done()),
+            "done": Out(Done(Opcode.LOAD)),
             "arrive": Out(1),
             "mask": Out(config.instances),
             "release": In(1),
@@ -181,12 +181,10 @@ class Loader(wiring.Component):
             m.d.sync += at_barrier.eq(0)
         with m.If(self.arrive):
             m.d.comb += [self.done.valid.eq(self.release),
-                         Cat(self.done.signal, self.done.mark, self.done.layer).eq(
-                             Cat(cur.signal, cur.mark, cur.layer))]
+                         completion(self.done).eq(completion(cur))]
         with m.Else():
             m.d.comb += [self.done.valid.eq(put & last_word & last_run),
-                         Cat(self.done.signal, self.done.mark, self.done.layer).eq(
-                             Cat(dst.signal, dst.mark, dst.layer))]
+                         completion(self.done).eq(completion(dst))]
         m.d.comb += self.busy.eq(asking | at_barrier | ~idle | bursts.busy)
         return m
 

@@ -9,7 +9,7 @@ from .arith import ACC_BITS, HALF_BITS, PRODUCT_BITS, round_half_up, saturate, s
 from .config import Config, ceil_log2
 from .countdown import Countdown, step_nested
 from .feeder import times
-from .interfaces import ActWrite, Done, insn_stream
+from .interfaces import ActWrite, Done, completion, insn_stream
 from .isa import Opcode
 from .tiles import param_members
 from .walk import Walk
@@ -52,7 +52,7 @@ class Post(wiring.Component):
             "params": param_members(config),
             "drained": Out(2),
             "acts": Out(ActWrite(config)),
-            "done": Out(Done()),
+            "done": Out(Done(Opcode.POST)),
             "busy": Out(1),
         })
 
@@ -99,7 +99,9 @@ class Post(wiring.Component):
         context = Signal()
         in_flight = Array([Signal(name="in_flight_0"), Signal(name="in_flight_1")])
         skipping = config.array.zero_skip
-        kept = Cat(insn.out_plane, insn.low, insn.high, insn.signal, insn.mark, insn.layer,
+        telling = completion(insn)
+        kept_widths = len(insn.out_plane), 8, 8, len(telling)
+        kept = Cat(insn.out_plane, insn.low, insn.high, telling,
                    *([insn.per_pixel] if skipping else []))
         contexts = Array([Signal(len(kept), name=f"context_{k}", reset_less=True)
                           for k in range(2)])
@@ -281,17 +283,17 @@ class Post(wiring.Component):
             with m.If(valids[4]):
                 m.d.sync += rounded.eq(round_half_up(halves))
             with m.If(valids[5]):
-                _, low, high, _ = _split(contexts[metas[5][3]], len(insn.out_plane), 8, 8, 20)
+                _, low, high, _ = _split(contexts[metas[5][3]], *kept_widths)
                 m.d.sync += result.eq(saturate(rounded, low.as_signed(), high.as_signed()))
             results.append(result)
 
         t_block, t_insn, t_bank, t_context, t_group, t_addr = _split(metas[6], *widths)
-        *_, t_done = _split(contexts[t_context], len(insn.out_plane), 8, 8, 20)
+        *_, t_done = _split(contexts[t_context], *kept_widths)
         m.d.comb += [
             self.acts.valid.eq(valids[6]), self.acts.addr.eq(t_addr),
             self.acts.data.eq(Cat(*(results * groups))), self.acts.lanes.eq(1 << t_group),
             self.done.valid.eq(valids[6] & t_insn),
-            Cat(self.done.signal, self.done.mark, self.done.layer).eq(t_done),
+            completion(self.done).eq(t_done),
         ]
         with m.If(valids[6] & t_insn):
             m.d.sync += in_flight[t_context].eq(0)

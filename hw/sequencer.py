@@ -1,13 +1,13 @@
 """Decodes a program into per-unit queues and starts instructions when their tokens are there."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config
 from .fetch import Fetch
 from .interfaces import Done, ReadReturn, insn_stream, read_request, tile_walk
-from .isa import FORMATS, HEADER, ErrorCode, Opcode, field_bits, insn_layout
+from .isa import FORMATS, HEADER, ErrorCode, Opcode, insn_layout, tokens_of, used_bits
 from .queues import SharedQueues
 from .tokens import TokenBank
 
@@ -49,7 +49,7 @@ class Sequencer(wiring.Component):
             "req": Out(stream.Signature(read_request(config))), "ret": In(ReadReturn(config)),
             **{f"o_{u}": Out(insn_stream(op, config)) for u, op in UNITS.items()},
             "o_ahead": Out(stream.Signature(tile_walk(config))), "o_barrier": Out(1),
-            **{f"done_{u}": In(Done()) for u in UNITS},
+            **{f"done_{u}": In(Done(op)) for u, op in UNITS.items()},
             "error": Out(ErrorCode), "error_layer": Out(11), "error_opcode": Out(4),
             "ended": Out(1), "moved": Out(1), "fetching": Out(1),
         })
@@ -59,7 +59,7 @@ class Sequencer(wiring.Component):
         config = self._config
         m.submodules.fetch = fetch = Fetch(config)
         wiring.connect(m, wiring.flipped(self.req), fetch.req)
-        m.submodules.tokens = tokens = TokenBank(len(UNITS))
+        m.submodules.tokens = tokens = TokenBank()
         end_seen = Signal()
         m.d.comb += [
             fetch.start.eq(self.start), fetch.program.eq(self.program), fetch.stop.eq(end_seen),
@@ -83,28 +83,32 @@ class Sequencer(wiring.Component):
             config.buffers.queue_depth)
         m.d.comb += queues.word.eq(Cat(entry))
         started = []
-        for n, unit in enumerate(UNITS):
+        for n, (unit, op) in enumerate(UNITS.items()):
             out, done = getattr(self, f"o_{unit}"), getattr(self, f"done_{unit}")
             head = getattr(queues, f"head_{n}")
             # An instruction with its tokens is marked in a register, so that nothing which
             # decides that a unit takes it reaches back to the tokens within a cycle.
             full = Signal(name=f"full_{unit}")
             m.d.comb += [
-                out.payload.eq(head), out.valid.eq(full),
-                tokens.take[n].eq(queues.valid[n] & tokens.granted[n] & ~full),
-                queues.pop[n].eq(full & out.ready),
+                out.payload.eq(head), out.valid.eq(full), queues.pop[n].eq(full & out.ready),
             ]
-            with m.If(tokens.take[n]):
+            waits, signals = tokens_of(op, "wait"), tokens_of(op, "signal")
+            want = out.payload.wait if waits else Const(0, 0)
+            start = Signal(name=f"start_{unit}")
+            m.d.comb += [
+                start.eq(queues.valid[n] & ~full
+                         & ~(want & ~Cat(tokens.there[t] for t in waits)).any()),
+                *(tokens.take[t].eq(start & w) for t, w in zip(waits, want, strict=True)),
+                *(tokens.give[t].eq(done.valid & s)
+                  for t, s in zip(signals, done.signal if signals else (), strict=True)),
+            ]
+            with m.If(start):
                 m.d.sync += full.eq(1)
             with m.Elif(out.ready):
                 m.d.sync += full.eq(0)
             if unit == "load":
                 m.d.comb += self.o_barrier.eq(head[-1])
-            with m.If(queues.valid[n] & ~full):
-                m.d.comb += tokens.want[n].eq(out.payload.wait)
-            with m.If(done.valid):
-                m.d.comb += tokens.give[n].eq(done.signal)
-            started.append(tokens.take[n])
+            started.append(start)
         m.submodules.queue_ahead = ahead = fifo.SyncFIFOBuffered(
             width=len(self.o_ahead.payload.as_value()), depth=config.buffers.queue_depth + 1)
         m.d.comb += [self.o_ahead.valid.eq(ahead.r_rdy), self.o_ahead.payload.eq(ahead.r_data),
@@ -157,7 +161,7 @@ class Sequencer(wiring.Component):
         """Name -> positions of a field's bits that this configuration can use."""
         found, position = {}, 0
         for f in (*HEADER, *FORMATS[opcode]):
-            found[f.name] = range(position, position + field_bits(self._config, f))
+            found[f.name] = [position + k for k in used_bits(self._config, opcode, f)]
             position += f.bits
         return found
 
@@ -168,12 +172,12 @@ class Sequencer(wiring.Component):
         return [*bits, _BARRIER_BIT] if opcode is Opcode.LOAD else bits
 
     def _bad_field(self, word, opcode):
-        """1 if a field that must not be zero is, or one holds more than can be used."""
-        position, bad = sum(f.bits for f in HEADER), []
-        for f in FORMATS[opcode]:
-            bits = word[position:position + f.bits]
+        """1 if a field that must not be zero is, or one has a bit that cannot be used."""
+        position, bad = HEADER[0].bits, []
+        for f in (*HEADER[1:], *FORMATS[opcode]):
+            bits, used = word[position:position + f.bits], used_bits(self._config, opcode, f)
             if f.nonzero:
                 bad.append(~bits.any())
-            bad.append(bits[field_bits(self._config, f):].any())
+            bad.append(Cat(bits[k] for k in range(f.bits) if k not in used).any())
             position += f.bits
         return Cat(bad).any()

@@ -8,7 +8,15 @@ from .actmem import ActMemory
 from .config import Config, ceil_log2
 from .countdown import Countdown
 from .fifo import BlockFifo
-from .interfaces import ActRead, Done, WriteReturn, insn_stream, write_data, write_request
+from .interfaces import (
+    ActRead,
+    Done,
+    WriteReturn,
+    completion,
+    insn_stream,
+    write_data,
+    write_request,
+)
 from .isa import Opcode
 from .loader import beat_geometry
 
@@ -43,7 +51,7 @@ class Storer(wiring.Component):
             "req": Out(stream.Signature(write_request(config))),
             "data": Out(stream.Signature(write_data(config))),
             "ret": In(WriteReturn()),
-            "done": Out(Done()),
+            "done": Out(Done(Opcode.STORE)),
             "busy": Out(1),
         })
 
@@ -92,7 +100,7 @@ class Storer(wiring.Component):
                          target.eq(insn.ext_addr), target_run.eq(insn.ext_addr)]
 
         # -- words and their tags come together in a small FIFO --------------------------------
-        tag = Cat(target, last_word, last_word & last_run, cur.signal, cur.mark, cur.layer)
+        tag = Cat(target, last_word, last_word & last_run, completion(cur))
         valid = read
         for n in range(ActMemory.LATENCY):
             next_tag, next_valid = Signal(len(tag), name=f"tag_{n}"), Signal(name=f"valid_{n}")
@@ -107,7 +115,7 @@ class Storer(wiring.Component):
         info = queue.r_data[config.word_bits:]
         at = len(target)
         addr, run_end, insn_end, done_info = info[:at], info[at], info[at + 1], info[at + 2:]
-        layer = done_info[9:]
+        layer = done_info[-len(cur.layer):]
         popped = Signal()
         m.d.comb += popped.eq(queue.r_rdy & queue.r_en)
         m.d.sync += credit.eq(credit - read + popped)
@@ -117,7 +125,7 @@ class Storer(wiring.Component):
             width=config.beat_bits + config.port.bytes, depth=2 * burst)
         m.submodules.requests = requests = fifo.SyncFIFOBuffered(
             width=len(self.req.payload.as_value()), depth=4)
-        m.submodules.bursts = bursts = fifo.SyncFIFOBuffered(width=1 + 20, depth=16)
+        m.submodules.bursts = bursts = fifo.SyncFIFOBuffered(width=1 + len(done_info), depth=16)
         count = Signal(ceil_log2(burst) + 1)  # beats of the open burst so far
         start = Signal.like(target)
         room = Signal()
@@ -180,7 +188,7 @@ class Storer(wiring.Component):
             beats.r_en.eq(self.data.ready),
             bursts.r_en.eq(self.ret.valid),
             self.done.valid.eq(self.ret.valid & bursts.r_data[0]),
-            Cat(self.done.signal, self.done.mark, self.done.layer).eq(bursts.r_data[1:]),
+            completion(self.done).eq(bursts.r_data[1:]),
             self.busy.eq(active | valid | (credit != _READ_AHEAD) | (count != 0)
                          | bursts.level.any()),
         ]

@@ -11,6 +11,7 @@ from .interfaces import (
     Done,
     ReadReturn,
     chunk_layout,
+    completion,
     insn_stream,
     need_layout,
     read_request,
@@ -53,7 +54,7 @@ class WeightFetch(wiring.Component):
             "ret": In(ReadReturn(config)),
             "chunks": Out(stream.Signature(chunk_layout(config))),
             **(skipping if config.array.zero_skip else {}),
-            "done": Out(Done()),
+            "done": Out(Done(Opcode.WEIGHTS)),
             "busy": Out(1),
         })
 
@@ -86,11 +87,11 @@ class WeightFetch(wiring.Component):
         total_beats = Signal(length)
         m.d.comb += total_beats.eq((insn.chunks + (per_beat - 1)) >> per_bits)
         m.submodules.arriving = arriving = fifo.SyncFIFOBuffered(
-            width=length + 20, depth=_ROWS if skipping else _SEGMENTS)
+            width=length + len(completion(insn)), depth=_ROWS if skipping else _SEGMENTS)
         m.submodules.using = using = fifo.SyncFIFOBuffered(width=length + skipping,
                                                            depth=_SEGMENTS)
         accept = Signal()
-        expected = Cat(total_beats, insn.signal, insn.mark, insn.layer)
+        expected = Cat(total_beats, completion(insn))
         m.d.comb += [
             self.i.ready.eq(accept),
             bursts.i.payload.addr.eq(insn.ext_addr), bursts.i.payload.beats.eq(total_beats),
@@ -127,12 +128,12 @@ class WeightFetch(wiring.Component):
                     m.d.sync += info.eq(queue.r_data[length:])
 
         beats_left = Countdown(m, "beat", total_beats)
-        expecting, done_info = Signal(), Signal(20)
+        expecting, done_info = Signal(), Signal.like(completion(insn))
         last_beat = Signal()
         m.d.comb += [
             last_beat.eq(self.ret.valid & beats_left.last),
             self.done.valid.eq(last_beat),
-            Cat(self.done.signal, self.done.mark, self.done.layer).eq(done_info),
+            completion(self.done).eq(done_info),
         ]
         take_up(arriving, beats_left, self.ret.valid, last_beat, expecting, done_info)
 

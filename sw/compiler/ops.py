@@ -23,7 +23,7 @@ class Unit(IntEnum):
     POST = 4
 
 
-_UNITS = {Opcode.LOAD: Unit.LOAD, Opcode.BARRIER: Unit.LOAD, Opcode.STORE: Unit.STORE,
+UNITS = {Opcode.LOAD: Unit.LOAD, Opcode.BARRIER: Unit.LOAD, Opcode.STORE: Unit.STORE,
           Opcode.WEIGHTS: Unit.WEIGHTS, Opcode.COMPUTE: Unit.COMPUTE, Opcode.POST: Unit.POST}
 
 
@@ -57,7 +57,7 @@ class Op:
 
     @property
     def unit(self) -> Unit:
-        return _UNITS[self.opcode]
+        return UNITS[self.opcode]
 
     def encode(self) -> bytes:
         """The instruction's 32 bytes."""

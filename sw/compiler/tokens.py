@@ -11,21 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hw.isa import Token
+from hw.isa import ROUTES
 
-from .ops import ACT, EXTERNAL, Op, Region, Unit
+from .ops import ACT, EXTERNAL, UNITS, Op, Region, Unit
 
 __all__ = ["add_tokens"]
 
-_TOKENS = {
-    (Unit.LOAD, Unit.COMPUTE): Token.LOADED,
-    (Unit.COMPUTE, Unit.LOAD): Token.INPUT_FREE,
-    (Unit.POST, Unit.COMPUTE): Token.RESIDENT,
-    (Unit.POST, Unit.STORE): Token.OUTPUT_READY,
-    (Unit.STORE, Unit.POST): Token.OUTPUT_FREE,
-    (Unit.STORE, Unit.LOAD): Token.STORED,
-    (Unit.POST, Unit.LOAD): Token.DRAINED,
-}
+_TOKENS = {(UNITS[giver], UNITS[taker]): token for token, (giver, taker) in ROUTES.items()}
 #: Always implied. POST takes a bank that a later COMPUTE fills, so earlier COMPUTEs have read
 #: their input, and what was loaded for them had arrived.
 _IMPLIED = {(Unit.COMPUTE, Unit.POST), (Unit.LOAD, Unit.POST)}

@@ -14,7 +14,7 @@ from hw.accumulator import Accumulator
 from hw.config import Config
 from hw.feeder import READ_LATENCY
 from hw.interfaces import read_request, tile_walk, vector_layout, write_data, write_request
-from hw.isa import Opcode, insn_layout
+from hw.isa import Opcode, insn_layout, tokens_of
 
 from .agents import Bench, Delay, Pulse, Sink, Source, pack, unpack
 
@@ -64,10 +64,11 @@ class Watch:
 
 
 class Done:
-    """Collects completions: (signal, layer)."""
+    """Collects an opcode's completions: (signal, layer)."""
 
-    def __init__(self, bench: Bench):
+    def __init__(self, bench: Bench, opcode: Opcode):
         self.bench, self.items = bench, []
+        self.signals = bool(tokens_of(opcode, "signal"))
 
     def idle(self) -> None:
         pass
@@ -77,7 +78,8 @@ class Done:
 
     def sample(self) -> None:
         if self.bench.get("done__valid"):
-            self.items.append((self.bench.get("done__signal"), self.bench.get("done__layer")))
+            self.items.append((self.bench.get("done__signal") if self.signals else 0,
+                               self.bench.get("done__layer")))
 
 
 # -- array -------------------------------------------------------------------------------------
@@ -332,9 +334,9 @@ async def feeder(dut):
             "in_w": in_w, "in_h": in_h, "pad_top": pad_top, "pad_left": pad_left,
             "stride": stride, "kernel_h": kernel_h, "kernel_w": kernel_w, "out_w": out_w,
             "out_h": out_h, "in_blocks": in_blocks, "out_blocks": out_blocks, "first": first,
-            "last": last, "tiles": in_blocks * kernel_h * kernel_w, "signal": k, "layer": 3 * k}
+            "last": last, "tiles": in_blocks * kernel_h * kernel_w, "signal": k % 4, "layer": 3 * k}
         instructions.append(insn(Opcode.COMPUTE, **fields))
-        signals.append((k, 3 * k))
+        signals.append((k % 4, 3 * k))
         for _ in range(out_blocks):
             steps = [(ib, ky, kx, oy, ox) for ib in range(in_blocks) for ky in range(kernel_h)
                      for kx in range(kernel_w) for oy in range(out_h) for ox in range(out_w)]
@@ -377,7 +379,7 @@ async def feeder(dut):
 
     memory = bench.add(Memory(bench, READ_LATENCY, answer))
     bench.add(Sink(bench, "o", take))
-    done = bench.add(Done(bench))
+    done = bench.add(Done(bench, Opcode.COMPUTE))
     await bench.run(lambda: len(found) == len(expected))
     assert done.items == signals
 
@@ -408,9 +410,9 @@ async def post(dut):
         instructions.append(insn(
             Opcode.POST, out_addr=base, out_plane=plane, out_w=out_w, out_h=out_h,
             conv_w=conv_w, conv_h=conv_h, pool_h=pool_h, pool_w=pool_w, pool_stride=stride,
-            pool_top=top, pool_left=left, out_blocks=blocks, low=low, high=high, signal=k,
+            pool_top=top, pool_left=left, out_blocks=blocks, low=low, high=high, signal=k % 8,
             layer=k))
-        signals.append((k, k))
+        signals.append((k % 8, k))
         for block in range(blocks):
             acc = [[draw.choice([draw.randrange(-1 << 30, 1 << 30), draw.randrange(-999, 999)])
                     for _ in range(conv_h * conv_w)] for _ in range(COLS)]
@@ -435,7 +437,7 @@ async def post(dut):
                         word = base + channel // ROWS * plane + oy * out_w + ox
                         expected[word, channel % ROWS] = max(values) & 255
     bench.add(Source(bench, "i", instructions))
-    done = bench.add(Done(bench))
+    done = bench.add(Done(bench, Opcode.POST))
     state = {"next": 0, "full": 0, "bank": 0, "holds": [None, None]}
     memory: dict[tuple[int, int], int] = {}
 
@@ -532,15 +534,15 @@ async def weights(dut):
     for k in range(12):
         count = draw.choice([1, 2, draw.randrange(3, 40), draw.randrange(100, 300)])
         addr = draw.randrange(0, 0x8000 // port) * port
-        instructions.append(insn(Opcode.WEIGHTS, ext_addr=addr, chunks=count, signal=k,
+        instructions.append(insn(Opcode.WEIGHTS, ext_addr=addr, chunks=count,
                                  layer=k + 5))
-        signals.append((k, k + 5))
+        signals.append((0, k + 5))
         expected += [int.from_bytes(memory[a:a + chunk], "little")
                      for a in range(addr, addr + count * chunk, chunk)]
     bench.add(Source(bench, "i", instructions))
     bench.add(ReadPort(bench, memory))
     chunks = bench.add(Sink(bench, "chunks"))
-    done = bench.add(Done(bench))
+    done = bench.add(Done(bench, Opcode.WEIGHTS))
     await bench.run(lambda: len(chunks.items) == len(expected), 60_000)
     assert chunks.items == expected and done.items == signals
 
@@ -558,7 +560,7 @@ def transfers(bench: Bench, count: int, opcode: Opcode, *, ext_limit: int):
         places = [(start + r * stride + w * pitch, act + r * act_stride + w)
                   for r in range(runs) for w in range(words)]
         result.append((insn(opcode, ext_addr=start, act_addr=act, run_words=words, runs=runs,
-                            ext_stride=stride, act_stride=act_stride, signal=k % 200, layer=k),
+                            ext_stride=stride, act_stride=act_stride, signal=k % 2, layer=k),
                        places))
         act += runs * act_stride
     return result
@@ -573,12 +575,12 @@ async def loader(dut):
     items, expected, signals = [], {}, []
     for k, (payload, places) in enumerate(work):
         items.append((payload, {"barrier": 0}))
-        signals.append((k % 200, k))
+        signals.append((k % 2, k))
         for ext, act in places:
             expected[act] = int.from_bytes(memory[ext:ext + ROWS], "little")
         if k % 5 == 4:  # a barrier: all before it must be written, none after it begun
-            items.append((insn(Opcode.LOAD, mask=0b101, signal=77, layer=k), {"barrier": 1}))
-            signals.append((77, k))
+            items.append((insn(Opcode.LOAD, mask=0b101, signal=1, layer=k), {"barrier": 1}))
+            signals.append((1, k))
     limits = [sum(len(p) for _, p in work[:k + 1]) for k in range(4, len(work), 5)]
     bench.add(Source(bench, "i", items))
     bench.add(ReadPort(bench, memory))
@@ -608,7 +610,7 @@ async def loader(dut):
                     passed.append(1)
 
     bench.add(Acts())
-    done = bench.add(Done(bench))
+    done = bench.add(Done(bench, Opcode.LOAD))
     await bench.run(lambda: len(done.items) == len(signals), 60_000)
     assert written == expected and done.items == signals
 
@@ -674,7 +676,7 @@ async def storer(dut):
 
     bench.add(Sink(bench, "req", burst))
     bench.add(Sink(bench, "data", beat))
-    done = bench.add(Done(bench))
+    done = bench.add(Done(bench, Opcode.STORE))
     await bench.run(lambda: len(done.items) == len(work), 60_000)
     assert memory == expected
-    assert [s for s, _ in done.items] == list(range(len(work)))
+    assert done.items == [(k % 2, k) for k in range(len(work))]

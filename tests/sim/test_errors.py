@@ -54,6 +54,8 @@ CASES = {
         ErrorCode.TOKEN_UNDERFLOW, 0),
     "weights that nobody sends": (encode(Opcode.COMPUTE, layer=5, **COMPUTE),
                                   ErrorCode.TOKEN_UNDERFLOW, 0),
+    "another unit's token": (load(signal=[Token.STORED]), ErrorCode.BAD_FIELD,
+                             Opcode.LOAD.value),
     "a token given too often": (load(signal=[Token.LOADED]) * 300, ErrorCode.TOKEN_OVERFLOW, 0),
 }
 
@@ -72,10 +74,10 @@ def test_the_instance_stops_with_a_code_and_the_other_finishes(machine, what):
     machine.backend.write_memory(0, memory)
     # after the bad instruction comes a store that depends on it, which must not happen
     bad = code + store(ext_addr=0x5000, wait=[Token.OUTPUT_READY]) + end()
-    good = load(ext_addr=64, signal=[Token.LOADED]) + store(
-        ext_addr=0x4000, wait=[Token.LOADED]) + end()
+    machine.place(1, load(ext_addr=64) + end(), at=0x4000 - 1024, base=1 << 15)
+    machine.start(0b10)
     machine.place(0, bad, at=0x1000)
-    machine.place(1, good, at=0x4000 - 1024, base=1 << 15)
+    machine.place(1, store(ext_addr=0x4000) + end(), at=0x4000 - 1024, base=1 << 15)
     before = machine.backend.read_memory(0, 1 << 16)
     machine.start(0b11)
     assert machine.read("ERROR") == 0b01
