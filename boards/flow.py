@@ -14,6 +14,7 @@ from hw.config import Config
 from hw.errors import ToolMissingError
 from hw.estimate import quick_usage
 from hw.toolchain import (
+    ECP5_MAP,
     ECP5_SECOND_HALF,
     DoesNotFitError,
     ToolError,
@@ -169,6 +170,8 @@ def _with_amaranth(board, config, system, folder, say):
     for module, text in generate(config, clock_gates=False).items():
         platform.add_file(f"{module}.v", text)
     family = board.device.family
+    if family == "ecp5":
+        platform.add_file(*ECP5_MAP)
     options = {"script_after_read": ecp5_first_half("top"), "synth_opts": ECP5_SECOND_HALF} \
         if family == "ecp5" else {}
     plan = platform.prepare(BoardTop(board, system), name="top",

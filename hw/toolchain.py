@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .errors import ToolMissingError
 
-__all__ = ["ECP5_OPTIONS", "ECP5_SECOND_HALF", "FAMILIES", "TOOLS", "Device",
+__all__ = ["ECP5_MAP", "ECP5_OPTIONS", "ECP5_SECOND_HALF", "FAMILIES", "TOOLS", "Device",
            "DoesNotFitError", "ToolError", "Usage", "ecp5_first_half", "have_tool",
            "place_and_route", "program_path", "progress", "read_report", "run_tool", "synthesise",
            "usage_of_stat"]
@@ -77,7 +77,39 @@ class Usage:
 #: the same cycle, so no logic is spent on it.
 ECP5_OPTIONS = "-no-rw-check"
 #: The same for what follows `ecp5_first_half`.
-ECP5_SECOND_HALF = f"{ECP5_OPTIONS} -run map_ffs:"
+ECP5_SECOND_HALF = f"{ECP5_OPTIONS} -run map_luts:"
+#: Name and text of the techniques that `ecp5_first_half` maps with. Up to eight bits are added in
+#: plain LUTs, which take in what is before and after, as carry cells do not; a multiplexer of four
+#: is two LUTs and the slice's own multiplexer, for which ABC would take three or four.
+ECP5_MAP = "ecp5.map", r"""
+(* techmap_celltype = "$alu" *)
+module narrow (A, B, CI, BI, X, Y, CO);
+  parameter A_SIGNED = 0, B_SIGNED = 0, A_WIDTH = 1, B_WIDTH = 1, Y_WIDTH = 1;
+  wire _TECHMAP_FAIL_ = Y_WIDTH > 8;
+  (* force_downto *) input [A_WIDTH-1:0] A;
+  (* force_downto *) input [B_WIDTH-1:0] B;
+  input CI, BI;
+  (* force_downto *) output [Y_WIDTH-1:0] X, Y, CO;
+  (* force_downto *) wire [Y_WIDTH-1:0] a, b;
+  \$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_a (.A(A), .Y(a));
+  \$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) wide_b (.A(B), .Y(b));
+  (* force_downto *) wire [Y_WIDTH-1:0] term = BI ? ~b : b;
+  wire [Y_WIDTH:0] carry;
+  assign carry[0] = CI;
+  genvar i;
+  generate for (i = 0; i < Y_WIDTH; i = i + 1) begin : bits
+    assign carry[i+1] = (a[i] & term[i]) | (carry[i] & X[i]);
+  end endgenerate
+  assign X = a ^ term, Y = X ^ carry[Y_WIDTH-1:0], CO = carry[Y_WIDTH:1];
+endmodule
+
+module \$_MUX4_ (input A, B, C, D, S, T, output Y);
+  wire low, high;
+  LUT4 #(.INIT(16'hCACA)) lut_0 (.A(A), .B(B), .C(S), .D(1'b0), .Z(low));
+  LUT4 #(.INIT(16'hCACA)) lut_1 (.A(C), .B(D), .C(S), .D(1'b0), .Z(high));
+  PFUMX mux (.ALUT(high), .BLUT(low), .C0(T), .Z(Y));
+endmodule
+"""
 #: Flip-flops below which an enable becomes logic: an ECP5 tile of eight takes two enables, so one
 #: that few share keeps others' places empty and spreads the rest of the design.
 _FEWEST_ENABLED = 4
@@ -100,15 +132,24 @@ FAMILIES: dict[str, tuple[str, dict[str, tuple[float, float, float, float]]]] = 
 
 
 def ecp5_first_half(top: str) -> str:
-    """The first half of ECP5's synthesis, as Yosys's commands: as far as what has an enable.
+    """The first half of ECP5's synthesis, as Yosys's commands: as far as the mapping to LUTs. It
+    needs the file `ECP5_MAP`.
 
-    Source: `help synth_lattice`, whose own `dfflegalize` this replaces.
+    Sums are made of two terms each, not of carry-save adders, whose every bit is two LUTs.
+
+    Source: `help synth_lattice`, whose steps these are, with some before and in place of them.
     """
+    name, _ = ECP5_MAP
+    lattice = f"synth_ecp5 {ECP5_OPTIONS} -top {top} -run"
     cells = " ".join(f"-cell {kind} {initial}" for kind, initial in (
         ("$_DFF_?_", "01"), ("$_DFF_?P?_", "r"), ("$_SDFF_?P?_", "r"),
         ("$_DFFE_??_", "01"), ("$_DFFE_?P??_", "r"), ("$_SDFFE_?P??_", "r")))
-    return (f"synth_ecp5 {ECP5_OPTIONS} -top {top} -run begin:map_ffs\nopt_clean\n"
-            f"dfflegalize {cells} -mince {_FEWEST_ENABLED}\n")
+    return "\n".join((
+        f"{lattice} begin:map_ram", "maccmap -unmap", "pmux2shiftx", "opt -full",
+        f"{lattice} map_ram:map_gates", f"techmap -map {name}", "opt",
+        f"{lattice} map_gates:map_ffs", "opt_clean",
+        f"dfflegalize {cells} -mince {_FEWEST_ENABLED}",
+        f"{lattice} map_ffs:map_luts", "muxcover -mux4=250 -nodecode", f"techmap -map {name}", ""))
 
 
 #: Family -> nextpnr's program and options. On an ECP5 the electrostatic placer leaves wires a
@@ -202,6 +243,8 @@ def synthesise(folder: Path, sources: list[str], top: str, family: str, *,
     """
     say(f"synthesising {top} for {family}: minutes for a large one")
     command = FAMILIES[family][0]
+    if family == "ecp5":
+        (folder / ECP5_MAP[0]).write_text(ECP5_MAP[1])
     (folder / "synthesis.ys").write_text(
         "".join(f"read_verilog {s}\n" for s in sources)
         + (ecp5_first_half(top) if family == "ecp5" else "")
