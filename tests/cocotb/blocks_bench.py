@@ -290,9 +290,8 @@ async def tiles(dut):
 
         def sample(self):
             nonlocal bank
-            if ONE_LANE and not self.take:
-                if bench.get("o__valid"):
-                    self.params[self.column] = bench.get("params__param")
+            if ONE_LANE and not self.take and bench.get("o__valid"):
+                self.params[self.column] = bench.get("params__param")
             if not self.take:
                 return
             weights, params, closes = expected[len(seen)]

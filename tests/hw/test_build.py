@@ -56,7 +56,7 @@ def test_an_estimate_places_and_routes(tmp_path, capsys):
     assert main(["--preset", "tiny", *size, "--estimate", "ecp5-25k", "--json",
                  "--out", str(tmp_path / "rtl")]) == 0
     measured = json.loads(capsys.readouterr().out)["estimate"]
-    assert measured["device"] == "LFE5U-25F" and measured["dsps"] == 3
+    assert measured["device"] == "LFE5U-25F" and measured["dsps"] == 4
     assert 3000 < measured["luts"] < 24288
     assert measured["fmax_mhz"] > 30
 

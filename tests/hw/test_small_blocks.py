@@ -213,7 +213,7 @@ def test_tokens_are_taken_once_and_counted():
             return there, overflow
 
         assert (await cycle(give=first | second))[0] == 0
-        assert (await cycle(give=first))[0] == 0, "a token can be taken two cycles after it was given"
+        assert (await cycle(give=first))[0] == 0, "it can be taken two cycles after it was given"
         there, _ = await cycle(take=first | second)
         assert there == first | second
         assert (await cycle())[0] == 0, "a token of which one was taken rests for a cycle"
