@@ -40,7 +40,7 @@ _HARNESS = Path(__file__).parent / "harness"
 _GENERATORS = (Path(__file__).parent.parent / "hw",)
 _SYSTEM_TOOLS = {"g++": "g++", "make": "make", "perl": "perl"}
 _VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
-                    "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-fno-table")
+                    "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing")
 #: For `find_parts`: functions whose code stays in a cache while all cores run it, none of which
 #: is moved into its caller.
 _SPLIT_FLAGS = ("--output-split-cfuncs", "2500", "--inline-cfuncs", "0")

@@ -98,10 +98,10 @@ class ToggleCounter {
     // 64 bytes of state: a register where the processor has such.
     typedef uint64_t Bits __attribute__((vector_size(64)));
 
-    static bool none(const Bits &bits) {
-        uint64_t any = 0;
-        for (int k = 0; k < 8; k++) any |= bits[k];
-        return !any;
+    static bool none(Bits bits) {
+        bits |= __builtin_shuffle(bits, Bits{4, 5, 6, 7, 0, 1, 2, 3});
+        bits |= __builtin_shuffle(bits, Bits{2, 3, 0, 1, 6, 7, 4, 5});
+        return !(bits[0] | bits[1]);
     }
 
     // What is counted of one block.
