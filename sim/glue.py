@@ -6,6 +6,7 @@ from hw.config import Config
 
 from .activity import FLAG
 from .flipflops import FlipFlop
+from .parts import Parts
 
 __all__ = ["glue_header"]
 
@@ -31,7 +32,7 @@ def _switch(argument: str, cases: list[str]) -> str:
 
 
 def glue_header(config: Config, headers: dict[str, str],
-                tables: dict[str, list[tuple[FlipFlop, str]]]) -> str:
+                tables: dict[str, list[tuple[FlipFlop, str]]], parts: dict[str, Parts]) -> str:
     """C++ text that joins cores, shell and memory ports.
 
     Parameters
@@ -39,6 +40,7 @@ def glue_header(config: Config, headers: dict[str, str],
     config : Config
     headers : Verilator's class headers of "core" and "shell"
     tables : flip-flops of each with their class members
+    parts : of each, the functions in which it evaluates itself
     """
     core, shell = _ports(headers["core"]), _ports(headers["shell"])
     links = [(name, bits, direction) for name, (direction, bits, _) in core.items()
@@ -81,6 +83,8 @@ def glue_header(config: Config, headers: dict[str, str],
             f"        d.wdata = {pointer};", f"        d.wstrb = {axi('wstrb')};"]))
 
     return f"""// Generated for {config.instances} instances; see glue.py.
+{parts["core"].header("Core")}
+{parts["shell"].header("Shell")}
 namespace partita {{
 
 static const int kCores = {config.instances}, kPorts = {config.ports};

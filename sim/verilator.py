@@ -24,6 +24,7 @@ from .activity import ActivityMap, instrument, load_maps
 from .flipflops import keep_registers, map_members, walk_modules
 from .glue import glue_header
 from .memory import MEMORY_NAME, RtlMemory
+from .parts import find_parts
 
 __all__ = [
     "BuildError",
@@ -40,6 +41,9 @@ _GENERATORS = (Path(__file__).parent.parent / "hw",)
 _SYSTEM_TOOLS = {"g++": "g++", "make": "make", "perl": "perl"}
 _VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
                     "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing")
+#: For `find_parts`: functions whose code stays in a cache while all cores run it, none of which
+#: is moved into its caller.
+_SPLIT_FLAGS = ("--output-split-cfuncs", "2500", "--inline-cfuncs", "0")
 #: Settings that the wheel's verilated.mk leaves empty.
 MAKE_SETTINGS = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_STD=-std=gnu++20",
                  "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CFG_LDLIBS_THREADS=-pthread")
@@ -121,9 +125,9 @@ def _digest(*parts: str) -> str:
 
 def _key(*more: str) -> str:
     sources = sorted([*_HARNESS.glob("*"), *Path(__file__).parent.glob("*.py")])
-    return _digest(*more, *(p.read_text() for p in sources if p.is_file()),
-                   repr((_VERILATOR_FLAGS, _CXX_FLAGS)), metadata.version("verilator"),
-                   _processor())
+    flags = repr((_VERILATOR_FLAGS, _SPLIT_FLAGS, _CXX_FLAGS))
+    return _digest(*more, *(p.read_text() for p in sources if p.is_file()), flags,
+                   metadata.version("verilator"), _processor())
 
 
 @contextmanager
@@ -246,7 +250,7 @@ def _link(folder: Path, harness: Path, archives: list[str], options: list[str],
 
 def _build_in(folder: Path, config: Config, texts: dict[str, str],
               say: Callable[[str], None], kind: str, memory: RtlMemory | None) -> Path:
-    headers, tables, maps, archives = {}, {}, {}, []
+    headers, tables, parts, maps, archives = {}, {}, {}, {}, []
     trace_options, defined, _ = _TRACES.get(kind, ((), "", ""))
     macros = defined.split()
     for name in (CORE_NAME, SHELL_NAME):
@@ -255,10 +259,12 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
             instrument(texts[name])
         (folder / f"{name}.v").write_text(keep_registers(text))
         trace = trace_options if name == CORE_NAME else ()
-        archives.append(_verilate(folder, name, [f"{name}.v"], *trace))
-        header = (folder / f"o_{name}" / f"V{name}.h").read_text()
-        state = (folder / f"o_{name}" / f"V{name}___024root.h").read_text()
-        headers[name] = header
+        archives.append(_verilate(folder, name, [f"{name}.v"], *_SPLIT_FLAGS, *trace))
+        made = folder / f"o_{name}"
+        headers[name] = (made / f"V{name}.h").read_text()
+        state = (made / f"V{name}___024root.h").read_text()
+        parts[name] = find_parts("".join(
+            f.read_text() for f in sorted(made.glob(f"V{name}___024root*.cpp"))), f"V{name}")
         places = walk_modules(text, name)
         flip_flops = [f for _, _, found in places for f in found]
         members = map_members(flip_flops, state, name)
@@ -268,7 +274,7 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
                 flip_flops, modules, [(m, p) for m, p, _ in places],
                 more_gates=config.instances if name == SHELL_NAME else 0)
     (folder / "model.json").write_text(json.dumps({n: m.to_json() for n, m in maps.items()}))
-    (folder / "glue.h").write_text(glue_header(config, headers, tables))
+    (folder / "glue.h").write_text(glue_header(config, headers, tables, parts))
     if memory:
         say(f"building the Verilator model: {MEMORY_NAME}")
         texts = memory.generate()

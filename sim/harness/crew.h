@@ -9,15 +9,15 @@
 namespace partita {
 
 // `run` calls work(i) for every i below `tasks` and returns when all are done: where they are to be
-// shared, in the caller's and `threads` - 1 other threads. Every thread begins with tasks of its
+// shared, in the caller's and `tasks` - 1 other threads. Every thread begins with a task of its
 // own, whose data its cache has, and goes on with what others have not begun: nobody waits for one
-// that has lost its processor. A cycle takes microseconds, so threads wait for the next one awake,
+// that had lost its processor. A cycle takes microseconds, so threads wait for the next one awake,
 // and sleep only when it does not come for long.
 class Crew {
   public:
-    Crew(int tasks, int threads, std::function<void(int)> work)
-        : tasks_(tasks), size_(threads), work_(std::move(work)), begun_(tasks) {
-        for (int k = 1; k < size_; k++) threads_.emplace_back([this, k] { serve(k); });
+    Crew(int tasks, std::function<void(int)> work)
+        : tasks_(tasks), work_(std::move(work)), begun_(tasks) {
+        for (int k = 1; k < tasks_; k++) threads_.emplace_back([this, k] { serve(k); });
     }
     ~Crew() {
         stop_ = true;
@@ -27,7 +27,7 @@ class Crew {
     Crew(const Crew &) = delete;
 
     void run(bool share) {
-        if (!share || size_ == 1) {
+        if (!share || tasks_ == 1) {
             for (int i = 0; i < tasks_; i++) work_(i);
             return;
         }
@@ -59,16 +59,15 @@ class Crew {
     }
 
     void take_part(int k, uint32_t turn) {
-        for (int other = 0; other < size_; other++)
-            for (int i = (k + other) % size_; i < tasks_; i += size_) {
-                // Fails too for one who comes so late that the next turn is under way.
-                uint32_t before = turn - 1;
-                if (!begun_[i].turn.compare_exchange_strong(before, turn,
-                                                            std::memory_order_acq_rel))
-                    continue;
-                work_(i);
-                done_.fetch_add(1, std::memory_order_release);
-            }
+        for (int other = 0; other < tasks_; other++) {
+            int i = (k + other) % tasks_;
+            // Fails too for one who comes so late that the next turn is under way.
+            uint32_t before = turn - 1;
+            if (!begun_[i].turn.compare_exchange_strong(before, turn, std::memory_order_acq_rel))
+                continue;
+            work_(i);
+            done_.fetch_add(1, std::memory_order_release);
+        }
     }
 
     void serve(int k) {
@@ -82,7 +81,7 @@ class Crew {
         }
     }
 
-    int tasks_, size_;
+    int tasks_;
     std::function<void(int)> work_;
     std::vector<Begun> begun_;
     alignas(64) std::atomic<uint32_t> turn_{0};

@@ -1,11 +1,11 @@
 // Runs the Verilated shell and cores against the memory model: the C interface that Python calls.
 //
-// Shell and core are Verilated once each; N core objects share one copy of the compiled code.
+// Shell and core are Verilated once each; N core objects share one copy of the compiled code, and
+// each of the functions that it consists of runs for all of them before the next one does.
 // After every clock edge the outputs of cores go to the shell and the shell's to the cores. That
 // settles in one pass because no core output depends on a core input within a cycle, which
 // `settle` checks in every cycle in which checking is on.
 #include <algorithm>
-#include <bit>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -19,10 +19,12 @@
 #include "Vshell___024root.h"
 #include "verilated.h"
 #if defined(PARTITA_SAIF)
+#include "Vcore__Syms.h"
 #include "verilated_saif_c.h"
 using TraceFile = VerilatedSaifC;
 #define PARTITA_TRACE
 #elif defined(PARTITA_VCD)
+#include "Vcore__Syms.h"
 #include "verilated_vcd_c.h"
 using TraceFile = VerilatedVcdC;
 #define PARTITA_TRACE
@@ -36,7 +38,7 @@ using TraceFile = VerilatedVcdC;
 #include "crew.h"
 #include "toggles.h"
 
-#include "glue.h"  // generated: kCores, kPorts, kBeatBytes, port and flip-flop tables
+#include "glue.h"  // generated: kCores, kPorts, kBeatBytes, tables of ports, flip-flops, functions
 
 namespace partita {
 
@@ -50,7 +52,8 @@ class Model {
     Model(uint64_t memory_bytes, const MemoryOptions &options, int threads)
         : memory(memory_bytes, 0), core_map_(kCoreFlipFlops, kCoreFlipFlopCount),
           shell_map_(kShellFlipFlops, kShellFlipFlopCount),
-          crew_(kCores, std::clamp(threads, 1, kCores), [this](int i) { clock_core(i); }) {
+          shares_(std::clamp(threads, 1, kCores)),
+          crew_(shares_, [this](int share) { clock_cores(share); }) {
         context_ = std::make_unique<VerilatedContext>();
         traced_ = std::make_unique<VerilatedContext>();
         for (auto &c : {context_.get(), traced_.get()}) c->threads(1);  // none of Verilator's own
@@ -60,7 +63,8 @@ class Model {
                 (i ? context_ : traced_).get(), "core"));
         for (int p = 0; p < kPorts; p++)
             ports_.emplace_back(options, memory, kBeatBytes, p, traffic, fault);
-        for (auto &c : cores_) c->eval();  // initial blocks, with the clock low
+        shell_->eval();  // initial blocks, with the clock low
+        for (auto &c : cores_) c->eval();
         reset();
     }
     ~Model() {
@@ -137,6 +141,7 @@ class Model {
         uint64_t end = cycle + cycles;
         for (file.dump(cycle); cycle < end;) {
             step();
+            cores_[0]->rootp->vlSymsp->__Vm_activity = true;
             file.dump(cycle);
         }
         file.close();
@@ -194,15 +199,14 @@ class Model {
     const StateMap &map(int unit) const { return unit < kCores ? core_map_ : shell_map_; }
 
   private:
-    // Give the cores their inputs. A core settles them itself when its clock rises; evaluating
-    // it before that only shows that none of its outputs follows an input.
+    // Give the cores their inputs. `rise` settles what follows them; evaluating a core before that
+    // only shows that none of its outputs follows an input.
     void settle() {
         for (int i = 0; i < kCores; i++) {
             shell_to_core(i, *shell_, *cores_[i]);
             if (!doze) stay_awake(*cores_[i]);
             if (!checking) continue;
-            cores_[i]->clk = 0;
-            cores_[i]->eval();
+            cores_[i]->eval();  // the clock is low: nothing but `rise` makes an edge
             if (!core_agrees(i, *shell_, *cores_[i]))
                 fault = "a core output depends on a core input within a cycle";
         }
@@ -219,13 +223,12 @@ class Model {
 
     void step() {
         AxiFromDevice device[kPorts];
-        shell_->clk = 0;
-        if constexpr (MemoryPort::kFollows) shell_->eval();
+        if constexpr (MemoryPort::kFollows) evaluate(kShellSettle, shell_->rootp);
         for (int p = 0; p < kPorts; p++) {
             sample(p, device[p]);
             port_drive(p, *shell_, ports_[p].drive(cycle, device[p]));
         }
-        shell_->eval();
+        evaluate(kShellSettle, shell_->rootp);
         settle();
         for (int p = 0; p < kPorts; p++) {
             AxiFromDevice before = device[p];
@@ -243,40 +246,56 @@ class Model {
         uint32_t marked = shell_->mark_valid, layers[kCores];
         if (marked)
             for (int i = 0; i < kCores; i++) layers[i] = mark_layer(*cores_[i]);
-        clocks_ = (shell_->rst ? ~0u : uint32_t(shell_->clocks)) & kAllCores;
-        if (checking) sleepers_stay(clocks_);
-
-        shell_->clk = 1;
-        shell_->eval();
-        crew_.run(std::popcount(clocks_) > 1);
+        uint32_t clocks = shell_->rst ? ~0u : uint32_t(shell_->clocks);
+        clocked_.clear();
         for (int i = 0; i < kCores; i++)
-            if (clocks_ >> i & 1) core_to_shell(i, *shell_, *cores_[i]);
+            if (clocks >> i & 1) clocked_.push_back(i);
+        if (checking) sleepers_stay(clocks);
+
+        evaluate(kShellClock, shell_->rootp);
+        crew_.run(clocked_.size() > 1);
+        for (int i : clocked_) core_to_shell(i, *shell_, *cores_[i]);
         for (int p = 0; p < kPorts; p++) ports_[p].edge(cycle, device[p]);
         cycle++;
         if (!counters_.empty()) counters_[kCores]->cycle();
         if (marked) note_marks(marked, layers);
     }
 
-    // A core's clock edge, if it has a clock, and what it toggles.
-    void clock_core(int i) {
-        if (!(clocks_ >> i & 1)) return;  // as the module clock_gate does
-        rise(*cores_[i]);
-        if (!counters_.empty()) counters_[i]->cycle();
+    // Call functions of a Verilated model, each for some objects before the next.
+    template <class Root>
+    static void evaluate(const std::vector<void (*)(Root *)> &functions, Root *const *first,
+                         Root *const *last) {
+        for (auto function : functions)
+            for (auto root = first; root != last; root++) function(*root);
+    }
+    template <class Root>
+    static void evaluate(const std::vector<void (*)(Root *)> &functions, Root *root) {
+        evaluate(functions, &root, &root + 1);
     }
 
-    // The falling edge does nothing: it is enough to remember that the clock was low.
-    static void rise(Vcore &core) {
-        core.rootp->__Vtrigprevexpr___TOP__clk__0 = 0;
-        core.clk = 1;
-        core.eval();
+    // The clock edge of a share of the cores that have a clock, and what they toggle.
+    void clock_cores(int share) {
+        size_t first = clocked_.size() * share / shares_;
+        size_t end = clocked_.size() * (share + 1) / shares_;
+        Vcore___024root *roots[kCores], **last = roots;
+        for (size_t k = first; k < end; k++) *last++ = cores_[clocked_[k]]->rootp;
+        rise(roots, last);
+        if (counters_.empty()) return;
+        for (size_t k = first; k < end; k++) counters_[clocked_[k]]->cycle();
+    }
+
+    static void rise(Vcore___024root *const *first, Vcore___024root *const *last) {
+        evaluate(kCoreSettle, first, last);
+        evaluate(kCoreClock, first, last);
     }
 
     // Whoever dozes and has no clock would not change if it had one.
     void sleepers_stay(uint32_t clocks) {
         for (int i = 0; i < kCores; i++) {
             if (clocks >> i & 1 || !is_dozing(*cores_[i])) continue;
-            ToggleCounter changes(core_map_, cores_[i]->rootp);
-            rise(*cores_[i]);
+            Vcore___024root *root = cores_[i]->rootp;
+            ToggleCounter changes(core_map_, root);
+            rise(&root, &root + 1);
             changes.cycle();
             const uint64_t *count = changes.take().data();
             size_t number = 0;
@@ -308,8 +327,8 @@ class Model {
     std::vector<MemoryPort> ports_;
     StateMap core_map_, shell_map_;
     std::vector<std::unique_ptr<ToggleCounter>> counters_;
-    static constexpr uint32_t kAllCores = uint32_t((uint64_t(1) << kCores) - 1);
-    uint32_t clocks_ = 0;  // cores that have a clock in this cycle
+    std::vector<int> clocked_;  // cores that have a clock in this cycle
+    int shares_;                // in which threads clock them
     bool axil_awready_ = false, axil_arready_ = false, axil_bvalid_ = false, axil_rvalid_ = false;
     uint32_t axil_bresp_ = 0, axil_rresp_ = 0, axil_rdata_ = 0;
     Crew crew_;  // the last member: its threads end before what they work on

@@ -1,7 +1,8 @@
-// Exact toggle counts of every bit of a model's state, at about one addition per word and cycle.
+// Exact toggle counts of every bit of a model's state, at about one addition for each 64 bytes of
+// it that change in a cycle.
 //
 // Counters are bit-sliced: plane k holds bit k of the counter of every state bit, so counting a
-// whole word of toggles is a carry-save addition. A level is added to only when two values wait
+// whole block of toggles is a carry-save addition. A level is added to only when two values wait
 // for it (Harley and Seal), so a plane is touched half as often as the one below. 16 planes are
 // flushed into plain counters at the end of each layer, or after 65,535 cycles.
 #pragma once
@@ -56,33 +57,28 @@ class StateMap {
 class ToggleCounter {
   public:
     ToggleCounter(const StateMap &map, const void *object)
-        : map_(map), object_(static_cast<const uint8_t *>(object)),
-          words_(map.blocks().size() * 8), last_(words_), waiting_(kPlanes * words_),
-          planes_(kPlanes * words_), scratch_(words_), totals_(map.bits()) {
+        : map_(map), object_(static_cast<const uint8_t *>(object)), blocks_(map.blocks().size()),
+          totals_(map.bits()) {
         capture();
     }
 
     // Forget the toggles between the last cycle counted and now.
     void capture() {
-        for (size_t b = 0; b < map_.blocks().size(); b++)
-            memcpy(&last_[b * 8], object_ + map_.blocks()[b], 64);
+        for (size_t b = 0; b < blocks_.size(); b++)
+            memcpy(&blocks_[b].last, object_ + map_.blocks()[b], sizeof(Bits));
     }
 
     // Count what has changed since the last call.
     void cycle() {
-        uint64_t *__restrict fresh = (pending_ & 1) ? scratch_.data() : waiting_.data();
-        const uint32_t *blocks = map_.blocks().data();
-        for (size_t b = 0, n = map_.blocks().size(); b < n; b++) {
-            uint64_t now[8];
-            memcpy(now, object_ + blocks[b], 64);
-            uint64_t *__restrict last = &last_[b * 8];
-            uint64_t *__restrict out = &fresh[b * 8];
-            for (int k = 0; k < 8; k++) {
-                out[k] = now[k] ^ last[k];
-                last[k] = now[k];
-            }
+        const uint32_t *offsets = map_.blocks().data();
+        for (size_t b = 0, n = blocks_.size(); b < n; b++) {
+            Bits now;
+            memcpy(&now, object_ + offsets[b], sizeof now);
+            Bits toggled = now ^ blocks_[b].last;
+            if (none(toggled)) continue;
+            blocks_[b].last = now;
+            blocks_[b].add(toggled);
         }
-        for (int level = 0; pending_ >> level & 1; level++) add(level);
         if (++pending_ == (1u << kPlanes) - 1) flush();
     }
 
@@ -99,50 +95,73 @@ class ToggleCounter {
   private:
     static constexpr int kPlanes = 16;
 
-    // Add the waiting and the fresh value of a level to its plane; the carry goes one level up.
-    void add(int level) {
-        const uint64_t *a = &waiting_[level * words_];
-        const uint64_t *b = scratch_.data();
-        uint64_t *s = &planes_[level * words_];
-        bool park = !(pending_ >> (level + 1) & 1);
-        uint64_t *carry = park ? &waiting_[(level + 1) * words_] : scratch_.data();
-#pragma GCC ivdep
-        for (size_t k = 0; k < words_; k++) {
-            uint64_t x = a[k], y = b[k], z = s[k], u = x ^ y;
-            s[k] = u ^ z;
-            carry[k] = (x & y) | (u & z);
+    // 64 bytes of state: a register where the processor has such.
+    typedef uint64_t Bits __attribute__((vector_size(64)));
+
+    static bool none(Bits bits) {
+        bits |= __builtin_shuffle(bits, Bits{4, 5, 6, 7, 0, 1, 2, 3});
+        bits |= __builtin_shuffle(bits, Bits{2, 3, 0, 1, 6, 7, 4, 5});
+        return !(bits[0] | bits[1]);
+    }
+
+    // What is counted of one block.
+    struct Block {
+        Bits last{}, planes[kPlanes]{}, waiting[kPlanes]{};
+        uint32_t added = 0;  // values so far; bit k tells whether one waits at level k
+
+        // Add a value and one that waits to the plane of its level; the carry goes one level up.
+        void add(Bits value) {
+            int level = 0;
+            for (; added >> level & 1; level++) {
+                Bits other = waiting[level] ^ value, both = waiting[level] & value;
+                Bits carry = both | (other & planes[level]);
+                planes[level] ^= other;
+                value = carry;
+            }
+            waiting[level] = value;
+            added++;
         }
+
+        // How often bit k of byte `at` was set in the values added.
+        uint64_t sum(size_t at, uint32_t k) const {
+            uint64_t sum = 0;
+            for (int level = 0; level < kPlanes; level++) {
+                sum += uint64_t(bit(planes[level], at, k)) << level;
+                // A waiting value of level n counts 2^n, as its plane does.
+                if (added >> level & 1) sum += uint64_t(bit(waiting[level], at, k)) << level;
+            }
+            return sum;
+        }
+
+        void clear() {
+            std::fill(planes, planes + kPlanes, Bits{});
+            added = 0;
+        }
+    };
+
+    static bool bit(const Bits &bits, size_t at, uint32_t k) {
+        return reinterpret_cast<const uint8_t *>(&bits)[at] >> k & 1;
     }
 
     void flush() {
-        // A waiting value of level k counts 2^k, as its plane does.
-        size_t bit = 0;
+        size_t number = 0;
         for (const FlipFlop &ff : map_.flip_flops())
-            for (uint32_t k = 0; k < ff.bits; k++, bit++) {
+            for (uint32_t k = 0; k < ff.bits; k++, number++) {
                 size_t at = map_.position(ff.offset + k / 8);
-                uint64_t sum = 0;
-                for (int level = 0; level < kPlanes; level++) {
-                    sum += uint64_t(byte(planes_, level, at) >> (k % 8) & 1) << level;
-                    if (pending_ >> level & 1)
-                        sum += uint64_t(byte(waiting_, level, at) >> (k % 8) & 1) << level;
-                }
-                totals_[bit] += sum;
+                const Block &block = blocks_[at / 64];
+                if (block.added) totals_[number] += block.sum(at % 64, k % 8);
             }
-        std::fill(planes_.begin(), planes_.end(), 0);
+        for (Block &block : blocks_)
+            if (block.added) block.clear();
         cycles_ += pending_;
         pending_ = 0;
     }
 
-    uint8_t byte(const std::vector<uint64_t> &planes, int level, size_t at) const {
-        return reinterpret_cast<const uint8_t *>(&planes[level * words_])[at];
-    }
-
     const StateMap &map_;
     const uint8_t *object_;
-    size_t words_;
-    std::vector<uint64_t> last_, waiting_, planes_, scratch_;
+    std::vector<Block> blocks_;
     std::vector<uint64_t> totals_, taken_;
-    uint32_t pending_ = 0;
+    uint32_t pending_ = 0;  // cycles since the last flush
     uint64_t cycles_ = 0;
 };
 

@@ -193,6 +193,13 @@ def test_registers_are_kept_by_name():
     assert "reg [7:0] kept /*verilator public_flat_rd*/ = 8'h00;" in keep_registers(VERILOG)
 
 
+def test_what_combinational_processes_assign_is_not_kept():
+    logic = "  reg [7:0] sum;\n  always @* begin\n    sum = d;\n  end\n"
+    text = VERILOG.replace("endmodule\n", logic + "endmodule\n", 1)
+    assert keep_registers(text) == keep_registers(VERILOG).replace(
+        "endmodule\n", logic + "endmodule\n", 1)
+
+
 def test_enable_flags_flip_when_their_register_is_written():
     text, modules = instrument(VERILOG)
     assert text.count("= ~partita_en_") == 2
