@@ -172,7 +172,8 @@ class Port:
                     if pace < most:
                         most = pace
             if most <= 0 or (kind == PROGRAM and left < TINY):
-                flow.give(0.0)
+                if flow.rate:
+                    flow.give(0.0)
                 continue
             # What a reader has asked for waits in one queue, so readers share by what they may
             # have under way; only where the port cannot take it all do they share burst by burst.
@@ -197,28 +198,39 @@ class Port:
             to_write += flow.want
         # Bursts alternate where both ways want more than the port has.
         given = min(to_write, max(0.5 if reads else 1.0, 1.0 - to_read))
+        tight = False
         for flows, total, room in ((writes, to_write, given), (reads, to_read, 1.0 - given)):
             if total <= room:
                 for flow in flows:
-                    flow.give(flow.want)
-            else:
-                if crowded:
-                    for flow in flows:
-                        flow.share = flow.burst
-                _fill(flows, room)
-                self._age(flows)
+                    if flow.want != flow.rate:
+                        flow.give(flow.want)
+                continue
+            tight = True
+            if crowded:
+                for flow in flows:
+                    flow.share = flow.burst
+            _fill(flows, room)
+        if tight:
+            self.stale = now + (_crowd_lasts(reads + writes, queued) if crowded else
+                                self._shares_last(reads + writes))
 
-    def _age(self, flows: list[Flow]) -> None:
-        """Shares hold until one that is about to end has less under way."""
-        now = self.clock.now
+    def _shares_last(self, flows: list[Flow]) -> float:
+        """Cycles until one that is about to end has less under way."""
+        now, lasts = self.clock.now, NEVER
         for flow in flows:
             left = flow.left - flow.rate * (now - flow.since)
             over = left - self._rooms[flow.kind]
             if over > 0:
-                if flow.rate > 0:
-                    self.stale = min(self.stale, now + over / flow.rate)
+                if over < lasts * flow.rate:
+                    lasts = over / flow.rate
             elif left > flow.burst:
-                self.stale = now
+                return 0.0
+        return lasts
+
+
+def _crowd_lasts(flows: list[Flow], queued: float) -> float:
+    """Cycles, at least, until bursts can be shared other than one by one."""
+    return (queued - OUTSTANDING) / sum([f.rate / f.burst for f in flows])
 
 
 def _fill(wanted: list[Flow], room: float) -> None:
@@ -229,9 +241,12 @@ def _fill(wanted: list[Flow], room: float) -> None:
         small = [f for f in wanted if f.want <= level * f.share + TINY]
         if not small:
             for f in wanted:
-                f.give(level * f.share)
+                rate = level * f.share
+                if rate != f.rate:
+                    f.give(rate)
             return
         for f in small:
-            f.give(f.want)
+            if f.want != f.rate:
+                f.give(f.want)
             room = max(0.0, room - f.want)
         wanted = [f for f in wanted if f.want > level * f.share + TINY]
