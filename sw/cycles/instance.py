@@ -64,7 +64,7 @@ class Instance:
         self.number, self.works, self.config, self.clock = number, works, config, clock
         self.port, self.ends = port, ends
         self.peers: list[Instance] = []
-        self.todo = 0
+        self.todo = self.later = 0  # `later`: with the next event
         self.at = 0  # of the next instruction
         self.queues: list[deque[Work]] = [deque() for _ in Unit]
         self.staged: list[Work | None] = [None] * len(Unit)
@@ -108,10 +108,10 @@ class Instance:
     # -- what happens --------------------------------------------------------------------------
     def visit(self) -> None:
         """Do all that can be done now."""
-        if self.asking or self.reading:
-            self._make_room()
         while todo := self.todo:
             self.todo = 0
+            if todo & _TRANSFERS:
+                self._make_room()
             if todo & _NEXT:
                 self._dispatch()
             for unit in _UNITS[todo & 31]:
@@ -122,9 +122,7 @@ class Instance:
                 self._drain()
         if self.barrier is not None and not self.arrived and not self.flows[LOAD]:
             self._meet()
-        if (self.asking and self.over(LOAD) <= TINY) or \
-                (self.reading and self.over(STORE) <= TINY):
-            self.todo = _TRANSFERS  # with the next event
+        self.todo, self.later = self.later, 0
 
     def _arrive(self, _: None) -> None:
         """The program's first beat is there."""
@@ -213,7 +211,7 @@ class Instance:
         self.asking = True
         if work.runs > 1:
             self.clock.at(self.clock.now + 2 * work.runs, self._asked)
-        self._retime(LOAD)
+        self._take_up(LOAD)
         return True
 
     def _asked(self, _: None) -> None:
@@ -224,7 +222,7 @@ class Instance:
             return False
         self._queue(work, self.clock.now + work.burst / work.speed + _ADDRESS)
         self.reading = True
-        self._retime(STORE)
+        self._take_up(STORE)
         return True
 
     def _queue(self, work: Work, ready: float) -> None:
@@ -300,7 +298,11 @@ class Instance:
         return left - (self.port.load_room if kind == LOAD else
                        2 * self.config.port.burst_beats)
 
-    def _retime(self, kind: int) -> None:
+    def _take_up(self, kind: int) -> None:
+        """A unit has begun on an instruction: see that the next one is noticed."""
+        if self.over(kind) <= TINY:
+            self.later |= _TRANSFERS
+            return
         lead = self.flows[kind][0].lead
         if lead.rate > 0:
             lead.sync()
