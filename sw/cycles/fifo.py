@@ -43,7 +43,8 @@ class Fifo:
         """Bring level and want up to now."""
         span = self._clock.now - self.since
         if span > 0:
-            self.level = min(self.size, max(0.0, self.level + (self.inflow - self.rate) * span))
+            level = self.level + (self.inflow - self.rate) * span
+            self.level = 0.0 if level < 0 else level if level < self.size else self.size
             self.want -= self.rate * span
             self.since = self._clock.now
 

@@ -155,9 +155,11 @@ class Instance:
         self.clock.at(self.dispatch_at, self._go_on_dispatching)
         self.missing += self.insn_beats
         program.left += self.insn_beats
-        program.retime()
-        if program.rate <= 0 or program.left > program.burst:  # else its share is the same
+        if program not in self.port.active:
+            self.port.add(program, [self])
+        elif program.left > program.burst:  # else its share is the same
             self.port.dirty = True
+        program.retime()
 
     def _go_on(self, unit: int) -> None:
         """Start what a unit can start."""

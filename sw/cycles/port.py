@@ -69,13 +69,12 @@ class Flow:
 
     def give(self, rate: float) -> None:
         """Move at a rate from now on."""
-        if rate != self.rate:
-            self.sync()
-            self.rate = rate
-            self.retime()
-            if self.kind == WEIGHTS:
-                for x in self.members:
-                    x.fifo.flow(rate)
+        self.sync()
+        self.rate = rate
+        self.retime()
+        if self.kind == WEIGHTS:
+            for x in self.members:
+                x.fifo.flow(rate)
 
     def retime(self) -> None:
         """Expect the end, or before it that an instance may go on."""
@@ -102,13 +101,11 @@ class Flow:
         if self.kind == PROGRAM:
             self.members[0].fetched()
             if self.left < TINY:
-                self.port.dirty = True
+                self.port.remove(self)
             else:
                 self.retime()
         elif self.left < TINY:
-            self.give(0.0)
-            self.port.active.remove(self)
-            self.port.dirty = True
+            self.port.remove(self)
             for x in self.members:
                 x.ended(self.kind)
             for x in self.members:
@@ -156,38 +153,33 @@ class Port:
         self.active.append(flow)
         self.dirty = True
 
+    def remove(self, flow: Flow) -> None:
+        """A flow has ended, or a program's FIFO is full."""
+        flow.give(0.0)
+        self.active.remove(flow)
+        self.dirty = True
+
     def divide(self) -> None:
         """Give each flow its rate."""
         self.dirty, self.stale = False, NEVER
         now = self.clock.now
         reads: list[Flow] = []
         writes: list[Flow] = []
-        queued = delay = 0.0
+        delay = to_read = to_write = 0.0
         for flow in self.active:
-            kind, most, burst = flow.kind, flow.most, flow.burst
-            left = flow.left - flow.rate * (now - flow.since)
-            if kind == WEIGHTS:
+            most = flow.most
+            if flow.kind == WEIGHTS:
                 for x in flow.members:
                     pace = x.fifo.pace()
                     if pace < most:
                         most = pace
-            if most <= 0 or (kind == PROGRAM and left < TINY):
-                if flow.rate:
-                    flow.give(0.0)
-                continue
-            # What a reader has asked for waits in one queue, so readers share by what they may
-            # have under way; only where the port cannot take it all do they share burst by burst.
-            room = self._rooms[kind]
-            if left < room:
-                room = left
-            if room < burst:
-                room = burst
-            flow.want, flow.share = most, room
-            queued += room / burst
-            delay += burst
-            (writes if kind == STORE else reads).append(flow)
-        crowded = queued > OUTSTANDING
-        to_read = to_write = 0.0
+                if most <= 0:
+                    if flow.rate:
+                        flow.give(0.0)
+                    continue
+            flow.want = most
+            delay += flow.burst
+            (writes if flow.kind == STORE else reads).append(flow)
         for flow in reads:
             if flow.kind == WEIGHTS:
                 bound = self._window / (self._trip + delay - flow.burst)
@@ -196,23 +188,34 @@ class Port:
             to_read += flow.want
         for flow in writes:
             to_write += flow.want
+        if to_read + to_write <= 1.0:
+            for flow in reads + writes:
+                if flow.want != flow.rate:
+                    flow.give(flow.want)
+            return
         # Bursts alternate where both ways want more than the port has.
         given = min(to_write, max(0.5 if reads else 1.0, 1.0 - to_read))
-        tight = False
-        for flows, total, room in ((writes, to_write, given), (reads, to_read, 1.0 - given)):
-            if total <= room:
-                for flow in flows:
-                    if flow.want != flow.rate:
-                        flow.give(flow.want)
-                continue
-            tight = True
-            if crowded:
-                for flow in flows:
-                    flow.share = flow.burst
-            _fill(flows, room)
-        if tight:
-            self.stale = now + (_crowd_lasts(reads + writes, queued) if crowded else
-                                self._shares_last(reads + writes))
+        # What a reader has asked for waits in one queue, so readers share by what they may
+        # have under way; only where the port cannot take it all do they share burst by burst.
+        moving = reads + writes
+        queued = 0.0
+        for flow in moving:
+            left = flow.left - flow.rate * (now - flow.since)
+            room = self._rooms[flow.kind]
+            if left < room:
+                room = left
+            if room < flow.burst:
+                room = flow.burst
+            flow.share = room
+            queued += room / flow.burst
+        crowded = queued > OUTSTANDING
+        if crowded:
+            for flow in moving:
+                flow.share = flow.burst
+        _fill(writes, given)
+        _fill(reads, min(1.0 - given, to_read))
+        self.stale = now + (_crowd_lasts(moving, queued) if crowded else
+                            self._shares_last(moving))
 
     def _shares_last(self, flows: list[Flow]) -> float:
         """Cycles until one that is about to end has less under way."""
