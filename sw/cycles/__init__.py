@@ -8,9 +8,10 @@ one change of these rates to the next. The few constants are pipeline latencies 
 1. `work`      what an operation asks of its unit, in numbers
 2. `clock`     events in order of time
 3. `port`      a memory port and how its beats are shared
-4. `fifo`      an instance's weight FIFO and tile loader
-5. `instance`  queues, tokens and units of one instance
-6. `machine`   all of them together
+4. `fifo`      an instance's weight FIFO, and what the tile loader takes from it
+5. `array`     an instance's array and post-processing
+6. `instance`  its dispatch, queues, tokens and transfers
+7. `machine`   all of them together
 """
 
 import itertools

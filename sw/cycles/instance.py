@@ -10,10 +10,10 @@ from hw.isa import INSN_BYTES, READ_AHEAD_BYTES
 
 from ..compiler.batch import Run
 from ..compiler.ops import Unit
+from .array import ARRAY, DRAIN, Array
 from .clock import TINY, Clock
 from .fifo import Fifo
 from .port import (
-    ASKING,
     LOAD,
     MEMORY_LATENCY,
     OUTSTANDING,
@@ -24,7 +24,7 @@ from .port import (
     Flow,
     Port,
 )
-from .work import Block, Work
+from .work import Work
 
 __all__ = ["Instance"]
 
@@ -32,22 +32,18 @@ __all__ = ["Instance"]
 _START = 10  # from START to the first request of a program
 _ADDRESS = 9  # from a unit's instruction to its request at the memory, and its data's way back
 _TOKEN = 2  # from an operation's end to the start of one that waits for it
-_FEED = 9  # from a COMPUTE's start to its first vector in the array
-_FULL = 5  # from the array's last vector to post-processing's start
-_REQUANTISE = 12  # from post-processing's last read to the bank's release
 _BARRIER = 3
 _ACKNOWLEDGE = 5  # from the memory's last beat or answer to a STORE's end
 _PUT = 4  # from a LOAD's last beat to its end
 _DISPATCH = 2
 
 _PROGRAM_BURST_BYTES = 64
-_FEEDER_VECTORS = 8  # that wait in front of the array
 _LOADS_AHEAD = 4
 _WEIGHTS_AHEAD = 4
 
-_COMPUTE, _POST = int(Unit.COMPUTE), int(Unit.POST)
-#: What to look at, as bits: the units of `Unit`, and these.
-_ARRAY, _DRAIN, _NEXT, _TRANSFERS = (1 << k for k in range(len(Unit), len(Unit) + 4))
+#: Bits of `Instance.todo` beside those of the units and `ARRAY` and `DRAIN`: whether the next
+#: instruction may be dispatched, and whether a transfer may have made room for the next.
+_NEXT, _TRANSFERS = (1 << len(Unit) + k for k in (2, 3))
 #: For each set of units, their numbers.
 _UNITS = [tuple(u for u in range(len(Unit)) if units >> u & 1) for units in range(1 << len(Unit))]
 
@@ -68,8 +64,10 @@ class Instance:
         self.at = 0  # of the next instruction
         self.queues: list[deque[Work]] = [deque() for _ in Unit]
         self.staged: list[Work | None] = [None] * len(Unit)
+        self.array = array = Array(self, config, clock, settling)
+        self.fifo = array.fifo
         self.starts: list[Callable[[Work], bool]] = [
-            self._load, self._store, self._weights, self._compute, self._post]
+            self._load, self._store, self._weights, array.compute, array.post]
         self.tokens = [0] * 8
         #: Units that wait for a token.
         self.waiting = [reduce(or_, (1 << w.unit for w in works if t in w.wait), 0)
@@ -79,28 +77,10 @@ class Instance:
         self.asking = self.reading = False
         self.barrier: Work | None = None
         self.arrived = self.leaving = False
-        size = config.buffers.weight_fifo_beats * config.beat_chunks
-        self.fifo = Fifo(clock, size, config.beat_chunks, MEMORY_LATENCY + ASKING, self._taken,
-                         settling)
-        # array
-        self.tile_chunks = config.tile_chunks
-        self.blocks: deque[Block] = deque()  # of dispatched COMPUTEs, not yet preloaded
-        self.computes: deque[Work] = deque()  # accepted, in order
-        self.loading: Block | None = None
-        self.loaded: Block | None = None
-        self.running: Block | None = None  # whose tiles but the first are being loaded
-        self.array_free = True
-        self.feed_at = 0.0
-        self.claimed = self.opened = self.drained = 0
-        # post-processing
-        self.posts: deque[Work] = deque()
-        self.post_left = 0
-        self.post_busy = False
-        self.full = 0
         # program
         self.insn_beats = INSN_BYTES / config.port.bytes
-        self.missing = self.insn_beats  # beats until the next instruction is complete
-        self.dispatch_at = _START + MEMORY_LATENCY + PAGE_MISS + _ADDRESS
+        self.missing: float = self.insn_beats  # beats until the next instruction is complete
+        self.dispatch_at: float = _START + MEMORY_LATENCY + PAGE_MISS + _ADDRESS
         self.program = Flow(PROGRAM, None, READ_AHEAD_BYTES / config.port.bytes, 1.0,
                             max(1.0, _PROGRAM_BURST_BYTES / config.port.bytes), self.dispatch_at)
         clock.at(self.dispatch_at, self._arrive)
@@ -116,10 +96,10 @@ class Instance:
                 self._dispatch()
             for unit in _UNITS[todo & 31]:
                 self._go_on(unit)
-            if todo & _ARRAY:
-                self._run_array()
-            if todo & _DRAIN:
-                self._drain()
+            if todo & ARRAY:
+                self.array.run()
+            if todo & DRAIN:
+                self.array.drain()
         if self.barrier is not None and not self.arrived and not self.flows[LOAD]:
             self._meet()
         self.todo, self.later = self.later, 0
@@ -149,8 +129,8 @@ class Instance:
         self.at += 1
         self.todo |= 1 << work.unit
         if work.blocks:
-            self.blocks.extend(work.blocks)
-            self.todo |= _ARRAY
+            self.array.blocks.extend(work.blocks)
+            self.todo |= ARRAY
         self.dispatch_at = self.clock.now + _DISPATCH
         self.clock.at(self.dispatch_at, self._go_on_dispatching)
         self.missing += self.insn_beats
@@ -181,7 +161,7 @@ class Instance:
                 return
             staged[unit] = None
 
-    def _finish(self, work: Work, after: float) -> None:
+    def finish(self, work: Work, after: float) -> None:
         """An operation ends in so many cycles: its tokens, its mark."""
         self.clock.at(self.clock.now + after, self._end, work)
 
@@ -268,7 +248,7 @@ class Instance:
             after = _PUT
         elif kind == STORE:
             after = max(0.0, MEMORY_LATENCY - flow.burst) + _ACKNOWLEDGE
-        self._finish(flow.work, after)
+        self.finish(flow.work, after)
         self.todo |= 1 << kind | _TRANSFERS
 
     def _reply(self, work: Work) -> float:
@@ -336,98 +316,4 @@ class Instance:
     def _leave(self, work: Work) -> None:
         self.leaving = False
         self.todo |= 1 << LOAD
-        self._finish(work, 0)
-
-    # -- array and post-processing -------------------------------------------------------------
-    def _compute(self, work: Work) -> bool:
-        if len(self.computes) > 1:
-            return False
-        self.computes.append(work)
-        if len(self.computes) == 1:
-            self.feed_at = self.clock.now + _FEED
-            self.clock.at(self.feed_at, self._feed)
-        return True
-
-    def _feed(self, _: None) -> None:
-        self.todo |= _ARRAY
-
-    def _run_array(self) -> None:
-        """Load the next block's first tile, start on the block that is loaded."""
-        block = self.loaded
-        if (block is not None and self.array_free and self.computes
-                and self.computes[0] is block.work and self.feed_at <= self.clock.soon
-                and (not block.first or self.opened - self.drained < 2)):
-            self.opened += block.first
-            self.array_free = False
-            self.loaded = None
-            if block.tiles > 1:
-                self.running = block
-                self.fifo.begin((block.tiles - 1) * self.tile_chunks,
-                                self.tile_chunks / max(block.pixels, self.tile_chunks))
-                return
-            self._last_tile(block)
-        if self.loading is None and self.loaded is None and self.running is None and self.blocks:
-            block = self.blocks[0]
-            if not block.params or self.claimed - self.drained < 2:
-                self.claimed += bool(block.params)
-                self.loading = self.blocks.popleft()
-                self.fifo.begin(block.params + self.tile_chunks, 1.0)
-
-    def _taken(self) -> None:
-        """The loader has taken what it wanted."""
-        if self.running is not None:
-            block, self.running = self.running, None
-            self._last_tile(block)
-        else:
-            self.loaded, self.loading = self.loading, None
-        self.todo |= _ARRAY
-
-    def _last_tile(self, block: Block) -> None:
-        now = self.clock.now
-        if block.ends:
-            self._finish(block.work, max(0, block.pixels - _FEEDER_VECTORS))
-        self.clock.at(now + block.pixels, self._computed, block)
-
-    def _computed(self, block: Block) -> None:
-        self.array_free = True
-        if block.last:
-            self.clock.at(self.clock.now + _FULL, self._filled)
-        if block.ends:
-            self.computes.popleft()
-            self.todo |= 1 << _COMPUTE
-        self.todo |= _ARRAY
-
-    def _filled(self, _: None) -> None:
-        self.full += 1
-        self.todo |= _DRAIN
-
-    def _post(self, work: Work) -> bool:
-        if len(self.posts) > 1:
-            return False
-        self.posts.append(work)
-        if len(self.posts) == 1:
-            self.post_left = work.count
-        self.todo |= _DRAIN
-        return True
-
-    def _drain(self) -> None:
-        """Post-process a block."""
-        if self.posts and not self.post_busy and self.full:
-            self.post_busy = True
-            self.full -= 1
-            self.clock.at(self.clock.now + self.posts[0].cycles, self._processed)
-
-    def _processed(self, _: None) -> None:
-        self.post_busy = False
-        self.post_left -= 1
-        self.clock.at(self.clock.now + _REQUANTISE, self._released)
-        self.todo |= _DRAIN
-        if not self.post_left:
-            self._finish(self.posts.popleft(), _REQUANTISE)
-            self.todo |= 1 << _POST
-            if self.posts:
-                self.post_left = self.posts[0].count
-
-    def _released(self, _: None) -> None:
-        self.drained += 1
-        self.todo |= _ARRAY
+        self.finish(work, 0)
