@@ -20,12 +20,13 @@ class Fifo:
     busy : whether the loader takes any
     speed : chunks per cycle that the loader takes at most
     inflow, rate : chunks per cycle, in and out
+    paced : whether `pace` is less than all that the port can give
     port : from which they come, None before the first
     """
 
     __slots__ = ("_clock", "_full", "_pace", "_pace_ends", "_refill", "_settling", "_stirred",
-                 "_taken", "_was_full", "beat_chunks", "busy", "due", "inflow", "level", "port",
-                 "rate", "since", "size", "speed", "want")
+                 "_taken", "_was_full", "beat_chunks", "busy", "due", "inflow", "level", "paced",
+                 "port", "rate", "since", "size", "speed", "want")
 
     def __init__(self, clock: Clock, size: float, beat_chunks: int, refill: float,
                  taken: Callable[[], None], settling: "list[Fifo]"):
@@ -37,7 +38,7 @@ class Fifo:
         self.port: Port | None = None
         # What is asked for when the FIFO is no longer full comes a memory's latency later.
         self._pace, self._pace_ends = NEVER, 0.0
-        self._full = self._was_full = False
+        self._full = self._was_full = self.paced = False
 
     def sync(self) -> None:
         """Bring level and want up to now."""
@@ -69,7 +70,7 @@ class Fifo:
             self.want, self.busy = 0.0, False
             self._taken()
         if self.level >= self.size - TINY:
-            self._full = True
+            self._full = self.paced = True
         self._stir()
 
     def _stir(self) -> None:
@@ -114,7 +115,10 @@ class Fifo:
             self._was_full = False
             self._pace_ends = now + self._refill
             self._clock.at(self._pace_ends, self._hurry)
-        return self._pace if now < self._pace_ends - TINY else NEVER
+        if now < self._pace_ends - TINY:
+            return self._pace
+        self.paced = False
+        return NEVER
 
     def _hurry(self, _: None) -> None:
         if self.port is not None:

@@ -170,9 +170,8 @@ class Port:
             most = flow.most
             if flow.kind == WEIGHTS:
                 for x in flow.members:
-                    pace = x.fifo.pace()
-                    if pace < most:
-                        most = pace
+                    if x.fifo.paced:
+                        most = min(most, x.fifo.pace())
                 if most <= 0:
                     if flow.rate:
                         flow.give(0.0)
