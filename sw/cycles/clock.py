@@ -35,8 +35,11 @@ class Clock:
         self._made += 1  # those of one time come in the order in which they were made
         heapq.heappush(self._events, (time, self._made, do, what))
 
-    def expect(self, what: _Due, time: float) -> None:
-        """Call `what.fire()` at a time, unless it is expected at another by then."""
+    def expect(self, what: _Due, span: float) -> None:
+        """Call `what.fire()` after a span, unless another is expected by then."""
+        time = self.now + span
+        if time == self.now and span > 0:  # late in a long run; time must go on
+            time = math.nextafter(time, NEVER)
         if time != what.due:
             what.due = time
             if time < NEVER:
@@ -50,10 +53,11 @@ class Clock:
             time, _, do, what = heapq.heappop(events)
             if do is None and what.due != time:
                 continue
-            if time > self.soon:
-                self.now = time
+            if not done:
                 self.soon = time + TINY
-            done = True
+                done = True
+            if time > self.now:
+                self.now = time
             if do is None:
                 what.due = NEVER
                 what.fire()

@@ -44,8 +44,7 @@ class Fifo:
         """Bring level and want up to now."""
         span = self._clock.now - self.since
         if span > 0:
-            level = self.level + (self.inflow - self.rate) * span
-            self.level = 0.0 if level < 0 else level if level < self.size else self.size
+            self.level += (self.inflow - self.rate) * span
             self.want -= self.rate * span
             self.since = self._clock.now
 
@@ -63,10 +62,15 @@ class Fifo:
             self._stirred = True
             self._settling.append(self)
 
+    def credit(self, beats: float) -> None:
+        """What rounding has left of a flow that has ended."""
+        self.level += beats * self.beat_chunks
+
     def fire(self) -> None:
         """It has become full or empty, or the loader has what it wanted."""
         self.sync()
         if self.busy and self.want < TINY:
+            self.level -= self.want  # so that rounding loses nothing
             self.want, self.busy = 0.0, False
             self._taken()
         if self.level >= self.size - TINY:
@@ -80,26 +84,32 @@ class Fifo:
             self._stirred = True
             self._settling.append(self)
 
-    def settle(self) -> None:
-        """Find the rate out and when something changes, once all that happens now is known."""
-        self._stirred = False
+    def settle(self) -> bool:
+        """Find the rate out and when something changes, once all that happens now is known;
+        whether it is found to be full, so that the port is to be divided again."""
+        self._stirred = filled = False
         self.sync()
         inflow, level, rate, span = self.inflow, self.level, 0.0, NEVER
         if self.busy:
             rate = self.speed if level > TINY else min(self.speed, inflow)
-            if rate > 0:
-                span = max(0.0, self.want) / rate
+            if self.want < TINY:
+                span = 0.0
+            elif rate > 0:
+                span = self.want / rate
         change = inflow - rate
         if change > TINY:
             if level < self.size - TINY:
                 span = min(span, (self.size - level) / change)
+            elif not self._full and self.port is not None:
+                self._full = self.paced = self.port.dirty = filled = True
         elif change < -TINY:
             if level > TINY:
                 span = min(span, level / -change)
             if self._full and self.port is not None:
                 self.port.stale = self._clock.now
         self.rate = rate
-        self._clock.expect(self, self._clock.now + span)
+        self._clock.expect(self, span)
+        return filled
 
     def pace(self) -> float:
         """Beats per cycle that have been asked for."""

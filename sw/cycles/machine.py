@@ -43,12 +43,14 @@ class Machine:
             for x in instances:
                 if x.todo:
                     x.visit()
-            now = clock.now
-            for port in ports:
-                if port.dirty or now > port.stale:
-                    port.divide()
-            for fifo in settling:
-                fifo.settle()
-            settling.clear()
+            now, again = clock.now, True
+            while again:
+                again = False
+                for port in ports:
+                    if port.dirty or now > port.stale:
+                        port.divide()
+                for fifo in settling:
+                    again |= fifo.settle()
+                settling.clear()
         *ends, last = self._ends.values()
         return list(itertools.accumulate([*ends, max(last, clock.now) + _END], max))

@@ -79,7 +79,6 @@ class Flow:
     def retime(self) -> None:
         """Expect the end, or before it that an instance may go on."""
         assert self.port is not None
-        clock = self.port.clock
         if self.rate <= 0:
             self.due = NEVER
             return
@@ -92,7 +91,7 @@ class Flow:
                 over = x.over(self.kind)
                 if TINY < over < left:
                     left = over
-        clock.expect(self, clock.now + max(0.0, left) / self.rate)
+        self.port.clock.expect(self, max(0.0, left) / self.rate)
 
     def fire(self) -> None:
         """It has ended, or an instance may go on."""
@@ -107,6 +106,8 @@ class Flow:
         elif self.left < TINY:
             self.port.remove(self)
             for x in self.members:
+                if self.kind == WEIGHTS:
+                    x.fifo.credit(self.left)
                 x.ended(self.kind)
             for x in self.members:
                 x.ready(self.kind)

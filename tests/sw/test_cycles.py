@@ -12,7 +12,7 @@ from tests.sim.test_random_networks import CONFIGS
 @pytest.mark.parametrize("name", CONFIGS)
 def test_shares_that_are_kept_are_those_found_anew_at_each_event(name, monkeypatch):
     """All but the order of additions, which may round the end of a layer to another cycle."""
-    graphs = [random_network(seed) for seed in range(4000, 4006)]
+    graphs = [random_network(seed) for seed in range(4000, 4004)]
     kept = [predict(graph, CONFIGS[name]) for graph in graphs]
     divide, divided = Port.divide, 0
 
@@ -28,6 +28,17 @@ def test_shares_that_are_kept_are_those_found_anew_at_each_event(name, monkeypat
         assert before.cycles == pytest.approx(after.cycles, abs=1)
         assert before.layer_cycles == pytest.approx(after.layer_cycles, abs=1)
     assert divided > 1000
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_rounding_late_in_a_long_run_loses_nothing(name, monkeypatch):
+    """A double counts cycles beyond 2^33 in steps of more than the model takes for nothing."""
+    graphs = [random_network(seed) for seed in range(4000, 4002)]
+    early = [predict(graph, CONFIGS[name]) for graph in graphs]
+    monkeypatch.setattr("sw.cycles.instance._START", (1 << 33) + 10)
+    for graph, before in zip(graphs, early, strict=True):
+        after = predict(graph, CONFIGS[name])
+        assert after.cycles - (1 << 33) == pytest.approx(before.cycles, rel=0.001)
 
 
 def test_a_prediction_leaves_nothing_for_the_next():
