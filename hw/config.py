@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 __all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "PortConfig", "ceil_log2"]
 
@@ -208,7 +209,7 @@ class Config:
         """Bits of one activation word: `rows` channels of one pixel."""
         return 8 * self.array.rows
 
-    @property
+    @cached_property
     def word_pitch_bytes(self) -> int:
         """Bytes from one activation word to the next in external memory."""
         return next_pow2(self.array.rows)
@@ -225,17 +226,17 @@ class Config:
         return ceil_log2(self.buffers.act_words) + 2
 
     # -- the weight stream ---------------------------------------------------------------
-    @property
+    @cached_property
     def chunk_bytes(self) -> int:
         """Unit of the weight stream, never wider than a beat."""
         return min(self.port.bytes, next_pow2(self.array.macs))
 
-    @property
+    @cached_property
     def tile_chunks(self) -> int:
         """Chunks of one `rows x cols` weight tile."""
         return -(-self.array.macs // self.chunk_bytes)
 
-    @property
+    @cached_property
     def param_chunks(self) -> int:
         """Chunks of one output block's requantisation parameters (8 bytes a channel)."""
         return -(-8 * self.array.cols // self.chunk_bytes)
@@ -256,7 +257,7 @@ class Config:
         """Output blocks for which live inputs are fetched at a time, at most."""
         return min(self.row_beats * self.port.bytes // self.array.cols, self.buffers.acc_depth)
 
-    @property
+    @cached_property
     def unit_channels(self) -> int:
         """Smallest number of output channels that fills both whole words and whole columns."""
         return math.lcm(self.array.rows, self.array.cols)

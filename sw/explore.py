@@ -6,7 +6,7 @@ Examples:
     python -m sw.explore --network digits --instances 1,2 --arrays 4x4 --rtl
     python -m sw.explore --scheduler tcp://host:8786 --instances 1,2,4,8,16,32 --rtl
 
-Every combination of the lists is predicted by the cycle model (sw/cycles.py). The table shows the
+Every combination of the lists is predicted by the cycle model (sw/cycles). The table shows the
 Pareto front: configurations that no other beats in cycles, DSP blocks and block RAMs at once, for
 each number of partitions, as accuracy depends on that. --rtl also runs the front in RTL with random
 weights, checks each output, and tells the model's error. Points run in local processes, or on an

@@ -150,15 +150,16 @@ def _fewest_stripes(layer: Layer, items: list[Item], config: Config, tallest: in
         raise DoesNotFit(layer.name, f"accumulators for {layer.images} images",
                          f"{depth} pixels", f"raise buffers.acc_depth{_or_fewer(layer)}")
     for count in range(1, tallest + 1):
-        rows = max(w.conv[1] - w.conv[0] for i in items for w in _stripes(layer, i, count))
+        rows = max(w.conv[1] - w.conv[0] for ranges in {i.rows for i in items}
+                   for w in _stripes(layer, ranges, count))
         if rows * width <= depth:
             return count
     raise DoesNotFit(layer.name, f"accumulators for {rows} rows of {width} pixels",
                      f"{depth} pixels", "raise buffers.acc_depth, or make the image narrower")
 
 
-def _stripes(layer: Layer, item: Item, count: int) -> tuple[Window, ...]:
-    return tuple(window(layer, a, b) for a, b in parts(*item.rows, count) if a < b)
+def _stripes(layer: Layer, rows: tuple[int, int], count: int) -> tuple[Window, ...]:
+    return tuple(window(layer, a, b) for a, b in parts(*rows, count) if a < b)
 
 
 class _Space:
@@ -168,19 +169,19 @@ class _Space:
                  keep: bool, count: int):
         self.layer, self.config, self.source = layer, config, source
         self.keep, self.count = keep, count
-        self.stripes = tuple(() if i is None else _stripes(layer, i, count)
-                             for i in split.items)
-        pairs = [(i, w) for i, ws in zip(split.items, self.stripes, strict=True)
-                 if i is not None for w in ws]
-        width, out_width = layer.in_shape[2], layer.out_shape[2]
-        self.plane = max(w.rows[1] - w.rows[0] for _, w in pairs) * width
-        self.blocks = max(i.inputs[1] - i.inputs[0] for i, _ in pairs)
-        self.input_words = max((i.inputs[1] - i.inputs[0]) * (w.rows[1] - w.rows[0])
-                               for i, w in pairs) * width
-        unit_planes = config.unit_channels // config.array.rows
-        self.unit = max(w.out[1] - w.out[0] for _, w in pairs) * out_width * unit_planes
-        per_unit = config.unit_channels // config.array.cols
         items = [i for i in split.items if i is not None]
+        of_rows = {rows: _stripes(layer, rows, count) for rows in {i.rows for i in items}}
+        self.stripes = tuple(() if i is None else of_rows[i.rows] for i in split.items)
+        highest = {rows: max(w.rows[1] - w.rows[0] for w in ws) for rows, ws in of_rows.items()}
+        width, out_width = layer.in_shape[2], layer.out_shape[2]
+        self.plane = max(highest.values()) * width
+        self.blocks = max(i.inputs[1] - i.inputs[0] for i in items)
+        self.input_words = max((i.inputs[1] - i.inputs[0]) * highest[i.rows]
+                               for i in items) * width
+        unit_planes = config.unit_channels // config.array.rows
+        self.unit = max(w.out[1] - w.out[0] for ws in of_rows.values() for w in ws) \
+            * out_width * unit_planes
+        per_unit = config.unit_channels // config.array.cols
         self.units = max(ceil_div(i.blocks[1] - i.blocks[0], per_unit) for i in items)
         self.whole_output = max(
             ceil_div((i.blocks[1] - i.blocks[0]) * config.array.cols, config.array.rows)
@@ -208,7 +209,7 @@ class _Space:
         if config.port.memory == "shared":
             weights *= len({i.blocks for i in self.items})
             loads *= len({(i.inputs, i.rows) for i in self.items})
-        rows = max(sum(w.conv[1] - w.conv[0] for w in ws) for ws in self.stripes if ws)
+        rows = max(sum(w.conv[1] - w.conv[0] for w in ws) for ws in {*self.stripes} if ws)
         compute = tiles * max(rows * layer.conv_shape[2], self.count * config.tile_chunks)
         first = _LATENCY_CYCLES + max(self.plane, FIRST_WORDS) / words_per_cycle
         waits = first * (self.count if buffers == 1 else 1) + _STRIPE_CYCLES * self.count

@@ -1,7 +1,7 @@
 """Pass 1: which instance computes which output channels and rows of each layer."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from hw.config import Config
@@ -115,7 +115,9 @@ def _candidates(layer: Layer, config: Config) -> Iterator[Split]:
             if key in seen:
                 continue
             seen.add(key)
-            items = [make_item(layer, config, channels, r) for channels in bounds for r in rows]
+            items = [None if item is None else replace(item, rows=r)
+                     for item in (make_item(layer, config, channels, rows[0])
+                                  for channels in bounds) for r in rows]
             name = kind if row_parts == 1 else "rows" if len(bounds) == 1 else f"{kind} x rows"
             yield Split("one" if n == 1 else name, tuple(items + [None] * (n - len(items))))
 
@@ -151,7 +153,7 @@ def make_item(layer: Layer, config: Config, units: tuple[int, int], rows: tuple[
     out, per_out = layer.conv_shape[0], layer.conv_shape[0] // layer.groups
     per_in = layer.in_shape[0] // layer.groups
     segments: list[Segment] = []
-    for block in range(*blocks):
+    for block in range(*blocks) if layer.groups > 1 else ():
         first = block * cols // per_out
         last = (min((block + 1) * cols, out) - 1) // per_out
         inputs = first * per_in // word, ceil_div((last + 1) * per_in, word)
@@ -159,6 +161,8 @@ def make_item(layer: Layer, config: Config, units: tuple[int, int], rows: tuple[
             segments[-1] = Segment((segments[-1].blocks[0], block + 1), inputs)
         else:
             segments.append(Segment((block, block + 1), inputs))
+    if layer.groups == 1:
+        segments.append(Segment(blocks, (0, ceil_div(per_in, word))))
     hull = min(s.inputs[0] for s in segments), max(s.inputs[1] for s in segments)
     return Item(blocks, words, rows, hull, tuple(segments))
 
@@ -173,10 +177,11 @@ def _estimate(layer: Layer, config: Config, split: Split, resident: bool) -> flo
     slowest = 0
     moved: dict[tuple, int] = {}
     private = []
+    windows = {rows: window(layer, *rows) for rows in {i.rows for i in split.items if i}}
     for item in split.items:
         if item is None:
             continue
-        w = window(layer, *item.rows)
+        w = windows[item.rows]
         pixels = (w.conv[1] - w.conv[0]) * layer.conv_shape[2]
         stripes = ceil_div(pixels, config.buffers.acc_depth)
         tiles = sum((s.blocks[1] - s.blocks[0]) * (s.inputs[1] - s.inputs[0])

@@ -11,70 +11,71 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hw.isa import ROUTES
+from hw.isa import ROUTES, Token
 
 from .ops import ACT, EXTERNAL, UNITS, Op, Region, Unit
 
 __all__ = ["add_tokens"]
 
-_TOKENS = {(UNITS[giver], UNITS[taker]): token for token, (giver, taker) in ROUTES.items()}
-#: Always implied. POST takes a bank that a later COMPUTE fills, so earlier COMPUTEs have read
-#: their input, and what was loaded for them had arrived.
-_IMPLIED = {(Unit.COMPUTE, Unit.POST), (Unit.LOAD, Unit.POST)}
+#: Other pairs need none, so INPUT_DONE is not used. POST takes a bank that a later COMPUTE fills, so
+#: earlier COMPUTEs have read their input, and what was loaded for them had arrived; tensors are
+#: stored before they are loaded, and once.
+_TOKENS = {(UNITS[giver], UNITS[taker]): token for token, (giver, taker) in ROUTES.items()
+           if token is not Token.INPUT_DONE}
 _MAX_AHEAD = 128  # tokens of a kind that may be outstanding; the hardware counts to 255
+
+
+#: Which units a unit may have to wait for.
+_PRODUCERS = {unit: [a for a, b in _TOKENS if b == unit] for unit in Unit}
+#: The units that write and that read in each space, in the order of its table's rows.
+_WRITERS = {ACT: (Unit.LOAD, Unit.POST), EXTERNAL: (Unit.STORE,)}
+_READERS = {ACT: (Unit.COMPUTE, Unit.STORE), EXTERNAL: (Unit.LOAD,)}
 
 
 class _Space:
     """For each word of a memory, the latest operation of each unit that wrote or read it since
-    the last write."""
+    the last write, or -1."""
 
-    def __init__(self, words: int):
-        self._words = words
-        self._last: dict[tuple[str, Unit], np.ndarray] = {}
+    def __init__(self, space: int, words: int):
+        self.writers = {unit: k for k, unit in enumerate(_WRITERS[space])}
+        self.readers = {unit: k for k, unit in enumerate(_READERS[space], len(self.writers))}
+        self._table = np.full((len(self.writers) + len(self.readers), words), -1, np.int32)
 
-    def _array(self, kind: str, unit: Unit) -> np.ndarray:
-        if (kind, unit) not in self._last:
-            self._last[kind, unit] = np.full(self._words, -1, np.int32)
-        return self._last[kind, unit]
+    def view(self, region: Region) -> np.ndarray:
+        """A region's words: int32[unit, planes, length]."""
+        table, planes, length = self._table, region.planes, region.length
+        stride = region.stride if planes > 1 else length
+        last = region.base + (planes - 1) * stride + length
+        if region.base < 0 or last > table.shape[1]:
+            raise AssertionError(f"{region} is outside its memory of {table.shape[1]} words")
+        if planes == 1:
+            return table[:, None, region.base:last]
+        row, step = table.strides
+        return np.ndarray((len(table), planes, length), table.dtype, table, region.base * step,
+                          (row, stride * step, step))
 
-    def wrote(self, unit: Unit, region: Region) -> int:
-        """Latest operation of `unit` that wrote in a region, or -1."""
-        return self._latest("write", unit, region)
+    def wrote(self, unit: Unit, view: np.ndarray) -> int:
+        """Latest operation of `unit` that wrote there, or -1."""
+        return int(view[self.writers[unit]].max()) if unit in self.writers else -1
 
-    def used(self, unit: Unit, region: Region) -> int:
-        """Latest operation of `unit` that read in a region, or wrote what nobody has read since,
-        or -1. What has been read has waited for its writer."""
-        latest = self._latest("read", unit, region)
-        if self._latest("write", unit, region) < 0:
-            return latest
-        last = _view(self._last["write", unit], region)
-        for (kind, _), array in self._last.items():
-            if kind == "read":
-                last = np.where(_view(array, region) < 0, last, -1)
-        return max(latest, int(last.max()))
-
-    def _latest(self, kind: str, unit: Unit, region: Region) -> int:
-        if (kind, unit) not in self._last:
+    def used(self, unit: Unit, view: np.ndarray) -> int:
+        """Latest operation of `unit` that read there, or wrote what nobody has read since, or -1.
+        What has been read has waited for its writer."""
+        if unit in self.readers:
+            return int(view[self.readers[unit]].max())
+        if unit not in self.writers:
             return -1
-        return int(_view(self._last[kind, unit], region).max())
+        written = view[self.writers[unit]]
+        if written.max() < 0:
+            return -1
+        return int(np.where((view[len(self.writers):] < 0).all(0), written, -1).max())
 
-    def read(self, unit: Unit, number: int, region: Region) -> None:
-        _view(self._array("read", unit), region)[...] = number
+    def read(self, unit: Unit, number: int, view: np.ndarray) -> None:
+        view[self.readers[unit]] = number
 
-    def write(self, unit: Unit, number: int, region: Region) -> None:
-        for array in self._last.values():
-            _view(array, region)[...] = -1
-        _view(self._array("write", unit), region)[...] = number
-
-
-def _view(array: np.ndarray, region: Region) -> np.ndarray:
-    stride = region.stride if region.planes > 1 else region.length
-    last = region.base + (region.planes - 1) * stride + region.length
-    if region.base < 0 or last > len(array):
-        raise AssertionError(f"{region} is outside its memory of {len(array)} words")
-    step = array.strides[0]
-    return np.ndarray((region.planes, region.length), array.dtype, array, region.base * step,
-                      (stride * step, step))
+    def write(self, unit: Unit, number: int, view: np.ndarray) -> None:
+        view[...] = -1
+        view[self.writers[unit]] = number
 
 
 def add_tokens(ops: Sequence[Op], act_words: int, external_words: int) -> None:
@@ -89,25 +90,27 @@ def add_tokens(ops: Sequence[Op], act_words: int, external_words: int) -> None:
     external_words : int
         Words of external memory that hold tensors.
     """
-    spaces = {ACT: _Space(act_words), EXTERNAL: _Space(external_words)}
+    spaces = {ACT: _Space(ACT, act_words), EXTERNAL: _Space(EXTERNAL, external_words)}
     edges: dict[tuple[Unit, Unit], list[tuple[int, int]]] = {pair: [] for pair in _TOKENS}
+    newest = dict.fromkeys(Unit, -1)
     for number, op in enumerate(ops):
-        latest: dict[Unit, int] = {}
-        for unit in Unit:
-            if unit != op.unit:
-                latest[unit] = max([
-                    -1, *(spaces[r.space].wrote(unit, r) for r in op.reads),
-                    *(spaces[r.space].used(unit, r) for r in op.writes)])
-        for unit, producer in latest.items():
-            if producer < 0 or (unit, op.unit) in _IMPLIED:
+        unit = op.unit
+        reads = [(spaces[r.space], spaces[r.space].view(r)) for r in op.reads]
+        writes = [(spaces[r.space], spaces[r.space].view(r)) for r in op.writes]
+        for other in _PRODUCERS[unit]:
+            waits = edges[other, unit]
+            awaited = waits[-1][0] if waits else -1
+            if newest[other] <= awaited:
                 continue
-            waits = edges[unit, op.unit]
-            if not waits or producer > waits[-1][0]:
+            producer = max([*(space.wrote(other, view) for space, view in reads),
+                            *(space.used(other, view) for space, view in writes)], default=-1)
+            if producer > awaited:
                 waits.append((producer, number))
-        for region in op.reads:
-            spaces[region.space].read(op.unit, number, region)
-        for region in op.writes:
-            spaces[region.space].write(op.unit, number, region)
+        for space, view in reads:
+            space.read(unit, number, view)
+        for space, view in writes:
+            space.write(unit, number, view)
+        newest[unit] = number
     for pair, token in _TOKENS.items():
         for producer, consumer in _bounded(edges[pair]):
             ops[producer].signal.add(token)

@@ -1,0 +1,135 @@
+"""An instance's weight FIFO, and the loader that takes tiles from it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .clock import NEVER, TINY, Clock
+
+if TYPE_CHECKING:
+    from .port import Port
+
+__all__ = ["Fifo"]
+
+
+class Fifo:
+    """Chunks that flow in from a port and out to the array.
+
+    Members
+    -------
+    level, want : chunks in it, and what the loader still takes in its phase, as of `since`
+    busy : whether the loader takes any
+    speed : chunks per cycle that the loader takes at most
+    inflow, rate : chunks per cycle, in and out
+    paced : whether `pace` is less than all that the port can give
+    port : from which they come, None before the first
+    """
+
+    __slots__ = ("_clock", "_full", "_pace", "_pace_ends", "_refill", "_settling", "_stirred",
+                 "_taken", "_was_full", "beat_chunks", "busy", "due", "inflow", "level", "paced",
+                 "port", "rate", "since", "size", "speed", "want")
+
+    def __init__(self, clock: Clock, size: float, beat_chunks: int, refill: float,
+                 taken: Callable[[], None], settling: "list[Fifo]"):
+        self._clock, self._refill, self._taken = clock, refill, taken
+        self._settling, self._stirred = settling, False
+        self.size, self.beat_chunks = size, beat_chunks
+        self.level = self.want = self.speed = self.inflow = self.rate = self.since = 0.0
+        self.busy, self.due = False, NEVER
+        self.port: Port | None = None
+        # What is asked for when the FIFO is no longer full comes a memory's latency later.
+        self._pace, self._pace_ends = NEVER, 0.0
+        self._full = self._was_full = self.paced = False
+
+    def sync(self) -> None:
+        """Bring level and want up to now."""
+        span = self._clock.now - self.since
+        if span > 0:
+            self.level += (self.inflow - self.rate) * span
+            self.want -= self.rate * span
+            self.since = self._clock.now
+
+    def begin(self, want: float, speed: float) -> None:
+        """The loader takes so many chunks."""
+        self.sync()
+        self.want, self.speed, self.busy = want, speed, True
+        self._stir()
+
+    def flow(self, beats: float) -> None:
+        """Beats per cycle come in."""
+        self.sync()
+        self.inflow = beats * self.beat_chunks
+        if not self._stirred:
+            self._stirred = True
+            self._settling.append(self)
+
+    def credit(self, beats: float) -> None:
+        """What rounding has left of a flow that has ended."""
+        self.level += beats * self.beat_chunks
+
+    def fire(self) -> None:
+        """It has become full or empty, or the loader has what it wanted."""
+        self.sync()
+        if self.busy and self.want < TINY:
+            self.level -= self.want  # so that rounding loses nothing
+            self.want, self.busy = 0.0, False
+            self._taken()
+        if self.level >= self.size - TINY:
+            self._full = self.paced = True
+        self._stir()
+
+    def _stir(self) -> None:
+        if self._full and self.port is not None:  # asks as it is emptied
+            self.port.dirty = True
+        if not self._stirred:
+            self._stirred = True
+            self._settling.append(self)
+
+    def settle(self) -> bool:
+        """Find the rate out and when something changes, once all that happens now is known;
+        whether it is found to be full, so that the port is to be divided again."""
+        self._stirred = filled = False
+        self.sync()
+        inflow, level, rate, span = self.inflow, self.level, 0.0, NEVER
+        if self.busy:
+            rate = self.speed if level > TINY else min(self.speed, inflow)
+            if self.want < TINY:
+                span = 0.0
+            elif rate > 0:
+                span = self.want / rate
+        change = inflow - rate
+        if change > TINY:
+            if level < self.size - TINY:
+                span = min(span, (self.size - level) / change)
+            elif not self._full and self.port is not None:
+                self._full = self.paced = self.port.dirty = filled = True
+        elif change < -TINY:
+            if level > TINY:
+                span = min(span, level / -change)
+            if self._full and self.port is not None:
+                self.port.stale = self._clock.now
+        self.rate = rate
+        self._clock.expect(self, span)
+        return filled
+
+    def pace(self) -> float:
+        """Beats per cycle that have been asked for."""
+        now = self._clock.now
+        if self._full:
+            self.sync()
+            if self.level >= self.size - TINY:
+                self._pace = (self.speed if self.busy else 0.0) / self.beat_chunks
+                self._was_full = True
+                return self._pace
+            self._full = False
+        if self._was_full:
+            self._was_full = False
+            self._pace_ends = now + self._refill
+            self._clock.at(self._pace_ends, self._hurry)
+        if now < self._pace_ends - TINY:
+            return self._pace
+        self.paced = False
+        return NEVER
+
+    def _hurry(self, _: None) -> None:
+        if self.port is not None:
+            self.port.dirty = True

@@ -1,0 +1,319 @@
+"""One instance: dispatch, queues, tokens and units."""
+
+from collections import deque
+from collections.abc import Callable
+from functools import reduce
+from operator import or_
+
+from hw.config import Config
+from hw.isa import INSN_BYTES, READ_AHEAD_BYTES
+
+from ..compiler.batch import Run
+from ..compiler.ops import Unit
+from .array import ARRAY, DRAIN, Array
+from .clock import TINY, Clock
+from .fifo import Fifo
+from .port import (
+    LOAD,
+    MEMORY_LATENCY,
+    OUTSTANDING,
+    PAGE_MISS,
+    PROGRAM,
+    STORE,
+    WEIGHTS,
+    Flow,
+    Port,
+)
+from .work import Work
+
+__all__ = ["Instance"]
+
+# Latencies in cycles.
+_START = 10  # from START to the first request of a program
+_ADDRESS = 9  # from a unit's instruction to its request at the memory, and its data's way back
+_TOKEN = 2  # from an operation's end to the start of one that waits for it
+_BARRIER = 3
+_ACKNOWLEDGE = 5  # from the memory's last beat or answer to a STORE's end
+_PUT = 4  # from a LOAD's last beat to its end
+_DISPATCH = 2
+
+_PROGRAM_BURST_BYTES = 64
+_LOADS_AHEAD = 4
+_WEIGHTS_AHEAD = 4
+
+#: Bits of `Instance.todo` beside those of the units and `ARRAY` and `DRAIN`: whether the next
+#: instruction may be dispatched, and whether a transfer may have made room for the next.
+_NEXT, _TRANSFERS = (1 << len(Unit) + k for k in (2, 3))
+#: For each set of units, their numbers.
+_UNITS = [tuple(u for u in range(len(Unit)) if units >> u & 1) for units in range(1 << len(Unit))]
+
+
+class Instance:
+    """State of one instance; `todo` is what may go on now.
+
+    A unit takes an instruction from its queue once its tokens are there, and starts on it when it
+    can.
+    """
+
+    def __init__(self, number: int, works: list[Work], config: Config, clock: Clock,
+                 port: Port, settling: list[Fifo], ends: dict[Run, float]):
+        self.number, self.works, self.config, self.clock = number, works, config, clock
+        self.port, self.ends = port, ends
+        self.peers: list[Instance] = []
+        self.todo = self.later = 0  # `later`: with the next event
+        self.at = 0  # of the next instruction
+        self.queues: list[deque[Work]] = [deque() for _ in Unit]
+        self.staged: list[Work | None] = [None] * len(Unit)
+        self.array = array = Array(self, config, clock, settling)
+        self.fifo = array.fifo
+        self.starts: list[Callable[[Work], bool]] = [
+            self._load, self._store, self._weights, array.compute, array.post]
+        self.tokens = [0] * 8
+        #: Units that wait for a token.
+        self.waiting = [reduce(or_, (1 << w.unit for w in works if t in w.wait), 0)
+                        for t in range(8)]
+        self.flows: list[deque[Flow]] = [deque() for _ in range(PROGRAM)]
+        # memory
+        self.asking = self.reading = False
+        self.barrier: Work | None = None
+        self.arrived = self.leaving = False
+        # program
+        self.insn_beats = INSN_BYTES / config.port.bytes
+        self.missing: float = self.insn_beats  # beats until the next instruction is complete
+        self.dispatch_at: float = _START + MEMORY_LATENCY + PAGE_MISS + _ADDRESS
+        self.program = Flow(PROGRAM, None, READ_AHEAD_BYTES / config.port.bytes, 1.0,
+                            max(1.0, _PROGRAM_BURST_BYTES / config.port.bytes), self.dispatch_at)
+        clock.at(self.dispatch_at, self._arrive)
+
+    # -- what happens --------------------------------------------------------------------------
+    def visit(self) -> None:
+        """Do all that can be done now."""
+        while todo := self.todo:
+            self.todo = 0
+            if todo & _TRANSFERS:
+                self._make_room()
+            if todo & _NEXT:
+                self._dispatch()
+            for unit in _UNITS[todo & 31]:
+                self._go_on(unit)
+            if todo & ARRAY:
+                self.array.run()
+            if todo & DRAIN:
+                self.array.drain()
+        if self.barrier is not None and not self.arrived and not self.flows[LOAD]:
+            self._meet()
+        self.todo, self.later = self.later, 0
+
+    def _arrive(self, _: None) -> None:
+        """The program's first beat is there."""
+        self.port.add(self.program, [self])
+        self.todo |= _NEXT
+
+    def fetched(self) -> None:
+        """Some of the program has come."""
+        self.todo |= _NEXT
+
+    def _go_on_dispatching(self, _: None) -> None:
+        self.todo |= _NEXT
+
+    def _dispatch(self) -> None:
+        if self.at >= len(self.works) or self.dispatch_at > self.clock.soon:
+            return
+        program = self.program
+        program.sync()
+        work = self.works[self.at]
+        queue = self.queues[work.unit]
+        if self.missing >= TINY or len(queue) >= self.config.buffers.queue_depth:
+            return
+        queue.append(work)
+        self.at += 1
+        self.todo |= 1 << work.unit
+        if work.blocks:
+            self.array.blocks.extend(work.blocks)
+            self.todo |= ARRAY
+        self.dispatch_at = self.clock.now + _DISPATCH
+        self.clock.at(self.dispatch_at, self._go_on_dispatching)
+        self.missing += self.insn_beats
+        program.left += self.insn_beats
+        if program not in self.port.active:
+            self.port.add(program, [self])
+        elif program.left > program.burst:  # else its share is the same
+            self.port.dirty = True
+        program.retime()
+
+    def _go_on(self, unit: int) -> None:
+        """Start what a unit can start."""
+        queue, staged, tokens = self.queues[unit], self.staged, self.tokens
+        while True:
+            work = staged[unit]
+            if work is None:
+                if not queue:
+                    return
+                work = queue[0]
+                for t in work.wait:
+                    if not tokens[t]:
+                        return
+                for t in work.wait:
+                    tokens[t] -= 1
+                staged[unit] = queue.popleft()
+                self.todo |= _NEXT
+            if not self.starts[unit](work):
+                return
+            staged[unit] = None
+
+    def finish(self, work: Work, after: float) -> None:
+        """An operation ends in so many cycles: its tokens, its mark."""
+        self.clock.at(self.clock.now + after, self._end, work)
+
+    def _end(self, work: Work) -> None:
+        if work.mark:
+            self.ends[work.run] = max(self.ends[work.run], self.clock.now)
+        if work.signal:
+            self.clock.at(self.clock.now + _TOKEN, self._signal, work)
+
+    def _signal(self, work: Work) -> None:
+        for t in work.signal:
+            self.tokens[t] += 1
+            self.todo |= self.waiting[t]
+
+    # -- transfers -----------------------------------------------------------------------------
+    def _weights(self, work: Work) -> bool:
+        if len(self.flows[WEIGHTS]) > _WEIGHTS_AHEAD:
+            return False
+        self._queue(work, self._reply(work))
+        return True
+
+    def _load(self, work: Work) -> bool:
+        if self.asking or self.barrier or self.leaving or len(self.flows[LOAD]) > _LOADS_AHEAD:
+            return False
+        if work.barrier:
+            self.barrier = work
+            return True
+        self._queue(work, self._reply(work))
+        self.asking = True
+        if work.runs > 1:
+            self.clock.at(self.clock.now + 2 * work.runs, self._asked)
+        self._take_up(LOAD)
+        return True
+
+    def _asked(self, _: None) -> None:
+        self.todo |= _TRANSFERS
+
+    def _store(self, work: Work) -> bool:
+        if self.reading:
+            return False
+        self._queue(work, self.clock.now + work.burst / work.speed + _ADDRESS)
+        self.reading = True
+        self._take_up(STORE)
+        return True
+
+    def _queue(self, work: Work, ready: float) -> None:
+        flow = Flow(work.unit, work, work.beats, work.speed, work.burst, ready)
+        self.flows[work.unit].append(flow)
+        self.clock.at(ready, self.ready, work.unit)
+
+    def ready(self, kind: int) -> None:
+        """Let the first flow of a kind move if all that take part are ready."""
+        if not self.flows[kind]:
+            return
+        flow = self.flows[kind][0]
+        if flow.members or flow.ready > self.clock.soon:
+            return
+        assert flow.work is not None
+        mask, run = flow.work.mask, flow.work.run
+        if not mask:
+            self.port.add(flow, [self])
+            return
+        members = [x for x in self.peers if mask >> x.number & 1]
+        flows = []
+        for x in members:
+            queue = x.flows[kind]
+            if not queue or queue[0].ready > self.clock.soon:
+                return
+            other = queue[0]
+            assert other.work is not None
+            if other.work.run != run:
+                return
+            flows.append(other)
+        for other in flows:
+            other.lead, other.members = flows[0], members
+        members[0].port.add(flows[0], members)
+
+    def ended(self, kind: int) -> None:
+        """A flow's last beat has crossed the port."""
+        flow = self.flows[kind].popleft()
+        assert flow.work is not None
+        after = 0.0
+        if kind == LOAD:
+            after = _PUT
+        elif kind == STORE:
+            after = max(0.0, MEMORY_LATENCY - flow.burst) + _ACKNOWLEDGE
+        self.finish(flow.work, after)
+        self.todo |= 1 << kind | _TRANSFERS
+
+    def _reply(self, work: Work) -> float:
+        """When the first beat of a request made now comes: after what the port still owes."""
+        owed = bursts = 0.0
+        for y in ([self] if self.config.port.memory == "private" else self.peers):
+            flows, fifo = y.flows[WEIGHTS], y.fifo
+            if flows and flows[0].rate > 0:  # that leads
+                flow = flows[0]
+                flow.sync()
+                fifo.sync()
+                beats = min(flow.left, (fifo.size - fifo.level) / fifo.beat_chunks)
+                owed, bursts = owed + beats, bursts + beats / flow.burst
+            if y.program.rate > 0:
+                y.program.sync()
+                beats = y.program.left
+                owed, bursts = owed + beats, bursts + beats / y.program.burst
+        owed *= min(1.0, OUTSTANDING / max(bursts, 1.0))
+        queue = max(0.0, owed - MEMORY_LATENCY)
+        return self.clock.now + _ADDRESS + MEMORY_LATENCY + queue + (
+            0 if self.port.touch(work.addr) else PAGE_MISS)
+
+    def over(self, kind: int) -> float:
+        """Beats of its LOADs or STOREs beyond those with which it takes up the next."""
+        flows = self.flows[kind]
+        left = 0.0
+        for flow in flows:
+            left += flow.lead.left_now() if flow.lead.rate > 0 else flow.lead.left
+        return left - (self.port.load_room if kind == LOAD else
+                       2 * self.config.port.burst_beats)
+
+    def _take_up(self, kind: int) -> None:
+        """A unit has begun on an instruction: see that the next one is noticed."""
+        if self.over(kind) <= TINY:
+            self.later |= _TRANSFERS
+            return
+        lead = self.flows[kind][0].lead
+        if lead.rate > 0:
+            lead.sync()
+            lead.retime()
+
+    def relieved(self, kind: int) -> None:
+        self.todo |= _TRANSFERS
+
+    def _make_room(self) -> None:
+        """Whether LOAD and STORE can take up the next instruction."""
+        if self.asking and self.over(LOAD) <= TINY:
+            self.asking = False
+            self.todo |= 1 << LOAD
+        if self.reading and self.over(STORE) <= TINY:
+            self.reading = False
+            self.todo |= 1 << STORE
+
+    def _meet(self) -> None:
+        """Release those that wait at a barrier if this instance is the last to arrive."""
+        assert self.barrier is not None
+        self.arrived = True
+        members = [x for x in self.peers if self.barrier.mask >> x.number & 1]
+        if all(x.arrived for x in members):
+            for x in members:
+                x.arrived, x.leaving = False, True
+                x.clock.at(x.clock.now + _BARRIER, x._leave, x.barrier)
+                x.barrier = None
+
+    def _leave(self, work: Work) -> None:
+        self.leaving = False
+        self.todo |= 1 << LOAD
+        self.finish(work, 0)

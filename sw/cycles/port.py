@@ -1,0 +1,255 @@
+"""A memory port: what crosses it, and how fast."""
+
+from typing import TYPE_CHECKING
+
+from hw.config import Config
+from hw.isa import READ_AHEAD_BYTES
+
+from ..compiler.layout import BANKS, PAGE_BYTES
+from ..compiler.ops import Unit
+from .clock import NEVER, TINY, Clock
+from .work import Work
+
+if TYPE_CHECKING:
+    from .instance import Instance
+
+__all__ = ["ASKING", "LOAD", "MEMORY_LATENCY", "OUTSTANDING", "PAGE_MISS", "PROGRAM", "STORE",
+           "WEIGHTS", "Flow", "Port"]
+
+MEMORY_LATENCY = 40
+PAGE_MISS = 12
+ASKING = 7  # cycles from a free place in the weight FIFO to its request at the memory, and back
+OUTSTANDING = 32  # bursts on a port
+_LOAD_FIFO_BEATS = 64
+
+#: What a flow is of.
+LOAD, STORE, WEIGHTS, PROGRAM = int(Unit.LOAD), int(Unit.STORE), int(Unit.WEIGHTS), len(Unit)
+
+
+class Flow:
+    """Beats that are to cross a port: of a WEIGHTS, LOAD or STORE, or a program (no `work`).
+
+    Members
+    -------
+    left : beats, as of `since`; a program's is what its FIFO has room for
+    most : the rate that its unit can do, in beats per cycle
+    burst : the mean length of one
+    ready : when the first beat can come
+    rate : beats per cycle
+    lead : itself, or the flow that moves for all that take part in a multicast
+    members : those that take part, of a flow that moves
+    want, share : the rate that can be had and the share of the port, as last divided
+    """
+
+    __slots__ = ("burst", "due", "kind", "lead", "left", "members", "most", "port", "rate",
+                 "ready", "share", "since", "want", "work")
+
+    def __init__(self, kind: int, work: Work | None, left: float, most: float, burst: float,
+                 ready: float):
+        self.kind, self.work, self.left, self.most, self.burst = kind, work, left, most, burst
+        self.ready, self.lead, self.due = ready, self, NEVER
+        self.rate = self.want = self.share = self.since = 0.0
+        self.members: list[Instance] = []
+        self.port: Port | None = None
+
+    def sync(self) -> None:
+        """Bring `left`, and what a program lacks, up to now."""
+        assert self.port is not None
+        now = self.port.clock.now
+        moved = self.rate * (now - self.since)
+        self.left -= moved
+        self.since = now
+        if self.kind == PROGRAM:
+            self.members[0].missing -= moved
+
+    def left_now(self) -> float:
+        """`left`, without bringing it up to now."""
+        assert self.port is not None
+        return self.left - self.rate * (self.port.clock.now - self.since)
+
+    def give(self, rate: float) -> None:
+        """Move at a rate from now on."""
+        self.sync()
+        self.rate = rate
+        self.retime()
+        if self.kind == WEIGHTS:
+            for x in self.members:
+                x.fifo.flow(rate)
+
+    def retime(self) -> None:
+        """Expect the end, or before it that an instance may go on."""
+        assert self.port is not None
+        if self.rate <= 0:
+            self.due = NEVER
+            return
+        left = self.left
+        if self.kind == PROGRAM:
+            if TINY <= self.members[0].missing < left:
+                left = self.members[0].missing
+        elif self.kind != WEIGHTS:
+            for x in self.members:
+                over = x.over(self.kind)
+                if TINY < over < left:
+                    left = over
+        self.port.clock.expect(self, max(0.0, left) / self.rate)
+
+    def fire(self) -> None:
+        """It has ended, or an instance may go on."""
+        assert self.port is not None
+        self.sync()
+        if self.kind == PROGRAM:
+            self.members[0].fetched()
+            if self.left < TINY:
+                self.port.remove(self)
+            else:
+                self.retime()
+        elif self.left < TINY:
+            self.port.remove(self)
+            for x in self.members:
+                if self.kind == WEIGHTS:
+                    x.fifo.credit(self.left)
+                x.ended(self.kind)
+            for x in self.members:
+                x.ready(self.kind)
+        else:
+            for x in self.members:
+                x.relieved(self.kind)
+            self.retime()
+
+
+class Port:
+    """Flows that share a port.
+
+    Members: `active`, those that may move; `dirty` if the shares must be found again, and
+    `stale`, after when they must with the next event.
+    """
+
+    def __init__(self, config: Config, clock: Clock):
+        self.clock = clock
+        self.active: list[Flow] = []
+        self.dirty, self.stale = False, NEVER
+        window = config.buffers.weight_fifo_beats  # beats; a page miss holds all of it up
+        self._window = window
+        self._trip = (MEMORY_LATENCY + ASKING + config.port.burst_beats
+                      + PAGE_MISS * window * config.port.bytes / PAGE_BYTES)
+        self.load_room = max(_LOAD_FIFO_BEATS, 2 * config.port.burst_beats)
+        #: Beats that a flow may have under way.
+        self._rooms = {WEIGHTS: window, LOAD: self.load_room, STORE: 0,
+                       PROGRAM: READ_AHEAD_BYTES / config.port.bytes}
+        self._pages: dict[int, int] = {}
+
+    def touch(self, addr: int) -> bool:
+        """Open an address's page; whether it was open."""
+        page = addr // PAGE_BYTES
+        was = self._pages.get(page % BANKS)
+        self._pages[page % BANKS] = page
+        return was == page
+
+    def add(self, flow: Flow, members: "list[Instance]") -> None:
+        """Let a flow move."""
+        flow.port, flow.members, flow.since = self, members, self.clock.now
+        if flow.kind == WEIGHTS:
+            for x in members:
+                x.fifo.port = self
+        self.active.append(flow)
+        self.dirty = True
+
+    def remove(self, flow: Flow) -> None:
+        """A flow has ended, or a program's FIFO is full."""
+        flow.give(0.0)
+        self.active.remove(flow)
+        self.dirty = True
+
+    def divide(self) -> None:
+        """Give each flow its rate."""
+        self.dirty, self.stale = False, NEVER
+        now = self.clock.now
+        reads: list[Flow] = []
+        writes: list[Flow] = []
+        delay = to_read = to_write = 0.0
+        for flow in self.active:
+            most = flow.most
+            if flow.kind == WEIGHTS:
+                for x in flow.members:
+                    if x.fifo.paced:
+                        most = min(most, x.fifo.pace())
+                if most <= 0:
+                    if flow.rate:
+                        flow.give(0.0)
+                    continue
+            flow.want = most
+            delay += flow.burst
+            (writes if flow.kind == STORE else reads).append(flow)
+        for flow in reads:
+            if flow.kind == WEIGHTS:
+                bound = self._window / (self._trip + delay - flow.burst)
+                if bound < flow.want:
+                    flow.want = bound
+            to_read += flow.want
+        for flow in writes:
+            to_write += flow.want
+        if to_read + to_write <= 1.0:
+            for flow in reads + writes:
+                if flow.want != flow.rate:
+                    flow.give(flow.want)
+            return
+        # Bursts alternate where both ways want more than the port has.
+        given = min(to_write, max(0.5 if reads else 1.0, 1.0 - to_read))
+        # What a reader has asked for waits in one queue, so readers share by what they may
+        # have under way; only where the port cannot take it all do they share burst by burst.
+        moving = reads + writes
+        queued = 0.0
+        for flow in moving:
+            left = flow.left - flow.rate * (now - flow.since)
+            room = self._rooms[flow.kind]
+            if left < room:
+                room = left
+            if room < flow.burst:
+                room = flow.burst
+            flow.share = room
+            queued += room / flow.burst
+        crowded = queued > OUTSTANDING
+        if crowded:
+            for flow in moving:
+                flow.share = flow.burst
+        _fill(writes, given)
+        _fill(reads, min(1.0 - given, to_read))
+        self.stale = now + (_crowd_lasts(moving, queued) if crowded else
+                            self._shares_last(moving))
+
+    def _shares_last(self, flows: list[Flow]) -> float:
+        """Cycles until one that is about to end has less under way."""
+        now, lasts = self.clock.now, NEVER
+        for flow in flows:
+            left = flow.left - flow.rate * (now - flow.since)
+            over = left - self._rooms[flow.kind]
+            if over > 0:
+                if over < lasts * flow.rate:
+                    lasts = over / flow.rate
+            elif left > flow.burst:
+                return 0.0
+        return lasts
+
+
+def _crowd_lasts(flows: list[Flow], queued: float) -> float:
+    """Cycles, at least, until bursts can be shared other than one by one."""
+    return (queued - OUTSTANDING) / sum([f.rate / f.burst for f in flows])
+
+
+def _fill(wanted: list[Flow], room: float) -> None:
+    """Divide `room` by shares; nobody gets more than it can take."""
+    while wanted:
+        total = sum([f.share for f in wanted]) or 1.0
+        level = room / total
+        small = [f for f in wanted if f.want <= level * f.share + TINY]
+        if not small:
+            for f in wanted:
+                rate = level * f.share
+                if rate != f.rate:
+                    f.give(rate)
+            return
+        for f in small:
+            if f.want != f.rate:
+                f.give(f.want)
+            room = max(0.0, room - f.want)
+        wanted = [f for f in wanted if f.want > level * f.share + TINY]

@@ -1,0 +1,113 @@
+"""What an operation asks of its unit, in numbers: derived once, before time starts."""
+
+from hw.config import Config
+from hw.isa import Opcode
+
+from ..compiler.batch import Run
+from ..compiler.ops import Op, Unit
+
+__all__ = ["Block", "Work", "Worker"]
+
+
+class Block:
+    """One output block of a COMPUTE: `tiles` of `pixels`, and what comes before its tiles.
+
+    Members: `params`, chunks of parameters before its tiles; whether it is the `first` or `last`
+    to add to its accumulators, and whether the COMPUTE `ends` with it.
+    """
+
+    __slots__ = ("ends", "first", "last", "params", "pixels", "tiles", "work")
+
+    def __init__(self, work: "Work", tiles: int, pixels: int, params: int, first: bool,
+                 last: bool, ends: bool):
+        self.work, self.tiles, self.pixels, self.params = work, tiles, pixels, params
+        self.first, self.last, self.ends = first, last, ends
+
+
+class Work:
+    """An operation's numbers.
+
+    Members
+    -------
+    unit, run, wait, signal, mark : as of `Op`
+    mask : of the instances that take part in a transfer or barrier, 0 for this one alone
+    addr : where a transfer starts
+    beats, burst : of a transfer, and the mean length of its bursts
+    speed : beats per cycle that the unit can transfer
+    runs : of a LOAD
+    blocks : of a COMPUTE, in order
+    count, cycles : output blocks of a POST, and what each takes
+    barrier : whether it is one
+    """
+
+    __slots__ = ("addr", "barrier", "beats", "blocks", "burst", "count", "cycles", "mark", "mask",
+                 "run", "runs", "signal", "speed", "unit", "wait")
+
+    def __init__(self, op: Op):
+        self.unit = int(op.unit)
+        self.run: Run = op.run
+        self.wait, self.signal, self.mark = tuple(op.wait), tuple(op.signal), op.mark
+        self.mask = op.fields.get("mask", 0)
+        self.addr = self.runs = self.count = self.cycles = 0
+        self.beats = self.burst = self.speed = 0.0
+        self.blocks: list[Block] = []
+        self.barrier = op.opcode == Opcode.BARRIER
+
+
+class Worker:
+    """Makes `Work` of operations."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.subs = config.array.cols // config.array.post_lanes
+        self.beat_chunks = config.beat_chunks
+        self.param_chunks = config.param_chunks
+        self.pitch = config.word_pitch_bytes
+        self.transfers: dict[tuple[int, ...], tuple[int, float, float]] = {}
+
+    def work(self, op: Op) -> Work:
+        work, f = Work(op), op.fields
+        if work.unit == Unit.COMPUTE:
+            work.blocks = self._blocks(work, f)
+        elif work.unit == Unit.POST:
+            work.count = f["out_blocks"]
+            work.cycles = f["out_w"] * f["out_h"] * max(f["pool_h"] * f["pool_w"], self.subs)
+        elif work.unit == Unit.WEIGHTS:
+            work.addr = f["ext_addr"]
+            work.beats = -(-f["chunks"] // self.beat_chunks)
+            work.burst = min(work.beats, f.get("row_beats") or self.config.port.burst_beats)
+            work.speed = 1.0
+        elif not work.barrier:
+            work.addr, work.runs = f["ext_addr"], f["runs"]
+            longest = self.config.port.bytes * self.config.port.burst_beats
+            key = f["ext_addr"] % longest, f["run_words"], f["runs"], f["ext_stride"]
+            if key not in self.transfers:
+                self.transfers[key] = self._transfer(*key)
+            work.beats, work.speed, work.burst = self.transfers[key]
+        return work
+
+    def _transfer(self, first: int, words: int, runs: int, stride: int,
+                  ) -> tuple[int, float, float]:
+        """Beats of a LOAD or STORE, beats per cycle, and mean burst: one word per cycle, and two
+        cycles for each burst."""
+        beat, size = self.config.port.bytes, words * self.pitch
+        longest = beat * self.config.port.burst_beats
+        beats = bursts = 0
+        for start in range(first, first + runs * stride, stride) if runs > 1 else (first,):
+            past = start + size
+            beats += -(-past // beat) - start // beat
+            bursts += -(-past // longest) - start // longest
+        cycles = max(words * runs, beats, 2 * bursts)
+        return beats, beats / cycles, beats / bursts
+
+    def _blocks(self, work: Work, f: dict[str, int]) -> list[Block]:
+        first, last = bool(f["first"]), bool(f["last"])
+        port, cols = self.config.port, self.config.array.cols
+        live = f.get("live_blocks", 0)
+        if live:  # as if no input were zero
+            row_bytes = -(-live * cols // port.bytes) * port.bytes
+            return [Block(work, f["tiles"] * row_bytes // cols, 1,
+                          live * self.param_chunks if last else 0, first, last, True)]
+        shape = f["tiles"], f["out_w"] * f["out_h"], self.param_chunks if last else 0, first, last
+        inner = Block(work, *shape, False)
+        return [inner] * (f["out_blocks"] - 1) + [Block(work, *shape, True)]

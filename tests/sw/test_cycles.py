@@ -1,0 +1,46 @@
+"""The cycle model's shortcuts; its predictions against RTL are in test_explore.py."""
+
+import pytest
+
+from hw.config import PRESETS
+from sw.cycles import predict
+from sw.cycles.port import Port
+from tests.sim.programs import random_network
+from tests.sim.test_random_networks import CONFIGS
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_shares_that_are_kept_are_those_found_anew_at_each_event(name, monkeypatch):
+    """All but the order of additions, which may round the end of a layer to another cycle."""
+    graphs = [random_network(seed) for seed in range(4000, 4004)]
+    kept = [predict(graph, CONFIGS[name]) for graph in graphs]
+    divide, divided = Port.divide, 0
+
+    def always(port):
+        nonlocal divided
+        divided += 1
+        divide(port)
+        port.stale = -1.0
+
+    monkeypatch.setattr(Port, "divide", always)
+    for graph, before in zip(graphs, kept, strict=True):
+        after = predict(graph, CONFIGS[name])
+        assert before.cycles == pytest.approx(after.cycles, abs=1)
+        assert before.layer_cycles == pytest.approx(after.layer_cycles, abs=1)
+    assert divided > 1000
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_rounding_late_in_a_long_run_loses_nothing(name, monkeypatch):
+    """A double counts cycles beyond 2^33 in steps of more than the model takes for nothing."""
+    graphs = [random_network(seed) for seed in range(4000, 4002)]
+    early = [predict(graph, CONFIGS[name]) for graph in graphs]
+    monkeypatch.setattr("sw.cycles.instance._START", (1 << 33) + 10)
+    for graph, before in zip(graphs, early, strict=True):
+        after = predict(graph, CONFIGS[name])
+        assert after.cycles - (1 << 33) == pytest.approx(before.cycles, rel=0.001)
+
+
+def test_a_prediction_leaves_nothing_for_the_next():
+    graph, config = random_network(3000), PRESETS["tiny"]
+    assert predict(graph, config) == predict(graph, config)
