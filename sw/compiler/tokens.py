@@ -17,7 +17,7 @@ from .ops import ACT, EXTERNAL, UNITS, Op, Region, Unit
 
 __all__ = ["add_tokens"]
 
-#: Other pairs need none, so INPUT_DONE is not used. POST takes a bank that a later COMPUTE fills, so
+#: Other pairs need none, nor INPUT_DONE. POST takes a bank that a later COMPUTE fills, so
 #: earlier COMPUTEs have read their input, and what was loaded for them had arrived; tensors are
 #: stored before they are loaded, and once.
 _TOKENS = {(UNITS[giver], UNITS[taker]): token for token, (giver, taker) in ROUTES.items()
