@@ -29,6 +29,8 @@ _TARGET = re.compile(r"^(\\\S+ |\w+)")
 _MEMORY = re.compile(r"^  reg (?:\[(\d+):0\] )?(\\\S+ |\w+) ?\[(\d+):0\];", re.MULTILINE)
 _READ = re.compile(r"<= (\\\S+ |\w+) ?\[")
 _LANE = re.compile(r"\]\[(\d+)(?::(\d+))?\] <= ")
+_STATEMENT = re.compile(r"^ +(?:if |casez? |(?:\\\S+|\w+) ?(?:\[.*?\] ?)*<= )")
+_RESET = re.compile(r"^    if \((?:rst|clear)\) ")
 _TOP_LEVEL = "    "
 
 
@@ -56,9 +58,26 @@ def _plain(name: str) -> str:
     return name.strip().removeprefix("\\")
 
 
-def _flipping(assignment: re.Match, flag: str) -> str:
+def _flipping(assignment: re.Match, flag: str, operator: str = "=") -> str:
     """The assignment, and the flag's flip."""
-    return f"{assignment[1]}begin\n      {assignment[2]}\n      {flag} = ~{flag};\n      end"
+    return (f"{assignment[1]}begin\n      {assignment[2]}\n      {flag} {operator} ~{flag};\n"
+            "      end")
+
+
+def _writes_again(lines: list[str]) -> bool:
+    """Whether two assignments of a process may be reached in one cycle, because statements follow
+    each other in one block. Its resets at the end do not count."""
+    statements: dict[int, int] = {}  # indentation of the blocks that are open -> how many
+    for line in lines:
+        if _RESET.match(line):
+            break
+        depth = len(line) - len(line.lstrip())
+        statements = {d: n for d, n in statements.items() if d <= depth}
+        if _STATEMENT.match(line):
+            statements[depth] = statements.get(depth, 0) + 1
+            if statements[depth] > 1:
+                return True
+    return False
 
 
 class _Instrumenter:
@@ -108,8 +127,10 @@ class _Instrumenter:
                 if not flag:  # the first register with this condition carries the flag
                     flag = self.shared[condition] = self._flag()
                     fresh.append(flag)
+                    # Without a delay it is faster, and right where it happens once in a cycle.
+                    operator = "<=" if _writes_again(lines) else "="
                     for k, a in found:
-                        lines[k] = _flipping(a, flag)
+                        lines[k] = _flipping(a, flag, operator)
             if memory is not None:
                 memory.reads.append(flag)
             elif flag:
