@@ -13,6 +13,7 @@ __all__ = [
     "round_half_up",
     "saturate",
     "shift_keep_half",
+    "times",
 ]
 
 #: Accumulator: the compiler proves that sum |w| * 128 + |bias| stays below 2^31.
@@ -33,6 +34,14 @@ def add_tree(terms: list[Value]) -> Value:
     while len(terms) > 1:
         terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)] + (
             [terms[-1]] if len(terms) % 2 else [])
+    return terms[0]
+
+
+def times(value, factor):
+    """Product as a balanced sum of shifted masks, so that no DSP block is spent on it."""
+    terms = [Mux(factor[k], value << k, 0) for k in range(len(factor))]
+    while len(terms) > 1:
+        terms = [sum(terms[k:k + 2]) for k in range(0, len(terms), 2)]
     return terms[0]
 
 

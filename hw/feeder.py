@@ -17,14 +17,6 @@ READ_LATENCY = 2
 _FIFO_DEPTH = 8
 
 
-def times(value, factor):
-    """Product as a balanced sum of shifted masks, so that no DSP block is spent on it."""
-    terms = [Mux(factor[k], value << k, 0) for k in range(len(factor))]
-    while len(terms) > 1:
-        terms = [sum(terms[k:k + 2]) for k in range(0, len(terms), 2)]
-    return terms[0]
-
-
 class Feeder(wiring.Component):
     """Generate addresses, read activations and emit vectors in the order of the weight tiles.
 

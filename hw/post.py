@@ -5,10 +5,17 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .accumulator import AccRead, Accumulator
-from .arith import ACC_BITS, HALF_BITS, PRODUCT_BITS, round_half_up, saturate, shift_keep_half
+from .arith import (
+    ACC_BITS,
+    HALF_BITS,
+    PRODUCT_BITS,
+    round_half_up,
+    saturate,
+    shift_keep_half,
+    times,
+)
 from .config import Config, ceil_log2
 from .countdown import Countdown, step_nested
-from .feeder import times
 from .interfaces import ActWrite, Done, completion, insn_stream
 from .isa import Opcode
 from .tiles import param_members
