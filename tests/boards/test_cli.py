@@ -29,7 +29,7 @@ def test_the_list_says_what_a_preset_took_or_why_it_does_not_fit(capsys, monkeyp
     assert "1 x 1x1 does not fit iCEBreaker" in said
     monkeypatch.setattr("boards.__main__.built", lambda board: None)
     assert main(["list"]) == 0
-    assert "72 DSP blocks and 100 block RAMs: fits, LUTs aside; not built yet" \
+    assert "76 DSP blocks and 100 block RAMs: fits, LUTs aside; not built yet" \
         in capsys.readouterr().out
 
 
@@ -46,7 +46,7 @@ def test_what_cannot_fit_is_refused_before_synthesis_with_the_nearest_that_may(c
     assert main(["build", "ulx3s", "--rows", "8", "--cols", "8",
                  "--out", str(tmp_path / "x")]) == 4
     said = capsys.readouterr().err
-    assert "320 DSP blocks of 156" in said and "--instances 1 --rows 8 --cols 8" in said
+    assert "324 DSP blocks of 156" in said and "--instances 1 --rows 8 --cols 8" in said
     assert not (tmp_path / "x").exists()
 
 
