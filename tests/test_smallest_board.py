@@ -11,7 +11,7 @@ def test_it_builds_and_meets_its_clock(smallest_board, capsys):
     row, folder = smallest_board
     board = BOARDS["ulx3s-12f"]
     assert row["fmax_mhz"] >= row["clock_mhz"] == board.clock_mhz
-    assert 0 < row["luts"] <= board.device.luts and row["dsps"] == 6
+    assert 0 < row["luts"] <= board.device.luts and row["dsps"] == 7
     manifest = load_manifest(folder, board)
     assert manifest["config_digest"] == board.config.digest
     bitstream = folder / manifest["bitstream"]
