@@ -29,7 +29,7 @@ HALF_BITS = 9
 
 
 def add_tree(terms: list[Value]) -> Value:
-    """Sum signed terms in a balanced tree: one bit of growth per level, not per term."""
+    """Sum terms in a balanced tree: one bit of growth per level, not per term."""
     terms = list(terms)
     while len(terms) > 1:
         terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)] + (
@@ -39,10 +39,7 @@ def add_tree(terms: list[Value]) -> Value:
 
 def times(value, factor):
     """Product as a balanced sum of shifted masks, so that no DSP block is spent on it."""
-    terms = [Mux(factor[k], value << k, 0) for k in range(len(factor))]
-    while len(terms) > 1:
-        terms = [sum(terms[k:k + 2]) for k in range(0, len(terms), 2)]
-    return terms[0]
+    return add_tree([Mux(factor[k], value << k, 0) for k in range(len(factor))])
 
 
 def count_ones(m: Module, name: str, bits: list[Value]) -> Value:

@@ -11,7 +11,7 @@ namespace partita {
 // `run` calls work(i) for every i below `tasks` and returns when all are done: where they are to be
 // shared, in the caller's and `tasks` - 1 other threads. Every thread begins with a task of its
 // own, whose data its cache has, and goes on with what others have not begun: nobody waits for one
-// that had lost its processor. A cycle takes microseconds, so threads wait for the next one awake,
+// that has lost its processor. A cycle takes microseconds, so threads wait for the next one awake,
 // and sleep only when it does not come for long.
 class Crew {
   public:
