@@ -21,7 +21,10 @@ class ActMemory(wiring.Component):
     -------
     compute, store : read clients
     post, load : write clients; `post` is always ready
-    range_error : 1, an access taken in this cycle was beyond the memory (and had no effect)
+    range_error : 1, an access taken a cycle ago was beyond the memory (and had no effect)
+
+    A word is written a cycle after it was taken, from a register: none that waits for a write's
+    end can read it earlier, and a word may come straight out of a block RAM.
 
     Resources: act_words x rows bytes.
     """
@@ -59,7 +62,7 @@ class ActMemory(wiring.Component):
             self.load.ready.eq(~(self.post.valid & (post_bank == load_bank))),
         ]
         taken = [(c, c.valid & c.ready) for c in (self.compute, self.store, self.post, self.load)]
-        m.d.comb += self.range_error.eq(Cat(t & beyond(c.addr) for c, t in taken).any())
+        m.d.sync += self.range_error.eq(Cat(t & beyond(c.addr) for c, t in taken).any())
 
         read_bank = {}
         for name, client in (("compute", self.compute), ("store", self.store)):
@@ -86,10 +89,18 @@ class ActMemory(wiring.Component):
             m.d.comb += [
                 read.en.eq(by_store | by_compute),
                 read.addr.eq(Mux(by_store, self.store.addr, self.compute.addr)[:bank_bits]),
-                write.addr.eq(Mux(by_post, self.post.addr, self.load.addr)[:bank_bits]),
-                write.data.eq(Mux(by_post, self.post.data, self.load.data)),
-                write.en.eq(Mux(by_post, self.post.lanes, Mux(by_load, self.load.lanes, 0))),
             ]
+            held_addr, held_data, held_lanes = (
+                Signal(len(x), name=f"write_{part}_{b}", reset_less=part != "lanes")
+                for part, x in (("addr", write.addr), ("data", write.data), ("lanes", write.en)))
+            m.d.sync += held_lanes.eq(Mux(by_post, self.post.lanes,
+                                          Mux(by_load, self.load.lanes, 0)))
+            with m.If(by_post | by_load):
+                m.d.sync += [
+                    held_addr.eq(Mux(by_post, self.post.addr, self.load.addr)[:bank_bits]),
+                    held_data.eq(Mux(by_post, self.post.data, self.load.data))]
+            m.d.comb += [write.addr.eq(held_addr), write.data.eq(held_data),
+                         write.en.eq(held_lanes)]
             outputs.append(read.data)
         for name, client in (("compute", self.compute), ("store", self.store)):
             register = Signal(config.word_bits, name=f"{name}_data", reset_less=True)

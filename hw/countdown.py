@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Module, Signal
 
-__all__ = ["Countdown", "step_nested"]
+__all__ = ["Countdown"]
 
 
 class Countdown:
@@ -33,17 +33,3 @@ class Countdown:
     def step(self) -> None:
         """At the next edge, a step is done that was not the last."""
         self._m.d.sync += [self._left.eq(self._left - 1), self.last.eq(self._left == 2)]
-
-
-def step_nested(m: Module, loops: list) -> None:
-    """Go on by one step in nested loops, innermost first: (Countdown, its last step is under way,
-    steps of its next round, None to leave it at its end)."""
-    (counter, last, steps), *outer = loops
-    with m.If(~last):
-        counter.step()
-    if steps is not None or outer:
-        with m.Else():
-            if steps is not None:
-                counter.again(steps)
-            if outer:
-                step_nested(m, outer)

@@ -5,7 +5,7 @@ from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
-from .countdown import Countdown, step_nested
+from .credits import Credits
 from .interfaces import ActRead, Done, completion, insn_stream, vector_layout
 from .isa import Opcode
 from .walk import Walk
@@ -81,22 +81,11 @@ class Feeder(wiring.Component):
         cur_row_step = Signal(addr_shape)
         cur_origin = Signal(addr_shape)
         cur_top, cur_left = Signal.like(top), Signal.like(left)
-        ox, oy, kx, ky, ib, ob = counters = [
-            Countdown(m, name, cur[field]) for name, field in (
-                ("ox", "out_w"), ("oy", "out_h"), ("kx", "kernel_w"), ("ky", "kernel_h"),
-                ("ib", "in_blocks"), ("ob", "out_blocks"))]
         pixel = Signal(ceil_log2(self._config.buffers.acc_depth))
         bank = Signal()
         occupied = Signal(2)
         first_pixel, first_tile = Signal(init=1), Signal(init=1)
 
-        x_last, y_last, kx_last, ky_last, ib_last, ob_last = (c.last for c in counters)
-        tile_end, block_end, insn_end = Signal(), Signal(), Signal()
-        m.d.comb += [
-            tile_end.eq(x_last & y_last),
-            block_end.eq(tile_end & kx_last & ky_last & ib_last),
-            insn_end.eq(block_end & ob_last),
-        ]
         opens = Signal()
         m.d.comb += [
             opens.eq(first_pixel & first_tile & cur.first),
@@ -106,10 +95,15 @@ class Feeder(wiring.Component):
         step = Signal()
         slot_ready = Signal()
         m.d.comb += step.eq(active & ~self.acc_wait & slot_ready)
-        loading = prepared & (~active | insn_end)
-        m.d.comb += load.eq(loading & (~active | step))
-
-        walk = Walk(m, [c.last for c in counters[:-1]], step=step, load=load, loading=loading)
+        loading = Signal()
+        walk = Walk(m, [(name, insn[field], cur[field] if name != "ob" else None)
+                        for name, field in (
+                            ("ox", "out_w"), ("oy", "out_h"), ("kx", "kernel_w"),
+                            ("ky", "kernel_h"), ("ib", "in_blocks"), ("ob", "out_blocks"))],
+                    step=step, load=load, loading=loading)
+        tile_end, block_end, insn_end = (walk.ends(n) for n in (2, 5, 6))
+        m.d.comb += [loading.eq(prepared & (~active | insn_end)),
+                     load.eq(loading & (~active | step))]
         addr = walk.add("addr", addr_shape, [
             (0, cur.stride), (1, cur_row_step), (2, 1), (3, cur.in_w), (4, cur.in_plane),
             (None, cur_origin)], origin)
@@ -118,34 +112,16 @@ class Feeder(wiring.Component):
                       top)
         with m.If(step):
             m.d.sync += [first_pixel.eq(tile_end), pixel.eq(Mux(tile_end, 0, pixel + 1))]
-            with m.If(~x_last):
-                ox.step()
-            with m.Else():
-                ox.again(cur.out_w)
-                with m.If(~y_last):
-                    oy.step()
-                with m.Else():
-                    oy.again(cur.out_h)
-                    m.d.sync += first_tile.eq(block_end)
-                    step_nested(m, [(kx, kx_last, cur.kernel_w), (ky, ky_last, cur.kernel_h),
-                                    (ib, ib_last, None)])
-        with m.If(step & block_end):
-            ib.again(cur.in_blocks)
-            ob.step()
-            with m.If(cur.last):
-                m.d.sync += [bank.eq(~bank), occupied.bit_select(bank, 1).eq(1)]
-            with m.If(ob_last):
-                m.d.sync += active.eq(0)
+            with m.If(tile_end):
+                m.d.sync += first_tile.eq(block_end)
+        with m.If(step & block_end & cur.last):
+            m.d.sync += [bank.eq(~bank), occupied.bit_select(bank, 1).eq(1)]
+        with m.If(step & insn_end):
+            m.d.sync += active.eq(0)
         for b in range(2):
             with m.If(self.drained[b]):
                 m.d.sync += occupied[b].eq(0)
         with m.If(load):
-            ox.load(insn.out_w)
-            oy.load(insn.out_h)
-            kx.load(insn.kernel_w)
-            ky.load(insn.kernel_h)
-            ib.load(insn.in_blocks)
-            ob.load(insn.out_blocks)
             m.d.sync += [
                 active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
                 cur_row_step.eq(row_step), cur_origin.eq(origin), cur_top.eq(top),
@@ -162,11 +138,12 @@ class Feeder(wiring.Component):
         m.d.comb += inside.eq((iy >= 0) & (iy < cur.in_h) & (ix >= 0) & (ix < cur.in_w))
         item_addr = Signal(addr_shape)
         go = Signal()
-        credit = Signal(range(_FIFO_DEPTH + 1), init=_FIFO_DEPTH)
+        popped = Signal()
+        credits = Credits(m, _FIFO_DEPTH, take=go, give=popped)
         m.d.comb += [
-            self.acts.valid.eq(item_valid & ~item_pad & credit.any()),
+            self.acts.valid.eq(item_valid & ~item_pad & credits.some),
             self.acts.addr.eq(item_addr),
-            go.eq(item_valid & credit.any() & (item_pad | self.acts.ready)),
+            go.eq(item_valid & credits.some & (item_pad | self.acts.ready)),
             slot_ready.eq(~item_valid | go),
         ]
         with m.If(go):
@@ -203,9 +180,7 @@ class Feeder(wiring.Component):
             self.o.valid.eq(out.r_rdy), self.o.payload.eq(out.r_data),
             out.r_en.eq(self.o.ready),
         ]
-        popped = Signal()
         m.d.comb += popped.eq(self.o.valid & self.o.ready)
-        m.d.sync += credit.eq(credit - go + popped)
         m.d.comb += self.moved.eq(go | popped)
-        m.d.comb += self.busy.eq(have | active | item_valid | (credit != _FIFO_DEPTH))
+        m.d.comb += self.busy.eq(have | active | item_valid | credits.out)
         return m

@@ -8,6 +8,7 @@ from .actmem import ActMemory
 from .config import Config
 from .counters import Counters
 from .datapath import Datapath
+from .fabric import select
 from .isa import READ_AHEAD_BYTES, Cause, ErrorCode, Opcode
 from .loader import Loader
 from .portmux import ReadGate, WriteGate
@@ -118,9 +119,11 @@ class Instance(wiring.Component):
                                   + READ_AHEAD_BYTES // config.port.bytes + 1))
         write_bursts = Signal(8)
         outstanding = Signal()
+        granted = Signal(requests[0].payload["beats"].shape())  # one reader's burst at a time
+        m.d.comb += granted.eq(select(m, Cat(r.valid & r.ready for r in requests),
+                                      [r.payload.beats for r in requests], granted))
         m.d.sync += [
-            read_beats.eq(read_beats + sum(Mux(r.valid & r.ready, r.payload.beats, 0)
-                                           for r in requests) - memory.ret_valid),
+            read_beats.eq(read_beats + granted - memory.ret_valid),
             write_bursts.eq(write_bursts + (memory.wr.valid & memory.wr.ready)
                             - memory.wr_ret_valid),
         ]

@@ -303,14 +303,14 @@ def field_error(config: Config, opcode: Opcode, values: dict[str, int]) -> str |
 def insn_layout(opcode: Opcode, config: Config | None = None) -> data.StructLayout:
     """Layout of one instruction's header and fields, for the gateware.
 
-    With a configuration, as the units get it: without the opcode, of each field the bits that
-    `used_bits` names, fields without any left out.
+    With a configuration, as the units get it: without the opcode and the tokens that have been
+    waited for, of each field the bits that `used_bits` names, fields without any left out.
     """
     if config is not None:
         return data.StructLayout({
             f.name: (signed if f.signed else unsigned)(bits)
-            for f in (*HEADER[1:], *FORMATS[opcode])
-            if (bits := len(used_bits(config, opcode, f)))
+            for f in (*HEADER, *FORMATS[opcode])
+            if f.name not in ("opcode", "wait") and (bits := len(used_bits(config, opcode, f)))
         })
     return data.StructLayout({
         f.name: Opcode if f.name == "opcode" else (signed if f.signed else unsigned)(f.bits)

@@ -15,7 +15,6 @@ from .arith import (
     times,
 )
 from .config import Config, ceil_log2
-from .countdown import Countdown, step_nested
 from .interfaces import ActWrite, Done, completion, insn_stream
 from .isa import Opcode
 from .tiles import param_members
@@ -93,10 +92,6 @@ class Post(wiring.Component):
         active, cur = Signal(), Signal.like(insn)
         cur_row_step, cur_origin = Signal(acc_addr), Signal(acc_addr)
         cur_top, cur_left = Signal.like(top), Signal.like(left)
-        ox, oy, px, py, block = (
-            Countdown(m, name, cur[field]) for name, field in (
-                ("ox", "out_w"), ("oy", "out_h"), ("px", "pool_w"), ("py", "pool_h"),
-                ("block", "out_blocks")))
         pixel = Signal(act_addr)
         group0 = Signal(range(max(2, groups)))
         plane0 = Signal(act_addr)
@@ -114,13 +109,14 @@ class Post(wiring.Component):
                           for k in range(2)])
         gap = Signal(range(max(2, subs)))
 
-        px_last, py_last, x_last, y_last, b_last = (c.last for c in (px, py, ox, oy, block))
-        window_end, block_end, insn_end, step, loading, load = (
-            Signal(name=n) for n in ("window_end", "block_end", "insn_end", "step", "loading",
-                                     "load"))
+        step, loading, load = Signal(), Signal(), Signal()
+        walk = Walk(m, [(name, insn[field], cur[field] if name != "block" else None)
+                        for name, field in (
+                            ("px", "pool_w"), ("py", "pool_h"), ("ox", "out_w"), ("oy", "out_h"),
+                            ("block", "out_blocks"))],
+                    step=step, load=load, loading=loading)
+        window_end, block_end, insn_end = (walk.ends(n) for n in (2, 4, 5))
         m.d.comb += [
-            window_end.eq(px_last & py_last), block_end.eq(window_end & x_last & y_last),
-            insn_end.eq(block_end & b_last),
             loading.eq(prepared & (~active | insn_end) & ~in_flight[~context]),
             load.eq(loading & (~active | step)),
         ]
@@ -130,7 +126,6 @@ class Post(wiring.Component):
                             & ~(window_end & (gap != 0)))
         with m.If(gap != 0):
             m.d.sync += gap.eq(gap - 1)
-        walk = Walk(m, [c.last for c in (px, py, ox, oy)], step=step, load=load, loading=loading)
         addr = walk.add("addr", acc_addr, [
             (0, 1), (1, cur.conv_w), (2, cur.pool_stride), (3, cur_row_step), (None, cur_origin)],
             origin)
@@ -138,13 +133,9 @@ class Post(wiring.Component):
                       left)
         iy = walk.add("iy", pos, [None, (0, 1), (1, 0), (1, cur.pool_stride), (None, cur_top)],
                       top)
-        with m.If(step):
-            step_nested(m, [(px, px_last, cur.pool_w), (py, py_last, cur.pool_h)])
         with m.If(step & window_end):
             m.d.sync += [gap.eq(subs - 1), pixel.eq(Mux(block_end, 0, pixel + 1))]
-            step_nested(m, [(ox, x_last, cur.out_w), (oy, y_last, cur.out_h)])
         with m.If(step & block_end):
-            block.step()
             m.d.sync += [bank.eq(~bank), released.bit_select(bank, 1).eq(1)]
             # the next block starts `cols` channels further on
             whole, part = divmod(subs, groups)
@@ -154,18 +145,13 @@ class Post(wiring.Component):
                              plane0.eq(plane0 + planes + cur.out_plane)]
             with m.Else():
                 m.d.sync += [group0.eq(group0 + part), plane0.eq(plane0 + planes)]
-            with m.If(b_last):
+            with m.If(insn_end):
                 m.d.sync += active.eq(0)
         # Its copy is written as soon as there is a place, so that `load` need not reach it.
         noted = Signal()
         with m.If(prepared & ~noted & ~in_flight[~context]):
             m.d.sync += [contexts[~context].eq(kept), noted.eq(1)]
         with m.If(load):
-            px.load(insn.pool_w)
-            py.load(insn.pool_h)
-            ox.load(insn.out_w)
-            oy.load(insn.out_h)
-            block.load(insn.out_blocks)
             m.d.sync += [
                 active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
                 context.eq(~context), in_flight[~context].eq(1), noted.eq(0),

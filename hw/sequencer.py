@@ -1,6 +1,6 @@
 """Decodes a program into per-unit queues and starts instructions when their tokens are there."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -72,15 +72,16 @@ class Sequencer(wiring.Component):
         opcode, layer = word[:4], word[5:16]
         barrier = opcode == Opcode.BARRIER
         wanted = [self._wanted_bits(op) for op in UNITS.values()]
-        kept = sorted({k for bits in wanted for k in bits})
+        awaited = [self._bits(op)["wait"] for op in UNITS.values()]
+        kept = sorted({k for bits in (*wanted, *awaited) for k in bits})
         # A BARRIER goes to the load unit with its mask where a LOAD's is, and a mark in bit 0.
         barrier_mask = dict(zip(self._bits(Opcode.LOAD)["mask"],
                                 self._bits(Opcode.BARRIER)["mask"], strict=True))
         entry = [Mux(barrier, word[barrier_mask[k]], word[k]) if k in barrier_mask
                  else barrier if k == _BARRIER_BIT else word[k] for k in kept]
         m.submodules.queues = queues = SharedQueues(
-            len(kept), [[kept.index(k) for k in bits] for bits in wanted],
-            config.buffers.queue_depth)
+            len(kept), *([[kept.index(k) for k in bits] for bits in taps]
+                         for taps in (wanted, awaited)), config.buffers.queue_depth)
         m.d.comb += queues.word.eq(Cat(entry))
         started = []
         for n, (unit, op) in enumerate(UNITS.items()):
@@ -93,7 +94,7 @@ class Sequencer(wiring.Component):
                 out.payload.eq(head), out.valid.eq(full), queues.pop[n].eq(full & out.ready),
             ]
             waits, signals = tokens_of(op, "wait"), tokens_of(op, "signal")
-            want = out.payload.wait if waits else Const(0, 0)
+            want = getattr(queues, f"early_{n}")
             start = Signal(name=f"start_{unit}")
             m.d.comb += [
                 start.eq(queues.valid[n] & ~full

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .actmem import ActMemory
 from .config import Config, ceil_log2
 from .countdown import Countdown
+from .credits import Credits
 from .fifo import BlockFifo
 from .interfaces import (
     ActRead,
@@ -72,12 +73,10 @@ class Storer(wiring.Component):
         last_word, last_run = words_left.last, runs_left.last
         source, source_run = Signal(config.act_addr_bits), Signal(config.act_addr_bits)
         target, target_run = Signal.like(cur.ext_addr), Signal.like(cur.ext_addr)
-        credit = Signal(range(_READ_AHEAD + 1), init=_READ_AHEAD)
-        m.d.comb += [
-            self.acts.valid.eq(active & credit.any()), self.acts.addr.eq(source),
-        ]
-        read = Signal()
-        m.d.comb += [read.eq(self.acts.valid & self.acts.ready),
+        read, popped = Signal(), Signal()
+        credits = Credits(m, _READ_AHEAD, take=read, give=popped)
+        m.d.comb += [self.acts.valid.eq(active & credits.some), self.acts.addr.eq(source),
+                     read.eq(self.acts.valid & self.acts.ready),
                      self.i.ready.eq(~active | (read & last_word & last_run))]
         with m.If(read):
             m.d.sync += [source.eq(source + 1), target.eq(target + pitch)]
@@ -116,9 +115,7 @@ class Storer(wiring.Component):
         at = len(target)
         addr, run_end, insn_end, done_info = info[:at], info[at], info[at + 1], info[at + 2:]
         layer = done_info[-len(cur.layer):]
-        popped = Signal()
         m.d.comb += popped.eq(queue.r_rdy & queue.r_en)
-        m.d.sync += credit.eq(credit - read + popped)
 
         # -- pack words into beats -------------------------------------------------------------
         m.submodules.beats = beats = BlockFifo(
@@ -189,7 +186,7 @@ class Storer(wiring.Component):
             bursts.r_en.eq(self.ret.valid),
             self.done.valid.eq(self.ret.valid & bursts.r_data[0]),
             completion(self.done).eq(bursts.r_data[1:]),
-            self.busy.eq(active | valid | (credit != _READ_AHEAD) | (count != 0)
+            self.busy.eq(active | valid | credits.out | (count != 0)
                          | bursts.level.any()),
         ]
         return m

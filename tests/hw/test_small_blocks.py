@@ -116,12 +116,16 @@ def test_ones_are_counted(count):
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 8])
 def test_queues_in_one_memory_keep_every_units_order(depth):
-    taps = [[0, 1, 2, 3], [7, 0], [4, 5, 6]]
-    dut = SharedQueues(8, taps, depth)
+    taps, early = [[0, 1, 2, 3], [7, 0], [4, 5, 6]], [[6, 5], [], [0]]
+    dut = SharedQueues(8, taps, early, depth)
     rng = random.Random(depth)
+
+    def pick(word, bits):
+        return sum((word >> b & 1) << k for k, b in enumerate(bits))
 
     async def bench(ctx):
         queued = [[] for _ in taps]
+        ages = [0] * len(taps)  # 1, the oldest word was valid a cycle ago
         offered = None  # (unit, word, cycles so far)
         moved = 0
         for _ in range(1500):
@@ -131,14 +135,17 @@ def test_queues_in_one_memory_keep_every_units_order(depth):
             ctx.set(dut.word, word)
             ctx.set(dut.target, 1 << unit if offered else 0)
             push = bool(offered) and age > 0 and ctx.get(dut.room[unit]) and rng.random() < 0.8
-            pops = [ctx.get(dut.valid[u]) and rng.random() < 0.4 for u in range(3)]
+            valid = [ctx.get(dut.valid[u]) for u in range(3)]
+            for u in range(3):
+                if valid[u] and early[u]:
+                    assert ctx.get(getattr(dut, f"early_{u}")) == pick(queued[u][0], early[u])
+            pops = [v and age and rng.random() < 0.5 for v, age in zip(valid, ages, strict=True)]
+            ages = [v and not p for v, p in zip(valid, pops, strict=True)]
             for u in range(3):
                 ctx.set(dut.push[u], int(push and u == unit))
                 ctx.set(dut.pop[u], int(pops[u]))
                 if pops[u]:
-                    oldest = queued[u].pop(0)
-                    expected = sum((oldest >> b & 1) << k for k, b in enumerate(taps[u]))
-                    assert ctx.get(getattr(dut, f"head_{u}")) == expected
+                    assert ctx.get(getattr(dut, f"head_{u}")) == pick(queued[u].pop(0), taps[u])
                     moved += 1
             await ctx.tick()
             if push:
