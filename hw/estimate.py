@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .config import Config
+from .floorplan import floorplan
 from .manifest import memories
 from .toolchain import Device, Usage, place_and_route, synthesise
 from .verilog import generate
@@ -68,6 +69,8 @@ def estimate(config: Config, device: Device, *, route: bool = True,
         usage = synthesise(folder, [f"{m}.v" for m in texts], "partita", device.family, say=say)
         if not route or usage.lacks(device) or device.family != "ecp5":
             return usage, None
+        if config.instances > 1:
+            floorplan(folder, "partita.json", config, device, say=say)
         fmax, placed = place_and_route(
             folder, device, ["--json", "partita.json", "--freq", str(_GOAL_MHZ),
                              "--out-of-context"], _GOAL_MHZ, say=say)

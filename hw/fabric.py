@@ -77,6 +77,7 @@ class Fabric(wiring.Component):
     def __init__(self, config: Config, ids: list[int]):
         self._config = config
         self._ids = ids
+        self._live = Signal(len(ids), name="live")
         super().__init__({
             "instances": In(MemoryPort(config)).array(len(ids)),
             "axi": Out(AxiMaster(config)),
@@ -84,6 +85,8 @@ class Fabric(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        # Who is alive, a cycle late: as one dies, its requests go a cycle later too.
+        m.d.sync += self._live.eq(Cat(p.alive for p in self.instances))
         # A run begins with the first one's turn, whoever had the last of the run before.
         idle = Signal()
         m.d.comb += idle.eq(~Cat(p.alive for p in self.instances).any())
@@ -108,9 +111,8 @@ class Fabric(wiring.Component):
         for i, s in enumerate(streams):
             mask, members = (Signal(count, name=f"{n}_{name}_{i}") for n in ("mask", "members"))
             m.d.comb += [
-                mask.eq(Cat(s.payload.mask[n] & p.alive
-                            for n, p in zip(self._ids, self.instances, strict=True))),
-                members.eq(Mux(multi[i], mask, 0) | (1 << i)),
+                mask.eq(Cat(s.payload.mask[n] for n in self._ids) & self._live),
+                members.eq(mask | (1 << i)),
             ]
             leads = ~mask[:i].any() if i else Const(1)
             met = (mask & ~multi) == 0
@@ -141,12 +143,14 @@ class Fabric(wiring.Component):
         m.submodules.routes = routes = fifo.SyncFIFOBuffered(
             width=route.size, depth=_OUTSTANDING)
         free = Signal()
-        # A request is chosen in one cycle and taken in a later one, unless it has gone by then.
+        # A request is chosen in one cycle and taken in a later one, unless its instance died: only
+        # then does one go, so that what an instance is told need not wait for what it asks.
         picked, serves = Signal(len(requests)), Signal()
         asks, grant = Signal(len(requests)), Signal(len(requests))
         m.d.comb += [
             asks.eq(Cat(requests)), free.eq(~held_valid | (axi.arvalid & axi.arready)),
-            grant.eq(picked & asks), serves.eq(free & grant.any()),
+            grant.eq(picked & Cat([self._live] * len(READERS))),
+            serves.eq(free & grant.any()),
             turn.requests.eq(asks & ~Mux(serves, picked, 0)),
             turn.take.eq(serves | ~grant.any()),
         ]

