@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from .config import Config
 from .toolchain import Device, ToolError, run_tool, synthesise
@@ -147,6 +146,7 @@ def net_boxes(cells: dict[str, dict]) -> dict[str, np.ndarray]:
 
 def match(boxes: dict[str, np.ndarray], sites: list[Site], shift=(0.0, 0.0)) -> dict[str, Site]:
     """Give each cell a place so that the boxes of all nets, moved by `shift`, grow least."""
+    from scipy.optimize import linear_sum_assignment  # half a second that few commands need
     names = list(boxes)
     x = np.array([s.x for s in sites])[:, None] - shift[0]
     y = np.array([s.y for s in sites])[:, None] - shift[1]
