@@ -72,14 +72,18 @@ class SharedQueues(wiring.Component):
             head = Signal(len(bits), name=f"oldest_{u}", reset_less=True)
             levels.append(level)
             # A word that is offered is written beforehand, where there is room: it can enter
-            # and move on in the same cycle, unless the only place may just have become free.
+            # and move on in the same cycle, unless the only place may just have become free. No
+            # word is written in the cycle in which it moves on.
+            keep = Signal(name=f"keep_{u}")
             m.d.comb += [
+                keep.eq(self.target[u] & self.room[u]
+                        & (1 if depth == 1 else level.any() | ~self.push[u])),
                 self.room[u].eq(level != depth),
                 there.eq(level.any() | (self.push[u] if depth > 1 else 0)),
                 fill.eq(there & ~self.valid[u] & ~before), getattr(self, f"head_{u}").eq(head),
             ]
             with m.If(self.target[u]):
-                m.d.comb += [write.addr.eq(places[enter]), write.en.eq(self.room[u])]
+                m.d.comb += [write.addr.eq(places[enter]), write.en.eq(keep)]
             m.d.sync += filled.eq(fill)
             with m.If(fill):
                 m.d.sync += [leave.eq(Mux(leave == depth - 1, 0, leave + 1)),
@@ -97,7 +101,7 @@ class SharedQueues(wiring.Component):
                 soon, at_once = beside.write_port(), beside.read_port(domain="comb")
                 early = Signal(len(early_bits), name=f"at_once_{u}", reset_less=True)
                 m.d.comb += [
-                    soon.addr.eq(enter), soon.en.eq(self.target[u] & self.room[u]),
+                    soon.addr.eq(enter), soon.en.eq(keep),
                     soon.data.eq(Cat(self.word[k] for k in early_bits)), at_once.addr.eq(leave),
                     getattr(self, f"early_{u}").eq(early)]
                 with m.If(fill):
