@@ -102,7 +102,8 @@ def divide(sites: Sites, count: int, needs: dict[str, int]) -> list[Sites]:
     if count == 1:
         return [sites]
     everything = [s for kind in sites.values() for s in kind]
-    wide, high = (max(v) - min(v) for v in ([s.x for s in everything], [s.y for s in everything]))
+    wide, high = (max(v, default=0) - min(v, default=0)
+                  for v in ([s.x for s in everything], [s.y for s in everything]))
     first = count // 2
     low: Sites = {}
     rest: Sites = {}

@@ -44,6 +44,11 @@ def test_the_largest_device_falls_into_blocks():
         assert {s.y for s in part["mult"]} in ({10, 34}, {34, 58})
 
 
+def test_more_parts_than_places():
+    parts = divide(sites({"ram": [22], "mult": [10]}, 3), 8, {})
+    assert sorted(len(part["ram"]) for part in parts) == [0] * 5 + [1] * 3
+
+
 def test_too_few_places_are_refused():
     with pytest.raises(ValueError, match="8 ram of 6"):
         divide(sites({"ram": [1], "mult": [2]}, 6), 4, {"ram": 2, "mult": 1})
