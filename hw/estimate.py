@@ -73,6 +73,6 @@ def estimate(config: Config, device: Device, *, route: bool = True,
             floorplan(folder, "partita.json", config, device, say=say)
         fmax, placed = place_and_route(
             folder, device, ["--json", "partita.json", "--freq", str(_GOAL_MHZ),
-                             "--out-of-context"], _GOAL_MHZ, say=say)
+                             "--out-of-context"], 0.0, say=say)
         return Usage(max(usage.luts, placed.luts), placed.flip_flops, placed.dsps,
                      placed.block_rams), fmax

@@ -260,8 +260,12 @@ def synthesise(folder: Path, sources: list[str], top: str, family: str, *,
     return usage_of_stat((folder / "stat.txt").read_text(), family)
 
 
+#: Placements to try while the clock is missed: neighbouring ones differ by a tenth and more.
+_SEEDS = (1, 2, 3)
+
+
 def place_and_route(folder: Path, device: Device, arguments: list[str], mhz: float, *,
-                    seeds: tuple[int, ...] = (1,),
+                    seeds: tuple[int, ...] = _SEEDS,
                     say: Callable[[str], None] = lambda text: None) -> tuple[float, Usage]:
     """Place and route with nextpnr, from one seed after another until the clock reaches `mhz` or
     none is left; return fmax in MHz and what was used. Where the placer finds no places from any
@@ -281,9 +285,9 @@ def place_and_route(folder: Path, device: Device, arguments: list[str], mhz: flo
         if text.split() == ["placing:", "round", str(_MOST_ROUNDS)]:
             raise _RestlessError(f"{program} finds no places in {_MOST_ROUNDS} rounds")
 
-    def attempt(seed: int, *more: str) -> tuple[float, Usage]:
+    def attempt(seed: int, options: tuple[str, ...] = options) -> tuple[float, Usage]:
         run_tool(program, [*device.options, *options, *arguments, "--report", "report.json",
-                           "--timing-allow-fail", "--seed", str(seed), *more], folder, watch)
+                           "--timing-allow-fail", "--seed", str(seed)], folder, watch)
         return read_report(folder / "report.json")
 
     found = None
@@ -296,7 +300,7 @@ def place_and_route(folder: Path, device: Device, arguments: list[str], mhz: flo
         if fmax >= mhz:
             break
         say(f"placed from seed {seed} it reaches {fmax:.1f} MHz of {mhz:g}")
-    return found or attempt(seeds[0], "--placer", "heap")
+    return found or attempt(seeds[0], tuple("heap" if o == "static" else o for o in options))
 
 
 def read_report(path: Path) -> tuple[float, Usage]:

@@ -50,15 +50,17 @@ def test_nextpnrs_log_is_told_in_words(line, told):
     assert progress(line + "\n") == told
 
 
-@pytest.mark.parametrize(("restless", "used"), [("1", ["1", "2"]), ("12", ["1", "2", "1 heap"])])
+@pytest.mark.parametrize(("restless", "used"), [
+    ("1", ["1 static", "2 static"]), ("12", ["1 static", "2 static", "1 heap"])])
 def test_a_placer_that_finds_no_places_is_stopped(tmp_path, monkeypatch, restless, used):
     """Then the next seed is tried, and after them all the default placer."""
     program = tmp_path / "nextpnr"
     program.write_text(f"""#!{sys.executable}
 import json, sys, time
-seed, placer = sys.argv[sys.argv.index("--seed") + 1], "heap" if sys.argv[-1] == "heap" else ""
-open("used", "a").write(f"{{seed}} {{placer}}".strip() + "\\n")
-if seed in "{restless}" and not placer:
+(seed,), (placer,) = ([sys.argv[k + 1] for k, a in enumerate(sys.argv) if a == option]
+                      for option in ("--seed", "--placer"))
+open("used", "a").write(f"{{seed}} {{placer}}\\n")
+if seed in "{restless}" and placer == "static":
     print("Info: iter=1000 steplen=1.23 a=453.5 penalty=[371.88, 371.88]", flush=True)
     time.sleep(60)
 json.dump({{"fmax": {{"clk": {{"achieved": 51}}}}, "utilization": {{}}}}, open("report.json", "w"))
