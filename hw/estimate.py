@@ -8,7 +8,7 @@ from .config import Config
 from .floorplan import floorplan
 from .manifest import memories
 from .toolchain import Device, Usage, place_and_route, synthesise
-from .verilog import generate
+from .verilog import write_verilog
 
 __all__ = ["DEVICES", "estimate", "quick_usage"]
 
@@ -63,14 +63,11 @@ def estimate(config: Config, device: Device, *, route: bool = True,
     """
     with tempfile.TemporaryDirectory(prefix="partita-") as name:
         folder = Path(name)
-        texts = generate(config, clock_gates=False)
-        for module, text in texts.items():
-            (folder / f"{module}.v").write_text(text)
-        usage = synthesise(folder, [f"{m}.v" for m in texts], "partita", device.family, say=say)
+        usage = synthesise(folder, write_verilog(folder, config), "partita", device.family, say=say)
         if not route or usage.lacks(device) or device.family != "ecp5":
             return usage, None
-        if config.instances > 1:
-            floorplan(folder, "partita.json", config, device, say=say)
+        floorplan(folder, "partita.json", config, device, say=say)
+        # The first seed with places will do, whatever clock it reaches.
         fmax, placed = place_and_route(
             folder, device, ["--json", "partita.json", "--freq", str(_GOAL_MHZ),
                              "--out-of-context"], 0.0, say=say)

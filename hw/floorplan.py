@@ -20,7 +20,8 @@ import numpy as np
 
 from .config import Config
 from .toolchain import Device, ToolError, run_tool, synthesise
-from .verilog import generate
+from .top import TOP_NAME
+from .verilog import write_verilog
 
 __all__ = ["Site", "divide", "floorplan", "match", "net_boxes"]
 
@@ -171,18 +172,19 @@ def _match_all(cells: dict[str, dict], part: Sites, shift=(0.0, 0.0)) -> dict[st
                                      if KINDS[cells[n]["type"]] == kind}, sites, shift).items()}
 
 
-def _fix(source: Path, target: Path, places: dict[str, Site]) -> None:
-    """Write a netlist in which these cells have their places."""
+def _fix(source: Path, target: Path, place: Callable[[str], Site | None]) -> None:
+    """Write a netlist in which cells have the places that `place` names."""
     netlist = json.loads(source.read_text())
     for name, cell in _flat(netlist).items():
-        if name in places:
-            cell["attributes"]["BEL"] = places[name].bel
+        if site := place(name):
+            cell["attributes"]["BEL"] = site.bel
     target.write_text(json.dumps(netlist))
 
 
 def floorplan(folder: Path, netlist: str, config: Config, device: Device, *,
               say: Callable[[str], None] = lambda text: None) -> None:
-    """Give the instances' block RAMs and multipliers in `folder/netlist` their places.
+    """Give the instances' block RAMs and multipliers in `folder/netlist` their places; one
+    instance's are left to the placer, whose own it is no faster for.
 
     Parameters
     ----------
@@ -198,13 +200,12 @@ def floorplan(folder: Path, netlist: str, config: Config, device: Device, *,
     ------
     ToolMissingError, ToolError
     """
+    if config.instances == 1:
+        return
     say("floorplan: places of the device, and one instance placed alone")
     alone = folder / "alone"
     alone.mkdir()
-    texts = generate(config.replace(instances=1), clock_gates=False)
-    for module, text in texts.items():
-        (alone / f"{module}.v").write_text(text)
-    synthesise(alone, [f"{m}.v" for m in texts], "partita", device.family)
+    synthesise(alone, write_verilog(alone, config.replace(instances=1)), TOP_NAME, device.family)
     cells = _place(alone, device, "partita.json", "heap")
     needs = {kind: sum(KINDS.get(c["type"]) == kind for c in cells.values())
              for kind in set(KINDS.values())}
@@ -215,11 +216,9 @@ def floorplan(folder: Path, netlist: str, config: Config, device: Device, *,
     places = _match_all(cells, parts[0], _centre(parts[0]) - lies)
     for n in range(_ROUNDS):
         say(f"floorplan: one instance placed around its cells, {n + 1} of {_ROUNDS}")
-        _fix(alone / "partita.json", alone / "fixed.json", places)
+        _fix(alone / "partita.json", alone / "fixed.json", places.get)
         cells = _place(alone, device, "fixed.json", "static")
         places = _match_all(cells, parts[0])
     own = {(n, _of_instance(name)[1]): site for n, part in enumerate(parts) for name, site in
            _match_all(cells, part, _centre(part) - _centre(parts[0])).items()}
-    whole = _flat(json.loads((folder / netlist).read_text()))
-    _fix(folder / netlist, folder / netlist,
-         {name: own[_of_instance(name)] for name in whole if _of_instance(name) in own})
+    _fix(folder / netlist, folder / netlist, lambda name: own.get(_of_instance(name)))

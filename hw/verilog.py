@@ -1,6 +1,7 @@
 """Verilog of a configuration: shell and core once each, the top around N cores."""
 
 import re
+from pathlib import Path
 
 from amaranth.back import verilog
 
@@ -9,7 +10,7 @@ from .fuse import fuse_clocked
 from .instance import Instance
 from .top import CORE_NAME, GATE_NAME, SHELL_NAME, TOP_NAME, Shell, Top
 
-__all__ = ["generate", "top_ports"]
+__all__ = ["generate", "top_ports", "write_verilog"]
 
 # A memory's contents are undefined until written; listing zeros for every word says nothing.
 _ZERO_MEMORY = re.compile(
@@ -58,3 +59,12 @@ def generate(config: Config, *, clock_gates: bool = True) -> dict[str, str]:
         SHELL_NAME: _convert(Shell(config), SHELL_NAME),
         TOP_NAME: _convert(top, TOP_NAME, ports=top_ports(top)),
     }
+
+
+def write_verilog(folder: Path, config: Config) -> list[str]:
+    """Write a configuration's modules into a folder, without clock gates, as for an FPGA; return
+    the files' names."""
+    texts = generate(config, clock_gates=False)
+    for module, text in texts.items():
+        (folder / f"{module}.v").write_text(text)
+    return [f"{module}.v" for module in texts]

@@ -12,7 +12,7 @@ from hw.config import PRESETS
 from hw.estimate import DEVICES
 from hw.floorplan import Site, divide, floorplan, match, net_boxes
 from hw.toolchain import have_tool, synthesise
-from hw.verilog import generate
+from hw.verilog import write_verilog
 
 
 def sites(rows: dict[str, list[int]], columns: int) -> dict[str, list[Site]]:
@@ -97,10 +97,7 @@ def test_instances_get_places_apart(tmp_path, monkeypatch):
     config = PRESETS["tiny"].replace(
         instances=2, array__rows=1, array__cols=1, array__post_lanes=1, buffers__act_words=512,
         buffers__acc_depth=16, buffers__weight_fifo_beats=16)
-    texts = generate(config, clock_gates=False)
-    for module, text in texts.items():
-        (tmp_path / f"{module}.v").write_text(text)
-    usage = synthesise(tmp_path, [f"{m}.v" for m in texts], "partita", "ecp5")
+    usage = synthesise(tmp_path, write_verilog(tmp_path, config), "partita", "ecp5")
     floorplan(tmp_path, "partita.json", config, device)
 
     def places(netlist, attribute, prefix):
