@@ -47,7 +47,8 @@ class ArrayConfig:
         Output channels requantised per cycle; divides both `rows` and `cols`.
         0 takes the largest such number, which is the fastest; 1 takes the least area.
     zero_skip : bool
-        Fully connected layers fetch and multiply only the weights of inputs that are not zero.
+        Fully connected layers fetch and multiply only the weights of inputs that are not zero;
+        convolutions multiply no input block that is zero everywhere, after the first output block.
     """
 
     rows: int = 8
@@ -182,6 +183,10 @@ class Config:
             raise ValueError(
                 f"port.bytes is {self.port.bytes}; with array.zero_skip it must be a multiple of "
                 f"array.cols ({self.array.cols})")
+        if self.array.zero_skip and self.buffers.weight_fifo_beats < self.array.rows:
+            raise ValueError(
+                f"buffers.weight_fifo_beats is {self.buffers.weight_fifo_beats}; with "
+                f"array.zero_skip it must be at least array.rows ({self.array.rows})")
 
     # -- ports ---------------------------------------------------------------------------
     @property
@@ -249,8 +254,10 @@ class Config:
     # -- zero skipping -------------------------------------------------------------------
     @property
     def row_beats(self) -> int:
-        """Beats of weights that a live input brings at most: one burst."""
-        return min(8, self.port.burst_beats)
+        """Beats of weights that a live input brings at most, a power of two: one burst, and no
+        more than lets those of a group of `rows` inputs wait for its last."""
+        most = min(8, self.port.burst_beats, self.buffers.weight_fifo_beats // self.array.rows)
+        return 1 << (most.bit_length() - 1)
 
     @property
     def live_blocks(self) -> int:

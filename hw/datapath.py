@@ -15,6 +15,7 @@ from .interfaces import (
     chunk_layout,
     insn_stream,
     need_layout,
+    spared_members,
     tile_walk,
 )
 from .isa import Opcode
@@ -38,6 +39,7 @@ class Datapath(wiring.Component):
     fire, starved, acc_wait : what the array does; see `Cause`
     compute_busy, post_busy : 1
     moved : 1, something advanced
+    spared, spared_layer : as `spared_members`
     """
 
     def __init__(self, config: Config):
@@ -46,7 +48,7 @@ class Datapath(wiring.Component):
                     "rows": In(stream.Signature(unsigned(config.beat_bits))),
                     "release": Out(stream.Signature(unsigned(0)))}
         super().__init__({
-            **(skipping if config.array.zero_skip else {}),
+            **(skipping if config.array.zero_skip else {}), **spared_members(config),
             "i": In(insn_stream(Opcode.COMPUTE, config)),
             "i_ahead": In(stream.Signature(tile_walk(config))),
             "i_post": In(insn_stream(Opcode.POST, config)),
@@ -86,6 +88,7 @@ class Datapath(wiring.Component):
             wiring.connect(m, own(self.rows), live.rows)
             wiring.connect(m, live.release, own(self.release))
             wiring.connect(m, post.params, tiles.params)
+            m.d.comb += [self.spared.eq(feeder.spared), self.spared_layer.eq(feeder.spared_layer)]
             busy = busy | live.busy
             skipped = (live.needs.valid & live.needs.ready) | (live.rows.valid & live.rows.ready)
         else:

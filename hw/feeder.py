@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
 from .credits import Credits
-from .interfaces import ActRead, Done, completion, insn_stream, vector_layout
+from .interfaces import ActRead, Done, completion, insn_stream, spared_members, vector_layout
 from .isa import Opcode
 from .walk import Walk
 
@@ -15,6 +15,8 @@ __all__ = ["Feeder"]
 #: Cycles from a taken activation read to its data; see `ActMemory`.
 READ_LATENCY = 2
 _FIFO_DEPTH = 8
+#: Input blocks, the first of a COMPUTE, of which it is known that all they hold is zero.
+_WATCHED = 64
 
 
 class Feeder(wiring.Component):
@@ -23,6 +25,10 @@ class Feeder(wiring.Component):
     Per output block: input block, kernel row, kernel column, output row, output column, the
     last innermost. All addresses are incremental; there is no bubble between tiles, blocks or
     instructions. Padding needs no read.
+
+    Where zeros are skipped, it looks at what it reads for the first output block. For the others,
+    tiles of an input block that was zero everywhere are one vector of zeros each, which takes them
+    from the tile loader; but not a block's first tile, which sets the accumulators.
 
     Members
     -------
@@ -34,11 +40,13 @@ class Feeder(wiring.Component):
     acc_wait : 1, blocked because the bank is not drained
     busy : 1
     moved : 1, a vector came in or went out
+    spared, spared_layer : where zeros are skipped, vectors left out, in the cycle after
     """
 
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
+            **spared_members(config),
             "i": In(insn_stream(Opcode.COMPUTE, config)),
             "acts": Out(ActRead(config)),
             "o": Out(stream.Signature(vector_layout(config))),
@@ -95,12 +103,13 @@ class Feeder(wiring.Component):
         step = Signal()
         slot_ready = Signal()
         m.d.comb += step.eq(active & ~self.acc_wait & slot_ready)
-        loading = Signal()
+        loading, cut = Signal(), Signal()
         walk = Walk(m, [(name, insn[field], cur[field] if name != "ob" else None)
                         for name, field in (
                             ("ox", "out_w"), ("oy", "out_h"), ("kx", "kernel_w"),
                             ("ky", "kernel_h"), ("ib", "in_blocks"), ("ob", "out_blocks"))],
-                    step=step, load=load, loading=loading)
+                    step=step, load=load, loading=loading,
+                    cut=(2 if self._config.array.zero_skip else 0, cut))
         tile_end, block_end, insn_end = (walk.ends(n) for n in (2, 5, 6))
         m.d.comb += [loading.eq(prepared & (~active | insn_end)),
                      load.eq(loading & (~active | step))]
@@ -130,12 +139,15 @@ class Feeder(wiring.Component):
 
         # -- one item between the walk and the memory ------------------------------------------
         vector = self.o.payload.shape()
-        skipping = [cur.live_blocks, cur.epsilon] if self._config.array.zero_skip else []
+        dead = _DeadBlocks(m, walk, step=step, load=load, again=insn.out_blocks != 1) \
+            if self._config.array.zero_skip else None
+        skipping = [cur.live_blocks, cur.epsilon, dead.tag] if dead else []
         meta_shape = 1 + pixel.shape().width + 3 + len(Cat(skipping)) + 1
         item, item_valid, item_pad, item_end = Signal(meta_shape), Signal(), Signal(), Signal()
         item_done = Signal.like(completion(cur))
         inside = Signal()
-        m.d.comb += inside.eq((iy >= 0) & (iy < cur.in_h) & (ix >= 0) & (ix < cur.in_w))
+        m.d.comb += inside.eq((iy >= 0) & (iy < cur.in_h) & (ix >= 0) & (ix < cur.in_w)
+                              & ~(dead.skips if dead else 0))
         item_addr = Signal(addr_shape)
         go = Signal()
         popped = Signal()
@@ -173,6 +185,16 @@ class Feeder(wiring.Component):
         m.submodules.fifo = out = fifo.SyncFIFOBuffered(width=len(self.o.payload.as_value()),
                                                         depth=_FIFO_DEPTH)
         payload = Signal(vector)
+        if dead:
+            m.d.comb += cut.eq(dead.cut)
+            beyond_first = Signal.like(pixel)  # vectors of a tile
+            with m.If(step & tile_end & ~dead.skips):
+                m.d.sync += beyond_first.eq(pixel)
+            with m.If(step & dead.skips):
+                m.d.sync += [self.spared.eq(beyond_first), self.spared_layer.eq(cur.layer)]
+            with m.Elif(self.spared.any()):
+                m.d.sync += self.spared.eq(0)
+            dead.look(valid, meta[-1 - len(dead.tag):-1], payload.acts)
         m.d.comb += [
             Cat(payload[name] for name, _ in vector if name != "acts").eq(meta),
             payload.acts.eq(Mux(meta[-1], 0, self.acts.data)),
@@ -184,3 +206,56 @@ class Feeder(wiring.Component):
         m.d.comb += self.moved.eq(go | popped)
         m.d.comb += self.busy.eq(have | active | item_valid | credits.out)
         return m
+
+
+class _DeadBlocks:
+    """Which input blocks of a COMPUTE are zero everywhere, seen while its first output block is
+    computed.
+
+    Parameters
+    ----------
+    m : Module
+    walk : the feeder's, its loops output column, row, kernel column, row, input and output block
+    step, load : as the walk's
+    again : at `load`, 1: there is a second output block
+    """
+
+    def __init__(self, m: Module, walk: Walk, *, step, load, again):
+        self._m, self._load = m, load
+        tile_end, input_end, block_end = (walk.ends(n) for n in (2, 4, 5))
+        looks, first = Signal(name="looks"), Signal(name="first_block")
+        number, after = (Signal(range(_WATCHED + 1), name=f"input_{n}") for n in ("", "next"))
+        self._dead = Signal(_WATCHED + 1, name="dead")  # the last of them never
+        self._turn = Signal(name="turn")  # of instructions that look
+        #: 1, the next tile is of a dead block; 1, this one is.
+        self.cut, self.skips = Signal(name="cut_next"), Signal(name="skips")
+        #: What `look` is to know of a vector: it is looked at, it is the last of its input block,
+        #: of its output block, and of which instruction it is.
+        self.tag = Cat(looks, input_end, block_end, self._turn)
+        m.d.comb += [
+            after.eq(number + (input_end & (number != _WATCHED))),
+            self.cut.eq(~first & ~block_end & self._dead.bit_select(after, 1)),
+        ]
+        with m.If(step & tile_end):
+            m.d.sync += [self.skips.eq(self.cut), number.eq(Mux(block_end, 0, after))]
+        with m.If(step & block_end):
+            m.d.sync += [first.eq(0), looks.eq(0)]
+        with m.If(load):
+            m.d.sync += [self.skips.eq(0), number.eq(0), first.eq(1), looks.eq(again),
+                         self._turn.eq(self._turn ^ again)]
+
+    def look(self, valid, tag, acts) -> None:
+        """See a vector of activations when it has been read; `tag` as it was when it was asked
+        for."""
+        m = self._m
+        looks, input_end, block_end, turn = tag
+        alive, number = Signal(name="alive"), Signal(range(_WATCHED + 1), name="looked_at")
+        with m.If(valid & looks):
+            m.d.sync += alive.eq(~input_end & (alive | acts.any()))
+            with m.If(input_end):
+                m.d.sync += number.eq(Mux(block_end, 0, number + (number != _WATCHED)))
+                with m.If((turn == self._turn) & (number != _WATCHED)):
+                    m.d.sync += self._dead.bit_select(number, 1).eq(~(alive | acts.any()))
+        # The next instruction that looks begins three vectors later, or more.
+        with m.If(self._load):
+            m.d.sync += self._dead.eq(0)

@@ -92,6 +92,8 @@ class Instance(wiring.Component):
             connect(m, path.needs, fetch_weights.needs)
             connect(m, fetch_weights.rows, path.rows)
             connect(m, path.release, fetch_weights.release)
+            m.d.comb += [control.spared.eq(path.spared),
+                         control.spared_layer.eq(path.spared_layer)]
 
         # -- memory port -----------------------------------------------------------------------
         connect(m, storer.req, writes.i)

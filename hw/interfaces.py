@@ -21,6 +21,7 @@ __all__ = [
     "insn_stream",
     "need_layout",
     "read_request",
+    "spared_members",
     "tile_walk",
     "vector_layout",
     "write_data",
@@ -98,15 +99,23 @@ def insn_stream(opcode: Opcode, config: Config) -> stream.Signature:
 
 def tile_walk(config: Config) -> data.StructLayout:
     """What the tile loader needs of a COMPUTE instruction: `tiles`, `out_blocks`, `last`, and
-    `live_blocks` where zeros are skipped."""
+    `first` and `live_blocks` where zeros are skipped."""
     layout = insn_layout(Opcode.COMPUTE, config)
-    names = ["tiles", "out_blocks", "last"] + ["live_blocks"] * config.array.zero_skip
+    names = ["tiles", "out_blocks", "last"] + ["first", "live_blocks"] * config.array.zero_skip
     return data.StructLayout({n: layout[n].shape for n in names})
 
 
 def chunk_layout(config: Config):
     """Payload of the weight stream: `chunk_bytes` bytes."""
     return unsigned(8 * config.chunk_bytes)
+
+
+def spared_members(config: Config) -> dict:
+    """Where zeros are skipped, members of a signature: `spared`, vectors that a tile of a dead
+    input block left out in the cycle before, 0 for none; `spared_layer`."""
+    if not config.array.zero_skip:
+        return {}
+    return {"spared": Out(ceil_log2(config.buffers.acc_depth)), "spared_layer": Out(_LAYER_BITS)}
 
 
 def vector_layout(config: Config) -> data.StructLayout:

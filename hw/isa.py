@@ -235,7 +235,8 @@ FORMATS: dict[Opcode, tuple[Field, ...]] = {
         Field("last", 1, "parameters precede the tiles and the bank is handed to POST at the end"),
         Field("live_blocks", 8, "0 for all inputs; else only live ones are multiplied, for so many "
               "output blocks at a time, block k in accumulator k; `out_blocks` is 1, there is one "
-              "pixel, and parameters of all blocks precede the rows of weights", optional=True),
+              "pixel, and parameters of all blocks precede the rows of weights from the `first` "
+              "of a pass on", optional=True),
         Field("epsilon", 8, "inputs whose magnitude is at most this count as zero, with "
               "`live_blocks`", optional=True),
     ),

@@ -4,7 +4,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
-from .interfaces import write_data
+from .interfaces import spared_members, write_data
 from .isa import Cause
 from .registers import LOG_WORDS
 
@@ -78,6 +78,7 @@ class ControlPort(wiring.Signature):
     counting : 1 while any instance runs and this one is active
     log_select, log_data, log_count, log_busy : the log, which also holds the counters
     mark_valid, mark_layer : a layer has ended (for simulation)
+    spared, spared_layer : as `spared_members` (for simulation)
     dozing : 1, nothing will change until `wake`; `slept` cycles passed like that before this one
     """
 
@@ -91,7 +92,7 @@ class ControlPort(wiring.Signature):
             "error_code": Out(4), "error_layer": Out(11), "error_opcode": Out(4),
             "log_select": In(ceil_log2(config.buffers.log_entries * 16)), "log_data": Out(32),
             "log_count": Out(12), "log_busy": Out(1), "mark_valid": Out(1), "mark_layer": Out(11),
-            "dozing": Out(1), "wake": In(1), "slept": In(SLEPT_BITS),
+            "dozing": Out(1), "wake": In(1), "slept": In(SLEPT_BITS), **spared_members(config),
         })
 
 

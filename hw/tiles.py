@@ -44,7 +44,8 @@ class TileLoader(wiring.Component):
     Walks each COMPUTE instruction's tiles without waiting for tokens: weights are known in
     advance. A new tile is complete every `tile_chunks` cycles. The parameters of an output
     block go to the bank of its accumulators, once post-processing is done with those before.
-    Of a COMPUTE that skips zeros it takes the parameters alone, of all blocks one by one.
+    Of COMPUTEs that skip zeros it takes the parameters alone, of all blocks one by one, with the
+    first of a pass: rows of weights, which they precede, are needed from then on.
 
     Members
     -------
@@ -164,6 +165,8 @@ class TileLoader(wiring.Component):
                          tiles.eq(insn.tiles), blocks.eq(insn.out_blocks), tile.eq(0)]
             if skipping:
                 m.d.sync += live.eq(insn.live_blocks)
+                with m.If(insn.live_blocks.any()):
+                    m.d.sync += in_params.eq(insn.first)
         return m
 
     def _keep_params(self, m, take, bank, block, chunk):

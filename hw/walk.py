@@ -19,9 +19,11 @@ class Walk:
     step : 1, go on by one step
     load : 1, begin
     loading : 1 at `load`, 0 at any other step; it comes early
+    cut : (count, 1: when the innermost `count` loops begin anew together, all but the first of
+        their steps are left out)
     """
 
-    def __init__(self, m: Module, loops: list, *, step, load, loading):
+    def __init__(self, m: Module, loops: list, *, step, load, loading, cut=(0, 0)):
         self._m, self._step, self._load, self._loading = m, step, load, loading
         #: For each loop, 1: it goes on in this step, those within it begin anew; and 1: all end.
         self._goes = [Signal(name=f"{name}_goes") for name in (*(x[0] for x in loops), "end")]
@@ -30,7 +32,8 @@ class Walk:
             left, last, single, after = (Signal(shape, name=f"{name}_{part}") for part, shape in (
                 ("left", len(first)), ("last", 1), ("single", 1), ("after", 1)))
             anew = last if again is not None else 0
-            m.d.comb += after.eq(Mux(loading, first == 1, Mux(anew, single, left == 2)))
+            one = single | (self.ends(cut[0]) & cut[1]) if k < cut[0] else single
+            m.d.comb += after.eq(Mux(loading, first == 1, Mux(anew, one, left == 2)))
             with m.If(self._goes_on(k)):
                 m.d.sync += [last.eq(after), left.eq(
                     Mux(loading, first, Mux(anew, again, left - 1) if again is not None

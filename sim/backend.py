@@ -39,6 +39,7 @@ def _library(path: Path) -> ctypes.CDLL:
         "count_toggles": (None, [pointer, i]),
         "begin": (None, [pointer]), "end": (None, [pointer, u32]), "cycle": (u64, [pointer]),
         "page_misses": (ctypes.POINTER(u64), [pointer]),
+        "spared": (ctypes.POINTER(u64), [pointer]),
         "traffic": (ctypes.POINTER(u64), [pointer]),
         "toggles": (u64, [pointer, i, u32, ctypes.POINTER(u64)]),
         "flip_flop_bits": (u64, [pointer, i]),
@@ -214,6 +215,11 @@ class VerilatorBackend:
     def page_misses(self) -> np.ndarray:
         """Pages opened at the external memory since the account began: int[layers]."""
         return np.ctypeslib.as_array(self._lib.partita_page_misses(self._model),
+                                     (_LAYERS,)).astype(np.int64)
+
+    def spared_vectors(self) -> np.ndarray:
+        """Vectors that dead input blocks have left out since the account began: int[layers]."""
+        return np.ctypeslib.as_array(self._lib.partita_spared(self._model),
                                      (_LAYERS,)).astype(np.int64)
 
     def cycle(self) -> int:

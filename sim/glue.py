@@ -31,6 +31,17 @@ def _switch(argument: str, cases: list[str]) -> str:
     return f"    switch ({argument}) {{\n{body}\n    }}"
 
 
+def _spared(core: dict[str, tuple[str, int, str]]) -> str:
+    """What a core's dead input blocks spare, and of which layer."""
+    if "control__spared" not in core:
+        return "static constexpr bool kSpares = false;\n" \
+               "inline uint32_t spared(Vcore &) { return 0; }\n" \
+               "inline uint32_t spared_layer(Vcore &) { return 0; }"
+    return "static constexpr bool kSpares = true;\n" + "\n".join(
+        f"inline uint32_t {name}(Vcore &c) {{ return c.{core['control__' + name][2]}; }}"
+        for name in ("spared", "spared_layer"))
+
+
 def glue_header(config: Config, headers: dict[str, str],
                 tables: dict[str, list[tuple[FlipFlop, str]]], parts: dict[str, Parts]) -> str:
     """C++ text that joins cores, shell and memory ports.
@@ -105,6 +116,7 @@ inline bool core_agrees(int i, Vshell &s, Vcore &c) {{
 inline bool is_dozing(Vcore &c) {{ return c.{core["control__dozing"][2]}; }}
 inline void stay_awake(Vcore &c) {{ c.{core["control__wake"][2]} = 1; }}
 inline uint32_t mark_layer(Vcore &c) {{ return c.{core["control__mark_layer"][2]}; }}
+{_spared(core)}
 inline void port_drive(int p, Vshell &s, const AxiToDevice &d) {{
 {_switch("p", drive)}
 }}

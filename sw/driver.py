@@ -86,6 +86,7 @@ class Observer(Protocol):
     def port_bytes(self, layers: int) -> np.ndarray: ...
     def activity(self, layer: int, instance: int) -> UnitActivity | None: ...
     def page_misses(self) -> np.ndarray: ...
+    def spared_vectors(self) -> np.ndarray: ...
 
 
 def open_backend(name: str, config: Config, **options):
@@ -125,6 +126,8 @@ class RunResult:
         Weights and requantisation parameters among them.
     activity : per layer, of each instance and last of the shell, or None
     page_misses : pages activated at the external memory, per layer, or None
+    spared_vectors : vectors of activations that were not multiplied because their input block is
+        zero everywhere, per layer, or None
     """
 
     outputs: tuple[np.ndarray | None, ...]
@@ -136,6 +139,7 @@ class RunResult:
     weight_port_bytes: tuple[int, ...] | None = None
     activity: tuple[tuple[UnitActivity, ...], ...] | None = None
     page_misses: tuple[int, ...] | None = None
+    spared_vectors: tuple[int, ...] | None = None
 
 
 class Driver:
@@ -318,20 +322,21 @@ class Driver:
             {name: self._read(name, i) if self._active >> i & 1 else 0
              for name in ("TOTAL", *registers.COUNTERS)}
             for i in range(program.config.instances))
-        port_bytes = weight_bytes = activity = misses = None
+        port_bytes = weight_bytes = activity = misses = spared = None
         if isinstance(backend, Observer):
             backend.end_account(count - 1)
             moved = backend.port_bytes(count).sum(axis=2)
             port_bytes = tuple(int(n) for n in moved.sum(axis=1))
             weight_bytes = tuple(int(n) for n in moved[:, Channel.WEIGHTS.value])
             misses = tuple(int(n) for n in backend.page_misses()[:count])
+            spared = tuple(int(n) for n in backend.spared_vectors()[:count])
             counted = [[unit for i in range(program.config.instances + 1)
                         if (unit := backend.activity(k, i)) is not None] for k in range(count)]
             if counted[0]:
                 activity = tuple(tuple(row) for row in counted)
         spans, ledger = self._logs(program, cycles, counters)
         return RunResult(outputs, cycles, spans, counters, ledger, port_bytes, weight_bytes,
-                         activity, misses)
+                         activity, misses, spared)
 
     def _output(self, program: Program, layer: int, images: int) -> np.ndarray | None:
         place = program.outputs[layer]

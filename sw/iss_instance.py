@@ -332,6 +332,7 @@ class Instance:
                 yield False
             self.busy[bank] = True
             self.acc[bank] = 0
+            self.params[bank] = yield from self._take(count * param_bytes)
         address = insn["in_addr"] + np.arange(insn["in_blocks"])[:, None] * insn["in_plane"] + where
         self._check_range(address, insn)
         if not self.acts_valid[address].all():
@@ -347,7 +348,6 @@ class Instance:
             return
         self.needs.append(None)
         size = -(-count * cols // self.config.port.bytes) * self.config.port.bytes
-        self.params[bank] = yield from self._take(count * param_bytes)
         for value in self.live:
             row = yield from self._take(size)
             self.acc[bank, :count] += value * row[:count * cols].view(np.int8).astype(

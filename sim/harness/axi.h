@@ -44,15 +44,19 @@ struct AxiToDevice {
 
 constexpr int kInstances = 32, kChannels = 4, kLayers = 2048;
 
-// Bytes moved, by layer, instance and channel (the AXI user bits), and pages opened by layer.
+// Bytes moved, by layer, instance and channel (the AXI user bits); pages opened, and vectors that
+// the cores have left out, by layer.
 struct Traffic {
     std::vector<uint64_t> bytes = std::vector<uint64_t>(size_t(kLayers) * kInstances * kChannels);
     std::vector<uint64_t> misses = std::vector<uint64_t>(kLayers);
+    std::vector<uint64_t> spared = std::vector<uint64_t>(kLayers);
     void add(uint32_t user, uint32_t n) { bytes[user & 0x3ffff] += n; }
     void miss(uint32_t user) { misses[(user & 0x3ffff) / (kInstances * kChannels)]++; }
+    void spare(uint32_t layer, uint32_t vectors) { spared[layer] += vectors; }
     void clear() {
         std::fill(bytes.begin(), bytes.end(), 0);
         std::fill(misses.begin(), misses.end(), 0);
+        std::fill(spared.begin(), spared.end(), 0);
     }
 };
 

@@ -251,6 +251,8 @@ class Model {
         for (int i = 0; i < kCores; i++)
             if (clocks >> i & 1) clocked_.push_back(i);
         if (checking) sleepers_stay(clocks);
+        if constexpr (kSpares)
+            for (int i : clocked_) traffic.spare(spared_layer(*cores_[i]), spared(*cores_[i]));
 
         evaluate(kShellClock, shell_->rootp);
         crew_.run(clocked_.size() > 1);
@@ -379,6 +381,9 @@ void partita_end(void *m, uint32_t layer) { model(m).end(layer); }
 uint64_t partita_cycle(void *m) { return model(m).cycle; }
 // Pages opened since `begin`: [layer 2048].
 const uint64_t *partita_page_misses(void *m) { return model(m).traffic.misses.data(); }
+
+// Vectors that dead input blocks have left out since `begin`: [layer 2048].
+const uint64_t *partita_spared(void *m) { return model(m).traffic.spared.data(); }
 
 // Bytes moved since `begin`: [layer 2048][channel 4][instance 32].
 const uint64_t *partita_traffic(void *m) {

@@ -332,5 +332,6 @@ def _info(layer: Layer, stage: Stage, packed: bool, config: Config) -> LayerInfo
         name=layer.name, macs=layer.macs, weight_bytes=layer.weight_bytes,
         split=stage.split.kind, instances=len(present), stripes=max(len(s) for s in present),
         resident=stage.plan.resident, tap_packed=packed, stacked=stage.layer.images > 1,
+        vectors=0 if tables else sum(stage.vectors(i) for i in range(config.instances)),
         row_bytes=sum(t.inputs * t.beats for t in tables) * beat,
         param_bytes=sum(-(-t.param_bytes // beat) for t in tables) * beat)

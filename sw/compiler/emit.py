@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import prod
 
 from hw.config import Config
 from hw.isa import Opcode
@@ -40,6 +41,13 @@ class Stage:
         if item is None:
             return ()
         return steps_of(item, self.plan, stripes[0], self.layer.in_shape[2])
+
+    def vectors(self, instance: int) -> int:
+        """Vectors of activations that an instance's array takes, zeros and all."""
+        tiles = sum((s.blocks[1] - s.blocks[0]) * (s.inputs[1] - s.inputs[0])
+                    for s in self.steps(instance)) * prod(self.layer.kernel)
+        return tiles * self.layer.conv_shape[2] * sum(
+            stripe.conv[1] - stripe.conv[0] for stripe in self.plan.stripes[instance])
 
 
 @dataclass

@@ -44,6 +44,9 @@ class LayerInfo:
         The host packs kernel taps into channels.
     stacked : bool
         All images of a batch go through it together, so that its weights are read once.
+    vectors : int
+        Vectors of activations that the arrays take for an image or, stacked, for a batch, if no
+        input is zero; 0 where live inputs are searched.
     row_bytes, param_bytes : int
         Where zero inputs are skipped: bytes of weights that all instances read if no input is
         zero, and of the parameters that they read besides; else 0.
@@ -58,6 +61,7 @@ class LayerInfo:
     resident: bool
     tap_packed: bool
     stacked: bool
+    vectors: int = 0
     row_bytes: int = 0
     param_bytes: int = 0
 

@@ -22,6 +22,9 @@ SKIPS = PLAIN.replace(array__zero_skip=True)
 #: Rows of weights of one beat, and a queue that holds no instruction ahead.
 NARROW = SKIPS.replace(instances=1, array__rows=2, array__cols=2, array__post_lanes=1,
                        port__bytes=16, buffers__queue_depth=1)
+#: A pass takes more COMPUTEs than a queue holds, and its parameters more beats than the FIFO.
+CRAMPED = SKIPS.replace(instances=1, buffers__act_words=64, buffers__queue_depth=2,
+                        buffers__weight_fifo_beats=16)
 
 
 def fully_connected(rng: np.random.Generator, name: str, shape, out: int, *, groups: int = 1,
@@ -80,7 +83,7 @@ def test_the_program_is_right_under_any_schedule(graph, seed, dead, config):
         assert np.array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("config", [SKIPS, NARROW], ids=["2x 4x4", "1x 2x2"])
+@pytest.mark.parametrize("config", [SKIPS, NARROW, CRAMPED], ids=["2x 4x4", "1x 2x2", "cramped"])
 @settings(max_examples=20, deadline=None)
 @given(graph=networks(), seed=st.integers(0, 2**31), dead=DEAD,
        stall=st.sampled_from([0.0, 0.0, 0.3, 0.9]))
@@ -121,6 +124,59 @@ def test_gains_what_zeros_allow_and_costs_next_to_nothing_without(groups):
     assert whole - less >= 0.9 * whole * (sparse == 0).mean()
 
 
+@st.composite
+def convolutions(draw) -> IntegerGraph:
+    """Up to three convolutions of few to many output blocks, pixels and taps."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape, layers = (draw(st.integers(1, 24)), draw(st.integers(3, 7)), draw(st.integers(3, 7))), []
+    for k in range(draw(st.integers(1, 3))):
+        groups = draw(st.sampled_from([g for g in (1, 1, 2) if shape[0] % g == 0]))
+        kernel = draw(st.sampled_from([1, 3]))
+        layers.append(random_layer(
+            rng, f"conv{k}", shape, groups * draw(st.integers(1, 40 // groups)), kernel,
+            pad=kernel // 2, groups=groups, stride=draw(st.sampled_from([1, 1, 2]))))
+        shape = layers[-1].out_shape
+    return IntegerGraph("random", tuple(layers), 1.0, 1.0)
+
+
+@pytest.mark.parametrize("config", [SKIPS, NARROW, CRAMPED], ids=["2x 4x4", "1x 2x2", "cramped"])
+@settings(max_examples=20, deadline=None)
+@given(graph=convolutions(), seed=st.integers(0, 2**31), dead=DEAD,
+       stall=st.sampled_from([0.0, 0.0, 0.3, 0.9]))
+def test_a_vector_is_multiplied_or_spared(config, graph, seed, dead, stall):
+    """Whole channels are dead, next to others that are zero here and there."""
+    rng = np.random.default_rng(seed)
+    image = image_of(graph, rng, dead / 2)
+    image[rng.random(len(image)) < dead] = 0
+    result, = run(config, graph, image, stall_probability=stall, seed=seed + 1)
+    layers = [x for x in compile_graph(graph, config).layers if x.vectors]
+    if len(layers) < len(graph.layers):
+        return  # of live inputs alone, a fire is of some of them
+    assert result.spared_vectors is not None
+    assert sum(c["COMPUTE"] for c in result.counters) + sum(result.spared_vectors) == sum(
+        x.vectors for x in layers)
+
+
+@pytest.mark.parametrize("out", [4, 40])
+def test_a_dead_input_block_is_multiplied_for_the_first_output_block_alone(out):
+    """Each of its tiles then takes one vector, and a block's first tile all of its own."""
+    rng = np.random.default_rng(out)
+    graph = IntegerGraph("conv", (random_layer(rng, "conv", (16, 6, 6), out, 3, pad=1),), 1.0, 1.0)
+    config = SKIPS.replace(instances=1, buffers__act_words=4096)
+    image = rng.integers(1, 128, graph.in_shape, dtype=np.int8)
+    image[:4] = image[8:] = 0
+    image[9, 5, 5] = 1
+    result, = run(config, graph, image)
+    program = compile_graph(graph, config)
+    code = dict(program.segments)[program.programs[0]].tobytes()
+    computes = [f for op, f in (decode(code[k:k + INSN_BYTES])
+                                for k in range(0, len(code), INSN_BYTES)) if op == Opcode.COMPUTE]
+    again = sum(f["out_blocks"] - 1 for f in computes)
+    assert (out == 4) == (again == 0)
+    tiles = 9 - 1 + 9  # of the first input block and of the last
+    assert result.spared_vectors == (again * tiles * (36 - 1),)
+
+
 def test_small_inputs_count_as_zero_only_where_the_hardware_can():
     rng = np.random.default_rng(1)
     layer = fully_connected(rng, "fc1", (8, 1, 1), 8, epsilon=2)
@@ -135,6 +191,8 @@ def test_small_inputs_count_as_zero_only_where_the_hardware_can():
     ({"array__cols": 8}, "square array, not 4x8"),
     ({"array__rows": 6, "array__cols": 6, "array__post_lanes": 0}, r"multiple of array\.cols"),
     ({"array__zero_skip": 1}, "must be true or false"),
+    ({"array__rows": 32, "array__cols": 32, "array__post_lanes": 0, "port__bytes": 32,
+      "buffers__weight_fifo_beats": 16}, r"weight_fifo_beats is 16; .* array\.rows \(32\)"),
 ])
 def test_a_configuration_that_cannot_skip_zeros_says_why(change, says):
     with pytest.raises(ValueError, match=says):

@@ -14,8 +14,10 @@ from sw import arms, compare
 from sw.arms import Arm, golden_outputs, run_arm, segments
 from sw.compiler import DoesNotFit
 from sw.energy import EnergyModel, Features
+from sw.graph import IntegerGraph
 from sw.networks import load_workload
 from sw.report import PUBLISHED_SPEEDUP
+from tests.sim.programs import random_layer
 
 SCHEMA = json.loads((Path(compare.__file__).parent / "report_schema.json").read_text())
 MEMORY = {"latency_cycles": 40}
@@ -100,6 +102,22 @@ def test_a_batch_that_does_not_divide_is_exact_and_reads_linear_weights_once_a_r
         runs = 2 if layer.kind == "fc" else 4  # the missing fourth image runs, as zeros
         assert layer.weight_port_bytes == runs * (graph.weight.size / padded + parameters)
         assert layer.macs == 3 * graph.macs
+
+
+def test_what_a_convolution_skips_is_what_its_arrays_left_out():
+    """Of a kernel of one tap and whole blocks, each vector is rows * cols of the layer's MACs."""
+    config = PRESETS["tiny"].replace(array__zero_skip=True)
+    rng = np.random.default_rng(5)
+    graph = IntegerGraph("conv", (random_layer(rng, "conv", (16, 6, 6), 64, 1),), 1.0, 1.0)
+    image = rng.integers(1, 128, graph.in_shape, dtype=np.int8)
+    image[4:12] = 0
+    images = (image, image * 0, image | 1)
+    arm = Arm("dense-2", graph, config, images, golden_outputs(graph, images))
+    layer = run_arm(arm, None, count_toggles=False, memory=MEMORY)[0].layers[0]
+    multiplied = sum(causes["COMPUTE"] for causes in layer.ledger) * config.array.macs
+    assert layer.bit_exact and layer.skipped_bytes == 0
+    assert layer.macs - layer.skipped_macs == multiplied < layer.macs == 3 * 16 * 64 * 36
+    assert layer.limit_cycles == -(-multiplied // (config.instances * config.array.macs))
 
 
 def test_selected_layers_start_from_the_golden_output_before_them():
