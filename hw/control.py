@@ -171,10 +171,10 @@ class Control(wiring.Component):
                 with m.Case(register.offset):
                     m.d.comb += [value.eq(mine["LOG_DATA" if name in FINAL_WORDS else name]),
                                  read_error.eq(0)]
-        # one cycle for the log to be read, one for the instance to be chosen, one for the value
+        # two cycles for the log to be read, one for the instance to be chosen, one for the value
         with m.If(asked & ~(counter & busy)):
             m.d.sync += chosen.eq(chosen + 1)
-            with m.If(chosen == 2):
+            with m.If(chosen == 3):
                 m.d.sync += [asked.eq(0), bus.rvalid.eq(1), bus.rdata.eq(value),
                              bus.rresp.eq(read_error * _SLVERR)]
         return m

@@ -141,9 +141,8 @@ class Counters(wiring.Component):
 
         # It is read when what it shows may have changed, not in every cycle.
         select, stale = Signal.like(self.log_select), Signal(init=1)
-        m.d.comb += [read.en.eq(stale | (self.log_select != select)),
-                     read.addr.eq(self.log_select), self.log_data.eq(read.data)]
-        m.d.sync += stale.eq(enable)
+        m.d.comb += [read.en.eq(stale), read.addr.eq(select), self.log_data.eq(read.data)]
+        m.d.sync += stale.eq(enable | (self.log_select != select))
         m.d.comb += [
             self.logging.eq(Cat(copying, *pending, ended, counted & ~counting, enable,
                                 stale).any()),

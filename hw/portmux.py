@@ -20,6 +20,8 @@ def _outside(config, request, window_bytes):
 class ReadGate(wiring.Component):
     """Check one channel's read bursts and add the window's base.
 
+    One is taken when the one before has gone, not as it goes: what the fabric decides ends here.
+
     Members
     -------
     i : read bursts at offsets from the window
@@ -46,7 +48,7 @@ class ReadGate(wiring.Component):
         m.d.comb += [
             self.outside.eq(valid & outside), self.layer.eq(held.layer), self.busy.eq(valid),
             self.o.valid.eq(valid & ~outside), self.o.payload.eq(held),
-            self.i.ready.eq(~valid | (self.o.valid & self.o.ready)),
+            self.i.ready.eq(~valid),
         ]
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += valid.eq(0)
@@ -90,7 +92,7 @@ class WriteGate(wiring.Component):
         m.d.comb += [
             self.outside.eq(valid & outside), self.layer.eq(held.layer),
             self.o.valid.eq(valid & ~outside & ~self.halt), self.o.payload.eq(held),
-            granted.eq(self.o.valid & self.o.ready), self.i.ready.eq(~valid | granted),
+            granted.eq(self.o.valid & self.o.ready), self.i.ready.eq(~valid),
             self.owed.eq(owed.any() | valid),
             self.o_data.valid.eq(owed.any() & (self.i_data.valid | self.halt)),
             self.o_data.payload.data.eq(self.i_data.payload.data),

@@ -5,6 +5,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2, next_pow2
+from .countdown import Countdown
 from .interfaces import LaneParams, ParamPort, chunk_layout, tile_walk
 
 __all__ = ["TileLoader", "TilePort", "param_layout", "param_members"]
@@ -73,8 +74,8 @@ class TileLoader(wiring.Component):
         config = self._config
         active = Signal()
         last = Signal()
-        tiles, tile = Signal(24), Signal(24)
-        blocks = Signal(14)
+        tiles = Signal(24)
+        tile, block = Countdown(m, "tile", tiles), Countdown(m, "block", self.i.payload.out_blocks)
         in_params = Signal()
         param_chunk = Signal(range(max(2, config.param_chunks)))
         tile_chunk = Signal(range(max(2, config.tile_chunks)))
@@ -99,8 +100,8 @@ class TileLoader(wiring.Component):
                 in_params, (param_chunk != 0) | may_begin,
                 ~live.any() & (~shadow_full | self.o.take))),
             tile_end.eq(take_tile & (tile_chunk == config.tile_chunks - 1)),
-            block_end.eq(tile_end & (tile == tiles - 1)),
-            insn_end.eq((block_end & (blocks == 1)) | (active & ~in_params & live.any())),
+            block_end.eq(tile_end & tile.last),
+            insn_end.eq((block_end & block.last) | (active & ~in_params & live.any())),
             self.i.ready.eq(~active | insn_end),
             self.o.valid.eq(shadow_full),
             self.busy.eq(active | shadow_full),
@@ -152,9 +153,12 @@ class TileLoader(wiring.Component):
         with m.If(take_tile):
             m.d.sync += tile_chunk.eq(tile_chunk + 1)
         with m.If(tile_end):
-            m.d.sync += [tile_chunk.eq(0), tile.eq(tile + 1), shadow_full.eq(1)]
+            m.d.sync += [tile_chunk.eq(0), shadow_full.eq(1)]
+            tile.step()
         with m.If(block_end):
-            m.d.sync += [tile.eq(0), blocks.eq(blocks - 1), in_params.eq(last)]
+            m.d.sync += in_params.eq(last)
+            tile.again(tiles)
+            block.step()
             with m.If(last):
                 m.d.sync += bank.eq(~bank)
         with m.If(insn_end):
@@ -162,7 +166,9 @@ class TileLoader(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             insn = self.i.payload
             m.d.sync += [active.eq(1), last.eq(insn.last), in_params.eq(insn.last),
-                         tiles.eq(insn.tiles), blocks.eq(insn.out_blocks), tile.eq(0)]
+                         tiles.eq(insn.tiles)]
+            tile.load(insn.tiles)
+            block.load(insn.out_blocks)
             if skipping:
                 m.d.sync += live.eq(insn.live_blocks)
                 with m.If(insn.live_blocks.any()):
