@@ -11,6 +11,7 @@ from .ports import READERS, Channel, MemoryPort, port_request
 __all__ = ["Barrier", "Fabric", "RoundRobin", "select"]
 
 _OUTSTANDING = 32  # bursts in flight on a port, each way
+_BEATS = 4  # of write data between the instances and the port
 
 
 class RoundRobin(wiring.Component):
@@ -214,39 +215,49 @@ class Fabric(wiring.Component):
         source, lead = Signal(count), Signal(5)
         addressed, sending = Signal(init=1), Signal()  # AW is out; W is under way
         left = Signal(held["beats"].shape())
-        free = Signal()
+        # As reads: chosen in one cycle, taken in a later one. Neither what is told to an instance
+        # nor what the memory is told waits for the other: beats go through a FIFO.
+        asks, picked, grant = Signal(count), Signal(count), Signal(count)
+        free, taken = Signal(), Signal()
         m.d.comb += [
-            turn.requests.eq(Cat(p.wr.valid for p in self.instances)),
-            free.eq(addressed & ~sending & acks.w_rdy), turn.take.eq(free),
+            asks.eq(Cat(p.wr.valid for p in self.instances)), grant.eq(picked & asks),
+            free.eq(addressed & ~sending & acks.w_rdy), taken.eq(free & grant.any()),
+            turn.requests.eq(asks & ~Mux(taken, picked, 0)), turn.take.eq(taken | ~grant.any()),
             axi.awvalid.eq(~addressed), axi.awaddr.eq(held.addr), axi.awlen.eq(held.beats - 1),
             axi.awsize.eq(ceil_log2(config.port.bytes)), axi.awburst.eq(1), axi.awcache.eq(3),
             axi.awuser.eq(user_bits(lead, Const(Channel.STORE.value, 2), held.layer)),
         ]
-        grant = turn.grant
-        chosen = select(m, grant, [Cat(p.wr.payload.as_value()) for p in self.instances],
-                         held.as_value())
+        with m.If(turn.take):
+            m.d.sync += picked.eq(turn.grant)
+        chosen = select(m, picked, [Cat(p.wr.payload.as_value()) for p in self.instances],
+                        held.as_value())
+        new = Signal(port_request(config))
+        m.d.comb += new.eq(chosen)
         with m.If(axi.awvalid & axi.awready):
             m.d.sync += addressed.eq(1)
-        with m.If(free & grant.any()):
-            m.d.sync += [held.eq(chosen), source.eq(grant), addressed.eq(0), sending.eq(1),
-                         lead.eq(self._instance_number(m, grant))]
-            new = Signal(port_request(config))
-            m.d.comb += new.eq(chosen)
-            m.d.sync += left.eq(new.beats)
-        m.d.comb += [acks.w_en.eq(free & grant.any()), acks.w_data.eq(grant)]
+        with m.If(taken):
+            m.d.sync += [held.eq(chosen), source.eq(picked), addressed.eq(0), sending.eq(1),
+                         lead.eq(self._instance_number(m, picked)), left.eq(new.beats)]
+        m.d.comb += [acks.w_en.eq(taken), acks.w_data.eq(picked)]
+
         word = select(m, source, [p.wr_data.payload.as_value() for p in self.instances],
-                       self.instances[0].wr_data.payload.as_value())
-        ready = Cat(p.wr_data.valid for p in self.instances) & source
+                      self.instances[0].wr_data.payload.as_value())
+        m.submodules.beats = beats = fifo.SyncFIFOBuffered(width=len(word) + 1, depth=_BEATS)
+        last, moves = Signal(), Signal()
         m.d.comb += [
-            axi.wvalid.eq(sending & ready.any()), axi.wdata.eq(word[:config.beat_bits]),
-            axi.wstrb.eq(word[config.beat_bits:]), axi.wlast.eq(left == 1),
+            last.eq(left == 1),
+            moves.eq(sending & beats.w_rdy
+                     & (Cat(p.wr_data.valid for p in self.instances) & source).any()),
+            beats.w_en.eq(moves), beats.w_data.eq(Cat(word, last)),
+            axi.wvalid.eq(beats.r_rdy), beats.r_en.eq(axi.wready),
+            Cat(axi.wdata, axi.wstrb, axi.wlast).eq(beats.r_data),
         ]
         for i, port in enumerate(self.instances):
-            m.d.comb += [port.wr.ready.eq(free & grant[i]),
-                         port.wr_data.ready.eq(sending & source[i] & axi.wready)]
-        with m.If(axi.wvalid & axi.wready):
+            m.d.comb += [port.wr.ready.eq(free & picked[i]),
+                         port.wr_data.ready.eq(sending & source[i] & beats.w_rdy)]
+        with m.If(moves):
             m.d.sync += left.eq(left - 1)
-            with m.If(left == 1):
+            with m.If(last):
                 m.d.sync += sending.eq(0)
         m.d.comb += [axi.bready.eq(acks.r_rdy), acks.r_en.eq(axi.bvalid)]
         for i, port in enumerate(self.instances):

@@ -85,13 +85,13 @@ def glue_header(config: Config, headers: dict[str, str],
             *(f"        {axi(n)} = d.{n};" for n in
               ("arready", "awready", "wready", "bvalid", "rvalid", "rlast", "rresp", "bresp")),
             data]))
-        pointer = (f"reinterpret_cast<const uint32_t *>(&{axi('wdata')})" if beat <= 8
-                   else f"{axi('wdata')}.data()")
+        pointer = f"&{axi('wdata')}" if beat <= 8 else f"{axi('wdata')}.data()"
         sample.append("\n".join([
             *(f"        d.{c} = {{bool({axi(c + 'valid')}), {axi(c + 'addr')}, "
               f"{axi(c + 'len')}, {axi(c + 'user')}}};" for c in ("ar", "aw")),
             *(f"        d.{n} = {axi(n)};" for n in ("wvalid", "wlast", "bready", "rready")),
-            f"        d.wdata = {pointer};", f"        d.wstrb = {axi('wstrb')};"]))
+            f"        if (d.wvalid) memcpy(d.wdata, {pointer}, {beat});",
+            f"        d.wstrb = {axi('wstrb')};"]))
 
     return f"""// Generated for {config.instances} instances; see glue.py.
 {parts["core"].header("Core")}

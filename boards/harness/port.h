@@ -58,14 +58,12 @@ class MemoryPort {
 
     // The host's accesses, a beat at a time through the same port, while the accelerator waits.
     void poke(uint64_t addr, const uint8_t *data, uint64_t n) {
-        std::vector<uint32_t> beat(16);
         for (uint64_t end = addr + n; addr < end;) {
             unsigned lane = addr % beat_, size = std::min<uint64_t>(beat_ - lane, end - addr);
-            memcpy(reinterpret_cast<uint8_t *>(beat.data()) + lane, data, size);
             AxiFromDevice d{};
+            memcpy(reinterpret_cast<uint8_t *>(d.wdata) + lane, data, size);
             d.aw = {true, uint32_t(addr - lane), 0, 0};
             d.wvalid = d.wlast = d.bready = true;
-            d.wdata = beat.data();
             d.wstrb = ((size < 64 ? uint64_t(1) << size : 0) - 1) << lane;
             for (bool done = false; !done;) {
                 drive(0, d);
@@ -111,7 +109,7 @@ class MemoryPort {
         top_->axi_wvalid = d.wvalid;
         top_->axi_wlast = d.wlast;
         top_->axi_wstrb = d.wstrb;
-        if (d.wdata) memcpy(&top_->axi_wdata, d.wdata, beat_);
+        if (d.wvalid) memcpy(&top_->axi_wdata, d.wdata, beat_);
         top_->axi_bready = d.bready;
         top_->axi_rready = d.rready;
     }

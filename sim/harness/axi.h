@@ -32,7 +32,7 @@ struct AxiFromDevice {
     AxiRequest ar, aw;
     bool wvalid, wlast, bready, rready;
     bool running;  // an instance runs
-    const uint32_t *wdata;
+    uint32_t wdata[16];  // of this cycle, whatever the clock edge makes of the signals
     uint64_t wstrb;
 };
 struct AxiToDevice {
