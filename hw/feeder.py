@@ -250,12 +250,15 @@ class _DeadBlocks:
         m = self._m
         looks, input_end, block_end, turn = tag
         alive, number = Signal(name="alive"), Signal(range(_WATCHED + 1), name="looked_at")
+        any_so_far = Signal(name="any_so_far")
+        m.d.comb += any_so_far.eq(alive | acts.any())
         with m.If(valid & looks):
-            m.d.sync += alive.eq(~input_end & (alive | acts.any()))
+            m.d.sync += alive.eq(~input_end & any_so_far)
             with m.If(input_end):
                 m.d.sync += number.eq(Mux(block_end, 0, number + (number != _WATCHED)))
                 with m.If((turn == self._turn) & (number != _WATCHED)):
-                    m.d.sync += self._dead.bit_select(number, 1).eq(~(alive | acts.any()))
-        # The next instruction that looks begins three vectors later, or more.
+                    m.d.sync += self._dead.bit_select(number, 1).eq(~any_so_far)
+        # What is read when another instruction has begun has another turn: by the time that turn
+        # comes again, two that look have begun, of two vectors or more each, and it has been seen.
         with m.If(self._load):
             m.d.sync += self._dead.eq(0)
