@@ -101,7 +101,7 @@ class _Totals:
 
     def __init__(self) -> None:
         self.cycles = self.port_bytes = self.weight_port_bytes = 0
-        self.runs = self.spared_vectors = 0
+        self.spared_vectors = 0
         self.toggles = self.clocked = 0
         self.exact = True
         self.ledger: list[dict[str, int]] = []
@@ -111,7 +111,6 @@ class _Totals:
     def add(self, result: RunResult, index: int, golden: np.ndarray, model: EnergyModel) -> None:
         """Add a run's measurements of its layer `index`, and compare its output."""
         self.cycles += result.layer_cycles[index]
-        self.runs += 1
         if result.spared_vectors is not None:
             self.spared_vectors += result.spared_vectors[index]
         if result.port_bytes is not None and result.weight_port_bytes is not None:
@@ -220,7 +219,6 @@ def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
     images = len(arm.images)
     limit = images_limit(layer.macs, layer.weight_bytes, arm.config, images, arm.batch)
     macs = saved = None
-    live = 1.0
     if info.row_bytes:
         # Each row is fetched for a live input alone, and each of its weights multiplied once.
         rows = images * info.row_bytes
@@ -228,7 +226,7 @@ def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
         live = 1 - saved / rows
     elif arm.config.array.zero_skip:
         saved = 0  # a dead input block's weights are fetched all the same
-        passes = total.runs if info.stacked else images
+        passes = -(-images // arm.batch) if info.stacked else images
         live = 1 - total.spared_vectors / (passes * info.vectors)
     if saved is not None:
         macs = round(images * layer.macs * (1 - live))

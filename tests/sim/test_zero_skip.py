@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hw.config import PRESETS, Config
 from hw.isa import INSN_BYTES, Opcode, decode
-from sw.compiler import Unsupported, compile_graph
+from sw.compiler import Program, Unsupported, compile_graph
 from sw.driver import Driver, RunResult, open_backend
 from sw.golden import run_golden
 from sw.graph import IntegerGraph, Layer
@@ -69,7 +69,17 @@ def run(config: Config, graph: IntegerGraph, *images: np.ndarray, **options) -> 
     return results
 
 
+def instructions(program: Program, opcode: Opcode) -> list[dict[str, int]]:
+    """Fields of the first instance's instructions of a kind."""
+    code = dict(program.segments)[program.programs[0]].tobytes()
+    found = (decode(code[k:k + INSN_BYTES]) for k in range(0, len(code), INSN_BYTES))
+    return [fields for op, fields in found if op == opcode]
+
+
 DEAD = st.sampled_from([0.0, 0.3, 0.7, 0.95, 1.0])
+STALL = st.sampled_from([0.0, 0.0, 0.3, 0.9])
+IN_RTL = pytest.mark.parametrize("config", [SKIPS, NARROW, CRAMPED],
+                                 ids=["2x 4x4", "1x 2x2", "cramped"])
 
 
 @settings(max_examples=60, deadline=None)
@@ -83,10 +93,9 @@ def test_the_program_is_right_under_any_schedule(graph, seed, dead, config):
         assert np.array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("config", [SKIPS, NARROW, CRAMPED], ids=["2x 4x4", "1x 2x2", "cramped"])
+@IN_RTL
 @settings(max_examples=20, deadline=None)
-@given(graph=networks(), seed=st.integers(0, 2**31), dead=DEAD,
-       stall=st.sampled_from([0.0, 0.0, 0.3, 0.9]))
+@given(graph=networks(), seed=st.integers(0, 2**31), dead=DEAD, stall=STALL)
 def test_rtl_equals_the_golden_model(config, graph, seed, dead, stall):
     rng = np.random.default_rng(seed)
     run(config, graph, image_of(graph, rng, dead), image_of(graph, rng, dead),
@@ -98,9 +107,7 @@ def test_a_row_crosses_the_port_for_each_live_input_alone():
     graph = IntegerGraph("fc", (fully_connected(rng, "fc", (24, 2, 2), 150, epsilon=9),), 1.0, 1.0)
     config = SKIPS.replace(instances=1)
     program = compile_graph(graph, config)
-    code = dict(program.segments)[program.programs[0]].tobytes()
-    found = [decode(code[k:k + INSN_BYTES]) for k in range(0, len(code), INSN_BYTES)]
-    tables = [f["row_beats"] for op, f in found if op == Opcode.WEIGHTS and f["row_beats"]]
+    tables = [f["row_beats"] for f in instructions(program, Opcode.WEIGHTS) if f["row_beats"]]
     assert sum(tables) * config.port.bytes // config.array.cols == 38  # blocks of 150 channels
     images = [image_of(graph, rng, dead) for dead in (0.0, 0.6, 1.0)]
     for image, result in zip(images, run(config, graph, *images), strict=True):
@@ -139,10 +146,9 @@ def convolutions(draw) -> IntegerGraph:
     return IntegerGraph("random", tuple(layers), 1.0, 1.0)
 
 
-@pytest.mark.parametrize("config", [SKIPS, NARROW, CRAMPED], ids=["2x 4x4", "1x 2x2", "cramped"])
+@IN_RTL
 @settings(max_examples=20, deadline=None)
-@given(graph=convolutions(), seed=st.integers(0, 2**31), dead=DEAD,
-       stall=st.sampled_from([0.0, 0.0, 0.3, 0.9]))
+@given(graph=convolutions(), seed=st.integers(0, 2**31), dead=DEAD, stall=STALL)
 def test_a_vector_is_multiplied_or_spared(config, graph, seed, dead, stall):
     """Whole channels are dead, next to others that are zero here and there."""
     rng = np.random.default_rng(seed)
@@ -167,10 +173,7 @@ def test_a_dead_input_block_is_multiplied_for_the_first_output_block_alone(out):
     image[:4] = image[8:] = 0
     image[9, 5, 5] = 1
     result, = run(config, graph, image)
-    program = compile_graph(graph, config)
-    code = dict(program.segments)[program.programs[0]].tobytes()
-    computes = [f for op, f in (decode(code[k:k + INSN_BYTES])
-                                for k in range(0, len(code), INSN_BYTES)) if op == Opcode.COMPUTE]
+    computes = instructions(compile_graph(graph, config), Opcode.COMPUTE)
     again = sum(f["out_blocks"] - 1 for f in computes)
     assert (out == 4) == (again == 0)
     tiles = 9 - 1 + 9  # of the first input block and of the last
