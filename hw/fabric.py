@@ -15,33 +15,49 @@ _BEATS = 4  # of write data between the instances and the port
 
 
 class RoundRobin(wiring.Component):
-    """Grant the requests in turn: each waits for at most one grant of every other.
+    """Grant requests in turn: each waits for at most one grant of every other.
 
-    Members: `requests`; `grant` one-hot, combinational; `take` moves the turn on; `clear` gives it
-    to the first again.
+    One is chosen in a cycle and served in a later one, so that what a requester is told need not
+    wait for what all of them ask.
+
+    Members
+    -------
+    requests : who asks
+    eligible : who may be served; a chosen one that may not be gives way to the next
+    free : 1, there is room for the chosen one
+    picked : the chosen one, one-hot, of a register
+    grant : the same, 0 if it may not be served
+    serves : 1, the grant is served
+    clear : the turn is the first one's again
     """
 
     def __init__(self, width: int):
         self._width = width
-        super().__init__({"requests": In(width), "grant": Out(width), "take": In(1),
+        super().__init__({"requests": In(width), "eligible": In(width), "free": In(1),
+                          "picked": Out(width), "grant": Out(width), "serves": Out(1),
                           "clear": In(1)})
 
     def elaborate(self, platform):
         m = Module()
-        after = Signal(self._width)  # the requesters after the one served last
-        later = Signal(self._width)
+        after = Signal(self._width)  # the requesters after the one chosen last
+        asks, later, following = (Signal(self._width) for _ in range(3))
 
         def lowest(bits):
             return bits & (~bits + 1)
 
         m.d.comb += [
-            later.eq(self.requests & after),
-            self.grant.eq(Mux(later.any(), lowest(later), lowest(self.requests))),
+            self.grant.eq(self.picked & self.eligible),
+            self.serves.eq(self.free & self.grant.any()),
+            asks.eq(self.requests & ~Mux(self.serves, self.picked, 0)),
+            later.eq(asks & after),
+            following.eq(Mux(later.any(), lowest(later), lowest(asks))),
         ]
-        with m.If(self.take & self.grant.any()):
-            m.d.sync += after.eq(~((self.grant - 1) | self.grant))
-        with m.Elif(self.clear):
+        with m.If(self.clear):
             m.d.sync += after.eq(0)
+        with m.If(self.serves | ~self.grant.any()):
+            m.d.sync += self.picked.eq(following)
+            with m.If(following.any()):
+                m.d.sync += after.eq(~((following - 1) | following))
         return m
 
 
@@ -143,29 +159,20 @@ class Fabric(wiring.Component):
                                    "beats": held["beats"].shape()})
         m.submodules.routes = routes = fifo.SyncFIFOBuffered(
             width=route.size, depth=_OUTSTANDING)
-        free = Signal()
-        # A request is chosen in one cycle and taken in a later one, unless its instance died: only
-        # then does one go, so that what an instance is told need not wait for what it asks.
-        picked, serves = Signal(len(requests)), Signal()
-        asks, grant = Signal(len(requests)), Signal(len(requests))
         m.d.comb += [
-            asks.eq(Cat(requests)), free.eq(~held_valid | (axi.arvalid & axi.arready)),
-            grant.eq(picked & Cat([self._live] * len(READERS))),
-            serves.eq(free & grant.any()),
-            turn.requests.eq(asks & ~Mux(serves, picked, 0)),
-            turn.take.eq(serves | ~grant.any()),
+            turn.free.eq(~held_valid | (axi.arvalid & axi.arready)),
+            # A request does not go once it was made, unless its instance dies.
+            turn.requests.eq(Cat(requests)), turn.eligible.eq(Cat([self._live] * len(READERS))),
         ]
-        with m.If(turn.take):
-            m.d.sync += picked.eq(turn.grant)
-        chosen = select(m, picked, [Cat(p.as_value()) for p in payloads], held.as_value())
-        members = select(m, picked, receivers, held_set)
-        by_channel = [grant[k * count:(k + 1) * count] for k in range(len(READERS))]
+        chosen = select(m, turn.picked, [Cat(p.as_value()) for p in payloads], held.as_value())
+        members = select(m, turn.picked, receivers, held_set)
+        by_channel = [turn.grant[k * count:(k + 1) * count] for k in range(len(READERS))]
         channels = Signal(len(READERS))  # that has the grant
         m.d.comb += channels.eq(Cat(g.any() for g in by_channel))
         by_instance = Cat(Cat(g[i] for g in by_channel).any() for i in range(count))
         with m.If(axi.arvalid & axi.arready):
             m.d.sync += held_valid.eq(0)
-        with m.If(serves):
+        with m.If(turn.serves):
             m.d.sync += [held.eq(chosen), held_set.eq(members), held_valid.eq(1),
                          held_lead.eq(self._instance_number(m, by_instance))]
             for k, channel in enumerate(READERS):
@@ -175,7 +182,7 @@ class Fabric(wiring.Component):
         for k in range(len(READERS)):
             for i in range(count):
                 stream = sources[k * count + i]
-                m.d.comb += stream.ready.eq(free & channels[k] & members[i])
+                m.d.comb += stream.ready.eq(turn.free & channels[k] & members[i])
         entry = Signal(route)
         m.d.comb += [
             axi.arvalid.eq(held_valid & routes.w_rdy), axi.araddr.eq(held.addr),
@@ -215,31 +222,27 @@ class Fabric(wiring.Component):
         source, lead = Signal(count), Signal(5)
         addressed, sending = Signal(init=1), Signal()  # AW is out; W is under way
         left = Signal(held["beats"].shape())
-        # As reads: chosen in one cycle, taken in a later one. Neither what is told to an instance
-        # nor what the memory is told waits for the other: beats go through a FIFO.
-        asks, picked, grant = Signal(count), Signal(count), Signal(count)
-        free, taken = Signal(), Signal()
+        asks = Signal(count)
         m.d.comb += [
-            asks.eq(Cat(p.wr.valid for p in self.instances)), grant.eq(picked & asks),
-            free.eq(addressed & ~sending & acks.w_rdy), taken.eq(free & grant.any()),
-            turn.requests.eq(asks & ~Mux(taken, picked, 0)), turn.take.eq(taken | ~grant.any()),
+            turn.free.eq(addressed & ~sending & acks.w_rdy),
+            asks.eq(Cat(p.wr.valid for p in self.instances)),
+            turn.requests.eq(asks), turn.eligible.eq(asks),
             axi.awvalid.eq(~addressed), axi.awaddr.eq(held.addr), axi.awlen.eq(held.beats - 1),
             axi.awsize.eq(ceil_log2(config.port.bytes)), axi.awburst.eq(1), axi.awcache.eq(3),
             axi.awuser.eq(user_bits(lead, Const(Channel.STORE.value, 2), held.layer)),
         ]
-        with m.If(turn.take):
-            m.d.sync += picked.eq(turn.grant)
-        chosen = select(m, picked, [Cat(p.wr.payload.as_value()) for p in self.instances],
+        chosen = select(m, turn.picked, [Cat(p.wr.payload.as_value()) for p in self.instances],
                         held.as_value())
         new = Signal(port_request(config))
         m.d.comb += new.eq(chosen)
         with m.If(axi.awvalid & axi.awready):
             m.d.sync += addressed.eq(1)
-        with m.If(taken):
-            m.d.sync += [held.eq(chosen), source.eq(picked), addressed.eq(0), sending.eq(1),
-                         lead.eq(self._instance_number(m, picked)), left.eq(new.beats)]
-        m.d.comb += [acks.w_en.eq(taken), acks.w_data.eq(picked)]
+        with m.If(turn.serves):
+            m.d.sync += [held.eq(chosen), source.eq(turn.picked), addressed.eq(0), sending.eq(1),
+                         lead.eq(self._instance_number(m, turn.picked)), left.eq(new.beats)]
+        m.d.comb += [acks.w_en.eq(turn.serves), acks.w_data.eq(turn.picked)]
 
+        # Neither what an instance is told nor what the memory is told waits for the other.
         word = select(m, source, [p.wr_data.payload.as_value() for p in self.instances],
                       self.instances[0].wr_data.payload.as_value())
         m.submodules.beats = beats = fifo.SyncFIFOBuffered(width=len(word) + 1, depth=_BEATS)
@@ -253,7 +256,7 @@ class Fabric(wiring.Component):
             Cat(axi.wdata, axi.wstrb, axi.wlast).eq(beats.r_data),
         ]
         for i, port in enumerate(self.instances):
-            m.d.comb += [port.wr.ready.eq(free & picked[i]),
+            m.d.comb += [port.wr.ready.eq(turn.free & turn.picked[i]),
                          port.wr_data.ready.eq(sending & source[i] & beats.w_rdy)]
         with m.If(moves):
             m.d.sync += left.eq(left - 1)

@@ -164,45 +164,52 @@ def test_a_cleared_round_robin_begins_with_the_first_again():
     dut = RoundRobin(4)
 
     async def bench(ctx):
-        ctx.set(dut.requests, 0b1011)
-        ctx.set(dut.take, 1)
-        await ctx.tick()
-        assert ctx.get(dut.grant) == 0b0010
-        ctx.set(dut.take, 0)
-        ctx.set(dut.clear, 1)
-        await ctx.tick()
-        ctx.set(dut.clear, 0)
-        assert ctx.get(dut.grant) == 0b0001
+        ctx.set(dut.eligible, 0b1111)
+        ctx.set(dut.free, 1)
+        for clear, chosen in ((0, 0b0001), (0, 0b0010), (1, 0), (0, 0b0001)):
+            ctx.set(dut.clear, clear)
+            ctx.set(dut.requests, 0 if clear else 0b1011)
+            await ctx.tick()
+            assert ctx.get(dut.picked) == chosen
 
     simulate(dut, bench)
 
 
 @pytest.mark.parametrize("width", [1, 3, 8, 24])
 def test_round_robin_serves_everyone_in_turn(width):
+    """At random room, and with requesters that go away, which must not keep the turn."""
     dut = RoundRobin(width)
     rng = random.Random(width)
 
     async def bench(ctx):
         waiting = [0] * width  # grants of others since the request came
-        requests = 0
+        requests = served = 0
         for _ in range(600):
+            gone = 1 << rng.randrange(width) if rng.random() < 0.1 else 0
+            requests &= ~gone
             for k in range(width):
-                if not requests >> k & 1 and rng.random() < 0.4:
+                if not (requests | gone) >> k & 1 and rng.random() < 0.4:
                     requests |= 1 << k
                     waiting[k] = 0
-            take = rng.random() < 0.7
+            free = rng.random() < 0.7
             ctx.set(dut.requests, requests)
-            ctx.set(dut.take, int(take))
-            grant = ctx.get(dut.grant)
-            assert grant & ~requests == 0 and grant & (grant - 1) == 0
-            assert bool(grant) == bool(requests)
+            ctx.set(dut.eligible, ~gone & (1 << width) - 1)
+            ctx.set(dut.free, int(free))
+            picked, grant = ctx.get(dut.picked), ctx.get(dut.grant)
+            assert picked & (picked - 1) == 0
+            assert grant == picked & ~gone and grant & ~requests == 0
+            assert ctx.get(dut.serves) == (free and grant != 0)
             await ctx.tick()
-            if take and grant:
+            if free and grant:
+                served += 1
                 for k in range(width):
                     if requests >> k & 1 and not grant >> k & 1:
                         waiting[k] += 1
                         assert waiting[k] <= width - 1, "starved"
                 requests &= ~grant
+            if not grant or free:
+                assert bool(ctx.get(dut.picked)) == bool(requests)
+        assert served > 100
 
     simulate(dut, bench)
 
