@@ -71,7 +71,7 @@ class Fifo:
         self.sync()
         if self.busy and self.want < TINY:
             self.level -= self.want  # so that rounding loses nothing
-            self.want, self.busy = 0.0, False
+            self.want, self.rate, self.busy = 0.0, 0.0, False
             self._taken()
         if self.level >= self.size - TINY:
             self._full = self.paced = True

@@ -62,6 +62,7 @@ class Instance:
         self.peers: list[Instance] = []
         self.todo = self.later = 0  # `later`: with the next event
         self.at = 0  # of the next instruction
+        self.undone = len(works)
         self.queues: list[deque[Work]] = [deque() for _ in Unit]
         self.staged: list[Work | None] = [None] * len(Unit)
         self.array = array = Array(self, config, clock, settling)
@@ -75,6 +76,7 @@ class Instance:
         self.flows: list[deque[Flow]] = [deque() for _ in range(PROGRAM)]
         # memory
         self.asking = self.reading = False
+        self.put_end = 0.0  # of the last LOAD that has come, from its FIFO into the memory
         self.barrier: Work | None = None
         self.arrived = self.leaving = False
         # program
@@ -166,6 +168,7 @@ class Instance:
         self.clock.at(self.clock.now + after, self._end, work)
 
     def _end(self, work: Work) -> None:
+        self.undone -= 1
         if work.mark:
             self.ends[work.run] = max(self.ends[work.run], self.clock.now)
         if work.signal:
@@ -245,7 +248,9 @@ class Instance:
         assert flow.work is not None
         after = 0.0
         if kind == LOAD:
-            after = _PUT
+            begins = max(flow.lead.began, self.put_end)
+            self.put_end = max(self.clock.now, begins + flow.work.words)
+            after = self.put_end - self.clock.now + _PUT
         elif kind == STORE:
             after = max(0.0, MEMORY_LATENCY - flow.burst) + _ACKNOWLEDGE
         self.finish(flow.work, after)
@@ -277,7 +282,7 @@ class Instance:
         left = 0.0
         for flow in flows:
             left += flow.lead.left_now() if flow.lead.rate > 0 else flow.lead.left
-        return left - (self.port.load_room if kind == LOAD else
+        return left - (self.config.load_fifo_beats if kind == LOAD else
                        2 * self.config.port.burst_beats)
 
     def _take_up(self, kind: int) -> None:

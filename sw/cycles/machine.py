@@ -36,7 +36,13 @@ class Machine:
             x.peers = self._instances
 
     def run(self) -> list[float]:
-        """Ends of what runs in turn, the last that of everything."""
+        """Ends of what runs in turn, the last that of everything.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing goes on before all is done: a fault of the model, or of the program.
+        """
         clock, instances, ports, settling = (
             self._clock, self._instances, self._ports, self._settling)
         while clock.step():
@@ -52,5 +58,9 @@ class Machine:
                 for fifo in settling:
                     again |= fifo.settle()
                 settling.clear()
+        for x in instances:
+            if x.undone:
+                raise RuntimeError(f"the cycle model came to a stop with {x.undone} operations of "
+                                   f"instance {x.number} left to do")
         *ends, last = self._ends.values()
         return list(itertools.accumulate([*ends, max(last, clock.now) + _END], max))

@@ -20,7 +20,6 @@ MEMORY_LATENCY = 40
 PAGE_MISS = 12
 ASKING = 7  # cycles from a free place in the weight FIFO to its request at the memory, and back
 OUTSTANDING = 32  # bursts on a port
-_LOAD_FIFO_BEATS = 64
 
 #: What a flow is of.
 LOAD, STORE, WEIGHTS, PROGRAM = int(Unit.LOAD), int(Unit.STORE), int(Unit.WEIGHTS), len(Unit)
@@ -34,21 +33,21 @@ class Flow:
     left : beats, as of `since`; a program's is what its FIFO has room for
     most : the rate that its unit can do, in beats per cycle
     burst : the mean length of one
-    ready : when the first beat can come
+    ready, began : when the first beat can come, and when it did
     rate : beats per cycle
     lead : itself, or the flow that moves for all that take part in a multicast
     members : those that take part, of a flow that moves
     want, share : the rate that can be had and the share of the port, as last divided
     """
 
-    __slots__ = ("burst", "due", "kind", "lead", "left", "members", "most", "port", "rate",
-                 "ready", "share", "since", "want", "work")
+    __slots__ = ("began", "burst", "due", "kind", "lead", "left", "members", "most", "port",
+                 "rate", "ready", "share", "since", "want", "work")
 
     def __init__(self, kind: int, work: Work | None, left: float, most: float, burst: float,
                  ready: float):
         self.kind, self.work, self.left, self.most, self.burst = kind, work, left, most, burst
         self.ready, self.lead, self.due = ready, self, NEVER
-        self.rate = self.want = self.share = self.since = 0.0
+        self.rate = self.want = self.share = self.began = self.since = 0.0
         self.members: list[Instance] = []
         self.port: Port | None = None
 
@@ -128,13 +127,10 @@ class Port:
         self.clock = clock
         self.active: list[Flow] = []
         self.dirty, self.stale = False, NEVER
-        window = config.buffers.weight_fifo_beats  # beats; a page miss holds all of it up
-        self._window = window
-        self._trip = (MEMORY_LATENCY + ASKING + config.port.burst_beats
-                      + PAGE_MISS * window * config.port.bytes / PAGE_BYTES)
-        self.load_room = max(_LOAD_FIFO_BEATS, 2 * config.port.burst_beats)
+        self._trip = MEMORY_LATENCY + ASKING + config.port.burst_beats
         #: Beats that a flow may have under way.
-        self._rooms = {WEIGHTS: window, LOAD: self.load_room, STORE: 0,
+        self._rooms = {WEIGHTS: config.buffers.weight_fifo_beats,
+                       LOAD: config.load_fifo_beats, STORE: 0,
                        PROGRAM: READ_AHEAD_BYTES / config.port.bytes}
         self._pages: dict[int, int] = {}
 
@@ -147,7 +143,8 @@ class Port:
 
     def add(self, flow: Flow, members: "list[Instance]") -> None:
         """Let a flow move."""
-        flow.port, flow.members, flow.since = self, members, self.clock.now
+        flow.port, flow.members = self, members
+        flow.began = flow.since = self.clock.now
         if flow.kind == WEIGHTS:
             for x in members:
                 x.fifo.port = self
@@ -181,10 +178,13 @@ class Port:
             delay += flow.burst
             (writes if flow.kind == STORE else reads).append(flow)
         for flow in reads:
-            if flow.kind == WEIGHTS:
-                bound = self._window / (self._trip + delay - flow.burst)
-                if bound < flow.want:
-                    flow.want = bound
+            if flow.work is not None:
+                room = self._rooms[flow.kind]
+                trip = self._trip + PAGE_MISS * flow.work.misses * room
+                if flow.kind == WEIGHTS:
+                    trip += delay - flow.burst
+                if room < flow.want * trip:
+                    flow.want = room / trip
             to_read += flow.want
         for flow in writes:
             to_write += flow.want

@@ -1,9 +1,12 @@
 """What an operation asks of its unit, in numbers: derived once, before time starts."""
 
+import itertools
+
 from hw.config import Config
 from hw.isa import Opcode
 
 from ..compiler.batch import Run
+from ..compiler.layout import PAGE_BYTES
 from ..compiler.ops import Op, Unit
 
 __all__ = ["Block", "Work", "Worker"]
@@ -33,23 +36,24 @@ class Work:
     mask : of the instances that take part in a transfer or barrier, 0 for this one alone
     addr : where a transfer starts
     beats, burst : of a transfer, and the mean length of its bursts
-    speed : beats per cycle that the unit can transfer
-    runs : of a LOAD
+    speed : beats per cycle that the unit can transfer, a LOAD's into its FIFO
+    runs, words : of a LOAD
+    misses : pages that a LOAD or WEIGHTS opens on its way, for each beat
     blocks : of a COMPUTE, in order
     count, cycles : output blocks of a POST, and what each takes
     barrier : whether it is one
     """
 
     __slots__ = ("addr", "barrier", "beats", "blocks", "burst", "count", "cycles", "mark", "mask",
-                 "run", "runs", "signal", "speed", "unit", "wait")
+                 "misses", "run", "runs", "signal", "speed", "unit", "wait", "words")
 
     def __init__(self, op: Op):
         self.unit = int(op.unit)
         self.run: Run = op.run
         self.wait, self.signal, self.mark = tuple(op.wait), tuple(op.signal), op.mark
         self.mask = op.fields.get("mask", 0)
-        self.addr = self.runs = self.count = self.cycles = 0
-        self.beats = self.burst = self.speed = 0.0
+        self.addr = self.runs = self.words = self.count = self.cycles = 0
+        self.beats = self.burst = self.speed = self.misses = 0.0
         self.blocks: list[Block] = []
         self.barrier = op.opcode == Opcode.BARRIER
 
@@ -76,14 +80,20 @@ class Worker:
             work.addr = f["ext_addr"]
             work.beats = -(-f["chunks"] // self.beat_chunks)
             work.burst = min(work.beats, f.get("row_beats") or self.config.port.burst_beats)
-            work.speed = 1.0
+            work.speed, work.misses = 1.0, self.config.port.bytes / PAGE_BYTES
         elif not work.barrier:
             work.addr, work.runs = f["ext_addr"], f["runs"]
+            work.words = f["runs"] * f["run_words"]
             longest = self.config.port.bytes * self.config.port.burst_beats
             key = f["ext_addr"] % longest, f["run_words"], f["runs"], f["ext_stride"]
             if key not in self.transfers:
                 self.transfers[key] = self._transfer(*key)
             work.beats, work.speed, work.burst = self.transfers[key]
+            if work.unit == Unit.LOAD:
+                work.misses = _pages(f, self.pitch) / work.beats
+                # What fits into the FIFO waits there for its words to be put, not at the port.
+                if work.beats <= self.config.load_fifo_beats:
+                    work.speed = min(1.0, work.burst / 2)
         return work
 
     def _transfer(self, first: int, words: int, runs: int, stride: int,
@@ -111,3 +121,11 @@ class Worker:
         shape = f["tiles"], f["out_w"] * f["out_h"], self.param_chunks if last else 0, first, last
         inner = Block(work, *shape, False)
         return [inner] * (f["out_blocks"] - 1) + [Block(work, *shape, True)]
+
+
+def _pages(f: dict[str, int], pitch: int) -> int:
+    """Pages that a LOAD opens after its first."""
+    starts = [f["ext_addr"] + k * f["ext_stride"] for k in range(f["runs"])]
+    pages = [page for a in starts for page in
+             range(a // PAGE_BYTES, (a + f["run_words"] * pitch - 1) // PAGE_BYTES + 1)]
+    return sum(a != b for a, b in itertools.pairwise(pages))

@@ -4,6 +4,8 @@ import pytest
 
 from hw.config import PRESETS
 from sw.cycles import predict
+from sw.cycles.clock import TINY, Clock
+from sw.cycles.fifo import Fifo
 from sw.cycles.port import Port
 from tests.sim.programs import random_network
 from tests.sim.test_random_networks import CONFIGS
@@ -44,3 +46,22 @@ def test_rounding_late_in_a_long_run_loses_nothing(name, monkeypatch):
 def test_a_prediction_leaves_nothing_for_the_next():
     graph, config = random_network(3000), PRESETS["tiny"]
     assert predict(graph, config) == predict(graph, config)
+
+
+def test_a_fifo_gives_nothing_between_the_end_of_a_phase_and_the_next():
+    """Other events of the same moment may come a little later than the one that ends it."""
+    clock, settling, taken = Clock(), [], []
+    fifo = Fifo(clock, 8, 1, 40, lambda: taken.append(clock.now), settling)
+    fifo.credit(6)
+    fifo.begin(4, 1.0)
+    fifo.settle()
+    clock.at(4 + TINY / 2, lambda _: None)
+    assert clock.step() and taken == [4] and clock.now > 4
+    fifo.settle()
+    assert fifo.level == 2
+
+
+def test_a_model_that_comes_to_a_stop_says_so(monkeypatch):
+    monkeypatch.setattr(Fifo, "settle", lambda fifo: False)  # no weight is ever taken
+    with pytest.raises(RuntimeError, match=r"came to a stop with \d+ operations of instance 0"):
+        predict(random_network(4000), PRESETS["tiny"])
