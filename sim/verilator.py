@@ -25,6 +25,7 @@ from .flipflops import keep_registers, map_members, walk_modules
 from .glue import glue_header
 from .memory import MEMORY_NAME, RtlMemory
 from .parts import find_parts
+from .processors import processors
 
 __all__ = [
     "BuildError",
@@ -210,8 +211,8 @@ def _verilate(folder: Path, name: str, sources: list[str], *options: str) -> str
     run_verilator(["--cc", *_VERILATOR_FLAGS, *options, "--top-module", name, "--prefix",
                    f"V{name}", "--Mdir", f"o_{name}", "-CFLAGS", " ".join(_CXX_FLAGS), *sources],
                   folder)
-    _call(["make", "-s", "-j2", "-C", f"o_{name}", "-f", f"V{name}.mk", "OPT_FAST=-O3",
-           "OPT_SLOW=-O1", f"libV{name}.a", *MAKE_SETTINGS], folder, "the compiler")
+    _call(["make", "-s", f"-j{processors()}", "-C", f"o_{name}", "-f", f"V{name}.mk",
+           "OPT_FAST=-O3", "OPT_SLOW=-O1", f"libV{name}.a", *MAKE_SETTINGS], folder, "the compiler")
     return f"o_{name}/libV{name}.a"
 
 

@@ -15,7 +15,6 @@ Exit codes: 0 ok, 1 a run differs from the golden model or failed, 2 usage, 3 a 
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -27,6 +26,7 @@ from rich.table import Table
 from hw.config import Config
 from hw.errors import exit_code
 from hw.options import add_config_arguments, config_from_arguments
+from sim.processors import processors
 
 from .arms import Arm, golden_outputs, layer_kind, run_arm
 from .compiler.switches import Switches, switched
@@ -74,7 +74,7 @@ def measure(work: Work, off: str | None, memory: dict,
     layer was as in the golden model."""
     with switched(**({off: False} if off else {})):
         report, _ = run_arm(work.arm, work.layers, count_toggles=False, memory=memory,
-                            threads=os.cpu_count() or 1, say=say)
+                            threads=processors(), say=say)
     return report.cycles, report.bit_exact
 
 

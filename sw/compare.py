@@ -19,7 +19,6 @@ Exit codes: 0 all layers bit-exact, 1 a layer differs or the run failed, 2 usage
 """
 
 import argparse
-import os
 import platform
 import shlex
 import sys
@@ -34,6 +33,7 @@ from rich.console import Console
 from hw.config import Config
 from hw.errors import exit_code
 from hw.options import add_config_arguments, config_from_arguments
+from sim.processors import processors
 
 from .arms import Arm, expected_cycles, golden_outputs, layer_kind, run_arm, segments
 from .energy import EnergyModel, add_energy_arguments
@@ -208,7 +208,7 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
     todo = _arms(arms, config, work, batch)
     # The longest first, so that the last to finish did not start late.
     order = sorted(todo, key=lambda a: -_weight(a, layers))
-    threads = threads or max(1, (os.cpu_count() or 1) // min(jobs, len(todo)))
+    threads = threads or max(1, processors() // min(jobs, len(todo)))
 
     def run(arm: Arm):
         progress.start(arm.name, sum(expected_cycles(g, arm.config, len(arm.images), arm.batch)

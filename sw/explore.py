@@ -19,7 +19,6 @@ import argparse
 import itertools
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -35,6 +34,7 @@ from hw.config import PRESETS, Config
 from hw.errors import ToolMissingError, exit_code
 from hw.estimate import DEVICES, quick_usage
 from hw.toolchain import DoesNotFitError, Usage
+from sim.processors import processors
 
 from .capture import capture
 from .compiler import CompileError
@@ -244,7 +244,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--device", choices=tuple(DEVICES),
                      help="keep what its DSP blocks and block RAMs hold")
     how.add_argument("--rtl", action="store_true", help="also run the front in RTL")
-    how.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N",
+    how.add_argument("--jobs", type=int, default=processors(), metavar="N",
                      help="local processes (default: one for each core)")
     how.add_argument("--scheduler", metavar="ADDRESS",
                      help="a Dask scheduler, such as tcp://host:8786")

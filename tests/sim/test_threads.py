@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sim.processors import processors
 from sw.driver import open_backend
 
 from .programs import TINY
@@ -25,3 +26,10 @@ def test_cycles_outputs_and_toggles_are_those_of_one_thread(threads):
 def test_fewer_than_one_are_refused():
     with pytest.raises(ValueError, match="threads is 0; it must be 1 or more"):
         open_backend("verilator", TINY, memory_bytes=4096, threads=0)
+
+
+def test_processors_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {3, 5, 7}, raising=False)
+    assert processors() == 3
+    monkeypatch.delattr("os.sched_getaffinity")
+    assert processors() >= 1
