@@ -248,9 +248,8 @@ class Instance:
         assert flow.work is not None
         after = 0.0
         if kind == LOAD:
-            begins = max(flow.lead.began, self.put_end)
-            self.put_end = max(self.clock.now, begins + flow.work.words)
-            after = self.put_end - self.clock.now + _PUT
+            self.put_end = self.clock.now + flow.lead.waiting
+            after = flow.lead.waiting + _PUT
         elif kind == STORE:
             after = max(0.0, MEMORY_LATENCY - flow.burst) + _ACKNOWLEDGE
         self.finish(flow.work, after)

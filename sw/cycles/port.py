@@ -33,33 +33,38 @@ class Flow:
     left : beats, as of `since`; a program's is what its FIFO has room for
     most : the rate that its unit can do, in beats per cycle
     burst : the mean length of one
-    ready, began : when the first beat can come, and when it did
+    ready : when the first beat can come
     rate : beats per cycle
     lead : itself, or the flow that moves for all that take part in a multicast
     members : those that take part, of a flow that moves
+    waiting : words of a LOAD that have come and are not in the activation memory yet
     want, share : the rate that can be had and the share of the port, as last divided
     """
 
-    __slots__ = ("began", "burst", "due", "kind", "lead", "left", "members", "most", "port",
-                 "rate", "ready", "share", "since", "want", "work")
+    __slots__ = ("burst", "due", "kind", "lead", "left", "members", "most", "port", "rate",
+                 "ready", "share", "since", "waiting", "want", "work")
 
     def __init__(self, kind: int, work: Work | None, left: float, most: float, burst: float,
                  ready: float):
         self.kind, self.work, self.left, self.most, self.burst = kind, work, left, most, burst
         self.ready, self.lead, self.due = ready, self, NEVER
-        self.rate = self.want = self.share = self.began = self.since = 0.0
+        self.rate = self.want = self.share = self.since = self.waiting = 0.0
         self.members: list[Instance] = []
         self.port: Port | None = None
 
     def sync(self) -> None:
         """Bring `left`, and what a program lacks, up to now."""
         assert self.port is not None
-        now = self.port.clock.now
-        moved = self.rate * (now - self.since)
+        span = self.port.clock.now - self.since
+        moved = self.rate * span
         self.left -= moved
-        self.since = now
+        self.since = self.port.clock.now
         if self.kind == PROGRAM:
             self.members[0].missing -= moved
+        elif self.kind == LOAD:  # one word goes in each cycle
+            assert self.work is not None
+            come = moved * self.work.words / self.work.beats
+            self.waiting = max(0.0, self.waiting + come - span)
 
     def left_now(self) -> float:
         """`left`, without bringing it up to now."""
@@ -143,8 +148,8 @@ class Port:
 
     def add(self, flow: Flow, members: "list[Instance]") -> None:
         """Let a flow move."""
-        flow.port, flow.members = self, members
-        flow.began = flow.since = self.clock.now
+        flow.port, flow.members, flow.since = self, members, self.clock.now
+        flow.waiting = max(0.0, members[0].put_end - self.clock.now)
         if flow.kind == WEIGHTS:
             for x in members:
                 x.fifo.port = self
