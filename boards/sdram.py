@@ -180,6 +180,17 @@ class SdramController(wiring.Component):
             writes.w_data.eq(Cat(axi.awaddr[:addr_bits], axi.awlen)), writes.w_en.eq(axi.awvalid),
             axi.awready.eq(writes.w_rdy),
         ]
+        # Written beats wait here, so that whoever sends them need not wait for the chip's state;
+        # they come after their request, since the next request may be another master's.
+        m.submodules.beats = beats = fifo.SyncFIFOBuffered(
+            width=config.beat_bits + config.port.bytes, depth=4)
+        owed = Signal(4)  # requests whose last beat has not come
+        m.d.comb += [
+            beats.w_data.eq(Cat(axi.wdata, axi.wstrb)), beats.w_en.eq(axi.wvalid & (owed != 0)),
+            axi.wready.eq(beats.w_rdy & (owed != 0)),
+        ]
+        m.d.sync += owed.eq(owed + (axi.awvalid & axi.awready)
+                            - (axi.wvalid & axi.wready & axi.wlast))
         active, writing = Signal(), Signal()
         left, addr = Signal(8), Signal(addr_bits)
         beat_done, finish = Signal(), Signal()
@@ -311,11 +322,11 @@ class SdramController(wiring.Component):
                         precharge_all()
                 with m.Elif(active & hit):
                     go = (column_wait == 0) & Mux(
-                        writing, axi.wvalid & (write_wait == 0) & (acks < 32), room != 0)
+                        writing, beats.r_rdy & (write_wait == 0) & (acks < 32), room != 0)
                     with m.If(go):
                         m.d.comb += [
                             command.eq(Mux(writing, _WRITE, _READ)), pin_bank.eq(bank),
-                            pin_addr.eq(column), beat_done.eq(1), axi.wready.eq(writing),
+                            pin_addr.eq(column), beat_done.eq(1), beats.r_en.eq(writing),
                             data_read.eq(~writing), last_read.eq(left == 0)]
                         m.d.sync += column_wait.eq(words - 1)
                         with m.If(writing):
@@ -334,16 +345,17 @@ class SdramController(wiring.Component):
                                  wait.eq(max(t["t_rcd"], t["t_rrd"]) - 1)]
 
         # -- written data: the word of a cycle goes out with the command, or after it ------------
-        # Command and data leave their registers together: data is a cycle behind `axi.wdata`.
+        # Command and data leave their registers together: data is a cycle behind `beats`.
         first_word = Signal()
-        m.d.comb += first_word.eq(axi.wready & axi.wvalid)
-        word_now = Mux(first_word, axi.wdata[:timing.data_bits], out_words[:timing.data_bits])
-        mask_now = Mux(first_word, axi.wstrb[:lanes], out_strobes[:lanes])
+        beat, strobes = beats.r_data[:config.beat_bits], beats.r_data[config.beat_bits:]
+        m.d.comb += first_word.eq(beats.r_en & beats.r_rdy)
+        word_now = Mux(first_word, beat[:timing.data_bits], out_words[:timing.data_bits])
+        mask_now = Mux(first_word, strobes[:lanes], out_strobes[:lanes])
         m.d.sync += [pins.dq_o.eq(word_now), pins.dq_oe.eq(first_word | (out_left != 0)),
                      pins.dqm.eq(Mux(first_word | (out_left != 0), ~mask_now, 0))]
         with m.If(first_word):
-            m.d.sync += [out_words.eq(axi.wdata >> timing.data_bits),
-                         out_strobes.eq(axi.wstrb >> lanes), out_left.eq(words - 1)]
+            m.d.sync += [out_words.eq(beat >> timing.data_bits),
+                         out_strobes.eq(strobes >> lanes), out_left.eq(words - 1)]
         with m.Elif(out_left != 0):
             m.d.sync += [out_words.eq(out_words >> timing.data_bits),
                          out_strobes.eq(out_strobes >> lanes), out_left.eq(out_left - 1)]

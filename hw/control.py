@@ -77,6 +77,7 @@ class Control(wiring.Component):
             write.eq(bus.awvalid & bus.wvalid & ~bus.bvalid),
             bus.awready.eq(write), bus.wready.eq(write),
         ]
+        m.d.sync += start.eq(0)  # a pulse from registers: it clears most of an instance
         whole = bus.wstrb.all()
         writable = {}
         for i, p in enumerate(ports):
@@ -93,7 +94,7 @@ class Control(wiring.Component):
             with m.Case(GLOBAL["START"].offset):
                 m.d.comb += write_error.eq(0)
                 with m.If(~counting):
-                    m.d.comb += start.eq(bus.wdata & active)
+                    m.d.sync += start.eq(bus.wdata & active)
             with m.Case(GLOBAL["ACTIVE"].offset):
                 m.d.comb += write_error.eq(0)
                 with m.If(~counting):
@@ -128,8 +129,8 @@ class Control(wiring.Component):
         m.submodules.doze = doze = Doze(count)
         m.d.comb += [
             # nobody sleeps where a run begins or ends, the watchdog barks, or the host is here
-            doze.stir.eq(barks | (counting != counted) | bus.awvalid | bus.wvalid | bus.bvalid
-                         | bus.arvalid | asked | bus.rvalid),
+            doze.stir.eq(barks | start.any() | (counting != counted) | bus.awvalid | bus.wvalid
+                         | bus.bvalid | bus.arvalid | asked | bus.rvalid),
             doze.events.eq(self.events), doze.dozing.eq(Cat(p.dozing for p in ports)),
             doze.counting.eq(Cat(p.counting for p in ports))]
         for i, p in enumerate(ports):
