@@ -83,7 +83,7 @@ _BOARDS = (
         pll=_ULX3S_PLL,
         memory="32 MiB SDRAM, 16 bits", sdram=W9825G6KH_6, link="USB serial (FT231X)",
         baud=2_000_000,
-        config=_config(4, 4, 4, act_words=4096, acc_depth=128, fifo=64, port=8, address_bits=25),
+        config=_config(8, 4, 4, act_words=4096, acc_depth=128, fifo=64, port=8, address_bits=25),
         programmer=("-b", "ulx3s"), usb="0403:6015", bitstream="top.bit"),
     Board(
         name="ulx3s-12f", title="ULX3S-12F or -25F", device=Device(

@@ -18,7 +18,7 @@ def test_the_list_names_every_board_and_what_its_preset_takes(capsys):
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert set(rows) == set(BOARDS)
     ulx3s = rows["ulx3s"]
-    assert ulx3s["dsps_used"] == 4 * (4 * 4 + 3) and ulx3s["fits"]
+    assert ulx3s["dsps_used"] == 8 * (4 * 4 + 3) and ulx3s["fits"]
     assert 0 < ulx3s["built"]["luts"] < ulx3s["luts"]
     assert not rows["icebreaker"]["fits"]
 
@@ -26,11 +26,11 @@ def test_the_list_names_every_board_and_what_its_preset_takes(capsys):
 def test_the_list_says_what_a_preset_took_or_why_it_does_not_fit(capsys, monkeypatch):
     assert main(["list"]) == 0
     said = capsys.readouterr().out
-    assert "4 x 4x4 at 50 MHz, built: " in said
+    assert "8 x 4x4 at 50 MHz, built: " in said
     assert "1 x 1x1 does not fit iCEBreaker" in said
     monkeypatch.setattr("boards.__main__.built", lambda board: None)
     assert main(["list"]) == 0
-    assert "76 DSP blocks and 100 block RAMs: fits, LUTs aside; not built yet" \
+    assert "152 DSP blocks and 200 block RAMs: fits, LUTs aside; not built yet" \
         in capsys.readouterr().out
 
 
@@ -47,7 +47,7 @@ def test_what_cannot_fit_is_refused_before_synthesis_with_the_nearest_that_may(c
     assert main(["build", "ulx3s", "--rows", "8", "--cols", "8",
                  "--out", str(tmp_path / "x")]) == 4
     said = capsys.readouterr().err
-    assert "324 DSP blocks of 156" in said and "--instances 1 --rows 8 --cols 8" in said
+    assert "648 DSP blocks of 156" in said and "--instances 1 --rows 8 --cols 8" in said
     assert not (tmp_path / "x").exists()
 
 
