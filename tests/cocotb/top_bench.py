@@ -81,16 +81,17 @@ async def runs_a_program(dut):
             rams[0].write(offset, bytes(size))
         await master.write_dword(registers.address("ACTIVE"), active)
         await ClockCycles(dut.clk, 10)
-    clocked = [0] * program.config.instances
+    clocked, ticks = [0] * program.config.instances, [0]
     for i in range(program.config.instances):
         cocotb.start_soon(count_rises(getattr(dut, f"clk_{i}"), clocked, i))
+    cocotb.start_soon(count_rises(dut.clk, ticks, 0))
     await master.write_dword(registers.address("START"), program.start_mask)
     for _ in range(job["limit"]):
         await RisingEdge(dut.clk)
         if dut.irq.value == 1:
             break
     assert sum((n > 0) << i for i, n in enumerate(clocked)) == active
-    slept = [await read("CYCLES") - n for i, n in enumerate(clocked) if active >> i & 1]
+    slept = [ticks[0] - n for i, n in enumerate(clocked) if active >> i & 1]
     assert await read("ERROR") == 0
     assert await read("DONE") == active
     for k, place in enumerate(program.outputs):
@@ -99,6 +100,7 @@ async def runs_a_program(dut):
     for i in range(active.bit_length()):
         causes = [await read(name, i) for name in registers.COUNTERS]
         assert sum(causes) == await read("TOTAL", i)
-    if job["stall"]:  # without, the memory answers sooner than it pays to sleep
-        assert max(slept) > 0, "nobody's clock was off while it waited"
+    # Without stalls the memory answers sooner than it pays to sleep; the last tick may count late.
+    if job["stall"]:
+        assert max(slept) > 1, "nobody's clock was off while it waited"
     dut._log.info(f"bit-exact after {await read('CYCLES')} cycles")
