@@ -53,7 +53,7 @@ class Flow:
         self.port: Port | None = None
 
     def sync(self) -> None:
-        """Bring `left`, and what a program lacks, up to now."""
+        """Bring `left`, what a program lacks and what of a LOAD is waiting up to now."""
         assert self.port is not None
         span = self.port.clock.now - self.since
         moved = self.rate * span

@@ -60,7 +60,7 @@ def test_weight_streams_use_the_chip_well():
 
 
 @pytest.mark.parametrize("change,rule", [
-    ({"t_rcd": 40}, "tRCD"), ({"t_rp": 60}, "tRP"), ({"t_ras": 150, "t_rc": 60}, "tRAS"),
+    ({"t_rcd": 40}, "tRCD"), ({"t_rp": 60}, "tRP"), ({"t_ras": 90, "t_rc": 60}, "tRAS"),
     ({"t_rc": 500}, "tRC"), ({"t_rfc": 200}, "tRFC"), ({"t_wr": 60}, "tWR"),
     ({"t_mrd": 2000}, "tMRD"), ({"cas": 3}, "CAS latency"),
     ({"retention_ms": 20.0}, "refresh interval"), ({"t_rrd": 200}, "tRRD"),
@@ -73,7 +73,8 @@ def test_a_slower_chip_than_the_controller_was_made_for_is_noticed(change, rule)
         for k in range(40):
             link.write_memory(k * 4096 + k * 8, bytes(range(64)))
             link.read_memory((40 - k) * 1024, 64)
-        run(board, random_graph(3))
+        for seed in (3, 11):  # the second leaves a row as soon as the controller may
+            run(board, random_graph(seed))
 
 
 def test_what_the_chip_or_the_link_cannot_do_is_refused():
