@@ -32,6 +32,7 @@ from .tables import built
 __all__ = ["main"]
 
 _DEFAULT_OUT = "build/{}"
+_VIRTUAL_BAUD = 6_000_000
 
 
 def _say(text: str) -> None:
@@ -145,8 +146,9 @@ def _run(args: argparse.Namespace) -> int:
     with console.status("") as status:
         done = run_network(
             board, config, network=args.network, form="dense" if args.dense else "pruned",
-            partitions=args.partitions or config.instances, count=args.images, seed=args.seed,
-            port=args.port, virtual_baud=args.virtual_baud, say=_say,
+            partitions=args.partitions or max(board.partitions, config.instances),
+            count=args.images, seed=args.seed, port=args.port,
+            virtual_baud=args.virtual_baud or min(_VIRTUAL_BAUD, board.most_baud), say=_say,
             progress=lambda at, total: status.update(f"{at:,} of {total:,} bytes"))
     wrong = sum(not image.ok for image in done.images)
     if args.json:
@@ -213,11 +215,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--port", metavar="PATH", help="serial port, such as /dev/ttyUSB0")
     sub.add_argument("--virtual", action="store_true",
                      help="a simulated board behind a pseudo-terminal")
-    sub.add_argument("--virtual-baud", type=int, default=6_000_000, metavar="N",
-                     help="of the simulated UART, in simulated time (default 6000000)")
+    sub.add_argument("--virtual-baud", type=int, metavar="N",
+                     help=f"of the simulated UART, in simulated time (default {_VIRTUAL_BAUD:,}, "
+                     "or what the board's clock allows)")
     sub.add_argument("--network", choices=NETWORKS, default="digits")
     sub.add_argument("--dense", action="store_true", help="the network before pruning")
-    sub.add_argument("--partitions", type=int, metavar="P", help="default: as many as instances")
+    sub.add_argument("--partitions", type=int, metavar="P", 
+                     help="default: as many as instances, or what makes digits fit the board")
     sub.add_argument("--images", type=int, default=1, metavar="N")
     sub.add_argument("--seed", type=int, default=1)
     sub.add_argument("--out", type=Path, metavar="FOLDER",

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
+from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 from hw.estimate import DEVICES
 from hw.toolchain import Device
 
 from .sdram import W9825G6KH_6, SdramTiming
 from .system import SystemConfig
+from .uart import MIN_CLOCKS_PER_BIT
 
 __all__ = ["BOARDS", "Board", "UnknownBoard", "find"]
 
@@ -33,6 +34,7 @@ class Board:
     config : the preset
     programmer : arguments of openFPGALoader before the bitstream
     usb : vendor and product of its programmer
+    partitions : parts that a network is pruned into where nobody says
     note : what a user should know
     """
 
@@ -51,7 +53,13 @@ class Board:
     programmer: tuple[str, ...]
     usb: str
     bitstream: str
+    partitions: int = 1
     note: str = ""
+
+    @property
+    def most_baud(self) -> int:
+        """What the clock leaves the receiver of."""
+        return int(self.clock_mhz * 1e6) // MIN_CLOCKS_PER_BIT
 
     def system(self, config: Config | None = None, **changes) -> SystemConfig:
         """The system on this board, with its preset or another configuration."""
@@ -104,16 +112,15 @@ _BOARDS = (
         pll={}, memory="128 KiB block RAM (its DDR3 is not driven)", ram_bytes=1 << 17,
         link="3.3 V serial on GPIO 0 (in) and 1 (out)", baud=3_000_000,
         config=_config(2, 2, 2, act_words=4096, acc_depth=128, fifo=64, port=8, address_bits=17),
-        programmer=("-b", "orangecrab"), usb="1209:5af0", bitstream="top.bit",
+        programmer=("-b", "orangecrab"), usb="1209:5af0", bitstream="top.bit", partitions=32,
         note="networks up to 128 KiB, weights and activations together"),
     Board(
         name="icebreaker", title="iCEBreaker", device=DEVICES["ice40up5k"],
         platform="amaranth_boards.icebreaker:ICEBreakerPlatform", clock_mhz=12.0, pll={},
-        memory="4 KiB block RAM", ram_bytes=1 << 12, link="USB serial (FT2232H)", baud=1_000_000,
-        config=_config(1, 1, 1, act_words=512, acc_depth=16, fifo=16, port=4, address_bits=16,
-                       burst=8, queue=1, log=4),
-        programmer=("-b", "ice40_generic"), usb="0403:6010", bitstream="top.bin",
-        note="the smallest accelerator needs twice this device's LUTs: virtual only"),
+        memory="128 KiB SPRAM", ram_bytes=1 << 17, link="USB serial (FT2232H)", baud=1_000_000,
+        config=PRESETS["ice40up5k"],
+        programmer=("-b", "ice40_generic"), usb="0403:6010", bitstream="top.bin", partitions=16,
+        note="networks up to 128 KiB, weights and activations together"),
     Board(
         name="tangnano20k", title="Tang Nano 20K", device=DEVICES["gw2ar-18"], platform="",
         clock_mhz=27.0, pll={}, memory="16 KiB block RAM (its SDRAM is not driven)",

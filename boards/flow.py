@@ -74,7 +74,7 @@ def nearest_fit(board: Board, config: Config, needs: Usage) -> Config | None:
 def _smaller_array(board: Board, config: Config) -> Config | None:
     """One instance, its array halved until DSP blocks and block RAMs suffice; or None."""
     smaller = config
-    while smaller.array.rows > 1:
+    while smaller.array.rows > 1 and smaller.core != "microcoded":  # which is as small as can be
         smaller = smaller.replace(
             instances=1, array__rows=smaller.array.rows // 2,
             array__cols=max(1, smaller.array.cols // 2), array__post_lanes=1)
@@ -171,8 +171,10 @@ def _with_amaranth(board, config, system, folder, say):
     family = board.device.family
     if family == "ecp5":
         platform.add_file(*ECP5_MAP)
+    # An iCE40's SPRAM cannot be initialised; what is in the board's memory is written first.
     options = {"script_after_read": ecp5_first_half("top"), "synth_opts": ECP5_SECOND_HALF} \
-        if family == "ecp5" else {}
+        if family == "ecp5" else {"script_after_read": "delete *.memory/t:$meminit*",
+                                  "synth_opts": "-dsp -spram -no-rw-check"}
     plan = platform.prepare(BoardTop(board, system), name="top",
                             script_after_synth="tee -o stat.txt stat", **options)
     plan.extract(str(folder))

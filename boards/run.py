@@ -105,7 +105,8 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
         if program.window_bytes > system.memory_bytes:
             raise DoesNotFit(graph.name, f"{program.window_bytes:,} bytes of memory",
                              f"{system.memory_bytes:,} on the {board.title}",
-                             "take a smaller network or a board with SDRAM")
+                             "prune it into more partitions (--partitions), or take a smaller "
+                             "network or a board with SDRAM")
         if port is None:
             system = board.system(config, baud=virtual_baud, powerup_us=5.0)
             chip = stack.enter_context(VirtualBoard(system, say))

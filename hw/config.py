@@ -7,9 +7,11 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
-__all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "PortConfig", "ceil_log2"]
+__all__ = ["CORES", "PRESETS", "ArrayConfig", "BufferConfig", "Config", "PortConfig", "ceil_log2"]
 
 CONFIG_VERSION = 1
+#: What an instance can be.
+CORES = ("pipelined", "microcoded")
 
 
 def ceil_log2(n: int) -> int:
@@ -160,6 +162,8 @@ class Config:
     ----------
     instances : int, 1 to 32
     array, buffers, port : the nested groups
+    core : "pipelined" or "microcoded"
+        The second, for the smallest devices, is a single instance that does one thing at a time.
 
     Raises
     ------
@@ -171,9 +175,15 @@ class Config:
     array: ArrayConfig = field(default_factory=ArrayConfig)
     buffers: BufferConfig = field(default_factory=BufferConfig)
     port: PortConfig = field(default_factory=PortConfig)
+    core: str = "pipelined"
 
     def __post_init__(self) -> None:
         _check_range("instances", self.instances, 1, 32)
+        if self.core not in CORES:
+            raise ValueError(f"core is {self.core!r}; it must be "
+                             + " or ".join(repr(c) for c in CORES))
+        if self.core == "microcoded":
+            self._check_microcoded()
         if self.buffers.weight_fifo_beats < 2 * self.port.burst_beats:
             raise ValueError(
                 f"buffers.weight_fifo_beats is {self.buffers.weight_fifo_beats}; it must be at "
@@ -187,6 +197,25 @@ class Config:
             raise ValueError(
                 f"buffers.weight_fifo_beats is {self.buffers.weight_fifo_beats}; with "
                 f"array.zero_skip it must be at least array.rows ({self.array.rows})")
+
+    def _check_microcoded(self) -> None:
+        """What the microcoded core asks of the rest."""
+        array, needs = self.array, "with core 'microcoded' it must be"
+        for name, value, allowed in (
+                ("instances", self.instances, (1,)), ("port.bytes", self.port.bytes, (4,)),
+                ("array.rows", array.rows, (1, 2, 4)), ("array.cols", array.cols, (1, 2, 4)),
+                ("array.zero_skip", array.zero_skip, (False,))):
+            if value not in allowed:
+                raise ValueError(f"{name} is {value}; {needs} "
+                                 + " or ".join(str(x) for x in allowed))
+        for name, value, most in (
+                ("buffers.queue_depth", self.buffers.queue_depth, 4),
+                ("buffers.log_entries", self.buffers.log_entries, 32),
+                ("port.address_bits", self.port.address_bits, 25)):
+            if value > most:
+                raise ValueError(f"{name} is {value}; {needs} at most {most}")
+        if array.macs < self.port.bytes:
+            raise ValueError(f"the array has {array.macs} MACs; {needs} {self.port.bytes} or more")
 
     # -- ports ---------------------------------------------------------------------------
     @property
@@ -324,6 +353,13 @@ PRESETS: dict[str, Config] = {
         buffers=BufferConfig(act_words=4096, acc_depth=128, weight_fifo_beats=64,
                              queue_depth=3, log_entries=32),
         port=PortConfig(bytes=8, burst_beats=16, address_bits=25),
+    ),
+    # The iCEBreaker's: every multiplier of an iCE40UP5K is one of its MACs.
+    "ice40up5k": Config(
+        instances=1, core="microcoded", array=_array(4, 2, post_lanes=1),
+        buffers=BufferConfig(act_words=512, acc_depth=64, weight_fifo_beats=16, queue_depth=1,
+                             log_entries=8),
+        port=PortConfig(bytes=4, burst_beats=8, address_bits=17),
     ),
     # Small enough for tests that simulate every cycle in Python.
     "tiny": Config(

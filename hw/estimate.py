@@ -31,12 +31,13 @@ _GOAL_MHZ = 90
 def quick_usage(config: Config) -> Usage:
     """What is known without synthesis: DSP blocks and block RAMs exactly, LUTs as a lower bound.
 
-    An instance's requantisation takes two 16x16 products for each lane, and its addresses one.
-    No instance measured so far took fewer than 3,000 LUTs.
+    An instance's requantisation takes two 16x16 products for each lane, and its addresses one; a
+    microcoded core multiplies there bit by bit. No instance measured so far took fewer than 3,000
+    LUTs, no microcoded one fewer than 1,500.
     """
     array = config.array
-    return Usage(3000 * config.instances, 0,
-                 config.instances * (array.macs + 2 * array.post_lanes + 1),
+    luts, others = (1500, 0) if config.core == "microcoded" else (3000, 2 * array.post_lanes + 1)
+    return Usage(luts * config.instances, 0, config.instances * (array.macs + others),
                  config.instances * sum(x.block_rams for x in memories(config)))
 
 

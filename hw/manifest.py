@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from . import isa, registers
 from .config import Config
+from .micro.machine import FILE_SLOT
+from .micro.program import microprogram, slots
 
 __all__ = ["BLOCK_RAM", "MANIFEST_VERSION", "Memory", "manifest", "memories"]
 
@@ -40,6 +42,14 @@ class Memory:
 def memories(config: Config) -> list[Memory]:
     """The memories of one instance."""
     buffers = config.buffers
+    if config.core == "microcoded":
+        return [
+            Memory("activations", 1, config.word_bits, buffers.act_words),
+            Memory("accumulators", 1, 32 * config.array.cols, 2 * buffers.acc_depth),
+            Memory("register file", 1, 32, FILE_SLOT * slots(config)),
+            Memory("microprogram", 1, 16, len(microprogram(config).words())),
+            Memory("log", 1, 32, 16 * buffers.log_entries),
+        ]
     return [
         Memory("activations", 2, config.word_bits, config.bank_words),
         Memory("accumulators", 2 * config.array.cols, 32, buffers.acc_depth),

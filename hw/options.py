@@ -3,12 +3,13 @@
 import argparse
 import dataclasses
 
-from .config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
+from .config import CORES, PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 
 __all__ = ["add_config_arguments", "changed_config", "config_from_arguments"]
 
 #: Option -> (path in `Config.replace`, type, help).
 _FIELDS = {
+    "--core": ("core", str, "what an instance is: pipelined, or microcoded for the smallest devices"),
     "--instances": ("instances", int, "identical instances, 1 to 32"),
     "--rows": ("array__rows", int, "input channels multiplied per cycle, 1 to 32"),
     "--cols": ("array__cols", int, "output channels accumulated per cycle, 1 to 32"),
@@ -25,6 +26,7 @@ _FIELDS = {
     "--burst-beats": ("port__burst_beats", int, "longest burst"),
     "--address-bits": ("port__address_bits", int, "external memory addressed, 2^N bytes"),
 }
+_CHOICES = {"--memory": ("shared", "private"), "--core": CORES}
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, *, preset: bool = True) -> None:
@@ -34,7 +36,7 @@ def add_config_arguments(parser: argparse.ArgumentParser, *, preset: bool = True
         group.add_argument("--preset", choices=tuple(PRESETS), default="default",
                            help="start from this configuration (default: default)")
     for option, (path, kind, text) in _FIELDS.items():
-        choices = ("shared", "private") if option == "--memory" else None
+        choices = _CHOICES.get(option)
         if kind is bool:
             group.add_argument(option, dest=path, action="store_true", default=None, help=text)
             continue
@@ -67,6 +69,6 @@ def _covered() -> set[str]:
     return {path for path, _, _ in _FIELDS.values()}
 
 
-assert _covered() == {"instances"} | {
+assert _covered() == {"instances", "core"} | {
     f"{group}__{f.name}" for group, c in (("array", ArrayConfig), ("buffers", BufferConfig),
                                           ("port", PortConfig)) for f in dataclasses.fields(c)}

@@ -123,7 +123,7 @@ FAMILIES: dict[str, tuple[str, dict[str, tuple[float, float, float, float]]]] = 
         "LUT4": (1, 0, 0, 0), "CCU2C": (2, 0, 0, 0), "TRELLIS_DPR16X4": (6, 0, 0, 0),
         "TRELLIS_FF": (0, 1, 0, 0), "MULT18X18D": (0, 0, 1, 0), "DP16KD": (0, 0, 0, 1),
         "PDPW16KD": (0, 0, 0, 1)}),
-    "ice40": ("synth_ice40 -dsp -spram", {
+    "ice40": ("synth_ice40 -dsp -spram -no-rw-check", {
         "SB_LUT4": (1, 0, 0, 0), "SB_CARRY": (0.25, 0, 0, 0), "SB_DFF*": (0, 1, 0, 0),
         "SB_MAC16": (0, 0, 1, 0), "SB_RAM40_4K": (0, 0, 0, 1)}),
     "gowin": ("synth_gowin", {

@@ -10,12 +10,19 @@ from .config import Config
 from .control import Control
 from .fabric import Barrier, Fabric
 from .instance import Instance
+from .micro.core import MicroInstance
 from .ports import READERS, ControlPort, MemoryPort
 
-__all__ = ["CORE_NAME", "GATE_NAME", "SHELL_NAME", "TOP_NAME", "Shell", "Top", "outer_members"]
+__all__ = ["CORE_NAME", "GATE_NAME", "SHELL_NAME", "TOP_NAME", "Shell", "Top", "make_core",
+           "outer_members"]
 
 #: Module names in the Verilog.
 CORE_NAME, SHELL_NAME, TOP_NAME, GATE_NAME = "core", "shell", "partita", "clock_gate"
+
+
+def make_core(config: Config) -> Instance | MicroInstance:
+    """An instance, of the kind that a configuration asks for."""
+    return (MicroInstance if config.core == "microcoded" else Instance)(config)
 
 
 def outer_members(config: Config) -> dict:
@@ -116,7 +123,7 @@ class Top(wiring.Component):
             m.submodules.shell = shell = Shell(config)
             _join_outer(m, self, shell)
             for i in range(config.instances):
-                m.submodules[f"core_{i}"] = core = Instance(config)
+                m.submodules[f"core_{i}"] = core = make_core(config)
                 wiring.connect(m, core.memory, shell.memory[i])
                 wiring.connect(m, core.control, shell.control[i])
             return m

@@ -7,8 +7,7 @@ from amaranth.back import verilog
 
 from .config import Config
 from .fuse import fuse_clocked
-from .instance import Instance
-from .top import CORE_NAME, GATE_NAME, SHELL_NAME, TOP_NAME, Shell, Top
+from .top import CORE_NAME, GATE_NAME, SHELL_NAME, TOP_NAME, Shell, Top, make_core
 
 __all__ = ["generate", "top_ports", "write_verilog"]
 
@@ -55,7 +54,7 @@ def generate(config: Config, *, clock_gates: bool = True) -> dict[str, str]:
     top = Top(config, verilog=True, clock_gates=clock_gates)
     return {
         **({GATE_NAME: _CLOCK_GATE} if clock_gates else {}),
-        CORE_NAME: _convert(Instance(config), CORE_NAME),
+        CORE_NAME: _convert(make_core(config), CORE_NAME),
         SHELL_NAME: _convert(Shell(config), SHELL_NAME),
         TOP_NAME: _convert(top, TOP_NAME, ports=top_ports(top)),
     }

@@ -180,7 +180,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
     seconds = 0.0
     for first, graph in segments(arm.graph, names):
         splits = search_splits(graph, arm.config, batch=arm.batch, say=say).splits \
-            if search else None
+            if search and arm.config.core == "pipelined" else None
         program = compile_graph(graph, arm.config, batch=arm.batch, splits=splits)
         with open_backend("verilator", arm.config, memory_bytes=program.window_bytes,
                           count_toggles=count_toggles, threads=threads, say=say,

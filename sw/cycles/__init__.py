@@ -50,13 +50,18 @@ def predict(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: b
     ------
     CompileError, ScalingError
         As `compile_graph`.
+    ValueError
+        If the core is microcoded.
     """
     lowered = lower(graph, config, batch=batch, store_all=store_all, scalable=active is not None)
     return predict_lowered(replace(lowered, ops=lowered.ops[:active]))
 
 
 def predict_lowered(lowered: Lowered) -> Prediction:
-    """Predict what `lower` made."""
+    """Predict what `lower` made; raises ValueError for a microcoded core."""
+    if lowered.config.core != "pipelined":
+        raise ValueError(f"core is {lowered.config.core!r}; the cycle model is of the pipelined "
+                         "one: measure it in RTL, python -m sw.compare")
     ends = Machine(lowered).run()
     cycles = [0] * len(lowered.stages)
     for (layer, _), (a, b) in zip(lowered.order, itertools.pairwise([0.0, *ends]), strict=True):

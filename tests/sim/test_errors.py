@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from hw.isa import INSN_BYTES, ErrorCode, Opcode, Token, encode
+from hw.registers import COUNTERS
 from sw.compiler import compile_graph
 from sw.driver import ConfigMismatch, Driver, InstanceError, TimeoutExpired
 from sw.golden import run_golden
 
-from .programs import TINY, Machine, end, random_graph
+from .programs import MICROCODED, TINY, Machine, end, random_graph
 
 TRANSFER = {"act_addr": 0, "run_words": 4, "runs": 1, "ext_stride": 0, "act_stride": 0}
 COMPUTE = {
@@ -91,6 +92,47 @@ def test_the_instance_stops_with_a_code_and_the_other_finishes(machine, what):
     assert np.array_equal(after[base + 0x4000:base + 0x4010], before[base + 64:base + 80])
     after[base + 0x4000:base + 0x4010] = before[base + 0x4000:base + 0x4010]
     assert np.array_equal(after, before)
+
+
+@pytest.fixture(scope="module")
+def microcoded():
+    with Machine(MICROCODED) as made:
+        yield made
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_the_microcoded_core_stops_with_the_same_code(microcoded, what):
+    code, expected, opcode = CASES[what]
+    memory = np.random.default_rng(1).integers(0, 256, 1 << 16, dtype=np.uint8)
+    bad = code + store(ext_addr=0x5000, wait=[Token.OUTPUT_READY]) + end()
+    good = load(ext_addr=64) + store(ext_addr=0x4000) + end()
+    for program in (bad, good):  # a run after an error finds nothing of it
+        microcoded.backend.write_memory(0, memory)
+        microcoded.place(0, program, at=0x1000)
+        before = microcoded.backend.read_memory(0, 1 << 16)
+        microcoded.start(1, cycles=1_000_000)
+        after = microcoded.backend.read_memory(0, 1 << 16)
+        if program is bad:
+            assert (microcoded.read("ERROR"), microcoded.read("DONE")) == (1, 0)
+            assert ErrorCode(microcoded.read("ERROR_CODE", 0)) == expected
+            if opcode:
+                assert microcoded.read("ERROR_OPCODE", 0) == opcode
+                assert microcoded.read("ERROR_LAYER", 0) == 5
+        else:
+            assert (microcoded.read("ERROR"), microcoded.read("DONE")) == (0, 1)
+            assert microcoded.read("ERROR_CODE", 0) == 0
+            assert np.array_equal(after[0x4000:0x4010], before[64:80])
+            after[0x4000:0x4010] = before[0x4000:0x4010]
+        assert np.array_equal(after, before)
+        counts = [microcoded.read(name, 0) for name in COUNTERS]
+        assert sum(counts) == microcoded.read("TOTAL", 0) == microcoded.read("CYCLES")
+
+
+def test_an_error_response_stops_the_microcoded_core():
+    with Machine(MICROCODED, memory_bytes=1 << 13) as machine:
+        machine.place(0, load(ext_addr=1 << 13) + end(), at=0x1000)
+        machine.start(1)
+        assert ErrorCode(machine.read("ERROR_CODE", 0)) == ErrorCode.BUS_ERROR
 
 
 def test_no_progress_trips_the_watchdog(machine):

@@ -11,7 +11,7 @@ from sw.driver import Driver, open_backend
 from sw.golden import run_golden
 from sw.graph import IntegerGraph
 
-from .programs import random_layer
+from .programs import MICROCODED, random_layer
 
 
 def small(instances: int, rows: int, cols: int, lanes: int, memory: str, port: int) -> Config:
@@ -28,6 +28,9 @@ CONFIGS = {
     "4x 4x8, two lanes": small(4, 4, 8, 2, "shared", 8),
     "8x 2x2": small(8, 2, 2, 0, "shared", 16),
     "2x 4x4, zeros skipped": PRESETS["tiny"].replace(array__zero_skip=True),
+    "4x2, microcoded": MICROCODED,
+    "2x4, microcoded, deep queues": MICROCODED.replace(
+        array__rows=2, array__cols=4, buffers__queue_depth=3, buffers__acc_depth=32),
 }
 
 
