@@ -94,8 +94,13 @@ class MicroInstance(wiring.Component):
         factor = register(Put.FACTOR, MULT_BITS + SHIFT_BITS)
         act_addr = register(Put.ACT_ADDR, config.act_addr_bits)
         lane = register(Put.ACT_LANE, max(1, ceil_log2(lanes)))
+        stream = Signal(address_bits)
         with m.If(puts(Put.SLOT)):
             m.d.sync += slot.eq(a)
+        with m.If(puts(Put.STREAM)):
+            m.d.sync += stream.eq(a)
+        with m.Elif(puts(Put.READ_WEIGHTS) & ends):
+            m.d.sync += stream.eq(stream + config.port.bytes)
         m.d.comb += [
             product.a.eq(a), product.word.eq(operand.data), product.factor.eq(factor),
             product.shift.eq(factor[MULT_BITS:]), product.load.eq(executing & (op == Op.BITS)),
@@ -105,7 +110,8 @@ class MicroInstance(wiring.Component):
             loops.strobe.eq(executing & (op == Op.PUT) & (which >= Put.WEIGHTS)),
             loops.acc_addr.eq(register(Put.ACC_ADDR, len(loops.acc_addr))),
             access.reads.eq(Cat(puts(getattr(Put, f"READ_{c.name}")) for c in READERS)),
-            access.writes.eq(puts(Put.WRITE)), access.addr.eq(a), access.value.eq(a),
+            access.writes.eq(puts(Put.WRITE)), access.value.eq(a),
+            access.addr.eq(Mux(puts(Put.READ_WEIGHTS), stream, a)),
             access.write_addr.eq(register(Put.WRITE_ADDR, address_bits)),
             access.base.eq(control.window_base), access.window_bytes.eq(control.window_bytes),
             access.layer.eq(layer), access.running.eq(running & (caught == ErrorCode.NONE)),

@@ -48,9 +48,11 @@ class TileLoops(wiring.Component):
         stride, in_w, in_h, out_w, out_h = (
             fields[n] for n in ("stride", "in_w", "in_h", "out_w", "out_h"))
         weights = Signal(8 * rows * cols)
-        row_step, addr, row_addr = (Signal(config.act_addr_bits, name=n)
-                                    for n in ("row_step", "addr", "row_addr"))
-        first_x, x, y = (Signal(signed(12), name=n) for n in ("first_x", "x", "y"))
+        row_step, next_addr, addr, row_addr = (
+            Signal(config.act_addr_bits, name=n)
+            for n in ("row_step", "next_addr", "addr", "row_addr"))
+        next_x, first_x, x, next_y, y = (
+            Signal(signed(12), name=n) for n in ("next_x", "first_x", "x", "next_y", "y"))
         columns, lines = Signal.like(out_w), Signal.like(out_h)
         sets, bank = Signal(), Signal()
         pixel = Signal(ceil_log2(config.buffers.acc_depth))
@@ -74,18 +76,20 @@ class TileLoops(wiring.Component):
                     m.d.sync += active.eq(0)
 
         # -- set, while idle -----------------------------------------------------------------
-        targets = {Put.ROW_STEP: (row_step,), Put.TILE_ADDR: (addr, row_addr),
-                   Put.TILE_X: (x, first_x), Put.TILE_Y: (y,),
-                   **{getattr(Put, name.upper()): (s,) for name, s in fields.items()}}
+        targets = {Put.ROW_STEP: row_step, Put.TILE_ADDR: next_addr, Put.TILE_X: next_x,
+                   Put.TILE_Y: next_y, **{getattr(Put, n.upper()): s for n, s in fields.items()}}
         with m.If(self.strobe & self.idle), m.Switch(self.put):
-            for put, signals in targets.items():
+            for put, target in targets.items():
                 with m.Case(put):
-                    m.d.sync += [s.eq(data) for s in signals]
+                    m.d.sync += target.eq(data)
             with m.Case(Put.WEIGHTS):  # the oldest bytes end up lowest
                 m.d.sync += weights.eq(Cat(weights, data[:32])[32:])
             with m.Case(Put.START):
-                m.d.sync += [active.eq(1), pixel.eq(0), columns.eq(out_w), lines.eq(out_h),
-                             sets.eq(data[0]), bank.eq(data[1])]
+                m.d.sync += [
+                    active.eq(1), pixel.eq(0), columns.eq(out_w), lines.eq(out_h),
+                    sets.eq(data[0]), bank.eq(data[1]), addr.eq(next_addr), row_addr.eq(next_addr),
+                    x.eq(next_x), first_x.eq(next_x), y.eq(next_y),
+                    next_addr.eq(next_addr + 1), next_x.eq(next_x + 1)]
         with m.If(self.stop):
             m.d.sync += active.eq(0)
 

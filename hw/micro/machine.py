@@ -70,7 +70,8 @@ class Put(IntEnum):
     #: Select a slot. Go to that address.
     SLOT = 0
     GOTO = 1
-    #: Read the external memory there, and take the bytes from there on.
+    #: Read the external memory there, and take the bytes from there on; but of weights the next
+    #: four from where `STREAM` is.
     READ_PROGRAM = 2
     READ_WEIGHTS = 3
     READ_LOAD = 4
@@ -102,6 +103,8 @@ class Put(IntEnum):
     LOG = 21
     #: The layer of an entry that is being logged.
     MARK = 22
+    #: Where the next weights are read.
+    STREAM = 23
     #: Four bytes of a tile. Of an instruction: its loops.
     WEIGHTS = 32
     STRIDE = 33
@@ -110,8 +113,8 @@ class Put(IntEnum):
     OUT_W = 36
     OUT_H = 37
     ROW_STEP = 38
-    #: Of a tile: where its first pixel is read, its position; start it: bit 0, it sets the
-    #: accumulators; bit 1, which bank. Wait until it is done.
+    #: Of the next tile: where its first pixel is read, its position. Start it: bit 0, it sets the
+    #: accumulators; bit 1, which bank; the next is a column further right. Wait until it is done.
     TILE_ADDR = 39
     TILE_X = 40
     TILE_Y = 41

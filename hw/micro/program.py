@@ -77,7 +77,7 @@ class _Writer:
                              (Opcode.COMPUTE, self._compute), (Opcode.POST, self._post)):
             self._run(self._units[opcode], body)
         self._rounds()
-        self._pull()
+        self._streams()
         self._count()
         self._mark()
         self._end()
@@ -135,7 +135,7 @@ class _Writer:
         self._const(0, *(f"token_{t.name}" for t in Token), *(f"count_{c.name}" for c in Cause),
                     *(f"{u.name}_{n}" for u in self._units.values() for n in ("count", "resume")),
                     "ended", "stale", "occupied", "filled", "bank", "post_base", "last", "fired",
-                    "pull_left", "log_at")
+                    "pull_left", "pull_open", "log_at")
         for unit in self._units.values():
             self._const(unit.first, f"{unit.name}_head", f"{unit.name}_tail")
         self._const(VARIABLE_SLOTS, "bank_params", "post_params")
@@ -320,24 +320,35 @@ class _Writer:
         self._add("act_run", unit["act_stride"])
         self._loop("runs", f"{name}_run")
 
-    def _pull(self):
-        """Routine: take the next four bytes of the weight stream."""
+    def _pull(self, *then):
+        """Take the next four bytes of the weight stream, and what is to be done with them."""
+        self._calls += 1
+        here, goes = f"pull_{self._calls}", f"pulls_{self._calls}"
+        self._label(here)
+        self._ops((Op.LOAD, "pull_left"), (Op.SOME, goes))
+        self._const(here, "more_back")
+        self._ops((Op.JUMP, "more"))
+        self._label(goes)
+        self._ops((Op.STEP, -1), (Op.STORE, "pull_left"), (Op.PUT, Put.READ_WEIGHTS), *then)
+
+    def _streams(self):
+        """Routines: go on to the next stream of weights; have done with one."""
         weights, compute = self._units[Opcode.WEIGHTS], self._units[Opcode.COMPUTE]
-        self._label("pull")
-        self._ops((Op.LOAD, "pull_left"), (Op.SOME, "pull_on"),
-                  (Op.LOAD, "weights_count"), (Op.SOME, "pull_open"), (Op.PUT, Put.SYNC))
-        self._wait(compute, "pull")
-        self._label("pull_open")
+        self._label("more")
+        self._call("close")
+        self._label("more_there")
+        self._ops((Op.LOAD, "weights_count"), (Op.SOME, "open_stream"), (Op.PUT, Put.SYNC))
+        self._wait(compute, "more_there")
+        self._label("open_stream")
         self._select(weights)
-        self._copy(weights["ext_addr"], "pull_at")
+        self._take(weights["ext_addr"], Put.STREAM)
         self._copy(weights["chunks"], "pull_left")
+        self._const(1, "pull_open")
         self._select(compute)
-        self._label("pull_on")
-        self._ops((Op.LOAD, "pull_at"), (Op.PUT, Put.READ_WEIGHTS), (Op.STORE, "pulled"))
-        self._add("pull_at", self._config.chunk_bytes)
-        self._add("pull_left", -1)
-        self._ops((Op.SOME, "pull_end"))
-        self._const(0, "stale")
+        self._return("more")
+        self._label("close")
+        self._ops((Op.LOAD, "pull_open"), (Op.ZERO, "closed"))
+        self._const(0, "pull_open", "stale")
         self._select(weights)
         self._ops((Op.LOAD, weights["mark"]), (Op.ZERO, "unmarked_weights"), (Op.PUT, Put.SYNC))
         self._copy(weights["layer"], "mark_layer")
@@ -345,10 +356,10 @@ class _Writer:
         self._call("mark")
         self._label("unmarked_weights")
         self._add("weights_count", -1)
-        self._advance(weights, "head", "pull_next")
+        self._advance(weights, "head", "next_stream")
         self._select(compute)
-        self._label("pull_end")
-        self._return("pull")
+        self._label("closed")
+        self._return("close")
 
     # -- arithmetic --------------------------------------------------------------------------
     def _compute(self, unit):
@@ -370,12 +381,12 @@ class _Writer:
         self._label("opened")
         self._ops((Op.LOAD, unit["last"]), (Op.ZERO, "tiles"))
         for k in range(2 * cols):
-            self._call("pull")
+            self._pull((Op.STORE, "pulled"))
             self._take("bank_params", Put.SLOT)
             self._copy("pulled", Slot(k))
             self._select(unit)
         self._label("tiles")
-        self._copy(unit["first"], "sets")
+        self._ops((Op.LOAD, unit["first"]), (Op.ADD, "bank"), (Op.STORE, "start"))
         self._copy("origin", "plane")
         self._copy(unit["in_blocks"], "inputs")
         self._label("input")
@@ -383,19 +394,15 @@ class _Writer:
         self._copy(unit["kernel_h"], "rows")
         self._negated(unit["pad_top"], "y")
         self._label("row")
-        self._copy("row", "at")
+        self._take("row", Put.TILE_ADDR)
+        self._take("y", Put.TILE_Y)
+        self._ops((Op.SET, 0), (Op.SUB, unit["pad_left"]), (Op.PUT, Put.TILE_X))
         self._copy(unit["kernel_w"], "columns")
-        self._negated(unit["pad_left"], "x")
         self._label("tile")
         for _ in range(self._config.tile_chunks):
-            self._call("pull")
-            self._take("pulled", Put.WEIGHTS)
-        for variable, put in (("at", Put.TILE_ADDR), ("x", Put.TILE_X), ("y", Put.TILE_Y)):
-            self._take(variable, put)
-        self._ops((Op.LOAD, "sets"), (Op.ADD, "bank"), (Op.PUT, Put.START))
-        self._const(0, "sets")
-        self._add("at", 1)
-        self._add("x", 1)
+            self._pull((Op.PUT, Put.WEIGHTS))
+        self._take("start", Put.START)
+        self._copy("bank", "start")  # the others add
         self._loop("columns", "tile")
         self._add("row", unit["in_w"])
         self._add("y", 1)
@@ -409,6 +416,8 @@ class _Writer:
         self._const(0, "stale")
         self._label("kept_open")
         self._loop("blocks", "block")
+        self._ops((Op.LOAD, "pull_left"), (Op.SOME, "done_compute"))
+        self._call("close")
 
     def _toggle(self, variable, one, other):
         self._ops((Op.SET, one + other), (Op.SUB, variable), (Op.STORE, variable))
@@ -424,13 +433,29 @@ class _Writer:
         self._wait(unit, "drain")
         self._label("full")
         self._copy("out_plane", "out")
+        self._copy("post_base", "sum_at")
+        # 1, each window is one sum, and they follow each other
+        self._const(0, "plain")
+        self._ops((Op.LOAD, unit["pool_h"]), (Op.ADD, unit["pool_w"]), (Op.ADD, unit["pool_stride"]),
+                  (Op.ADD, unit["pool_top"]), (Op.ADD, unit["pool_left"]), (Op.STEP, -3),
+                  (Op.SOME, "pools"), (Op.LOAD, unit["conv_w"]), (Op.SUB, unit["out_w"]),
+                  (Op.SOME, "pools"))
+        self._const(1, "plain")
+        self._label("pools")
         self._copy(unit["out_h"], "out_rows")
         self._negated(unit["pool_top"], "top")
         self._label("out_row")
         self._copy(unit["out_w"], "out_columns")
         self._negated(unit["pool_left"], "left")
         self._label("out_pixel")
+        self._ops((Op.LOAD, "plain"), (Op.ZERO, "window"), (Op.LOAD, "sum_at"),
+                  (Op.PUT, Put.ACC_ADDR), (Op.STEP, 1), (Op.STORE, "sum_at"))
+        for c in range(cols):
+            self._ops((Op.GET, Get.SUM + c), (Op.STORE, f"best_{c}"))
+        self._ops((Op.JUMP, "pooled"))
+        self._label("window")
         self._window(unit)
+        self._label("pooled")
         self._take("post_params", Put.SLOT)
         for c in range(cols):
             self._take(Slot(2 * c + 1), Put.FACTOR)
