@@ -177,7 +177,7 @@ def _texts_beside(file: Path) -> list[str]:
 def _sources_key(*folders: Path) -> str:
     """Of the generators' sources, which stand for their output: a cached build starts at once."""
     sources = hashlib.sha256(b"".join(
-        p.read_bytes() for folder in folders for p in sorted(folder.glob("*.py"))))
+        p.read_bytes() for folder in folders for p in sorted(folder.rglob("*.py"))))
     return sources.hexdigest()[:16]
 
 

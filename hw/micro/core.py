@@ -20,9 +20,9 @@ __all__ = ["MicroInstance"]
 class MicroInstance(wiring.Component):
     """Run programs as `hw.instance.Instance` does, one step after the other.
 
-    A micro-instruction takes two cycles, one to read its operand and one to do it; those that
-    shift, multiply, or wait for the memory or the array take longer. While the array goes through
-    a tile's pixels, one in each cycle, the next tile is fetched.
+    A micro-instruction takes a cycle, and one that goes elsewhere two; those that shift, multiply,
+    or wait for the memory or the array take longer. While the array goes through a tile's pixels,
+    one in each cycle, the next tile is fetched.
 
     Members
     -------
@@ -48,29 +48,43 @@ class MicroInstance(wiring.Component):
         m.submodules.access = access = MemoryAccess(config)
         wiring.connect(m, access.memory, wiring.flipped(self.memory))
 
-        # -- one micro-instruction after the other -----------------------------------------------
+        # -- micro-instructions: one is executed while the next one's operand is read, and the one
+        # -- after it
         running, working = Signal(), Signal()  # working: and until all is in the log
-        executing, ends = Signal(), Signal()  # the operand is there; it is the last cycle
-        pc, after = Signal(len(fetch.addr)), Signal(len(fetch.addr))
+        executing, ends = Signal(), Signal()  # there is one; it is its last cycle
+        word, jumps = Signal(16), Signal()  # to `target`: what was read meanwhile is left
+        following, target = Signal(len(fetch.addr)), Signal(len(fetch.addr))
         a, result = Signal(signed(33)), Signal(signed(33))  # wide enough for a difference's sign
-        word = fetch.data
         op, immediate = word[IMMEDIATE_BITS + 1:], word[:IMMEDIATE_BITS].as_signed()
         which = word[:6]  # of `Get` and `Put`; a number of shifts
-        slot = Signal(range(slots(config)))
+
+        def puts(*which_ones):
+            return executing & (op == Op.PUT) & Cat(which == p for p in which_ones).any()
+
+        slot, slot_now = Signal(range(slots(config))), Signal(range(slots(config)))
+        place, coming = Signal(len(keep.addr)), Signal(len(keep.addr))
+        stored = Signal()  # the operand was written as it was read: it is the accumulator still
+        number = Signal(signed(32))
         error, caught, trapped, traps = Signal(ErrorCode), Signal(ErrorCode), Signal(), Signal()
-        place = Mux(word[IMMEDIATE_BITS], Cat(word[:ceil_log2(FILE_SLOT)], slot),
-                    word[:ceil_log2(FILE_SLOT * VARIABLE_SLOTS)])
+        goes_on = ~executing | ends
         m.d.comb += [
-            fetch.addr.eq(after), fetch.en.eq(control.start | ends),
-            operand.addr.eq(place), operand.en.eq(~executing),
+            slot_now.eq(Mux(puts(Put.SLOT), a, slot)),
+            coming.eq(Mux(fetch.data[IMMEDIATE_BITS],
+                          Cat(fetch.data[:ceil_log2(FILE_SLOT)], slot_now),
+                          fetch.data[:ceil_log2(FILE_SLOT * VARIABLE_SLOTS)])),
+            fetch.addr.eq(Mux(jumps, target, following)), fetch.en.eq(control.start | goes_on),
+            operand.addr.eq(coming), operand.en.eq(goes_on), number.eq(Mux(stored, a, operand.data)),
             keep.addr.eq(place), keep.data.eq(a), keep.en.eq(executing & (op == Op.STORE)),
             traps.eq(~trapped & ((error != ErrorCode.NONE) | (caught != ErrorCode.NONE))),
         ]
-        m.d.sync += executing.eq(working & ~ends & ~control.start)
+        m.d.sync += slot.eq(slot_now)
+        with m.If(control.start | goes_on):
+            m.d.sync += [
+                following.eq(fetch.addr + 1), word.eq(fetch.data), place.eq(coming),
+                stored.eq(keep.en & (coming == place)),
+                executing.eq(working & ~jumps & ~puts(Put.READY))]
         with m.If(executing):
             m.d.sync += a.eq(result)
-        with m.If(control.start | ends):
-            m.d.sync += pc.eq(after)
         with m.If(ends & traps):
             m.d.sync += trapped.eq(1)
         with m.If(caught == ErrorCode.NONE):
@@ -80,9 +94,6 @@ class MicroInstance(wiring.Component):
                          control.done.eq(0), control.error.eq(0)]
 
         # -- what the others get -------------------------------------------------------------------
-        def puts(*which_ones):
-            return executing & (op == Op.PUT) & Cat(which == p for p in which_ones).any()
-
         def register(put, bits):
             found = Signal(bits, name=put.name.lower())
             with m.If(puts(put)):
@@ -95,14 +106,12 @@ class MicroInstance(wiring.Component):
         act_addr = register(Put.ACT_ADDR, config.act_addr_bits)
         lane = register(Put.ACT_LANE, max(1, ceil_log2(lanes)))
         stream = Signal(address_bits)
-        with m.If(puts(Put.SLOT)):
-            m.d.sync += slot.eq(a)
         with m.If(puts(Put.STREAM)):
             m.d.sync += stream.eq(a)
         with m.Elif(puts(Put.READ_WEIGHTS) & ends):
             m.d.sync += stream.eq(stream + config.port.bytes)
         m.d.comb += [
-            product.a.eq(a), product.word.eq(operand.data), product.factor.eq(factor),
+            product.a.eq(a), product.word.eq(number), product.factor.eq(factor),
             product.shift.eq(factor[MULT_BITS:]), product.load.eq(executing & (op == Op.BITS)),
             product.take.eq(executing & (op == Op.TAKE)),
             product.run.eq(puts(Put.TIMES, Put.SCALE)), product.scales.eq(puts(Put.SCALE)),
@@ -153,9 +162,8 @@ class MicroInstance(wiring.Component):
         # -- what it does to the accumulator -------------------------------------------------------
         shifts = Signal(6)
         shifted = Signal()
-        m.d.comb += [result.eq(a), after.eq(pc + 1), ends.eq(executing),
+        m.d.comb += [result.eq(a), target.eq(word), ends.eq(executing),
                      shifted.eq(shifts + 1 == which)]
-        number = operand.data.as_signed()
         with m.If(executing), m.Switch(op):
             with m.Case(Op.LOAD):
                 m.d.comb += result.eq(number)
@@ -167,8 +175,8 @@ class MicroInstance(wiring.Component):
                 m.d.comb += result.eq(immediate)
             for branch, taken in ((Op.JUMP, 1), (Op.ZERO, ~a.any()), (Op.SOME, a.any()),
                                   (Op.MINUS, a[-1])):
-                with m.Case(branch), m.If(taken):
-                    m.d.comb += after.eq(word)
+                with m.Case(branch):
+                    m.d.comb += jumps.eq(taken)
             with m.Case(Op.TAKE, Op.FILL, Op.SPREAD):
                 top = Mux(op == Op.TAKE, product.bit, (op == Op.SPREAD) & a[31])
                 m.d.comb += [result.eq(Cat(a[1:32], top).as_signed()), ends.eq(shifted)]
@@ -182,7 +190,7 @@ class MicroInstance(wiring.Component):
                         m.d.comb += result.eq(value)
             with m.Case(Op.PUT), m.Switch(which):
                 with m.Case(Put.GOTO):
-                    m.d.comb += after.eq(a)
+                    m.d.comb += [jumps.eq(1), target.eq(a)]
                 with m.Case(*(getattr(Put, f"READ_{c.name}") for c in READERS)):
                     m.d.comb += [result.eq(Mux(access.done, access.data.as_signed(), a)),
                                  ends.eq(access.done)]
@@ -201,10 +209,10 @@ class MicroInstance(wiring.Component):
                     m.d.sync += working.eq(0)
                 with m.Case(*(p for p in Put if p >= Put.WEIGHTS)):
                     m.d.comb += ends.eq(loops.idle)
-        with m.If(traps):
-            m.d.comb += after.eq(program.address("trap"))
+        with m.If(ends & traps):
+            m.d.comb += [jumps.eq(1), target.eq(program.address("trap"))]
         with m.If(control.start):
-            m.d.comb += after.eq(0)
+            m.d.comb += [jumps.eq(1), target.eq(0)]
 
         # -- errors --------------------------------------------------------------------------------
         moved = Signal()  # since the last pulse of the watchdog

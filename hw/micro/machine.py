@@ -58,9 +58,9 @@ class Get(IntEnum):
     #: Cycles since the start, and those in which the array multiplied.
     TOTAL = 2
     FIRED = 3
-    #: The activation word at `Put.ACT_ADDR`.
+    #: The activation word at `Put.ACT_ADDR`, from the instruction after the next on.
     ACT = 4
-    #: One of the sums at `Put.ACC_ADDR`: the operand is SUM plus its column.
+    #: One of the sums at `Put.ACC_ADDR`, likewise: the operand is SUM plus its column.
     SUM = 8
 
 

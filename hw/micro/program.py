@@ -297,8 +297,8 @@ class _Writer:
 
     def _store(self, unit):
         def word():
-            self._take("ext", Put.WRITE_ADDR)
             self._take("act", Put.ACT_ADDR)
+            self._take("ext", Put.WRITE_ADDR)
             self._ops((Op.GET, Get.ACT), (Op.PUT, Put.WRITE))
         self._transfer(unit, word)
 
@@ -510,7 +510,8 @@ class _Writer:
         self._copy("left", "column")
         self._label("window_column")
         self._inside("column", unit["conv_w"], "column_inside", "window_next_column")
-        self._ops((Op.LOAD, "line_at"), (Op.ADD, "column"), (Op.PUT, Put.ACC_ADDR))
+        self._ops((Op.LOAD, "line_at"), (Op.ADD, "column"), (Op.PUT, Put.ACC_ADDR),
+                  (Op.STEP, 0))  # while it is read
         for c in range(cols):
             self._ops((Op.GET, Get.SUM + c), (Op.SUB, f"best_{c}"), (Op.MINUS, f"less_{c}"),
                       (Op.GET, Get.SUM + c), (Op.STORE, f"best_{c}"))
