@@ -220,7 +220,7 @@ def _parser() -> argparse.ArgumentParser:
                      "or what the board's clock allows)")
     sub.add_argument("--network", choices=NETWORKS, default="digits")
     sub.add_argument("--dense", action="store_true", help="the network before pruning")
-    sub.add_argument("--partitions", type=int, metavar="P", 
+    sub.add_argument("--partitions", type=int, metavar="P",
                      help="default: as many as instances, or what makes digits fit the board")
     sub.add_argument("--images", type=int, default=1, metavar="N")
     sub.add_argument("--seed", type=int, default=1)

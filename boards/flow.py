@@ -23,7 +23,6 @@ from hw.toolchain import (
     ecp5_first_half,
     place_and_route,
     program_path,
-    read_report,
     run_tool,
     synthesise,
     usage_of_stat,
@@ -133,8 +132,7 @@ def build(board: Board, config: Config, out: Path, *,
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
         folder = Path(name)
-        _FLOWS[board.device.family](board, config, system, folder, say)
-        fmax, usage = read_report(folder / "report.json")
+        fmax, usage = _FLOWS[board.device.family](board, config, system, folder, say)
         bitstream = folder / board.bitstream
         if not bitstream.is_file():
             raise ToolError(f"the tools ended without {board.bitstream}")
@@ -164,7 +162,7 @@ def build(board: Board, config: Config, out: Path, *,
 
 
 def _with_amaranth(board, config, system, folder, say):
-    """Lattice: top level, pins and constraints from Amaranth's platform."""
+    """Lattice: top level, pins and constraints from Amaranth's platform. Returns fmax and usage."""
     platform = make_platform(board)
     for module, text in generate(config, clock_gates=False).items():
         platform.add_file(f"{module}.v", text)
@@ -183,18 +181,19 @@ def _with_amaranth(board, config, system, folder, say):
     check_fit(board, config, usage_of_stat((folder / "stat.txt").read_text(), family))
     if family == "ecp5":
         floorplan(folder, "top.json", config, board.device, say=say)
-        _place_and_route(board, folder, ["--json", "top.json", "--lpf", "top.lpf",
-                                         "--textcfg", "top.config"], say)
+        reached = _place_and_route(board, folder, ["--json", "top.json", "--lpf", "top.lpf",
+                                                   "--textcfg", "top.config"], say)
         run_tool("yowasp-ecppack", ["--compress", "--input", "top.config", "--bit", "top.bit"],
                  folder)
     else:
-        _place_and_route(board, folder, ["--json", "top.json", "--pcf", "top.pcf",
-                                         "--asc", "top.asc"], say)
+        reached = _place_and_route(board, folder, ["--json", "top.json", "--pcf", "top.pcf",
+                                                   "--asc", "top.asc"], say)
         run_tool("yowasp-icepack", ["top.asc", "top.bin"], folder)
+    return reached
 
 
 def _place_and_route(board, folder, arguments, say):
-    place_and_route(folder, board.device, arguments, board.clock_mhz, say=say)
+    return place_and_route(folder, board.device, arguments, board.clock_mhz, say=say)
 
 
 _TANG_TOP = """\
@@ -212,7 +211,7 @@ _TANG_PINS = {"clk": 4, "uart_rx": 70, "uart_tx": 69, "led[0]": 15, "led[1]": 16
 
 
 def _gowin(board, config, system, folder, say):
-    """Gowin: the himbaechel flow, which Amaranth's platforms do not speak yet."""
+    """Gowin: the himbaechel flow, which Amaranth's platforms do not speak yet. Returns the same."""
     texts = {**generate(config, clock_gates=False), **board_verilog(system), "top": _TANG_TOP}
     for module, text in texts.items():
         (folder / f"{module}.v").write_text(text)
@@ -220,10 +219,11 @@ def _gowin(board, config, system, folder, say):
         f'IO_LOC "{n}" {p};\nIO_PORT "{n}" IO_TYPE=LVCMOS33;\n' for n, p in _TANG_PINS.items()))
     check_fit(board, config, synthesise(folder, [f"{m}.v" for m in texts], "top", "gowin",
                                         say=say))
-    _place_and_route(board, folder, [
+    reached = _place_and_route(board, folder, [
         "--vopt", "cst=top.cst", "--json", "top.json", "--write", "placed.json",
         "--freq", str(board.clock_mhz)], say)
     run_tool("gowin_pack", ["-d", "GW2A-18C", "-o", "top.fs", "placed.json"], folder)
+    return reached
 
 
 _FLOWS = {"ecp5": _with_amaranth, "ice40": _with_amaranth, "gowin": _gowin}

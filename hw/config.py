@@ -215,7 +215,8 @@ class Config:
             if value > most:
                 raise ValueError(f"{name} is {value}; {needs} at most {most}")
         if array.macs < self.port.bytes:
-            raise ValueError(f"the array has {array.macs} MACs; {needs} {self.port.bytes} or more")
+            raise ValueError(f"the array has {array.macs} MACs; {needs} {self.port.bytes} or more: "
+                             "raise array.rows or array.cols")
 
     # -- ports ---------------------------------------------------------------------------
     @property

@@ -9,7 +9,7 @@ __all__ = ["add_config_arguments", "changed_config", "config_from_arguments"]
 
 #: Option -> (path in `Config.replace`, type, help).
 _FIELDS = {
-    "--core": ("core", str, "what an instance is: pipelined, or microcoded for the smallest devices"),
+    "--core": ("core", str, "what an instance is: pipelined, or microcoded, for small devices"),
     "--instances": ("instances", int, "identical instances, 1 to 32"),
     "--rows": ("array__rows", int, "input channels multiplied per cycle, 1 to 32"),
     "--cols": ("array__cols", int, "output channels accumulated per cycle, 1 to 32"),

@@ -5,6 +5,7 @@ folder that they run in.
 """
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -37,7 +38,7 @@ class ToolError(RuntimeError):
 
 
 class _RestlessError(ToolError):
-    """The placer finds no places."""
+    """The placer finds no places, or the router no ways."""
 
 
 class DoesNotFitError(ValueError):
@@ -167,6 +168,9 @@ _NEXTPNR = {
 #: Rounds of the electrostatic placer, which takes some 500, after which it is stopped: it may move
 #: two large cells to and fro for ever.
 _MOST_ROUNDS = 1000
+#: Times that the router tells in turn of more connections to go than there were before, after
+#: which it is stopped: of one that comes to an end none is known that did so once.
+_MOST_SETBACKS = 3
 #: Lines of nextpnr's log that tell how far it is, and what to make of them.
 _PROGRESS = [(re.compile("Info: +" + pattern), told) for pattern, told in (
     (r"(Running .*(?:placer|router).*)", r"\1"),
@@ -269,7 +273,7 @@ def place_and_route(folder: Path, device: Device, arguments: list[str], mhz: flo
                     say: Callable[[str], None] = lambda text: None) -> tuple[float, Usage]:
     """Place and route with nextpnr, from one seed after another until the clock reaches `mhz`,
     `most` have been routed or none is left; return the best fmax in MHz and what was used. Where
-    the placer finds no places from any seed, the program's default one is taken.
+    none from any seed can be placed and routed, the program's default placer is taken.
 
     `arguments` name the netlist, the constraints and what is written, which is of the last seed.
 
@@ -280,12 +284,22 @@ def place_and_route(folder: Path, device: Device, arguments: list[str], mhz: flo
     program, options = _NEXTPNR[device.family]
     say(f"placing and routing on {device.name}: minutes")
 
-    def watch(text: str) -> None:
-        say(text)
-        if text.split() == ["placing:", "round", str(_MOST_ROUNDS)]:
-            raise _RestlessError(f"{program} finds no places in {_MOST_ROUNDS} rounds")
-
     def attempt(seed: int, options: tuple[str, ...] = options) -> tuple[float, Usage]:
+        fewest, setbacks = math.inf, 0
+
+        def watch(text: str) -> None:
+            nonlocal fewest, setbacks
+            say(text)
+            match text.split():
+                case ["placing:", "round", number] if int(number) == _MOST_ROUNDS:
+                    raise _RestlessError(f"{program} finds no places in {_MOST_ROUNDS} rounds")
+                case ["routing:", number, "connections", *_]:
+                    setbacks = setbacks + 1 if int(number) > fewest else 0
+                    fewest = min(fewest, int(number))
+                    if setbacks == _MOST_SETBACKS:
+                        raise _RestlessError(f"{program} gets no further than {fewest:,} "
+                                             "connections to go")
+
         run_tool(program, [*device.options, *options, *arguments, "--report", "report.json",
                            "--timing-allow-fail", "--seed", str(seed)], folder, watch)
         return read_report(folder / "report.json")

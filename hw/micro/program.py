@@ -436,10 +436,10 @@ class _Writer:
         self._copy("post_base", "sum_at")
         # 1, each window is one sum, and they follow each other
         self._const(0, "plain")
-        self._ops((Op.LOAD, unit["pool_h"]), (Op.ADD, unit["pool_w"]), (Op.ADD, unit["pool_stride"]),
-                  (Op.ADD, unit["pool_top"]), (Op.ADD, unit["pool_left"]), (Op.STEP, -3),
-                  (Op.SOME, "pools"), (Op.LOAD, unit["conv_w"]), (Op.SUB, unit["out_w"]),
-                  (Op.SOME, "pools"))
+        self._ops((Op.LOAD, unit["pool_h"]),
+                  *((Op.ADD, unit[f"pool_{n}"]) for n in ("w", "stride", "top", "left")),
+                  (Op.STEP, -3), (Op.SOME, "pools"),
+                  (Op.LOAD, unit["conv_w"]), (Op.SUB, unit["out_w"]), (Op.SOME, "pools"))
         self._const(1, "plain")
         self._label("pools")
         self._copy(unit["out_h"], "out_rows")

@@ -52,7 +52,12 @@ def test_nextpnrs_log_is_told_in_words(line, told):
 
 @pytest.mark.parametrize(("restless", "used"), [
     ("1", ["1 static", "2 static"]), ("12", ["1 static", "2 static", "1 heap"])])
-def test_a_placer_that_finds_no_places_is_stopped(tmp_path, monkeypatch, restless, used):
+@pytest.mark.parametrize("said", [
+    "Info: iter=1000 steplen=1.23 a=453.5 penalty=[371.88, 371.88]",
+    "\n".join(f"Info:     {k}0000 |    1     2 |  3   4 |    {left}|    1.0   2.0|"
+              for k, left in enumerate((90, 80, 85, 79, 88, 81, 80), 1))])
+def test_a_placer_or_router_that_gets_no_further_is_stopped(tmp_path, monkeypatch, restless, used,
+                                                            said):
     """Then the next seed is tried, and after them all the default placer."""
     program = tmp_path / "nextpnr"
     program.write_text(f"""#!{sys.executable}
@@ -61,7 +66,7 @@ import json, sys, time
                       for option in ("--seed", "--placer"))
 open("used", "a").write(f"{{seed}} {{placer}}\\n")
 if seed in "{restless}" and placer == "static":
-    print("Info: iter=1000 steplen=1.23 a=453.5 penalty=[371.88, 371.88]", flush=True)
+    print({said!r}, flush=True)
     time.sleep(60)
 json.dump({{"fmax": {{"clk": {{"achieved": 51}}}}, "utilization": {{}}}}, open("report.json", "w"))
 """)

@@ -135,6 +135,17 @@ def test_an_error_response_stops_the_microcoded_core():
         assert ErrorCode(machine.read("ERROR_CODE", 0)) == ErrorCode.BUS_ERROR
 
 
+def test_a_memory_that_is_slow_to_take_requests_trips_the_microcoded_cores_watchdog():
+    code = load(run_words=500) + store(ext_addr=0x4000) + end()
+    with Machine(MICROCODED, stall_probability=0.9) as machine:
+        machine.place(0, code, at=0x1000)
+        for watchdog, error in ((8, ErrorCode.WATCHDOG), (0, ErrorCode.NONE)):
+            machine.write("WATCHDOG", watchdog)
+            machine.start(1, cycles=200_000)
+            assert machine.read("ERROR_CODE", 0) == error
+            assert machine.read("DONE") == (error == ErrorCode.NONE)
+
+
 def test_no_progress_trips_the_watchdog(machine):
     machine.place(0, encode(Opcode.BARRIER, layer=3, mask=0b11) + end(), at=0x1000)
     # instance 1 is busy with loads for longer than the watchdog waits

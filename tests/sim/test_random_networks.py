@@ -33,6 +33,9 @@ CONFIGS = {
         array__rows=2, array__cols=4, buffers__queue_depth=3, buffers__acc_depth=32),
 }
 
+#: Those of which the cycle model is.
+PIPELINED = {name: config for name, config in CONFIGS.items() if config.core == "pipelined"}
+
 
 @st.composite
 def networks(draw) -> IntegerGraph:

@@ -8,14 +8,14 @@ from sw.cycles.clock import TINY, Clock
 from sw.cycles.fifo import Fifo
 from sw.cycles.port import Port
 from tests.sim.programs import random_network
-from tests.sim.test_random_networks import CONFIGS
+from tests.sim.test_random_networks import PIPELINED
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", PIPELINED)
 def test_shares_that_are_kept_are_those_found_anew_at_each_event(name, monkeypatch):
     """All but the order of additions, which may round the end of a layer to another cycle."""
     graphs = [random_network(seed) for seed in range(4000, 4004)]
-    kept = [predict(graph, CONFIGS[name]) for graph in graphs]
+    kept = [predict(graph, PIPELINED[name]) for graph in graphs]
     divide, divided = Port.divide, 0
 
     def always(port):
@@ -26,20 +26,20 @@ def test_shares_that_are_kept_are_those_found_anew_at_each_event(name, monkeypat
 
     monkeypatch.setattr(Port, "divide", always)
     for graph, before in zip(graphs, kept, strict=True):
-        after = predict(graph, CONFIGS[name])
+        after = predict(graph, PIPELINED[name])
         assert before.cycles == pytest.approx(after.cycles, abs=1)
         assert before.layer_cycles == pytest.approx(after.layer_cycles, abs=1)
     assert divided > 1000
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", PIPELINED)
 def test_rounding_late_in_a_long_run_loses_nothing(name, monkeypatch):
     """A double counts cycles beyond 2^33 in steps of more than the model takes for nothing."""
     graphs = [random_network(seed) for seed in range(4000, 4002)]
-    early = [predict(graph, CONFIGS[name]) for graph in graphs]
+    early = [predict(graph, PIPELINED[name]) for graph in graphs]
     monkeypatch.setattr("sw.cycles.instance._START", (1 << 33) + 10)
     for graph, before in zip(graphs, early, strict=True):
-        after = predict(graph, CONFIGS[name])
+        after = predict(graph, PIPELINED[name])
         assert after.cycles - (1 << 33) == pytest.approx(before.cycles, rel=0.001)
 
 
@@ -59,6 +59,11 @@ def test_a_fifo_gives_nothing_between_the_end_of_a_phase_and_the_next():
     assert clock.step() and taken == [4] and clock.now > 4
     fifo.settle()
     assert fifo.level == 2
+
+
+def test_a_microcoded_core_is_not_predicted():
+    with pytest.raises(ValueError, match="core is 'microcoded'; the cycle model is of the pipe"):
+        predict(random_network(4000), PRESETS["ice40up5k"].replace(port__address_bits=25))
 
 
 def test_a_model_that_comes_to_a_stop_says_so(monkeypatch):

@@ -16,14 +16,14 @@ from sw.explore import Point, Result, evaluate, front, shape_graph
 from sw.golden import run_golden
 from sw.search import search_splits
 from tests.sim.programs import random_network
-from tests.sim.test_random_networks import CONFIGS
+from tests.sim.test_random_networks import PIPELINED
 
 
 def test_predictions_of_fifty_random_networks_are_those_of_the_rtl():
     """They run for 4,000 to 400,000 cycles, on five configurations. Predictions take no input for
     zero, so those that skip zeros are left out."""
     errors = {}
-    configs = [(n, c) for n, c in CONFIGS.items() if not c.array.zero_skip]
+    configs = [(n, c) for n, c in PIPELINED.items() if not c.array.zero_skip]
     for (name, config), seed in itertools.product(configs, range(3000, 3010)):
         graph = random_network(seed)
         program = compile_graph(graph, config)
@@ -112,7 +112,7 @@ def test_weights_are_not_needed():
 
 
 def test_a_search_finds_faster_splits_that_run_exactly():
-    config, graph = CONFIGS["2x 4x4"], random_network(3009)
+    config, graph = PIPELINED["2x 4x4"], random_network(3009)
     found = search_splits(graph, config)
     assert found.after.cycles < found.before.cycles
     program = compile_graph(graph, config, splits=found.splits)
