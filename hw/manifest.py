@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from . import isa, registers
 from .config import Config
 from .micro.machine import FILE_SLOT
-from .micro.program import microprogram, slots
+from .micro.program import microprogram
+from .micro.writer import slots
 
 __all__ = ["BLOCK_RAM", "MANIFEST_VERSION", "Memory", "manifest", "memories"]
 

@@ -12,7 +12,8 @@ from .access import MemoryAccess
 from .loops import TileLoops
 from .machine import FILE_SLOT, IMMEDIATE_BITS, VARIABLE_SLOTS, Get, Op, Put
 from .product import Product
-from .program import microprogram, slots
+from .program import microprogram
+from .writer import slots
 
 __all__ = ["MicroInstance"]
 

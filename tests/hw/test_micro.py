@@ -6,7 +6,8 @@ import pytest
 
 from hw.config import PRESETS
 from hw.micro.machine import FILE_SLOT, IMMEDIATE_BITS, VARIABLE_SLOTS, Assembler, Op, Slot
-from hw.micro.program import microprogram, slots
+from hw.micro.program import microprogram
+from hw.micro.writer import slots
 
 SMALL = PRESETS["ice40up5k"]
 
