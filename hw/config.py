@@ -161,9 +161,11 @@ class Config:
     Parameters
     ----------
     instances : int, 1 to 32
+        Identical instances behind the memory ports.
     array, buffers, port : the nested groups
     core : "pipelined" or "microcoded"
-        The second, for the smallest devices, is a single instance that does one thing at a time.
+        What an instance is; a microcoded one is for the smallest devices, by itself, and does one
+        thing at a time.
 
     Raises
     ------

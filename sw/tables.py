@@ -57,14 +57,14 @@ def _parameter_docs(cls) -> dict[str, tuple[str, str]]:
 
 def config_table() -> str:
     """Every configuration field with its default, range and meaning."""
-    top = _parameter_docs(Config)
-    rows: list[tuple] = [("`instances`", Config().instances, top["instances"][0],
-             "Identical instances behind the memory ports.")]
-    for group, cls in (("array", ArrayConfig), ("buffers", BufferConfig), ("port", PortConfig)):
+    rows: list[tuple] = []
+    for group, cls in (("", Config), ("array.", ArrayConfig), ("buffers.", BufferConfig),
+                       ("port.", PortConfig)):
         docs = _parameter_docs(cls)
         for f in dataclasses.fields(cls):
-            rule, text = docs[f.name]
-            rows.append((f"`{group}.{f.name}`", f.default, rule, text))
+            if f.default is not dataclasses.MISSING:  # else it is a group
+                rule, text = docs[f.name]
+                rows.append((f"`{group}{f.name}`", f.default, rule, text))
     return _table(("field", "default", "range", "meaning"), rows)
 
 
