@@ -98,10 +98,14 @@ def check_fit(board: Board, config: Config, usage: Usage | None = None) -> None:
     nearest = nearest_fit(board, config, needs)
     if nearest is None and usage is None:
         nearest = _smaller_array(board, config)
-    remedy = (f"the nearest that may fit: --instances {nearest.instances} --rows "
-              f"{nearest.array.rows} --cols {nearest.array.cols}" if nearest
-              else "no configuration of this accelerator is known to fit this device; "
-              "take a larger board")
+    if nearest and config.core == board.config.core:
+        remedy = (f"the nearest that may fit: --instances {nearest.instances} --rows "
+                  f"{nearest.array.rows} --cols {nearest.array.cols}")
+    elif config != board.config:
+        remedy = f"the board's preset fits: {board.config.shape}, --core {board.config.core}"
+    else:
+        remedy = ("no configuration of this accelerator is known to fit this device; take a "
+                  "larger board")
     known = "" if usage else " (before synthesis; LUTs are a lower bound)"
     raise DoesNotFitError(f"{config.shape} does not fit {board.title} ({board.device.name}): needs "
                           f"{', '.join(lacks)}{known}; {remedy}")

@@ -102,7 +102,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
         raise DoesNotFit(
             graph.name, f"{memory.bytes:,} bytes of external memory",
             f"2^{config.port.address_bits} ({1 << config.port.address_bits:,}) that "
-            "port.address_bits reaches", "raise port.address_bits")
+            "port.address_bits reaches",
+            "raise port.address_bits where there is more memory, or take more partitions")
     layout, taps = lowered.layout, lowered.taps
     return Program(
         config=config, name=graph.name, window_bytes=memory.bytes, segments=tuple(segments),

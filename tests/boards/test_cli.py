@@ -51,6 +51,14 @@ def test_what_cannot_fit_is_refused_before_synthesis_with_the_nearest_that_may(c
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("changes,needs", [(["--cols", "4"], 16), (["--core", "pipelined"], 11)])
+def test_where_nothing_near_fits_the_preset_is_named(changes, needs, capsys, tmp_path):
+    assert main(["build", "icebreaker", *changes, "--out", str(tmp_path / "x")]) == 4
+    said = capsys.readouterr().err
+    assert f"needs {needs} DSP blocks of 8" in said
+    assert "the board's preset fits: 1 x 4x2, --core microcoded" in said
+
+
 @pytest.mark.parametrize("arguments,message", [
     (["build", "nothing"], "no board 'nothing'; there are ulx3s, ulx3s-12f, orangecrab"),
     (["build", "ulx3s", "--memory", "private"], "a board has one memory"),
