@@ -39,6 +39,7 @@ class MemoryAccess(wiring.Component):
         memory, size = self.memory, self._config.array.rows
         addr, outside = Signal.like(self.addr), Signal()
         asked, sends = Signal(), Signal()  # the request was taken; its data waits to be
+        lives = Signal()  # a cycle late, as the fabric knows it, which may take a request meanwhile
         request, asks, taken = Signal(memory.wr.payload.shape()), Signal(), Signal()
         m.d.comb += addr.eq(Mux(self.writes, self.write_addr, self.addr))
         beat = Cat(Const(0, 2), addr[2:])
@@ -47,7 +48,7 @@ class MemoryAccess(wiring.Component):
             streams[getattr(memory, f"rd_{channel.name.lower()}")] = self.reads[channel.value]
         m.d.comb += [
             outside.eq(self.window_bytes < beat + 4),
-            asks.eq(~asked & ~outside & self.running),
+            asks.eq(~asked & ~outside & lives),
             request.addr.eq(beat + self.base), request.beats.eq(1),
             request.layer.eq(self.layer), memory.alive.eq(self.running),
             *(s.payload.eq(request) for s in streams),
@@ -61,11 +62,12 @@ class MemoryAccess(wiring.Component):
         m.d.comb += [
             answered.eq(asked & (memory.ret_valid | memory.wr_ret_valid)),
             self.outside.eq(wanted & ~asked & outside),
-            self.done.eq(answered | self.outside | (wanted & ~asked & ~self.running)),
+            self.done.eq(answered | self.outside | (wanted & ~asked & ~lives)),
             self.refused.eq((memory.ret_valid & memory.ret_error)
                             | (memory.wr_ret_valid & memory.wr_ret_error)),
             self.data.eq(memory.ret_data >> (addr[:2] << 3)),
         ]
+        m.d.sync += lives.eq(self.running)
         m.d.sync += asked.eq((asked | taken) & ~answered)
         m.d.sync += sends.eq((sends & ~memory.wr_data.ready) | (taken & self.writes))
         return m

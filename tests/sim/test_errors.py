@@ -136,14 +136,20 @@ def test_an_error_response_stops_the_microcoded_core():
 
 
 def test_a_memory_that_is_slow_to_take_requests_trips_the_microcoded_cores_watchdog():
-    code = load(run_words=500) + store(ext_addr=0x4000) + end()
+    """Whatever it was about to ask for or waits for, nothing of it is left for the next run."""
+    code = load(run_words=60, signal=[Token.LOADED]) + store(run_words=60, ext_addr=0x4000) + end()
+    data = np.random.default_rng(2).integers(0, 256, 240, dtype=np.uint8)
     with Machine(MICROCODED, stall_probability=0.9) as machine:
         machine.place(0, code, at=0x1000)
-        for watchdog, error in ((8, ErrorCode.WATCHDOG), (0, ErrorCode.NONE)):
-            machine.write("WATCHDOG", watchdog)
-            machine.start(1, cycles=200_000)
-            assert machine.read("ERROR_CODE", 0) == error
-            assert machine.read("DONE") == (error == ErrorCode.NONE)
+        for k in range(60):
+            data = np.roll(data, k)
+            machine.backend.write_memory(0, data)
+            for watchdog, error in ((12, ErrorCode.WATCHDOG), (0, ErrorCode.NONE)):
+                machine.write("WATCHDOG", watchdog)
+                machine.start(1, cycles=60_000)
+                assert machine.read("ERROR_CODE", 0) == error
+                assert machine.read("DONE") == (error == ErrorCode.NONE)
+            assert np.array_equal(machine.backend.read_memory(0x4000, 240), data)
 
 
 def test_no_progress_trips_the_watchdog(machine):
