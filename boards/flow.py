@@ -17,6 +17,7 @@ from hw.floorplan import floorplan
 from hw.toolchain import (
     ECP5_MAP,
     ECP5_SECOND_HALF,
+    ICE40_OPTIONS,
     DoesNotFitError,
     ToolError,
     Usage,
@@ -176,7 +177,7 @@ def _with_amaranth(board, config, system, folder, say):
     # An iCE40's SPRAM cannot be initialised; what is in the board's memory is written first.
     options = {"script_after_read": ecp5_first_half("top"), "synth_opts": ECP5_SECOND_HALF} \
         if family == "ecp5" else {"script_after_read": "delete *.memory/t:$meminit*",
-                                  "synth_opts": "-dsp -spram -no-rw-check"}
+                                  "synth_opts": ICE40_OPTIONS}
     plan = platform.prepare(BoardTop(board, system), name="top",
                             script_after_synth="tee -o stat.txt stat", **options)
     plan.extract(str(folder))

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from .errors import ToolMissingError
 
-__all__ = ["ECP5_MAP", "ECP5_OPTIONS", "ECP5_SECOND_HALF", "FAMILIES", "SEEDS", "TOOLS", "Device",
+__all__ = ["ECP5_MAP", "ECP5_OPTIONS", "ECP5_SECOND_HALF", "FAMILIES", "ICE40_OPTIONS",
+           "SEEDS", "TOOLS", "Device",
            "DoesNotFitError", "ToolError", "Usage", "ecp5_first_half", "have_tool",
            "place_and_route", "program_path", "progress", "read_report", "run_tool", "synthesise",
            "usage_of_stat"]
@@ -78,6 +79,8 @@ class Usage:
         return [f"{need:,} {what} of {has:,}" for what, need, has in pairs if need > has]
 
 
+#: Options of `synth_ice40`: as below, and multipliers and large memories are the device's own.
+ICE40_OPTIONS = "-dsp -spram -no-rw-check"
 #: Options of `synth_ecp5`: no memory's reader relies on what it gets of a word that is written in
 #: the same cycle, so no logic is spent on it.
 ECP5_OPTIONS = "-no-rw-check"
@@ -124,7 +127,7 @@ FAMILIES: dict[str, tuple[str, dict[str, tuple[float, float, float, float]]]] = 
         "LUT4": (1, 0, 0, 0), "CCU2C": (2, 0, 0, 0), "TRELLIS_DPR16X4": (6, 0, 0, 0),
         "TRELLIS_FF": (0, 1, 0, 0), "MULT18X18D": (0, 0, 1, 0), "DP16KD": (0, 0, 0, 1),
         "PDPW16KD": (0, 0, 0, 1)}),
-    "ice40": ("synth_ice40 -dsp -spram -no-rw-check", {
+    "ice40": (f"synth_ice40 {ICE40_OPTIONS}", {
         "SB_LUT4": (1, 0, 0, 0), "SB_CARRY": (0.25, 0, 0, 0), "SB_DFF*": (0, 1, 0, 0),
         "SB_MAC16": (0, 0, 1, 0), "SB_RAM40_4K": (0, 0, 0, 1)}),
     "gowin": ("synth_gowin", {
