@@ -132,7 +132,7 @@ class Slot:
 class Assembler:
     """Collects micro-instructions; labels may be used before they are defined."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._words: list[tuple[Op, int, int | str]] = []
         self._labels: dict[str, int] = {}
         self._variables: dict[str, int] = {}
