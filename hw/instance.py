@@ -2,17 +2,15 @@
 
 from amaranth.hdl import Cat, EnableInserter, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
 
 from .actmem import ActMemory
-from .config import Config
 from .counters import Counters
 from .datapath import Datapath
 from .fabric import select
 from .isa import READ_AHEAD_BYTES, Cause, ErrorCode, Opcode
 from .loader import Loader
 from .portmux import ReadGate, WriteGate
-from .ports import READERS, Channel, ControlPort, MemoryPort
+from .ports import READERS, Channel, Core
 from .sequencer import UNITS, Sequencer
 from .storer import Storer
 from .weights import WeightFetch
@@ -26,22 +24,13 @@ _STUCK_CYCLES = 64
 _DOZE_CYCLES = 8
 
 
-class Instance(wiring.Component):
+class Instance(Core):
     """Run programs independently of the other instances.
 
     On an error the units are held in reset until what the memory still owes has come and what
     was granted has been completed without effect; then the instance stops. A start resets the
-    units, so the next program finds nothing of the one before.
-
-    Members
-    -------
-    memory : port to the fabric
-    control : registers
+    units, so the next program finds nothing of the one before. Its members are those of `Core`.
     """
-
-    def __init__(self, config: Config):
-        self._config = config
-        super().__init__({"memory": Out(MemoryPort(config)), "control": Out(ControlPort(config))})
 
     def elaborate(self, platform):
         m = Module()

@@ -8,7 +8,7 @@ from .interfaces import spared_members, write_data
 from .isa import Cause
 from .registers import LOG_WORDS
 
-__all__ = ["READERS", "SLEPT_BITS", "Channel", "ControlPort", "MemoryPort", "port_request"]
+__all__ = ["READERS", "SLEPT_BITS", "Channel", "ControlPort", "Core", "MemoryPort", "port_request"]
 
 #: Of a count of cycles in which an instance slept: it is woken when all of them are set.
 SLEPT_BITS = 8
@@ -94,6 +94,20 @@ class ControlPort(wiring.Signature):
             "log_count": Out(12), "log_busy": Out(1), "mark_valid": Out(1), "mark_layer": Out(11),
             "dozing": Out(1), "wake": In(1), "slept": In(SLEPT_BITS), **spared_members(config),
         })
+
+
+class Core(wiring.Component):
+    """An instance as the shell sees it, whatever it is inside.
+
+    Members
+    -------
+    memory : port to the fabric
+    control : registers
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({"memory": Out(MemoryPort(config)), "control": Out(ControlPort(config))})
 
 
 assert len(LOG_WORDS) == len(Cause) + 2

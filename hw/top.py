@@ -11,7 +11,7 @@ from .control import Control
 from .fabric import Barrier, Fabric
 from .instance import Instance
 from .micro.core import MicroInstance
-from .ports import READERS, ControlPort, MemoryPort
+from .ports import READERS, ControlPort, Core, MemoryPort
 
 __all__ = ["CORE_NAME", "GATE_NAME", "SHELL_NAME", "TOP_NAME", "Shell", "Top", "make_core",
            "outer_members"]
@@ -20,7 +20,7 @@ __all__ = ["CORE_NAME", "GATE_NAME", "SHELL_NAME", "TOP_NAME", "Shell", "Top", "
 CORE_NAME, SHELL_NAME, TOP_NAME, GATE_NAME = "core", "shell", "partita", "clock_gate"
 
 
-def make_core(config: Config) -> Instance | MicroInstance:
+def make_core(config: Config) -> Core:
     """An instance, of the kind that a configuration asks for."""
     return (MicroInstance if config.core == "microcoded" else Instance)(config)
 

@@ -2,12 +2,11 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import memory, wiring
-from amaranth.lib.wiring import Out
 
 from ..arith import MULT_BITS, SHIFT_BITS
-from ..config import Config, ceil_log2
+from ..config import ceil_log2
 from ..isa import ErrorCode
-from ..ports import READERS, ControlPort, MemoryPort
+from ..ports import READERS, Core
 from .access import MemoryAccess
 from .loops import TileLoops
 from .machine import FILE_SLOT, IMMEDIATE_BITS, VARIABLE_SLOTS, Get, Op, Put
@@ -17,23 +16,17 @@ from .writer import slots
 
 __all__ = ["MicroInstance"]
 
+#: What reads on each of `READERS`.
+_READS = tuple(getattr(Put, f"READ_{c.name}") for c in READERS)
 
-class MicroInstance(wiring.Component):
+
+class MicroInstance(Core):
     """Run programs as `hw.instance.Instance` does, one step after the other.
 
     A micro-instruction takes a cycle, and one that goes elsewhere two; those that shift, multiply,
     or wait for the memory or the array take longer. While the array goes through a tile's pixels,
-    one in each cycle, the next tile is fetched.
-
-    Members
-    -------
-    memory : port to the fabric
-    control : registers
+    one in each cycle, the next tile is fetched. Its members are those of `Core`.
     """
-
-    def __init__(self, config: Config):
-        self._config = config
-        super().__init__({"memory": Out(MemoryPort(config)), "control": Out(ControlPort(config))})
 
     def elaborate(self, platform):
         m = Module()
@@ -120,7 +113,7 @@ class MicroInstance(wiring.Component):
             loops.data.eq(a), loops.put.eq(which), loops.stop.eq(control.start | traps),
             loops.strobe.eq(executing & (op == Op.PUT) & (which >= Put.WEIGHTS)),
             loops.acc_addr.eq(register(Put.ACC_ADDR, len(loops.acc_addr))),
-            access.reads.eq(Cat(puts(getattr(Put, f"READ_{c.name}")) for c in READERS)),
+            access.reads.eq(Cat(puts(p) for p in _READS)),
             access.writes.eq(puts(Put.WRITE)), access.value.eq(a),
             access.addr.eq(Mux(puts(Put.READ_WEIGHTS), stream, a)),
             access.write_addr.eq(register(Put.WRITE_ADDR, address_bits)),
@@ -193,7 +186,7 @@ class MicroInstance(wiring.Component):
             with m.Case(Op.PUT), m.Switch(which):
                 with m.Case(Put.GOTO):
                     m.d.comb += [jumps.eq(1), target.eq(a)]
-                with m.Case(*(getattr(Put, f"READ_{c.name}") for c in READERS)):
+                with m.Case(*_READS):
                     m.d.comb += [result.eq(Mux(access.done, access.data.as_signed(), a)),
                                  ends.eq(access.done)]
                 with m.Case(Put.WRITE):

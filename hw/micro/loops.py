@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..arith import ACC_BITS, add_tree
 from ..config import Config, ceil_log2
 from ..isa import FORMATS, Opcode, field_bits
-from .machine import Put
+from .machine import LOOPS, Put
 
 __all__ = ["TileLoops"]
 
@@ -42,11 +42,9 @@ class TileLoops(wiring.Component):
         m = Module()
         config, data = self._config, self.data
         rows, cols = config.array.rows, config.array.cols
-        fields = {f.name: Signal(field_bits(config, f), name=f.name)
-                  for f in FORMATS[Opcode.COMPUTE]
-                  if f.name in ("stride", "in_w", "in_h", "out_w", "out_h")}
-        stride, in_w, in_h, out_w, out_h = (
-            fields[n] for n in ("stride", "in_w", "in_h", "out_w", "out_h"))
+        bits = {f.name: field_bits(config, f) for f in FORMATS[Opcode.COMPUTE]}
+        fields = {p: Signal(bits[p.name.lower()], name=p.name.lower()) for p in LOOPS}
+        stride, in_w, in_h, out_w, out_h = fields.values()
         weights = Signal(8 * rows * cols)
         row_step, next_addr, addr, row_addr = (
             Signal(config.act_addr_bits, name=n)
@@ -77,7 +75,7 @@ class TileLoops(wiring.Component):
 
         # -- set, while idle -----------------------------------------------------------------
         targets = {Put.ROW_STEP: row_step, Put.TILE_ADDR: next_addr, Put.TILE_X: next_x,
-                   Put.TILE_Y: next_y, **{getattr(Put, n.upper()): s for n, s in fields.items()}}
+                   Put.TILE_Y: next_y, **fields}
         with m.If(self.strobe & self.idle), m.Switch(self.put):
             for put, target in targets.items():
                 with m.Case(put):

@@ -1,15 +1,16 @@
 """The microcoded core's own instructions, and an assembler for them.
 
 A micro-instruction is 16 bits: 4 of operation, 1 that says where an operand lies, 11 of operand.
-There is one register of 32 bits, the accumulator. A word of the register file is either a variable
-(`place` 0) or in the slot that was selected last (`place` 1): an instruction's fields.
+There is one register, the accumulator; its 33 bits hold the sign of a difference of words. A word
+of the register file is either a variable (`place` 0) or in the slot that was selected last
+(`place` 1): an instruction's fields.
 """
 
 from dataclasses import dataclass
 from enum import IntEnum
 
-__all__ = ["FILE_SLOT", "IMMEDIATE_BITS", "VARIABLE_SLOTS", "Assembler", "Get", "Op", "Put",
-           "Slot"]
+__all__ = ["FILE_SLOT", "IMMEDIATE_BITS", "LOOPS", "VARIABLE_SLOTS", "Assembler", "Get", "Op",
+           "Put", "Slot"]
 
 IMMEDIATE_BITS = 11
 #: Words of a slot of the register file.
@@ -122,6 +123,10 @@ class Put(IntEnum):
     SYNC = 43
 
 
+#: Those that are fields of COMPUTE, by the same names.
+LOOPS = (Put.STRIDE, Put.IN_W, Put.IN_H, Put.OUT_W, Put.OUT_H)
+
+
 @dataclass(frozen=True)
 class Slot:
     """A word of the slot that is selected."""
@@ -147,7 +152,7 @@ class Assembler:
             raise ValueError(f"label {name} is there twice")
         self._labels[name] = len(self._words)
 
-    def emit(self, op: Op, operand: int | str | Slot = 0) -> None:
+    def emit(self, op: Op, operand: int | str | Slot) -> None:
         """Add an instruction. Of operations on words a text is a variable; of others a label."""
         if isinstance(operand, Slot):
             self._words.append((op, 1, operand.offset))

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from ..config import Config
 from ..isa import Cause, ErrorCode, Opcode, Token
 from ..registers import COUNTERS, FINAL_WORDS
-from .machine import VARIABLE_SLOTS, Assembler, Get, Op, Put
+from .machine import Assembler, Get, Op, Put
 from .reading import write_dispatch
 from .units import write_compute, write_load, write_post, write_store, write_streams
-from .writer import Unit, Writer
+from .writer import PARAM_SLOTS, Unit, Writer
 
 __all__ = ["microprogram"]
 
@@ -43,7 +43,7 @@ def _boot(w: Writer) -> None:
             "pull_left", "pull_open", "log_at")
     for unit in w.units.values():
         w.const(unit.first, f"{unit.name}_head", f"{unit.name}_tail")
-    w.const(VARIABLE_SLOTS, "bank_params", "post_params")
+    w.const(PARAM_SLOTS[0], "bank_params", "post_params")
     w.const(1, "raw")
     w.ops((Op.BITS, "raw"), (Op.SET, 0), (Op.TAKE, 1), (Op.STORE, "lowest"))
     w.ops((Op.GET, Get.PROGRAM), (Op.STORE, "program"))

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from ..isa import Opcode
-from .machine import VARIABLE_SLOTS, Get, Op, Put, Slot
-from .writer import Unit, Writer
+from .machine import LOOPS, Get, Op, Put, Slot
+from .writer import PARAM_SLOTS, Unit, Writer
 
 __all__ = ["write_compute", "write_load", "write_post", "write_store", "write_streams"]
 
@@ -80,11 +80,7 @@ def write_streams(w: Writer) -> None:
     w.ops((Op.LOAD, "pull_open"), (Op.ZERO, "closed"))
     w.const(0, "pull_open", "stale")
     w.select(weights)
-    w.ops((Op.LOAD, weights["mark"]), (Op.ZERO, "unmarked_weights"), (Op.PUT, Put.SYNC))
-    w.copy(weights["layer"], "mark_layer")
-    w.spend(compute)
-    w.call("mark")
-    w.label("unmarked_weights")
+    w.log_marked(weights, "unmarked_weights", amid=compute)
     w.add("weights_count", -1)
     w.advance(weights, "head", "next_stream")
     w.select(compute)
@@ -100,7 +96,7 @@ def write_compute(w: Writer, unit: Unit) -> None:
           (Op.LOAD, unit["pad_top"]), (Op.PUT, Put.TIMES), (Op.STORE, "origin"),
           (Op.LOAD, unit["in_addr"]), (Op.SUB, "origin"), (Op.SUB, unit["pad_left"]),
           (Op.STORE, "origin"))
-    for put in (Put.STRIDE, Put.IN_W, Put.IN_H, Put.OUT_W, Put.OUT_H):
+    for put in LOOPS:
         w.put(unit[put.name.lower()], put)
     w.copy(unit["out_blocks"], "blocks")
     w.label("block")
@@ -143,7 +139,7 @@ def write_compute(w: Writer, unit: Unit) -> None:
     w.ops((Op.PUT, Put.SYNC), (Op.LOAD, unit["last"]), (Op.ZERO, "kept_open"))
     w.add("filled", 1)
     w.toggle("bank", 0, 2)
-    w.toggle("bank_params", VARIABLE_SLOTS, VARIABLE_SLOTS + 1)
+    w.toggle("bank_params", *PARAM_SLOTS)
     w.const(0, "stale")
     w.label("kept_open")
     w.loop("blocks", "block")
@@ -215,7 +211,7 @@ def write_post(w: Writer, unit: Unit) -> None:
     w.add("occupied", -1)
     w.add("filled", -1)
     w.toggle("post_base", 0, config.buffers.acc_depth)
-    w.toggle("post_params", VARIABLE_SLOTS, VARIABLE_SLOTS + 1)
+    w.toggle("post_params", *PARAM_SLOTS)
     w.const(0, "stale")
     w.loop("drains", "drain")
 

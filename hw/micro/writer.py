@@ -2,22 +2,23 @@
 
 from ..config import Config
 from ..isa import FORMATS, Cause, ErrorCode, Opcode, tokens_of, used_bits
+from ..sequencer import UNITS
 from .machine import VARIABLE_SLOTS, Assembler, Op, Put, Slot
 
-__all__ = ["SLOTS_BEFORE", "UNITS", "Unit", "Writer", "slots"]
+__all__ = ["PARAM_SLOTS", "Unit", "Writer", "slots"]
 
-#: What the routines are named after that do the work of the other core's units.
-UNITS = (Opcode.LOAD, Opcode.STORE, Opcode.WEIGHTS, Opcode.COMPUTE, Opcode.POST)
 #: What the cycles of a unit count for, but for those in which the array multiplies.
 _CAUSES = {Opcode.LOAD: Cause.ACTS, Opcode.STORE: Cause.DRAIN, Opcode.COMPUTE: Cause.WEIGHTS,
            Opcode.POST: Cause.DRAIN}
-#: Slots before those of the units: variables, and two banks of requantisation parameters.
-SLOTS_BEFORE = VARIABLE_SLOTS + 2
+#: Slots of two banks' requantisation parameters, after those of the variables.
+PARAM_SLOTS = VARIABLE_SLOTS, VARIABLE_SLOTS + 1
+#: Slots before those of the units.
+_SLOTS_BEFORE = PARAM_SLOTS[-1] + 1
 
 
 def slots(config: Config) -> int:
     """Slots of the register file: an instruction under way and those that wait, for each unit."""
-    return SLOTS_BEFORE + len(UNITS) * (config.buffers.queue_depth + 1)
+    return _SLOTS_BEFORE + len(UNITS) * (config.buffers.queue_depth + 1)
 
 
 Operand = str | Slot
@@ -26,10 +27,10 @@ Operand = str | Slot
 class Unit:
     """Where a unit's instructions lie: its ring of slots, and their words by name."""
 
-    def __init__(self, config: Config, opcode: Opcode):
-        self.name, self.opcode = opcode.name.lower(), opcode
+    def __init__(self, config: Config, name: str, opcode: Opcode):
+        self.name, self.opcode = name, opcode
         self.depth = config.buffers.queue_depth + 1
-        self.first = SLOTS_BEFORE + UNITS.index(opcode) * self.depth
+        self.first = _SLOTS_BEFORE + list(UNITS).index(name) * self.depth
         self.waits, self.signals = (tokens_of(opcode, side) for side in ("wait", "signal"))
         names = ["mark", "layer", *(f"wait_{t.name}" for t in self.waits),
                  *(f"signal_{t.name}" for t in self.signals),
@@ -52,16 +53,16 @@ class Writer:
     def __init__(self, config: Config):
         self.config = config
         self.assembler = Assembler()
-        self.units = {op: Unit(config, op) for op in UNITS}
+        self.units = {op: Unit(config, name, op) for name, op in UNITS.items()}
         self.calls = 0  # so far, to name their labels
 
     def label(self, name: str) -> None:
         self.assembler.label(name)
 
-    def ops(self, *steps: tuple | Op) -> None:
-        """Pairs of operation and operand; operations without one alone."""
-        for step in steps:
-            self.assembler.emit(*(step if isinstance(step, tuple) else (step,)))
+    def ops(self, *steps: tuple[Op, int | str | Slot]) -> None:
+        """Operations and their operands."""
+        for op, operand in steps:
+            self.assembler.emit(op, operand)
 
     def put(self, value: Operand, put: Put) -> None:
         """Give a word to the rest of the core."""
@@ -117,10 +118,15 @@ class Writer:
         self.const(unit.first, f"{unit.name}_{end}")
         self.label(label)
 
-    def log_marked(self, unit: Unit, label: str) -> None:
-        """Log the selected instruction, if it has a mark; ends at a label."""
+    def log_marked(self, unit: Unit, label: str, amid: Unit | None = None) -> None:
+        """Log the selected instruction, if it has a mark; ends at a label. What it comes amid of
+        is waited for, and counted."""
         self.ops((Op.LOAD, unit["mark"]), (Op.ZERO, label))
+        if amid:
+            self.ops((Op.PUT, Put.SYNC))
         self.copy(unit["layer"], "mark_layer")
+        if amid:
+            self.spend(amid)
         self.call("mark")
         self.label(label)
 
