@@ -1,5 +1,7 @@
 """Small boards for tests: two instances, an SDRAM or block RAM, a fast link."""
 
+import random
+
 from boards.client import SerialBackend
 from boards.sdram import W9825G6KH_6
 from boards.system import SystemConfig
@@ -50,7 +52,7 @@ class Wire:
 
 
 def backend(board: VirtualBoard, spoil=lambda data, to_board: data) -> SerialBackend:
-    """The real client on a virtual board, with timeouts in the board's time."""
+    """The real client on a virtual board, with timeouts in the board's time; runs repeat."""
     wire = Wire(board, spoil)
     return SerialBackend(board.system.config, wire, timeout_s=1e-4, clock=wire.clock,
-                         baud=board.system.baud)
+                         baud=board.system.baud, chance=random.Random(board.cycles))
