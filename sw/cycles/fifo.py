@@ -51,6 +51,9 @@ class Fifo:
     def begin(self, want: float, speed: float) -> None:
         """The loader takes so many chunks."""
         self.sync()
+        if self._full and not self.busy:  # nothing has been asked for
+            self._full = self._was_full = False
+            self._ask(0.0)
         self.want, self.speed, self.busy = want, speed, True
         self._stir()
 
@@ -123,12 +126,19 @@ class Fifo:
             self._full = False
         if self._was_full:
             self._was_full = False
-            self._pace_ends = now + self._refill
-            self._clock.at(self._pace_ends, self._hurry)
+            self._ask(self._pace)
         if now < self._pace_ends - TINY:
             return self._pace
         self.paced = False
         return NEVER
+
+    def _ask(self, pace: float) -> None:
+        """Ask for more, which comes after a while and until then at a pace."""
+        assert self.port is not None
+        self._pace = pace
+        self._pace_ends = self._clock.now + self._refill + self.port.queue()
+        self._clock.at(self._pace_ends, self._hurry)
+        self.port.dirty = True
 
     def _hurry(self, _: None) -> None:
         if self.port is not None:

@@ -16,7 +16,6 @@ from .fifo import Fifo
 from .port import (
     LOAD,
     MEMORY_LATENCY,
-    OUTSTANDING,
     PAGE_MISS,
     PROGRAM,
     STORE,
@@ -205,6 +204,7 @@ class Instance:
     def _store(self, work: Work) -> bool:
         if self.reading:
             return False
+        self.port.touch(work.pages)
         self._queue(work, self.clock.now + work.burst / work.speed + _ADDRESS)
         self.reading = True
         self._take_up(STORE)
@@ -257,23 +257,8 @@ class Instance:
 
     def _reply(self, work: Work) -> float:
         """When the first beat of a request made now comes: after what the port still owes."""
-        owed = bursts = 0.0
-        for y in ([self] if self.config.port.memory == "private" else self.peers):
-            flows, fifo = y.flows[WEIGHTS], y.fifo
-            if flows and flows[0].rate > 0:  # that leads
-                flow = flows[0]
-                flow.sync()
-                fifo.sync()
-                beats = min(flow.left, (fifo.size - fifo.level) / fifo.beat_chunks)
-                owed, bursts = owed + beats, bursts + beats / flow.burst
-            if y.program.rate > 0:
-                y.program.sync()
-                beats = y.program.left
-                owed, bursts = owed + beats, bursts + beats / y.program.burst
-        owed *= min(1.0, OUTSTANDING / max(bursts, 1.0))
-        queue = max(0.0, owed - MEMORY_LATENCY)
-        return self.clock.now + _ADDRESS + MEMORY_LATENCY + queue + (
-            0 if self.port.touch(work.addr) else PAGE_MISS)
+        return self.clock.now + _ADDRESS + MEMORY_LATENCY + self.port.queue() + (
+            0 if self.port.touch(work.pages) else PAGE_MISS)
 
     def over(self, kind: int) -> float:
         """Beats of its LOADs or STOREs beyond those with which it takes up the next."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from hw.config import Config
 from hw.isa import READ_AHEAD_BYTES
 
-from ..compiler.layout import BANKS, PAGE_BYTES
+from ..compiler.layout import BANKS
 from ..compiler.ops import Unit
 from .clock import NEVER, TINY, Clock
 from .work import Work
@@ -18,8 +18,9 @@ __all__ = ["ASKING", "LOAD", "MEMORY_LATENCY", "OUTSTANDING", "PAGE_MISS", "PROG
 
 MEMORY_LATENCY = 40
 PAGE_MISS = 12
-ASKING = 7  # cycles from a free place in the weight FIFO to its request at the memory, and back
+ASKING = 6  # cycles from a free place in the weight FIFO to its request at the memory, and back
 OUTSTANDING = 32  # bursts on a port
+_BETWEEN = 6  # cycles from one request of an instance to its next, with others in between
 
 #: What a flow is of.
 LOAD, STORE, WEIGHTS, PROGRAM = int(Unit.LOAD), int(Unit.STORE), int(Unit.WEIGHTS), len(Unit)
@@ -37,18 +38,21 @@ class Flow:
     rate : beats per cycle
     lead : itself, or the flow that moves for all that take part in a multicast
     members : those that take part, of a flow that moves
+    room : beats that it may have under way
+    fresh : until so many are left, what comes has been asked for at once
     waiting : words of a LOAD that have come and are not in the activation memory yet
     want, share : the rate that can be had and the share of the port, as last divided
     """
 
-    __slots__ = ("burst", "due", "kind", "lead", "left", "members", "most", "port", "rate",
-                 "ready", "share", "since", "waiting", "want", "work")
+    __slots__ = ("burst", "due", "fresh", "kind", "lead", "left", "members", "most", "port",
+                 "rate", "ready", "room", "share", "since", "waiting", "want", "work")
 
     def __init__(self, kind: int, work: Work | None, left: float, most: float, burst: float,
                  ready: float):
         self.kind, self.work, self.left, self.most, self.burst = kind, work, left, most, burst
         self.ready, self.lead, self.due = ready, self, NEVER
-        self.rate = self.want = self.share = self.since = self.waiting = 0.0
+        self.rate = self.want = self.share = self.since = self.waiting = self.room = 0.0
+        self.fresh = NEVER
         self.members: list[Instance] = []
         self.port: Port | None = None
 
@@ -139,12 +143,12 @@ class Port:
                        PROGRAM: READ_AHEAD_BYTES / config.port.bytes}
         self._pages: dict[int, int] = {}
 
-    def touch(self, addr: int) -> bool:
-        """Open an address's page; whether it was open."""
-        page = addr // PAGE_BYTES
-        was = self._pages.get(page % BANKS)
-        self._pages[page % BANKS] = page
-        return was == page
+    def touch(self, pages: list[int]) -> bool:
+        """Open pages in turn; whether the first was open."""
+        was = self._pages.get(pages[0] % BANKS)
+        for page in pages:
+            self._pages[page % BANKS] = page
+        return was == pages[0]
 
     def add(self, flow: Flow, members: "list[Instance]") -> None:
         """Let a flow move."""
@@ -153,6 +157,9 @@ class Port:
         if flow.kind == WEIGHTS:
             for x in members:
                 x.fifo.port = self
+        flow.room = self._rooms[flow.kind]
+        if flow.work is not None and flow.ready > self.clock.now - 1:  # follows no other
+            flow.fresh = max(0.0, flow.left - flow.room)
         self.active.append(flow)
         self.dirty = True
 
@@ -161,6 +168,23 @@ class Port:
         flow.give(0.0)
         self.active.remove(flow)
         self.dirty = True
+
+    def queue(self) -> float:
+        """Cycles for which a request of now waits for those before it."""
+        owed = bursts = 0.0
+        for flow in self.active:
+            if flow.rate > 0 and flow.kind != STORE:
+                beats = min(flow.left_now(), self._under_way(flow))
+                owed, bursts = owed + beats, bursts + beats / flow.burst
+        return max(0.0, owed * min(1.0, OUTSTANDING / max(bursts, 1.0)) - MEMORY_LATENCY)
+
+    def _under_way(self, flow: Flow) -> float:
+        """Beats that a flow has asked for, if there are as many left."""
+        if flow.kind != WEIGHTS:
+            return flow.room
+        fifo = flow.members[0].fifo
+        fifo.sync()
+        return (fifo.size - fifo.level) / fifo.beat_chunks
 
     def divide(self) -> None:
         """Give each flow its rate."""
@@ -200,45 +224,64 @@ class Port:
             return
         # Bursts alternate where both ways want more than the port has.
         given = min(to_write, max(0.5 if reads else 1.0, 1.0 - to_read))
-        # What a reader has asked for waits in one queue, so readers share by what they may
-        # have under way; only where the port cannot take it all do they share burst by burst.
         moving = reads + writes
-        queued = 0.0
-        for flow in moving:
-            left = flow.left - flow.rate * (now - flow.since)
-            room = self._rooms[flow.kind]
-            if left < room:
-                room = left
-            if room < flow.burst:
-                room = flow.burst
-            flow.share = room
-            queued += room / flow.burst
-        crowded = queued > OUTSTANDING
-        if crowded:
-            for flow in moving:
-                flow.share = flow.burst
+        queued = _share(moving)
         _fill(writes, given)
         _fill(reads, min(1.0 - given, to_read))
-        self.stale = now + (_crowd_lasts(moving, queued) if crowded else
-                            self._shares_last(moving))
+        self.stale = now + (_crowd_lasts(moving, queued) if queued > OUTSTANDING else
+                            _shares_last(moving))
 
-    def _shares_last(self, flows: list[Flow]) -> float:
-        """Cycles until one that is about to end has less under way."""
-        now, lasts = self.clock.now, NEVER
-        for flow in flows:
-            left = flow.left - flow.rate * (now - flow.since)
-            over = left - self._rooms[flow.kind]
-            if over > 0:
-                if over < lasts * flow.rate:
-                    lasts = over / flow.rate
-            elif left > flow.burst:
-                return 0.0
-        return lasts
+
+def _share(flows: list[Flow]) -> float:
+    """Find the flows' shares of the port; return how many bursts they want under way.
+
+    What a reader has asked for waits in one queue, so readers share by what they may have under
+    way. What is asked for at once comes together. If the port cannot take it all, as many bursts
+    of each wait in the queue, fewer of those that may not have as many.
+    """
+    queued = established = 0.0
+    fresh = []
+    for flow in flows:
+        left = flow.left_now()
+        flow.share = max(flow.burst, min(left, flow.room))
+        queued += flow.share / flow.burst
+        if left > flow.fresh:
+            fresh.append(flow)
+        else:
+            established += flow.share
+    if queued > OUTSTANDING:
+        places, rest = float(OUTSTANDING), len(flows)
+        for flow in sorted(flows, key=_most_bursts):
+            bursts = min(_most_bursts(flow), places / rest)
+            places, rest = places - bursts, rest - 1
+            flow.share = bursts * flow.burst
+    else:
+        for flow in fresh:
+            flow.share = (established or 1.0) * flow.burst / _BETWEEN
+    return queued
+
+
+def _most_bursts(flow: Flow) -> float:
+    return max(1.0, flow.room / flow.burst)
 
 
 def _crowd_lasts(flows: list[Flow], queued: float) -> float:
-    """Cycles, at least, until bursts can be shared other than one by one."""
+    """Cycles, at least, until the port can take all that is asked for."""
     return (queued - OUTSTANDING) / sum([f.rate / f.burst for f in flows])
+
+
+def _shares_last(flows: list[Flow]) -> float:
+    """Cycles until a flow is not fresh any more, or one that is about to end has less under way."""
+    lasts = NEVER
+    for flow in flows:
+        left = flow.left_now()
+        over = left - (flow.fresh if left > flow.fresh else flow.room)
+        if over > 0:
+            if over < lasts * flow.rate:
+                lasts = over / flow.rate
+        elif left > flow.burst:
+            return 0.0
+    return lasts
 
 
 def _fill(wanted: list[Flow], room: float) -> None:

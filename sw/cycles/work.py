@@ -6,7 +6,7 @@ from hw.config import Config
 from hw.isa import Opcode
 
 from ..compiler.batch import Run
-from ..compiler.layout import PAGE_BYTES
+from ..compiler.layout import BANKS, PAGE_BYTES
 from ..compiler.ops import Op, Unit
 
 __all__ = ["Block", "Work", "Worker"]
@@ -34,25 +34,26 @@ class Work:
     -------
     unit, run, wait, signal, mark : as of `Op`
     mask : of the instances that take part in a transfer or barrier, 0 for this one alone
-    addr : where a transfer starts
+    pages : that a transfer reads or writes, in turn, at most the first and the last of each bank
     beats, burst : of a transfer, and the mean length of its bursts
     speed : beats per cycle that the unit can transfer, a LOAD's into its FIFO
     runs, words : of a LOAD
-    misses : pages that a LOAD or WEIGHTS opens on its way, for each beat
+    misses : pages that a LOAD or WEIGHTS opens after its first, for each beat
     blocks : of a COMPUTE, in order
     count, cycles : output blocks of a POST, and what each takes
     barrier : whether it is one
     """
 
-    __slots__ = ("addr", "barrier", "beats", "blocks", "burst", "count", "cycles", "mark", "mask",
-                 "misses", "run", "runs", "signal", "speed", "unit", "wait", "words")
+    __slots__ = ("barrier", "beats", "blocks", "burst", "count", "cycles", "mark", "mask",
+                 "misses", "pages", "run", "runs", "signal", "speed", "unit", "wait", "words")
 
     def __init__(self, op: Op):
         self.unit = int(op.unit)
         self.run: Run = op.run
         self.wait, self.signal, self.mark = tuple(op.wait), tuple(op.signal), op.mark
         self.mask = op.fields.get("mask", 0)
-        self.addr = self.runs = self.words = self.count = self.cycles = 0
+        self.runs = self.words = self.count = self.cycles = 0
+        self.pages: list[int] = []
         self.beats = self.burst = self.speed = self.misses = 0.0
         self.blocks: list[Block] = []
         self.barrier = op.opcode == Opcode.BARRIER
@@ -71,26 +72,32 @@ class Worker:
 
     def work(self, op: Op) -> Work:
         work, f = Work(op), op.fields
+        if self.config.port.memory == "private" and not work.barrier:
+            work.mask = 0  # over its own port
         if work.unit == Unit.COMPUTE:
             work.blocks = self._blocks(work, f)
         elif work.unit == Unit.POST:
             work.count = f["out_blocks"]
             work.cycles = f["out_w"] * f["out_h"] * max(f["pool_h"] * f["pool_w"], self.subs)
         elif work.unit == Unit.WEIGHTS:
-            work.addr = f["ext_addr"]
             work.beats = -(-f["chunks"] // self.beat_chunks)
+            first = f["ext_addr"] // PAGE_BYTES
+            past = (f["ext_addr"] + int(work.beats) * self.config.port.bytes - 1) // PAGE_BYTES + 1
+            work.pages = [first, *range(max(first + 1, past - BANKS), past)]
             work.burst = min(work.beats, f.get("row_beats") or self.config.port.burst_beats)
             work.speed, work.misses = 1.0, self.config.port.bytes / PAGE_BYTES
         elif not work.barrier:
-            work.addr, work.runs = f["ext_addr"], f["runs"]
+            work.runs = f["runs"]
             work.words = f["runs"] * f["run_words"]
             longest = self.config.port.bytes * self.config.port.burst_beats
             key = f["ext_addr"] % longest, f["run_words"], f["runs"], f["ext_stride"]
             if key not in self.transfers:
                 self.transfers[key] = self._transfer(*key)
             work.beats, work.speed, work.burst = self.transfers[key]
+            pages = _pages(f, self.pitch)
+            work.pages = [*pages[:1], *pages[1:][-BANKS:]]
             if work.unit == Unit.LOAD:
-                work.misses = _pages(f, self.pitch) / work.beats
+                work.misses = (len(pages) - 1) / work.beats
                 # What fits into the FIFO waits there for its words to be put, not at the port.
                 if work.beats <= self.config.load_fifo_beats:
                     work.speed = min(1.0, work.burst / 2)
@@ -123,9 +130,9 @@ class Worker:
         return [inner] * (f["out_blocks"] - 1) + [Block(work, *shape, True)]
 
 
-def _pages(f: dict[str, int], pitch: int) -> int:
-    """Pages that a LOAD opens after its first."""
+def _pages(f: dict[str, int], pitch: int) -> list[int]:
+    """Pages of a LOAD or STORE, in turn."""
     starts = [f["ext_addr"] + k * f["ext_stride"] for k in range(f["runs"])]
     pages = [page for a in starts for page in
              range(a // PAGE_BYTES, (a + f["run_words"] * pitch - 1) // PAGE_BYTES + 1)]
-    return sum(a != b for a, b in itertools.pairwise(pages))
+    return [page for page, _ in itertools.groupby(pages)]
