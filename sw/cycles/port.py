@@ -13,14 +13,14 @@ from .work import Work
 if TYPE_CHECKING:
     from .instance import Instance
 
-__all__ = ["ASKING", "LOAD", "MEMORY_LATENCY", "OUTSTANDING", "PAGE_MISS", "PROGRAM", "STORE",
-           "WEIGHTS", "Flow", "Port"]
+__all__ = ["ASKING", "LOAD", "MEMORY_LATENCY", "PAGE_MISS", "PROGRAM", "STORE", "WEIGHTS", "Flow",
+           "Port"]
 
 MEMORY_LATENCY = 40
 PAGE_MISS = 12
 ASKING = 6  # cycles from a free place in the weight FIFO to its request at the memory, and back
-OUTSTANDING = 32  # bursts on a port
 _BETWEEN = 6  # cycles from one request of an instance to its next, with others in between
+_OUTSTANDING = 32  # bursts on a port
 
 #: What a flow is of.
 LOAD, STORE, WEIGHTS, PROGRAM = int(Unit.LOAD), int(Unit.STORE), int(Unit.WEIGHTS), len(Unit)
@@ -176,7 +176,7 @@ class Port:
             if flow.rate > 0 and flow.kind != STORE:
                 beats = min(flow.left_now(), self._under_way(flow))
                 owed, bursts = owed + beats, bursts + beats / flow.burst
-        return max(0.0, owed * min(1.0, OUTSTANDING / max(bursts, 1.0)) - MEMORY_LATENCY)
+        return max(0.0, owed * min(1.0, _OUTSTANDING / max(bursts, 1.0)) - MEMORY_LATENCY)
 
     def _under_way(self, flow: Flow) -> float:
         """Beats that a flow has asked for, if there are as many left."""
@@ -208,12 +208,11 @@ class Port:
             (writes if flow.kind == STORE else reads).append(flow)
         for flow in reads:
             if flow.work is not None:
-                room = self._rooms[flow.kind]
-                trip = self._trip + PAGE_MISS * flow.work.misses * room
+                trip = self._trip + PAGE_MISS * flow.work.misses * flow.room
                 if flow.kind == WEIGHTS:
                     trip += delay - flow.burst
-                if room < flow.want * trip:
-                    flow.want = room / trip
+                if flow.room < flow.want * trip:
+                    flow.want = flow.room / trip
             to_read += flow.want
         for flow in writes:
             to_write += flow.want
@@ -228,7 +227,7 @@ class Port:
         queued = _share(moving)
         _fill(writes, given)
         _fill(reads, min(1.0 - given, to_read))
-        self.stale = now + (_crowd_lasts(moving, queued) if queued > OUTSTANDING else
+        self.stale = now + (_crowd_lasts(moving, queued) if queued > _OUTSTANDING else
                             _shares_last(moving))
 
 
@@ -249,8 +248,8 @@ def _share(flows: list[Flow]) -> float:
             fresh.append(flow)
         else:
             established += flow.share
-    if queued > OUTSTANDING:
-        places, rest = float(OUTSTANDING), len(flows)
+    if queued > _OUTSTANDING:
+        places, rest = float(_OUTSTANDING), len(flows)
         for flow in sorted(flows, key=_most_bursts):
             bursts = min(_most_bursts(flow), places / rest)
             places, rest = places - bursts, rest - 1
@@ -267,7 +266,7 @@ def _most_bursts(flow: Flow) -> float:
 
 def _crowd_lasts(flows: list[Flow], queued: float) -> float:
     """Cycles, at least, until the port can take all that is asked for."""
-    return (queued - OUTSTANDING) / sum([f.rate / f.burst for f in flows])
+    return (queued - _OUTSTANDING) / sum([f.rate / f.burst for f in flows])
 
 
 def _shares_last(flows: list[Flow]) -> float:
