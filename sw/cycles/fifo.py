@@ -54,6 +54,7 @@ class Fifo:
         if self._full and not self.busy:  # nothing has been asked for
             self._full = self._was_full = False
             self._ask(0.0)
+            self._hurry(None)
         self.want, self.speed, self.busy = want, speed, True
         self._stir()
 
@@ -138,7 +139,6 @@ class Fifo:
         self._pace = pace
         self._pace_ends = self._clock.now + self._refill + self.port.queue()
         self._clock.at(self._pace_ends, self._hurry)
-        self.port.dirty = True
 
     def _hurry(self, _: None) -> None:
         if self.port is not None:

@@ -34,7 +34,7 @@ class Work:
     -------
     unit, run, wait, signal, mark : as of `Op`
     mask : of the instances that take part in a transfer or barrier, 0 for this one alone
-    pages : that a transfer reads or writes, in turn, at most the first and the last of each bank
+    pages : the first that a transfer reads or writes, and the last `BANKS` of the others, in turn
     beats, burst : of a transfer, and the mean length of its bursts
     speed : beats per cycle that the unit can transfer, a LOAD's into its FIFO
     runs, words : of a LOAD
@@ -81,9 +81,7 @@ class Worker:
             work.cycles = f["out_w"] * f["out_h"] * max(f["pool_h"] * f["pool_w"], self.subs)
         elif work.unit == Unit.WEIGHTS:
             work.beats = -(-f["chunks"] // self.beat_chunks)
-            first = f["ext_addr"] // PAGE_BYTES
-            past = (f["ext_addr"] + int(work.beats) * self.config.port.bytes - 1) // PAGE_BYTES + 1
-            work.pages = [first, *range(max(first + 1, past - BANKS), past)]
+            work.pages = _ends(_pages([f["ext_addr"]], int(work.beats) * self.config.port.bytes))
             work.burst = min(work.beats, f.get("row_beats") or self.config.port.burst_beats)
             work.speed, work.misses = 1.0, self.config.port.bytes / PAGE_BYTES
         elif not work.barrier:
@@ -94,8 +92,9 @@ class Worker:
             if key not in self.transfers:
                 self.transfers[key] = self._transfer(*key)
             work.beats, work.speed, work.burst = self.transfers[key]
-            pages = _pages(f, self.pitch)
-            work.pages = [*pages[:1], *pages[1:][-BANKS:]]
+            pages = _pages([f["ext_addr"] + k * f["ext_stride"] for k in range(f["runs"])],
+                           f["run_words"] * self.pitch)
+            work.pages = _ends(pages)
             if work.unit == Unit.LOAD:
                 work.misses = (len(pages) - 1) / work.beats
                 # What fits into the FIFO waits there for its words to be put, not at the port.
@@ -130,9 +129,13 @@ class Worker:
         return [inner] * (f["out_blocks"] - 1) + [Block(work, *shape, True)]
 
 
-def _pages(f: dict[str, int], pitch: int) -> list[int]:
-    """Pages of a LOAD or STORE, in turn."""
-    starts = [f["ext_addr"] + k * f["ext_stride"] for k in range(f["runs"])]
+def _pages(starts: list[int], size: int) -> list[int]:
+    """Pages of pieces of so many bytes, in turn."""
     pages = [page for a in starts for page in
-             range(a // PAGE_BYTES, (a + f["run_words"] * pitch - 1) // PAGE_BYTES + 1)]
+             range(a // PAGE_BYTES, (a + size - 1) // PAGE_BYTES + 1)]
     return [page for page, _ in itertools.groupby(pages)]
+
+
+def _ends(pages: list[int]) -> list[int]:
+    """The first page, and the last `BANKS` of the others, as `Work.pages`."""
+    return [*pages[:1], *pages[1:][-BANKS:]]
