@@ -1,13 +1,15 @@
-"""Progress of several simulations side by side, on stderr."""
+"""Progress of simulations and of training, on stderr."""
 
 import sys
 import threading
 import time
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -17,29 +19,26 @@ from rich.progress import (
 __all__ = ["SimulationProgress", "TrainingProgress"]
 
 
-class SimulationProgress:
-    """One bar per arm with its layer, simulated kHz and time left.
+class _Progress:
+    """What both have: bars that are live on a terminal, and lines of status.
 
-    On a terminal the bars are live; elsewhere a line is printed every `interval_s`. Use as a
-    context manager; `update` may be called from any thread.
+    Parameters
+    ----------
+    columns : of a bar, before the time elapsed and left
+    quiet : say nothing
+    interval_s : between lines where stderr is no terminal
     """
 
-    def __init__(self, *, quiet: bool = False, interval_s: float = 15.0):
+    def __init__(self, *columns: ProgressColumn, quiet: bool, interval_s: float):
         self.quiet = quiet
         self.interval_s = interval_s
         self.console = Console(stderr=True)
         self._live = not quiet and self.console.is_terminal
-        self._bars = Progress(
-            TextColumn("{task.description:<10}"), BarColumn(bar_width=30),
-            TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.fields[state]:<26}"),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-            console=self.console, transient=True)
-        self._lock = threading.Lock()
-        self._tasks: dict[str, TaskID] = {}
-        self._arms: dict[str, tuple[float, float]] = {}
+        self._bars = Progress(*columns, TimeElapsedColumn(), TextColumn("left"),
+                              TimeRemainingColumn(), console=self.console, transient=True)
         self._last_line = time.monotonic()
 
-    def __enter__(self) -> "SimulationProgress":
+    def __enter__(self) -> Self:
         if self._live:
             self._bars.start()
         return self
@@ -52,6 +51,31 @@ class SimulationProgress:
         """Print one line of status."""
         if not self.quiet:
             self.console.print(text, style="dim", highlight=False)
+
+    def _line_is_due(self) -> bool:
+        """Whether to print a line now, where stderr is no terminal."""
+        now = time.monotonic()
+        if self.quiet or now - self._last_line <= self.interval_s:
+            return False
+        self._last_line = now
+        return True
+
+
+class SimulationProgress(_Progress):
+    """One bar per arm with its layer, simulated kHz and time left.
+
+    On a terminal the bars are live; elsewhere a line is printed every `interval_s`. Use as a
+    context manager; `update` may be called from any thread.
+    """
+
+    def __init__(self, *, quiet: bool = False, interval_s: float = 15.0):
+        super().__init__(TextColumn("{task.description:<10}"), BarColumn(bar_width=30),
+                         TextColumn("{task.percentage:>3.0f}%"),
+                         TextColumn("{task.fields[state]:<26}"),
+                         quiet=quiet, interval_s=interval_s)
+        self._lock = threading.Lock()
+        self._tasks: dict[str, TaskID] = {}
+        self._arms: dict[str, tuple[float, float]] = {}
 
     def start(self, arm: str, expected_cycles: int) -> None:
         """Begin an arm that is expected to take so many cycles."""
@@ -69,8 +93,7 @@ class SimulationProgress:
             if self._live:
                 self._bars.update(self._tasks[arm], completed=min(cycles, expected),
                                   state=f"{layer} {khz:,.0f} kHz")
-            elif not self.quiet and time.monotonic() - self._last_line > self.interval_s:
-                self._last_line = time.monotonic()
+            elif self._line_is_due():
                 left = max(expected - cycles, 0) / max(khz * 1e3, 1)
                 print(f"{arm}: {min(cycles / expected, 1):.0%}, {layer}, {khz:,.0f} kHz, "
                       f"about {left:.0f} s left", file=sys.stderr, flush=True)
@@ -84,35 +107,16 @@ class SimulationProgress:
         self.say(f"{arm}: done in {time.monotonic() - began:.1f} s")
 
 
-class TrainingProgress:
+class TrainingProgress(_Progress):
     """A bar for what is being trained, with its loss and the time left; lines off a terminal."""
 
     def __init__(self, *, quiet: bool = False, interval_s: float = 15.0):
-        self.quiet = quiet
-        self.interval_s = interval_s
-        self.console = Console(stderr=True)
-        self._live = not quiet and self.console.is_terminal
-        self._bars = Progress(
-            TextColumn("{task.description:<24}"), BarColumn(bar_width=30),
-            TextColumn("{task.percentage:>3.0f}%"), TextColumn("loss {task.fields[loss]:.3f}"),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-            console=self.console, transient=True)
+        super().__init__(TextColumn("{task.description:<24}"), BarColumn(bar_width=30),
+                         TextColumn("{task.percentage:>3.0f}%"),
+                         TextColumn("loss {task.fields[loss]:.3f}"),
+                         quiet=quiet, interval_s=interval_s)
         self._part, self._task, self._first = "", TaskID(0), 0
-        self._began = self._last_line = time.monotonic()
-
-    def __enter__(self) -> "TrainingProgress":
-        if self._live:
-            self._bars.start()
-        return self
-
-    def __exit__(self, *exc) -> None:
-        if self._live:
-            self._bars.stop()
-
-    def say(self, text: str) -> None:
-        """Print one line of status."""
-        if not self.quiet:
-            self.console.print(text, style="dim", highlight=False)
+        self._began = time.monotonic()
 
     def update(self, part: str, step: int, steps: int, loss: float) -> None:
         """Report steps of a part that is being trained."""
@@ -122,11 +126,9 @@ class TrainingProgress:
             self._part, self._first, self._began = part, step, time.monotonic()
             if self._live:
                 self._task = self._bars.add_task(part, total=steps, loss=loss)
-        now = time.monotonic()
         if self._live:
             self._bars.update(self._task, completed=step, loss=loss)
-        elif not self.quiet and now - self._last_line > self.interval_s:
-            self._last_line = now
-            left = (now - self._began) / max(step - self._first, 1) * (steps - step)
+        elif self._line_is_due():
+            left = (time.monotonic() - self._began) / max(step - self._first, 1) * (steps - step)
             print(f"{part}: step {step:,} of {steps:,}, loss {loss:.3f}, about {left:.0f} s left",
                   file=sys.stderr, flush=True)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from .floatgraph import FloatGraph, FloatLayer
+from .quantise import run_float_layer
 
 __all__ = ["FakeQuantised"]
 
@@ -52,22 +52,7 @@ class FakeQuantised(nn.Module):
         peak = weight.detach().abs().flatten(1).amax(1).clamp_min(1e-12)
         step = (peak / 127)[:, None, None, None]
         weight = _through(torch.round(weight / step) * step, weight)
-        _, rows, columns = layer.conv_shape
-        (top, left), s = layer.padding, layer.stride
-        bottom = (rows - 1) * s + weight.shape[2] - top - x.shape[2]
-        right = (columns - 1) * s + weight.shape[3] - left - x.shape[3]
-        x = functional.pad(x, (left, right, top, bottom))
-        x = functional.conv2d(x, weight, bias, stride=s, groups=layer.groups)
-        if layer.low is not None or layer.high is not None:
-            x = torch.clamp(x, layer.low, layer.high)
-        if layer.pool is not None:
-            p = layer.pool
-            below = (p.out[0] - 1) * p.stride[0] + p.kernel[0] - p.padding[0] - x.shape[2]
-            beside = (p.out[1] - 1) * p.stride[1] + p.kernel[1] - p.padding[1] - x.shape[3]
-            x = functional.pad(x, (p.padding[1], beside, p.padding[0], below),
-                               value=float("-inf"))
-            x = functional.max_pool2d(x, p.kernel, p.stride)
-        return x
+        return run_float_layer(layer, x, weight, bias)
 
     def folded(self) -> FloatGraph:
         """Return the graph with the weights as they are now."""

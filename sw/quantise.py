@@ -31,9 +31,14 @@ def run_float(graph: FloatGraph, images: np.ndarray) -> list[torch.Tensor]:
     return outputs
 
 
-def run_float_layer(layer: FloatLayer, x: torch.Tensor) -> torch.Tensor:
-    """Return one layer's float output."""
-    weight, bias = torch.from_numpy(layer.weight), torch.from_numpy(layer.bias)
+def run_float_layer(layer: FloatLayer, x: torch.Tensor, weight: torch.Tensor | None = None,
+                    bias: torch.Tensor | None = None) -> torch.Tensor:
+    """Return one layer's float output [N, C, H, W], with a `weight` and `bias` in place of the
+    layer's own where given."""
+    if weight is None:
+        weight = torch.from_numpy(layer.weight)
+    if bias is None:
+        bias = torch.from_numpy(layer.bias)
     _, rows, columns = layer.conv_shape
     if (rows, columns) == (1, 1) and layer.groups == 1 and weight.shape[2:] == x.shape[2:]:
         x = torch.nn.functional.linear(x.flatten(1), weight.flatten(1), bias)[..., None, None]
