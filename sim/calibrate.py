@@ -37,7 +37,7 @@ from sw.compiler import compile_graph
 from sw.driver import Driver
 from sw.energy import TABLE
 from sw.networks import load_workload
-from sw.report import save_text
+from sw.output import save_text
 
 from .backend import VerilatorBackend
 from .gates import GateEnergy, Netlist, shifted

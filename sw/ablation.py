@@ -20,7 +20,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from hw.config import Config
@@ -31,8 +30,8 @@ from sim.processors import processors
 from .arms import Arm, golden_outputs, layer_kind, run_arm
 from .compiler.switches import Switches, switched
 from .networks import NETWORKS, load_workload
+from .output import require_folder, save_text, table_console
 from .progress import SimulationProgress
-from .report import save_text
 
 __all__ = ["SWITCHES", "Work", "measure"]
 
@@ -104,8 +103,7 @@ def run(argv: list[str]) -> int:
             raise ValueError(f"--only names {name!r}; there are {', '.join(SWITCHES)}")
     if args.latency < 1:
         raise ValueError(f"--latency is {args.latency}; it must be 1 or more")
-    if args.save and not args.save.resolve().parent.is_dir():
-        raise ValueError(f"--save {args.save}: its folder does not exist")
+    require_folder(save=args.save)
     memory = {"latency_cycles": args.latency}
     rows: dict[str, dict[str, int]] = {}
     exact = True
@@ -125,8 +123,7 @@ def run(argv: list[str]) -> int:
     if args.json:
         print(text)
     else:
-        console = Console()
-        (console if console.is_terminal else Console(width=120)).print(_table(rows))
+        table_console().print(_table(rows))
     return 0 if exact else 1
 
 

@@ -28,7 +28,6 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from hw.config import Config
 from hw.errors import exit_code
@@ -41,9 +40,10 @@ from .golden import run_golden
 from .graph import IntegerGraph
 from .html import render
 from .networks import NETWORKS, Workload, load_workload
+from .output import require_folder, save_text, table_console
 from .partition import PARTITIONERS
 from .progress import SimulationProgress
-from .report import Report, print_report, save_text
+from .report import Report, print_report
 
 __all__ = ["compare", "main"]
 
@@ -130,9 +130,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("--checkpoint goes with --network tinyvgg16")
     if args.epsilon and not args.array__zero_skip:
         raise ValueError("--epsilon goes with --zero-skip")
-    for option, path in (("--save", args.save), ("--report", args.report)):
-        if path and not path.resolve().parent.is_dir():
-            raise ValueError(f"{option} {path}: its folder does not exist")
+    require_folder(save=args.save, report=args.report)
 
 
 def _with_epsilon(graph: IntegerGraph, text: str) -> IntegerGraph:
@@ -304,9 +302,7 @@ def run(argv: list[str]) -> int:
     if args.json:
         print(report.to_json())
     else:
-        # Tables keep their columns when the output is a file or a pipe.
-        console = Console()
-        print_report(report, console if console.is_terminal else Console(width=120))
+        print_report(report, table_console())
     return 0 if report.bit_exact else 1
 
 

@@ -45,9 +45,9 @@ from .graph import IntegerGraph, Layer
 from .html import scatter
 from .limits import layer_limit
 from .models import TINYVGG16_SHAPE, slim_digits, tinyvgg16
+from .output import require_folder, save_text, table_console
 from .pareto import pareto
 from .partition import prunable_layers, select_layers
-from .report import save_text
 
 __all__ = ["Point", "Result", "evaluate", "front", "main", "shape_graph"]
 
@@ -323,7 +323,7 @@ def _print(results: Sequence[Result], chosen: Sequence[Result], every: bool) -> 
         mark = "front" if r in chosen else "" if r.fits and r.cycles else "too large" \
             if not r.fits else r.why
         table.add_row(*cells, *([mark] if every else []))
-    Console().print(table)
+    table_console().print(table)
 
 
 def run(argv: list[str]) -> int:
@@ -331,8 +331,7 @@ def run(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     if args.jobs < 1:
         raise ValueError(f"--jobs is {args.jobs}; it must be 1 or more")
-    if args.plot and not args.plot.resolve().parent.is_dir():
-        raise ValueError(f"--plot {args.plot}: its folder does not exist")
+    require_folder(plot=args.plot)
     points = _points(args)
     for partitions in args.partitions:
         shape_graph(args.network, args.prune, partitions)  # refuses what cannot be cut

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .floatgraph import FloatGraph
-from .report import save_text
+from .output import save_text
 
 __all__ = ["PARTITIONERS", "PLAN_VERSION", "PartitionError", "Plan", "balanced_assignment",
            "partition", "prunable_layers", "select_layers"]

@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +19,6 @@ __all__ = [
     "Picture",
     "Report",
     "print_report",
-    "save_text",
 ]
 
 SCHEMA_NAME = "partita.compare"
@@ -237,19 +233,6 @@ class Report:
 
 def _ratio(a: int | None, b: int | None) -> float | None:
     return round(a / b, 4) if a and b else None
-
-
-def save_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def _number(value: int | None) -> str:

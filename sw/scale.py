@@ -55,8 +55,8 @@ from .evaluate import accuracy, run_integer
 from .golden import run_golden
 from .html import scatter
 from .incremental import DIGITS, Grown, grow_digits
+from .output import require_folder, save_text, table_console
 from .pareto import pareto
-from .report import save_text
 from .scaling import with_active
 
 __all__ = ["Measured", "Point", "front", "main", "measure", "points_of", "spread"]
@@ -209,8 +209,7 @@ def _check(args: argparse.Namespace) -> None:
                          "held out")
     if args.epochs < 1:
         raise ValueError(f"--epochs is {args.epochs}; it must be 1 or more")
-    if args.plot and not args.plot.resolve().parent.is_dir():
-        raise ValueError(f"--plot {args.plot}: its folder does not exist")
+    require_folder(plot=args.plot)
 
 
 def run(argv: list[str]) -> int:
@@ -273,8 +272,7 @@ def _print(measured: Sequence[Measured], points: Sequence[Point], best: Sequence
                  for p in points if p.active == m.active]
         table.add_row(str(m.active), f"{100 * m.accuracy:.1f}", f"{100 * m.rtl_accuracy:.0f}",
                       f"{m.cycles:,.0f}", *cells)
-    console = Console()
-    console = console if console.is_terminal else Console(width=120)
+    console = table_console()
     console.print(table)
     console.print("\n* no other point is better in accuracy, time and energy at once.  int8: on "
                   f"all held-out images; RTL: on {args.images} of them.")

@@ -29,7 +29,7 @@ from sim.fst import require_fst, vcd_to_fst
 from .compiler import compile_graph
 from .driver import Driver, RunResult, open_backend
 from .networks import NETWORKS, load_workload
-from .report import save_text
+from .output import require_folder, save_text
 
 __all__ = ["main", "timeline"]
 
@@ -88,9 +88,7 @@ def run(argv: list[str]) -> int:
     if not 1 <= args.cycles <= _MOST_CYCLES or args.start < 0:
         raise ValueError(f"--cycles is {args.cycles} and --start {args.start}; they must be from 1 "
                          f"to {_MOST_CYCLES} and 0 or more")
-    for option, path in (("--out", args.out), ("--timeline", args.timeline)):
-        if path and not path.resolve().parent.is_dir():
-            raise ValueError(f"{option} {path}: its folder does not exist")
+    require_folder(out=args.out, timeline=args.timeline)
     if args.out and args.out.suffix not in (".fst", ".vcd"):
         raise ValueError(f"--out {args.out}: name a file that ends in .fst or .vcd")
     if args.out and args.out.suffix == ".fst":

@@ -39,9 +39,9 @@ from .dataset import load_tiny_imagenet
 from .digits import digits_task
 from .fit import Recipe
 from .models import PIXEL_DEVIATION, PIXEL_MEAN, TINYVGG16_SHAPE, tinyvgg16
+from .output import save_text, table_console
 from .partition import PARTITIONERS
 from .progress import TrainingProgress
-from .report import save_text
 from .statistics import graph_statistics
 from .training import Monitor, Row, Task, Trainer, random_crops
 
@@ -235,9 +235,7 @@ def run(argv: list[str]) -> int:
     if args.json:
         print(text, end="")
     else:
-        console = Console()
-        _print(rows, f"{task.name}: {task.data.source}",
-               console if console.is_terminal else Console(width=110))
+        _print(rows, f"{task.name}: {task.data.source}", table_console())
         print(f"\nweights, plans, statistics and results.json are in {args.out}")
     return 0
 

@@ -1,0 +1,41 @@
+"""What commands write: files, whole or not at all, and tables."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+__all__ = ["require_folder", "save_text", "table_console"]
+
+
+def require_folder(**files: Path | None) -> None:
+    """Refuse files, by the name of their option, that could not be written once all is done.
+
+    Raises
+    ------
+    ValueError
+        If a file's folder does not exist.
+    """
+    for option, path in files.items():
+        if path and not path.resolve().parent.is_dir():
+            raise ValueError(f"--{option} {path}: its folder does not exist")
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def table_console() -> Console:
+    """stdout, wide enough that tables keep their columns where it is a file or a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
