@@ -2,12 +2,12 @@
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from amaranth.lib import data
 from cocotb.triggers import Timer
 
-__all__ = ["Bench", "Delay", "Pulse", "Sink", "Source", "pack", "unpack"]
+__all__ = ["ActReads", "Bench", "Delay", "Pulse", "Sink", "Source", "pack", "unpack"]
 
 
 def pack(layout: data.StructLayout, **fields: int) -> int:
@@ -184,3 +184,24 @@ class Delay:
 
     def sample(self) -> None:
         self.flight.append(self.answer())
+
+
+class ActReads(Delay):
+    """The activation memory behind a unit's port `acts`, which takes a read when it likes."""
+
+    def __init__(self, bench: Bench, latency: int, words: Mapping[int, int] | Sequence[int]):
+        super().__init__(bench, latency, self._answer)
+        self.words, self.ready = words, False
+
+    def idle(self) -> None:
+        self.bench.set("acts__ready", 0)
+
+    def drive(self) -> None:
+        super().drive()
+        self.ready = self.bench.go()
+        self.bench.set("acts__ready", int(self.ready))
+
+    def _answer(self) -> dict[str, int] | None:
+        if not (self.ready and self.bench.get("acts__valid")):
+            return None
+        return {"acts__data": self.words[self.bench.get("acts__addr")]}

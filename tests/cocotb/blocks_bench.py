@@ -16,7 +16,7 @@ from hw.feeder import READ_LATENCY
 from hw.interfaces import read_request, tile_walk, vector_layout, write_data, write_request
 from hw.isa import Opcode, insn_layout, tokens_of
 
-from .agents import Bench, Delay, Pulse, Sink, Source, pack, unpack
+from .agents import ActReads, Bench, Delay, Pulse, Sink, Source, pack, unpack
 
 CONFIG = Config.from_dict(json.loads(os.environ["PARTITA_CONFIG"]))
 GAP = float(os.environ["PARTITA_GAP"])
@@ -362,21 +362,7 @@ async def feeder(dut):
         if vector["close"]:
             drained.ask(vector["bank"])
 
-    class Memory(Delay):
-        def idle(self):
-            bench.set("acts__ready", 0)
-
-        def drive(self):
-            super().drive()
-            self.ready = bench.go()
-            bench.set("acts__ready", int(self.ready))
-
-    def answer():
-        if not (memory.ready and bench.get("acts__valid")):
-            return None
-        return {"acts__data": words[bench.get("acts__addr")]}
-
-    memory = bench.add(Memory(bench, READ_LATENCY, answer))
+    bench.add(ActReads(bench, READ_LATENCY, words))
     bench.add(Sink(bench, "o", take))
     done = bench.add(Done(bench, Opcode.COMPUTE))
     await bench.run(lambda: len(found) == len(expected))
@@ -629,21 +615,7 @@ async def storer(dut):
                 expected[ext + b] = byte
     bench.add(Source(bench, "i", [payload for payload, _ in work]))
 
-    class Acts(Delay):
-        def idle(self):
-            bench.set("acts__ready", 0)
-
-        def drive(self):
-            super().drive()
-            self.ready = bench.go()
-            bench.set("acts__ready", int(self.ready))
-
-    def answer():
-        if not (acts.ready and bench.get("acts__valid")):
-            return None
-        return {"acts__data": words[bench.get("acts__addr")]}
-
-    acts = bench.add(Acts(bench, 2, answer))
+    bench.add(ActReads(bench, 2, words))
     bursts: deque = deque()
     beats: deque = deque()
     acknowledge = bench.add(Pulse(bench, "ret__valid"))
