@@ -1,0 +1,101 @@
+"""Measures again, in RTL, what the README's tables show of TinyVGG16, and writes it to `sw/data`.
+
+What is measured by name: `headline`, the four arms, with activity; `zeros`, the fully connected
+layers with zeros skipped; `scaling`, other prunings, ports and numbers of instances; `ablation`,
+cycles with one of the compiler's optimisations left out. `python -m sw.tables` then writes the
+tables.
+
+Examples:
+    python -m sw.measure                   everything: an hour on two cores
+    python -m sw.measure scaling ablation
+
+Exit codes: 0 ok, 1 a layer differs from the golden model, 3 a tool is missing.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+
+from hw.errors import exit_code
+
+from .output import save_text
+from .tables import DATA
+
+__all__ = ["MEASUREMENTS", "SCALING", "scaling_command"]
+
+#: What is measured -> the file in `DATA` that it is in.
+MEASUREMENTS = {name: f"{stem}-tinyvgg16.json" for name, stem in (
+    ("headline", "measured"), ("zeros", "zeros"), ("scaling", "scaling"),
+    ("ablation", "ablation"))}
+_COMMANDS = {
+    "headline": ["sw.compare", "--json"],
+    "zeros": ["sw.compare", "--zero-skip", "--layers", "fc1,fc2,fc3", "--json"],
+    "ablation": ["sw.ablation", "--json"],
+}
+#: Of `scaling`: what is pruned, partitions and instances, and the memory port.
+SCALING = (("fc", 8, "private"), ("all", 8, "shared"), ("all", 8, "private"), ("fc", 16, "shared"),
+           ("fc", 32, "shared"), ("all", 16, "shared"), ("all", 32, "shared"))
+
+
+class MeasurementError(RuntimeError):
+    """A command failed; what it said is on stderr."""
+
+    def __init__(self, command: list[str], code: int):
+        super().__init__(f"python -m {' '.join(command)} ended with exit code {code}")
+        self.exit_code = code
+
+
+def scaling_command(prune: str, count: int, memory: str) -> list[str]:
+    """The command of a row of `SCALING`, after `python -m`."""
+    return ["sw.compare", "--no-toggles", "--json", "--instances", str(count), "--partitions",
+            str(count), "--prune", prune, "--memory", memory, "--arms", f"pruned-{count}"]
+
+
+def _run(command: list[str]) -> dict:
+    """What a command prints as JSON; its progress goes to stderr."""
+    print(f"-- python -m {' '.join(command)}", file=sys.stderr)
+    done = subprocess.run([sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise MeasurementError(command, done.returncode)
+    return json.loads(done.stdout)
+
+
+def _scaling() -> list[dict]:
+    rows = []
+    for prune, count, memory in SCALING:
+        command = scaling_command(prune, count, memory)
+        arm = _run(command)["arms"][0]
+        rows.append({
+            "prune": prune, "partitions": count, "memory": memory, "cycles": arm["cycles"],
+            "command": "python -m " + " ".join(command),
+            "layers": [{k: x[k] for k in ("name", "kind", "pruned", "cycles", "limit_cycles")}
+                       for x in arm["layers"]]})
+    return rows
+
+
+def run(argv: list[str]) -> int:
+    """Run the command and return its exit code; errors are raised."""
+    parser = argparse.ArgumentParser(prog="python -m sw.measure", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help=f"of {', '.join(MEASUREMENTS)} (default all)")
+    names = parser.parse_args(argv).names
+    for name in names:
+        if name not in MEASUREMENTS:
+            raise ValueError(f"nothing is measured by the name {name!r}; there are "
+                             f"{', '.join(MEASUREMENTS)}")
+    for name in names or MEASUREMENTS:
+        data = _scaling() if name == "scaling" else _run(_COMMANDS[name])
+        save_text(DATA / MEASUREMENTS[name], json.dumps(data, indent=1) + "\n")
+        print(f"wrote {DATA / MEASUREMENTS[name]}")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    return exit_code(run, sys.argv[1:] if argv is None else argv, "python -m sw.measure")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
