@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from sw.output import save_text
+
 from .catalogue import Board
 from .flow import BuildResult
 
@@ -34,6 +36,4 @@ def add_row(board: Board, result: BuildResult | None, why: str) -> None:
                 "fmax_mhz": round(result.fmax_mhz, 1), "clock_mhz": result.clock_mhz,
                 "bytes": result.bytes, "seconds": round(result.seconds)}
     rows[board.name] = row
-    scratch = RESULTS.with_suffix(".tmp")
-    scratch.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
-    scratch.replace(RESULTS)
+    save_text(RESULTS, json.dumps(rows, indent=1, sort_keys=True) + "\n")

@@ -9,10 +9,8 @@ import ast
 import dataclasses
 import inspect
 import json
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
 
 from .compiler.switches import Switches
 from .energy import columns as energy_columns
+from .output import save_text
 
 __all__ = ["TABLES", "main", "render"]
 
@@ -384,11 +383,7 @@ def main(argv: list[str] | None = None) -> int:
             print("README.md's tables are not current; run: python -m sw.tables", file=sys.stderr)
             return 1
         return 0
-    handle, name = tempfile.mkstemp(dir=README.parent)
-    with os.fdopen(handle, "w") as file:
-        file.write(new)
-    os.chmod(name, 0o644)
-    os.replace(name, README)
+    save_text(README, new)
     return 0
 
 

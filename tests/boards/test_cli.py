@@ -6,11 +6,12 @@ import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS
-from boards.flow import MANIFEST
+from boards.flow import MANIFEST, BuildResult
+from boards.tables import built
 from hw.build import main as hw_build
 from hw.estimate import quick_usage
 from hw.manifest import memories
-from hw.toolchain import usage_of_stat
+from hw.toolchain import DoesNotFitError, Usage, usage_of_stat
 
 
 def test_the_list_names_every_board_and_what_its_preset_takes(capsys):
@@ -32,6 +33,26 @@ def test_the_list_says_what_a_preset_took_or_why_it_does_not_fit(capsys, monkeyp
     assert main(["list"]) == 0
     assert "152 DSP blocks and 200 block RAMs: fits, LUTs aside; not built yet" \
         in capsys.readouterr().out
+
+
+def test_the_table_has_a_row_for_each_build_and_says_why_there_is_none(capsys, tmp_path,
+                                                                       monkeypatch):
+    monkeypatch.setattr("boards.tables.RESULTS", tmp_path / "results.json")
+
+    def build(board, config, out, *, say):
+        if board.name == "orangecrab":
+            raise DoesNotFitError("too many DSP blocks\nand more")
+        return BuildResult(board.name, Usage(4000, 3000, 8, 26), 17.04, board.clock_mhz,
+                           out / board.bitstream, 104090, 64.7)
+
+    monkeypatch.setattr("boards.flow.build", build)
+    assert main(["table", "icebreaker", "orangecrab"]) == 0
+    capsys.readouterr()
+    row = built(BOARDS["icebreaker"])
+    assert (row["luts"], row["luts_of"], row["dsps"], row["block_rams"]) == (4000, 5280, 8, 26)
+    assert (row["fmax_mhz"], row["bytes"], row["seconds"], row["why"]) == (17.0, 104090, 65, "")
+    assert built(BOARDS["orangecrab"])["why"] == "too many DSP blocks"
+    assert built(BOARDS["ulx3s"]) is None
 
 
 @pytest.mark.parametrize("name", BOARDS)
