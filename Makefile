@@ -3,7 +3,7 @@
 #   make test        all tests          make test-slow   deep runs: fuzzing, whole networks
 #   make lint        ruff and mypy      make tables      regenerate the README's tables
 #   make boards      a bitstream for every board, and the table of them
-#   make measure     measure TinyVGG16 again, for the tables: an hour
+#   make measure     measure TinyVGG16 again, for the tables: a quarter of an hour
 #
 # Where pip would fetch the CUDA build of torch, name the CPU wheel index that the
 # "Get started" page of pytorch.org shows:  make demo TORCH_INDEX=URL
@@ -30,7 +30,7 @@ lint: setup
 tables: setup
 	$(PY) -m sw.tables
 
-# What the tables show of TinyVGG16, in RTL; an hour on two cores.
+# What the tables show of TinyVGG16, in RTL; a quarter of an hour on two cores.
 measure: setup
 	$(PY) -m sw.measure
 	$(PY) -m sw.tables

@@ -6,7 +6,7 @@ cycles with one of the compiler's optimisations left out. `python -m sw.tables` 
 tables.
 
 Examples:
-    python -m sw.measure                   everything: an hour on two cores
+    python -m sw.measure                   everything: a quarter of an hour on two cores
     python -m sw.measure scaling ablation
 
 Exit codes: 0 ok, 1 a layer differs from the golden model, 3 a tool is missing.
