@@ -15,6 +15,7 @@ from .registers import FINAL_WORDS, GLOBAL, INSTANCE, INSTANCE_BASE, INSTANCE_ST
 __all__ = ["Control"]
 
 _SLVERR = 2
+_READ_CYCLES = 6
 
 
 class Control(wiring.Component):
@@ -32,8 +33,8 @@ class Control(wiring.Component):
     An instance that is not active has a clock while it ends a run, and while one of its registers
     is read: those tell of the last run in which it took part.
 
-    Timing: a read is answered four cycles after its address, one of a counter when the counters
-    of the last run lie in the log.
+    Timing: a read is answered six cycles after its address, one of a counter when the counters
+    of the last run lie in the log. Cycles count a cycle after they were, in all instances alike.
     """
 
     def __init__(self, config: Config):
@@ -60,8 +61,8 @@ class Control(wiring.Component):
         with m.Elif(counting):
             m.d.sync += cycles.eq(cycles + 1)
         for i, p in enumerate(ports):
-            m.d.comb += [p.start.eq(start[i]), p.counting.eq(counting & active[i]),
-                         p.watchdog.eq(barks)]
+            m.d.comb += [p.start.eq(start[i]), p.watchdog.eq(barks)]
+            m.d.sync += p.counting.eq(counting & active[i])
         # One counter for all: an instance must move at least once between two pulses.
         with m.If(start.any() | (since == 1)):
             m.d.sync += since.eq(watchdog)
@@ -117,7 +118,7 @@ class Control(wiring.Component):
             "ERROR": Cat(p.error for p in ports), "WATCHDOG": watchdog, "CYCLES": cycles,
             "ACTIVE": active,
         }
-        asked, chosen, addr = Signal(), Signal(2), Signal.like(bus.araddr)
+        asked, chosen, addr = Signal(), Signal(3), Signal.like(bus.araddr)
         index = addr[ceil_log2(INSTANCE_STRIDE):ceil_log2(INSTANCE_BASE)]
         offset = addr[:ceil_log2(INSTANCE_STRIDE)]
         m.d.comb += bus.arready.eq(~asked & ~bus.rvalid)
@@ -156,10 +157,8 @@ class Control(wiring.Component):
                 with m.Case(INSTANCE[name].offset):
                     m.d.comb += [counter.eq(addr >= INSTANCE_BASE), final.eq(word)]
         for i, p in enumerate(ports):
-            with m.If(asked & counter & one_hot[i]):
-                m.d.comb += p.log_select.eq(final)
-            with m.Else():
-                m.d.comb += p.log_select.eq(writable[i, "LOG_SELECT"])
+            m.d.sync += p.log_select.eq(Mux(asked & counter & one_hot[i], final,
+                                            writable[i, "LOG_SELECT"]))
 
         value, read_error = Signal(32), Signal()
         m.d.comb += read_error.eq(1)
@@ -172,10 +171,10 @@ class Control(wiring.Component):
                 with m.Case(register.offset):
                     m.d.comb += [value.eq(mine["LOG_DATA" if name in FINAL_WORDS else name]),
                                  read_error.eq(0)]
-        # two cycles for the log to be read, one for the instance to be chosen, one for the value
+        # four cycles for the log to be read, one for the instance to be chosen, one for the value
         with m.If(asked & ~(counter & busy)):
             m.d.sync += chosen.eq(chosen + 1)
-            with m.If(chosen == 3):
+            with m.If(chosen == _READ_CYCLES - 1):
                 m.d.sync += [asked.eq(0), bus.rvalid.eq(1), bus.rdata.eq(value),
                              bus.rresp.eq(read_error * _SLVERR)]
         return m

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .axi import AxiMaster, user_bits
 from .config import Config, ceil_log2
 from .ports import READERS, Channel, MemoryPort, port_request
+from .slice import RegisterSlice
 
 __all__ = ["Barrier", "Fabric", "RoundRobin", "select"]
 
@@ -17,8 +18,8 @@ _BEATS = 4  # of write data between the instances and the port
 class RoundRobin(wiring.Component):
     """Grant requests in turn: each waits for at most one grant of every other.
 
-    One is chosen in a cycle and served in a later one, so that what a requester is told need not
-    wait for what all of them ask.
+    One is chosen in a cycle and served in a later one, and the next is chosen after that: at most
+    one is served every other cycle. So whom the turn is to pass to is found from registers.
 
     Members
     -------
@@ -40,7 +41,7 @@ class RoundRobin(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         after = Signal(self._width)  # the requesters after the one chosen last
-        asks, later, following = (Signal(self._width) for _ in range(3))
+        later = Signal(self._width)
 
         def lowest(bits):
             return bits & (~bits + 1)
@@ -48,16 +49,16 @@ class RoundRobin(wiring.Component):
         m.d.comb += [
             self.grant.eq(self.picked & self.eligible),
             self.serves.eq(self.free & self.grant.any()),
-            asks.eq(self.requests & ~Mux(self.serves, self.picked, 0)),
-            later.eq(asks & after),
-            following.eq(Mux(later.any(), lowest(later), lowest(asks))),
+            later.eq(self.requests & after),
         ]
+        with m.If(~self.picked.any()):
+            m.d.sync += self.picked.eq(Mux(later.any(), lowest(later), lowest(self.requests)))
+        with m.Else():
+            m.d.sync += after.eq(~((self.picked - 1) | self.picked))
+            with m.If(self.serves | ~self.grant.any()):
+                m.d.sync += self.picked.eq(0)
         with m.If(self.clear):
             m.d.sync += after.eq(0)
-        with m.If(self.serves | ~self.grant.any()):
-            m.d.sync += self.picked.eq(following)
-            with m.If(following.any()):
-                m.d.sync += after.eq(~((following - 1) | following))
         return m
 
 
@@ -79,6 +80,10 @@ class Fabric(wiring.Component):
     channel; the lowest of them asks once and all receive. Responses come in order, so a FIFO of
     destinations routes them. Requesters have reserved space: RREADY is always high while
     something is due.
+
+    Wherever a signal crosses between the instances and the port it meets a register, since on an
+    FPGA they are far apart: a request is known here a cycle after it is made, the turn is given,
+    the request is chosen, and its instance is told that it was taken a cycle after that.
 
     Members
     -------
@@ -106,7 +111,7 @@ class Fabric(wiring.Component):
         m.d.sync += self._live.eq(Cat(p.alive for p in self.instances))
         # A run begins with the first one's turn, whoever had the last of the run before.
         idle = Signal()
-        m.d.comb += idle.eq(~Cat(p.alive for p in self.instances).any())
+        m.d.comb += idle.eq(~self._live.any())
         self._reads(m)
         self._writes(m)
         m.d.comb += [m.submodules.read_turn.clear.eq(idle), m.submodules.write_turn.clear.eq(idle)]
@@ -122,9 +127,8 @@ class Fabric(wiring.Component):
         count = len(self._ids)
         if count == 1:
             return [streams[0].valid], [Const(1, 1)]
-        multi = Signal(count, name=f"multi_{name}")  # asks for several
-        m.d.comb += multi.eq(Cat(s.valid & s.payload.mask.any() for s in streams))
-        ready, sets = [], []
+        multi = Cat(s.valid & s.payload.several for s in streams)  # asks for several
+        ready, sets = Signal(count, name=f"met_{name}"), []
         for i, s in enumerate(streams):
             mask, members = (Signal(count, name=f"{n}_{name}_{i}") for n in ("mask", "members"))
             m.d.comb += [
@@ -133,9 +137,9 @@ class Fabric(wiring.Component):
             ]
             leads = ~mask[:i].any() if i else Const(1)
             met = (mask & ~multi) == 0
-            ready.append(s.valid & (~multi[i] | (leads & met)))
+            m.d.sync += ready[i].eq(s.valid & (~multi[i] | (leads & met)))
             sets.append(members)
-        return ready, sets
+        return list(ready), sets
 
     def _reads(self, m):
         config, axi = self._config, self.axi
@@ -146,56 +150,72 @@ class Fabric(wiring.Component):
             name = channel.name.lower()
             streams = [getattr(p, f"rd_{name}") for p in self.instances]
             ready, sets = self._rendezvous(m, name, streams)
-            for s, r, members in zip(streams, ready, sets, strict=True):
-                requests.append(r)
-                payloads.append(s.payload)
-                receivers.append(members)
-                sources.append(s)
+            requests += ready
+            payloads += [s.payload for s in streams]
+            receivers += sets
+            sources += streams
 
-        held = Signal(port_request(config))
-        held_valid, held_set = Signal(), Signal(count)
-        held_channel, held_lead = Signal(Channel), Signal(5)
+        # The request in turn is chosen, then asked for. What is known of a requester is from
+        # before its request was taken until it has been told, and a cycle more with a rendezvous.
+        request = port_request(config)
+        chosen = data.StructLayout({"request": request, "members": count, "channel": Channel,
+                                    "lead": 5})
+        held, held_valid = Signal(chosen), Signal()
+        leads, takes = Signal(count), Signal()
+        held_turn, told, known = (Signal(count * len(READERS), name=f"turn_{n}")
+                                  for n in ("held", "told", "known"))
+        m.submodules.asks = asks = RegisterSlice(chosen)
+        m.d.comb += [
+            takes.eq(held_valid & asks.i.ready & (leads & self._live).any()),
+            turn.free.eq(~held_valid),
+            turn.requests.eq(Cat(requests) & ~held_turn & ~told & ~known),
+            turn.eligible.eq(-1),
+        ]
+        m.d.sync += told.eq(Mux(takes, held_turn, 0))
+        if count > 1:
+            m.d.sync += known.eq(told)
+        by_channel = [turn.picked[k * count:(k + 1) * count] for k in range(len(READERS))]
+        by_instance = Cat(Cat(g[i] for g in by_channel).any() for i in range(count))
+        with m.If(takes | ~(leads & self._live).any()):  # a request goes with its instance
+            m.d.sync += [held_valid.eq(0), held_turn.eq(0)]
+        with m.If(turn.serves):
+            m.d.sync += [
+                held.request.eq(select(m, turn.picked, [p.as_value() for p in payloads],
+                                       held.request.as_value())),
+                held.members.eq(select(m, turn.picked, receivers, held.members)),
+                held.lead.eq(self._instance_number(m, by_instance)), held_valid.eq(1),
+                leads.eq(by_instance), held_turn.eq(turn.picked)]
+            for g, channel in zip(by_channel, READERS, strict=True):
+                with m.If(g.any()):
+                    m.d.sync += held.channel.eq(channel)
+        # A multicast is taken from all its living members at once.
+        living = Signal(count)
+        m.d.comb += [living.eq(held.members & self._live), asks.i.valid.eq(takes),
+                     asks.i.payload.eq(held), asks.i.payload.members.eq(living)]
+        for k, channel in enumerate(READERS):
+            taken = Signal(count, name=f"taken_{channel.name.lower()}")
+            m.d.sync += taken.eq(Mux(takes & (held.channel == channel), living, 0))
+            for i in range(count):
+                m.d.comb += sources[k * count + i].ready.eq(taken[i])
+
         route = data.StructLayout({"members": count, "channel": Channel,
-                                   "beats": held["beats"].shape()})
+                                   "beats": request["beats"].shape})
         m.submodules.routes = routes = fifo.SyncFIFOBuffered(
             width=route.size, depth=_OUTSTANDING)
+        ask, entry = asks.o.payload, Signal(route)
         m.d.comb += [
-            turn.free.eq(~held_valid | (axi.arvalid & axi.arready)),
-            # A request does not go once it was made, unless its instance dies.
-            turn.requests.eq(Cat(requests)), turn.eligible.eq(Cat([self._live] * len(READERS))),
-        ]
-        chosen = select(m, turn.picked, [Cat(p.as_value()) for p in payloads], held.as_value())
-        members = select(m, turn.picked, receivers, held_set)
-        by_channel = [turn.grant[k * count:(k + 1) * count] for k in range(len(READERS))]
-        channels = Signal(len(READERS))  # that has the grant
-        m.d.comb += channels.eq(Cat(g.any() for g in by_channel))
-        by_instance = Cat(Cat(g[i] for g in by_channel).any() for i in range(count))
-        with m.If(axi.arvalid & axi.arready):
-            m.d.sync += held_valid.eq(0)
-        with m.If(turn.serves):
-            m.d.sync += [held.eq(chosen), held_set.eq(members), held_valid.eq(1),
-                         held_lead.eq(self._instance_number(m, by_instance))]
-            for k, channel in enumerate(READERS):
-                with m.If(channels[k]):
-                    m.d.sync += held_channel.eq(channel)
-        # A multicast is taken from all its members at once.
-        for k in range(len(READERS)):
-            for i in range(count):
-                stream = sources[k * count + i]
-                m.d.comb += stream.ready.eq(turn.free & channels[k] & members[i])
-        entry = Signal(route)
-        m.d.comb += [
-            axi.arvalid.eq(held_valid & routes.w_rdy), axi.araddr.eq(held.addr),
-            axi.arlen.eq(held.beats - 1), axi.arsize.eq(ceil_log2(config.port.bytes)),
-            axi.arburst.eq(1), axi.arcache.eq(3),
-            axi.aruser.eq(user_bits(held_lead, held_channel.as_value(), held.layer)),
-            entry.members.eq(held_set), entry.channel.eq(held_channel),
-            entry.beats.eq(held.beats),
+            axi.arvalid.eq(asks.o.valid & routes.w_rdy),
+            asks.o.ready.eq(axi.arready & routes.w_rdy),
+            axi.araddr.eq(ask.request.addr), axi.arlen.eq(ask.request.beats - 1),
+            axi.arsize.eq(ceil_log2(config.port.bytes)), axi.arburst.eq(1), axi.arcache.eq(3),
+            axi.aruser.eq(user_bits(ask.lead, ask.channel.as_value(), ask.request.layer)),
+            entry.members.eq(ask.members), entry.channel.eq(ask.channel),
+            entry.beats.eq(ask.request.beats),
             routes.w_en.eq(axi.arvalid & axi.arready), routes.w_data.eq(entry),
         ]
 
         due = Signal(route)
-        beat = Signal(held["beats"].shape())
+        beat = Signal.like(due.beats)
         arrives, last = Signal(), Signal()
         m.d.comb += [
             due.eq(routes.r_data), axi.rready.eq(routes.r_rdy),
@@ -222,15 +242,16 @@ class Fabric(wiring.Component):
         source, lead = Signal(count), Signal(5)
         addressed, sending = Signal(init=1), Signal()  # AW is out; W is under way
         left = Signal(held["beats"].shape())
-        asks = Signal(count)
+        told = Signal(count)  # of a request that was taken, and is still there to be seen
         m.d.comb += [
             turn.free.eq(addressed & ~sending & acks.w_rdy),
-            asks.eq(Cat(p.wr.valid for p in self.instances)),
-            turn.requests.eq(asks), turn.eligible.eq(asks),
+            turn.requests.eq(Cat(p.wr.valid for p in self.instances) & ~told),
+            turn.eligible.eq(self._live),
             axi.awvalid.eq(~addressed), axi.awaddr.eq(held.addr), axi.awlen.eq(held.beats - 1),
             axi.awsize.eq(ceil_log2(config.port.bytes)), axi.awburst.eq(1), axi.awcache.eq(3),
             axi.awuser.eq(user_bits(lead, Const(Channel.STORE.value, 2), held.layer)),
         ]
+        m.d.sync += told.eq(Mux(turn.serves, turn.picked, 0))
         chosen = select(m, turn.picked, [Cat(p.wr.payload.as_value()) for p in self.instances],
                         held.as_value())
         new = Signal(port_request(config))
@@ -256,7 +277,7 @@ class Fabric(wiring.Component):
             Cat(axi.wdata, axi.wstrb, axi.wlast).eq(beats.r_data),
         ]
         for i, port in enumerate(self.instances):
-            m.d.comb += [port.wr.ready.eq(turn.free & turn.picked[i]),
+            m.d.comb += [port.wr.ready.eq(told[i]),
                          port.wr_data.ready.eq(sending & source[i] & beats.w_rdy)]
         with m.If(moves):
             m.d.sync += left.eq(left - 1)
@@ -272,7 +293,7 @@ class Barrier(wiring.Component):
     """Release instances that wait for each other.
 
     An instance goes on when every instance of its mask has arrived or is not running; a release
-    lasts one cycle for all of them.
+    lasts one cycle for all of them, two after the last arrival.
 
     Members: `arrive`, `alive`, `release` [instances]; `masks` [instances] of a bit each.
     """
@@ -286,12 +307,10 @@ class Barrier(wiring.Component):
         m = Module()
         arrived = Signal(self._count)  # a cycle late, so that a release reaches all at once
         release = Signal(self._count)
-        m.d.sync += arrived.eq(self.arrive & ~release)
+        # who is released is told so in the next cycle, and is still seen to wait in that
+        m.d.sync += [arrived.eq(self.arrive & ~release & ~self.release), self.release.eq(release)]
         present = arrived | ~self.alive
         for i in range(self._count):
             m.d.comb += release[i].eq(
                 arrived[i] & ~(self.masks[i][:self._count] & ~present).any())
-        m.d.comb += self.release.eq(release)
         return m
-
-

@@ -22,6 +22,9 @@ __all__ = ["Instance"]
 _STUCK_CYCLES = 64
 #: The same while something is outstanding: the instance dozes from then on.
 _DOZE_CYCLES = 8
+#: Cycles after which it is known of everything that the memory fabric took before an instance
+#: stopped.
+_HALT_CYCLES = 4
 
 
 class Instance(Core):
@@ -30,14 +33,18 @@ class Instance(Core):
     On an error the units are held in reset until what the memory still owes has come and what
     was granted has been completed without effect; then the instance stops. A start resets the
     units, so the next program finds nothing of the one before. Its members are those of `Core`.
+
+    What comes from the memory is looked at a cycle after it has come: an instance lies far from
+    the port.
     """
 
     def elaborate(self, platform):
         m = Module()
         config, memory, control = self._config, self.memory, self.control
         running, halting, starting = Signal(), Signal(), Signal()
-        clear = Signal()
-        m.d.comb += clear.eq(control.start | halting)
+        clear = Signal()  # from a register: it reaches most of an instance
+        m.d.sync += clear.eq(control.start | halting)
+        clears, begins = Signal(), Signal()  # a start, one and two cycles later
         units = ResetInserter(clear)
         sequencer, fetch_weights = Sequencer(config), WeightFetch(config)
         loader, storer = Loader(config), Storer(config)
@@ -53,6 +60,17 @@ class Instance(Core):
         asleep = Signal()
         m.d.comb += asleep.eq(control.dozing & ~control.wake)
         m.submodules.counters = EnableInserter(~asleep)(counters)
+        returned, returned_to = Signal(), Signal(len(READERS))
+        returned_data = Signal(config.beat_bits, reset_less=True)
+        acknowledged, refused = Signal(), Signal()
+        m.d.sync += [
+            returned.eq(memory.ret_valid), acknowledged.eq(memory.wr_ret_valid),
+            returned_to.eq(Cat(memory.ret_valid & (memory.ret_channel == c) for c in READERS)),
+            refused.eq((memory.ret_valid & memory.ret_error)
+                       | (memory.wr_ret_valid & memory.wr_ret_error)),
+        ]
+        with m.If(memory.ret_valid):
+            m.d.sync += returned_data.eq(memory.ret_data)
 
         # -- instructions ----------------------------------------------------------------------
         connect = wiring.connect
@@ -68,7 +86,7 @@ class Instance(Core):
             connect(m, pulse, getattr(sequencer, f"done_{unit}"))
             m.d.comb += [counters.marks[n].eq(pulse.valid & pulse.mark),
                          counters.layers[n].eq(pulse.layer)]
-        m.d.comb += [loader.barrier.eq(sequencer.o_barrier), sequencer.start.eq(starting),
+        m.d.comb += [loader.barrier.eq(sequencer.o_barrier), sequencer.start.eq(begins),
                      sequencer.program.eq(control.program)]
 
         # -- activations and weights -----------------------------------------------------------
@@ -93,10 +111,10 @@ class Instance(Core):
                            (Channel.LOAD, loader)):
             connect(m, unit.req, gates[kind].i)
             connect(m, wiring.flipped(getattr(memory, f"rd_{kind.name.lower()}")), gates[kind].o)
-            m.d.comb += [unit.ret.valid.eq(memory.ret_valid & (memory.ret_channel == kind)),
-                         unit.ret.data.eq(memory.ret_data)]
+            m.d.comb += [unit.ret.valid.eq(returned_to[READERS.index(kind)]),
+                         unit.ret.data.eq(returned_data)]
         m.d.comb += [
-            storer.ret.valid.eq(memory.wr_ret_valid), writes.halt.eq(halting),
+            storer.ret.valid.eq(acknowledged), writes.halt.eq(halting),
             *(x.base.eq(control.window_base) for x in (*gates.values(), writes)),
             *(x.window_bytes.eq(control.window_bytes) for x in (*gates.values(), writes)),
             memory.arrive.eq(loader.arrive), memory.mask.eq(loader.mask),
@@ -110,15 +128,17 @@ class Instance(Core):
                                   + READ_AHEAD_BYTES // config.port.bytes + 1))
         write_bursts = Signal(8)
         outstanding = Signal()
-        granted = Signal(requests[0].payload["beats"].shape())  # one reader's burst at a time
-        m.d.comb += granted.eq(select(m, Cat(r.valid & r.ready for r in requests),
-                                      [r.payload.beats for r in requests], granted))
+        granted = Signal(range(config.port.burst_beats + 1))  # one reader's burst at a time
+        written = Signal()
         m.d.sync += [
-            read_beats.eq(read_beats + granted - memory.ret_valid),
-            write_bursts.eq(write_bursts + (memory.wr.valid & memory.wr.ready)
-                            - memory.wr_ret_valid),
+            granted.eq(select(m, Cat(g.o.ready for g in gates.values()),
+                              [g.beats for g in gates.values()], granted)),
+            written.eq(memory.wr.ready),
+            read_beats.eq(read_beats + granted - returned),
+            write_bursts.eq(write_bursts + written - acknowledged),
         ]
-        m.d.comb += outstanding.eq(read_beats.any() | write_bursts.any() | writes.owed)
+        m.d.comb += outstanding.eq(read_beats.any() | write_bursts.any() | writes.owed
+                                   | granted.any() | written | returned)
 
         # -- progress --------------------------------------------------------------------------
         moved, still = Signal(), Signal(7)
@@ -126,7 +146,7 @@ class Instance(Core):
         moving = Signal()
         m.d.sync += moved.eq(moving)
         m.d.comb += moving.eq(Cat(
-            sequencer.moved, path.moved, memory.ret_valid, memory.wr_ret_valid,
+            sequencer.moved, path.moved, memory.ret_valid, memory.wr_ret_valid, memory.release,
             *(p.valid & p.ready for p in (acts.compute, acts.store, acts.post, acts.load)),
             *(r.valid & r.ready for r in requests), memory.wr.valid & memory.wr.ready,
             memory.wr_data.valid & memory.wr_data.ready, *(d.valid for d in done.values())).any())
@@ -164,8 +184,7 @@ class Instance(Core):
         with m.Elif(writes.outside):
             m.d.comb += [error.eq(ErrorCode.ADDRESS_WINDOW), layer.eq(writes.layer),
                          opcode.eq(Opcode.STORE)]
-        with m.Elif((memory.ret_valid & memory.ret_error)
-                    | (memory.wr_ret_valid & memory.wr_ret_error)):
+        with m.Elif(refused):
             m.d.comb += error.eq(ErrorCode.BUS_ERROR)
         with m.Elif(acts.range_error):
             m.d.comb += error.eq(ErrorCode.ACT_RANGE)
@@ -188,16 +207,22 @@ class Instance(Core):
             m.d.sync += quiet.eq(quiet + 1)
 
         # -- state -----------------------------------------------------------------------------
-        m.d.sync += starting.eq(control.start)
+        halted = Signal(range(_HALT_CYCLES + 1))
+        # Units are reset in the first cycle after a start and begin in the second.
+        m.d.sync += [clears.eq(control.start), begins.eq(clears)]
+        m.d.comb += starting.eq(clears | begins)
         with m.If(control.start):
             m.d.sync += [running.eq(1), control.done.eq(0), control.error.eq(0),
                          control.error_code.eq(0), control.error_layer.eq(0),
                          control.error_opcode.eq(0)]
-        with m.Elif(halting), m.If(~outstanding):
-            m.d.sync += [halting.eq(0), running.eq(0), control.error.eq(1)]
+        with m.Elif(halting):
+            with m.If(halted != _HALT_CYCLES):
+                m.d.sync += halted.eq(halted + 1)
+            with m.Elif(~outstanding):
+                m.d.sync += [halting.eq(0), running.eq(0), control.error.eq(1)]
         with m.Elif(running & ~starting):
             with m.If(caught != ErrorCode.NONE):
-                m.d.sync += [halting.eq(1), control.error_code.eq(caught),
+                m.d.sync += [halting.eq(1), halted.eq(0), control.error_code.eq(caught),
                              control.error_layer.eq(caught_layer),
                              control.error_opcode.eq(caught_opcode)]
             with m.Elif(finished):
@@ -206,7 +231,8 @@ class Instance(Core):
 
         # -- counters --------------------------------------------------------------------------
         port_wait = Cat(r.valid & ~r.ready for r in requests).any()
-        cause = counters.cause
+        cause = Signal(Cause)
+        m.d.sync += counters.cause.eq(cause)  # in the cycle in which that before is said to count
         with m.If(~running | halting):
             m.d.comb += cause.eq(Cause.IDLE)
         with m.Elif(path.fire):

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .config import Config, ceil_log2
 from .interfaces import read_request, write_data, write_request
 from .ports import port_request
+from .slice import RegisterSlice
 
 __all__ = ["ReadGate", "WriteGate"]
 
@@ -20,7 +21,8 @@ def _outside(config, request, window_bytes):
 class ReadGate(wiring.Component):
     """Check one channel's read bursts and add the window's base.
 
-    One is taken when the one before has gone, not as it goes: what the fabric decides ends here.
+    One is taken as the one before has gone. Of one that has, `o.ready` tells although the gate was
+    reset in the cycle before, and `beats` is still its length.
 
     Members
     -------
@@ -29,12 +31,14 @@ class ReadGate(wiring.Component):
     base, window_bytes : the window
     outside : 1, the burst in hand leaves the window; it is not passed on
     layer : of that burst
+    beats : of the last burst
     busy : 1
     """
 
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
+            "beats": Out(ceil_log2(config.port.burst_beats) + 1),
             "i": In(stream.Signature(read_request(config))),
             "o": Out(stream.Signature(port_request(config))),
             "base": In(config.port.address_bits),
@@ -44,18 +48,21 @@ class ReadGate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        held, valid, outside = Signal(self.o.payload.shape()), Signal(), Signal()
+        held = Signal(self.o.payload.shape(), reset_less=True)
+        valid, outside = Signal(), Signal()
         m.d.comb += [
             self.outside.eq(valid & outside), self.layer.eq(held.layer), self.busy.eq(valid),
-            self.o.valid.eq(valid & ~outside), self.o.payload.eq(held),
-            self.i.ready.eq(~valid),
+            self.o.valid.eq(valid & ~outside), self.o.payload.eq(held), self.beats.eq(held.beats),
+            self.i.ready.eq(~valid | self.o.ready),
         ]
-        with m.If(self.o.valid & self.o.ready):
+        with m.If(self.o.ready):
             m.d.sync += valid.eq(0)
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [held.eq(self.i.payload), held.addr.eq(self.i.payload.addr + self.base),
-                         outside.eq(_outside(self._config, self.i.payload, self.window_bytes)),
-                         valid.eq(1)]
+            request = self.i.payload
+            m.d.sync += [held.addr.eq(request.addr + self.base), held.beats.eq(request.beats),
+                         held.mask.eq(request.mask), held.several.eq(request.mask.any()),
+                         held.layer.eq(request.layer), valid.eq(1),
+                         outside.eq(_outside(self._config, request, self.window_bytes))]
         return m
 
 
@@ -65,12 +72,13 @@ class WriteGate(wiring.Component):
     Members
     -------
     i, i_data : write bursts at offsets, and their beats
-    o, o_data : at absolute addresses, a cycle later
+    o, o_data : at absolute addresses, a cycle later; of a request that was taken `o.ready` tells
+        although the instance has stopped meanwhile
     halt : level; what is still owed to granted bursts is sent with no strobe set
     base, window_bytes : the window
     outside : 1, the burst in hand leaves the window; it is held back
     layer : of that burst
-    owed : 1, a burst is in hand or beats of granted ones are still to come
+    owed : 1, a burst is in hand or beats of a granted one are still to come
     """
 
     def __init__(self, config: Config):
@@ -87,25 +95,27 @@ class WriteGate(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         held, valid, outside = Signal(self.o.payload.shape()), Signal(), Signal()
-        owed = Signal(16)
-        granted, sent = Signal(), Signal()
+        # Of one burst at most: the next is granted when its beats have been sent.
+        owed, owes, after = (Signal(n) for n in (len(held.beats), 1, len(held.beats)))
+        sent = Signal()
+        m.submodules.slice = out = RegisterSlice(self.o_data.payload.shape())
+        wiring.connect(m, out.o, wiring.flipped(self.o_data))
         m.d.comb += [
             self.outside.eq(valid & outside), self.layer.eq(held.layer),
-            self.o.valid.eq(valid & ~outside & ~self.halt), self.o.payload.eq(held),
-            granted.eq(self.o.valid & self.o.ready), self.i.ready.eq(~valid),
-            self.owed.eq(owed.any() | valid),
-            self.o_data.valid.eq(owed.any() & (self.i_data.valid | self.halt)),
-            self.o_data.payload.data.eq(self.i_data.payload.data),
-            self.o_data.payload.strb.eq(Mux(self.halt, 0, self.i_data.payload.strb)),
-            self.i_data.ready.eq(self.o_data.ready & owed.any()),
-            sent.eq(self.o_data.valid & self.o_data.ready),
+            self.o.valid.eq(valid & ~outside), self.o.payload.eq(held),
+            self.i.ready.eq(~valid), self.owed.eq(owes | valid | out.any),
+            out.i.valid.eq(owes & (self.i_data.valid | self.halt)),
+            out.i.payload.data.eq(self.i_data.payload.data),
+            out.i.payload.strb.eq(Mux(self.halt, 0, self.i_data.payload.strb)),
+            self.i_data.ready.eq(out.i.ready & owes), sent.eq(out.i.valid & out.i.ready),
+            after.eq(owed + Mux(self.o.ready, held.beats, 0) - sent),
         ]
-        with m.If(granted | self.halt):
+        m.d.sync += [owed.eq(after), owes.eq(after.any())]
+        with m.If(self.o.ready | self.halt):
             m.d.sync += valid.eq(0)
         with m.If(self.i.valid & self.i.ready & ~self.halt):
             request = self.i.payload
             m.d.sync += [held.addr.eq(request.addr + self.base), held.beats.eq(request.beats),
                          held.layer.eq(request.layer), valid.eq(1),
                          outside.eq(_outside(self._config, request, self.window_bytes))]
-        m.d.sync += owed.eq(owed + Mux(granted, held.beats, 0) - sent)
         return m

@@ -32,15 +32,19 @@ READERS = (Channel.PROGRAM, Channel.WEIGHTS, Channel.LOAD)
 
 
 def port_request(config: Config) -> data.StructLayout:
-    """A checked burst at an absolute byte address. Members: `addr`, `beats`, `mask`, `layer`."""
+    """A checked burst at an absolute byte address. Members: `addr`, `beats`, `mask`, `several`
+    (1, the mask is not 0), `layer`."""
     return data.StructLayout({
         "addr": config.port.address_bits, "beats": ceil_log2(config.port.burst_beats) + 1,
-        "mask": config.instances, "layer": 11,
+        "mask": config.instances, "several": 1, "layer": 11,
     })
 
 
 class MemoryPort(wiring.Signature):
     """An instance's side of the fabric, seen from the instance.
+
+    A request stays until its `ready`, which comes some cycles after it was made: the fabric has
+    taken it in the cycle before, also where the instance has stopped meanwhile.
 
     Members
     -------

@@ -39,7 +39,8 @@ class MemoryAccess(wiring.Component):
         memory, size = self.memory, self._config.array.rows
         addr, outside = Signal.like(self.addr), Signal()
         asked, sends = Signal(), Signal()  # the request was taken; its data waits to be
-        lives = Signal()  # a cycle late, as the fabric knows it, which may take a request meanwhile
+        # Two cycles late: the fabric knows it a cycle late, and tells of what it took in the next.
+        lived, lives = Signal(), Signal()
         request, asks, taken = Signal(memory.wr.payload.shape()), Signal(), Signal()
         m.d.comb += addr.eq(Mux(self.writes, self.write_addr, self.addr))
         beat = Cat(Const(0, 2), addr[2:])
@@ -67,7 +68,7 @@ class MemoryAccess(wiring.Component):
                             | (memory.wr_ret_valid & memory.wr_ret_error)),
             self.data.eq(memory.ret_data >> (addr[:2] << 3)),
         ]
-        m.d.sync += lives.eq(self.running)
+        m.d.sync += [lived.eq(self.running), lives.eq(lived)]
         m.d.sync += asked.eq((asked | taken) & ~answered)
         m.d.sync += sends.eq((sends & ~memory.wr_data.ready) | (taken & self.writes))
         return m

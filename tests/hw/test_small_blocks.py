@@ -166,7 +166,7 @@ def test_a_cleared_round_robin_begins_with_the_first_again():
     async def bench(ctx):
         ctx.set(dut.eligible, 0b1111)
         ctx.set(dut.free, 1)
-        for clear, chosen in ((0, 0b0001), (0, 0b0010), (1, 0), (0, 0b0001)):
+        for clear, chosen in ((0, 0b0001), (0, 0), (0, 0b0010), (0, 0), (1, 0), (0, 0b0001)):
             ctx.set(dut.clear, clear)
             ctx.set(dut.requests, 0 if clear else 0b1011)
             await ctx.tick()
@@ -207,8 +207,12 @@ def test_round_robin_serves_everyone_in_turn(width):
                         waiting[k] += 1
                         assert waiting[k] <= width - 1, "starved"
                 requests &= ~grant
-            if not grant or free:
+            if not picked:  # the next one is chosen when the one before has gone
                 assert bool(ctx.get(dut.picked)) == bool(requests)
+            elif not grant or free:
+                assert ctx.get(dut.picked) == 0
+            else:
+                assert ctx.get(dut.picked) == picked
         assert served > 100
 
     simulate(dut, bench)
@@ -260,8 +264,10 @@ def test_a_barrier_waits_for_the_living_of_its_mask_and_for_no_one_else():
         assert await cycle(0b0001) == 0
         assert await cycle(0b0101) == 0  # one of each pair
         assert await cycle(0b0111) == 0, "an arrival is seen a cycle later"
-        assert await cycle(0b0111) == 0b0011
+        assert await cycle(0b0111) == 0, "and a release comes a cycle after it is decided"
+        assert await cycle(0b0111) == 0b0011, "those released are still seen to wait"
         assert await cycle(0b0100) == 0, "a release lasts one cycle"
+        assert await cycle(0b0100, alive=0b0111) == 0
         assert await cycle(0b0100, alive=0b0111) == 0b0100, "the dead are not waited for"
 
     simulate(dut, bench)
