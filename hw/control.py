@@ -15,7 +15,7 @@ from .registers import FINAL_WORDS, GLOBAL, INSTANCE, INSTANCE_BASE, INSTANCE_ST
 __all__ = ["Control"]
 
 _SLVERR = 2
-_READ_CYCLES = 6
+_READ_CYCLES = 7
 
 
 class Control(wiring.Component):
@@ -33,7 +33,7 @@ class Control(wiring.Component):
     An instance that is not active has a clock while it ends a run, and while one of its registers
     is read: those tell of the last run in which it took part.
 
-    Timing: a read is answered six cycles after its address, one of a counter when the counters
+    Timing: a read is answered seven cycles after its address, one of a counter when the counters
     of the last run lie in the log. Cycles count a cycle after they were, in all instances alike.
     """
 
@@ -69,8 +69,8 @@ class Control(wiring.Component):
         with m.Elif(since.any()):
             m.d.sync += since.eq(since - 1)
         m.d.sync += barks.eq(since == 1)
-        counted = Signal()
-        m.d.sync += counted.eq(counting)
+        counted, going = Signal(), Signal()
+        m.d.sync += [counted.eq(counting), going.eq(start.any() | counting)]
 
         # -- write: address and data are taken together ------------------------------------------
         write, write_error = Signal(), Signal()
@@ -94,11 +94,11 @@ class Control(wiring.Component):
         with m.If(write & whole), m.Switch(bus.awaddr):
             with m.Case(GLOBAL["START"].offset):
                 m.d.comb += write_error.eq(0)
-                with m.If(~counting):
+                with m.If(~going):
                     m.d.sync += start.eq(bus.wdata & active)
             with m.Case(GLOBAL["ACTIVE"].offset):
                 m.d.comb += write_error.eq(0)
-                with m.If(~counting):
+                with m.If(~going):
                     m.d.sync += active.eq(bus.wdata)
             with m.Case(GLOBAL["WATCHDOG"].offset):
                 m.d.comb += write_error.eq(0)
@@ -151,7 +151,7 @@ class Control(wiring.Component):
             m.d.sync += mine[name].eq(select(m, one_hot, sources, mine[name]))
         busy, counter = Signal(), Signal()
         final = Signal.like(ports[0].log_select)
-        m.d.comb += busy.eq((one_hot & Cat(p.log_busy for p in ports)).any() & ~counting)
+        m.d.sync += busy.eq((one_hot & Cat(p.log_busy for p in ports)).any() & ~counted)
         with m.Switch(offset):
             for name, word in FINAL_WORDS.items():
                 with m.Case(INSTANCE[name].offset):
@@ -160,23 +160,29 @@ class Control(wiring.Component):
             m.d.sync += p.log_select.eq(Mux(asked & counter & one_hot[i], final,
                                             writable[i, "LOG_SELECT"]))
 
-        value, read_error = Signal(32), Signal()
-        m.d.comb += read_error.eq(1)
-        with m.If(addr < INSTANCE_BASE), m.Switch(addr):
-            for name, source in values.items():
-                with m.Case(GLOBAL[name].offset):
-                    m.d.comb += [value.eq(source), read_error.eq(0)]
-        with m.Elif(one_hot.any()), m.Switch(offset):
-            for name, register in INSTANCE.items():
-                with m.Case(register.offset):
-                    m.d.comb += [value.eq(mine["LOG_DATA" if name in FINAL_WORDS else name]),
-                                 read_error.eq(0)]
-        # four cycles for the log to be read, one for the instance to be chosen, one for the value
+        # what there is of all instances, and what of one
+        found = []
+        for name, cases in (("global", {GLOBAL[n].offset: v for n, v in values.items()}),
+                            ("own", {r.offset: mine["LOG_DATA" if n in FINAL_WORDS else n]
+                                     for n, r in INSTANCE.items()})):
+            value, known = Signal(32, name=f"{name}_value"), Signal(name=f"{name}_known")
+            m.d.sync += [value.eq(0), known.eq(0)]
+            with m.Switch(addr if name == "global" else offset):
+                for at, source in cases.items():
+                    with m.Case(at):
+                        m.d.sync += [value.eq(source), known.eq(1)]
+            found.append((value, known))
+        of_one, there = Signal(), Signal()
+        m.d.sync += [of_one.eq(addr >= INSTANCE_BASE), there.eq(one_hot.any())]
+        (common, is_common), (own, is_own) = found
+        # four cycles for the log to be read, one for the instance to be chosen, two for the value
         with m.If(asked & ~(counter & busy)):
             m.d.sync += chosen.eq(chosen + 1)
             with m.If(chosen == _READ_CYCLES - 1):
-                m.d.sync += [asked.eq(0), bus.rvalid.eq(1), bus.rdata.eq(value),
-                             bus.rresp.eq(read_error * _SLVERR)]
+                known = Mux(of_one, there & is_own, is_common)
+                m.d.sync += [asked.eq(0), bus.rvalid.eq(1),
+                             bus.rdata.eq(Mux(known, Mux(of_one, own, common), 0)),
+                             bus.rresp.eq(~known * _SLVERR)]
         return m
 
     @staticmethod

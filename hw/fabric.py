@@ -24,39 +24,36 @@ class RoundRobin(wiring.Component):
     Members
     -------
     requests : who asks
-    eligible : who may be served; a chosen one that may not be gives way to the next
     free : 1, there is room for the chosen one
+    may : 1, the chosen one may be served; one that may not gives way to the next
     picked : the chosen one, one-hot, of a register
-    grant : the same, 0 if it may not be served
-    serves : 1, the grant is served
+    serves : 1, it is served
     clear : the turn is the first one's again
     """
 
     def __init__(self, width: int):
         self._width = width
-        super().__init__({"requests": In(width), "eligible": In(width), "free": In(1),
-                          "picked": Out(width), "grant": Out(width), "serves": Out(1),
-                          "clear": In(1)})
+        super().__init__({"requests": In(width), "free": In(1), "may": In(1),
+                          "picked": Out(width), "serves": Out(1), "clear": In(1)})
 
     def elaborate(self, platform):
         m = Module()
         after = Signal(self._width)  # the requesters after the one chosen last
         later = Signal(self._width)
+        some = Signal()  # one is picked
 
         def lowest(bits):
             return bits & (~bits + 1)
 
-        m.d.comb += [
-            self.grant.eq(self.picked & self.eligible),
-            self.serves.eq(self.free & self.grant.any()),
-            later.eq(self.requests & after),
-        ]
-        with m.If(~self.picked.any()):
-            m.d.sync += self.picked.eq(Mux(later.any(), lowest(later), lowest(self.requests)))
+        m.d.comb += [self.serves.eq(self.free & self.may & some),
+                     later.eq(self.requests & after)]
+        with m.If(~some):
+            m.d.sync += [self.picked.eq(Mux(later.any(), lowest(later), lowest(self.requests))),
+                         some.eq(self.requests.any())]
         with m.Else():
             m.d.sync += after.eq(~((self.picked - 1) | self.picked))
-            with m.If(self.serves | ~self.grant.any()):
-                m.d.sync += self.picked.eq(0)
+            with m.If(self.serves | ~self.may):
+                m.d.sync += [self.picked.eq(0), some.eq(0)]
         with m.If(self.clear):
             m.d.sync += after.eq(0)
         return m
@@ -169,7 +166,7 @@ class Fabric(wiring.Component):
             takes.eq(held_valid & asks.i.ready & (leads & self._live).any()),
             turn.free.eq(~held_valid),
             turn.requests.eq(Cat(requests) & ~held_turn & ~told & ~known),
-            turn.eligible.eq(-1),
+            turn.may.eq(1),  # one whose instance stops meanwhile is dropped later
         ]
         m.d.sync += told.eq(Mux(takes, held_turn, 0))
         if count > 1:
@@ -242,16 +239,18 @@ class Fabric(wiring.Component):
         source, lead = Signal(count), Signal(5)
         addressed, sending = Signal(init=1), Signal()  # AW is out; W is under way
         left = Signal(held["beats"].shape())
-        told = Signal(count)  # of a request that was taken, and is still there to be seen
+        # as for reads: what is known of a requester is from before it was told
+        asks, told, known = Signal(count), Signal(count), Signal(count)
         m.d.comb += [
             turn.free.eq(addressed & ~sending & acks.w_rdy),
-            turn.requests.eq(Cat(p.wr.valid for p in self.instances) & ~told),
-            turn.eligible.eq(self._live),
+            turn.requests.eq(asks & ~told & ~known),
+            turn.may.eq((turn.picked & self._live).any()),
             axi.awvalid.eq(~addressed), axi.awaddr.eq(held.addr), axi.awlen.eq(held.beats - 1),
             axi.awsize.eq(ceil_log2(config.port.bytes)), axi.awburst.eq(1), axi.awcache.eq(3),
             axi.awuser.eq(user_bits(lead, Const(Channel.STORE.value, 2), held.layer)),
         ]
-        m.d.sync += told.eq(Mux(turn.serves, turn.picked, 0))
+        m.d.sync += [asks.eq(Cat(p.wr.valid for p in self.instances)),
+                     told.eq(Mux(turn.serves, turn.picked, 0)), known.eq(told)]
         chosen = select(m, turn.picked, [Cat(p.wr.payload.as_value()) for p in self.instances],
                         held.as_value())
         new = Signal(port_request(config))
@@ -309,7 +308,9 @@ class Barrier(wiring.Component):
         release = Signal(self._count)
         # who is released is told so in the next cycle, and is still seen to wait in that
         m.d.sync += [arrived.eq(self.arrive & ~release & ~self.release), self.release.eq(release)]
-        present = arrived | ~self.alive
+        alive = Signal(self._count)
+        m.d.sync += alive.eq(self.alive)
+        present = arrived | ~alive
         for i in range(self._count):
             m.d.comb += release[i].eq(
                 arrived[i] & ~(self.masks[i][:self._count] & ~present).any())
