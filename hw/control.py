@@ -162,26 +162,23 @@ class Control(wiring.Component):
 
         # what there is of all instances, and what of one
         found = []
-        for name, cases in (("global", {GLOBAL[n].offset: v for n, v in values.items()}),
-                            ("own", {r.offset: mine["LOG_DATA" if n in FINAL_WORDS else n]
-                                     for n, r in INSTANCE.items()})):
-            value, known = Signal(32, name=f"{name}_value"), Signal(name=f"{name}_known")
-            m.d.sync += [value.eq(0), known.eq(0)]
-            with m.Switch(addr if name == "global" else offset):
-                for at, source in cases.items():
-                    with m.Case(at):
-                        m.d.sync += [value.eq(source), known.eq(1)]
-            found.append((value, known))
-        of_one, there = Signal(), Signal()
-        m.d.sync += [of_one.eq(addr >= INSTANCE_BASE), there.eq(one_hot.any())]
-        (common, is_common), (own, is_own) = found
+        for name, where, cases in (
+                ("common", addr, {GLOBAL[n].offset: v for n, v in values.items()}),
+                ("own", offset, {r.offset: mine["LOG_DATA" if n in FINAL_WORDS else n]
+                                 for n, r in INSTANCE.items()})):
+            which, value = Signal(len(cases), name=f"{name}_which"), Signal(32, name=name)
+            m.d.sync += [which.eq(Cat(where == at for at in cases)),
+                         value.eq(select(m, which, cases.values(), value))]
+            found += [value, which.any()]
+        common, is_common, own, is_own = found
+        of_one, known = Signal(), Signal()
+        m.d.sync += [of_one.eq(addr >= INSTANCE_BASE),
+                     known.eq(Mux(of_one, one_hot.any() & is_own, is_common))]
         # four cycles for the log to be read, one for the instance to be chosen, two for the value
         with m.If(asked & ~(counter & busy)):
             m.d.sync += chosen.eq(chosen + 1)
             with m.If(chosen == _READ_CYCLES - 1):
-                known = Mux(of_one, there & is_own, is_common)
-                m.d.sync += [asked.eq(0), bus.rvalid.eq(1),
-                             bus.rdata.eq(Mux(known, Mux(of_one, own, common), 0)),
+                m.d.sync += [asked.eq(0), bus.rvalid.eq(1), bus.rdata.eq(Mux(of_one, own, common)),
                              bus.rresp.eq(~known * _SLVERR)]
         return m
 
