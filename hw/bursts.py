@@ -1,6 +1,6 @@
 """Cuts a run of beats into bursts that AXI allows."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,7 +20,9 @@ def run_layout(config: Config, beats_bits: int) -> data.StructLayout:
 class BurstSplitter(wiring.Component):
     """Request a run burst by burst, as long as its reader has room.
 
-    Bursts end at multiples of `burst_beats` beats, so they never cross 4096 bytes.
+    Bursts end at multiples of `burst_beats` beats, so they never cross 4096 bytes. One is
+    measured in a cycle and asked for from the next on, or from a later one where room is scarce:
+    a burst in two cycles, and the next run is taken while a run's last burst is asked for.
 
     Parameters
     ----------
@@ -29,9 +31,10 @@ class BurstSplitter(wiring.Component):
 
     Members
     -------
-    i : runs
-    o : bursts
-    space : beats that the reader has room for; the reader subtracts what is requested
+    i : runs; whether one is taken is a register
+    o : bursts; whether one is asked for is a register
+    space : beats that the reader has room for; from the cycle after a burst was taken on, that
+        burst is subtracted
     busy : 1
     """
 
@@ -48,30 +51,32 @@ class BurstSplitter(wiring.Component):
         m = Module()
         beat_bits = ceil_log2(self._config.port.bytes)
         burst = self._config.port.burst_beats
-        run = Signal.like(self.i.payload)
+        burst_bits = ceil_log2(burst)
+        run = Signal.like(self.i.payload)  # what is not yet measured of it
         active = Signal()
-        room, now = Signal(ceil_log2(burst) + 1), Signal(ceil_log2(burst) + 1)
-        request = self.o.payload
-        # A burst is measured in one cycle and asked for from the next on.
-        measured, size, last = Signal(), Signal.like(now), Signal()
+        room, last = Signal(burst_bits + 1), Signal()
+        request = Signal.like(self.o.payload)
+        measured, fits, plenty = Signal(), Signal(), Signal()
         m.d.comb += [
-            room.eq(burst - run.addr[beat_bits:beat_bits + ceil_log2(burst)]),
-            now.eq(Mux(run.beats < room, run.beats, room)),
-            request.addr.eq(run.addr), request.beats.eq(size),
-            request.mask.eq(run.mask), request.layer.eq(run.layer),
-            self.o.valid.eq(measured & (self.space >= size)),
-            self.busy.eq(active),
+            room.eq(burst - run.addr[beat_bits:beat_bits + burst_bits]),
+            last.eq(~(room < run.beats)),
+            self.o.payload.eq(request), self.o.valid.eq(fits),
+            self.busy.eq(active | measured), self.i.ready.eq(~active),
         ]
-        sent = Signal()
-        m.d.comb += [sent.eq(self.o.valid & self.o.ready),
-                     self.i.ready.eq(~active | (sent & last))]
-        with m.If(active & ~measured):
-            m.d.sync += [measured.eq(1), size.eq(now), last.eq(run.beats == now)]
-        with m.If(sent):
-            m.d.sync += [run.addr.eq(run.addr + (size << beat_bits)), measured.eq(0),
-                         run.beats.eq(run.beats - size)]
-            with m.If(last):
-                m.d.sync += active.eq(0)
-        with m.If(self.i.valid & self.i.ready):
+        # Room for another burst than the one that may have been taken a cycle ago.
+        m.d.sync += plenty.eq(self.space >= 2 * burst)
+        with m.If(self.i.valid & ~active):
             m.d.sync += [run.eq(self.i.payload), active.eq(1)]
+        with m.If(active & ~measured):
+            rest = run.addr[beat_bits + burst_bits:] + 1
+            m.d.sync += [
+                request.addr.eq(run.addr), request.mask.eq(run.mask), request.layer.eq(run.layer),
+                request.beats.eq(Mux(last, run.beats, room)), measured.eq(1), fits.eq(plenty),
+                run.addr.eq(Cat(Const(0, beat_bits + burst_bits), rest)),
+                run.beats.eq(run.beats - room), active.eq(~last)]
+        with m.Elif(fits):
+            with m.If(self.o.ready):
+                m.d.sync += [measured.eq(0), fits.eq(0)]
+        with m.Elif(measured):
+            m.d.sync += fits.eq(self.space >= request.beats)
         return m

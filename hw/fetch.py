@@ -1,10 +1,11 @@
 """Fetches a program and hands out its instructions in order."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
+from .fifo import Fifo
 from .interfaces import ReadReturn, read_request
 from .isa import INSN_BYTES, READ_AHEAD_BYTES
 
@@ -14,7 +15,9 @@ _BLOCK_BYTES = 64  # a program starts at a multiple of this, and is read in such
 
 
 class Fetch(wiring.Component):
-    """Read the program ahead and emit one instruction per cycle at most.
+    """Read the program ahead and emit its instructions.
+
+    One that comes in parts is put together when the one before has been taken.
 
     Members
     -------
@@ -23,6 +26,7 @@ class Fetch(wiring.Component):
     req, ret : read bursts and their data
     o : instructions, bits[256]
     busy : 1, requested data has not arrived
+    moved : 1, data is put together to an instruction
     """
 
     def __init__(self, config: Config):
@@ -32,7 +36,7 @@ class Fetch(wiring.Component):
             "req": Out(stream.Signature(read_request(config))),
             "ret": In(ReadReturn(config)),
             "o": Out(stream.Signature(8 * INSN_BYTES)),
-            "busy": Out(1),
+            "busy": Out(1), "moved": Out(1),
         })
 
     def elaborate(self, platform):
@@ -45,25 +49,27 @@ class Fetch(wiring.Component):
         running, addr = Signal(), Signal(config.port.address_bits)
         space = Signal(range(depth + 1), init=depth)
         missing = Signal(range(depth + 1))
-        sent = Signal()
+        asking, sent = Signal(), Signal()
         request = self.req.payload
-        m.submodules.fifo = beats = fifo.SyncFIFOBuffered(width=config.beat_bits, depth=depth)
+        m.submodules.fifo = beats = Fifo(config.beat_bits, depth)
         popped = Signal()
         m.d.comb += [
             request.addr.eq(addr), request.beats.eq(burst),
-            self.req.valid.eq(running & ~self.stop & (space >= burst)),
+            self.req.valid.eq(asking & ~self.stop),
             sent.eq(self.req.valid & self.req.ready),
             beats.w_en.eq(self.ret.valid), beats.w_data.eq(self.ret.data),
             popped.eq(beats.r_rdy & beats.r_en), self.busy.eq(missing.any()),
+            self.moved.eq(popped),
         ]
         m.d.sync += [space.eq(space + popped - Mux(sent, burst, 0)),
                      missing.eq(missing + Mux(sent, burst, 0) - self.ret.valid)]
         with m.If(sent):
-            m.d.sync += addr.eq(addr + burst * port)
+            m.d.sync += [addr.eq(addr + burst * port), asking.eq(0)]
+        with m.Else():  # what was sent a cycle ago has been subtracted
+            m.d.sync += asking.eq(running & ~self.stop & (space >= burst))
         with m.If(self.start):
             m.d.sync += [running.eq(1), addr.eq(self.program)]
 
-        ready = ~self.o.valid | self.o.ready
         if port >= INSN_BYTES:
             count = port // INSN_BYTES
             index = Signal(max(1, ceil_log2(count)))
@@ -82,8 +88,8 @@ class Fetch(wiring.Component):
             parts = [Signal(config.beat_bits, name=f"part_{k}") for k in range(count)]
             full = Signal()
             m.d.comb += [self.o.payload.eq(Cat(*parts)), self.o.valid.eq(full),
-                         beats.r_en.eq(ready)]
-            with m.If(self.o.valid & self.o.ready):
+                         beats.r_en.eq(~full)]
+            with m.If(self.o.ready):
                 m.d.sync += full.eq(0)
             with m.If(popped):
                 m.d.sync += [index.eq(index + 1), full.eq(index == count - 1)]

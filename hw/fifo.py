@@ -1,14 +1,98 @@
-"""Queues whose memory is to be of a kind."""
+"""Queues that say from registers whether there is something, and whether there is room."""
 
-from amaranth.lib import fifo
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
 
-__all__ = ["BlockFifo"]
+__all__ = ["Fifo", "Relay"]
 
 
-class BlockFifo(fifo.SyncFIFOBuffered):
-    """A queue in block RAM, where Yosys would choose small memories of LUTs for so few words."""
+class Fifo(wiring.Component):
+    """A queue with a register at its output.
+
+    Whether something is behind that register is a register too: an entry leaves with little
+    logic after `r_en`. Writing is for those who know that there is room, because they have
+    reserved it or have looked at `w_rdy`.
+
+    Parameters
+    ----------
+    width, depth : int
+        Bits of an entry; entries, that in the output register not counted.
+    block : bool
+        In block RAM, where Yosys would choose small memories of LUTs for so few words.
+
+    Members
+    -------
+    w_en, w_data : an entry enters; only where there is room
+    w_rdy : 1, there is room
+    r_rdy, r_data : there is an entry, two cycles after it entered at the earliest
+    r_en : it leaves
+    any : 1, there are entries
+    """
+
+    def __init__(self, width: int, depth: int, *, block: bool = False):
+        self._width, self._depth, self._block = width, depth, block
+        super().__init__({
+            "w_en": In(1), "w_data": In(width), "w_rdy": Out(1),
+            "r_rdy": Out(1), "r_data": Out(width), "r_en": In(1), "any": Out(1),
+        })
 
     def elaborate(self, platform):
-        m = super().elaborate(platform)
-        m.submodules.storage.attrs["ram_style"] = "block"
+        m = Module()
+        depth = self._depth
+        m.submodules.storage = storage = memory.Memory(shape=self._width, depth=depth, init=[])
+        if self._block:
+            storage.attrs["ram_style"] = "block"
+        write, read = storage.write_port(), storage.read_port()
+        produce, consume = Signal(range(depth)), Signal(range(depth))
+        level = Signal(range(depth + 1))
+        some = Signal()  # level is not 0
+        move = Signal()  # one goes to the output register
+        m.d.comb += [
+            move.eq(some & (~self.r_rdy | self.r_en)),
+            write.addr.eq(produce), write.data.eq(self.w_data), write.en.eq(self.w_en),
+            read.addr.eq(consume), read.en.eq(move), self.r_data.eq(read.data),
+            self.w_rdy.eq(level != depth), self.any.eq(some | self.r_rdy),
+        ]
+        with m.If(self.w_en):
+            m.d.sync += produce.eq(Mux(produce == depth - 1, 0, produce + 1))
+        with m.If(move):
+            m.d.sync += [consume.eq(Mux(consume == depth - 1, 0, consume + 1)), self.r_rdy.eq(1)]
+        with m.Elif(self.r_en):
+            m.d.sync += self.r_rdy.eq(0)
+        with m.If(self.w_en ^ move):
+            m.d.sync += [level.eq(Mux(self.w_en, level + 1, level - 1)),
+                         some.eq(self.w_en | (level != 1))]
+        return m
+
+
+class Relay(wiring.Component):
+    """Two registers between a source and a sink: neither's ready depends on the other's.
+
+    Members
+    -------
+    i, o : streams of the same payload, one item per cycle
+    """
+
+    def __init__(self, shape):
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform):
+        m = Module()
+        kept = [Signal.like(self.i.p, name=f"kept_{k}", reset_less=True) for k in range(2)]
+        full = [Signal(name=f"full_{k}") for k in range(2)]
+        enter, leave = Signal(), Signal()  # which one is next
+        m.d.comb += [
+            self.i.ready.eq(~(full[0] & full[1])),
+            self.o.valid.eq(full[0] | full[1]), self.o.p.eq(Mux(leave, kept[1], kept[0])),
+        ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += enter.eq(~enter)
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += leave.eq(~leave)
+        for k in range(2):
+            with m.If((leave == k) & self.o.ready):
+                m.d.sync += full[k].eq(0)
+            with m.If((enter == k) & self.i.valid & ~full[k]):
+                m.d.sync += [full[k].eq(1), kept[k].eq(self.i.p)]
         return m

@@ -1,12 +1,13 @@
 """Load unit: activations from external memory, and barriers."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .bursts import BurstSplitter
 from .config import Config, ceil_log2
 from .countdown import Countdown
+from .fifo import Fifo
 from .interfaces import ActWrite, Done, ReadReturn, completion, insn_stream, read_request
 from .isa import Opcode
 
@@ -26,7 +27,8 @@ class Loader(wiring.Component):
     """Copy runs of words into the activation memory.
 
     The runs of an instruction, and the next instruction's, are requested while data of those
-    before is still on its way. A barrier waits until all loads before it are complete.
+    before is still on its way. A barrier waits until all loads before it are complete. On either
+    side an instruction is taken up when the one before has ended, not as it ends.
 
     Members
     -------
@@ -39,7 +41,8 @@ class Loader(wiring.Component):
     waiting : 1, a request waits for the port
     busy : 1
 
-    Timing: one word per cycle.
+    Timing: one word per cycle, offered to the memory from a register; `done` comes in the cycle
+    after the last word was taken or the barrier was released.
     """
 
     def __init__(self, config: Config):
@@ -71,7 +74,7 @@ class Loader(wiring.Component):
         run_beats = Signal(len(insn.run_words) + 1 + ceil_log2(spans))
         m.submodules.bursts = bursts = BurstSplitter(config, len(run_beats), len(space))
         wiring.connect(m, bursts.o, wiring.flipped(self.req))
-        m.submodules.fifo = beats = fifo.SyncFIFOBuffered(width=config.beat_bits, depth=depth)
+        m.submodules.fifo = beats = Fifo(config.beat_bits, depth)
         popped, sent = Signal(), Signal()
         m.d.comb += [beats.w_en.eq(self.ret.valid), beats.w_data.eq(self.ret.data),
                      bursts.space.eq(space), popped.eq(beats.r_rdy & beats.r_en),
@@ -86,7 +89,7 @@ class Loader(wiring.Component):
         where = data.StructLayout({  # what the data side needs of an instruction
             **{n: insn.shape()[n].shape for n in place_fields},
             "offset": word_bits, "step": word_bits})  # in words within a beat
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=where.size, depth=_AHEAD)
+        m.submodules.queue = queue = Fifo(where.size, _AHEAD)
         entry = Signal(where)
         m.d.comb += [
             *(entry[n].eq(insn[n]) for n in place_fields),
@@ -106,10 +109,11 @@ class Loader(wiring.Component):
             bursts.i.payload.layer.eq(cur.layer),
             self.i.ready.eq(~asking & ~at_barrier & queue.w_rdy),
         ]
-        with m.If(self.i.valid & self.i.ready):
+        with m.If(~asking & ~at_barrier):  # whether there is an instruction or not
             runs_left.load(insn.runs)
-            m.d.sync += [cur.eq(insn), run_addr.eq(insn.ext_addr),
-                         asking.eq(~self.barrier), at_barrier.eq(self.barrier)]
+            m.d.sync += [cur.eq(insn), run_addr.eq(insn.ext_addr)]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [asking.eq(~self.barrier), at_barrier.eq(self.barrier)]
         m.d.comb += [queue.w_en.eq(self.i.valid & self.i.ready & ~self.barrier),
                      queue.w_data.eq(entry)]
         with m.If(bursts.i.valid & bursts.i.ready):
@@ -119,7 +123,8 @@ class Loader(wiring.Component):
                 m.d.sync += asking.eq(0)
 
         # -- data side ---------------------------------------------------------------------------
-        loading = Signal()
+        # A word is put into a register, from which it goes to the memory.
+        loading, putting = Signal(), Signal()  # words are still to go; to be put
         dst = Signal(where)
         words_to_put = Countdown(m, "put_word", dst.run_words)
         runs_to_put = Countdown(m, "put_run", dst.runs)
@@ -129,20 +134,23 @@ class Loader(wiring.Component):
         span = Signal(range(max(2, spans)))
         next_dst = Signal(where)
         m.d.comb += [queue.r_en.eq(~loading), next_dst.eq(queue.r_data)]
-        with m.If(queue.r_rdy & queue.r_en):
+        with m.If(~loading):  # whether there is one or not
             words_to_put.load(next_dst.run_words)
             runs_to_put.load(next_dst.runs)
-            m.d.sync += [dst.eq(next_dst), loading.eq(1), span.eq(0),
+            m.d.sync += [dst.eq(next_dst), loading.eq(queue.r_rdy), putting.eq(queue.r_rdy),
+                         span.eq(0),
                          place.eq(next_dst.act_addr), place_run.eq(next_dst.act_addr),
                          offset.eq(next_dst.offset), offset_run.eq(next_dst.offset)]
         row_bits = config.word_bits
-        put = Signal()
+        full, ends = Signal(), Signal()  # a word is in the register; it is an instruction's last
+        word = Signal(row_bits, reset_less=True)
+        free, put = Signal(), Signal()
+        m.d.comb += free.eq(~full | self.acts.ready)
         if spans == 1:
             value = beats.r_data.word_select(offset, 8 * config.word_pitch_bytes)[:row_bits] \
                 if words > 1 else beats.r_data[:row_bits]
             m.d.comb += [
-                self.acts.valid.eq(loading & beats.r_rdy),
-                put.eq(self.acts.valid & self.acts.ready),
+                put.eq(putting & beats.r_rdy & free),
                 beats.r_en.eq(put & (last_word | (offset == words - 1 if words > 1 else 1))),
             ]
         else:
@@ -150,17 +158,19 @@ class Loader(wiring.Component):
             value = Cat(*parts, beats.r_data)[:row_bits]
             whole = span == spans - 1
             m.d.comb += [
-                self.acts.valid.eq(loading & beats.r_rdy & whole),
-                put.eq(self.acts.valid & self.acts.ready),
-                beats.r_en.eq(loading & Mux(whole, put, 1)),
+                put.eq(putting & beats.r_rdy & whole & free),
+                beats.r_en.eq(putting & Mux(whole, free, 1)),
             ]
             with m.If(beats.r_rdy & beats.r_en):
                 m.d.sync += span.eq(Mux(whole, 0, span + 1))
                 for k, part in enumerate(parts):
                     with m.If(span == k):
                         m.d.sync += part.eq(beats.r_data)
-        m.d.comb += [self.acts.addr.eq(place), self.acts.data.eq(value),
+        at = Signal.like(place, reset_less=True)
+        m.d.comb += [self.acts.valid.eq(full), self.acts.addr.eq(at), self.acts.data.eq(word),
                      self.acts.lanes.eq(~0)]
+        with m.If(free):
+            m.d.sync += [full.eq(put), ends.eq(last_word & last_run), at.eq(place), word.eq(value)]
         with m.If(put):
             words_to_put.step()
             m.d.sync += [place.eq(place + 1), offset.eq(offset + 1)]
@@ -172,19 +182,21 @@ class Loader(wiring.Component):
                              offset.eq(offset_run + dst.step),
                              offset_run.eq(offset_run + dst.step)]
                 with m.If(last_run):
-                    m.d.sync += loading.eq(0)
+                    m.d.sync += putting.eq(0)
+        loaded = Signal()
+        m.d.comb += loaded.eq(full & ends & self.acts.ready)
+        with m.If(loaded):
+            m.d.sync += loading.eq(0)
 
-        # -- barrier -------------------------------------------------------------------------------
-        idle = ~loading & ~queue.level.any()
-        m.d.comb += [self.arrive.eq(at_barrier & idle), self.mask.eq(cur.mask)]
-        with m.If(self.arrive & self.release):
-            m.d.sync += at_barrier.eq(0)
-        with m.If(self.arrive):
-            m.d.comb += [self.done.valid.eq(self.release),
-                         completion(self.done).eq(completion(cur))]
-        with m.Else():
-            m.d.comb += [self.done.valid.eq(put & last_word & last_run),
-                         completion(self.done).eq(completion(dst))]
-        m.d.comb += self.busy.eq(asking | at_barrier | ~idle | bursts.busy)
+        # -- barrier, completion ---------------------------------------------------------------
+        idle, released = Signal(), Signal()
+        m.d.comb += [idle.eq(~loading & ~queue.any), self.mask.eq(cur.mask),
+                     released.eq(self.arrive & self.release)]
+        m.d.sync += [self.arrive.eq(at_barrier & idle & ~released),
+                     self.done.valid.eq(loaded | released)]
+        with m.If(released):
+            m.d.sync += [at_barrier.eq(0), completion(self.done).eq(completion(cur))]
+        with m.Elif(loaded):
+            m.d.sync += completion(self.done).eq(completion(dst))
+        m.d.comb += self.busy.eq(asking | at_barrier | ~idle | bursts.busy | self.done.valid)
         return m
-

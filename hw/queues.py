@@ -10,10 +10,11 @@ __all__ = ["SharedQueues"]
 class SharedQueues(wiring.Component):
     """Keep the queues of several units in one memory, each behind a register with its oldest word.
 
-    A queue has its own part of the memory, so that none waits for another's room. One word
-    enters in a cycle, and one moves to its unit's register: where several are empty, the
-    lowest's is filled first. Which one that is takes most of a cycle to find, so the memory is
-    read in the next; what a unit needs at once of its words lies beside it, for each unit alone.
+    A queue has its own part of the memory, so that none waits for another's room. What happens
+    is decided in one cycle and done in the next: where a word goes and that there is room, and
+    which unit's register is filled, the lowest's that is empty first. A word can enter in every
+    second cycle, and one can move to a register in every second. It is in its unit's register
+    three cycles after it entered or after the one before it was done with, at the earliest.
 
     Parameters
     ----------
@@ -22,18 +23,16 @@ class SharedQueues(wiring.Component):
     taps : list of list of int
         For each unit, the bits of a word that it gets.
     early : list of list of int
-        For each unit, the bits that it gets at once.
+        For each unit, bits that it gets besides.
     depth : int
         Words that each queue holds, its register not counted.
 
     Members
     -------
-    word, target : what is to enter, and bit mask of the unit; it is offered for a cycle or more
-    push : [units] it enters; only where there is `room`, and not in the first cycle of an offer
-    room : [units]
+    word, target : what is to enter, and bit mask of the unit; offered until it has entered
+    entered : 1, what is offered enters in this cycle
     valid : [units] there is an oldest word
-    early_0 ... : what a unit gets at once of it, together with `valid`
-    head_0 ... : the rest that it gets, from the cycle after that on
+    head_0 ..., early_0 ... : what a unit gets of it
     pop : [units] that word is done with
     any : 1, something is queued
     """
@@ -42,8 +41,8 @@ class SharedQueues(wiring.Component):
         self._taps, self._early, self._depth = taps, early, depth
         units = len(taps)
         super().__init__({
-            "word": In(width), "target": In(units), "push": In(1).array(units),
-            "room": Out(1).array(units), "valid": Out(1).array(units),
+            "word": In(width), "target": In(units), "entered": Out(1),
+            "valid": Out(1).array(units),
             **{f"head_{u}": Out(len(bits)) for u, bits in enumerate(taps)},
             **{f"early_{u}": Out(len(bits)) for u, bits in enumerate(early)},
             "pop": In(1).array(units), "any": Out(1),
@@ -56,56 +55,57 @@ class SharedQueues(wiring.Component):
         m.submodules.store = store = memory.Memory(
             shape=len(kept), depth=units * depth, init=[])
         write, read = store.write_port(), store.read_port(domain="comb")
-        m.d.comb += write.data.eq(Cat(self.word[k] for k in kept))
-        read_addr = Signal.like(read.addr)
-        m.d.comb += read.addr.eq(read_addr)
+        write_addr, read_addr = Signal.like(write.addr), Signal.like(read.addr)
+        m.d.comb += [write.data.eq(Cat(self.word[k] for k in kept)), write.addr.eq(write_addr),
+                     write.en.eq(self.entered), read.addr.eq(read_addr)]
 
-        before = 0  # a register below is filled in this cycle
-        levels = []
+        enters, room = Signal(units), Signal(units)  # which one's word enters; may enter
+        fill, chosen = Signal(units), Signal(units)  # whose register is filled; will be
+        some = Signal(units)
+        with m.If(self.entered):
+            m.d.sync += [self.entered.eq(0), enters.eq(0)]
+        with m.Else():
+            m.d.sync += [self.entered.eq((self.target & room).any()),
+                         enters.eq(self.target & room)]
+        wanted = Signal(units)
+        m.d.comb += wanted.eq(some & ~Cat(self.valid))
+        m.d.comb += [chosen[u].eq(wanted[u] & ~wanted[:u].any()) for u in range(units)]
+        with m.If(fill.any()):
+            m.d.sync += fill.eq(0)
+        with m.Else():
+            m.d.sync += fill.eq(chosen)
+
         for u, (bits, early_bits) in enumerate(zip(self._taps, self._early, strict=True)):
             places = Array(Const(u * depth + k, len(write.addr)) for k in range(depth))
             enter = Signal(range(depth), name=f"enter_{u}")
             leave = Signal(range(depth), name=f"leave_{u}")
             level = Signal(range(depth + 1), name=f"level_{u}")
-            there, fill = Signal(name=f"there_{u}"), Signal(name=f"fill_{u}")
-            filled = Signal(name=f"filled_{u}")
             head = Signal(len(bits), name=f"oldest_{u}", reset_less=True)
-            levels.append(level)
-            # A word that is offered is written beforehand, where there is room: it can enter
-            # and move on in the same cycle, unless the only place may just have become free. No
-            # word is written in the cycle in which it moves on.
-            keep = Signal(name=f"keep_{u}")
-            m.d.comb += [
-                keep.eq(self.target[u] & self.room[u]
-                        & (1 if depth == 1 else level.any() | ~self.push[u])),
-                self.room[u].eq(level != depth),
-                there.eq(level.any() | (self.push[u] if depth > 1 else 0)),
-                fill.eq(there & ~self.valid[u] & ~before), getattr(self, f"head_{u}").eq(head),
-            ]
+            m.d.comb += [room[u].eq(level != depth), getattr(self, f"head_{u}").eq(head)]
             with m.If(self.target[u]):
-                m.d.comb += [write.addr.eq(places[enter]), write.en.eq(keep)]
-            m.d.sync += filled.eq(fill)
-            with m.If(fill):
-                m.d.sync += [leave.eq(Mux(leave == depth - 1, 0, leave + 1)),
-                             read_addr.eq(places[leave]), self.valid[u].eq(1)]
+                m.d.sync += write_addr.eq(places[enter])
+            with m.If(chosen[u]):
+                m.d.sync += read_addr.eq(places[leave])
+            with m.If(fill[u]):
+                m.d.sync += [leave.eq(Mux(leave == depth - 1, 0, leave + 1)), self.valid[u].eq(1),
+                             head.eq(Cat(read.data[kept.index(k)] for k in bits))]
             with m.Elif(self.pop[u]):
                 m.d.sync += self.valid[u].eq(0)
-            with m.If(filled):
-                m.d.sync += head.eq(Cat(read.data[kept.index(k)] for k in bits))
-            with m.If(self.push[u]):
+            with m.If(enters[u]):
                 m.d.sync += enter.eq(Mux(enter == depth - 1, 0, enter + 1))
-            m.d.sync += level.eq(level + self.push[u] - fill)
+            with m.If(enters[u] ^ fill[u]):
+                m.d.sync += [level.eq(Mux(fill[u], level - 1, level + 1)),
+                             some[u].eq(enters[u] | (level != 1))]
             if early_bits:
                 m.submodules[f"early_{u}"] = beside = memory.Memory(
                     shape=len(early_bits), depth=depth, init=[])
                 soon, at_once = beside.write_port(), beside.read_port(domain="comb")
                 early = Signal(len(early_bits), name=f"at_once_{u}", reset_less=True)
                 m.d.comb += [
-                    soon.addr.eq(enter), soon.en.eq(keep),
+                    soon.addr.eq(enter), soon.en.eq(enters[u]),
                     soon.data.eq(Cat(self.word[k] for k in early_bits)), at_once.addr.eq(leave),
                     getattr(self, f"early_{u}").eq(early)]
-                with m.If(fill):
+                with m.If(fill[u]):
                     m.d.sync += early.eq(at_once.data)
-            before = before | fill
-        m.d.comb += self.any.eq(Cat(*levels, *self.valid).any())
+        m.d.comb += self.any.eq(Cat(some, self.valid).any())
         return m

@@ -1,11 +1,12 @@
 """Decodes a program into per-unit queues and starts instructions when their tokens are there."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config
 from .fetch import Fetch
+from .fifo import Fifo
 from .interfaces import Done, ReadReturn, insn_stream, read_request, tile_walk
 from .isa import FORMATS, HEADER, ErrorCode, Opcode, insn_layout, tokens_of, used_bits
 from .queues import SharedQueues
@@ -38,7 +39,7 @@ class Sequencer(wiring.Component):
     error : an `ErrorCode`, 0 for none, valid in the cycle in which it happens
     error_layer, error_opcode : of the instruction at fault
     ended : 1, END has been dispatched and all queues are empty
-    moved : 1, an instruction was dispatched or started
+    moved : 1, an instruction was put together, dispatched or started
     fetching : 1, program data is on its way
     """
 
@@ -110,42 +111,40 @@ class Sequencer(wiring.Component):
             if unit == "load":
                 m.d.comb += self.o_barrier.eq(head[-1])
             started.append(start)
-        m.submodules.queue_ahead = ahead = fifo.SyncFIFOBuffered(
-            width=len(self.o_ahead.payload.as_value()), depth=config.buffers.queue_depth + 1)
+        m.submodules.queue_ahead = ahead = Fifo(
+            len(self.o_ahead.payload.as_value()), config.buffers.queue_depth)
         m.d.comb += [self.o_ahead.valid.eq(ahead.r_rdy), self.o_ahead.payload.eq(ahead.r_data),
                      ahead.r_en.eq(self.o_ahead.ready)]
 
         # -- dispatch ------------------------------------------------------------------------
-        dispatch, bad_field, illegal = Signal(), Signal(), Signal()
-        m.d.comb += [fetch.o.ready.eq(dispatch), ahead.w_data.eq(Cat(
-            word[k] for name, _ in tile_walk(config) for k in self._bits(Opcode.COMPUTE)[name]))]
-        # An instruction is judged in one cycle and handed out in a later one.
-        judged, bad, unknown = Signal(), Signal(), Signal()
-        chosen = Signal(len(UNITS))  # where it goes
-        present, ends = Signal(), Signal()
-        m.d.comb += [
-            present.eq(fetch.o.valid & ~end_seen),
-            *(queues.target[n].eq(present & ((opcode == op) | (barrier & (unit == "load"))))
-              for n, (unit, op) in enumerate(UNITS.items()))]
-        with m.If(present & ~judged):
-            m.d.sync += [judged.eq(1), chosen.eq(queues.target), ends.eq(opcode == Opcode.END)]
-            with m.Switch(opcode):
-                for op in FORMATS:
-                    with m.Case(op.value):
-                        m.d.sync += [bad.eq(self._bad_field(word, op)), unknown.eq(0)]
-                with m.Default():
-                    m.d.sync += [bad.eq(0), unknown.eq(1)]
-        with m.If(dispatch):
+        # An instruction is judged in one cycle, its way decided in the next, and it goes then or
+        # in a later one: all that is wide or comes late depends on registers.
+        present, judged, leaves = Signal(), Signal(), Signal()
+        is_op = {op: Signal(name=f"is_{op.name.lower()}") for op in FORMATS}
+        bad = {op: Signal(name=f"bad_{op.name.lower()}") for op in FORMATS}
+        m.d.comb += present.eq(fetch.o.valid & ~end_seen)
+        with m.If(leaves):
             m.d.sync += judged.eq(0)
-        m.d.comb += [bad_field.eq(present & judged & bad), illegal.eq(present & judged & unknown)]
-        for n, unit in enumerate(UNITS):
-            room = queues.room[n] & (ahead.w_rdy if unit == "compute" else 1)
-            m.d.comb += queues.push[n].eq(judged & chosen[n] & ~bad & room)
-            if unit == "compute":
-                m.d.comb += ahead.w_en.eq(queues.push[n])
-        m.d.comb += dispatch.eq(Cat(queues.push).any() | (judged & ends & ~bad))
-        with m.If(judged & ends & ~bad):
+        with m.Elif(present & ~judged):
+            m.d.sync += [judged.eq(1), *(s.eq(opcode == op) for op, s in is_op.items()),
+                         *(s.eq(self._bad_field(word, op)) for op, s in bad.items())]
+        for n, (unit, op) in enumerate(UNITS.items()):
+            good = is_op[op] & ~bad[op]
+            if unit == "load":
+                good = good | (is_op[Opcode.BARRIER] & ~bad[Opcode.BARRIER])
+            m.d.comb += queues.target[n].eq(
+                judged & good & (ahead.w_rdy if unit == "compute" else 1))
+        ends = judged & is_op[Opcode.END] & ~bad[Opcode.END]
+        with m.If(ends):
             m.d.sync += end_seen.eq(1)
+        m.d.comb += [
+            leaves.eq(queues.entered | ends), fetch.o.ready.eq(leaves),
+            ahead.w_en.eq(queues.entered & is_op[Opcode.COMPUTE]), ahead.w_data.eq(Cat(
+                word[k] for name, _ in tile_walk(config)
+                for k in self._bits(Opcode.COMPUTE)[name]))]
+        bad_field, illegal = Signal(), Signal()
+        m.d.comb += [bad_field.eq(judged & Cat(is_op[op] & bad[op] for op in FORMATS).any()),
+                     illegal.eq(judged & ~Cat(is_op.values()).any())]
 
         m.d.comb += [self.error_layer.eq(layer), self.error_opcode.eq(opcode)]
         with m.If(illegal):
@@ -154,8 +153,8 @@ class Sequencer(wiring.Component):
             m.d.comb += self.error.eq(ErrorCode.BAD_FIELD)
         with m.Elif(tokens.overflow):
             m.d.comb += self.error.eq(ErrorCode.TOKEN_OVERFLOW)
-        m.d.comb += [self.ended.eq(end_seen & ~queues.any & ~ahead.level.any()),
-                     self.moved.eq(dispatch | Cat(started).any())]
+        m.d.comb += [self.ended.eq(end_seen & ~queues.any & ~ahead.any),
+                     self.moved.eq(fetch.moved | leaves | Cat(started).any())]
         return m
 
     def _bits(self, opcode):

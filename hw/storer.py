@@ -1,14 +1,14 @@
 """Store unit: activations to external memory."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .actmem import ActMemory
 from .config import Config, ceil_log2
 from .countdown import Countdown
 from .credits import Credits
-from .fifo import BlockFifo
+from .fifo import Fifo
 from .interfaces import (
     ActRead,
     Done,
@@ -23,7 +23,9 @@ from .loader import beat_geometry
 
 __all__ = ["Storer"]
 
-_READ_AHEAD = 8
+_READ_AHEAD = 8  # words between reading and packing: as many as there are cycles or more
+_REQUESTS = 4  # bursts that wait for the port
+_BURSTS = 16  # bursts without an acknowledgement
 
 
 class Storer(wiring.Component):
@@ -41,7 +43,8 @@ class Storer(wiring.Component):
     done : the instruction's last burst has been acknowledged
     busy : 1
 
-    Timing: one word per cycle.
+    Timing: one word per cycle, asked for from a register. An instruction is taken up when the one
+    before has been read, not as it is; `done` comes in the cycle after the acknowledgement.
     """
 
     def __init__(self, config: Config):
@@ -75,9 +78,17 @@ class Storer(wiring.Component):
         target, target_run = Signal.like(cur.ext_addr), Signal.like(cur.ext_addr)
         read, popped = Signal(), Signal()
         credits = Credits(m, _READ_AHEAD, take=read, give=popped)
-        m.d.comb += [self.acts.valid.eq(active & credits.some), self.acts.addr.eq(source),
-                     read.eq(self.acts.valid & self.acts.ready),
-                     self.i.ready.eq(~active | (read & last_word & last_run))]
+        asking, at = Signal(), Signal.like(source, reset_less=True)  # a word is asked for; which
+        free = ~asking | self.acts.ready
+        m.d.comb += [self.acts.valid.eq(asking), self.acts.addr.eq(at),
+                     read.eq(active & credits.some & free), self.i.ready.eq(~active)]
+        with m.If(~active):  # whether there is an instruction or not
+            insn = self.i.payload
+            words_left.load(insn.run_words)
+            runs_left.load(insn.runs)
+            m.d.sync += [active.eq(self.i.valid), cur.eq(insn),
+                         source.eq(insn.act_addr), source_run.eq(insn.act_addr),
+                         target.eq(insn.ext_addr), target_run.eq(insn.ext_addr)]
         with m.If(read):
             m.d.sync += [source.eq(source + 1), target.eq(target + pitch)]
             words_left.step()
@@ -90,92 +101,98 @@ class Storer(wiring.Component):
                              target_run.eq(target_run + cur.ext_stride)]
                 with m.If(last_run):
                     m.d.sync += active.eq(0)
-        with m.If(self.i.valid & self.i.ready):
-            insn = self.i.payload
-            words_left.load(insn.run_words)
-            runs_left.load(insn.runs)
-            m.d.sync += [active.eq(1), cur.eq(insn),
-                         source.eq(insn.act_addr), source_run.eq(insn.act_addr),
-                         target.eq(insn.ext_addr), target_run.eq(insn.ext_addr)]
 
         # -- words and their tags come together in a small FIFO --------------------------------
         tag = Cat(target, last_word, last_word & last_run, completion(cur))
-        valid = read
+        asked = Signal(len(tag), name="tag", reset_less=True)
+        with m.If(free):
+            m.d.sync += [asking.eq(read), at.eq(source), asked.eq(tag)]
+        tag, valid = asked, asking & self.acts.ready
         for n in range(ActMemory.LATENCY):
             next_tag, next_valid = Signal(len(tag), name=f"tag_{n}"), Signal(name=f"valid_{n}")
             m.d.sync += next_valid.eq(valid)
             with m.If(valid):
                 m.d.sync += next_tag.eq(tag)
             tag, valid = next_tag, next_valid
-        m.submodules.words = queue = fifo.SyncFIFOBuffered(
-            width=config.word_bits + len(tag), depth=_READ_AHEAD)
+        m.submodules.words = queue = Fifo(config.word_bits + len(tag), _READ_AHEAD)
         m.d.comb += [queue.w_en.eq(valid), queue.w_data.eq(Cat(self.acts.data, tag))]
         data = queue.r_data[:config.word_bits]
         info = queue.r_data[config.word_bits:]
-        at = len(target)
-        addr, run_end, insn_end, done_info = info[:at], info[at], info[at + 1], info[at + 2:]
-        layer = done_info[-len(cur.layer):]
-        m.d.comb += popped.eq(queue.r_rdy & queue.r_en)
+        bits = len(target)
+        addr, run_end, insn_end = info[:bits], info[bits], info[bits + 1]
+        done_info = info[bits + 2:]
 
         # -- pack words into beats -------------------------------------------------------------
-        m.submodules.beats = beats = BlockFifo(
-            width=config.beat_bits + config.port.bytes, depth=2 * burst)
-        m.submodules.requests = requests = fifo.SyncFIFOBuffered(
-            width=len(self.req.payload.as_value()), depth=4)
-        m.submodules.bursts = bursts = fifo.SyncFIFOBuffered(width=1 + len(done_info), depth=16)
-        count = Signal(ceil_log2(burst) + 1)  # beats of the open burst so far
-        start = Signal.like(target)
-        room = Signal()
-        m.d.comb += room.eq(beats.w_rdy & requests.w_rdy & bursts.w_rdy)
-        beat_addr = Cat(Const(0, beat_bits), addr[beat_bits:])
-        beat_end, burst_end, push = Signal(), Signal(), Signal()
+        # A beat is in registers when it is complete, and moves on in the next cycle.
+        m.submodules.beats = beats = Fifo(
+            config.beat_bits + config.port.bytes, 2 * burst, block=True)
+        m.submodules.requests = requests = Fifo(len(self.req.payload.as_value()), _REQUESTS)
+        m.submodules.bursts = bursts = Fifo(1 + len(done_info), _BURSTS)
+        step, beat_end, burst_end = Signal(), Signal(), Signal()
+        push, closes = Signal(), Signal()  # a complete beat is in the registers; a burst's last
+        acknowledged = Signal()
+        m.d.sync += [push.eq(step & beat_end), closes.eq(burst_end),
+                     acknowledged.eq(self.ret.valid)]
+        room = [Credits(m, 2 * burst, take=step & beat_end, give=beats.r_rdy & beats.r_en),
+                Credits(m, _REQUESTS, take=step & beat_end & burst_end,
+                        give=requests.r_rdy & requests.r_en),
+                Credits(m, _BURSTS, take=step & beat_end & burst_end, give=acknowledged)]
+        m.d.comb += step.eq(queue.r_rdy & Cat(c.some for c in room).all())
         index = addr[beat_bits:beat_bits + ceil_log2(burst)]
+        beat = Signal(config.beat_bits)
         if spans == 1:
-            partial = Signal(config.beat_bits)
             strobes = Signal(config.port.bytes)
+            fresh = Signal(init=1)  # nothing of the next beat is in the registers
             slot = addr[pitch_bits:pitch_bits + word_bits]
-            merged, merged_strobes = Signal(config.beat_bits), Signal(config.port.bytes)
-            m.d.comb += [merged.eq(partial), merged_strobes.eq(strobes)]
-            for k in range(words):
-                with m.If(slot == k if words > 1 else 1):
-                    m.d.comb += [
-                        merged[8 * pitch * k:8 * pitch * k + config.word_bits].eq(data),
-                        merged_strobes[pitch * k:pitch * (k + 1)].eq(~0)]
             m.d.comb += [
                 beat_end.eq(run_end | (slot == words - 1 if words > 1 else 1)),
-                queue.r_en.eq(room), push.eq(popped & beat_end),
-                beats.w_data.eq(Cat(merged, merged_strobes)),
-                burst_end.eq(run_end | (index == burst - 1)),
+                burst_end.eq(run_end | (index == burst - 1)), queue.r_en.eq(step),
             ]
-            with m.If(popped):
-                m.d.sync += [partial.eq(Mux(beat_end, 0, merged)),
-                             strobes.eq(Mux(beat_end, 0, merged_strobes))]
-            this_addr = beat_addr
+            with m.If(step):
+                m.d.sync += fresh.eq(beat_end)
+                with m.If(fresh):
+                    m.d.sync += [beat.eq(0), strobes.eq(0)]
+                for k in range(words):
+                    with m.If(slot == k if words > 1 else 1):
+                        m.d.sync += [
+                            beat[8 * pitch * k:8 * pitch * k + config.word_bits].eq(data),
+                            strobes[pitch * k:pitch * (k + 1)].eq(~0)]
+            this_addr = addr[beat_bits:]
         else:
+            strobes = Const(-1, config.port.bytes)
             span = Signal(range(spans))
             whole = span == spans - 1
             wide = Signal(8 * pitch)
             m.d.comb += [
-                wide.eq(data), push.eq(queue.r_rdy & room), queue.r_en.eq(room & whole),
-                beats.w_data.eq(Cat(wide.word_select(span, config.beat_bits),
-                                    Const(-1, config.port.bytes))),
+                wide.eq(data), beat_end.eq(1), queue.r_en.eq(step & whole),
                 burst_end.eq((run_end & whole) | ((index + span)[:ceil_log2(burst)] == burst - 1)),
             ]
-            with m.If(push):
-                m.d.sync += span.eq(Mux(whole, 0, span + 1))
-            this_addr = beat_addr + (span << beat_bits)
+            with m.If(step):
+                m.d.sync += [span.eq(Mux(whole, 0, span + 1)),
+                             beat.eq(wide.word_select(span, config.beat_bits))]
+            this_addr = addr[beat_bits:] + span
+        m.d.comb += popped.eq(queue.r_rdy & queue.r_en)
+        place, closing = Signal(len(addr) - beat_bits), Signal.like(done_info)
+        end = Signal()
+        with m.If(step):
+            m.d.sync += [place.eq(this_addr), closing.eq(done_info),
+                         end.eq(insn_end & (popped if spans > 1 else 1))]
+        start = Signal.like(place)  # of the open burst
+        count = Signal(ceil_log2(burst) + 1)  # its beats so far
+        begins = Signal(init=1)  # it has none
         request = Signal(self.req.payload.shape())
         m.d.comb += [
-            beats.w_en.eq(push), requests.w_en.eq(push & burst_end),
-            request.addr.eq(Mux(count == 0, this_addr, start)), request.beats.eq(count + 1),
-            request.layer.eq(layer), requests.w_data.eq(request),
-            bursts.w_en.eq(push & burst_end),
-            bursts.w_data.eq(Cat(insn_end & (popped if spans > 1 else 1), done_info)),
+            beats.w_en.eq(push), beats.w_data.eq(Cat(beat, strobes)),
+            requests.w_en.eq(push & closes),
+            request.addr.eq(Cat(Const(0, beat_bits), Mux(begins, place, start))),
+            request.beats.eq(count + 1), request.layer.eq(closing[-len(cur.layer):]),
+            requests.w_data.eq(request),
+            bursts.w_en.eq(push & closes), bursts.w_data.eq(Cat(end, closing)),
         ]
         with m.If(push):
-            m.d.sync += count.eq(Mux(burst_end, 0, count + 1))
-            with m.If(count == 0):
-                m.d.sync += start.eq(this_addr)
+            m.d.sync += [count.eq(Mux(closes, 0, count + 1)), begins.eq(closes)]
+            with m.If(begins):
+                m.d.sync += start.eq(place)
 
         # -- to the port, and back -------------------------------------------------------------
         m.d.comb += [
@@ -183,10 +200,9 @@ class Storer(wiring.Component):
             requests.r_en.eq(self.req.ready),
             self.data.valid.eq(beats.r_rdy), self.data.payload.eq(beats.r_data),
             beats.r_en.eq(self.data.ready),
-            bursts.r_en.eq(self.ret.valid),
-            self.done.valid.eq(self.ret.valid & bursts.r_data[0]),
+            bursts.r_en.eq(acknowledged),
+            self.done.valid.eq(acknowledged & bursts.r_data[0]),
             completion(self.done).eq(bursts.r_data[1:]),
-            self.busy.eq(active | valid | credits.out | (count != 0)
-                         | bursts.level.any()),
+            self.busy.eq(active | credits.out | room[2].out),
         ]
         return m

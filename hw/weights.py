@@ -1,12 +1,13 @@
 """Streams weights and parameters from external memory, far ahead of their use."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .bursts import BurstSplitter
 from .config import Config, ceil_log2
 from .countdown import Countdown
+from .fifo import Fifo, Relay
 from .interfaces import (
     Done,
     ReadReturn,
@@ -35,11 +36,11 @@ class WeightFetch(wiring.Component):
     -------
     i : WEIGHTS instructions
     req, ret : read bursts and their data
-    chunks : the weight stream, one chunk per cycle
+    chunks : the weight stream, one chunk per cycle, from registers
     needs : live inputs whose rows are wanted, and the end of a table's
     rows : beats of those rows
     release : taken when no more of a table's rows are to come
-    done : an instruction's last beat has arrived
+    done : an instruction's last beat has arrived, a cycle ago
     busy : 1, something is still to arrive
     """
 
@@ -71,7 +72,7 @@ class WeightFetch(wiring.Component):
         skipping = config.array.zero_skip
         if not skipping:
             wiring.connect(m, bursts.o, wiring.flipped(self.req))
-        m.submodules.fifo = beats = fifo.SyncFIFOBuffered(width=config.beat_bits, depth=depth)
+        m.submodules.fifo = beats = Fifo(config.beat_bits, depth)
         m.d.comb += [beats.w_en.eq(self.ret.valid), beats.w_data.eq(self.ret.data),
                      bursts.space.eq(space)]
         popped, sent = Signal(), Signal()
@@ -86,10 +87,9 @@ class WeightFetch(wiring.Component):
         length = config.port.address_bits
         total_beats = Signal(length)
         m.d.comb += total_beats.eq((insn.chunks + (per_beat - 1)) >> per_bits)
-        m.submodules.arriving = arriving = fifo.SyncFIFOBuffered(
-            width=length + len(completion(insn)), depth=_ROWS if skipping else _SEGMENTS)
-        m.submodules.using = using = fifo.SyncFIFOBuffered(width=length + skipping,
-                                                           depth=_SEGMENTS)
+        m.submodules.arriving = arriving = Fifo(
+            length + len(completion(insn)), _ROWS if skipping else _SEGMENTS)
+        m.submodules.using = using = Fifo(length + skipping, _SEGMENTS)
         accept = Signal()
         expected = Cat(total_beats, completion(insn))
         m.d.comb += [
@@ -130,24 +130,26 @@ class WeightFetch(wiring.Component):
         beats_left = Countdown(m, "beat", total_beats)
         expecting, done_info = Signal(), Signal.like(completion(insn))
         last_beat = Signal()
-        m.d.comb += [
-            last_beat.eq(self.ret.valid & beats_left.last),
-            self.done.valid.eq(last_beat),
-            completion(self.done).eq(done_info),
-        ]
+        m.d.comb += last_beat.eq(self.ret.valid & beats_left.last)
+        m.d.sync += self.done.valid.eq(last_beat)
+        with m.If(last_beat):
+            m.d.sync += completion(self.done).eq(done_info)
         take_up(arriving, beats_left, self.ret.valid, last_beat, expecting, done_info)
 
-        # hand out chunks, lowest first, and drop what is left of a stream's last beat
+        # Hand out chunks, lowest first, and drop what is left of a stream's last beat. They go
+        # through registers, so that nothing here depends on who takes them within a cycle.
+        m.submodules.relay = relay = Relay(chunk_layout(config))
+        wiring.connect(m, relay.o, wiring.flipped(self.chunks))
         chunks_left, handing = Countdown(m, "chunk", insn.chunks), Signal()
         handing_rows = Signal()
         part = Signal(range(max(2, per_beat)))
         take, end = Signal(), Signal()
         m.d.comb += [
-            self.chunks.valid.eq(beats.r_rdy & handing & ~handing_rows),
-            self.chunks.payload.eq(
+            relay.i.valid.eq(beats.r_rdy & handing & ~handing_rows),
+            relay.i.payload.eq(
                 beats.r_data.word_select(part[:per_bits], 8 * config.chunk_bytes)
                 if per_beat > 1 else beats.r_data),
-            take.eq(self.chunks.valid & self.chunks.ready),
+            take.eq(relay.i.valid & relay.i.ready),
             end.eq(chunks_left.last),
             beats.r_en.eq(take & (end | (part == per_beat - 1))),
         ]
@@ -166,7 +168,8 @@ class WeightFetch(wiring.Component):
             with m.If(end):
                 m.d.sync += part.eq(0)
         take_up(using, chunks_left, take, over, handing, handing_rows if skipping else None)
-        m.d.comb += self.busy.eq(arriving.level.any() | expecting | bursts.busy | choosing)
+        m.d.comb += self.busy.eq(
+            arriving.any | expecting | bursts.busy | choosing | self.done.valid)
         return m
 
     def _rows(self, m, insn, bursts, accept, choosing, space, arriving):

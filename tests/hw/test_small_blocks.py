@@ -125,8 +125,7 @@ def test_queues_in_one_memory_keep_every_units_order(depth):
 
     async def bench(ctx):
         queued = [[] for _ in taps]
-        ages = [0] * len(taps)  # 1, the oldest word was valid a cycle ago
-        offered = None  # (unit, word, cycles so far)
+        offered = None  # (unit, word, cycles for which it could have entered)
         moved = 0
         for _ in range(1500):
             if offered is None and rng.random() < 0.8:
@@ -134,25 +133,25 @@ def test_queues_in_one_memory_keep_every_units_order(depth):
             unit, word, age = offered or (0, 0, 0)
             ctx.set(dut.word, word)
             ctx.set(dut.target, 1 << unit if offered else 0)
-            push = bool(offered) and age > 0 and ctx.get(dut.room[unit]) and rng.random() < 0.8
-            valid = [ctx.get(dut.valid[u]) for u in range(3)]
+            entered = ctx.get(dut.entered)
+            assert not (entered and age == 0), "it entered in the cycle in which it was offered"
+            pops = [ctx.get(dut.valid[u]) and rng.random() < 0.4 for u in range(3)]
             for u in range(3):
-                if valid[u] and early[u]:
-                    assert ctx.get(getattr(dut, f"early_{u}")) == pick(queued[u][0], early[u])
-            pops = [v and age and rng.random() < 0.5 for v, age in zip(valid, ages, strict=True)]
-            ages = [v and not p for v, p in zip(valid, pops, strict=True)]
-            for u in range(3):
-                ctx.set(dut.push[u], int(push and u == unit))
+                if ctx.get(dut.valid[u]):
+                    assert ctx.get(getattr(dut, f"head_{u}")) == pick(queued[u][0], taps[u])
+                    if early[u]:
+                        assert ctx.get(getattr(dut, f"early_{u}")) == pick(queued[u][0], early[u])
                 ctx.set(dut.pop[u], int(pops[u]))
                 if pops[u]:
-                    assert ctx.get(getattr(dut, f"head_{u}")) == pick(queued[u].pop(0), taps[u])
+                    queued[u].pop(0)
                     moved += 1
             await ctx.tick()
-            if push:
+            if entered:
                 queued[unit].append(word)
                 offered = None
             elif offered:
-                offered = (unit, word, age + 1)
+                offered = (unit, word, age + 1 if len(queued[unit]) < depth else 1)
+                assert age < 3, "there was room"
             assert all(len(q) <= depth + 1 for q in queued)
             assert ctx.get(dut.any) == any(queued)
         assert moved > 200
