@@ -54,11 +54,10 @@ class BurstSplitter(wiring.Component):
         burst_bits = ceil_log2(burst)
         run = Signal.like(self.i.payload)  # what is not yet measured of it
         active = Signal()
-        room, last = Signal(burst_bits + 1), Signal()
+        room, last = Signal(burst_bits + 1), Signal()  # beats to the end of a burst
         request = Signal.like(self.o.payload)
         measured, fits, plenty = Signal(), Signal(), Signal()
         m.d.comb += [
-            room.eq(burst - run.addr[beat_bits:beat_bits + burst_bits]),
             last.eq(~(room < run.beats)),
             self.o.payload.eq(request), self.o.valid.eq(fits),
             self.busy.eq(active | measured), self.i.ready.eq(~active),
@@ -66,14 +65,15 @@ class BurstSplitter(wiring.Component):
         # Room for another burst than the one that may have been taken a cycle ago.
         m.d.sync += plenty.eq(self.space >= 2 * burst)
         with m.If(self.i.valid & ~active):
-            m.d.sync += [run.eq(self.i.payload), active.eq(1)]
+            index = self.i.payload.addr[beat_bits:beat_bits + burst_bits]
+            m.d.sync += [run.eq(self.i.payload), active.eq(1), room.eq(burst - index)]
         with m.If(active & ~measured):
             rest = run.addr[beat_bits + burst_bits:] + 1
             m.d.sync += [
                 request.addr.eq(run.addr), request.mask.eq(run.mask), request.layer.eq(run.layer),
                 request.beats.eq(Mux(last, run.beats, room)), measured.eq(1), fits.eq(plenty),
                 run.addr.eq(Cat(Const(0, beat_bits + burst_bits), rest)),
-                run.beats.eq(run.beats - room), active.eq(~last)]
+                run.beats.eq(run.beats - room), room.eq(burst), active.eq(~last)]
         with m.Elif(fits):
             with m.If(self.o.ready):
                 m.d.sync += [measured.eq(0), fits.eq(0)]

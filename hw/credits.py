@@ -1,6 +1,6 @@
 """Room that is taken before something is asked for, and given back when it has left."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 
 __all__ = ["Credits"]
 
@@ -22,7 +22,8 @@ class Credits:
         self.some = Signal(name="credit_left", init=1)
         #: 1, not all have been given back.
         self.out = left != total
-        m.d.sync += left.eq(left - take + give)
+        with m.If(take ^ give):
+            m.d.sync += left.eq(Mux(give, left + 1, left - 1))
         with m.If(give):
             m.d.sync += self.some.eq(1)
         with m.Elif(take):

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .bursts import BurstSplitter
 from .config import Config, ceil_log2
 from .countdown import Countdown
-from .fifo import Fifo
+from .fifo import Fifo, Relay
 from .interfaces import ActWrite, Done, ReadReturn, completion, insn_stream, read_request
 from .isa import Opcode
 
@@ -41,7 +41,7 @@ class Loader(wiring.Component):
     waiting : 1, a request waits for the port
     busy : 1
 
-    Timing: one word per cycle, offered to the memory from a register; `done` comes in the cycle
+    Timing: one word per cycle, offered to the memory from registers; `done` comes in the cycle
     after the last word was taken or the barrier was released.
     """
 
@@ -123,7 +123,8 @@ class Loader(wiring.Component):
                 m.d.sync += asking.eq(0)
 
         # -- data side ---------------------------------------------------------------------------
-        # A word is put into a register, from which it goes to the memory.
+        # Words go to the memory through registers, so that nothing here depends on whether it
+        # takes one within a cycle.
         loading, putting = Signal(), Signal()  # words are still to go; to be put
         dst = Signal(where)
         words_to_put = Countdown(m, "put_word", dst.run_words)
@@ -142,23 +143,22 @@ class Loader(wiring.Component):
                          place.eq(next_dst.act_addr), place_run.eq(next_dst.act_addr),
                          offset.eq(next_dst.offset), offset_run.eq(next_dst.offset)]
         row_bits = config.word_bits
-        full, ends = Signal(), Signal()  # a word is in the register; it is an instruction's last
-        word = Signal(row_bits, reset_less=True)
-        free, put = Signal(), Signal()
-        m.d.comb += free.eq(~full | self.acts.ready)
+        m.submodules.relay = relay = Relay(data.StructLayout(
+            {"addr": len(place), "data": row_bits, "last": 1}))  # last: of an instruction
+        free, put = relay.i.ready, relay.i.valid
         if spans == 1:
             value = beats.r_data.word_select(offset, 8 * config.word_pitch_bytes)[:row_bits] \
                 if words > 1 else beats.r_data[:row_bits]
             m.d.comb += [
-                put.eq(putting & beats.r_rdy & free),
-                beats.r_en.eq(put & (last_word | (offset == words - 1 if words > 1 else 1))),
+                put.eq(putting & beats.r_rdy),
+                beats.r_en.eq(put & free & (last_word | (offset == words - 1 if words > 1 else 1))),
             ]
         else:
             parts = [Signal(config.beat_bits, name=f"part_{k}") for k in range(spans - 1)]
             value = Cat(*parts, beats.r_data)[:row_bits]
             whole = span == spans - 1
             m.d.comb += [
-                put.eq(putting & beats.r_rdy & whole & free),
+                put.eq(putting & beats.r_rdy & whole),
                 beats.r_en.eq(putting & Mux(whole, free, 1)),
             ]
             with m.If(beats.r_rdy & beats.r_en):
@@ -166,12 +166,12 @@ class Loader(wiring.Component):
                 for k, part in enumerate(parts):
                     with m.If(span == k):
                         m.d.sync += part.eq(beats.r_data)
-        at = Signal.like(place, reset_less=True)
-        m.d.comb += [self.acts.valid.eq(full), self.acts.addr.eq(at), self.acts.data.eq(word),
-                     self.acts.lanes.eq(~0)]
-        with m.If(free):
-            m.d.sync += [full.eq(put), ends.eq(last_word & last_run), at.eq(place), word.eq(value)]
-        with m.If(put):
+        item, out = relay.i.payload, relay.o.payload
+        m.d.comb += [
+            item.addr.eq(place), item.data.eq(value), item.last.eq(last_word & last_run),
+            self.acts.valid.eq(relay.o.valid), relay.o.ready.eq(self.acts.ready),
+            self.acts.addr.eq(out.addr), self.acts.data.eq(out.data), self.acts.lanes.eq(~0)]
+        with m.If(put & free):
             words_to_put.step()
             m.d.sync += [place.eq(place + 1), offset.eq(offset + 1)]
             with m.If(last_word):
@@ -184,7 +184,7 @@ class Loader(wiring.Component):
                 with m.If(last_run):
                     m.d.sync += putting.eq(0)
         loaded = Signal()
-        m.d.comb += loaded.eq(full & ends & self.acts.ready)
+        m.d.comb += loaded.eq(relay.o.valid & self.acts.ready & out.last)
         with m.If(loaded):
             m.d.sync += loading.eq(0)
 

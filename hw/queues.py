@@ -1,6 +1,9 @@
 """Instruction queues of several units in one memory."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,7 +26,7 @@ class SharedQueues(wiring.Component):
     taps : list of list of int
         For each unit, the bits of a word that it gets.
     early : list of list of int
-        For each unit, bits that it gets besides.
+        For each unit, bits that it gets besides, in a register of their own.
     depth : int
         Words that each queue holds, its register not counted.
 
@@ -51,7 +54,7 @@ class SharedQueues(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         units, depth = len(self._taps), self._depth
-        kept = sorted({k for bits in self._taps for k in bits})
+        kept = sorted({k for bits in (*self._taps, *self._early) for k in bits})
         m.submodules.store = store = memory.Memory(
             shape=len(kept), depth=units * depth, init=[])
         write, read = store.write_port(), store.read_port(domain="comb")
@@ -75,37 +78,33 @@ class SharedQueues(wiring.Component):
         with m.Else():
             m.d.sync += fill.eq(chosen)
 
+        writes, reads = [], []  # for each unit its next place, if it is that one's turn
         for u, (bits, early_bits) in enumerate(zip(self._taps, self._early, strict=True)):
-            places = Array(Const(u * depth + k, len(write.addr)) for k in range(depth))
-            enter = Signal(range(depth), name=f"enter_{u}")
-            leave = Signal(range(depth), name=f"leave_{u}")
+            first, last = u * depth, u * depth + depth - 1  # places
+            enter = Signal.like(write_addr, name=f"enter_{u}", init=first)
+            leave = Signal.like(read_addr, name=f"leave_{u}", init=first)
             level = Signal(range(depth + 1), name=f"level_{u}")
             head = Signal(len(bits), name=f"oldest_{u}", reset_less=True)
-            m.d.comb += [room[u].eq(level != depth), getattr(self, f"head_{u}").eq(head)]
-            with m.If(self.target[u]):
-                m.d.sync += write_addr.eq(places[enter])
-            with m.If(chosen[u]):
-                m.d.sync += read_addr.eq(places[leave])
+            early = Signal(len(early_bits), name=f"at_once_{u}", reset_less=True)
+            writes.append(Mux(self.target[u], enter, 0))
+            reads.append(Mux(chosen[u], leave, 0))
+            m.d.comb += [room[u].eq(level != depth), getattr(self, f"head_{u}").eq(head),
+                         getattr(self, f"early_{u}").eq(early)]
             with m.If(fill[u]):
-                m.d.sync += [leave.eq(Mux(leave == depth - 1, 0, leave + 1)), self.valid[u].eq(1),
-                             head.eq(Cat(read.data[kept.index(k)] for k in bits))]
+                m.d.sync += [
+                    leave.eq(Mux(leave == last, first, leave + 1)), self.valid[u].eq(1),
+                    head.eq(Cat(read.data[kept.index(k)] for k in bits)),
+                    early.eq(Cat(read.data[kept.index(k)] for k in early_bits))]
             with m.Elif(self.pop[u]):
                 m.d.sync += self.valid[u].eq(0)
             with m.If(enters[u]):
-                m.d.sync += enter.eq(Mux(enter == depth - 1, 0, enter + 1))
+                m.d.sync += enter.eq(Mux(enter == last, first, enter + 1))
             with m.If(enters[u] ^ fill[u]):
                 m.d.sync += [level.eq(Mux(fill[u], level - 1, level + 1)),
                              some[u].eq(enters[u] | (level != 1))]
-            if early_bits:
-                m.submodules[f"early_{u}"] = beside = memory.Memory(
-                    shape=len(early_bits), depth=depth, init=[])
-                soon, at_once = beside.write_port(), beside.read_port(domain="comb")
-                early = Signal(len(early_bits), name=f"at_once_{u}", reset_less=True)
-                m.d.comb += [
-                    soon.addr.eq(enter), soon.en.eq(enters[u]),
-                    soon.data.eq(Cat(self.word[k] for k in early_bits)), at_once.addr.eq(leave),
-                    getattr(self, f"early_{u}").eq(early)]
-                with m.If(fill[u]):
-                    m.d.sync += early.eq(at_once.data)
+        with m.If(self.target.any()):
+            m.d.sync += write_addr.eq(reduce(or_, writes))
+        with m.If(wanted.any()):
+            m.d.sync += read_addr.eq(reduce(or_, reads))
         m.d.comb += self.any.eq(Cat(some, self.valid).any())
         return m

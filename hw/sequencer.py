@@ -142,8 +142,8 @@ class Sequencer(wiring.Component):
             ahead.w_en.eq(queues.entered & is_op[Opcode.COMPUTE]), ahead.w_data.eq(Cat(
                 word[k] for name, _ in tile_walk(config)
                 for k in self._bits(Opcode.COMPUTE)[name]))]
-        bad_field, illegal = Signal(), Signal()
-        m.d.comb += [bad_field.eq(judged & Cat(is_op[op] & bad[op] for op in FORMATS).any()),
+        bad_field, illegal = Signal(), Signal()  # such an instruction stays
+        m.d.sync += [bad_field.eq(judged & Cat(is_op[op] & bad[op] for op in FORMATS).any()),
                      illegal.eq(judged & ~Cat(is_op.values()).any())]
 
         m.d.comb += [self.error_layer.eq(layer), self.error_opcode.eq(opcode)]

@@ -114,10 +114,12 @@ class Storer(wiring.Component):
             with m.If(valid):
                 m.d.sync += next_tag.eq(tag)
             tag, valid = next_tag, next_valid
-        m.submodules.words = queue = Fifo(config.word_bits + len(tag), _READ_AHEAD)
-        m.d.comb += [queue.w_en.eq(valid), queue.w_data.eq(Cat(self.acts.data, tag))]
+        m.submodules.words = queue = Fifo(config.word_bits + len(tag) + 1, _READ_AHEAD)
+        index_bits = slice(beat_bits, beat_bits + ceil_log2(burst))  # of a beat in its burst
+        m.d.comb += [queue.w_en.eq(valid),
+                     queue.w_data.eq(Cat(self.acts.data, tag, tag[index_bits].all()))]
         data = queue.r_data[:config.word_bits]
-        info = queue.r_data[config.word_bits:]
+        info, at_end = queue.r_data[config.word_bits:-1], queue.r_data[-1]
         bits = len(target)
         addr, run_end, insn_end = info[:bits], info[bits], info[bits + 1]
         done_info = info[bits + 2:]
@@ -138,7 +140,6 @@ class Storer(wiring.Component):
                         give=requests.r_rdy & requests.r_en),
                 Credits(m, _BURSTS, take=step & beat_end & burst_end, give=acknowledged)]
         m.d.comb += step.eq(queue.r_rdy & Cat(c.some for c in room).all())
-        index = addr[beat_bits:beat_bits + ceil_log2(burst)]
         beat = Signal(config.beat_bits)
         if spans == 1:
             strobes = Signal(config.port.bytes)
@@ -146,7 +147,7 @@ class Storer(wiring.Component):
             slot = addr[pitch_bits:pitch_bits + word_bits]
             m.d.comb += [
                 beat_end.eq(run_end | (slot == words - 1 if words > 1 else 1)),
-                burst_end.eq(run_end | (index == burst - 1)), queue.r_en.eq(step),
+                burst_end.eq(run_end | at_end), queue.r_en.eq(step),
             ]
             with m.If(step):
                 m.d.sync += fresh.eq(beat_end)
@@ -165,7 +166,8 @@ class Storer(wiring.Component):
             wide = Signal(8 * pitch)
             m.d.comb += [
                 wide.eq(data), beat_end.eq(1), queue.r_en.eq(step & whole),
-                burst_end.eq((run_end & whole) | ((index + span)[:ceil_log2(burst)] == burst - 1)),
+                burst_end.eq((run_end & whole)
+                             | (addr[index_bits] + span)[:ceil_log2(burst)].all()),
             ]
             with m.If(step):
                 m.d.sync += [span.eq(Mux(whole, 0, span + 1)),
