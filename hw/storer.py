@@ -101,7 +101,7 @@ class Storer(wiring.Component):
         # -- words and their tags come together in a small FIFO --------------------------------
         tag = Cat(target, last_word, last_word & last_run, completion(cur))
         valid = read
-        for n in range(ActMemory.LATENCY):
+        for n in range(ActMemory.STORE_LATENCY):
             next_tag, next_valid = Signal(len(tag), name=f"tag_{n}"), Signal(name=f"valid_{n}")
             m.d.sync += next_valid.eq(valid)
             with m.If(valid):
