@@ -4,15 +4,18 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 
 __all__ = [
     "ACC_BITS",
+    "COARSE_BITS",
     "HALF_BITS",
     "MULT_BITS",
     "PRODUCT_BITS",
     "SHIFT_BITS",
     "add_tree",
     "count_ones",
+    "nearest_half",
     "round_half_up",
     "saturate",
-    "shift_keep_half",
+    "shift_coarse",
+    "shift_fine",
     "times",
 ]
 
@@ -26,6 +29,8 @@ PRODUCT_BITS = ACC_BITS + MULT_BITS
 SHIFT_BITS = 6
 #: Halves of int8's range.
 HALF_BITS = 9
+#: Halves before they are shifted by less than 16, with a sign and whether they are out of range.
+COARSE_BITS = HALF_BITS + 15 + 2
 
 
 def add_tree(terms: list[Value]) -> Value:
@@ -60,29 +65,51 @@ def count_ones(m: Module, name: str, bits: list[Value]) -> Value:
     return Cat(total)
 
 
-def shift_keep_half(m: Module, product: Value, shift: Value) -> Value:
-    """Shift right arithmetically, keeping one bit below the point for `round_half_up`.
+def shift_coarse(m: Module, product: Value, shift: Value) -> Value:
+    """The first step of a right shift, by multiples of 16; `shift_fine` does the rest.
 
-    What is beyond -128..127.5 becomes the nearest of these, which `saturate` clamps alike. So
-    each of the three steps keeps only the bits that the shifts after it can still move into the
-    result, which is far less than a shifter of the whole product. A step is a signal of its own:
-    an expression would be written out, and simulated, anew for each of its bits.
+    The two, one after the other, shift arithmetically, keeping one bit below the point for
+    `round_half_up`. What is beyond -128..127.5 becomes the nearest of these, which `saturate`
+    clamps alike. So each step keeps only the bits that the shifts after it can still move into
+    the result, which is far less than a shifter of the whole product. A step is a signal of its
+    own: an expression would be written out, and simulated, anew for each of its bits.
 
-    signed(PRODUCT_BITS) -> signed(HALF_BITS)
+    signed(PRODUCT_BITS) -> unsigned(COARSE_BITS): the sign, 1 if the result is beyond, and bits
     """
-    value = Cat(0, product).as_signed()
-    sign, beyond = product[-1], Const(0)
-    for low, high in ((4, SHIFT_BITS), (2, 4), (0, 2)):
-        kept = HALF_BITS + (1 << low) - 1  # the sign's bit is the highest of these
-        amounts = [k << low for k in range(1 << (high - low)) if k << low < PRODUCT_BITS]
-        choice, shifted = shift[low:high], [value.shift_right(k) for k in amounts]
-        dropped = [x[kept - 1:] for x in shifted]
-        lost = Array((x ^ sign.replicate(len(x))).any() if len(x) else Const(0) for x in dropped)
-        beyond = beyond | lost[choice]
-        value = Signal(signed(kept), name=f"shifted_{low}")
-        m.d.comb += value.eq(Array(shifted)[choice])
+    value, lost = _shift_step(m, Cat(0, product).as_signed(), product[-1], shift, 4, SHIFT_BITS)
+    return Cat(product[-1], lost, value)
+
+
+def shift_fine(m: Module, coarse: Value, shift: Value) -> Value:
+    """The other steps, by less than 16.
+
+    unsigned(COARSE_BITS) -> unsigned(HALF_BITS + 2), for `nearest_half`
+    """
+    sign, beyond, value = coarse[0], coarse[1], coarse[2:].as_signed()
+    for low, high in ((2, 4), (0, 2)):
+        value, lost = _shift_step(m, value, sign, shift, low, high)
+        beyond = beyond | lost
+    return Cat(sign, beyond, value)
+
+
+def nearest_half(fine: Value) -> Value:
+    """What `shift_fine` found, or if that is beyond the limits the nearer one; signed(HALF_BITS)"""
+    sign, beyond, value = fine[0], fine[1], fine[2:].as_signed()
     limit = Cat((~sign).replicate(HALF_BITS - 1), sign).as_signed()
     return Mux(beyond, limit, value)
+
+
+def _shift_step(m: Module, value: Value, sign: Value, shift: Value, low: int, high: int):
+    """Shift by the amount that the bits low..high of `shift` tell; return also 1 if bits are lost
+    that are not the sign's."""
+    kept = HALF_BITS + (1 << low) - 1  # the sign's bit is the highest of these
+    amounts = [k << low for k in range(1 << (high - low)) if k << low < PRODUCT_BITS]
+    choice, shifted = shift[low:high], [value.shift_right(k) for k in amounts]
+    dropped = [x[kept - 1:] for x in shifted]
+    lost = Array((x ^ sign.replicate(len(x))).any() if len(x) else Const(0) for x in dropped)
+    result = Signal(signed(kept), name=f"shifted_{low}")
+    m.d.comb += result.eq(Array(shifted)[choice])
+    return result, lost[choice]
 
 
 def round_half_up(halves: Value) -> Value:

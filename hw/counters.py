@@ -85,10 +85,16 @@ class Counters(wiring.Component):
         with m.If(counted & ~counting):
             m.d.sync += ended.eq(1)
         m.d.comb += self.log_count.eq(logged)
-        with m.If(~copying):
+        # The oldest mark is chosen in one cycle, and its entry begins in another.
+        chosen, chosen_layer = Signal(), Signal(11)
+        m.d.comb += [self.mark_valid.eq(chosen & ~copying), self.mark_layer.eq(chosen_layer)]
+        with m.If(~chosen):
+            m.d.sync += chosen.eq(Cat(*pending).any())
             for u in reversed(range(self._units)):
                 with m.If(pending[u]):
-                    m.d.comb += [self.mark_valid.eq(1), self.mark_layer.eq(layers[u])]
+                    m.d.sync += chosen_layer.eq(layers[u])
+        with m.Elif(~copying):
+            m.d.sync += chosen.eq(0)
         begins = Signal()
         m.d.comb += begins.eq(self.mark_valid | (ended & ~copying))
         with m.If(copying):
@@ -100,7 +106,7 @@ class Counters(wiring.Component):
                 m.d.sync += ended.eq(0)
         with m.If(self.mark_valid):
             m.d.sync += logged.eq(logged + 1)
-        before = copying
+        before = chosen
         for u in range(self._units):
             with m.If(pending[u] & ~before):
                 m.d.sync += pending[u].eq(0)
@@ -108,7 +114,8 @@ class Counters(wiring.Component):
             with m.If(self.marks[u]):
                 m.d.sync += [pending[u].eq(1), layers[u].eq(self.layers[u])]
         with m.If(self.clear):
-            m.d.sync += [logged.eq(0), copying.eq(0), ended.eq(0), *(p.eq(0) for p in pending)]
+            m.d.sync += [logged.eq(0), copying.eq(0), ended.eq(0), chosen.eq(0),
+                         *(p.eq(0) for p in pending)]
 
         # -- the log -----------------------------------------------------------------------------
         # What has been counted since the entry began, youngest first: valid, cause.
@@ -124,29 +131,38 @@ class Counters(wiring.Component):
         is_total = index == LOG_WORDS.index("TOTAL")
         late = count_ones(
             m, "late", [e[0] & (is_total | (e[1:] == wanted)) for e in since])
-        value, value_layer = Signal(32), Signal()
-        m.d.comb += value_layer.eq(index == LOG_WORDS.index("LAYER"))
-        m.d.comb += value.eq(
-            Mux(is_total, total, Mux(cleared.bit_select(wanted, 1), 0, shown.data)) - late)
+        # A word is read in one cycle, what came late is taken off in the next, and then it is
+        # written.
+        value, too_much = Signal(32), Signal.like(late)
+        value_layer, is_layer = Signal(), index == LOG_WORDS.index("LAYER")
+        with m.If(copying):
+            m.d.sync += [
+                too_much.eq(late), value_layer.eq(is_layer),
+                value.eq(Mux(is_total, total, Mux(cleared.bit_select(wanted, 1), 0, shown.data)))]
 
         m.submodules.log = log = memory.Memory(shape=32, depth=16 * entries, init=[])
         write, read = log.write_port(), log.read_port()
         place = Array([Const(0, 5)] + [Const(FINAL_WORDS[n], 5) for n in LOG_WORDS[1:]])[index]
         enable, address, datum = Signal(), Signal.like(write.addr), Signal(32)
-        m.d.sync += enable.eq(copying & Mux(final, ~value_layer, fits))
+        ready, ready_address = Signal(), Signal.like(write.addr)
+        m.d.sync += [ready.eq(copying & Mux(final, ~is_layer, fits)), enable.eq(ready)]
         with m.If(copying):
-            m.d.sync += [address.eq(Mux(final, place, Cat(index, slot))),
-                         datum.eq(Mux(value_layer, layer, value))]
+            m.d.sync += ready_address.eq(Mux(final, place, Cat(index, slot)))
+        with m.If(ready):
+            m.d.sync += [address.eq(ready_address),
+                         datum.eq(Mux(value_layer, layer, value - too_much))]
         m.d.comb += [write.addr.eq(address), write.data.eq(datum), write.en.eq(enable)]
 
         # It is read when what it shows may have changed, not in every cycle.
-        select, stale = Signal.like(self.log_select), Signal(init=1)
-        m.d.comb += [read.en.eq(stale), read.addr.eq(select), self.log_data.eq(read.data)]
-        m.d.sync += stale.eq(enable | (self.log_select != select))
+        select, last = Signal.like(self.log_select), Signal.like(self.log_select)
+        written, stale = Signal(init=1), Signal()
+        m.d.sync += [select.eq(self.log_select), written.eq(enable)]
+        m.d.comb += [stale.eq(written | (select != last)), read.en.eq(stale),
+                     read.addr.eq(select), self.log_data.eq(read.data)]
+        with m.If(stale):
+            m.d.sync += last.eq(select)
         m.d.comb += [
-            self.logging.eq(Cat(copying, *pending, ended, counted & ~counting, enable,
-                                stale).any()),
+            self.logging.eq(Cat(copying, *pending, chosen, ended, counted & ~counting, ready,
+                                enable, stale).any()),
             self.busy.eq(self.logging | counting | counted)]
-        with m.If(self.log_select != select):
-            m.d.sync += select.eq(self.log_select)
         return m

@@ -37,7 +37,7 @@ class Datapath(wiring.Component):
     act_read, act_write : activation memory
     done_compute, done_post : completions
     fire, starved, acc_wait : what the array does; see `Cause`
-    compute_busy, post_busy : 1
+    compute_busy, post_busy : 1, from registers: they fall a cycle late
     moved : 1, something advanced
     spared, spared_layer : as `spared_members`
     """
@@ -100,14 +100,18 @@ class Datapath(wiring.Component):
                 m.d.comb += [p.eq(t) for p, t in zip(post.params, tiles.params, strict=True)]
         wiring.connect(m, array.o, accumulator.i)
         wiring.connect(m, post.acc, accumulator.read)
+        # Late by a cycle, but never when an instruction comes.
+        m.d.sync += [
+            self.compute_busy.eq(busy | (self.i.valid & self.i.ready)),
+            self.post_busy.eq(post.busy | accumulator.full.any()
+                              | (self.i_post.valid & self.i_post.ready)),
+        ]
         m.d.comb += [
             post.full.eq(accumulator.full),
             *(block.drained.eq(post.drained) for block in (feeder, tiles, accumulator)),
             self.fire.eq(array.fire), self.starved.eq(array.starved),
             self.acc_wait.eq(feeder.acc_wait),
-            self.compute_busy.eq(busy),
-            self.post_busy.eq(post.busy | accumulator.full.any()),
             self.moved.eq(Cat(feeder.moved, array.fire, tiles.chunks.valid & tiles.chunks.ready,
-                              post.acc.valid, post.acts.valid, skipped).any()),
+                              post.moved, skipped).any()),
         ]
         return m

@@ -1,7 +1,7 @@
 """Walks a COMPUTE instruction and feeds the array one activation vector per cycle."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
@@ -61,10 +61,9 @@ class Feeder(wiring.Component):
         addr_shape = self._config.act_addr_bits  # modulo: differences may be negative
         pos = signed(12)
 
-        # -- prepare: products that the walk needs, two cycles ahead of it --------------------
+        # -- prepare: products that the walk needs, three cycles ahead of it ------------------
         insn = Signal(self.i.payload.shape())
-        have = Signal()
-        ready2 = Signal()
+        have, ready2, ready3 = Signal(), Signal(), Signal()
         row_step = Signal(addr_shape)
         pad_words = Signal(addr_shape)
         origin = Signal(addr_shape)
@@ -74,12 +73,15 @@ class Feeder(wiring.Component):
         m.d.comb += self.i.ready.eq(~have)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [insn.eq(self.i.payload), have.eq(1)]
-        m.d.sync += ready2.eq(have & ~ready2 & ~prepared)
-        product = Signal(addr_shape)  # one multiplier for both, in turn
-        m.d.comb += product.eq(insn.in_w * Mux(ready2, insn.stride, insn.pad_top))
-        with m.If(have & ~ready2 & ~prepared):
-            m.d.sync += [pad_words.eq(product), top.eq(-insn.pad_top), left.eq(-insn.pad_left)]
+        m.d.sync += [ready2.eq(have & ~ready2 & ~ready3 & ~prepared), ready3.eq(ready2)]
+        factor = Signal(Mux(1, insn.stride, insn.pad_top).shape())
+        product = Signal(addr_shape)
+        m.d.comb += product.eq(insn.in_w * factor)  # one multiplier for both, in turn
+        with m.If(have & ~ready2 & ~ready3 & ~prepared):
+            m.d.sync += [factor.eq(insn.pad_top), top.eq(-insn.pad_top), left.eq(-insn.pad_left)]
         with m.If(ready2):
+            m.d.sync += [factor.eq(insn.stride), pad_words.eq(product)]
+        with m.If(ready3):
             m.d.sync += [row_step.eq(product), origin.eq(insn.in_addr - pad_words + left),
                          prepared.eq(1)]
 
@@ -94,25 +96,25 @@ class Feeder(wiring.Component):
         occupied = Signal(2)
         first_pixel, first_tile = Signal(init=1), Signal(init=1)
 
-        opens = Signal()
-        m.d.comb += [
-            opens.eq(first_pixel & first_tile & cur.first),
-            self.acc_wait.eq(active & opens & occupied.bit_select(bank, 1)),
-        ]
+        # In registers: the next step opens a block, and its bank is not drained.
+        opens, taken = Signal(), Signal()
+        m.d.comb += self.acc_wait.eq(active & opens & taken)
 
-        step = Signal()
-        slot_ready = Signal()
-        m.d.comb += step.eq(active & ~self.acc_wait & slot_ready)
-        loading, cut = Signal(), Signal()
+        step, go_on = Signal(), Signal()
+        spare_valid = Signal()  # no room between the walk and the memory
+        cut = Signal()
         walk = Walk(m, [(name, insn[field], cur[field] if name != "ob" else None)
                         for name, field in (
                             ("ox", "out_w"), ("oy", "out_h"), ("kx", "kernel_w"),
                             ("ky", "kernel_h"), ("ib", "in_blocks"), ("ob", "out_blocks"))],
-                    step=step, load=load, loading=loading,
+                    go=go_on, load=load,
                     cut=(2 if self._config.array.zero_skip else 0, cut))
         tile_end, block_end, insn_end = (walk.ends(n) for n in (2, 5, 6))
-        m.d.comb += [loading.eq(prepared & (~active | insn_end)),
-                     load.eq(loading & (~active | step))]
+        m.d.comb += [
+            step.eq(active & ~(opens & taken) & ~spare_valid),
+            go_on.eq(step | (prepared & ~active)),
+            load.eq(prepared & Mux(active, step & insn_end, 1)),
+        ]
         addr = walk.add("addr", addr_shape, [
             (0, cur.stride), (1, cur_row_step), (2, 1), (3, cur.in_w), (4, cur.in_plane),
             (None, cur_origin)], origin)
@@ -120,11 +122,15 @@ class Feeder(wiring.Component):
         iy = walk.add("iy", pos, [None, (0, cur.stride), (1, 0), (1, 1), *[(None, cur_top)] * 2],
                       top)
         with m.If(step):
-            m.d.sync += [first_pixel.eq(tile_end), pixel.eq(Mux(tile_end, 0, pixel + 1))]
+            m.d.sync += [first_pixel.eq(tile_end), pixel.eq(Mux(tile_end, 0, pixel + 1)),
+                         opens.eq(block_end & cur.first)]
             with m.If(tile_end):
                 m.d.sync += first_tile.eq(block_end)
         with m.If(step & block_end & cur.last):
-            m.d.sync += [bank.eq(~bank), occupied.bit_select(bank, 1).eq(1)]
+            m.d.sync += [bank.eq(~bank), occupied.bit_select(bank, 1).eq(1),
+                         taken.eq((occupied & ~self.drained).bit_select(~bank, 1))]
+        with m.Elif(self.drained.bit_select(bank, 1)):
+            m.d.sync += taken.eq(0)
         with m.If(step & insn_end):
             m.d.sync += active.eq(0)
         for b in range(2):
@@ -135,49 +141,49 @@ class Feeder(wiring.Component):
                 active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
                 cur_row_step.eq(row_step), cur_origin.eq(origin), cur_top.eq(top),
                 cur_left.eq(left), pixel.eq(0), first_pixel.eq(1), first_tile.eq(1),
+                opens.eq(insn.first),
             ]
 
-        # -- one item between the walk and the memory ------------------------------------------
+        # -- one item between the walk and the memory, and one to spare ------------------------
         vector = self.o.payload.shape()
         dead = _DeadBlocks(m, walk, step=step, load=load, again=insn.out_blocks != 1) \
             if self._config.array.zero_skip else None
         skipping = [cur.live_blocks, cur.epsilon, dead.tag] if dead else []
-        meta_shape = 1 + pixel.shape().width + 3 + len(Cat(skipping)) + 1
-        item, item_valid, item_pad, item_end = Signal(meta_shape), Signal(), Signal(), Signal()
-        item_done = Signal.like(completion(cur))
-        inside = Signal()
+        inside, insn_done = Signal(), completion(cur)
         m.d.comb += inside.eq((iy >= 0) & (iy < cur.in_h) & (ix >= 0) & (ix < cur.in_w)
                               & ~(dead.skips if dead else 0))
-        item_addr = Signal(addr_shape)
-        go = Signal()
-        popped = Signal()
+        meta = Cat(first_pixel, pixel, first_tile & cur.first, bank, block_end & cur.last,
+                   *skipping, ~inside)
+        layout = data.StructLayout({"meta": len(meta), "pad": 1, "addr": addr_shape, "end": 1,
+                                    "done": len(insn_done)})
+        item, spare, coming = Signal(layout), Signal(layout, reset_less=True), Signal(layout)
+        item_valid, go, popped = Signal(), Signal(), Signal()
         credits = Credits(m, _FIFO_DEPTH, take=go, give=popped)
         m.d.comb += [
-            self.acts.valid.eq(item_valid & ~item_pad & credits.some),
-            self.acts.addr.eq(item_addr),
-            go.eq(item_valid & credits.some & (item_pad | self.acts.ready)),
-            slot_ready.eq(~item_valid | go),
+            coming.meta.eq(meta), coming.pad.eq(~inside), coming.addr.eq(addr),
+            coming.end.eq(insn_end), coming.done.eq(insn_done),
+            self.acts.valid.eq(item_valid & ~item.pad & credits.some),
+            self.acts.addr.eq(item.addr),
+            go.eq(item_valid & credits.some & (item.pad | self.acts.ready)),
         ]
-        with m.If(go):
-            m.d.sync += item_valid.eq(0)
+        # The walk looks at the spare one only, so that it does not depend on the memory.
+        with m.If(~item_valid | go):
+            m.d.sync += [item_valid.eq(spare_valid | step), spare_valid.eq(0),
+                         item.eq(Mux(spare_valid, spare.as_value(), coming.as_value()))]
+        with m.Elif(step):
+            m.d.sync += spare_valid.eq(1)
         with m.If(step):
-            m.d.sync += [
-                item_valid.eq(1), item_pad.eq(~inside), item_addr.eq(addr),
-                item.eq(Cat(first_pixel, pixel, first_tile & cur.first, bank,
-                            block_end & cur.last, *skipping, ~inside)),
-                item_end.eq(insn_end),
-                item_done.eq(completion(cur)),
-            ]
+            m.d.sync += spare.eq(coming)
         m.d.comb += [
-            self.done.valid.eq(go & item_end),
-            completion(self.done).eq(item_done),
+            self.done.valid.eq(go & item.end),
+            completion(self.done).eq(item.done),
         ]
 
         # -- data comes back after READ_LATENCY and waits in a small FIFO ------------------------
-        valid, meta = go, item
+        valid, meta = go, item.meta
         for n in range(READ_LATENCY):
             next_valid, next_meta = Signal(name=f"flight_valid_{n}"), Signal(
-                meta_shape, name=f"flight_meta_{n}")
+                len(meta), name=f"flight_meta_{n}")
             m.d.sync += next_valid.eq(valid)
             with m.If(valid):
                 m.d.sync += next_meta.eq(meta)
@@ -204,7 +210,7 @@ class Feeder(wiring.Component):
         ]
         m.d.comb += popped.eq(self.o.valid & self.o.ready)
         m.d.comb += self.moved.eq(go | popped)
-        m.d.comb += self.busy.eq(have | active | item_valid | credits.out)
+        m.d.comb += self.busy.eq(have | active | item_valid | spare_valid | credits.out)
         return m
 
 

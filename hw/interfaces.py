@@ -184,7 +184,8 @@ class ActRead(wiring.Signature):
     """A client's read port of the activation memory, seen from the client.
 
     Members: `valid`, `addr` (words), `ready` (the read is taken when both are high),
-    `data` (one word, exactly `ActMemory.LATENCY` cycles after the read was taken).
+    `data` (one word, exactly `LATENCY` or `STORE_LATENCY` of `ActMemory` cycles after the read was
+    taken).
     """
 
     def __init__(self, config: Config):

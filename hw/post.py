@@ -7,11 +7,14 @@ from amaranth.lib.wiring import In, Out
 from .accumulator import AccRead, Accumulator
 from .arith import (
     ACC_BITS,
+    COARSE_BITS,
     HALF_BITS,
     PRODUCT_BITS,
+    nearest_half,
     round_half_up,
     saturate,
-    shift_keep_half,
+    shift_coarse,
+    shift_fine,
     times,
 )
 from .config import Config, ceil_log2
@@ -41,13 +44,14 @@ class Post(wiring.Component):
     acts : write port of the activation memory; it must always be ready
     done : an instruction's last word has been written
     busy : 1
+    moved : 1, something is on its way through the pipeline
 
     Timing: a block of p output pixels with windows of w takes max(p * w, p * cols / post_lanes)
     cycles and `LATENCY` to drain.
     """
 
     #: From a window's last accumulator read to its first write.
-    LATENCY = Accumulator.READ_LATENCY + 9
+    LATENCY = Accumulator.READ_LATENCY + 10
 
     def __init__(self, config: Config):
         self._config = config
@@ -59,7 +63,7 @@ class Post(wiring.Component):
             "drained": Out(2),
             "acts": Out(ActWrite(config)),
             "done": Out(Done(Opcode.POST)),
-            "busy": Out(1),
+            "busy": Out(1), "moved": Out(1),
         })
 
     def elaborate(self, platform):
@@ -73,19 +77,22 @@ class Post(wiring.Component):
 
         # -- prepare ---------------------------------------------------------------------------
         insn = Signal(self.i.payload.shape())
-        have, ready2, prepared = Signal(), Signal(), Signal()
+        have, ready2, ready3, prepared = Signal(), Signal(), Signal(), Signal()
         row_step, top_words, origin = Signal(acc_addr), Signal(acc_addr), Signal(acc_addr)
         top, left = Signal(signed(5)), Signal(signed(5))  # position of the first window
         m.d.comb += self.i.ready.eq(~have)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [insn.eq(self.i.payload), have.eq(1)]
-        m.d.sync += ready2.eq(have & ~ready2 & ~prepared)
+        m.d.sync += [ready2.eq(have & ~ready2 & ~ready3 & ~prepared), ready3.eq(ready2)]
+        factor = Signal(Mux(1, insn.pool_stride, insn.pool_top).shape())
         product = Signal(acc_addr)
-        m.d.comb += product.eq(times(insn.conv_w, Mux(ready2, insn.pool_stride, insn.pool_top)))
-        with m.If(have & ~ready2 & ~prepared):
-            m.d.sync += [top_words.eq(product),
+        m.d.comb += product.eq(times(insn.conv_w, factor))
+        with m.If(have & ~ready2 & ~ready3 & ~prepared):
+            m.d.sync += [factor.eq(insn.pool_top),
                          top.eq(0 - insn.pool_top), left.eq(0 - insn.pool_left)]
         with m.If(ready2):
+            m.d.sync += [factor.eq(insn.pool_stride), top_words.eq(product)]
+        with m.If(ready3):
             m.d.sync += [row_step.eq(product), origin.eq(left - top_words), prepared.eq(1)]
 
         # -- walk the windows --------------------------------------------------------------------
@@ -109,23 +116,26 @@ class Post(wiring.Component):
                           for k in range(2)])
         gap = Signal(range(max(2, subs)))
 
-        step, loading, load = Signal(), Signal(), Signal()
+        # In registers: the bank to be walked is full; lanes still work on the window before.
+        there, lanes_wait = Signal(), Signal()
+        noted = Signal()  # the prepared instruction's copy has been written
+        step, go_on, load = Signal(), Signal(), Signal()
         walk = Walk(m, [(name, insn[field], cur[field] if name != "block" else None)
                         for name, field in (
                             ("px", "pool_w"), ("py", "pool_h"), ("ox", "out_w"), ("oy", "out_h"),
                             ("block", "out_blocks"))],
-                    step=step, load=load, loading=loading)
+                    go=go_on, load=load)
         window_end, block_end, insn_end = (walk.ends(n) for n in (2, 4, 5))
         m.d.comb += [
-            loading.eq(prepared & (~active | insn_end) & ~in_flight[~context]),
-            load.eq(loading & (~active | step)),
+            step.eq(active & there & ~(window_end & lanes_wait)),
+            go_on.eq(step | (noted & ~active)), load.eq(noted & Mux(active, step & insn_end, 1)),
         ]
         # A bank that has just been walked is still marked full: its release is under way.
         released = Signal(2)
-        m.d.comb += step.eq(active & self.full.bit_select(bank, 1) & ~released.bit_select(bank, 1)
-                            & ~(window_end & (gap != 0)))
+        ready = self.full & ~released
+        m.d.sync += there.eq(ready.bit_select(bank, 1))
         with m.If(gap != 0):
-            m.d.sync += gap.eq(gap - 1)
+            m.d.sync += [gap.eq(gap - 1), lanes_wait.eq(gap != 1)]
         addr = walk.add("addr", acc_addr, [
             (0, 1), (1, cur.conv_w), (2, cur.pool_stride), (3, cur_row_step), (None, cur_origin)],
             origin)
@@ -134,9 +144,11 @@ class Post(wiring.Component):
         iy = walk.add("iy", pos, [None, (0, 1), (1, 0), (1, cur.pool_stride), (None, cur_top)],
                       top)
         with m.If(step & window_end):
-            m.d.sync += [gap.eq(subs - 1), pixel.eq(Mux(block_end, 0, pixel + 1))]
+            m.d.sync += [gap.eq(subs - 1), lanes_wait.eq(subs > 1),
+                         pixel.eq(Mux(block_end, 0, pixel + 1))]
         with m.If(step & block_end):
-            m.d.sync += [bank.eq(~bank), released.bit_select(bank, 1).eq(1)]
+            m.d.sync += [bank.eq(~bank), released.bit_select(bank, 1).eq(1),
+                         there.eq(ready.bit_select(~bank, 1))]
             # the next block starts `cols` channels further on
             whole, part = divmod(subs, groups)
             planes = times(cur.out_plane, Const(whole, max(1, whole.bit_length())))
@@ -148,7 +160,6 @@ class Post(wiring.Component):
             with m.If(insn_end):
                 m.d.sync += active.eq(0)
         # Its copy is written as soon as there is a place, so that `load` need not reach it.
-        noted = Signal()
         with m.If(prepared & ~noted & ~in_flight[~context]):
             m.d.sync += [contexts[~context].eq(kept), noted.eq(1)]
         with m.If(load):
@@ -163,14 +174,18 @@ class Post(wiring.Component):
         inside = Signal()
         first = Signal(init=1)  # no accumulator of this window has been read yet
         m.d.comb += inside.eq((iy >= 0) & (iy < cur.conv_h) & (ix >= 0) & (ix < cur.conv_w))
-        m.d.comb += [self.acc.valid.eq(step & inside), self.acc.bank.eq(bank),
-                     self.acc.addr.eq(addr)]
         with m.If(step):
             m.d.sync += first.eq(window_end | (first & ~inside))
         meta = Cat(first, inside, window_end, block_end, insn_end, bank, context, group0, plane0,
                    pixel)
         meta_widths = (1, 1, 1, 1, 1, 1, 1, len(group0), act_addr, act_addr)
-        meta, valid = _delay(m, "read", meta, step, Accumulator.READ_LATENCY)
+        meta, asked = _delay(m, "ask", meta, step, 1)
+        asked_inside, asked_bank, asked_addr = meta[1], meta[5], Signal.like(addr)
+        with m.If(step):
+            m.d.sync += asked_addr.eq(addr)
+        m.d.comb += [self.acc.valid.eq(asked & asked_inside), self.acc.bank.eq(asked_bank),
+                     self.acc.addr.eq(asked_addr)]
+        meta, valid = _delay(m, "read", meta, asked, Accumulator.READ_LATENCY)
         parts = _split(meta, *meta_widths)
         (d_first, d_inside, d_window, d_block, d_insn, d_bank, d_context, d_group, d_plane,
          d_pixel) = parts
@@ -231,10 +246,15 @@ class Post(wiring.Component):
                     lane_group, lane_addr)
         widths = (1, 1, 1, 1, len(lane_group), act_addr)
         metas, valids = [stage], [busy_lanes]
-        for n in range(6):
+        for n in range(7):
             tag, flag = _delay(m, f"requant_{n}", metas[-1], valids[-1], 1)
             metas.append(tag)
             valids.append(flag)
+        # The limits are chosen a cycle before they are needed.
+        low, high = Signal(signed(8), reset_less=True), Signal(signed(8), reset_less=True)
+        _, next_low, next_high, *_ = _split(contexts[metas[5][3]], *kept_widths)
+        with m.If(valids[5]):
+            m.d.sync += [low.eq(next_low), high.eq(next_high)]
         results = []
         for lane in range(lanes):
             value = Array(held[s * lanes + lane] for s in range(subs))[sub] if subs > 1 \
@@ -256,7 +276,8 @@ class Post(wiring.Component):
             shift_1 = Signal(6, name=f"shift_1_{lane}", reset_less=True)
             shift_2 = Signal(6, name=f"shift_2_{lane}", reset_less=True)
             product = Signal(signed(PRODUCT_BITS), name=f"scaled_{lane}", reset_less=True)
-            halves = Signal(signed(HALF_BITS), name=f"halves_{lane}", reset_less=True)
+            coarse = Signal(COARSE_BITS, name=f"coarse_{lane}", reset_less=True)
+            fine = Signal(HALF_BITS + 2, name=f"fine_{lane}", reset_less=True)
             result = Signal(signed(8), name=f"result_{lane}", reset_less=True)
             with m.If(valids[0]):
                 m.d.sync += [biased.eq(value + param[:32].as_signed()), mult.eq(param[32:48]),
@@ -266,34 +287,37 @@ class Post(wiring.Component):
             high_part = Signal(signed(32), name=f"high_part_{lane}", reset_less=True)
             rounded = Signal(signed(HALF_BITS), name=f"rounded_{lane}", reset_less=True)
             shift_3 = Signal(6, name=f"shift_3_{lane}", reset_less=True)
+            shift_4 = Signal(4, name=f"shift_4_{lane}", reset_less=True)
             with m.If(valids[1]):
                 m.d.sync += [low_part.eq(biased[:16] * mult),
                              high_part.eq(biased[16:].as_signed() * mult), shift_2.eq(shift_1)]
             with m.If(valids[2]):
                 m.d.sync += [product.eq(low_part + (high_part << 16)), shift_3.eq(shift_2)]
             with m.If(valids[3]):
-                m.d.sync += halves.eq(shift_keep_half(m, product, shift_3))
+                m.d.sync += [coarse.eq(shift_coarse(m, product, shift_3)), shift_4.eq(shift_3)]
             with m.If(valids[4]):
-                m.d.sync += rounded.eq(round_half_up(halves))
+                m.d.sync += fine.eq(shift_fine(m, coarse, shift_4))
             with m.If(valids[5]):
-                _, low, high, _ = _split(contexts[metas[5][3]], *kept_widths)
-                m.d.sync += result.eq(saturate(rounded, low.as_signed(), high.as_signed()))
+                m.d.sync += rounded.eq(round_half_up(nearest_half(fine)))
+            with m.If(valids[6]):
+                m.d.sync += result.eq(saturate(rounded, low, high))
             results.append(result)
 
-        t_block, t_insn, t_bank, t_context, t_group, t_addr = _split(metas[6], *widths)
+        t_block, t_insn, t_bank, t_context, t_group, t_addr = _split(metas[7], *widths)
         *_, t_done = _split(contexts[t_context], *kept_widths)
         m.d.comb += [
-            self.acts.valid.eq(valids[6]), self.acts.addr.eq(t_addr),
+            self.acts.valid.eq(valids[7]), self.acts.addr.eq(t_addr),
             self.acts.data.eq(Cat(*(results * groups))), self.acts.lanes.eq(1 << t_group),
-            self.done.valid.eq(valids[6] & t_insn),
+            self.done.valid.eq(valids[7] & t_insn),
             completion(self.done).eq(t_done),
         ]
-        with m.If(valids[6] & t_insn):
+        with m.If(valids[7] & t_insn):
             m.d.sync += in_flight[t_context].eq(0)
-        with m.If(valids[6] & t_block):
+        with m.If(valids[7] & t_block):
             m.d.comb += self.drained.eq(1 << t_bank)
             m.d.sync += released.bit_select(t_bank, 1).eq(0)
-        m.d.comb += self.busy.eq(have | active | valid | busy_lanes | Cat(*valids[1:]).any())
+        m.d.comb += [self.moved.eq(asked | valid | busy_lanes | Cat(*valids[1:]).any()),
+                     self.busy.eq(have | active | self.moved)]
         return m
 
 

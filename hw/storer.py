@@ -78,15 +78,13 @@ class Storer(wiring.Component):
         target, target_run = Signal.like(cur.ext_addr), Signal.like(cur.ext_addr)
         read, popped = Signal(), Signal()
         credits = Credits(m, _READ_AHEAD, take=read, give=popped)
-        asking, at = Signal(), Signal.like(source, reset_less=True)  # a word is asked for; which
-        free = ~asking | self.acts.ready
-        m.d.comb += [self.acts.valid.eq(asking), self.acts.addr.eq(at),
-                     read.eq(active & credits.some & free), self.i.ready.eq(~active)]
-        with m.If(~active):  # whether there is an instruction or not
+        m.d.comb += [self.acts.valid.eq(active & credits.some), self.acts.addr.eq(source),
+                     read.eq(self.acts.valid & self.acts.ready), self.i.ready.eq(~active)]
+        with m.If(self.i.valid & ~active):
             insn = self.i.payload
             words_left.load(insn.run_words)
             runs_left.load(insn.runs)
-            m.d.sync += [active.eq(self.i.valid), cur.eq(insn),
+            m.d.sync += [active.eq(1), cur.eq(insn),
                          source.eq(insn.act_addr), source_run.eq(insn.act_addr),
                          target.eq(insn.ext_addr), target_run.eq(insn.ext_addr)]
         with m.If(read):
@@ -104,11 +102,8 @@ class Storer(wiring.Component):
 
         # -- words and their tags come together in a small FIFO --------------------------------
         tag = Cat(target, last_word, last_word & last_run, completion(cur))
-        asked = Signal(len(tag), name="tag", reset_less=True)
-        with m.If(free):
-            m.d.sync += [asking.eq(read), at.eq(source), asked.eq(tag)]
-        tag, valid = asked, asking & self.acts.ready
-        for n in range(ActMemory.LATENCY):
+        valid = read
+        for n in range(ActMemory.STORE_LATENCY):
             next_tag, next_valid = Signal(len(tag), name=f"tag_{n}"), Signal(name=f"valid_{n}")
             m.d.sync += next_valid.eq(valid)
             with m.If(valid):

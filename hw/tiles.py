@@ -72,39 +72,48 @@ class TileLoader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        active = Signal()
-        last = Signal()
+        rows, cols = config.array.rows, config.array.cols
+        param_chunks, tile_chunks = config.param_chunks, config.tile_chunks
+        skipping = config.array.zero_skip
+        # The next instruction is taken early, so that nothing which ends one reaches the queue.
+        have, insn = Signal(), Signal(self.i.payload.shape())
+        m.d.comb += self.i.ready.eq(~have)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [have.eq(1), insn.eq(self.i.payload)]
+
+        active, last = Signal(), Signal()
         tiles = Signal(24)
-        tile, block = Countdown(m, "tile", tiles), Countdown(m, "block", self.i.payload.out_blocks)
-        in_params = Signal()
-        param_chunk = Signal(range(max(2, config.param_chunks)))
-        tile_chunk = Signal(range(max(2, config.tile_chunks)))
+        tile, block = Countdown(m, "tile", tiles), Countdown(m, "block", insn.out_blocks)
+        # In registers, of the next chunk: it is one of parameters or of a tile, the last of them.
+        in_params, in_tile = Signal(), Signal()
+        param_last, tile_last = Signal(init=param_chunks == 1), Signal(init=tile_chunks == 1)
+        param_chunk = Signal(range(max(2, param_chunks)))
+        tile_chunk = Signal(range(max(2, tile_chunks)))
         shadow_full = Signal()
         bank = Signal()
         claimed = Signal(2)
-
-        skipping = config.array.zero_skip
+        # In a register: the bank can take parameters, or has taken the first of them.
+        open_bank = Signal(init=1)
         live = Signal(range(config.live_blocks + 1))  # blocks of a COMPUTE that skips zeros
         param_block = Signal(range(config.live_blocks))
+
         tile_end, block_end, insn_end = Signal(), Signal(), Signal()
-        take_param, take_tile = Signal(), Signal()
-        may_begin = ~claimed.bit_select(bank, 1)
-        if skipping:
-            may_begin = may_begin | (param_block != 0)
+        take_param, take_tile, load = Signal(), Signal(), Signal()
+        may_param, may_tile = Signal(), Signal()
+        ends_block, ends_insn = Signal(), Signal()  # the next chunk of a tile does
+        alone = ~in_params & live.any() if skipping else 0  # all its parameters are there
         m.d.comb += [
-            take_param.eq(active & in_params & self.chunks.valid
-                          & ((param_chunk != 0) | may_begin)),
-            take_tile.eq(active & ~in_params & ~live.any() & self.chunks.valid
-                         & (~shadow_full | self.o.take)),
-            self.chunks.ready.eq(active & Mux(
-                in_params, (param_chunk != 0) | may_begin,
-                ~live.any() & (~shadow_full | self.o.take))),
-            tile_end.eq(take_tile & (tile_chunk == config.tile_chunks - 1)),
-            block_end.eq(tile_end & tile.last),
-            insn_end.eq((block_end & block.last) | (active & ~in_params & live.any())),
-            self.i.ready.eq(~active | insn_end),
+            may_param.eq(in_params & open_bank),
+            may_tile.eq(in_tile & (~shadow_full | self.o.take)),
+            self.chunks.ready.eq(may_param | may_tile),
+            take_param.eq(may_param & self.chunks.valid),
+            take_tile.eq(may_tile & self.chunks.valid),
+            tile_end.eq(take_tile & tile_last),
+            block_end.eq(take_tile & ends_block),
+            insn_end.eq((take_tile & ends_insn) | (active & alone)),
+            load.eq(have & (~active | insn_end)),
             self.o.valid.eq(shadow_full),
-            self.busy.eq(active | shadow_full),
+            self.busy.eq(have | active | shadow_full),
         ]
         with m.If(self.o.take):
             m.d.sync += shadow_full.eq(0)
@@ -116,63 +125,74 @@ class TileLoader(wiring.Component):
             self._keep_columns(m, take_param, bank, param_chunk)
         else:
             params = [Signal(56, name=f"param_{b}_{c}", reset_less=True)
-                      for b in range(2) for c in range(config.array.cols)]
+                      for b in range(2) for c in range(cols)]
             m.d.comb += [p.eq(s) for p, s in zip(self.params, params, strict=True)]
-            for k in range(config.param_chunks):
+            for k in range(param_chunks):
                 for b in range(2):
                     with m.If(take_param & (param_chunk == k) & (bank == b)):
                         for byte in range(config.chunk_bytes):
                             column, part = divmod(k * config.chunk_bytes + byte, 8)
-                            if column < config.array.cols and part < 7:
-                                m.d.sync += params[b * config.array.cols + column][
-                                    8 * part:8 * part + 8].eq(chunk[8 * byte:8 * byte + 8])
+                            if column < cols and part < 7:
+                                m.d.sync += params[b * cols + column][8 * part:8 * part + 8].eq(
+                                    chunk[8 * byte:8 * byte + 8])
+
+        params_end, flip = Signal(), Signal()  # with this chunk; the other bank is next
+        m.d.comb += params_end.eq(take_param & param_last
+                                  & ((param_block + 1 == live) | ~live.any() if skipping else 1))
         with m.If(take_param):
-            m.d.sync += [param_chunk.eq(param_chunk + 1), claimed.bit_select(bank, 1).eq(1)]
-            with m.If(param_chunk == config.param_chunks - 1):
-                m.d.sync += param_chunk.eq(0)
-                if skipping:
-                    m.d.sync += param_block.eq(param_block + 1)
-                with m.If((param_block + 1 == live) | ~live.any() if skipping else 1):
-                    m.d.sync += [in_params.eq(0), param_block.eq(0)]
-                    with m.If(live.any()):
-                        m.d.sync += bank.eq(~bank)
+            m.d.sync += [param_chunk.eq(Mux(param_last, 0, param_chunk + 1)),
+                         param_last.eq((param_chunk == param_chunks - 2) | (param_chunks == 1)),
+                         claimed.bit_select(bank, 1).eq(1)]
+            with m.If(param_last):
+                m.d.sync += param_block.eq(param_block + 1)
+        with m.If(params_end):
+            m.d.sync += [in_params.eq(0), in_tile.eq(~live.any()), param_block.eq(0)]
         for b in range(2):
             with m.If(self.drained[b]):
                 m.d.sync += claimed[b].eq(0)
+        m.d.comb += flip.eq((block_end & last) | (params_end & live.any()))
+        with m.If(flip):
+            m.d.sync += [bank.eq(~bank),
+                         open_bank.eq((~claimed | self.drained).bit_select(~bank, 1))]
+        with m.Elif(self.drained.bit_select(bank, 1)):
+            m.d.sync += open_bank.eq(1)
 
-        rows = config.array.rows
         shadow = [Signal(8, name=f"shadow_{n // rows}_{n % rows}", reset_less=True)
                   for n in range(config.array.macs)]
         m.d.comb += [w.eq(s) for w, s in zip(self.o.weights, shadow, strict=True)]
-        for k in range(config.tile_chunks):
+        for k in range(tile_chunks):
             with m.If(take_tile & (tile_chunk == k)):
                 for byte in range(config.chunk_bytes):
                     n = k * config.chunk_bytes + byte
                     if n < config.array.macs:
                         m.d.sync += shadow[n].eq(chunk[8 * byte:8 * byte + 8])
         with m.If(take_tile):
-            m.d.sync += tile_chunk.eq(tile_chunk + 1)
+            m.d.sync += tile_chunk.eq(Mux(tile_last, 0, tile_chunk + 1))
+        if tile_chunks == 1:
+            m.d.comb += [ends_block.eq(tile.last), ends_insn.eq(tile.last & block.last)]
+        else:  # known with the chunk before
+            with m.If(take_tile):
+                nearly = tile_chunk == tile_chunks - 2
+                m.d.sync += [tile_last.eq(nearly), ends_block.eq(nearly & tile.last),
+                             ends_insn.eq(nearly & tile.last & block.last)]
         with m.If(tile_end):
-            m.d.sync += [tile_chunk.eq(0), shadow_full.eq(1)]
+            m.d.sync += shadow_full.eq(1)
             tile.step()
         with m.If(block_end):
-            m.d.sync += in_params.eq(last)
+            m.d.sync += [in_params.eq(last), in_tile.eq(~last)]
             tile.again(tiles)
             block.step()
-            with m.If(last):
-                m.d.sync += bank.eq(~bank)
         with m.If(insn_end):
-            m.d.sync += active.eq(0)
-        with m.If(self.i.valid & self.i.ready):
-            insn = self.i.payload
-            m.d.sync += [active.eq(1), last.eq(insn.last), in_params.eq(insn.last),
-                         tiles.eq(insn.tiles)]
+            m.d.sync += [active.eq(0), in_params.eq(0), in_tile.eq(0)]
+        with m.If(load):
+            m.d.sync += [have.eq(0), active.eq(1), last.eq(insn.last), in_params.eq(insn.last),
+                         in_tile.eq(~insn.last), tiles.eq(insn.tiles)]
             tile.load(insn.tiles)
             block.load(insn.out_blocks)
             if skipping:
                 m.d.sync += live.eq(insn.live_blocks)
                 with m.If(insn.live_blocks.any()):
-                    m.d.sync += in_params.eq(insn.first)
+                    m.d.sync += [in_params.eq(insn.first), in_tile.eq(0)]
         return m
 
     def _keep_params(self, m, take, bank, block, chunk):

@@ -1,6 +1,9 @@
 """Nested loops, and sums along them."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 
 __all__ = ["Walk"]
 
@@ -8,51 +11,63 @@ __all__ = ["Walk"]
 class Walk:
     """Nested loops, and values that advance by another amount as each of them goes on.
 
-    Which loop goes on in a step is in registers, so that what depends on it starts early.
+    Which loop goes on in a step is in registers, so that what depends on it starts early; so is
+    that a loop is at its last step but one.
 
     Parameters
     ----------
     m : Module
     loops : list of (str, value, value or None)
         Name, steps, and steps of each later round (None for the outermost, which has none),
-        innermost first. The steps are 1 or more, and there while `loading`.
-    step : 1, go on by one step
-    load : 1, begin
-    loading : 1 at `load`, 0 at any other step; it comes early
+        innermost first. The steps are 1 or more, and there from a cycle before `load`.
+    go : 1, go on by one step, or begin; at a last step, it may be both
+    load : 1 with `go`, begin: only before the first step, or at a last step or after it
     cut : (count, 1: when the innermost `count` loops begin anew together, all but the first of
         their steps are left out)
     """
 
-    def __init__(self, m: Module, loops: list, *, step, load, loading, cut=(0, 0)):
-        self._m, self._step, self._load, self._loading = m, step, load, loading
-        #: For each loop, 1: it goes on in this step, those within it begin anew; and 1: all end.
-        self._goes = [Signal(name=f"{name}_goes") for name in (*(x[0] for x in loops), "end")]
+    def __init__(self, m: Module, loops: list, *, go, load, cut=(0, 0)):
+        self._m, self._go = m, go
+        #: 1, all are at their last steps, or no walk is under way; a register.
+        self.over = Signal(init=1)
+        # For each number of loops, 1: the innermost ones are all at their last steps.
+        self._ends = [Const(1), *(Signal(name=f"{x[0]}_ends", init=1) for x in loops[:-1]),
+                      self.over]
+        # For each loop, 1: it goes on in this step, those within it begin anew; and 1: all end.
+        self._goes = [*(Signal(name=f"{x[0]}_goes") for x in loops), self.over]
         coming = []  # for each loop, that it is at its last step after this one
         for k, (name, first, again) in enumerate(loops):
-            left, last, single, after = (Signal(shape, name=f"{name}_{part}") for part, shape in (
-                ("left", len(first)), ("last", 1), ("single", 1), ("after", 1)))
+            # Three steps less than are left, so that the sign tells of the last but one.
+            left = Signal(signed(len(first) + 1), name=f"{name}_left")
+            last, single, lone, after = (Signal(name=f"{name}_{part}")
+                                         for part in ("last", "single", "lone", "after"))
+            m.d.sync += lone.eq(first == 1)
             anew = last if again is not None else 0
             one = single | (self.ends(cut[0]) & cut[1]) if k < cut[0] else single
-            m.d.comb += after.eq(Mux(loading, first == 1, Mux(anew, one, left == 2)))
+            m.d.comb += after.eq(Mux(self.over, lone, Mux(anew, one, left[-1])))
+            steps = Mux(self.over, first, Mux(anew, again, left) if again is not None else left)
+            begins = self.over | anew
             with m.If(self._goes_on(k)):
+                # less three, or less one
                 m.d.sync += [last.eq(after), left.eq(
-                    Mux(loading, first, Mux(anew, again, left - 1) if again is not None
-                        else left - 1))]
+                    steps + Cat(1, ~begins, Const(-1, len(left) - 2)).as_signed())]
             with m.If(load):
-                m.d.sync += single.eq(first == 1)
-            coming.append(Mux(loading | self.ends(k), after, last))
-        with m.If(step | load):
-            for k, goes in enumerate(self._goes):
-                at_last = Cat(coming[:k]).all() if k else 1
-                m.d.sync += goes.eq(at_last & ~coming[k] if k < len(loops) else at_last)
+                m.d.sync += single.eq(lone)
+            coming.append(Mux(self.ends(k), after, last))
+        # After the last step all stays as it is, until another walk begins.
+        with m.If(load | (go & ~self.over)):
+            for k, at_last in enumerate(coming):
+                before = Cat(coming[:k]).all() if k else 1
+                m.d.sync += [self._goes[k].eq(before & ~at_last),
+                             self._ends[k + 1].eq(before & at_last)]
 
     def ends(self, count: int):
-        """1, the innermost `count` loops are all at their last steps."""
-        return ~Cat(self._goes[:count]).any() if count < len(self._goes) - 1 else self._goes[-1]
+        """1, the innermost `count` loops are all at their last steps; a register."""
+        return self._ends[count]
 
     def _goes_on(self, loop: int):
         """1, a step is done in which a loop goes on or begins."""
-        return self._load | (self._step & self.ends(loop))
+        return self._go & self.ends(loop)
 
     def add(self, name: str, shape, terms: list, begin) -> Signal:
         """Add a value and return it; it takes one adder.
@@ -71,15 +86,26 @@ class Walk:
         registers = [Signal(shape, name=f"{name}_{n}" if n else name) for n in numbers]
         base, amount, total = (Signal(shape, name=f"{name}_{part}")
                                for part in ("base", "amount", "next"))
-        m.d.comb += total.eq(base + amount)
-        with m.If(self._loading):
-            m.d.comb += amount.eq(begin)
-        for goes, term in zip(self._goes, terms, strict=False):
-            with m.Elif(goes):
-                if term is not None:
-                    number, value = term
-                    m.d.comb += [base.eq(0 if number is None else registers[number]),
-                                 amount.eq(value)]
+        bases: dict[int, list] = {}
+        amounts = []  # at most one of these is chosen
+        for goes, term in zip(self._goes, [*terms, (None, begin)], strict=True):
+            if term is not None:
+                number, value = term
+                if number is not None:
+                    bases.setdefault(number, []).append(goes)
+                amounts.append((goes, value))
+
+        def chosen(choices):
+            picked = []
+            for choose, value in choices:
+                whole = Signal(shape, name=f"{name}_choice")
+                m.d.comb += whole.eq(value)
+                picked.append(whole.as_unsigned() & choose.replicate(len(whole)))
+            return reduce(or_, picked)
+
+        m.d.comb += [
+            base.eq(chosen((reduce(or_, goes), registers[n]) for n, goes in bases.items())),
+            amount.eq(chosen(amounts)), total.eq(base + amount)]
         for number, register in enumerate(registers):
             loop = next(k for k, t in enumerate(terms) if t and t[0] == number)
             with m.If(self._goes_on(loop)):

@@ -11,6 +11,7 @@ from collections import deque
 import cocotb
 
 from hw.accumulator import Accumulator
+from hw.actmem import ActMemory
 from hw.config import Config
 from hw.feeder import READ_LATENCY
 from hw.interfaces import read_request, tile_walk, vector_layout, write_data, write_request
@@ -615,7 +616,7 @@ async def storer(dut):
                 expected[ext + b] = byte
     bench.add(Source(bench, "i", [payload for payload, _ in work]))
 
-    bench.add(ActReads(bench, 2, words))
+    bench.add(ActReads(bench, ActMemory.STORE_LATENCY, words))
     bursts: deque = deque()
     beats: deque = deque()
     acknowledge = bench.add(Pulse(bench, "ret__valid"))

@@ -14,9 +14,11 @@ from hw.arith import (
     PRODUCT_BITS,
     add_tree,
     count_ones,
+    nearest_half,
     round_half_up,
     saturate,
-    shift_keep_half,
+    shift_coarse,
+    shift_fine,
 )
 from hw.config import PRESETS
 from hw.counters import Counters
@@ -48,8 +50,9 @@ def test_requantisation_at_every_rounding_corner():
     result = Signal(signed(8))
     m = Module()
     product = Signal(signed(PRODUCT_BITS))
+    fine = shift_fine(m, shift_coarse(m, product, shift), shift)
     m.d.comb += [product.eq(acc * mult),
-                 result.eq(saturate(round_half_up(shift_keep_half(m, product, shift)), low, high))]
+                 result.eq(saturate(round_half_up(nearest_half(fine)), low, high))]
     cases = []
     edge = [-(1 << 31), (1 << 31) - 1, -1, 0, 1]
     for s in range(48):
