@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from .axi import AxiMaster, user_bits
 from .config import Config, ceil_log2
+from .fifo import Relay
 from .ports import READERS, Channel, MemoryPort, port_request
-from .slice import RegisterSlice
 
 __all__ = ["Barrier", "Fabric", "RoundRobin", "select"]
 
@@ -161,7 +161,7 @@ class Fabric(wiring.Component):
         leads, takes = Signal(count), Signal()
         held_turn, told, known = (Signal(count * len(READERS), name=f"turn_{n}")
                                   for n in ("held", "told", "known"))
-        m.submodules.asks = asks = RegisterSlice(chosen)
+        m.submodules.asks = asks = Relay(chosen)
         m.d.comb += [
             takes.eq(held_valid & asks.i.ready & (leads & self._live).any()),
             turn.free.eq(~held_valid),

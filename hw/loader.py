@@ -109,7 +109,7 @@ class Loader(wiring.Component):
             bursts.i.payload.layer.eq(cur.layer),
             self.i.ready.eq(~asking & ~at_barrier & queue.w_rdy),
         ]
-        with m.If(~asking & ~at_barrier):  # whether there is an instruction or not
+        with m.If(self.i.valid & ~asking & ~at_barrier):
             runs_left.load(insn.runs)
             m.d.sync += [cur.eq(insn), run_addr.eq(insn.ext_addr)]
         with m.If(self.i.valid & self.i.ready):
@@ -135,10 +135,10 @@ class Loader(wiring.Component):
         span = Signal(range(max(2, spans)))
         next_dst = Signal(where)
         m.d.comb += [queue.r_en.eq(~loading), next_dst.eq(queue.r_data)]
-        with m.If(~loading):  # whether there is one or not
+        with m.If(queue.r_rdy & ~loading):
             words_to_put.load(next_dst.run_words)
             runs_to_put.load(next_dst.runs)
-            m.d.sync += [dst.eq(next_dst), loading.eq(queue.r_rdy), putting.eq(queue.r_rdy),
+            m.d.sync += [dst.eq(next_dst), loading.eq(1), putting.eq(1),
                          span.eq(0),
                          place.eq(next_dst.act_addr), place_run.eq(next_dst.act_addr),
                          offset.eq(next_dst.offset), offset_run.eq(next_dst.offset)]

@@ -5,9 +5,9 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
+from .fifo import Relay
 from .interfaces import read_request, write_data, write_request
 from .ports import port_request
-from .slice import RegisterSlice
 
 __all__ = ["ReadGate", "WriteGate"]
 
@@ -98,12 +98,12 @@ class WriteGate(wiring.Component):
         # Of one burst at most: the next is granted when its beats have been sent.
         owed, owes, after = (Signal(n) for n in (len(held.beats), 1, len(held.beats)))
         sent = Signal()
-        m.submodules.slice = out = RegisterSlice(self.o_data.payload.shape())
+        m.submodules.relay = out = Relay(self.o_data.payload.shape())
         wiring.connect(m, out.o, wiring.flipped(self.o_data))
         m.d.comb += [
             self.outside.eq(valid & outside), self.layer.eq(held.layer),
             self.o.valid.eq(valid & ~outside), self.o.payload.eq(held),
-            self.i.ready.eq(~valid), self.owed.eq(owes | valid | out.any),
+            self.i.ready.eq(~valid), self.owed.eq(owes | valid | out.o.valid),
             out.i.valid.eq(owes & (self.i_data.valid | self.halt)),
             out.i.payload.data.eq(self.i_data.payload.data),
             out.i.payload.strb.eq(Mux(self.halt, 0, self.i_data.payload.strb)),
