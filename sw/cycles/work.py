@@ -12,6 +12,10 @@ from ..compiler.ops import Op, Unit
 __all__ = ["Block", "Work", "Worker"]
 
 
+_READS_APART = 4  # cycles from a reader's burst to its next
+_WRITES_APART = 4  # cycles from a burst's last written beat to the next one's first
+
+
 class Block:
     """One output block of a COMPUTE: `tiles` of `pixels`, and what comes before its tiles.
 
@@ -88,7 +92,8 @@ class Worker:
             work.runs = f["runs"]
             work.words = f["runs"] * f["run_words"]
             longest = self.config.port.bytes * self.config.port.burst_beats
-            key = f["ext_addr"] % longest, f["run_words"], f["runs"], f["ext_stride"]
+            key = (work.unit, f["ext_addr"] % longest, f["run_words"], f["runs"],
+                   f["ext_stride"])
             if key not in self.transfers:
                 self.transfers[key] = self._transfer(*key)
             work.beats, work.speed, work.burst = self.transfers[key]
@@ -99,13 +104,13 @@ class Worker:
                 work.misses = (len(pages) - 1) / work.beats
                 # What fits into the FIFO waits there for its words to be put, not at the port.
                 if work.beats <= self.config.load_fifo_beats:
-                    work.speed = min(1.0, work.burst / 2)
+                    work.speed = min(1.0, work.burst / _READS_APART)
         return work
 
-    def _transfer(self, first: int, words: int, runs: int, stride: int,
+    def _transfer(self, unit: int, first: int, words: int, runs: int, stride: int,
                   ) -> tuple[int, float, float]:
-        """Beats of a LOAD or STORE, beats per cycle, and mean burst: one word per cycle, and two
-        cycles for each burst."""
+        """Beats of a LOAD or STORE, beats per cycle, and mean burst: one word per cycle, and
+        bursts apart."""
         beat, size = self.config.port.bytes, words * self.pitch
         longest = beat * self.config.port.burst_beats
         beats = bursts = 0
@@ -113,7 +118,8 @@ class Worker:
             past = start + size
             beats += -(-past // beat) - start // beat
             bursts += -(-past // longest) - start // longest
-        cycles = max(words * runs, beats, 2 * bursts)
+        cycles = max(words * runs, beats, _READS_APART * bursts) if unit == Unit.LOAD else \
+            max(words * runs, beats + _WRITES_APART * bursts)
         return beats, beats / cycles, beats / bursts
 
     def _blocks(self, work: Work, f: dict[str, int]) -> list[Block]:

@@ -45,7 +45,7 @@ def test_cycles_by_cause_and_layer_are_those_with_the_clock_on(name, graph, seed
 def pruned_end(count: int) -> IntegerGraph:
     """Two layers of `count` groups, bound by memory, and a dense one."""
     rng = np.random.default_rng(7)
-    fc1 = random_layer(rng, "fc1", (16 * count, 4, 4), 32 * count, 4, groups=count)
+    fc1 = random_layer(rng, "fc1", (16 * count, 4, 4), 96 * count, 4, groups=count)
     fc2 = random_layer(rng, "fc2", fc1.out_shape, 16 * count, 1, groups=count)
     return IntegerGraph("pruned", (fc1, fc2, random_layer(rng, "fc3", fc2.out_shape, 10, 1)),
                         1.0, 1.0)
