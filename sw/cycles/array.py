@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["ARRAY", "DRAIN", "Array"]
 
 # Latencies in cycles.
-_FEED = 9  # from a COMPUTE's start to its first vector in the array
+_FEED = 10  # from a COMPUTE's start to its first vector in the array
 _FULL = 5  # from the array's last vector to post-processing's start
-_REQUANTISE = 12  # from post-processing's last read to the bank's release
+_REQUANTISE = 14  # from post-processing's last read to the bank's release
 
 _FEEDER_VECTORS = 8  # that wait in front of the array
 _COMPUTE, _POST = (1 << unit for unit in (Unit.COMPUTE, Unit.POST))

@@ -28,13 +28,13 @@ from .work import Work
 __all__ = ["Instance"]
 
 # Latencies in cycles.
-_START = 10  # from START to the first request of a program
-_ADDRESS = 9  # from a unit's instruction to its request at the memory, and its data's way back
-_TOKEN = 2  # from an operation's end to the start of one that waits for it
-_BARRIER = 3
-_ACKNOWLEDGE = 5  # from the memory's last beat or answer to a STORE's end
-_PUT = 4  # from a LOAD's last beat to its end
-_DISPATCH = 2
+_START = 8  # from START to the first request of a program
+_ADDRESS = 12  # from a unit's instruction to its request at the memory, and its data's way back
+_TOKEN = 3  # from an operation's end to the start of one that waits for it
+_BARRIER = 6
+_ACKNOWLEDGE = 8  # from the memory's last beat or answer to a STORE's end
+_PUT = 6  # from a LOAD's last beat to its end
+_DISPATCH = 4  # and what it takes to put the next instruction together
 
 _PROGRAM_BURST_BYTES = 64
 _LOADS_AHEAD = 4
@@ -132,7 +132,7 @@ class Instance:
         if work.blocks:
             self.array.blocks.extend(work.blocks)
             self.todo |= ARRAY
-        self.dispatch_at = self.clock.now + _DISPATCH
+        self.dispatch_at = self.clock.now + _DISPATCH + self.insn_beats
         self.clock.at(self.dispatch_at, self._go_on_dispatching)
         self.missing += self.insn_beats
         program.left += self.insn_beats

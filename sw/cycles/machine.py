@@ -12,7 +12,7 @@ from .work import Worker
 
 __all__ = ["Machine"]
 
-_END = 6  # cycles from the last operation's end to that of the instance
+_END = 7  # cycles from the last operation's end to that of the instance
 
 
 class Machine:

@@ -18,8 +18,9 @@ __all__ = ["ASKING", "LOAD", "MEMORY_LATENCY", "PAGE_MISS", "PROGRAM", "STORE", 
 
 MEMORY_LATENCY = 40
 PAGE_MISS = 12
-ASKING = 6  # cycles from a free place in the weight FIFO to its request at the memory, and back
+ASKING = 9  # cycles from a free place in the weight FIFO to its request at the memory, and back
 _BETWEEN = 6  # cycles from one request of an instance to its next, with others in between
+_WAIT = 0.75  # of the others' bursts that a request finds before it, where none waits long
 _OUTSTANDING = 32  # bursts on a port
 
 #: What a flow is of.
@@ -210,7 +211,7 @@ class Port:
             if flow.work is not None:
                 trip = self._trip + PAGE_MISS * flow.work.misses * flow.room
                 if flow.kind == WEIGHTS:
-                    trip += delay - flow.burst
+                    trip += (delay - flow.burst) * _WAIT
                 if flow.room < flow.want * trip:
                     flow.want = flow.room / trip
             to_read += flow.want
