@@ -52,14 +52,14 @@ def pruned_end(count: int) -> IntegerGraph:
 
 
 def test_instances_that_wait_for_their_turn_are_without_a_clock():
-    graph = pruned_end(8)
+    graph = pruned_end(4)
     image = np.random.default_rng(2).integers(-128, 128, graph.in_shape, dtype=np.int8)
     clocked = {}
     for doze in (True, False):
-        result = run(CONFIGS["8x 2x2"], graph, image, doze=doze, count_toggles=True)
+        result = run(CONFIGS["4x 4x8, two lanes"], graph, image, doze=doze, count_toggles=True)
         units = [u for layer in result.activity for u in layer[:-1]]
         clocked[doze] = sum(u.cycles for u in units)
-    assert clocked[False] >= 8 * result.cycles  # and while registers are written
+    assert clocked[False] >= 4 * result.cycles  # and while registers are written
     assert clocked[True] < 0.8 * clocked[False]
 
 
