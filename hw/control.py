@@ -15,7 +15,7 @@ from .registers import FINAL_WORDS, GLOBAL, INSTANCE, INSTANCE_BASE, INSTANCE_ST
 __all__ = ["Control"]
 
 _SLVERR = 2
-_READ_CYCLES = 7
+_READ_CYCLES = 6
 
 
 class Control(wiring.Component):
@@ -33,7 +33,7 @@ class Control(wiring.Component):
     An instance that is not active has a clock while it ends a run, and while one of its registers
     is read: those tell of the last run in which it took part.
 
-    Timing: a read is answered seven cycles after its address, one of a counter when the counters
+    Timing: a read is answered six cycles after its address, one of a counter when the counters
     of the last run lie in the log. Cycles count a cycle after they were, in all instances alike.
     """
 
@@ -174,7 +174,7 @@ class Control(wiring.Component):
         of_one, known = Signal(), Signal()
         m.d.sync += [of_one.eq(addr >= INSTANCE_BASE),
                      known.eq(Mux(of_one, one_hot.any() & is_own, is_common))]
-        # four cycles for the log to be read, one for the instance to be chosen, two for the value
+        # three cycles for the log to be read, one for the instance to be chosen, two for the value
         with m.If(asked & ~(counter & busy)):
             m.d.sync += chosen.eq(chosen + 1)
             with m.If(chosen == _READ_CYCLES - 1):

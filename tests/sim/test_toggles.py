@@ -118,8 +118,8 @@ def test_layers_sum_to_the_whole_and_counting_changes_nothing():
     bits = activity_maps(build(TINY, kind="activity"))["core"].bits()
     for instance in range(TINY.instances):
         rows = [row[instance] for row in counted.activity]
-        # register accesses, of ten cycles and more each, lie around the run
-        assert counted.cycles <= sum(r.cycles for r in rows) <= counted.cycles + 250
+        # a few cycles of register accesses lie around the run
+        assert counted.cycles <= sum(r.cycles for r in rows) <= counted.cycles + 200
         for row in rows:
             assert row.bits == bits and 0 < row.clocked < row.cycles * bits
             assert row.toggles <= row.clocked, "a register toggles only when it is clocked"
