@@ -51,25 +51,25 @@ class Control(wiring.Component):
         bus, ports = self.bus, self.instances
         count = self._config.instances
         running = Cat(p.running for p in ports)
-        counting, started = Signal(), Signal()
+        counting, counted, started = Signal(), Signal(), Signal()  # counted: a cycle ago
         start, active = Signal(count), Signal(count, init=-1)
         cycles, watchdog, since = Signal(32), Signal(32), Signal(32)
         barks = Signal()
         m.d.comb += [counting.eq(running.any()), self.irq.eq(started & ~counting & ~start.any())]
         with m.If(start.any()):
             m.d.sync += [started.eq(1), cycles.eq(0)]
-        with m.Elif(counting):
+        with m.Elif(counted):
             m.d.sync += cycles.eq(cycles + 1)
         for i, p in enumerate(ports):
-            m.d.comb += [p.start.eq(start[i]), p.watchdog.eq(barks)]
-            m.d.sync += p.counting.eq(counting & active[i])
+            m.d.comb += [p.start.eq(start[i]), p.watchdog.eq(barks),
+                         p.counting.eq(counted & active[i])]
         # One counter for all: an instance must move at least once between two pulses.
         with m.If(start.any() | (since == 1)):
             m.d.sync += since.eq(watchdog)
         with m.Elif(since.any()):
             m.d.sync += since.eq(since - 1)
         m.d.sync += barks.eq(since == 1)
-        counted, going = Signal(), Signal()
+        going = Signal()
         m.d.sync += [counted.eq(counting), going.eq(start.any() | counting)]
 
         # -- write: address and data are taken together ------------------------------------------
@@ -119,11 +119,14 @@ class Control(wiring.Component):
             "ACTIVE": active,
         }
         asked, chosen, addr = Signal(), Signal(3), Signal.like(bus.araddr)
-        index = addr[ceil_log2(INSTANCE_STRIDE):ceil_log2(INSTANCE_BASE)]
+        of_one, one_hot = Signal(), Signal(count)  # the address is an instance's; this one's
         offset = addr[:ceil_log2(INSTANCE_STRIDE)]
         m.d.comb += bus.arready.eq(~asked & ~bus.rvalid)
         with m.If(bus.arvalid & bus.arready):
-            m.d.sync += [asked.eq(1), chosen.eq(0), addr.eq(bus.araddr)]
+            index = bus.araddr[ceil_log2(INSTANCE_STRIDE):ceil_log2(INSTANCE_BASE)]
+            m.d.sync += [asked.eq(1), chosen.eq(0), addr.eq(bus.araddr),
+                         of_one.eq(bus.araddr >= INSTANCE_BASE),
+                         one_hot.eq(Cat(index == i for i in range(count)))]
         with m.If(bus.rvalid & bus.rready):
             m.d.sync += bus.rvalid.eq(0)
 
@@ -137,8 +140,7 @@ class Control(wiring.Component):
         for i, p in enumerate(ports):
             m.d.comb += [p.wake.eq(doze.wake[i]), p.slept.eq(doze.slept[i])]
 
-        one_hot = Cat(index == i for i in range(count))
-        reads = Mux(asked & (addr >= INSTANCE_BASE), one_hot, 0)
+        reads = Mux(asked & of_one, one_hot, 0)
         m.d.comb += self.clocks.eq((active | running | Cat(p.log_busy for p in ports) | reads)
                                    & ~doze.asleep)
         mine = {}
@@ -155,7 +157,7 @@ class Control(wiring.Component):
         with m.Switch(offset):
             for name, word in FINAL_WORDS.items():
                 with m.Case(INSTANCE[name].offset):
-                    m.d.comb += [counter.eq(addr >= INSTANCE_BASE), final.eq(word)]
+                    m.d.comb += [counter.eq(of_one), final.eq(word)]
         for i, p in enumerate(ports):
             m.d.sync += p.log_select.eq(Mux(asked & counter & one_hot[i], final,
                                             writable[i, "LOG_SELECT"]))
@@ -171,9 +173,8 @@ class Control(wiring.Component):
                          value.eq(select(m, which, cases.values(), value))]
             found += [value, which.any()]
         common, is_common, own, is_own = found
-        of_one, known = Signal(), Signal()
-        m.d.sync += [of_one.eq(addr >= INSTANCE_BASE),
-                     known.eq(Mux(of_one, one_hot.any() & is_own, is_common))]
+        known = Signal()
+        m.d.sync += known.eq(Mux(of_one, one_hot.any() & is_own, is_common))
         # three cycles for the log to be read, one for the instance to be chosen, two for the value
         with m.If(asked & ~(counter & busy)):
             m.d.sync += chosen.eq(chosen + 1)

@@ -154,15 +154,17 @@ class Counters(wiring.Component):
         m.d.comb += [write.addr.eq(address), write.data.eq(datum), write.en.eq(enable)]
 
         # It is read when what it shows may have changed, not in every cycle.
-        select, last = Signal.like(self.log_select), Signal.like(self.log_select)
-        written, stale = Signal(init=1), Signal()
-        m.d.sync += [select.eq(self.log_select), written.eq(enable)]
-        m.d.comb += [stale.eq(written | (select != last)), read.en.eq(stale),
-                     read.addr.eq(select), self.log_data.eq(read.data)]
+        last = Signal.like(self.log_select)
+        written, stale, shows = Signal(init=1), Signal(), Signal()
+        m.d.sync += [written.eq(enable), shows.eq(stale)]
+        m.d.comb += [stale.eq(written | (self.log_select != last)), read.en.eq(stale),
+                     read.addr.eq(self.log_select)]
         with m.If(stale):
-            m.d.sync += last.eq(select)
+            m.d.sync += last.eq(self.log_select)
+        with m.If(shows):  # those who look at it are far away
+            m.d.sync += self.log_data.eq(read.data)
         m.d.comb += [
             self.logging.eq(Cat(copying, *pending, chosen, ended, counted & ~counting, ready,
-                                enable, stale).any()),
+                                enable, written, shows).any()),
             self.busy.eq(self.logging | counting | counted)]
         return m

@@ -159,21 +159,25 @@ class Fabric(wiring.Component):
                                     "lead": 5})
         held, held_valid = Signal(chosen), Signal()
         leads, takes = Signal(count), Signal()
-        held_turn, told, known = (Signal(count * len(READERS), name=f"turn_{n}")
-                                  for n in ("held", "told", "known"))
+        # Its instance was alive a cycle ago. One that has stopped since is told of nothing, and
+        # what returns of the request reaches nobody.
+        lead_lives = Signal()
+        held_turn, told, masked = (Signal(count * len(READERS), name=f"turn_{n}")
+                                   for n in ("held", "told", "masked"))
         m.submodules.asks = asks = Relay(chosen)
         m.d.comb += [
-            takes.eq(held_valid & asks.i.ready & (leads & self._live).any()),
+            takes.eq(held_valid & asks.i.ready & lead_lives),
             turn.free.eq(~held_valid),
-            turn.requests.eq(Cat(requests) & ~held_turn & ~told & ~known),
+            turn.requests.eq(Cat(requests) & ~masked),
             turn.may.eq(1),  # one whose instance stops meanwhile is dropped later
         ]
-        m.d.sync += told.eq(Mux(takes, held_turn, 0))
-        if count > 1:
-            m.d.sync += known.eq(told)
+        m.d.sync += [told.eq(Mux(takes, held_turn, 0)),
+                     masked.eq(Mux(turn.serves, turn.picked, 0) | held_turn
+                               | (told if count > 1 else 0)),
+                     lead_lives.eq(turn.serves | (leads & self._live).any())]
         by_channel = [turn.picked[k * count:(k + 1) * count] for k in range(len(READERS))]
         by_instance = Cat(Cat(g[i] for g in by_channel).any() for i in range(count))
-        with m.If(takes | ~(leads & self._live).any()):  # a request goes with its instance
+        with m.If(takes | ~lead_lives):  # a request goes with its instance
             m.d.sync += [held_valid.eq(0), held_turn.eq(0)]
         with m.If(turn.serves):
             m.d.sync += [
@@ -239,18 +243,19 @@ class Fabric(wiring.Component):
         source, lead = Signal(count), Signal(5)
         addressed, sending = Signal(init=1), Signal()  # AW is out; W is under way
         left = Signal(held["beats"].shape())
-        # as for reads: what is known of a requester is from before it was told
-        asks, told, known = Signal(count), Signal(count), Signal(count)
+        # as for reads: what is known of a requester is from before it was told, and whether it
+        # is alive from a cycle ago
+        asks, told, masked, may = Signal(count), Signal(count), Signal(count), Signal()
         m.d.comb += [
             turn.free.eq(addressed & ~sending & acks.w_rdy),
-            turn.requests.eq(asks & ~told & ~known),
-            turn.may.eq((turn.picked & self._live).any()),
+            turn.requests.eq(asks & ~masked), turn.may.eq(may),
             axi.awvalid.eq(~addressed), axi.awaddr.eq(held.addr), axi.awlen.eq(held.beats - 1),
             axi.awsize.eq(ceil_log2(config.port.bytes)), axi.awburst.eq(1), axi.awcache.eq(3),
             axi.awuser.eq(user_bits(lead, Const(Channel.STORE.value, 2), held.layer)),
         ]
-        m.d.sync += [asks.eq(Cat(p.wr.valid for p in self.instances)),
-                     told.eq(Mux(turn.serves, turn.picked, 0)), known.eq(told)]
+        served = Mux(turn.serves, turn.picked, 0)
+        m.d.sync += [asks.eq(Cat(p.wr.valid for p in self.instances)), told.eq(served),
+                     masked.eq(served | told), may.eq(~(turn.picked & ~self._live).any())]
         chosen = select(m, turn.picked, [Cat(p.wr.payload.as_value()) for p in self.instances],
                         held.as_value())
         new = Signal(port_request(config))

@@ -67,7 +67,8 @@ class Fifo(wiring.Component):
 
 
 class Relay(wiring.Component):
-    """Two registers between a source and a sink: neither's ready depends on the other's.
+    """Two registers between a source and a sink: neither's ready depends on the other's, and
+    whether there is an item is a register.
 
     Members
     -------
@@ -82,10 +83,10 @@ class Relay(wiring.Component):
         kept = [Signal.like(self.i.p, name=f"kept_{k}", reset_less=True) for k in range(2)]
         full = [Signal(name=f"full_{k}") for k in range(2)]
         enter, leave = Signal(), Signal()  # which one is next
-        m.d.comb += [
-            self.i.ready.eq(~(full[0] & full[1])),
-            self.o.valid.eq(full[0] | full[1]), self.o.p.eq(Mux(leave, kept[1], kept[0])),
-        ]
+        both = full[0] & full[1]
+        m.d.comb += [self.i.ready.eq(~both), self.o.p.eq(Mux(leave, kept[1], kept[0]))]
+        # one of them is full: a register, as the sink may lie far away
+        m.d.sync += self.o.valid.eq(self.i.valid | both | (self.o.valid & ~self.o.ready))
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += enter.eq(~enter)
         with m.If(self.o.valid & self.o.ready):

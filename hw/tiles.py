@@ -111,7 +111,7 @@ class TileLoader(wiring.Component):
             tile_end.eq(take_tile & tile_last),
             block_end.eq(take_tile & ends_block),
             insn_end.eq((take_tile & ends_insn) | (active & alone)),
-            load.eq(have & (~active | insn_end)),
+            load.eq(have & ~active),  # not as the one before ends, which is known late
             self.o.valid.eq(shadow_full),
             self.busy.eq(have | active | shadow_full),
         ]
