@@ -19,8 +19,8 @@ from .errors import ToolMissingError
 __all__ = ["ECP5_MAP", "ECP5_OPTIONS", "ECP5_SECOND_HALF", "FAMILIES", "ICE40_OPTIONS",
            "SEEDS", "TOOLS", "Device",
            "DoesNotFitError", "ToolError", "Usage", "ecp5_first_half", "have_tool",
-           "place_and_route", "program_path", "progress", "read_report", "run_tool", "synthesise",
-           "usage_of_stat"]
+           "longest_path", "place_and_route", "program_path", "progress", "read_report",
+           "run_tool", "synthesise", "usage_of_stat"]
 
 #: Program -> the package that holds it.
 TOOLS = {
@@ -305,6 +305,8 @@ def place_and_route(folder: Path, device: Device, arguments: list[str], mhz: flo
 
         run_tool(program, [*device.options, *options, *arguments, "--report", "report.json",
                            "--timing-allow-fail", "--seed", str(seed)], folder, watch)
+        if text := longest_path(folder / "report.json"):
+            say(f"  {text}")
         return read_report(folder / "report.json")
 
     found: list[tuple[float, Usage]] = []
@@ -321,6 +323,20 @@ def place_and_route(folder: Path, device: Device, arguments: list[str], mhz: flo
     if not found:
         return attempt(seeds[0], tuple("heap" if o == "static" else o for o in options))
     return max(found, key=lambda x: x[0])
+
+
+def longest_path(path: Path) -> str | None:
+    """The longest path from register to register of nextpnr's report, in words: from where to
+    where, its ns, and how many of them are wires. None if there is none."""
+    found = [(sum(part["delay"] for part in p["path"]), p["path"])
+             for p in json.loads(path.read_text()).get("critical_paths", ())
+             if p["from"] == p["to"]]
+    if not found:
+        return None
+    delay, parts = max(found, key=lambda x: x[0])
+    wires = sum(part["delay"] for part in parts if part["type"] == "routing")
+    begin, end = parts[0]["from"]["cell"], parts[-1]["to"]["cell"]
+    return f"longest path: {begin} to {end}, {delay:.1f} ns, {wires:.1f} of them wires"
 
 
 def read_report(path: Path) -> tuple[float, Usage]:

@@ -8,7 +8,15 @@ import pytest
 from hw import toolchain
 from hw.build import main
 from hw.config import PRESETS, Config
-from hw.toolchain import Device, Usage, have_tool, place_and_route, progress, read_report
+from hw.toolchain import (
+    Device,
+    Usage,
+    have_tool,
+    longest_path,
+    place_and_route,
+    progress,
+    read_report,
+)
 from hw.verilog import generate
 
 
@@ -33,6 +41,23 @@ def test_multipliers_of_both_sizes_of_a_gowin_device_are_counted(tmp_path):
         "fmax": {"clk": {"achieved": 30.5, "constraint": 27.0}},
         "utilization": {k: {"used": n, "available": 99} for k, n in used.items()}}))
     assert read_report(tmp_path / "report.json") == (30.5, Usage(50, 40, 4, 5))
+
+
+def test_the_longest_path_is_told_in_words(tmp_path):
+    def path(begin, end, clocks, *delays):
+        parts = [{"delay": d, "type": kind, "from": {"cell": begin}, "to": {"cell": end}}
+                 for d, kind in zip(delays, ("clk-to-q", "routing", "logic", "routing", "setup"),
+                                    strict=True)]
+        return {"from": clocks[0], "to": clocks[1], "path": parts}
+
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps({"fmax": {}, "utilization": {}, "critical_paths": [
+        path("in", "far", ("<async>", "posedge clk"), 0, 99, 1, 1, 0),
+        path("a.x", "b.y", ("posedge clk", "posedge clk"), 0.5, 2, 0.25, 3, 0),
+        path("c", "d", ("posedge clk2", "posedge clk2"), 0.5, 1, 0.25, 3, 0)]}))
+    assert longest_path(report) == "longest path: a.x to b.y, 5.8 ns, 5.0 of them wires"
+    report.write_text(json.dumps({"fmax": {}, "utilization": {}}))
+    assert longest_path(report) is None
 
 
 @pytest.mark.parametrize(("line", "told"), [
