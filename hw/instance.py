@@ -20,8 +20,8 @@ __all__ = ["Instance"]
 #: Cycles without any movement, with nothing outstanding, after which nothing can move any more:
 #: longer than the longest pipeline between two movements.
 _STUCK_CYCLES = 64
-#: The same while something is outstanding: the instance dozes from then on. Of 6 the simulation's
-#: check of every flip-flop of a dozing instance finds nothing, of 5 it does.
+#: The same while something is outstanding: the instance dozes from then on. Of 7, too, the
+#: simulation's check of every flip-flop of a dozing instance finds nothing.
 _DOZE_CYCLES = 8
 #: Cycles after which it is known of everything that the memory fabric took before an instance
 #: stopped.
