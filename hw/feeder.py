@@ -74,11 +74,14 @@ class Feeder(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [insn.eq(self.i.payload), have.eq(1)]
         m.d.sync += [ready2.eq(have & ~ready2 & ~ready3 & ~prepared), ready3.eq(ready2)]
+        # One multiplier for both, in turn; registers of its own, as its place may be far away.
+        width = Signal.like(insn.in_w)
         factor = Signal(Mux(1, insn.stride, insn.pad_top).shape())
         product = Signal(addr_shape)
-        m.d.comb += product.eq(insn.in_w * factor)  # one multiplier for both, in turn
+        m.d.comb += product.eq(width * factor)
         with m.If(have & ~ready2 & ~ready3 & ~prepared):
-            m.d.sync += [factor.eq(insn.pad_top), top.eq(-insn.pad_top), left.eq(-insn.pad_left)]
+            m.d.sync += [width.eq(insn.in_w), factor.eq(insn.pad_top),
+                         top.eq(-insn.pad_top), left.eq(-insn.pad_left)]
         with m.If(ready2):
             m.d.sync += [factor.eq(insn.stride), pad_words.eq(product)]
         with m.If(ready3):
