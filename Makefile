@@ -18,7 +18,7 @@ demo: setup
 	$(PY) -m sw.demo
 
 test: setup
-	$(PY) -m pytest
+	$(PY) -m pytest -n logical --dist worksteal
 
 test-slow: setup
 	$(PY) -m pytest -m slow --override-ini addopts=-q

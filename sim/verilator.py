@@ -48,7 +48,11 @@ _SPLIT_FLAGS = ("--output-split-cfuncs", "2500", "--inline-cfuncs", "0")
 #: Settings that the wheel's verilated.mk leaves empty.
 MAKE_SETTINGS = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_STD=-std=gnu++20",
                  "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CFG_LDLIBS_THREADS=-pthread")
-_CXX_FLAGS = ("-O3", "-march=native", "-fPIC", "-std=gnu++20", "-fno-plt", "-w")
+_CXX_FLAGS = ("-march=native", "-fPIC", "-std=gnu++20", "-fno-plt", "-w")
+#: Code that runs once, mostly tables of names, takes a compiler that optimises longer than the
+#: rest; it must not stand in `-CFLAGS`, which come after these and win.
+_OPTIMISED = {"OPT_FAST": "-O3", "OPT_SLOW": "-O0"}
+_HARNESS_FLAGS = (_OPTIMISED["OPT_FAST"], *_CXX_FLAGS)
 
 
 #: Kind of build that traces -> Verilator's options, macros, support source.
@@ -126,7 +130,7 @@ def _digest(*parts: str) -> str:
 
 def _key(*more: str) -> str:
     sources = sorted([*_HARNESS.glob("*"), *Path(__file__).parent.glob("*.py")])
-    flags = repr((_VERILATOR_FLAGS, _SPLIT_FLAGS, _CXX_FLAGS))
+    flags = repr((_VERILATOR_FLAGS, _SPLIT_FLAGS, _CXX_FLAGS, _OPTIMISED))
     return _digest(*more, *(p.read_text() for p in sources if p.is_file()), flags,
                    metadata.version("verilator"), _processor())
 
@@ -212,7 +216,8 @@ def _verilate(folder: Path, name: str, sources: list[str], *options: str) -> str
                    f"V{name}", "--Mdir", f"o_{name}", "-CFLAGS", " ".join(_CXX_FLAGS), *sources],
                   folder)
     _call(["make", "-s", f"-j{processors()}", "-C", f"o_{name}", "-f", f"V{name}.mk",
-           "OPT_FAST=-O3", "OPT_SLOW=-O1", f"libV{name}.a", *MAKE_SETTINGS], folder, "the compiler")
+           *(f"{k}={v}" for k, v in _OPTIMISED.items()), f"libV{name}.a", *MAKE_SETTINGS], folder,
+          "the compiler")
     return f"o_{name}/libV{name}.a"
 
 
@@ -225,12 +230,12 @@ def _runtime(kind: str) -> Path:
     """Verilator's own support code as an archive, once for all models of a kind."""
     _, macros, more = _TRACES.get(kind, ((), "", ""))
     sources = ["verilated.cpp", "verilated_threads.cpp", *([more] if more else [])]
-    digest = _digest(macros, *sources, repr(_CXX_FLAGS), metadata.version("verilator"),
+    digest = _digest(macros, *sources, repr(_HARNESS_FLAGS), metadata.version("verilator"),
                      _processor())
 
     def make(folder: Path) -> Path:
         for source in sources:
-            _call(["g++", *_CXX_FLAGS, *macros.split(), *_includes(), "-c",
+            _call(["g++", *_HARNESS_FLAGS, *macros.split(), *_includes(), "-c",
                    str(verilator_root() / "include" / source)], folder, "the compiler")
         _call(["ar", "rcs", "runtime.a", *(Path(s).with_suffix(".o").name for s in sources)],
               folder, "the archiver")
@@ -243,7 +248,7 @@ def _link(folder: Path, harness: Path, archives: list[str], options: list[str],
           kind: str = "plain") -> Path:
     """Link a harness and what `_verilate` made to `model.so`."""
     include = [str(folder), str(harness.parent), *(str(folder / Path(a).parent) for a in archives)]
-    _call(["g++", *_CXX_FLAGS, *options, *(f"-I{i}" for i in include), *_includes(), "-shared",
+    _call(["g++", *_HARNESS_FLAGS, *options, *(f"-I{i}" for i in include), *_includes(), "-shared",
            "-o", "model.so", str(harness), *archives, str(_runtime(kind)), "-pthread"], folder,
           "the compiler")
     return folder / "model.so"
