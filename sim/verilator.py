@@ -130,8 +130,7 @@ def _digest(*parts: str) -> str:
 
 def _key(*more: str) -> str:
     sources = sorted([*_HARNESS.glob("*"), *Path(__file__).parent.glob("*.py")])
-    flags = repr((_VERILATOR_FLAGS, _SPLIT_FLAGS, _CXX_FLAGS, _OPTIMISED))
-    return _digest(*more, *(p.read_text() for p in sources if p.is_file()), flags,
+    return _digest(*more, *(p.read_text() for p in sources if p.is_file()),
                    metadata.version("verilator"), _processor())
 
 

@@ -16,5 +16,6 @@ def measured_tinyvgg16() -> dict:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bitstreams take minutes on one processor: they are begun first, beside the other tests."""
-    items.sort(key=lambda item: item.path.name != "test_smallest_board.py")
+    """What Yosys and nextpnr take minutes for is begun first, beside the other tests."""
+    long = ("test_smallest_board.py", "test_floorplan.py")
+    items.sort(key=lambda item: item.path.name not in long)

