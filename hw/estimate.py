@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .config import Config
-from .floorplan import floorplan
+from .floorplan import floorplan, kept_floorplan, write_floorplan
 from .manifest import memories
 from .toolchain import Device, Usage, place_and_route, synthesise
 from .verilog import write_verilog
@@ -42,7 +42,7 @@ def quick_usage(config: Config) -> Usage:
 
 
 def estimate(config: Config, device: Device, *, route: bool = True, placements: int = 1,
-             say: Callable[[str], None] = lambda text: None,
+             plan: Path | None = None, say: Callable[[str], None] = lambda text: None,
              ) -> tuple[Usage, float | None]:
     """Synthesise an accelerator without its board, and place and route it.
 
@@ -54,6 +54,9 @@ def estimate(config: Config, device: Device, *, route: bool = True, placements: 
         Also place and route, for fmax; only where Yosys says that it fits, and on ECP5.
     placements : int
         At most so many are routed, until one reaches 90 MHz; the fastest counts.
+    plan : Path, optional
+        File with the floorplan of several instances on an ECP5; if it is not there, the one found
+        is kept in it.
     say : called with a line before each long step
 
     Returns
@@ -63,13 +66,18 @@ def estimate(config: Config, device: Device, *, route: bool = True, placements: 
     Raises
     ------
     ToolMissingError, ToolError
+    ValueError
+        If `plan` is not this configuration's.
     """
+    places = kept_floorplan(plan, config, device) if plan else None
     with tempfile.TemporaryDirectory(prefix="partita-") as name:
         folder = Path(name)
         usage = synthesise(folder, write_verilog(folder, config), "partita", device.family, say=say)
         if not route or usage.lacks(device) or device.family != "ecp5":
             return usage, None
-        floorplan(folder, "partita.json", config, device, say=say)
+        found = floorplan(folder, "partita.json", config, device, places=places, say=say)
+        if plan and places is None:
+            write_floorplan(plan, found, config, device)
         fmax, placed = place_and_route(
             folder, device, ["--json", "partita.json", "--freq", str(_GOAL_MHZ),
                              "--out-of-context"], _GOAL_MHZ, most=placements, say=say)

@@ -11,6 +11,7 @@ gets a part of the device of its own, and within it the places that make its wir
 """
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from .toolchain import Device, ToolError, run_tool, synthesise
 from .top import TOP_NAME
 from .verilog import write_verilog
 
-__all__ = ["Site", "divide", "floorplan", "match", "net_boxes"]
+__all__ = ["Floorplan", "Site", "divide", "floorplan", "kept_floorplan", "match", "net_boxes",
+           "write_floorplan"]
 
 #: Cell types that are placed here -> their kind.
 KINDS = {"DP16KD": "ram", "PDPW16KD": "ram", "MULT18X18D": "mult"}
@@ -52,6 +54,8 @@ class Site:
 
 
 Sites = dict[str, list[Site]]
+#: (instance, cell's name within it) -> its place.
+Floorplan = dict[tuple[int, str], Site]
 
 
 def _flat(netlist: dict) -> dict:
@@ -181,27 +185,47 @@ def _fix(source: Path, target: Path, place: Callable[[str], Site | None]) -> Non
     target.write_text(json.dumps(netlist))
 
 
-def floorplan(folder: Path, netlist: str, config: Config, device: Device, *,
-              say: Callable[[str], None] = lambda text: None) -> None:
-    """Give the instances' block RAMs and multipliers in `folder/netlist` their places; one
-    instance's are left to the placer, whose own it is no faster for.
-
-    Parameters
-    ----------
-    folder : Path
-        In which the synthesised netlist lies, and work is done.
-    netlist : str
-        Of the configuration's accelerator, alone or in a board's top level; changed in place.
-    config : Config
-    device : Device
-        An ECP5 that holds them all.
+def kept_floorplan(path: Path, config: Config, device: Device) -> Floorplan | None:
+    """Read the floorplan that `write_floorplan` has written; None if the file is not there yet.
 
     Raises
     ------
-    ToolMissingError, ToolError
+    ValueError
+        If the file is none, or is one of another device or number of instances; if there is
+        nothing to plan, or no folder to keep it in.
     """
-    if config.instances == 1:
-        return
+    if config.instances == 1 or device.family != "ecp5":
+        raise ValueError("only several instances on an ECP5 have a floorplan; leave it out")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent} to keep a floorplan in")
+    if not path.exists():
+        return None
+    again = "name another file, or one that is not there yet to have it made"
+    try:
+        found = json.loads(path.read_text())
+        of = (found["device"], found["instances"])
+        places = {_of_instance(name): Site.named(bel) for name, bel in found["places"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ToolError) as error:
+        raise ValueError(f"{path} is no floorplan ({error}); {again}") from None
+    if of != (device.name, config.instances):
+        raise ValueError(f"{path} is the floorplan of {of[1]} instances on {of[0]}, not of "
+                         f"{config.instances} on {device.name}; {again}")
+    return places
+
+
+def write_floorplan(path: Path, places: Floorplan, config: Config, device: Device) -> None:
+    """Write a floorplan, whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(json.dumps({
+        "device": device.name, "instances": config.instances,
+        "places": {f"core_{n}.{name}": site.bel for (n, name), site in sorted(places.items())},
+    }, indent=1) + "\n")
+    os.replace(unfinished, path)
+
+
+def _find_places(folder: Path, config: Config, device: Device,
+                 say: Callable[[str], None]) -> Floorplan:
+    """The places that make an instance's wires short, in each part of the device."""
     say("floorplan: places of the device, and one instance placed alone")
     alone = folder / "alone"
     alone.mkdir()
@@ -219,6 +243,51 @@ def floorplan(folder: Path, netlist: str, config: Config, device: Device, *,
         _fix(alone / "partita.json", alone / "fixed.json", places.get)
         cells = _place(alone, device, "fixed.json", "static")
         places = _match_all(cells, parts[0])
-    own = {(n, _of_instance(name)[1]): site for n, part in enumerate(parts) for name, site in
-           _match_all(cells, part, _centre(part) - _centre(parts[0])).items()}
-    _fix(folder / netlist, folder / netlist, lambda name: own.get(_of_instance(name)))
+    return {(n, _of_instance(name)[1]): site for n, part in enumerate(parts) for name, site in
+            _match_all(cells, part, _centre(part) - _centre(parts[0])).items()}
+
+
+def floorplan(folder: Path, netlist: str, config: Config, device: Device, *,
+              places: Floorplan | None = None,
+              say: Callable[[str], None] = lambda text: None) -> Floorplan:
+    """Give the instances' block RAMs and multipliers in `folder/netlist` their places; one
+    instance's are left to the placer, whose own it is no faster for.
+
+    Parameters
+    ----------
+    folder : Path
+        In which the synthesised netlist lies, and work is done.
+    netlist : str
+        Of the configuration's accelerator, alone or in a board's top level; changed in place.
+    config : Config
+    device : Device
+        An ECP5 that holds them all.
+    places : Floorplan, optional
+        Found before for such a netlist; otherwise they are looked for, in minutes.
+
+    Returns
+    -------
+    Floorplan
+
+    Raises
+    ------
+    ToolMissingError, ToolError
+    ValueError
+        If `places` are not those of the netlist's cells, one each.
+    """
+    if config.instances == 1:
+        return {}
+    if places is None:
+        places = _find_places(folder, config, device, say)
+    else:
+        cells = {_of_instance(name) for name, c in _flat(json.loads(
+            (folder / netlist).read_text())).items() if c["type"] in KINDS}
+        for wrong, what in ((cells - places.keys(), "has no place for"),
+                            (places.keys() - cells, "has a place for what is not there:")):
+            if inner := [f"core_{n}.{name}" for n, name in sorted(wrong) if n >= 0]:
+                raise ValueError(f"the floorplan {what} {inner[0]} (and {len(inner) - 1} others): "
+                                 "it is another configuration's; have a new one made")
+        if len(set(places.values())) < len(places):
+            raise ValueError("the floorplan gives one place to two cells; have a new one made")
+    _fix(folder / netlist, folder / netlist, lambda name: places.get(_of_instance(name)))
+    return places

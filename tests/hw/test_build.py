@@ -142,10 +142,17 @@ def test_a_foreign_folder_is_left_alone(tmp_path, capsys):
     (["--rows", "40"], "array.rows is 40; it must be an integer from 1 to 32"),
     (["--instances", "0"], "instances is 0; it must be an integer from 1 to 32"),
     (["--act-words", "1000"], "buffers.act_words is 1000; it must be a power of two"),
+    (["--floorplan", "plan.json"], "--floorplan says where --estimate places what"),
+    (["--floorplan", "no/plan.json", "--estimate", "ecp5-85k", "--instances", "2"],
+     "there is no folder no to keep a floorplan in"),
+    (["--floorplan", "p.json", "--estimate", "ecp5-85k", "--instances", "1"],
+     "only several instances on an ECP5 have a floorplan"),
 ])
-def test_an_invalid_value_exits_2(arguments, message, capsys):
+def test_an_invalid_value_exits_2(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("changes", [

