@@ -2,14 +2,16 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hw.floorplan
 from hw.config import PRESETS
-from hw.estimate import DEVICES
+from hw.estimate import DEVICES, quick_usage
 from hw.floorplan import (
     Site,
     divide,
@@ -194,3 +196,13 @@ def test_instances_get_places_apart(tmp_path, monkeypatch):
     assert max(columns[0]) < min(columns[1]) or max(columns[1]) < min(columns[0])
     wanted = places("alone/fixed.json", "BEL", "")
     assert wanted and places("alone/placed.json", "NEXTPNR_BEL", "") == wanted, "nextpnr keeps them"
+
+
+def test_the_committed_floorplan_has_a_place_for_each_cell():
+    config, device = PRESETS["ecp5-85k"], DEVICES["ecp5-85k"]
+    places = kept_floorplan(
+        Path(hw.floorplan.__file__).parent / "floorplans" / "ecp5-85k-8.json", config, device)
+    usage = quick_usage(config)
+    kinds = [sum(kind in s.bel for s in places.values()) for kind in ("EBR", "MULT18")]
+    assert kinds == [usage.block_rams, usage.dsps]
+    assert len({s.bel for s in places.values()}) == len(places) == sum(kinds)
