@@ -38,6 +38,7 @@ def _library(path: Path) -> ctypes.CDLL:
         "check": (None, [pointer, i]), "doze": (None, [pointer, i]),
         "count_toggles": (None, [pointer, i]),
         "begin": (None, [pointer]), "end": (None, [pointer, u32]), "cycle": (u64, [pointer]),
+        "layers_ended": (ctypes.POINTER(u32), [pointer]),
         "page_misses": (ctypes.POINTER(u64), [pointer]),
         "spared": (ctypes.POINTER(u64), [pointer]),
         "traffic": (ctypes.POINTER(u64), [pointer]),
@@ -182,6 +183,12 @@ class VerilatorBackend:
     def end_account(self, layer: int) -> None:
         """Book what instances did after their last mark under a layer, the last one."""
         self._lib.partita_end(self._model, layer)
+
+    def layers_ended(self) -> np.ndarray:
+        """Layers that each instance has ended since `begin_account`: int[instances]. Looking
+        takes no cycles, as reading LOG_COUNT would."""
+        return np.ctypeslib.as_array(self._lib.partita_layers_ended(self._model),
+                                     (self.config.instances,)).astype(np.int64)
 
     def port_bytes(self, layers: int) -> np.ndarray:
         """Bytes moved over the memory ports: int[layers, channels, instances]."""

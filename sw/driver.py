@@ -83,6 +83,7 @@ class Observer(Protocol):
 
     def begin_account(self) -> None: ...
     def end_account(self, layer: int) -> None: ...
+    def layers_ended(self) -> np.ndarray: ...
     def port_bytes(self, layers: int) -> np.ndarray: ...
     def activity(self, layer: int, instance: int) -> UnitActivity | None: ...
     def page_misses(self) -> np.ndarray: ...
@@ -256,6 +257,8 @@ class Driver:
         """
         program = self.start(image)
         self._wait(progress, timeout_cycles)
+        if isinstance(self._backend, Observer):  # before results are read, which takes cycles
+            self._backend.end_account(len(program.layers) - 1)
         self._raise_faults(program)
         return self._gather(program, program.images_in(image))
 
@@ -289,9 +292,12 @@ class Driver:
     def _layers_ended(self) -> int:
         """Layers that the slowest instance has ended."""
         assert self._program is not None
-        return min((self._read("LOG_COUNT", i)
-                    for i in range(self._program.config.instances) if self._started >> i & 1),
-                   default=0)
+        started = [i for i in range(self._program.config.instances) if self._started >> i & 1]
+        if isinstance(self._backend, Observer):  # what is counted must not depend on who looks
+            ended = self._backend.layers_ended()[started].tolist()
+        else:
+            ended = [self._read("LOG_COUNT", i) for i in started]
+        return min(ended, default=0)
 
     @property
     def _started(self) -> int:
@@ -324,7 +330,6 @@ class Driver:
             for i in range(program.config.instances))
         port_bytes = weight_bytes = activity = misses = spared = None
         if isinstance(backend, Observer):
-            backend.end_account(count - 1)
             moved = backend.port_bytes(count).sum(axis=2)
             port_bytes = tuple(int(n) for n in moved.sum(axis=1))
             weight_bytes = tuple(int(n) for n in moved[:, Channel.WEIGHTS.value])

@@ -6,6 +6,7 @@
 // settles in one pass because no core output depends on a core input within a cycle, which
 // `settle` checks in every cycle in which checking is on.
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -41,11 +42,6 @@ using TraceFile = VerilatedVcdC;
 #include "glue.h"  // generated: kCores, kPorts, kBeatBytes, tables of ports, flip-flops, functions
 
 namespace partita {
-
-struct Mark {
-    uint64_t cycle;
-    uint32_t instance, layer;
-};
 
 class Model {
   public:
@@ -156,7 +152,7 @@ class Model {
         counters_.push_back(std::make_unique<ToggleCounter>(shell_map_, shell_->rootp));
     }
 
-    // Start a new account of toggles, traffic and marks.
+    // Start a new account of toggles, traffic and layers.
     void begin() {
         for (auto &c : counters_) {
             c->take();
@@ -164,9 +160,8 @@ class Model {
             c->reset_cycles();
         }
         toggles.clear();
-        marks.clear();
+        ended.fill(0);
         traffic.clear();
-        began = cycle;
     }
 
     // Close the account: what each unit did after its last mark belongs to this layer.
@@ -191,10 +186,10 @@ class Model {
     std::vector<uint8_t> memory;
     Traffic traffic;
     std::string fault;
-    uint64_t cycle = 0, began = 0;
+    uint64_t cycle = 0;
     bool checking = false, doze = true;
     std::map<std::pair<int, uint32_t>, Entry> toggles;
-    std::vector<Mark> marks;
+    std::array<uint32_t, kCores> ended{};  // layers, of each core
     MemoryPort &port() { return ports_[0]; }  // all see one address space
     const StateMap &map(int unit) const { return unit < kCores ? core_map_ : shell_map_; }
 
@@ -315,7 +310,7 @@ class Model {
     void note_marks(uint32_t marked, const uint32_t *layers) {
         for (int i = 0; i < kCores; i++)
             if (marked >> i & 1) {
-                marks.push_back({cycle - began, uint32_t(i), layers[i]});
+                ended[i]++;
                 if (counters_.empty()) continue;
                 book(i, layers[i]);
                 book(kCores, layers[i]);
@@ -389,13 +384,8 @@ const uint64_t *partita_spared(void *m) { return model(m).traffic.spared.data();
 const uint64_t *partita_traffic(void *m) {
     return model(m).traffic.bytes.data();
 }
-uint64_t partita_mark_count(void *m) { return model(m).marks.size(); }
-void partita_mark(void *m, uint64_t k, uint64_t *cycle, uint32_t *instance, uint32_t *layer) {
-    const partita::Mark &mark = model(m).marks[k];
-    *cycle = mark.cycle;
-    *instance = mark.instance;
-    *layer = mark.layer;
-}
+// Layers that each instance has ended since `begin`.
+const uint32_t *partita_layers_ended(void *m) { return model(m).ended.data(); }
 
 // Toggles per flip-flop bit of a unit (an instance, or the shell) in a layer; returns the cycles
 // counted, 0 if none were. `counts` has room for partita_flip_flop_bits entries.
