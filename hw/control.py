@@ -164,13 +164,14 @@ class Control(wiring.Component):
 
         # what there is of all instances, and what of one
         found = []
+        in_log = [INSTANCE[n].offset for n in ("LOG_DATA", *FINAL_WORDS)]
         for name, where, cases in (
-                ("common", addr, {GLOBAL[n].offset: v for n, v in values.items()}),
-                ("own", offset, {r.offset: mine["LOG_DATA" if n in FINAL_WORDS else n]
-                                 for n, r in INSTANCE.items()})):
+                ("common", addr, [([GLOBAL[n].offset], v) for n, v in values.items()]),
+                ("own", offset, [(in_log if n == "LOG_DATA" else [INSTANCE[n].offset], v)
+                                 for n, v in mine.items()])):
             which, value = Signal(len(cases), name=f"{name}_which"), Signal(32, name=name)
-            m.d.sync += [which.eq(Cat(where == at for at in cases)),
-                         value.eq(select(m, which, cases.values(), value))]
+            m.d.sync += [which.eq(Cat(where.matches(*at) for at, _ in cases)),
+                         value.eq(select(m, which, [v for _, v in cases], value))]
             found += [value, which.any()]
         common, is_common, own, is_own = found
         known = Signal()

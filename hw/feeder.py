@@ -63,29 +63,31 @@ class Feeder(wiring.Component):
 
         # -- prepare: products that the walk needs, three cycles ahead of it ------------------
         insn = Signal(self.i.payload.shape())
-        have, ready2, ready3 = Signal(), Signal(), Signal()
-        row_step = Signal(addr_shape)
-        pad_words = Signal(addr_shape)
+        have, ready1, ready2, ready3 = Signal(), Signal(), Signal(), Signal()
+        words = Signal(addr_shape)  # of the padding above; then of an output row's step
         origin = Signal(addr_shape)
         top, left = Signal(signed(9)), Signal(signed(9))  # position of the first input
         prepared = Signal()
         load = Signal()  # the walk takes the prepared instruction
-        m.d.comb += self.i.ready.eq(~have)
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [insn.eq(self.i.payload), have.eq(1)]
-        m.d.sync += [ready2.eq(have & ~ready2 & ~ready3 & ~prepared), ready3.eq(ready2)]
-        # One multiplier for both, in turn; registers of its own, as its place may be far away.
+        taking = Signal()
+        m.d.comb += [taking.eq(self.i.valid & self.i.ready), self.i.ready.eq(~have)]
+        m.d.sync += [ready1.eq(taking), ready2.eq(ready1), ready3.eq(ready2)]
+        # One multiplier for both, in turn. Its place may be far away: it has registers before and
+        # behind it, and nothing but wires ties those to this place.
         width = Signal.like(insn.in_w)
         factor = Signal(Mux(1, insn.stride, insn.pad_top).shape())
         product = Signal(addr_shape)
-        m.d.comb += product.eq(width * factor)
-        with m.If(have & ~ready2 & ~ready3 & ~prepared):
-            m.d.sync += [width.eq(insn.in_w), factor.eq(insn.pad_top),
+        m.d.sync += product.eq(width * factor)
+        with m.If(taking):
+            m.d.sync += [insn.eq(self.i.payload), have.eq(1), width.eq(self.i.payload.in_w),
+                         factor.eq(self.i.payload.pad_top)]
+        with m.If(ready1):
+            m.d.sync += [factor.eq(insn.stride),
                          top.eq(-insn.pad_top), left.eq(-insn.pad_left)]
         with m.If(ready2):
-            m.d.sync += [factor.eq(insn.stride), pad_words.eq(product)]
+            m.d.sync += words.eq(product)
         with m.If(ready3):
-            m.d.sync += [row_step.eq(product), origin.eq(insn.in_addr - pad_words + left),
+            m.d.sync += [words.eq(product), origin.eq(insn.in_addr - words + left),
                          prepared.eq(1)]
 
         # -- walk ------------------------------------------------------------------------------
@@ -142,7 +144,7 @@ class Feeder(wiring.Component):
         with m.If(load):
             m.d.sync += [
                 active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
-                cur_row_step.eq(row_step), cur_origin.eq(origin), cur_top.eq(top),
+                cur_row_step.eq(words), cur_origin.eq(origin), cur_top.eq(top),
                 cur_left.eq(left), pixel.eq(0), first_pixel.eq(1), first_tile.eq(1),
                 opens.eq(insn.first),
             ]
