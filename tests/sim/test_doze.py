@@ -24,7 +24,7 @@ def run(config, graph, image, **options):
                       **options) as backend:
         driver = Driver(backend)
         driver.load(program)
-        return driver.run(image, timeout_cycles=3_000_000)
+        return driver.run(image, timeout_cycles=20_000_000)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
