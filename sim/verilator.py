@@ -6,10 +6,11 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -50,9 +51,9 @@ MAKE_SETTINGS = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_STD=-std=gnu++20",
                  "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CFG_LDLIBS_THREADS=-pthread")
 _CXX_FLAGS = ("-march=native", "-fPIC", "-std=gnu++20", "-fno-plt", "-w")
 #: Code that runs once, mostly tables of names, takes a compiler that optimises longer than the
-#: rest; it must not stand in `-CFLAGS`, which come after these and win.
-_OPTIMISED = {"OPT_FAST": "-O3", "OPT_SLOW": "-O0"}
-_HARNESS_FLAGS = (_OPTIMISED["OPT_FAST"], *_CXX_FLAGS)
+#: rest.
+_OFTEN, _ONCE = "-O3", "-O0"
+_RUNS_ONCE = re.compile(r"__(?:Slow|Syms)\b|__Syms__")
 
 
 #: Kind of build that traces -> Verilator's options, macros, support source.
@@ -209,15 +210,10 @@ def cached_file(name: str, make: Callable[[Path], Path]) -> Path:
     return file
 
 
-def _verilate(folder: Path, name: str, sources: list[str], *options: str) -> str:
-    """Compile Verilog in a folder to `o_<name>/libV<name>.a`, and return that path."""
+def _verilate(folder: Path, name: str, sources: list[str], *options: str) -> None:
+    """Write the C++ of a Verilog module into a folder, as class `V<name>` in `o_<name>`."""
     run_verilator(["--cc", *_VERILATOR_FLAGS, *options, "--top-module", name, "--prefix",
-                   f"V{name}", "--Mdir", f"o_{name}", "-CFLAGS", " ".join(_CXX_FLAGS), *sources],
-                  folder)
-    _call(["make", "-s", f"-j{processors()}", "-C", f"o_{name}", "-f", f"V{name}.mk",
-           *(f"{k}={v}" for k, v in _OPTIMISED.items()), f"libV{name}.a", *MAKE_SETTINGS], folder,
-          "the compiler")
-    return f"o_{name}/libV{name}.a"
+                   f"V{name}", "--Mdir", f"o_{name}", *sources], folder)
 
 
 def _includes() -> list[str]:
@@ -229,12 +225,12 @@ def _runtime(kind: str) -> Path:
     """Verilator's own support code as an archive, once for all models of a kind."""
     _, macros, more = _TRACES.get(kind, ((), "", ""))
     sources = ["verilated.cpp", "verilated_threads.cpp", *([more] if more else [])]
-    digest = _digest(macros, *sources, repr(_HARNESS_FLAGS), metadata.version("verilator"),
+    digest = _digest(macros, *sources, repr((_OFTEN, *_CXX_FLAGS)), metadata.version("verilator"),
                      _processor())
 
     def make(folder: Path) -> Path:
         for source in sources:
-            _call(["g++", *_HARNESS_FLAGS, *macros.split(), *_includes(), "-c",
+            _call(["g++", _OFTEN, *_CXX_FLAGS, *macros.split(), *_includes(), "-c",
                    str(verilator_root() / "include" / source)], folder, "the compiler")
         _call(["ar", "rcs", "runtime.a", *(Path(s).with_suffix(".o").name for s in sources)],
               folder, "the archiver")
@@ -243,19 +239,40 @@ def _runtime(kind: str) -> Path:
     return cached_file(f"runtime-{digest}.a", make)
 
 
-def _link(folder: Path, harness: Path, archives: list[str], options: list[str],
-          kind: str = "plain") -> Path:
-    """Link a harness and what `_verilate` made to `model.so`."""
-    include = [str(folder), str(harness.parent), *(str(folder / Path(a).parent) for a in archives)]
-    _call(["g++", *_HARNESS_FLAGS, *options, *(f"-I{i}" for i in include), *_includes(), "-shared",
-           "-o", "model.so", str(harness), *archives, str(_runtime(kind)), "-pthread"], folder,
-          "the compiler")
+def _compile(folder: Path, harness: Path, names: Sequence[str], macros: Sequence[str] = (),
+             kind: str = "plain") -> Path:
+    """Compile what `_verilate` wrote, and a harness around it, to `model.so`.
+
+    Two translation units, each of which reads Verilator's headers once: what runs in every cycle,
+    optimised, and what runs once.
+    """
+    texts: dict[str, list[str]] = {"often": [], "once": []}
+    for name in names:
+        for file in sorted((folder / f"o_{name}").glob(f"V{name}*.cpp")):
+            texts["once" if _RUNS_ONCE.search(file.name) else "often"].append(
+                f'#include "o_{name}/{file.name}"\n')
+        for text in texts.values():
+            text.append("#undef VL_PCH_INCLUDED\n")  # one model's headers are not another's
+    texts["often"].append(f'#include "{harness}"\n')
+    for unit, text in texts.items():
+        (folder / f"{unit}.cpp").write_text("".join(text))
+    include = [folder, harness.parent, *(folder / f"o_{name}" for name in names)]
+    compiler = ["g++", *_CXX_FLAGS, *macros, *(f"-I{i}" for i in include), *_includes()]
+    rules = {"model.so: often.o once.o":
+             ["g++", "-shared", "-o", "model.so", "often.o", "once.o", str(_runtime(kind)),
+              "-pthread"],
+             "often.o: often.cpp": [*compiler, _OFTEN, "-c", "often.cpp"],
+             "once.o: once.cpp": [*compiler, _ONCE, "-c", "once.cpp"]}
+    (folder / "Makefile").write_text("".join(
+        f"{rule}\n\t{shlex.join(command).replace('$', '$$')}\n"
+        for rule, command in rules.items()))
+    _call(["make", "-s", f"-j{processors()}", "model.so"], folder, "the compiler")
     return folder / "model.so"
 
 
 def _build_in(folder: Path, config: Config, texts: dict[str, str],
               say: Callable[[str], None], kind: str, memory: RtlMemory | None) -> Path:
-    headers, tables, parts, maps, archives = {}, {}, {}, {}, []
+    headers, tables, parts, maps = {}, {}, {}, {}
     trace_options, defined, _ = _TRACES.get(kind, ((), "", ""))
     macros = defined.split()
     for name in (CORE_NAME, SHELL_NAME):
@@ -264,7 +281,7 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
             instrument(texts[name])
         (folder / f"{name}.v").write_text(keep_registers(text))
         trace = trace_options if name == CORE_NAME else ()
-        archives.append(_verilate(folder, name, [f"{name}.v"], *_SPLIT_FLAGS, *trace))
+        _verilate(folder, name, [f"{name}.v"], *_SPLIT_FLAGS, *trace)
         made = folder / f"o_{name}"
         headers[name] = (made / f"V{name}.h").read_text()
         state = (made / f"V{name}___024root.h").read_text()
@@ -285,11 +302,12 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
         texts = memory.generate()
         for module, text in texts.items():
             (folder / f"{module}.v").write_text(text)
-        archives.append(_verilate(folder, MEMORY_NAME, [f"{m}.v" for m in texts]))
+        _verilate(folder, MEMORY_NAME, [f"{m}.v" for m in texts])
         macros += [f'-DPARTITA_MEMORY="{memory.header.name}"', f"-I{memory.header.parent}",
                    *memory.macros]
-    say("linking the harness")
-    return _link(folder, _HARNESS / "model.cpp", archives, macros, kind)
+    say("compiling the models and the harness")
+    names = (CORE_NAME, SHELL_NAME, *((MEMORY_NAME,) if memory else ()))
+    return _compile(folder, _HARNESS / "model.cpp", names, macros, kind)
 
 
 def build_shared(top: str, design: str, generators: list[Path], generate_texts: Callable[
@@ -319,8 +337,8 @@ def build_shared(top: str, design: str, generators: list[Path], generate_texts: 
         say(f"building the Verilator model: {top}")
         for module, text in texts.items():
             (folder / f"{module}.v").write_text(text)
-        archive = _verilate(folder, top, [f"{m}.v" for m in texts])
-        return _link(folder, harness, [archive], macros.split())
+        _verilate(folder, top, [f"{m}.v" for m in texts])
+        return _compile(folder, harness, [top], macros.split())
 
     sources = _sources_key(*_GENERATORS, *generators)
     key = _key(design, macros, *_texts_beside(harness))
