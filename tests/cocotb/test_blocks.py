@@ -4,10 +4,11 @@ import json
 
 import pytest
 from amaranth.back import verilog
+from amaranth.hdl import Module, Value
 
 from hw.accumulator import Accumulator
 from hw.array import MacArray
-from hw.config import PRESETS
+from hw.config import PRESETS, Config
 from hw.feeder import Feeder
 from hw.loader import Loader
 from hw.post import Post
@@ -33,11 +34,18 @@ CONFIGS = {
 }
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.5, 0.85])
+def side_by_side(config: Config) -> str:
+    """Verilog of a module `blocks` with all blocks, whose ports are named after them."""
+    m, ports = Module(), {}
+    for name, block in BLOCKS.items():
+        m.submodules[name] = component = block(config)
+        for path, _, value in component.signature.flatten(component):
+            if len(Value.cast(value)):
+                ports["__".join((name, *map(str, path)))] = (Value.cast(value), None)
+    return verilog.convert(m, name="blocks", emit_src=False, ports=ports)
+
+
 @pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize("block", BLOCKS)
-def test_block(tmp_path, block, config, gap):
-    text = verilog.convert(BLOCKS[block](CONFIGS[config]), name=block, emit_src=False)
-    run_bench(text, block, "tests.cocotb.blocks_bench", tmp_path,
-              {"PARTITA_CONFIG": json.dumps(CONFIGS[config].to_dict()), "PARTITA_GAP": str(gap)},
-              test=block)
+def test_blocks(tmp_path, config):
+    run_bench(side_by_side(CONFIGS[config]), "blocks", "tests.cocotb.blocks_bench", tmp_path,
+              {"PARTITA_CONFIG": json.dumps(CONFIGS[config].to_dict())})

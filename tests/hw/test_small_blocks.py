@@ -69,9 +69,11 @@ def test_requantisation_at_every_rounding_corner():
     async def bench(ctx):
         for (a, k, s), (lo, hi) in zip(cases, itertools.cycle([(-128, 127), (0, 127), (-3, 90)]),
                                        strict=False):
-            ctx.set(Cat(acc, mult, shift), 0)
+            word, position = 0, 0  # set at once: the logic settles once
             for signal, value in ((acc, a), (mult, k), (shift, s), (low, lo), (high, hi)):
-                ctx.set(signal, value)
+                word |= (value & (1 << len(signal)) - 1) << position
+                position += len(signal)
+            ctx.set(Cat(acc, mult, shift, low, high), word)
             assert ctx.get(result) == requantised(a, k, s, lo, hi), (a, k, s, lo, hi)
 
     simulator = Simulator(m)
