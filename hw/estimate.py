@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .config import Config
+from .errors import explain
 from .floorplan import floorplan, kept_floorplan, write_floorplan
 from .manifest import memories
 from .toolchain import Device, Usage, place_and_route, synthesise
@@ -77,7 +78,10 @@ def estimate(config: Config, device: Device, *, route: bool = True, placements: 
             return usage, None
         found = floorplan(folder, "partita.json", config, device, places=places, say=say)
         if plan and places is None:
-            write_floorplan(plan, found, config, device)
+            try:
+                write_floorplan(plan, found, config, device)
+            except OSError as error:  # what is still to come took longer
+                say(f"the floorplan is not kept: {explain(error)}")
         fmax, placed = place_and_route(
             folder, device, ["--json", "partita.json", "--freq", str(_GOAL_MHZ),
                              "--out-of-context"], _GOAL_MHZ, most=placements, say=say)

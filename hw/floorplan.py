@@ -11,7 +11,6 @@ gets a part of the device of its own, and within it the places that make its wir
 """
 
 import json
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from .config import Config
+from .files import save_file
 from .toolchain import Device, ToolError, run_tool, synthesise
 from .top import TOP_NAME
 from .verilog import write_verilog
@@ -215,12 +215,10 @@ def kept_floorplan(path: Path, config: Config, device: Device) -> Floorplan | No
 
 def write_floorplan(path: Path, places: Floorplan, config: Config, device: Device) -> None:
     """Write a floorplan, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(json.dumps({
+    save_file(path, json.dumps({
         "device": device.name, "instances": config.instances,
         "places": {f"core_{n}.{name}": site.bel for (n, name), site in sorted(places.items())},
     }, indent=1) + "\n")
-    os.replace(unfinished, path)
 
 
 def _find_places(folder: Path, config: Config, device: Device,

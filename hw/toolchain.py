@@ -6,6 +6,7 @@ folder that they run in.
 
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ToolMissingError
+from .errors import ToolMissingError, raise_if_full
 
 __all__ = ["ECP5_MAP", "ECP5_OPTIONS", "ECP5_SECOND_HALF", "FAMILIES", "ICE40_OPTIONS",
            "SEEDS", "TOOLS", "Device",
@@ -217,9 +218,13 @@ def run_tool(name: str, arguments: list[str], folder: Path,
     Raises
     ------
     ToolMissingError, ToolError
+    OSError
+        If the disk is full.
     """
     said: list[str] = []
+    # Their own temporary files go with the folder, however they end.
     with subprocess.Popen([program_path(name), *arguments], cwd=folder, text=True,
+                          env={**os.environ, "TMPDIR": str(folder.resolve())},
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
         try:
@@ -231,6 +236,7 @@ def run_tool(name: str, arguments: list[str], folder: Path,
             process.kill()
             raise
     if process.returncode:
+        raise_if_full("".join(said[-12:]), process.returncode, folder)
         raise ToolError(f"{name} failed:\n" + "".join(said[-12:]).rstrip())
     return "".join(said)
 

@@ -17,6 +17,8 @@ from .verilator import activity_maps, build
 __all__ = ["SimulationFault", "VerilatorBackend"]
 
 _LAYERS, _CHANNELS, _INSTANCES = 2048, 4, 32
+#: Of a call of the model, during which no signal is seen: a tenth of a second for the largest.
+_SLICE_CYCLES = 1000
 
 
 class SimulationFault(RuntimeError):
@@ -34,7 +36,8 @@ def _library(path: Path) -> ctypes.CDLL:
         "poke": (None, [pointer, u64, pointer, u64]), "peek": (None, [pointer, u64, pointer, u64]),
         "write_register": (i, [pointer, u32, u32]),
         "read_register": (i, [pointer, u32, ctypes.POINTER(u32)]),
-        "run": (u64, [pointer, u64]), "fault": (ctypes.c_char_p, [pointer]),
+        "run": (u64, [pointer, u64]), "all_ended": (i, [pointer]),
+        "fault": (ctypes.c_char_p, [pointer]),
         "check": (None, [pointer, i]), "doze": (None, [pointer, i]),
         "count_toggles": (None, [pointer, i]),
         "begin": (None, [pointer]), "end": (None, [pointer, u32]), "cycle": (u64, [pointer]),
@@ -168,11 +171,16 @@ class VerilatorBackend:
             raise ValueError(f"there is no register at 0x{addr:x}")
 
     def advance(self, cycles: int) -> int:
-        """Run at most `cycles`, less if every started instance ends; return how many."""
-        done = self._lib.partita_run(self._model, cycles)
-        fault = self._lib.partita_fault(self._model)
-        if fault:
-            raise SimulationFault(fault.decode())
+        """Run at most `cycles`, less if every started instance ends; return how many. A signal
+        is seen after each slice of them."""
+        done = 0
+        while done < cycles:
+            done += self._lib.partita_run(self._model, min(_SLICE_CYCLES, cycles - done))
+            fault = self._lib.partita_fault(self._model)
+            if fault:
+                raise SimulationFault(fault.decode())
+            if self._lib.partita_all_ended(self._model):
+                break
         return done
 
     # -- what only a simulation knows ---------------------------------------------------------

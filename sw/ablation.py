@@ -10,7 +10,7 @@ Examples:
     python -m sw.ablation --network digits --only multicast,prefetch
 
 Exit codes: 0 ok, 1 a run differs from the golden model or failed, 2 usage, 3 a tool is missing,
-4 the network does not fit the accelerator.
+4 the network does not fit the accelerator, 5 input or output failed, 130 interrupted.
 """
 
 import argparse
@@ -24,13 +24,14 @@ from rich.table import Table
 
 from hw.config import Config
 from hw.errors import exit_code
+from hw.files import check_outputs
 from hw.options import add_config_arguments, config_from_arguments
 from sim.processors import processors
 
 from .arms import Arm, golden_outputs, layer_kind, run_arm
 from .compiler.switches import Switches, switched
 from .networks import NETWORKS, load_workload
-from .output import require_folder, save_text, table_console
+from .output import deliver, table_console
 from .progress import SimulationProgress
 
 __all__ = ["SWITCHES", "Work", "measure"]
@@ -103,7 +104,7 @@ def run(argv: list[str]) -> int:
             raise ValueError(f"--only names {name!r}; there are {', '.join(SWITCHES)}")
     if args.latency < 1:
         raise ValueError(f"--latency is {args.latency}; it must be 1 or more")
-    require_folder(save=args.save)
+    check_outputs(save=args.save)
     memory = {"latency_cycles": args.latency}
     rows: dict[str, dict[str, int]] = {}
     exact = True
@@ -117,13 +118,9 @@ def run(argv: list[str]) -> int:
                 exact &= right
     data = {"network": args.network, "config": config.to_dict(), "bit_exact": exact,
             "cycles": rows}
-    text = json.dumps(data, indent=1)
-    if args.save:
-        save_text(args.save, text + "\n")
-    if args.json:
-        print(text)
-    else:
-        table_console().print(_table(rows))
+    text = json.dumps(data, indent=1) + "\n"
+    deliver(text, lambda: table_console().print(_table(rows)), {args.save: lambda: text},
+            as_json=args.json)
     return 0 if exact else 1
 
 

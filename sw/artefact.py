@@ -1,13 +1,14 @@
 """Integer networks in safetensors files: int8 weights and what requantises them."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
+
+from hw.files import save_file
 
 from .graph import GraphError, IntegerGraph, Layer, Pool
 
@@ -30,9 +31,7 @@ def save_integer(graph: IntegerGraph, path: Path) -> None:
     description = json.dumps({
         "version": ARTEFACT_VERSION, "name": graph.name, "input_scale": graph.input_scale,
         "output_scale": graph.output_scale, "layers": layers})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file(tensors, temporary, {_NAME: description})
-    temporary.replace(path)
+    save_file(path, save(tensors, {_NAME: description}))
 
 
 def load_integer(path: Path) -> IntegerGraph:

@@ -1,11 +1,12 @@
 """Trained weights in safetensors files; nothing is ever unpickled."""
 
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
+
+from hw.files import save_file
 
 __all__ = ["CheckpointError", "load_checkpoint", "read_metadata", "save_checkpoint"]
 
@@ -44,9 +45,7 @@ def load_checkpoint(module: torch.nn.Module, path: Path) -> None:
 def save_checkpoint(module: torch.nn.Module, path: Path,
                     metadata: dict[str, str] | None = None) -> None:
     """Write a module's weights, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file({k: v.contiguous() for k, v in module.state_dict().items()}, temporary, metadata)
-    temporary.replace(path)
+    save_file(path, save({k: v.contiguous() for k, v in module.state_dict().items()}, metadata))
 
 
 def read_metadata(path: Path) -> dict[str, str]:

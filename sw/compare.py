@@ -15,14 +15,15 @@ Examples:
     python -m sw.compare --json --save result.json     for other programs
 
 Exit codes: 0 all layers bit-exact, 1 a layer differs or the run failed, 2 usage,
-3 a tool is missing, 4 the network does not fit the accelerator.
+3 a tool is missing, 4 the network does not fit the accelerator, 5 input or output failed,
+130 interrupted.
 """
 
 import argparse
 import platform
 import shlex
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import as_completed
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +32,8 @@ import numpy as np
 
 from hw.config import Config
 from hw.errors import exit_code
+from hw.files import check_outputs
+from hw.interrupts import thread_pool
 from hw.options import add_config_arguments, config_from_arguments
 from sim.processors import processors
 
@@ -40,7 +43,7 @@ from .golden import run_golden
 from .graph import IntegerGraph
 from .html import render
 from .networks import NETWORKS, Workload, load_workload
-from .output import require_folder, save_text, table_console
+from .output import deliver, table_console
 from .partition import PARTITIONERS
 from .progress import SimulationProgress
 from .report import Report, print_report
@@ -130,7 +133,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("--checkpoint goes with --network tinyvgg16")
     if args.epsilon and not args.array__zero_skip:
         raise ValueError("--epsilon goes with --zero-skip")
-    require_folder(save=args.save, report=args.report)
+    check_outputs(save=args.save, report=args.report)
 
 
 def _with_epsilon(graph: IntegerGraph, text: str) -> IntegerGraph:
@@ -217,13 +220,9 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
         progress.finish(arm.name)
         return result
 
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = {a.name: pool.submit(run, a) for a in order}
-        try:
-            results = {name: f.result() for name, f in futures.items()}
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with thread_pool(jobs) as submit:
+        futures = {submit(run, a): a.name for a in order}
+        results = {futures[f]: f.result() for f in as_completed(futures)}
     accuracy = _accuracy(work, results, layers)
     return Report(
         network=work.name, weights=work.weights, partitions=partitions, config=config.to_dict(),
@@ -295,14 +294,9 @@ def run(argv: list[str]) -> int:
                          batch=args.batch,
                          command="python -m sw.compare " + shlex.join(argv), progress=progress,
                          model=model)
-    if args.save:
-        save_text(args.save, report.to_json() + "\n")
-    if args.report:
-        save_text(args.report, render(report))
-    if args.json:
-        print(report.to_json())
-    else:
-        print_report(report, table_console())
+    text = report.to_json() + "\n"
+    deliver(text, lambda: print_report(report, table_console()), {
+        args.save: lambda: text, args.report: lambda: render(report)}, as_json=args.json)
     return 0 if report.bit_exact else 1
 
 

@@ -12,7 +12,8 @@ each number of partitions, as accuracy depends on that. --rtl also runs the fron
 weights, checks each output, and tells the model's error. Points run in local processes, or on an
 existing Dask cluster whose workers have this package.
 
-Exit codes: 0 ok, 1 RTL and golden model differ, 2 usage, 3 a tool is missing, 4 nothing fits.
+Exit codes: 0 ok, 1 RTL and golden model differ, 2 usage, 3 a tool is missing, 4 nothing fits,
+5 input or output failed, 130 interrupted.
 """
 
 import argparse
@@ -33,6 +34,8 @@ from rich.table import Table
 from hw.config import PRESETS, Config
 from hw.errors import ToolMissingError, exit_code
 from hw.estimate import DEVICES, quick_usage
+from hw.files import check_outputs
+from hw.interrupts import hidden_from_terminal, in_pool_process
 from hw.toolchain import DoesNotFitError, Usage
 from sim.processors import processors
 
@@ -45,7 +48,7 @@ from .graph import IntegerGraph, Layer
 from .html import scatter
 from .limits import layer_limit
 from .models import TINYVGG16_SHAPE, slim_digits, tinyvgg16
-from .output import require_folder, save_text, table_console
+from .output import deliver, table_console
 from .pareto import pareto
 from .partition import prunable_layers, select_layers
 
@@ -298,7 +301,9 @@ def _run(function: Callable, points: Sequence[Point], args: argparse.Namespace,
             yield k, function(point)
         return
     with ProcessPoolExecutor(min(args.jobs, len(points)), mp_context=get_context("spawn")) as pool:
-        tasks = {pool.submit(function, point): k for k, point in enumerate(points)}
+        with hidden_from_terminal():
+            tasks = {pool.submit(in_pool_process, function, point): k
+                     for k, point in enumerate(points)}
         for task in as_completed(tasks):
             yield tasks[task], task.result()
 
@@ -331,7 +336,7 @@ def run(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     if args.jobs < 1:
         raise ValueError(f"--jobs is {args.jobs}; it must be 1 or more")
-    require_folder(plot=args.plot)
+    check_outputs(plot=args.plot)
     points = _points(args)
     for partitions in args.partitions:
         shape_graph(args.network, args.prune, partitions)  # refuses what cannot be cut
@@ -356,14 +361,12 @@ def run(argv: list[str]) -> int:
                 old, chosen[k] = chosen[k], replace(chosen[k], rtl_cycles=value)
                 results[results.index(old)] = chosen[k]
                 status.update(f"ran {done} of {len(chosen)} points in RTL")
+    rows = [r.row() | {"front": r in chosen} for r in results]
+    deliver(json.dumps({"schema": "partita.explore", "version": 1, "points": rows}),
+            lambda: _print(results, chosen, args.all),
+            {args.plot: lambda: _plot(results, chosen)}, as_json=args.json)
     if args.plot:
-        save_text(args.plot, _plot(results, chosen))
-        notes.print(f"wrote {args.plot}")
-    if args.json:
-        rows = [r.row() | {"front": r in chosen} for r in results]
-        print(json.dumps({"schema": "partita.explore", "version": 1, "points": rows}))
-    else:
-        _print(results, chosen, args.all)
+        notes.print(f"wrote {args.plot}", markup=False)
     return 0
 
 

@@ -6,7 +6,6 @@ interrupted and resumed makes the same weights as one that was not.
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,23 +15,20 @@ from typing import Protocol
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 from torch.nn import functional
 
+from hw.files import save_file
+from hw.interrupts import uninterrupted
+
 from .dataset import ImageData
 
-__all__ = ["Batches", "FitError", "Interrupted", "Recipe", "fit"]
+__all__ = ["Batches", "FitError", "Recipe", "fit"]
 
 
 class FitError(ValueError):
     """Training that cannot start or go on; the message says why."""
-
-
-class Interrupted(Exception):
-    """Asked to stop; the state is saved."""
-
-    exit_code = 130
 
 
 @dataclass(frozen=True)
@@ -104,6 +100,13 @@ def _fade(recipe: Recipe, step: int, steps: int) -> float:
     return ((end - step - 1) / (end - step)) ** 3
 
 
+def _fade_masked(masked: list[tuple[nn.Parameter, torch.Tensor]], factor: float) -> None:
+    """Multiply the pruned weights by a factor."""
+    with torch.no_grad():
+        for weight, mask in masked:
+            weight.mul_(mask if factor == 0 else mask + (1 - mask) * factor)
+
+
 def _step_seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
 
@@ -113,9 +116,7 @@ def _save_state(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, id
     tensors = {f"net.{k}": v.detach().contiguous() for k, v in net.state_dict().items()}
     for index, entry in optimiser.state_dict()["state"].items():
         tensors |= {f"optim.{index}.{k}": v.detach().contiguous() for k, v in entry.items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save_file(tensors, temporary, {"identity": identity, "step": str(step)})
-    temporary.replace(path)
+    save_file(path, save(tensors, {"identity": identity, "step": str(step)}))
 
 
 def _load_state(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, identity: str,
@@ -144,9 +145,25 @@ def _load_state(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, id
     return step
 
 
+def _loss(net: nn.Module, teacher: nn.Module | None, recipe: Recipe, x: torch.Tensor,
+          y: torch.Tensor) -> torch.Tensor:
+    """Of a batch: against its labels, and against the teacher's output."""
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
+        logits = net(x)
+        loss = functional.cross_entropy(logits.float(), y, label_smoothing=recipe.smoothing)
+        if teacher is not None and recipe.distil:
+            t = recipe.temperature
+            with torch.no_grad():
+                soft = functional.log_softmax(teacher(x).float() / t, 1)
+            apart = functional.kl_div(functional.log_softmax(logits.float() / t, 1), soft,
+                                      reduction="batchmean", log_target=True)
+            loss = (1 - recipe.distil) * loss + recipe.distil * t * t * apart
+    return loss
+
+
 def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch.Tensor],
         teacher: nn.Module | None = None, state: Path | None = None, identity: str = "",
-        checkpoint_s: float = 60.0, stop: Callable[[], bool] = lambda: False,
+        checkpoint_s: float = 60.0,
         progress: Callable[[int, int, float], None] = lambda step, steps, loss: None) -> None:
     """Train a network in place, on its device; it ends in evaluation mode.
 
@@ -161,12 +178,13 @@ def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch
     state : file to resume from if it is there, kept up to date, and removed at the end
     identity : of the run, beside the recipe; a state of another run is refused
     checkpoint_s : seconds between states
-    stop : asked after every step; if true, the state is saved and Interrupted raised
     progress : called with step, steps and the running loss
 
     Raises
     ------
-    FitError, Interrupted
+    FitError
+    KeyboardInterrupt
+        If the run is interrupted; where there is a `state`, it is saved before.
     """
     recipe.validate()
     device = next(net.parameters()).device
@@ -196,51 +214,48 @@ def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch
     net.train()
     saved, mean = time.monotonic(), float("nan")
     order, order_epoch = torch.empty(0), -1
-    for step in range(first, steps):
-        epoch, index = divmod(step, per_epoch)
-        if epoch != order_epoch:
-            shuffle = torch.Generator().manual_seed(_step_seed(recipe.seed, -epoch - 1 + 2 ** 31))
-            order, order_epoch = torch.randperm(count, generator=shuffle).to(device), epoch
-        seed = _step_seed(recipe.seed, step)
-        torch.manual_seed(seed)
-        generator = torch.Generator(device).manual_seed(seed)
-        rows = order[index * recipe.batch:(index + 1) * recipe.batch]
-        x, y = data.augment(data.images[rows], generator), data.labels[rows]
-        if on_gpu:
-            x = x.to(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=on_gpu):
-            logits = net(x)
-            loss = functional.cross_entropy(logits.float(), y, label_smoothing=recipe.smoothing)
-            if teacher is not None and recipe.distil:
-                t = recipe.temperature
-                with torch.no_grad():
-                    soft = functional.log_softmax(teacher(x).float() / t, 1)
-                apart = functional.kl_div(functional.log_softmax(logits.float() / t, 1), soft,
-                                          reduction="batchmean", log_target=True)
-                loss = (1 - recipe.distil) * loss + recipe.distil * t * t * apart
-        for group in optimiser.param_groups:
-            group["lr"] = _rate(recipe, step, steps)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        if masked:
-            factor = _fade(recipe, step, steps)
-            with torch.no_grad():
-                for weight, mask in masked:
-                    weight.mul_(mask if factor == 0 else mask + (1 - mask) * factor)
-        if step % 10 == 9 or step == steps - 1:
-            now = float(loss.detach())
-            if not math.isfinite(now):
-                raise FitError(f"the loss is {now} in step {step + 1}; try a lower --rate than "
-                               f"{recipe.rate:g}")
-            mean = now if math.isnan(mean) else 0.9 * mean + 0.1 * now
-            progress(step + 1, steps, mean)
-        if state is not None and (stop() or time.monotonic() - saved > checkpoint_s):
-            _save_state(state, net, optimiser, identity, step + 1)
-            saved = time.monotonic()
-            if stop():
-                raise Interrupted(f"stopped after step {step + 1:,} of {steps:,}; the same "
-                                  "command goes on from there")
+    done, buffers = first, [b.clone() for b in net.buffers()]
+    try:
+        for step in range(first, steps):
+            epoch, index = divmod(step, per_epoch)
+            if epoch != order_epoch:
+                shuffle = torch.Generator().manual_seed(
+                    _step_seed(recipe.seed, -epoch - 1 + 2 ** 31))
+                order, order_epoch = torch.randperm(count, generator=shuffle).to(device), epoch
+            seed = _step_seed(recipe.seed, step)
+            torch.manual_seed(seed)
+            generator = torch.Generator(device).manual_seed(seed)
+            rows = order[index * recipe.batch:(index + 1) * recipe.batch]
+            x, y = data.augment(data.images[rows], generator), data.labels[rows]
+            if on_gpu:
+                x = x.to(memory_format=torch.channels_last)
+            loss = _loss(net, teacher, recipe, x, y)
+            for group in optimiser.param_groups:
+                group["lr"] = _rate(recipe, step, steps)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            with uninterrupted():
+                optimiser.step()
+                _fade_masked(masked, _fade(recipe, step, steps))
+                done, buffers = step + 1, [b.clone() for b in net.buffers()]
+            if step % 10 == 9 or step == steps - 1:
+                now = float(loss.detach())
+                if not math.isfinite(now):
+                    raise FitError(f"the loss is {now} in step {step + 1}; try a lower --rate than "
+                                   f"{recipe.rate:g}")
+                mean = now if math.isnan(mean) else 0.9 * mean + 0.1 * now
+                progress(step + 1, steps, mean)
+            if state is not None and time.monotonic() - saved > checkpoint_s:
+                _save_state(state, net, optimiser, identity, step + 1)
+                saved = time.monotonic()
+    except KeyboardInterrupt as interrupt:
+        if state is not None:
+            for buffer, value in zip(net.buffers(), buffers, strict=True):
+                buffer.copy_(value)  # a step that was cut short may have changed it
+            _save_state(state, net, optimiser, identity, done)
+            interrupt.add_note(f"stopped after step {done:,} of {steps:,}; the same command goes "
+                               "on from there")
+        raise
     if masked:
         with torch.no_grad():
             for weight, mask in masked:

@@ -9,17 +9,20 @@ Examples:
     python -m sw.measure                   everything: a quarter of an hour on two cores
     python -m sw.measure scaling ablation
 
-Exit codes: 0 ok, 1 a layer differs from the golden model, 3 a tool is missing.
+Exit codes: 0 ok, 1 a layer differs from the golden model, 2 usage, 3 a tool is missing, 5 input or
+output failed, 130 interrupted.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from hw.errors import exit_code
+from hw.files import check_outputs
 
-from .output import save_text
+from .output import deliver
 from .tables import DATA
 
 __all__ = ["MEASUREMENTS", "SCALING", "scaling_command"]
@@ -74,6 +77,11 @@ def _scaling() -> list[dict]:
     return rows
 
 
+def _measure(name: str, path: Path) -> None:
+    text = json.dumps(_scaling() if name == "scaling" else _run(_COMMANDS[name]), indent=1) + "\n"
+    deliver(text, lambda: print(f"wrote {path}"), {path: lambda: text}, as_json=False)
+
+
 def run(argv: list[str]) -> int:
     """Run the command and return its exit code; errors are raised."""
     parser = argparse.ArgumentParser(prog="python -m sw.measure", description=__doc__,
@@ -85,10 +93,9 @@ def run(argv: list[str]) -> int:
         if name not in MEASUREMENTS:
             raise ValueError(f"nothing is measured by the name {name!r}; there are "
                              f"{', '.join(MEASUREMENTS)}")
+    check_outputs(**{name: DATA / MEASUREMENTS[name] for name in names or MEASUREMENTS})
     for name in names or MEASUREMENTS:
-        data = _scaling() if name == "scaling" else _run(_COMMANDS[name])
-        save_text(DATA / MEASUREMENTS[name], json.dumps(data, indent=1) + "\n")
-        print(f"wrote {DATA / MEASUREMENTS[name]}")
+        _measure(name, DATA / MEASUREMENTS[name])
     return 0
 
 

@@ -1,38 +1,45 @@
-"""What commands write: files, whole or not at all, and tables."""
+"""What commands give: a result, as JSON or for people, and the files that were asked for."""
 
-import os
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
-__all__ = ["require_folder", "save_text", "table_console"]
+from hw.files import save_file
+
+__all__ = ["deliver", "table_console"]
 
 
-def require_folder(**files: Path | None) -> None:
-    """Refuse files, by the name of their option, that could not be written once all is done.
+def deliver(result: str, show: Callable[[], None], files: dict[Path | None, Callable[[], str]], *,
+            as_json: bool) -> None:
+    """Write a result's files and print it; where a file cannot be written, it is printed as JSON,
+    so that what took minutes is not lost.
+
+    Parameters
+    ----------
+    result : as JSON
+    show : prints it for people
+    files : path, or None for one that nobody asked for -> function that makes its text
+    as_json : print the JSON anyway
 
     Raises
     ------
-    ValueError
-        If a file's folder does not exist.
+    OSError
+        Of the first file that could not be written; the others have been.
     """
-    for option, path in files.items():
-        if path and not path.resolve().parent.is_dir():
-            raise ValueError(f"--{option} {path}: its folder does not exist")
-
-
-def save_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    failed: OSError | None = None
+    for path, text in files.items():
+        if path is not None:
+            try:
+                save_file(path, text())
+            except OSError as error:
+                failed = failed or error
+    if as_json or failed:
+        print(result, end="" if result.endswith("\n") else "\n")
+    else:
+        show()
+    if failed:
+        raise failed
 
 
 def table_console() -> Console:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hw.files import save_file
+
 from .floatgraph import FloatGraph
-from .output import save_text
 
 __all__ = ["PARTITIONERS", "PLAN_VERSION", "PartitionError", "Plan", "balanced_assignment",
            "partition", "prunable_layers", "select_layers"]
@@ -72,7 +73,7 @@ class Plan:
 
     def save(self, path: Path) -> None:
         """Write the plan as JSON, whole or not at all."""
-        save_text(path, json.dumps({
+        save_file(path, json.dumps({
             "plan": "partita.partition", "version": PLAN_VERSION, "partitions": self.partitions,
             "layers": self.layers, "boundaries": [b.tolist() for b in self.boundaries],
             "kept": self.kept, "history": self.history, "partitioner": self.partitioner,

@@ -18,7 +18,7 @@ time, external memory keeps its own supply. Points that no other beats in accura
 at once are marked with *.
 
 Exit codes: 0 all layers bit-exact, 1 a layer differs or a run failed, 2 usage, 3 a tool is missing,
-4 the network does not fit the accelerator.
+4 the network does not fit the accelerator, 5 input or output failed, 130 interrupted.
 """
 
 import argparse
@@ -37,6 +37,7 @@ from rich.table import Table
 
 from hw.config import Config
 from hw.errors import exit_code
+from hw.files import check_outputs
 from hw.options import add_config_arguments, config_from_arguments
 
 from .cache import cache_dir
@@ -55,7 +56,7 @@ from .evaluate import accuracy, run_integer
 from .golden import run_golden
 from .html import scatter
 from .incremental import DIGITS, Grown, grow_digits
-from .output import require_folder, save_text, table_console
+from .output import deliver, table_console
 from .pareto import pareto
 from .scaling import with_active
 
@@ -209,7 +210,7 @@ def _check(args: argparse.Namespace) -> None:
                          "held out")
     if args.epochs < 1:
         raise ValueError(f"--epochs is {args.epochs}; it must be 1 or more")
-    require_folder(plot=args.plot)
+    check_outputs(plot=args.plot)
 
 
 def run(argv: list[str]) -> int:
@@ -230,13 +231,11 @@ def run(argv: list[str]) -> int:
     measured = measure(grown, config, args.images, model, say)
     points = points_of(measured, args.levels, model)
     best = front(points)
+    deliver(_json(measured, points, best, config, args, argv),
+            lambda: _print(measured, points, best, config, args),
+            {args.plot: lambda: _plot(points, best, args.levels)}, as_json=args.json)
     if args.plot:
-        save_text(args.plot, _plot(points, best, args.levels))
         say(f"wrote {args.plot}")
-    if args.json:
-        print(_json(measured, points, best, config, args, argv))
-    else:
-        _print(measured, points, best, config, args)
     return 0 if all(m.bit_exact for m in measured) else 1
 
 

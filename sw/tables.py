@@ -17,10 +17,11 @@ from typing import Any
 
 from hw import isa, registers
 from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
+from hw.errors import exit_code
+from hw.files import save_file
 
 from .compiler.switches import Switches
 from .energy import columns as energy_columns
-from .output import save_text
 
 __all__ = ["TABLES", "main", "render"]
 
@@ -370,8 +371,8 @@ def render(text: str) -> str:
     return text
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line."""
+def run(argv: list[str]) -> int:
+    """Write the tables, or check them; errors are raised."""
     parser = argparse.ArgumentParser(prog="python -m sw.tables", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="only say whether they are current")
@@ -383,8 +384,13 @@ def main(argv: list[str] | None = None) -> int:
             print("README.md's tables are not current; run: python -m sw.tables", file=sys.stderr)
             return 1
         return 0
-    save_text(README, new)
+    save_file(README, new)
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    return exit_code(run, sys.argv[1:] if argv is None else argv, "python -m sw.tables")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ the product of column 0, row 0. The timeline opens in Perfetto (ui.perfetto.dev)
 chrome://tracing: a span for each layer of each instance, a microsecond for each cycle, with the
 cycles by cause.
 
-Exit codes: 0 written, 1 the run failed, 2 usage, 3 a tool is missing, 4 does not fit.
+Exit codes: 0 written, 1 the run failed, 2 usage, 3 a tool is missing, 4 does not fit, 5 input or
+output failed, 130 interrupted.
 """
 
 import argparse
@@ -23,13 +24,14 @@ from pathlib import Path
 from rich.console import Console
 
 from hw.errors import exit_code
+from hw.files import check_outputs, save_file
 from hw.options import add_config_arguments, config_from_arguments
 from sim.fst import require_fst, vcd_to_fst
 
 from .compiler import compile_graph
 from .driver import Driver, RunResult, open_backend
 from .networks import NETWORKS, load_workload
-from .output import require_folder, save_text
+from .output import deliver
 
 __all__ = ["main", "timeline"]
 
@@ -88,7 +90,7 @@ def run(argv: list[str]) -> int:
     if not 1 <= args.cycles <= _MOST_CYCLES or args.start < 0:
         raise ValueError(f"--cycles is {args.cycles} and --start {args.start}; they must be from 1 "
                          f"to {_MOST_CYCLES} and 0 or more")
-    require_folder(out=args.out, timeline=args.timeline)
+    check_outputs(out=args.out, timeline=args.timeline)
     if args.out and args.out.suffix not in (".fst", ".vcd"):
         raise ValueError(f"--out {args.out}: name a file that ends in .fst or .vcd")
     if args.out and args.out.suffix == ".fst":
@@ -110,8 +112,8 @@ def run(argv: list[str]) -> int:
         notes.print("running once, to see where layers begin")
         result = driver.run(work.images[0])
         if args.timeline:
-            save_text(args.timeline, timeline(
-                result, names, f"{graph.name} on {config.instances} instances"))
+            text = timeline(result, names, f"{graph.name} on {config.instances} instances")
+            deliver(text, lambda: None, {args.timeline: lambda: text}, as_json=False)
             notes.print(f"wrote {args.timeline}: {result.cycles:,} cycles")
         if args.out:
             first = names.index(args.layer) if args.layer else 0
@@ -122,13 +124,13 @@ def run(argv: list[str]) -> int:
             driver.start(work.images[0])
             if begin:
                 backend.advance(begin)
-            with tempfile.TemporaryDirectory(dir=args.out.resolve().parent,
-                                             prefix=".trace-") as folder:
+            with tempfile.TemporaryDirectory() as folder:
                 made = Path(folder) / "signals.vcd"
                 backend.trace(made, args.cycles)
                 if args.out.suffix == ".fst":
                     vcd_to_fst(made, made.with_suffix(".fst"))
-                made.with_suffix(args.out.suffix).replace(args.out)
+                with made.with_suffix(args.out.suffix).open("rb") as file:
+                    save_file(args.out, file)
             notes.print(f"wrote {args.out}: {args.cycles:,} cycles from cycle {begin:,}")
     return 0
 

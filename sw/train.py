@@ -11,7 +11,7 @@ Tiny ImageNet comes in its published folder layout. Everything follows from the 
 folder keeps finished weights (safetensors), results.json, and the state of what is under way:
 interrupt it at any second and the same command goes on, to the same weights.
 
-Exit codes: 0 done, 2 usage or bad data, 130 interrupted.
+Exit codes: 0 done, 2 usage or bad data, 5 input or output failed, 130 interrupted.
 """
 
 import argparse
@@ -19,10 +19,9 @@ import itertools
 import json
 import platform
 import shlex
-import shutil
-import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
@@ -32,6 +31,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hw.errors import exit_code
+from hw.files import save_file
+from hw.folders import FolderKind
 
 from .artefact import save_integer
 from .cache import cache_dir
@@ -39,7 +40,7 @@ from .dataset import load_tiny_imagenet
 from .digits import digits_task
 from .fit import Recipe
 from .models import PIXEL_DEVIATION, PIXEL_MEAN, TINYVGG16_SHAPE, tinyvgg16
-from .output import save_text, table_console
+from .output import deliver, table_console
 from .partition import PARTITIONERS
 from .progress import TrainingProgress
 from .statistics import graph_statistics
@@ -50,6 +51,7 @@ __all__ = ["main"]
 RESULTS_NAME = "partita.train"
 RESULTS_VERSION = 1
 ABLATION_PARTITIONS = (2, 4, 8)
+RUN = FolderKind("run.json", "partita.run", "run of this program")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,7 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     out = parser.add_argument_group("output")
     out.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR",
                      help="folder of the run (default runs)")
-    out.add_argument("--restart", action="store_true", help="drop what the folder holds")
+    out.add_argument("--restart", action="store_true",
+                     help="drop the earlier run that the folder holds")
     out.add_argument("--json", action="store_true", help="results on stdout as JSON alone")
     out.add_argument("--quiet", action="store_true", help="no progress")
     return parser
@@ -181,6 +184,55 @@ def _results(args: argparse.Namespace, argv: list[str], task: Task, recipes, row
     }, indent=1) + "\n"
 
 
+def _name(variant: tuple[int, str, str, int]) -> str:
+    partitions, prune, partitioner, seed = variant
+    return f"p{partitions}-{prune.replace(',', '+')}-{partitioner}-{seed}"
+
+
+def _claim(args: argparse.Namespace) -> None:
+    """Make sure of the run's folder, and drop an earlier run if that is asked for."""
+    names = ["dense", *map(_name, _variants(args))]
+    files = ["results.json", "statistics.json", *(f"{n}.plan.json" for n in names[1:])]
+    for name in names:
+        files += [f"{name}.safetensors", f"{name}.state", f"{name}-int8.safetensors",
+                  f"{name}-int8.state"]
+    RUN.check(args.out)
+    if args.restart:
+        RUN.clear(args.out)
+    RUN.claim(args.out, files)
+
+
+def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Recipe, Recipe],
+           rows: list[Row], results: Callable[[], str]) -> None:
+    """Train all networks and add what is measured of each to `rows`."""
+    dense_recipe, tune, qat = recipes
+    monitor, variants = trainer.monitor, _variants(args)
+    began = time.monotonic()
+    net = trainer.dense(dense_recipe)
+    graph = trainer.graph(net)
+    save_file(args.out / "statistics.json", json.dumps(graph_statistics(
+        graph, trainer.calibration(), trainer.task.data.source)) + "\n")
+    row, integer = trainer.row("dense", net, None, prune="", seed=args.seed,
+                               qat=qat if qat.epochs else None, began=began)
+    rows.append(row)
+    save_integer(integer, args.out / "dense-int8.safetensors")
+    for k, variant in enumerate(variants, 1):
+        partitions, prune, partitioner, seed = variant
+        began, name = time.monotonic(), _name(variant)
+        monitor.say(f"{k} of {len(variants)}: {name}")
+        plan = trainer.plan(net, partitions, prune, partitioner, seed)
+        plan.save(args.out / f"{name}.plan.json")
+        pruned = trainer.pruned(name, net, plan, replace(tune, seed=seed))
+        row, integer = trainer.row(name, pruned, plan, prune=prune, seed=seed,
+                                   qat=replace(qat, seed=seed) if qat.epochs else None,
+                                   began=began)
+        rows.append(row)
+        save_integer(integer, args.out / f"{name}-int8.safetensors")
+        monitor.say(f"{name}: top-1 {row.top1:.2%}, int8 {row.int8_top1:.2%}; dense "
+                    f"{rows[0].top1:.2%}")
+        save_file(args.out / "results.json", results())
+
+
 def run(argv: list[str]) -> int:
     """Train as asked and return the exit code; errors are raised."""
     args = _parser().parse_args(argv)
@@ -190,53 +242,30 @@ def run(argv: list[str]) -> int:
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
-    recipes = dense_recipe, tune, qat = _recipes(args, device)
-    stopping: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda n, frame: stopping.append(n))
+    recipes = _recipes(args, device)
+    RUN.check(args.out)
+    rows: list[Row] = []
     with TrainingProgress(quiet=args.quiet) as progress:
-        monitor = Monitor(progress.say, progress.update, lambda: bool(stopping))
+        monitor = Monitor(progress.say, progress.update)
         task = _task(args, monitor)
-        variants = _variants(args)
-        if args.restart and args.out.is_dir():
-            if any(args.out.iterdir()) and not (args.out / "dense.safetensors").is_file() \
-                    and not (args.out / "dense.state").is_file():
-                raise ValueError(f"{args.out}: holds no run of this program, so --restart does "
-                                 "not empty it")
-            shutil.rmtree(args.out)
-        trainer = Trainer(task, args.out, device, monitor)
-        began = time.monotonic()
-        net = trainer.dense(dense_recipe)
-        graph = trainer.graph(net)
-        save_text(args.out / "statistics.json", json.dumps(graph_statistics(
-            graph, trainer.calibration(), task.data.source)) + "\n")
-        row, integer = trainer.row("dense", net, None, prune="", seed=args.seed,
-                                   qat=qat if qat.epochs else None, began=began)
-        save_integer(integer, args.out / "dense-int8.safetensors")
-        rows = [row]
-        for k, (partitions, prune, partitioner, seed) in enumerate(variants, 1):
-            began = time.monotonic()
-            name = f"p{partitions}-{prune.replace(',', '+')}-{partitioner}-{seed}"
-            monitor.say(f"{k} of {len(variants)}: {name}")
-            plan = trainer.plan(net, partitions, prune, partitioner, seed)
-            plan.save(args.out / f"{name}.plan.json")
-            pruned = trainer.pruned(name, net, plan, replace(tune, seed=seed))
-            row, integer = trainer.row(name, pruned, plan, prune=prune, seed=seed,
-                                       qat=replace(qat, seed=seed) if qat.epochs else None,
-                                       began=began)
-            save_integer(integer, args.out / f"{name}-int8.safetensors")
-            rows.append(row)
-            monitor.say(f"{name}: top-1 {row.top1:.2%}, int8 {row.int8_top1:.2%}; dense "
-                        f"{rows[0].top1:.2%}")
-            save_text(args.out / "results.json",
-                      _results(args, argv, task, recipes, rows, device))
-    text = _results(args, argv, task, recipes, rows, device)
-    save_text(args.out / "results.json", text)
-    if args.json:
-        print(text, end="")
-    else:
+
+        def results() -> str:
+            return _results(args, argv, task, recipes, rows, device)
+
+        _claim(args)
+        try:
+            _train(args, Trainer(task, args.out, device, monitor), recipes, rows, results)
+        except OSError:
+            if rows:
+                print(results(), end="")  # what took hours is not lost
+            raise
+
+    def show() -> None:
         _print(rows, f"{task.name}: {task.data.source}", table_console())
         print(f"\nweights, plans, statistics and results.json are in {args.out}")
+
+    text = results()
+    deliver(text, show, {args.out / "results.json": lambda: text}, as_json=args.json)
     return 0
 
 

@@ -115,12 +115,11 @@ class Row:
 
 @dataclass
 class Monitor:
-    """How a run reports and is stopped: `say` a line; `progress` of a named part; `stop` asked
-    after every step; `checkpoint_s` between states."""
+    """How a run reports: `say` a line; `progress` of a named part; `checkpoint_s` between
+    states."""
 
     say: Callable[[str], None] = lambda text: None
     progress: Callable[[str, int, int, float], None] = lambda part, step, steps, loss: None
-    stop: Callable[[], bool] = lambda: False
     checkpoint_s: float = 60.0
 
 
@@ -188,7 +187,7 @@ class Trainer:
         monitor = self.monitor
         fit(net, self._training, recipe, masks=masks, teacher=teacher,
             state=self.folder / f"{name}.state", identity=identity,
-            checkpoint_s=monitor.checkpoint_s, stop=monitor.stop,
+            checkpoint_s=monitor.checkpoint_s,
             progress=lambda step, steps, loss: monitor.progress(name, step, steps, loss))
 
     def _fresh(self) -> nn.Module:

@@ -125,6 +125,8 @@ class Model {
         }
         return done;
     }
+    // Every started instance has ended.
+    bool all_ended() const { return shell_->irq; }
 
 #ifdef PARTITA_TRACE
     // Write core 0's signals of so many cycles to a file, with one sample after each clock edge:
@@ -364,6 +366,7 @@ int partita_read_register(void *m, uint32_t addr, uint32_t *value) {
     return model(m).read_register(addr, value);
 }
 uint64_t partita_run(void *m, uint64_t limit) { return model(m).run(limit); }
+int partita_all_ended(void *m) { return model(m).all_ended(); }
 const char *partita_fault(void *m) { return model(m).fault.c_str(); }
 void partita_check(void *m, int on) { model(m).checking = on; }
 void partita_doze(void *m, int on) { model(m).doze = on; }

@@ -1,5 +1,6 @@
 """A compiled network: memory image, programs, and where its tensors are."""
 
+import io
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hw.config import Config
+from hw.files import save_file
 from hw.isa import ISA_VERSION
 
 from ..scaling import ActiveError, check_active
@@ -238,8 +240,9 @@ class Program:
         }
         arrays = {f"segment_{k}": data for k, (_, data) in enumerate(self.segments)}
         text = np.frombuffer(json.dumps(header).encode(), np.uint8)
-        with Path(path).open("wb") as file:
-            np.savez(file, allow_pickle=False, header=text, **arrays)
+        packed = io.BytesIO()
+        np.savez(packed, allow_pickle=False, header=text, **arrays)
+        save_file(Path(path), packed.getvalue())
 
     @classmethod
     def load(cls, path: Path | str) -> "Program":

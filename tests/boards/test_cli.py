@@ -104,7 +104,7 @@ def test_a_port_that_is_not_there_ends_with_1(capsys, tmp_path):
 def test_a_foreign_folder_is_not_overwritten(capsys, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     assert main(["build", "ulx3s", "--out", str(tmp_path)]) == 2
-    assert "is no build of a board" in capsys.readouterr().err
+    assert "it holds 'letter.txt', which this command has not written" in capsys.readouterr().err
     assert (tmp_path / "letter.txt").read_text() == "dear"
 
 

@@ -14,7 +14,7 @@ from sw.artefact import load_integer, save_integer
 from sw.dataset import DatasetError, load_tiny_imagenet
 from sw.digits import digits_task
 from sw.evaluate import accuracy, run_integer
-from sw.fit import Batches, FitError, Interrupted, Recipe, fit
+from sw.fit import Batches, FitError, Recipe, fit
 from sw.golden import run_golden
 from sw.graph import GraphError
 from sw.models import tinyvgg16
@@ -75,6 +75,18 @@ def test_gradual_pruning_fades_weights_before_they_vanish(task):
     assert 0 < size[1] < size[0] and size[-1] == 0
 
 
+def interrupted_in_step(net: nn.Module, step: int) -> nn.Module:
+    """A network in whose forward pass of a step Ctrl-C comes, after its statistics have changed."""
+    steps = iter(range(1, step + 1))
+
+    def interrupt(module, inputs, output):
+        if next(steps) == step:
+            raise KeyboardInterrupt
+
+    net.register_forward_hook(interrupt)
+    return net
+
+
 def test_an_interrupted_run_ends_at_the_same_weights(task, tmp_path):
     recipe = replace(RECIPE, epochs=2)
 
@@ -84,9 +96,10 @@ def test_an_interrupted_run_ends_at_the_same_weights(task, tmp_path):
 
     whole = fresh()
     fit(whole, batches(task), recipe, masks={})
-    state, asked = tmp_path / "x.state", iter([False] * 17 + [True] * 2 + [False] * 99)
-    with pytest.raises(Interrupted, match="after step 18 of 44"):
-        fit(fresh(), batches(task), recipe, masks={}, state=state, stop=lambda: next(asked))
+    state = tmp_path / "x.state"
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        fit(interrupted_in_step(fresh(), 19), batches(task), recipe, masks={}, state=state)
+    assert "after step 18 of 44" in stopped.value.__notes__[0]
     assert state.is_file()
     torch.manual_seed(1234)  # what came before must not matter
     resumed = task.make()
@@ -98,8 +111,8 @@ def test_an_interrupted_run_ends_at_the_same_weights(task, tmp_path):
 
 def test_a_state_of_another_run_or_a_broken_one_is_refused(task, tmp_path):
     state = tmp_path / "x.state"
-    with pytest.raises(Interrupted):
-        fit(task.make(), batches(task), RECIPE, masks={}, state=state, stop=lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        fit(interrupted_in_step(task.make(), 1), batches(task), RECIPE, masks={}, state=state)
     with pytest.raises(FitError, match="another run"):
         fit(task.make(), batches(task), replace(RECIPE, rate=1e-4), masks={}, state=state)
     state.write_bytes(b"nonsense")
@@ -301,7 +314,15 @@ def test_the_command_trains_partitions_and_writes_results(tmp_path, capsys):
     assert train.main([*command, "--rate", "1e-3"]) == 2
     assert "--restart" in capsys.readouterr().err
     assert train.main(["--network", "digits", "--out", str(tmp_path), "--restart"]) == 2
-    assert "holds no run" in capsys.readouterr().err and out.is_dir()
+    assert "it holds 'run', which this command has not written" in capsys.readouterr().err
+    assert out.is_dir() and train.main([*command[:-2], "--restart"]) == 0
+    capsys.readouterr()
+    (out / "thesis.txt").write_text("precious")
+    before = sorted(p.name for p in out.iterdir())
+    for more in ([], ["--restart"]):
+        assert train.main([*command, *more]) == 2
+        assert "it holds 'thesis.txt'" in capsys.readouterr().err
+    assert before == sorted(p.name for p in out.iterdir())
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
