@@ -38,6 +38,8 @@ _REMEDIES = {
     errno.EMFILE: "raise the limit on open files: ulimit -n",
     errno.ENOMEM: "give the program more memory",
 }
+#: What is wrong when a write fails.
+_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class ToolMissingError(RuntimeError):
@@ -100,8 +102,10 @@ def _run(run: Callable[[list[str]], int], argv: list[str]) -> int:
     except SystemExit:
         _flush()
         raise
-    except OSError:
-        _flush()  # if that is what failed, it is said so
+    except OSError as error:
+        _flush()
+        if error.filename is None and error.errno in _WRITING:
+            error.filename = "standard output"  # files' errors have their names
         raise
     _flush()
     return code

@@ -31,6 +31,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE_S = 1.0
 #: Seconds after a signal at which a command that still runs is ended by force.
 _LIMIT_S = 2.3
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Interrupted(KeyboardInterrupt):
@@ -71,6 +72,13 @@ def _descendants() -> set[int]:
     return found
 
 
+def _adopt(yes: bool) -> None:
+    """Become the parent of processes whose parent ends, where the system can do that: what a
+    child has started while it was being ended is found, too."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)
+
+
 def _send(number: int, processes: set[int]) -> None:
     for pid in processes:
         with suppress(ProcessLookupError, PermissionError):
@@ -79,20 +87,17 @@ def _send(number: int, processes: set[int]) -> None:
 
 def end_children(grace_s: float = _GRACE_S) -> None:
     """End all processes that this one has started, and theirs; with force after some time."""
-    left = _descendants()
-    _send(signal.SIGTERM, left)
+    _adopt(True)
+    told: set[int] = set()
     until = time.monotonic() + grace_s
-    while left and time.monotonic() < until:
+    while left := _descendants():
+        if time.monotonic() > until:
+            _send(signal.SIGKILL, left)
+        else:
+            _send(signal.SIGTERM, left - told)
+            told |= left
         time.sleep(0.01)
-        left = {pid for pid in left if _runs(pid)}
-    _send(signal.SIGKILL, left)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    _adopt(False)
 
 
 def _handle(number: int, frame) -> None:
