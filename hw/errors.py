@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .cache import cache_dir
-from .interrupts import interruptible
+from .interrupts import interruptible, leave
 
 __all__ = ["OutputError", "ToolMissingError", "exit_code", "explain", "raise_if_full"]
 
@@ -122,7 +122,7 @@ def exit_code(run: Callable[[list[str]], int], argv: list[str], program: str) ->
             return _run(run, argv)
         except KeyboardInterrupt as stop:
             _say("; ".join([f"{program}: interrupted", *getattr(stop, "__notes__", ())]))
-            return getattr(stop, "exit_code", 130)
+            return leave(getattr(stop, "exit_code", 130))
         except BrokenPipeError:  # the reader of our output has gone, and knows that
             return 5
         except Exception as error:

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["Interrupted", "end_children", "end_while_starting", "hidden_from_terminal",
-           "in_pool_process", "interruptible", "thread_pool", "unfinished",
+           "in_pool_process", "interruptible", "leave", "thread_pool", "unfinished",
            "uninterrupted"]
 
 #: What ends a command: Ctrl-C, a polite kill, and a terminal that is closed.
@@ -49,9 +49,13 @@ unfinished: set[Path] = set()
 class _Hold:
     """Whether the main thread may be interrupted, and the signal that waits for it."""
 
+    #: Blocks of `uninterrupted` that are under way.
+
     depth = 0
     waiting: int | None = None
     installed = False
+    #: Python runs one of the commands and nothing else.
+    program = False
 
 
 def _descendants() -> set[int]:
@@ -187,6 +191,7 @@ def end_while_starting(package: str | None = None) -> None:
     if package and not (sys.argv[:1] == ["-m"] and "-m" in given[:-1]
                         and given[given.index("-m") + 1].partition(".")[0] == package):
         return
+    _Hold.program = True
 
     def leave(number: int, frame) -> None:
         os.write(2, b"interrupted\n")
@@ -195,6 +200,16 @@ def end_while_starting(package: str | None = None) -> None:
     for n in SIGNALS:
         if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(n, leave)
+
+
+def leave(code: int) -> int:
+    """End a program that was interrupted and has put everything away: what is left is to take
+    apart the interpreter, which takes seconds. Where there is more than the command, return."""
+    if _Hold.program:
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
+    return code
 
 
 @contextmanager

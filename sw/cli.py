@@ -16,6 +16,8 @@
 import importlib
 import sys
 
+from hw.interrupts import end_while_starting
+
 __all__ = ["COMMANDS", "main"]
 
 #: Command -> module with a `main(argv) -> exit code`.
@@ -26,7 +28,9 @@ COMMANDS = {"build": "hw.build", "compare": "sw.compare", "demo": "sw.demo",
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    argv = sys.argv[1:] if argv is None else argv
+    if argv is None:
+        end_while_starting()
+        argv = sys.argv[1:]
     if not argv or argv[0] in ("-h", "--help"):
         print(__doc__.strip())
         return 0 if argv else 2

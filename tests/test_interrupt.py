@@ -178,21 +178,7 @@ def test_a_command_that_still_starts_ends_without_a_traceback(tmp_path, module):
     interrupt(process)
 
 
-# -- the commands ------------------------------------------------------------------------------
-def partita(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", *arguments], cwd=folder, text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **environment})
-
-
-def wait_to_say(process: subprocess.Popen, text: str) -> None:
-    for line in process.stderr:
-        if text in line:
-            return
-    pytest.fail(f"ended before it said {text!r}: {process.communicate()}")
-
-
+# -- what commands do ---------------------------------------------------------------------------
 def test_a_build_of_the_model_ends(tmp_path):
     """Compilers run in a thread, as in `sw.compare`; then the cache holds no folder of theirs."""
     cache = tmp_path / "cache"
@@ -209,11 +195,19 @@ with thread_pool(1) as submit: submit(build, PRESETS["tiny"]).result()"""),
     assert [p.name for p in tmp_path.iterdir()] == ["cache"]
 
 
-def test_a_run_in_rtl_and_the_pool_end(tmp_path):
-    process = partita(tmp_path, "sw.compare", "--network", "digits", "--images", "400",
-                      "--instances", "8", "--jobs", "2", "--save", "result.json")
-    wait_to_say(process, "left")
-    assert interrupt(process, signal.SIGTERM).endswith("sw.compare: interrupted\n")
+@pytest.mark.parametrize("run", ["work()", """
+with thread_pool(2) as submit: submit(work); submit(work).result()"""], ids=["alone", "pool"])
+def test_a_run_in_rtl_ends(tmp_path, run):
+    process = start(command(f"""
+from hw.config import PRESETS
+from sim.backend import VerilatorBackend
+def work():
+    with VerilatorBackend(PRESETS["tiny"], memory_bytes=4096, threads=2) as backend:
+        ready()
+        backend.advance(1 << 40)
+{run}"""), tmp_path)
+    wait_for(process)
+    interrupt(process)
     assert not any(tmp_path.iterdir())
 
 

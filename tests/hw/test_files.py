@@ -105,7 +105,7 @@ def bad_places(folder: Path) -> dict[str, tuple[Path, str]]:
 def test_a_place_that_cannot_be_written_is_refused_by_option_and_reason(tmp_path, case):
     path, said = bad_places(tmp_path)[case]
     before = names(tmp_path)
-    with pytest.raises(OutputError, match="^--save-it ") as refused:
+    with pytest.raises(OutputError, match=r"^--save-it ") as refused:
         check_outputs(save_it=path)
     assert said in str(refused.value) and refused.value.exit_code == 5
     with pytest.raises(OSError) as failed:
@@ -117,7 +117,7 @@ def test_a_place_that_cannot_be_written_is_refused_by_option_and_reason(tmp_path
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path, case):
     path, said = bad_places(tmp_path)[case]
     for place in (path, path / "more"):
-        with pytest.raises(OutputError, match="^--out ") as refused:
+        with pytest.raises(OutputError, match=r"^--out ") as refused:
             check_folder_place("out", place)
         assert said in str(refused.value)
     with pytest.raises(OutputError, match="name a shorter one"):
@@ -188,7 +188,8 @@ def test_output_that_nobody_reads_or_that_does_not_fit_ends_with_5(count):
 def test_a_limit_on_files_is_told(tmp_path):
     done = run_python(
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100));"
-        f"from hw.files import save_file, Path; save_file(Path({str(tmp_path / 'a')!r}), 'x' * 999)")
+        "from hw.files import save_file, Path; save_file(Path('a'), 'x' * 999)", cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()})
     assert done.returncode == 5 and "ulimit -f unlimited" in done.stderr
     assert names(tmp_path) == []
 
