@@ -120,8 +120,11 @@ def save_file(path: Path, content: str | bytes | IO[bytes]) -> None:
 def _try_folder(folder: Path) -> None:
     """Raise OSError if no file can be made in a folder."""
     probe = _beside(folder / "x")
-    with probe.open("xb"):
-        pass
+    try:
+        with probe.open("xb"):
+            pass
+    except FileNotFoundError:  # as of /proc, whose files are the kernel's
+        raise _fail(errno.EROFS, folder) from None
     probe.unlink()
 
 

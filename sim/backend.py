@@ -1,6 +1,7 @@
 """The Verilated accelerator and its memory behind the driver's backend interface."""
 
 import ctypes
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def _library(path: Path) -> ctypes.CDLL:
         "flip_flop_bits": (u64, [pointer, i]),
     }
     if hasattr(lib, "partita_trace"):
-        signatures["trace"] = (None, [pointer, ctypes.c_char_p, u64])
+        signatures["trace"] = (i, [pointer, ctypes.c_char_p, u64])
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, f"partita_{name}")
         function.restype, function.argtypes = result, arguments
@@ -224,8 +225,16 @@ class VerilatorBackend:
 
     def trace(self, path: Path, cycles: int) -> None:
         """Run so many cycles and write the signals of core 0 to a file, in the format of the
-        build's `kind`; one sample after each clock edge, and one before the first."""
-        self._lib.partita_trace(self._model, str(path).encode(), cycles)
+        build's `kind`; one sample after each clock edge, and one before the first.
+
+        Raises
+        ------
+        OSError
+            If the file could not be written, for want of room.
+        """
+        code = self._lib.partita_trace(self._model, str(path).encode(), cycles)
+        if code:
+            raise OSError(code, os.strerror(code), str(path))
 
     def page_misses(self) -> np.ndarray:
         """Pages opened at the external memory since the account began: int[layers]."""

@@ -7,6 +7,7 @@
 // `settle` checks in every cycle in which checking is on.
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -22,12 +23,30 @@
 #if defined(PARTITA_SAIF)
 #include "Vcore__Syms.h"
 #include "verilated_saif_c.h"
-using TraceFile = VerilatedSaifC;
+struct TraceFile : VerilatedSaifC {
+    int error() const { return 0; }
+};
 #define PARTITA_TRACE
 #elif defined(PARTITA_VCD)
 #include "Vcore__Syms.h"
 #include "verilated_vcd_c.h"
-using TraceFile = VerilatedVcdC;
+// Remembers why nothing more could be written; Verilator's own file ends the program then.
+struct VcdFile : VerilatedVcdFile {
+    int error = 0;
+    ssize_t write(const char *data, ssize_t size) override {
+        ssize_t got = error ? size : VerilatedVcdFile::write(data, size);
+        if (got >= 0 || errno == EAGAIN || errno == EINTR) return got;
+        error = errno;
+        return size;
+    }
+};
+struct TraceFile : private VcdFile, public VerilatedVcdC {
+    TraceFile() : VerilatedVcdC(static_cast<VcdFile *>(this)) {}
+    ~TraceFile() override { VerilatedVcdC::close(); }
+    int error() const { return VcdFile::error; }
+    using VerilatedVcdC::close;
+    using VerilatedVcdC::open;
+};
 #define PARTITA_TRACE
 #endif
 
@@ -131,7 +150,8 @@ class Model {
 #ifdef PARTITA_TRACE
     // Write core 0's signals of so many cycles to a file, with one sample after each clock edge:
     // registers as they are in the cycle that begins, inputs as they were in the one that ends.
-    void trace(const char *path, uint64_t cycles) {
+    // Returns the system's number of what went wrong with the file, or 0.
+    int trace(const char *path, uint64_t cycles) {
         TraceFile file;
         traced_->traceEverOn(true);
         cores_[0]->trace(&file, 99);
@@ -143,6 +163,7 @@ class Model {
             file.dump(cycle);
         }
         file.close();
+        return file.error();
     }
 #endif
 
@@ -372,7 +393,9 @@ void partita_check(void *m, int on) { model(m).checking = on; }
 void partita_doze(void *m, int on) { model(m).doze = on; }
 void partita_count_toggles(void *m, int on) { model(m).count_toggles(on); }
 #ifdef PARTITA_TRACE
-void partita_trace(void *m, const char *path, uint64_t cycles) { model(m).trace(path, cycles); }
+int partita_trace(void *m, const char *path, uint64_t cycles) {
+    return model(m).trace(path, cycles);
+}
 #endif
 void partita_begin(void *m) { model(m).begin(); }
 void partita_end(void *m, uint32_t layer) { model(m).end(layer); }

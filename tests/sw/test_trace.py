@@ -2,6 +2,10 @@
 
 import itertools
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pylibfst
 import pytest
@@ -66,3 +70,16 @@ def test_bad_usage_is_refused(capsys, monkeypatch, tmp_path, arguments, message)
     assert trace.main([*TINY, *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told(tmp_path):
+    """The program is not ended by the simulation, and half a file is not left."""
+    code = "\n".join((
+        "import resource, sys; from sw import trace",
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))",
+        f"sys.exit(trace.main({[*TINY, '--layer', 'fc1', '--cycles', '200', '--out', 'x.vcd']}))"))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+    assert done.returncode == 5, done.stderr
+    assert "File too large; raise the limit on the size of files" in done.stderr
+    assert not any(tmp_path.iterdir())
