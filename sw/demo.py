@@ -1,6 +1,8 @@
 """What `make demo` prints: full TinyVGG16, then a trained network on real scans.
 
     python -m sw.demo
+
+Exit codes: those of `sw.compare`.
 """
 
 import argparse

@@ -2,6 +2,8 @@
 
     python -m sw.tables            rewrite the tables between the README's markers
     python -m sw.tables --check    exit 1 if they are not current
+
+Exit codes: 0 ok, 1 not current, 2 usage, 5 input or output failed, 130 interrupted.
 """
 
 import argparse
