@@ -18,13 +18,15 @@ import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
+from rich.text import Text
 
+from hw.arguments import IMAGES, PARTITIONS, SEED, Parser, given, integer
 from hw.config import Config
+from hw.console import console
 from hw.errors import exit_code
 from hw.estimate import quick_usage
 from hw.options import add_config_arguments, changed_config
-from sw.networks import NETWORKS
+from sw.networks import NETWORKS, check_images
 
 from .catalogue import BOARDS, Board, find
 from .tables import built
@@ -132,8 +134,11 @@ def _run(args: argparse.Namespace) -> int:
     board = find(args.board)
     if args.virtual == (args.port is not None):
         raise ValueError("name the board's serial port with --port, or take --virtual")
-    if args.images < 1:
-        raise ValueError(f"--images is {args.images}; it must be 1 or more")
+    if args.virtual_baud and args.virtual_baud > board.most_baud:
+        raise ValueError(f"--virtual-baud is {args.virtual_baud}; at {board.clock_mhz:g} MHz it "
+                         f"must be at most {board.most_baud:,}")
+    with given("--images", args.images):
+        check_images(args.network, args.images)
     config = changed_config(board.config, args)
     if args.port:
         from .flow import load_manifest
@@ -142,14 +147,14 @@ def _run(args: argparse.Namespace) -> int:
             config = Config.from_dict(load_manifest(folder, board)["config"])
         else:
             _say(f"{folder} holds no build: taking the board to hold {config.shape}")
-    console = Console(stderr=True)
-    with console.status("") as status:
+    with console(stderr=True).status(Text()) as status:
         done = run_network(
             board, config, network=args.network, form="dense" if args.dense else "pruned",
             partitions=args.partitions or max(board.partitions, config.instances),
             count=args.images, seed=args.seed, port=args.port,
             virtual_baud=args.virtual_baud or min(_VIRTUAL_BAUD, board.most_baud), say=_say,
-            progress=lambda at, total: status.update(f"{at:,} of {total:,} bytes"))
+            progress=lambda at, total: status.update(
+                Text(f"{at:,} of {total:,} bytes")))
     wrong = sum(not image.ok for image in done.images)
     if args.json:
         print(json.dumps(done.to_json(), indent=1))
@@ -185,12 +190,12 @@ def _table(args: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m boards", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m boards", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    def add(name: str, text: str, run, *, board: bool = True) -> argparse.ArgumentParser:
+    def add(name: str, text: str, run, *, board: bool = True) -> Parser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run)
         if board:
@@ -215,15 +220,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--port", metavar="PATH", help="serial port, such as /dev/ttyUSB0")
     sub.add_argument("--virtual", action="store_true",
                      help="a simulated board behind a pseudo-terminal")
-    sub.add_argument("--virtual-baud", type=int, metavar="N",
+    sub.add_argument("--virtual-baud", type=integer(300, 100_000_000), metavar="N",
                      help=f"of the simulated UART, in simulated time (default {_VIRTUAL_BAUD:,}, "
                      "or what the board's clock allows)")
     sub.add_argument("--network", choices=NETWORKS, default="digits")
     sub.add_argument("--dense", action="store_true", help="the network before pruning")
-    sub.add_argument("--partitions", type=int, metavar="P",
+    sub.add_argument("--partitions", type=PARTITIONS, metavar="P",
                      help="default: as many as instances, or what makes digits fit the board")
-    sub.add_argument("--images", type=int, default=1, metavar="N")
-    sub.add_argument("--seed", type=int, default=1)
+    sub.add_argument("--images", type=IMAGES, default=1, metavar="N")
+    sub.add_argument("--seed", type=SEED, default=1)
     sub.add_argument("--out", type=Path, metavar="FOLDER",
                      help="the build that the board holds; default build/BOARD")
     sub.add_argument("--json", action="store_true")
@@ -234,7 +239,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _main(argv: list[str]) -> int:
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     return args.run(args)
 
 

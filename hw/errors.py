@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from .console import printable, show_everything
+
 __all__ = ["ToolMissingError", "exit_code"]
 
 
@@ -21,6 +23,7 @@ def exit_code(run: Callable[[list[str]], int], argv: list[str], program: str) ->
 
     Anything else is a bug and keeps its traceback.
     """
+    show_everything()
     try:
         return run(argv)
     except KeyboardInterrupt:
@@ -34,5 +37,5 @@ def exit_code(run: Callable[[list[str]], int], argv: list[str], program: str) ->
         code = getattr(error, "exit_code", 2 if isinstance(error, ValueError) else None)
         if code is None:
             raise
-        print(f"{program}: error: {error}", file=sys.stderr)
+        print(f"{program}: error: {printable(str(error))}", file=sys.stderr)
         return code

@@ -1,12 +1,10 @@
-"""What commands write: files, whole or not at all, and tables."""
+"""What commands write: files, whole or not at all."""
 
 import os
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
-__all__ = ["require_folder", "save_text", "table_console"]
+__all__ = ["require_folder", "save_text"]
 
 
 def require_folder(**files: Path | None) -> None:
@@ -33,9 +31,3 @@ def save_text(path: Path, text: str) -> None:
     except BaseException:
         os.unlink(name)
         raise
-
-
-def table_console() -> Console:
-    """stdout, wide enough that tables keep their columns where it is a file or a pipe."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)

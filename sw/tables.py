@@ -4,7 +4,6 @@
     python -m sw.tables --check    exit 1 if they are not current
 """
 
-import argparse
 import ast
 import dataclasses
 import inspect
@@ -16,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from hw import isa, registers
+from hw.arguments import Parser
 from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
+from hw.errors import exit_code
 
 from .compiler.switches import Switches
 from .energy import columns as energy_columns
@@ -370,12 +371,18 @@ def render(text: str) -> str:
     return text
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m sw.tables", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m sw.tables", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether they are current")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def run(argv: list[str]) -> int:
+    """Run the command and return its exit code; errors are raised."""
+    args = parser().parse_args(argv)
+    if not README.is_file():
+        raise ValueError(f"{README} is not there: the tables are those of a checkout")
     old = README.read_text()
     new = render(old)
     if args.check:
@@ -385,6 +392,11 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     save_text(README, new)
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    return exit_code(run, sys.argv[1:] if argv is None else argv, "python -m sw.tables")
 
 
 if __name__ == "__main__":
