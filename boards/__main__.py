@@ -20,7 +20,16 @@ from pathlib import Path
 
 from rich.text import Text
 
-from hw.arguments import IMAGES, PARTITIONS, SEED, Parser, given, integer
+from hw.arguments import (
+    IMAGES,
+    PARTITIONS,
+    SEED,
+    Parser,
+    file_path,
+    given,
+    integer,
+    word,
+)
 from hw.config import Config
 from hw.console import console
 from hw.errors import exit_code
@@ -199,7 +208,7 @@ def parser() -> Parser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run)
         if board:
-            sub.add_argument("board", help=f"one of {', '.join(BOARDS)}")
+            sub.add_argument("board", type=word, help=f"one of {', '.join(BOARDS)}")
         return sub
 
     for name, text, run in (("list", "Boards, their devices, and the preset of each.", _list),
@@ -208,16 +217,18 @@ def parser() -> Parser:
         add(name, text, run, board=False).add_argument("--json", action="store_true")
     sub = add("build", "Make a bitstream with Yosys and nextpnr from PyPI.", _build)
     add_config_arguments(sub, preset=False)
-    sub.add_argument("--out", type=Path, metavar="FOLDER", help="default build/BOARD")
+    sub.add_argument("--out", type=file_path, metavar="FOLDER", help="default build/BOARD")
     sub.add_argument("--json", action="store_true")
     sub = add("flash", "Load a bitstream into the board with openFPGALoader.", _flash)
-    sub.add_argument("--out", type=Path, metavar="FOLDER", help="of the build; default build/BOARD")
+    sub.add_argument("--out", type=file_path, metavar="FOLDER",
+                     help="of the build; default build/BOARD")
     sub.add_argument("--flash", action="store_true", help="into flash memory, to stay")
     sub.add_argument("--dry-run", action="store_true", help="print the command, do nothing")
     sub = add("run", "Run a network on a board, and check every layer against the golden model.",
               _run)
     add_config_arguments(sub, preset=False)
-    sub.add_argument("--port", metavar="PATH", help="serial port, such as /dev/ttyUSB0")
+    sub.add_argument("--port", type=word, metavar="PATH",
+                     help="serial port, such as /dev/ttyUSB0")
     sub.add_argument("--virtual", action="store_true",
                      help="a simulated board behind a pseudo-terminal")
     sub.add_argument("--virtual-baud", type=integer(300, 100_000_000), metavar="N",
@@ -229,12 +240,12 @@ def parser() -> Parser:
                      help="default: as many as instances, or what makes digits fit the board")
     sub.add_argument("--images", type=IMAGES, default=1, metavar="N")
     sub.add_argument("--seed", type=SEED, default=1)
-    sub.add_argument("--out", type=Path, metavar="FOLDER",
+    sub.add_argument("--out", type=file_path, metavar="FOLDER",
                      help="the build that the board holds; default build/BOARD")
     sub.add_argument("--json", action="store_true")
     sub = add("table", "Build boards and write a row for each into the results.", _table,
               board=False)
-    sub.add_argument("boards", nargs="*", help="default all")
+    sub.add_argument("boards", nargs="*", type=word, help="default all")
     return parser
 
 

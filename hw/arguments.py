@@ -9,10 +9,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 __all__ = ["IMAGES", "JOBS", "PARTITIONS", "SEED", "Items", "Number", "Parser", "UsageError",
-           "array_size", "given", "integer", "integers", "nearest", "real"]
+           "array_size", "file_path", "given", "integer", "integers", "nearest", "real", "word"]
 
 _SHOWN = 40
 
@@ -33,11 +34,11 @@ class Parser(argparse.ArgumentParser):
         try:
             return super().parse_known_args(args, namespace)
         except argparse.ArgumentError as error:
-            name, text = error.argument_name, error.message
-            if name is None:
+            option, text = error.argument_name, error.message
+            if option is None:
                 raise UsageError(text) from None
             between = " " if text.startswith(("is ", "has ")) else ": "
-            raise UsageError(name + between + text) from None
+            raise UsageError(option + between + text) from None
 
     def error(self, message: str):
         raise UsageError(message)
@@ -123,6 +124,20 @@ def integers(low: int, high: int, example: str) -> Items:
     return Items(integer(low, high), example)
 
 
+def file_path(text: str) -> Path:
+    """Reads the name of a file or a folder; an empty one would mean the current folder."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"is {_shown(text)}; it must be a path")
+    return Path(text)
+
+
+def word(text: str) -> str:
+    """Reads a name, which is never empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"is {_shown(text)}; it must be a name")
+    return text
+
+
 def array_size(text: str) -> tuple[int, int]:
     """Reads an array's rows and columns, such as 4x8."""
     rows, cross, cols = text.partition("x")
@@ -150,7 +165,7 @@ def given(option: str, value: object) -> Iterator[None]:
         raise UsageError(f"{option} is {_shown(str(value))}: {error}") from None
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(wrong: str, known: Iterable[str]) -> str:
     """The end of a message that refuses a name: "; did you mean 'fc1'?", or nothing."""
-    found = difflib.get_close_matches(name, list(known), 1)
+    found = difflib.get_close_matches(wrong, list(known), 1)
     return f"; did you mean {found[0]!r}?" if found else ""

@@ -29,7 +29,7 @@ from amaranth.lib import wiring
 from rich.table import Table
 from rich.text import Text
 
-from .arguments import Parser, integer
+from .arguments import Parser, file_path, integer, word
 from .config import Config
 from .console import console
 from .errors import ToolMissingError, exit_code
@@ -109,7 +109,7 @@ def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m hw.build", description=__doc__)
     add_config_arguments(parser)
-    parser.add_argument("--out", type=Path, default=Path("build/rtl"), metavar="FOLDER",
+    parser.add_argument("--out", type=file_path, default=Path("build/rtl"), metavar="FOLDER",
                         help="where to write (default build/rtl)")
     parser.add_argument("--json", action="store_true", help="print the manifest, as JSON alone")
     parser.add_argument("--estimate", choices=DEVICES, metavar="DEVICE",
@@ -118,10 +118,10 @@ def parser() -> Parser:
     parser.add_argument("--placements", type=integer(1, len(SEEDS)), default=1, metavar="N",
                         help=f"that --estimate routes at most, up to {len(SEEDS)}, "
                         "until one reaches 90 MHz; the fastest counts (default 1)")
-    parser.add_argument("--floorplan", type=Path, metavar="FILE",
+    parser.add_argument("--floorplan", type=file_path, metavar="FILE",
                         help="where --estimate has several instances' floorplan from; if it is "
                         "not there, the one found, in minutes, is kept in it")
-    parser.add_argument("--board", metavar="NAME",
+    parser.add_argument("--board", type=word, metavar="NAME",
                         help="make a board's bitstream instead: as python -m boards build NAME, "
                         "from the board's own preset")
     return parser

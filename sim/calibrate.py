@@ -26,7 +26,7 @@ import numpy as np
 from rich.table import Table
 from scipy.optimize import nnls
 
-from hw.arguments import Items, Parser, array_size, integer
+from hw.arguments import Items, Parser, array_size, file_path, integer
 from hw.config import PRESETS, Config
 from hw.console import console
 from hw.errors import ToolMissingError, exit_code
@@ -328,7 +328,7 @@ def _config(text: str) -> Config:
 def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m sim.calibrate", description=__doc__)
-    parser.add_argument("--liberty", type=Path, required=True, metavar="FILE",
+    parser.add_argument("--liberty", type=file_path, required=True, metavar="FILE",
                         help="cell library, gzipped or not")
     parser.add_argument("--arrays", type=Items(_config, DEFAULT_ARRAYS), metavar="RxC,...",
                         default=[_config(x) for x in DEFAULT_ARRAYS.split(",")],

@@ -17,11 +17,10 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from rich.table import Table
 
-from hw.arguments import PARTITIONS, SEED, Items, Parser, given, integer, nearest
+from hw.arguments import PARTITIONS, SEED, Items, Parser, file_path, given, integer, nearest
 from hw.config import Config
 from hw.console import console
 from hw.errors import exit_code
@@ -91,7 +90,8 @@ def parser() -> Parser:
                         metavar="CYCLES", help="memory latency (default 40)")
     parser.add_argument("--seed", type=SEED, default=1, help="of weights and images")
     parser.add_argument("--json", action="store_true", help="JSON alone on stdout")
-    parser.add_argument("--save", type=Path, metavar="FILE", help="also write the JSON to a file")
+    parser.add_argument("--save", type=file_path, metavar="FILE",
+                        help="also write the JSON to a file")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     add_config_arguments(parser)
     return parser

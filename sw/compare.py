@@ -25,7 +25,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 
@@ -36,6 +35,7 @@ from hw.arguments import (
     SEED,
     Items,
     Parser,
+    file_path,
     given,
     integer,
     nearest,
@@ -92,9 +92,9 @@ def parser() -> Parser:
     what.add_argument("--batch", type=integer(1, 1024), default=1, metavar="B",
                       help="images of a run (default 1): the fully connected layers at the end "
                       "take all together, and read their weights once")
-    what.add_argument("--data", type=Path, metavar="DIR",
+    what.add_argument("--data", type=file_path, metavar="DIR",
                       help="Tiny ImageNet folder, for tinyvgg16-slim to classify held-out images")
-    what.add_argument("--checkpoint", type=Path, metavar="FILE",
+    what.add_argument("--checkpoint", type=file_path, metavar="FILE",
                       help="trained weights of TinyVGG16, safetensors")
     what.add_argument("--epsilon", type=_epsilons, metavar="E",
                       help="with --zero-skip: inputs of fully connected layers whose "
@@ -120,8 +120,8 @@ def parser() -> Parser:
     add_energy_arguments(energy)
     out = parser.add_argument_group("output")
     out.add_argument("--json", action="store_true", help="JSON alone on stdout")
-    out.add_argument("--save", type=Path, metavar="FILE", help="also write the JSON to a file")
-    out.add_argument("--report", type=Path, metavar="FILE", help="also write one page of HTML")
+    out.add_argument("--save", type=file_path, metavar="FILE", help="also write the JSON to a file")
+    out.add_argument("--report", type=file_path, metavar="FILE", help="also write one page of HTML")
     out.add_argument("--quiet", action="store_true", help="no progress")
     return parser
 

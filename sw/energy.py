@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hw.arguments import given, real
+from hw.arguments import given, real, word
 from sim.activity import UnitActivity
 
 __all__ = ["CATEGORIES", "CORE", "DEFAULT_LEVELS", "Column", "EnergyError", "EnergyModel",
@@ -150,7 +150,7 @@ def add_energy_arguments(group: argparse._ArgumentGroup) -> None:
     """Add the options that are an `EnergyModel`'s fields."""
     group.add_argument("--energy-column", default="sky130", choices=tuple(columns()),
                        help="technology of the coefficients (default sky130)")
-    group.add_argument("--external", default="lpddr4", metavar="KIND",
+    group.add_argument("--external", type=word, default="lpddr4", metavar="KIND",
                        help="external memory: lpddr4, lpddr or ddr3 (default lpddr4)")
     group.add_argument("--clock-mhz", type=real(*CLOCKS_MHZ), default=100.0, metavar="F",
                        help="nominal clock, for time and leakage (default 100)")

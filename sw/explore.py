@@ -24,13 +24,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from hw.arguments import JOBS, PARTITIONS, Items, Parser, array_size, given, integer, integers
+from hw.arguments import (
+    JOBS,
+    PARTITIONS,
+    Items,
+    Parser,
+    array_size,
+    file_path,
+    given,
+    integer,
+    integers,
+    word,
+)
 from hw.config import PRESETS, Config
 from hw.console import console
 from hw.errors import ToolMissingError, exit_code
@@ -183,10 +193,10 @@ def parser() -> Parser:
     how.add_argument("--rtl", action="store_true", help="also run the front in RTL")
     how.add_argument("--jobs", type=JOBS, default=processors(), metavar="N",
                      help="local processes (default: one for each core)")
-    how.add_argument("--scheduler", metavar="ADDRESS",
+    how.add_argument("--scheduler", type=word, metavar="ADDRESS",
                      help="a Dask scheduler, such as tcp://host:8786")
     how.add_argument("--all", action="store_true", help="print every point, not only the front")
-    how.add_argument("--plot", type=Path, metavar="FILE.svg")
+    how.add_argument("--plot", type=file_path, metavar="FILE.svg")
     how.add_argument("--json", action="store_true")
     return parser
 

@@ -28,13 +28,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from rich.table import Table
 
-from hw.arguments import SEED, Parser, integer
+from hw.arguments import SEED, Parser, file_path, integer
 from hw.config import Config
 from hw.console import console
 from hw.errors import exit_code
@@ -199,7 +198,7 @@ def parser() -> Parser:
                         help=f"default {','.join(map(str, DEFAULT_LEVELS))}")
     add_energy_arguments(energy)
     out = parser.add_argument_group("output")
-    out.add_argument("--plot", type=Path, metavar="FILE.svg", help="energy over time")
+    out.add_argument("--plot", type=file_path, metavar="FILE.svg", help="energy over time")
     out.add_argument("--json", action="store_true", help="JSON alone on stdout")
     return parser
 

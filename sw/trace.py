@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hw.arguments import PARTITIONS, SEED, Parser, given, integer, nearest
+from hw.arguments import PARTITIONS, SEED, Parser, file_path, given, integer, nearest, word
 from hw.console import console
 from hw.errors import exit_code
 from hw.options import add_config_arguments, config_from_arguments
@@ -47,14 +47,15 @@ def parser() -> Parser:
     what.add_argument("--seed", type=SEED, default=1)
     add_config_arguments(parser)
     window = parser.add_argument_group("the window, and where it goes")
-    window.add_argument("--layer", metavar="NAME", help="where it begins (default: the first)")
+    window.add_argument("--layer", type=word, metavar="NAME",
+                        help="where it begins (default: the first)")
     window.add_argument("--start", type=integer(0, _LAST_START), default=0, metavar="N",
                         help="cycles after the layer's begin (default 0)")
     window.add_argument("--cycles", type=integer(1, _MOST_CYCLES), default=1000, metavar="N",
                         help="(default 1000)")
-    window.add_argument("--out", type=Path, metavar="FILE.fst",
+    window.add_argument("--out", type=file_path, metavar="FILE.fst",
                         help="signals of instance 0, as .fst or .vcd")
-    window.add_argument("--timeline", type=Path, metavar="FILE.json",
+    window.add_argument("--timeline", type=file_path, metavar="FILE.json",
                         help="all instances' layers and what they waited for")
     return parser
 

@@ -31,7 +31,7 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from hw.arguments import PARTITIONS, SEED, Parser, given, integer, real
+from hw.arguments import PARTITIONS, SEED, Parser, file_path, given, integer, real, word
 from hw.console import console
 from hw.errors import exit_code
 
@@ -61,7 +61,7 @@ def parser() -> Parser:
     parser = Parser(prog="python -m sw.train", description=__doc__)
     what = parser.add_argument_group("network and data")
     what.add_argument("--network", choices=("tinyvgg16", "digits"), default="tinyvgg16")
-    what.add_argument("--data", type=Path, metavar="DIR",
+    what.add_argument("--data", type=file_path, metavar="DIR",
                       help="the Tiny ImageNet folder (tinyvgg16 needs it)")
     what.add_argument("--width", type=real(0.05, 2), default=1.0, metavar="W",
                       help="of TinyVGG16's hidden layers, 1 for the full ones (default 1)")
@@ -71,7 +71,7 @@ def parser() -> Parser:
                       help="only N training images of each")
     prune = parser.add_argument_group("partitioning")
     prune.add_argument("--partitions", type=PARTITIONS, default=8, metavar="P")
-    prune.add_argument("--prune", default="fc", metavar="fc|all|NAMES",
+    prune.add_argument("--prune", type=word, default="fc", metavar="fc|all|NAMES",
                        help="the linear layers but the classifier, all layers but the first and "
                        "the classifier, or layers by name, neighbours, commas between")
     prune.add_argument("--partitioner", choices=PARTITIONERS, default="optimised")
@@ -101,7 +101,7 @@ def parser() -> Parser:
     how.add_argument("--seed", type=SEED, default=1)
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     out = parser.add_argument_group("output")
-    out.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR",
+    out.add_argument("--out", type=file_path, default=Path("runs"), metavar="DIR",
                      help="folder of the run (default runs)")
     out.add_argument("--restart", action="store_true", help="drop what the folder holds")
     out.add_argument("--json", action="store_true", help="results on stdout as JSON alone")

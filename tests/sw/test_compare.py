@@ -230,8 +230,9 @@ def test_a_page_is_written_and_bad_energy_options_are_named(tmp_path, capsys):
                          "--arms", "dense-1,pruned-2,dense-big", "--report", str(page)]) == 0
     assert "dense-big" in capsys.readouterr().out
     assert "<h2>Roofline</h2>" in page.read_text()
-    for arguments, message in ((["--energy-column", "7nm"], "--energy-column: invalid choice: '7nm'"),
-                               (["--external", "hbm"], "--external is 'hbm': external memory 'hbm' is unknown"),
-                               (["--clock-mhz", "-1"], "--clock-mhz is -1; it must be a number from 0.001")):
+    for arguments, message in (
+            (["--energy-column", "7nm"], "--energy-column: invalid choice: '7nm'"),
+            (["--external", "hbm"], "--external is 'hbm': external memory 'hbm' is unknown"),
+            (["--clock-mhz", "-1"], "--clock-mhz is -1; it must be a number from 0.001")):
         assert compare.main(["--network", "digits", *arguments]) == 2
         assert message in capsys.readouterr().err
