@@ -185,11 +185,10 @@ def _run(args: argparse.Namespace) -> int:
 def _table(args: argparse.Namespace) -> int:
     from .flow import build
     from .tables import add_row
-    for name in args.boards or BOARDS:
-        board = find(name)
+    for board in [find(name) for name in args.boards or BOARDS]:
         _say(f"-- {board.title}")
         try:
-            result = build(board, board.config, Path(_DEFAULT_OUT.format(name)), say=_say)
+            result = build(board, board.config, Path(_DEFAULT_OUT.format(board.name)), say=_say)
         except (RuntimeError, ValueError) as error:
             if getattr(error, "exit_code", None) not in (1, 4):
                 raise

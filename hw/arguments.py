@@ -4,11 +4,11 @@ A refusal names the option, its value and the rule: `--jobs is 0; it must be fro
 """
 
 import argparse
-import difflib
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ class Parser(argparse.ArgumentParser):
                          exit_on_error=False)
 
     def parse_known_args(self, args=None, namespace=None):
+        for text in args or ():
+            if text.startswith("-") and text.endswith("=--"):  # of which argparse makes a list
+                raise UsageError(f"{text.removesuffix('=--')} is '--'; it must be a value")
         try:
             return super().parse_known_args(args, namespace)
         except argparse.ArgumentError as error:
@@ -167,5 +170,6 @@ def given(option: str, value: object) -> Iterator[None]:
 
 def nearest(wrong: str, known: Iterable[str]) -> str:
     """The end of a message that refuses a name: "; did you mean 'fc1'?", or nothing."""
-    found = difflib.get_close_matches(wrong, list(known), 1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    likeness = {name: SequenceMatcher(None, wrong.lower(), name.lower()).ratio() for name in known}
+    best = max(likeness, key=lambda name: likeness[name])
+    return f"; did you mean {best!r}?" if likeness[best] >= 0.6 else ""

@@ -256,7 +256,7 @@ def _arm_table(arm: ArmReport) -> Table:
         count = "1 instance with the MACs of all"
     table = Table(title=f"{arm.name}: {count}", title_justify="left", title_style="bold",
                   box=None, pad_edge=False, header_style="dim")
-    table.add_column("layer", no_wrap=True)
+    table.add_column("layer", no_wrap=True, max_width=30)
     skips = any(x.skipped_macs is not None for x in arm.layers)
     counted = any(x.toggles is not None for x in arm.layers)
     for name, shown in (("MACs", True), ("skipped", skips), ("cycles", True), ("limit", True),

@@ -1,6 +1,7 @@
 """Networks without weights: their layers by name and width, in no time and in no memory."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from .graph import IntegerGraph, Layer
 from .models import TINYVGG16_SHAPE, slim_digits, tinyvgg16
 from .partition import prunable_layers, select_layers
 
-__all__ = ["SHAPES", "bare_graph", "shape_graph"]
+__all__ = ["SHAPES", "bare_graph", "captured", "shape_graph"]
 
 #: Network -> what makes its module, and the shape of its input.
 SHAPES: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
@@ -22,7 +23,6 @@ SHAPES: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
                        TINYVGG16_SHAPE),
     "digits": (slim_digits, DIGITS_SHAPE),
 }
-_CAPTURED: dict[str, FloatGraph] = {}
 
 
 def bare_graph(make: Callable[[], nn.Module], in_shape: tuple[int, int, int],
@@ -36,6 +36,12 @@ def bare_graph(make: Callable[[], nn.Module], in_shape: tuple[int, int, int],
     return capture(net, in_shape, name)
 
 
+@cache
+def captured(network: str) -> FloatGraph:
+    """One of `SHAPES`, without weights."""
+    return bare_graph(*SHAPES[network], network)
+
+
 def shape_graph(network: str, prune: str, partitions: int) -> IntegerGraph:
     """A network's layers without weights (all zero, in no memory).
 
@@ -44,9 +50,7 @@ def shape_graph(network: str, prune: str, partitions: int) -> IntegerGraph:
     PartitionError
         If it cannot be cut into so many.
     """
-    if network not in _CAPTURED:
-        _CAPTURED[network] = bare_graph(*SHAPES[network], network)
-    graph = _CAPTURED[network]
+    graph = captured(network)
     names = prunable_layers(graph, prune) if partitions > 1 else []
     chosen = set(select_layers(graph, names, partitions)) if names else set()
     layers = []

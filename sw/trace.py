@@ -34,7 +34,7 @@ from .shapes import shape_graph
 __all__ = ["main", "timeline"]
 
 _MOST_CYCLES = 100_000
-_LAST_START = 10 ** 12
+_LAST_START = 2 ** 32 - 1
 
 
 def parser() -> Parser:

@@ -44,7 +44,7 @@ from .models import PIXEL_DEVIATION, PIXEL_MEAN, TINYVGG16_SHAPE, tinyvgg16
 from .output import save_text
 from .partition import PARTITIONERS, select_layers
 from .progress import TrainingProgress
-from .shapes import SHAPES, bare_graph
+from .shapes import bare_graph, captured
 from .statistics import graph_statistics
 from .training import Monitor, Row, Task, Trainer, pruned_names, random_crops
 
@@ -123,10 +123,9 @@ def _task(args: argparse.Namespace, monitor: Monitor) -> Task:
 
 def _check_layers(args: argparse.Namespace) -> None:
     """Refuse layers that are not there or not divisible before anything is trained."""
-    make, shape = SHAPES[args.network]
-    if args.network == "tinyvgg16":
-        make = partial(tinyvgg16, width=args.width, classes=args.classes or 200)
-    graph = bare_graph(make, shape, args.network)
+    graph = captured("digits") if args.network == "digits" else bare_graph(
+        partial(tinyvgg16, width=args.width, classes=args.classes or 200), TINYVGG16_SHAPE,
+        args.network)
     for partitions, prune, _, _ in _variants(args):
         with given("--prune", prune):
             names = pruned_names(graph, prune)
