@@ -49,6 +49,7 @@ from sim.processors import processors
 from sim.settings import LIMITS, MOST_STALL
 
 from .arms import Arm, expected_cycles, golden_outputs, layer_kind, run_arm, segments
+from .dataset import root_of
 from .energy import EnergyModel, add_energy_arguments, energy_from_arguments
 from .golden import run_golden
 from .graph import IntegerGraph
@@ -137,6 +138,9 @@ def _check(args: argparse.Namespace) -> None:
     if args.epsilon and not args.array__zero_skip:
         raise ValueError("--epsilon goes with --zero-skip")
     require_folder(save=args.save, report=args.report)
+    if args.data:
+        with given("--data", args.data):
+            root_of(args.data)
     with given("--partitions", args.partitions):
         shapes = shape_graph(args.network, args.prune, args.partitions)
     with given("--images", args.images):

@@ -37,7 +37,7 @@ from hw.errors import exit_code
 
 from .artefact import save_integer
 from .cache import cache_dir
-from .dataset import load_tiny_imagenet
+from .dataset import load_tiny_imagenet, root_of
 from .digits import digits_task
 from .fit import Recipe
 from .models import PIXEL_DEVIATION, PIXEL_MEAN, TINYVGG16_SHAPE, tinyvgg16
@@ -208,6 +208,9 @@ def run(argv: list[str]) -> int:
     if args.network == "tinyvgg16" and args.data is None:
         raise ValueError("tinyvgg16 trains on Tiny ImageNet: give its folder with --data "
                          "(or train --network digits, which needs none)")
+    if args.network == "tinyvgg16":
+        with given("--data", args.data):
+            root_of(args.data)
     _check_layers(args)
     device = torch.device("cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu")
     if device.type == "cuda":
