@@ -19,14 +19,25 @@ import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
+from rich.text import Text
 
+from hw.arguments import (
+    IMAGES,
+    PARTITIONS,
+    SEED,
+    Parser,
+    file_path,
+    given,
+    integer,
+    word,
+)
 from hw.config import Config
+from hw.console import console
 from hw.errors import exit_code
 from hw.estimate import quick_usage
 from hw.files import check_outputs
 from hw.options import add_config_arguments, changed_config
-from sw.networks import NETWORKS
+from sw.networks import NETWORKS, check_images
 
 from .catalogue import BOARDS, Board, find
 from .tables import built
@@ -134,8 +145,11 @@ def _run(args: argparse.Namespace) -> int:
     board = find(args.board)
     if args.virtual == (args.port is not None):
         raise ValueError("name the board's serial port with --port, or take --virtual")
-    if args.images < 1:
-        raise ValueError(f"--images is {args.images}; it must be 1 or more")
+    if args.virtual_baud and args.virtual_baud > board.most_baud:
+        raise ValueError(f"--virtual-baud is {args.virtual_baud}; at {board.clock_mhz:g} MHz it "
+                         f"must be at most {board.most_baud:,}")
+    with given("--images", args.images):
+        check_images(args.network, args.images)
     config = changed_config(board.config, args)
     if args.port:
         from .flow import load_manifest
@@ -144,14 +158,14 @@ def _run(args: argparse.Namespace) -> int:
             config = Config.from_dict(load_manifest(folder, board)["config"])
         else:
             _say(f"{folder} holds no build: taking the board to hold {config.shape}")
-    console = Console(stderr=True)
-    with console.status("") as status:
+    with console(stderr=True).status(Text()) as status:
         done = run_network(
             board, config, network=args.network, form="dense" if args.dense else "pruned",
             partitions=args.partitions or max(board.partitions, config.instances),
             count=args.images, seed=args.seed, port=args.port,
             virtual_baud=args.virtual_baud or min(_VIRTUAL_BAUD, board.most_baud), say=_say,
-            progress=lambda at, total: status.update(f"{at:,} of {total:,} bytes"))
+            progress=lambda at, total: status.update(
+                Text(f"{at:,} of {total:,} bytes")))
     wrong = sum(not image.ok for image in done.images)
     if args.json:
         print(json.dumps(done.to_json(), indent=1))
@@ -174,11 +188,10 @@ def _table(args: argparse.Namespace) -> int:
     from .flow import build
     from .tables import RESULTS, add_row
     check_outputs(results=RESULTS)
-    for name in args.boards or BOARDS:
-        board = find(name)
+    for board in [find(name) for name in args.boards or BOARDS]:
         _say(f"-- {board.title}")
         try:
-            result = build(board, board.config, Path(_DEFAULT_OUT.format(name)), say=_say)
+            result = build(board, board.config, Path(_DEFAULT_OUT.format(board.name)), say=_say)
         except (RuntimeError, ValueError) as error:
             if getattr(error, "exit_code", None) not in (1, 4):
                 raise
@@ -188,16 +201,16 @@ def _table(args: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m boards", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m boards", description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    def add(name: str, text: str, run, *, board: bool = True) -> argparse.ArgumentParser:
+    def add(name: str, text: str, run, *, board: bool = True) -> Parser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run)
         if board:
-            sub.add_argument("board", help=f"one of {', '.join(BOARDS)}")
+            sub.add_argument("board", type=word, help=f"one of {', '.join(BOARDS)}")
         return sub
 
     for name, text, run in (("list", "Boards, their devices, and the preset of each.", _list),
@@ -206,38 +219,40 @@ def _parser() -> argparse.ArgumentParser:
         add(name, text, run, board=False).add_argument("--json", action="store_true")
     sub = add("build", "Make a bitstream with Yosys and nextpnr from PyPI.", _build)
     add_config_arguments(sub, preset=False)
-    sub.add_argument("--out", type=Path, metavar="FOLDER", help="default build/BOARD")
+    sub.add_argument("--out", type=file_path, metavar="FOLDER", help="default build/BOARD")
     sub.add_argument("--json", action="store_true")
     sub = add("flash", "Load a bitstream into the board with openFPGALoader.", _flash)
-    sub.add_argument("--out", type=Path, metavar="FOLDER", help="of the build; default build/BOARD")
+    sub.add_argument("--out", type=file_path, metavar="FOLDER",
+                     help="of the build; default build/BOARD")
     sub.add_argument("--flash", action="store_true", help="into flash memory, to stay")
     sub.add_argument("--dry-run", action="store_true", help="print the command, do nothing")
     sub = add("run", "Run a network on a board, and check every layer against the golden model.",
               _run)
     add_config_arguments(sub, preset=False)
-    sub.add_argument("--port", metavar="PATH", help="serial port, such as /dev/ttyUSB0")
+    sub.add_argument("--port", type=word, metavar="PATH",
+                     help="serial port, such as /dev/ttyUSB0")
     sub.add_argument("--virtual", action="store_true",
                      help="a simulated board behind a pseudo-terminal")
-    sub.add_argument("--virtual-baud", type=int, metavar="N",
+    sub.add_argument("--virtual-baud", type=integer(300, 100_000_000), metavar="N",
                      help=f"of the simulated UART, in simulated time (default {_VIRTUAL_BAUD:,}, "
                      "or what the board's clock allows)")
     sub.add_argument("--network", choices=NETWORKS, default="digits")
     sub.add_argument("--dense", action="store_true", help="the network before pruning")
-    sub.add_argument("--partitions", type=int, metavar="P",
+    sub.add_argument("--partitions", type=PARTITIONS, metavar="P",
                      help="default: as many as instances, or what makes digits fit the board")
-    sub.add_argument("--images", type=int, default=1, metavar="N")
-    sub.add_argument("--seed", type=int, default=1)
-    sub.add_argument("--out", type=Path, metavar="FOLDER",
+    sub.add_argument("--images", type=IMAGES, default=1, metavar="N")
+    sub.add_argument("--seed", type=SEED, default=1)
+    sub.add_argument("--out", type=file_path, metavar="FOLDER",
                      help="the build that the board holds; default build/BOARD")
     sub.add_argument("--json", action="store_true")
     sub = add("table", "Build boards and write a row for each into the results.", _table,
               board=False)
-    sub.add_argument("boards", nargs="*", help="default all")
+    sub.add_argument("boards", nargs="*", type=word, help="default all")
     return parser
 
 
 def _main(argv: list[str]) -> int:
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     return args.run(args)
 
 

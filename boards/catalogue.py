@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hw.arguments import nearest
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 from hw.estimate import DEVICES
 from hw.toolchain import Device
@@ -142,5 +143,6 @@ def find(name: str) -> Board:
     UnknownBoard
     """
     if name not in BOARDS:
-        raise UnknownBoard(f"no board {name!r}; there are {', '.join(BOARDS)}")
+        raise UnknownBoard(f"no board {name!r}; there are {', '.join(BOARDS)}"
+                           + nearest(name, BOARDS))
     return BOARDS[name]

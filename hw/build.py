@@ -15,7 +15,6 @@ Exit codes: 0 ok, 1 the run failed, 2 a value breaks a rule, 3 a tool is missing
 the device, 5 input or output failed, 130 interrupted.
 """
 
-import argparse
 import importlib
 import json
 import sys
@@ -25,10 +24,12 @@ from pathlib import Path
 from amaranth._toolchain import ToolNotFound
 from amaranth.hdl import Value
 from amaranth.lib import wiring
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from .arguments import Parser, file_path, integer, word
 from .config import Config
+from .console import console
 from .errors import OutputError, ToolMissingError, exit_code
 from .estimate import DEVICES, estimate
 from .files import check_outputs
@@ -72,11 +73,10 @@ def build(config: Config, out: Path) -> dict:
 
 
 def _print_summary(config: Config, data: dict, out: Path, seconds: float) -> None:
-    console = Console()
-    console.print(f"[bold]{TOP_NAME}[/bold]: {config.shape}, "
-                  f"{data['macs_per_cycle']} MACs per cycle, {config.ports} "
-                  f"memory port{'s' if config.ports > 1 else ''} of "
-                  f"{config.port.bytes} bytes per cycle")
+    out_console = console()
+    out_console.print(Text(TOP_NAME, style="bold") + (
+        f": {config.shape}, {data['macs_per_cycle']} MACs per cycle, {config.ports} memory "
+        f"port{'s' if config.ports > 1 else ''} of {config.port.bytes} bytes per cycle"))
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("memory, per instance")
     for name in ("shape", "bytes", "block RAMs"):
@@ -87,39 +87,43 @@ def _print_summary(config: Config, data: dict, out: Path, seconds: float) -> Non
     table.add_section()
     table.add_row(f"all {config.instances} instances", "", f"{data['memory_bytes']:,}",
                   f"{data['block_rams']:,}")
-    console.print(table)
-    console.print(f"block RAMs are {BLOCK_RAM}", style="dim")
-    console.print(f"wrote {out}/ in {seconds:.1f} s: " + ", ".join(
+    out_console.print(table)
+    out_console.print(f"block RAMs are {BLOCK_RAM}", style="dim")
+    out_console.print(f"wrote {out}/ in {seconds:.1f} s: " + ", ".join(
         [*data["files"].values(), "manifest.json"]))
 
 
-def run(argv: list[str]) -> int:
-    """Run the command and return its exit code; errors are raised."""
-    parser = argparse.ArgumentParser(prog="python -m hw.build", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m hw.build", description=__doc__)
     add_config_arguments(parser)
-    parser.add_argument("--out", type=Path, default=Path("build/rtl"), metavar="FOLDER",
+    parser.add_argument("--out", type=file_path, default=Path("build/rtl"), metavar="FOLDER",
                         help="where to write (default build/rtl)")
     parser.add_argument("--json", action="store_true", help="print the manifest, as JSON alone")
     parser.add_argument("--estimate", choices=DEVICES, metavar="DEVICE",
                         help="also synthesise, place and route for a device, without a board: "
                         + ", ".join(DEVICES))
-    parser.add_argument("--placements", type=int, default=1, choices=range(1, len(SEEDS) + 1),
-                        metavar="N", help=f"that --estimate routes at most, up to {len(SEEDS)}, "
+    parser.add_argument("--placements", type=integer(1, len(SEEDS)), default=1, metavar="N",
+                        help=f"that --estimate routes at most, up to {len(SEEDS)}, "
                         "until one reaches 90 MHz; the fastest counts (default 1)")
-    parser.add_argument("--floorplan", type=Path, metavar="FILE",
+    parser.add_argument("--floorplan", type=file_path, metavar="FILE",
                         help="where --estimate has several instances' floorplan from; if it is "
                         "not there, the one found, in minutes, is kept in it")
-    parser.add_argument("--board", metavar="NAME",
+    parser.add_argument("--board", type=word, metavar="NAME",
                         help="make a board's bitstream instead: as python -m boards build NAME, "
                         "from the board's own preset")
-    handover = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    return parser
+
+
+def run(argv: list[str]) -> int:
+    """Run the command and return its exit code; errors are raised."""
+    handover = Parser(add_help=False, allow_abbrev=False)
     handover.add_argument("--board")
     known, others = handover.parse_known_args(argv)
     if known.board:
         # `boards` is built on this package: the command is handed over, not imported for use.
         return importlib.import_module("boards.__main__").main(["build", known.board, *others])
-    args = parser.parse_args(argv)
+    args = parser().parse_args(argv)
     config = config_from_arguments(args)
     if args.floorplan:
         if not args.estimate:

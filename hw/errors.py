@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .cache import cache_dir
+from .console import printable, show_everything
 from .interrupts import interruptible, leave
 
 __all__ = ["OutputError", "ToolMissingError", "exit_code", "explain", "raise_if_full"]
@@ -117,6 +118,7 @@ def exit_code(run: Callable[[list[str]], int], argv: list[str], program: str) ->
 
     Anything else is a bug and keeps its traceback.
     """
+    show_everything()
     with interruptible():
         try:
             return _run(run, argv)
@@ -133,5 +135,5 @@ def exit_code(run: Callable[[list[str]], int], argv: list[str], program: str) ->
                 code = 2
             if code is None:
                 raise
-            _say(f"{program}: error: {said}")
+            _say(f"{program}: error: {printable(said)}")
             return code

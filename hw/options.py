@@ -2,10 +2,14 @@
 
 import argparse
 import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+from .arguments import integer
 from .config import CORES, PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 
-__all__ = ["add_config_arguments", "changed_config", "config_from_arguments"]
+__all__ = ["add_config_arguments", "changed_config", "config_from_arguments", "named_by_option"]
 
 #: Option -> (path in `Config.replace`, type, help).
 _FIELDS = {
@@ -40,7 +44,8 @@ def add_config_arguments(parser: argparse.ArgumentParser, *, preset: bool = True
         if kind is bool:
             group.add_argument(option, dest=path, action="store_true", default=None, help=text)
             continue
-        group.add_argument(option, dest=path, type=kind, default=None, choices=choices,
+        group.add_argument(option, dest=path, type=integer() if kind is int else kind,
+                           default=None, choices=choices,
                            metavar=None if choices else "N", help=text)
 
 
@@ -50,7 +55,7 @@ def config_from_arguments(args: argparse.Namespace) -> Config:
     Raises
     ------
     ValueError
-        Naming the field, its value and the rule.
+        Naming the option, its value and the rule.
     """
     return changed_config(PRESETS[args.preset], args)
 
@@ -62,7 +67,28 @@ def changed_config(config: Config, args: argparse.Namespace) -> Config:
     # The lanes that a preset derived from its array follow a changed array.
     if {"array__rows", "array__cols"} & set(changes):
         changes.setdefault("array__post_lanes", 0)
-    return config.replace(**changes)
+    with named_by_option():
+        return config.replace(**changes)
+
+
+@contextmanager
+def named_by_option(others: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Let errors of a `Config` that is made within speak of options instead of its fields.
+
+    Parameters
+    ----------
+    others : field, as errors name it -> option, where a command has another than this file's
+    """
+    names = {path.replace("__", "."): option for option, (path, _, _) in _FIELDS.items()}
+    names |= others or {}
+    try:
+        yield
+    except ValueError as error:
+        # A field of a group is known by its dot; "core" and "instances" are words as well.
+        text = re.sub(r"\b\w+\.\w+\b", lambda m: names.get(m[0], m[0]), str(error))
+        text = re.sub(r"^\w+(?= is )", lambda m: names.get(m[0], m[0]), text)
+        text = text.replace("with core '", "with --core '")
+        raise ValueError(text) from None
 
 
 def _covered() -> set[str]:

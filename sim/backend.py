@@ -13,6 +13,7 @@ from hw.top import CORE_NAME, SHELL_NAME
 
 from .activity import UnitActivity
 from .memory import RtlMemory
+from .settings import check_settings, check_stall
 from .verilator import activity_maps, build
 
 __all__ = ["SimulationFault", "VerilatorBackend"]
@@ -66,7 +67,7 @@ class VerilatorBackend:
     memory_bytes : int
         Size of the external memory.
     latency_cycles, page_miss_cycles, page_bytes, banks : int
-        The memory's timing: see `sim/harness/memory.h`.
+        The memory's timing, see `sim/harness/memory.h`; bounds are in `sim.settings.LIMITS`.
     stall_probability : float, 0 to 0.9
         That a memory channel stalls in a cycle, drawn from `seed`.
     count_toggles : bool
@@ -90,6 +91,8 @@ class VerilatorBackend:
     Raises
     ------
     ToolMissingError, sim.verilator.BuildError
+    ValueError
+        Naming the setting, its value and the rule.
     """
 
     def __init__(self, config: Config, *, memory_bytes: int, latency_cycles: int = 40,
@@ -98,12 +101,10 @@ class VerilatorBackend:
                  check: bool = False, doze: bool = True, threads: int = 1,
                  kind: str | None = None, memory: RtlMemory | None = None,
                  say: Callable[[str], None] = lambda text: None):
-        if not 0 <= stall_probability <= 0.9:
-            raise ValueError(f"stall_probability is {stall_probability}; it must be from 0 to 0.9")
-        if latency_cycles < 1:
-            raise ValueError(f"latency_cycles is {latency_cycles}; it must be 1 or more")
-        if threads < 1:
-            raise ValueError(f"threads is {threads}; it must be 1 or more")
+        check_stall(stall_probability)
+        check_settings(memory_bytes=memory_bytes, latency_cycles=latency_cycles,
+                       page_miss_cycles=page_miss_cycles, page_bytes=page_bytes, banks=banks,
+                       seed=seed, threads=threads)
         if memory and config.ports != 1:
             raise ValueError(f"a memory in Verilog has one port; the configuration {config.ports}")
         self.config = config
@@ -153,14 +154,16 @@ class VerilatorBackend:
         return data
 
     def _range(self, addr: int, count: int) -> None:
-        if addr < 0 or addr + count > self._memory_bytes:
+        if addr < 0 or count < 0 or addr + count > self._memory_bytes:
             raise ValueError(f"memory access at {addr} of {count} bytes; the memory has "
                              f"{self._memory_bytes}")
 
     def write_register(self, addr: int, value: int) -> None:
+        check_settings(addr=addr, value=value)
         self._answer(self._lib.partita_write_register(self._model, addr, value), addr)
 
     def read_register(self, addr: int) -> int:
+        check_settings(addr=addr)
         value = ctypes.c_uint32()
         self._answer(self._lib.partita_read_register(self._model, addr, ctypes.byref(value)), addr)
         return value.value
@@ -174,6 +177,7 @@ class VerilatorBackend:
     def advance(self, cycles: int) -> int:
         """Run at most `cycles`, less if every started instance ends; return how many. A signal
         is seen after each slice of them."""
+        check_settings(cycles=cycles)
         done = 0
         while done < cycles:
             done += self._lib.partita_run(self._model, min(_SLICE_CYCLES, cycles - done))
@@ -232,6 +236,7 @@ class VerilatorBackend:
         OSError
             If the file could not be written, for want of room.
         """
+        check_settings(cycles=cycles)
         code = self._lib.partita_trace(self._model, str(path).encode(), cycles)
         if code:
             raise OSError(code, os.strerror(code), str(path))

@@ -13,7 +13,6 @@ Exit codes: 0 done, 1 netlist and RTL differ, 2 usage, 3 yosys is missing, 5 inp
 failed, 130 interrupted.
 """
 
-import argparse
 import gzip
 import hashlib
 import json
@@ -26,11 +25,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy.optimize import nnls
 
+from hw.arguments import Items, Parser, array_size, file_path, integer
 from hw.config import PRESETS, Config
+from hw.console import console
 from hw.errors import ToolMissingError, exit_code, raise_if_full
 from hw.files import check_outputs, save_file
 from hw.top import CORE_NAME
@@ -291,7 +291,7 @@ def column(samples: list[Sample], library: Library) -> dict:
     return fitted
 
 
-def _print(samples: list[Sample], console: Console) -> None:
+def _print(samples: list[Sample]) -> None:
     coefficients, errors = fit(samples), validate(samples)
     table = Table(title="gates against model, error of fits that left it out", box=None,
                   title_justify="left")
@@ -305,32 +305,41 @@ def _print(samples: list[Sample], console: Console) -> None:
             s.array, s.stimulus, f"{s.gates_pj / s.cycles:.2f}", f"{s.clock_pj / s.gates_pj:.0%}",
             f"{s.glitch_share:.0%}" if s.logic_pj else "-",
             f"{predict(coefficients, s) / s.gates_pj - 1:+.1%}", f"{a:+.1%}", f"{b:+.1%}")
-    console.print(table)
+    out = console()
+    out.print(table)
     for name, values in errors.items():
         size = np.abs(values)
-        console.print(f"{name} left out: mean error {size.mean():.1%}, largest {size.max():.1%}")
+        out.print(f"{name} left out: mean error {size.mean():.1%}, largest {size.max():.1%}")
     total = np.array([s.toggle + s.accumulator for s in samples], float)
     energy = np.array([s.gates_pj for s in samples])
     best = (total / energy).sum() / ((total / energy) ** 2).sum()
     alone = np.abs(best * total / energy - 1)
-    console.print(f"for comparison, toggles alone: mean {alone.mean():.0%}, largest "
+    out.print(f"for comparison, toggles alone: mean {alone.mean():.0%}, largest "
                   f"{alone.max():.0%}")
-    console.print("pJ: " + ", ".join(f"{n} {c:.4f}" for n, c in
+    out.print("pJ: " + ", ".join(f"{n} {c:.4f}" for n, c in
                                      zip(FEATURES, coefficients, strict=True)))
-    console.print(f"{sum(s.compared_bits for s in samples):,} bits of netlist state and outputs "
+    out.print(f"{sum(s.compared_bits for s in samples):,} bits of netlist state and outputs "
                   "equal the RTL's")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sim.calibrate", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--liberty", type=Path, required=True, metavar="FILE",
+def _config(text: str) -> Config:
+    rows, cols = array_size(text)
+    return PRESETS["tiny"].replace(
+        array__rows=rows, array__cols=cols, array__post_lanes=0, buffers__act_words=4096,
+        buffers__acc_depth=64, instances=2)
+
+
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m sim.calibrate", description=__doc__)
+    parser.add_argument("--liberty", type=file_path, required=True, metavar="FILE",
                         help="cell library, gzipped or not")
-    parser.add_argument("--arrays", default=DEFAULT_ARRAYS, metavar="RxC,...",
+    parser.add_argument("--arrays", type=Items(_config, DEFAULT_ARRAYS), metavar="RxC,...",
+                        default=[_config(x) for x in DEFAULT_ARRAYS.split(",")],
                         help=f"arrays to map (default {DEFAULT_ARRAYS})")
-    parser.add_argument("--cycles", type=int, default=1024, metavar="N",
+    parser.add_argument("--cycles", type=integer(64, 1_000_000), default=1024, metavar="N",
                         help="of a window (default 1024)")
-    parser.add_argument("--windows", type=int, default=6, metavar="N",
+    parser.add_argument("--windows", type=integer(1, 1000), default=6, metavar="N",
                         help="of each network on each array (default 6)")
     parser.add_argument("--write", action="store_true",
                         help="put the fit into sw/data/energy.json and the samples into "
@@ -339,32 +348,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _configs(text: str) -> list[Config]:
-    result = []
-    for part in text.split(","):
-        try:
-            rows, cols = (int(n) for n in part.split("x"))
-        except ValueError:
-            raise ValueError(f"arrays: {part!r} is not of the form ROWSxCOLS") from None
-        result.append(PRESETS["tiny"].replace(
-            array__rows=rows, array__cols=cols, array__post_lanes=0, buffers__act_words=4096,
-            buffers__acc_depth=64, instances=2))
-    return result
-
-
 def run(argv: list[str]) -> int:
     """Calibrate and return the exit code; errors are raised."""
-    args = _parser().parse_args(argv)
-    if args.cycles < 64 or args.windows < 1:
-        raise ValueError(f"cycles is {args.cycles} and windows {args.windows}; they must be at "
-                         "least 64 and 1")
+    args = parser().parse_args(argv)
     if args.write:
         check_outputs(write=TABLE)
-    configs = _configs(args.arrays)
     library = read_liberty(args.liberty)
-    notes = Console(stderr=True)
+    notes = console(stderr=True)
     samples: list[Sample] = []
-    for config in configs:
+    for config in args.arrays:
         netlist = Netlist(map_core(config, args.liberty, notes.print), library, CORE_NAME)
         notes.print(f"{config.array.rows}x{config.array.cols}: {len(netlist.flip_flops):,} "
                     f"flip-flops, {netlist.area / 1e6:.2f} mm2 of cells")
@@ -375,7 +367,7 @@ def run(argv: list[str]) -> int:
     if args.json:
         print(json.dumps([asdict(s) for s in samples], indent=1))
     else:
-        _print(samples, Console())
+        _print(samples)
     if args.write:
         data = json.loads(TABLE.read_text())
         data["columns"]["sky130"]["coefficients"].update(column(samples, library))

@@ -13,26 +13,28 @@ Exit codes: 0 ok, 1 a run differs from the golden model or failed, 2 usage, 3 a 
 4 the network does not fit the accelerator, 5 input or output failed, 130 interrupted.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from rich.table import Table
 
+from hw.arguments import PARTITIONS, SEED, Items, Parser, file_path, given, integer, nearest
 from hw.config import Config
+from hw.console import console
 from hw.errors import exit_code
 from hw.files import check_outputs
 from hw.options import add_config_arguments, config_from_arguments
 from sim.processors import processors
+from sim.settings import LIMITS
 
 from .arms import Arm, golden_outputs, layer_kind, run_arm
 from .compiler.switches import Switches, switched
 from .networks import NETWORKS, load_workload
-from .output import deliver, table_console
+from .output import deliver
 from .progress import SimulationProgress
+from .shapes import shape_graph
 
 __all__ = ["SWITCHES", "Work", "measure"]
 
@@ -78,17 +80,19 @@ def measure(work: Work, off: str | None, memory: dict,
     return report.cycles, report.bit_exact
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sw.ablation", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m sw.ablation", description=__doc__)
     parser.add_argument("--network", choices=NETWORKS, default="tinyvgg16")
-    parser.add_argument("--partitions", type=int, default=8, metavar="P")
-    parser.add_argument("--only", metavar="A,B", help=f"of {', '.join(SWITCHES)}")
-    parser.add_argument("--latency", type=int, default=40, metavar="CYCLES",
-                        help="memory latency (default 40)")
-    parser.add_argument("--seed", type=int, default=1, help="of weights and images")
+    parser.add_argument("--partitions", type=PARTITIONS, default=8, metavar="P")
+    parser.add_argument("--only", type=Items(str, "multicast,prefetch"), metavar="A,B",
+                        help=f"of {', '.join(SWITCHES)}")
+    parser.add_argument("--latency", type=integer(*LIMITS["latency_cycles"]), default=40,
+                        metavar="CYCLES", help="memory latency (default 40)")
+    parser.add_argument("--seed", type=SEED, default=1, help="of weights and images")
     parser.add_argument("--json", action="store_true", help="JSON alone on stdout")
-    parser.add_argument("--save", type=Path, metavar="FILE", help="also write the JSON to a file")
+    parser.add_argument("--save", type=file_path, metavar="FILE",
+                        help="also write the JSON to a file")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     add_config_arguments(parser)
     return parser
@@ -96,15 +100,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def run(argv: list[str]) -> int:
     """Run the command and return its exit code; errors are raised."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     config = config_from_arguments(args)
-    chosen = args.only.split(",") if args.only else list(SWITCHES)
+    chosen = args.only or list(SWITCHES)
     for name in chosen:
         if name not in SWITCHES:
-            raise ValueError(f"--only names {name!r}; there are {', '.join(SWITCHES)}")
-    if args.latency < 1:
-        raise ValueError(f"--latency is {args.latency}; it must be 1 or more")
+            raise ValueError(f"--only names {name!r}; there are {', '.join(SWITCHES)}"
+                             + nearest(name, SWITCHES))
     check_outputs(save=args.save)
+    with given("--partitions", args.partitions):
+        for prune in ("fc", "all"):
+            shape_graph(args.network, prune, args.partitions)
     memory = {"latency_cycles": args.latency}
     rows: dict[str, dict[str, int]] = {}
     exact = True
@@ -119,7 +125,7 @@ def run(argv: list[str]) -> int:
     data = {"network": args.network, "config": config.to_dict(), "bit_exact": exact,
             "cycles": rows}
     text = json.dumps(data, indent=1) + "\n"
-    deliver(text, lambda: table_console().print(_table(rows)), {args.save: lambda: text},
+    deliver(text, lambda: console(wide=True).print(_table(rows)), {args.save: lambda: text},
             as_json=args.json)
     return 0 if exact else 1
 

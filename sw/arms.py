@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hw.arguments import nearest
 from hw.config import Config
 
 from .compiler import LayerInfo, compile_graph
@@ -60,7 +61,7 @@ def segments(graph: IntegerGraph, names: Sequence[str] | None) -> list[tuple[int
     for name in names:
         if name not in known:
             raise ValueError(f"layer {name!r} is not in {graph.name}; its layers are "
-                             + ", ".join(known))
+                             + ", ".join(known) + nearest(name, known))
     chosen = sorted({known.index(n) for n in names})
     runs: list[list[int]] = []
     for index in chosen:

@@ -6,24 +6,30 @@
     partita explore   cycles of many configurations (python -m sw.explore)
     partita scale     accuracy, time and energy of fewer partitions (python -m sw.scale)
     partita trace     waveforms and a timeline      (python -m sw.trace)
+    partita ablation  cycles without each of the compiler's optimisations (python -m sw.ablation)
     partita calibrate fit energy to gates           (python -m sim.calibrate)
-    partita demo      the whole demonstration     (python -m sw.demo)
+    partita measure   measure the README's tables again (python -m sw.measure)
+    partita tables    write the README's tables     (python -m sw.tables)
+    partita demo      the whole demonstration       (python -m sw.demo)
     partita boards    bitstreams, flashing, running on boards  (python -m boards)
 
-`partita COMMAND --help` explains each.
+`partita COMMAND --help` explains each; `partita --version` says which version this is.
 """
 
 import importlib
 import sys
+from importlib import metadata
 
+from hw.arguments import nearest
 from hw.interrupts import end_while_starting
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "version"]
 
 #: Command -> module with a `main(argv) -> exit code`.
 COMMANDS = {"build": "hw.build", "compare": "sw.compare", "demo": "sw.demo",
             "train": "sw.train", "explore": "sw.explore", "scale": "sw.scale", "trace": "sw.trace",
-            "calibrate": "sim.calibrate", "boards": "boards.__main__"}
+            "ablation": "sw.ablation", "calibrate": "sim.calibrate", "measure": "sw.measure",
+            "tables": "sw.tables", "boards": "boards.__main__"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,11 +40,22 @@ def main(argv: list[str] | None = None) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(__doc__.strip())
         return 0 if argv else 2
+    if argv[0] == "--version":
+        print(f"partita {version()}")
+        return 0
     if argv[0] not in COMMANDS:
-        print(f"partita: error: no command {argv[0]!r}; there are {', '.join(COMMANDS)}",
-              file=sys.stderr)
+        print(f"partita: error: no command {argv[0]!r}; there are {', '.join(COMMANDS)}"
+              + nearest(argv[0], COMMANDS), file=sys.stderr)
         return 2
     return importlib.import_module(COMMANDS[argv[0]]).main(argv[1:])
+
+
+def version() -> str:
+    """This package's version, or that it runs from a folder without being installed."""
+    try:
+        return metadata.version("partita")
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 if __name__ == "__main__":

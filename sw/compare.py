@@ -26,27 +26,43 @@ import sys
 from concurrent.futures import as_completed
 from dataclasses import replace
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 
+from hw.arguments import (
+    IMAGES,
+    JOBS,
+    PARTITIONS,
+    SEED,
+    Items,
+    Parser,
+    file_path,
+    given,
+    integer,
+    nearest,
+    real,
+)
 from hw.config import Config
+from hw.console import console
 from hw.errors import exit_code
 from hw.files import check_outputs
 from hw.interrupts import thread_pool
 from hw.options import add_config_arguments, config_from_arguments
 from sim.processors import processors
+from sim.settings import LIMITS, MOST_STALL
 
 from .arms import Arm, expected_cycles, golden_outputs, layer_kind, run_arm, segments
-from .energy import EnergyModel, add_energy_arguments
+from .dataset import root_of
+from .energy import EnergyModel, add_energy_arguments, energy_from_arguments
 from .golden import run_golden
 from .graph import IntegerGraph
 from .html import render
-from .networks import NETWORKS, Workload, load_workload
-from .output import deliver, table_console
+from .networks import NETWORKS, Workload, check_images, load_workload
+from .output import deliver
 from .partition import PARTITIONERS
 from .progress import SimulationProgress
 from .report import Report, print_report
+from .shapes import shape_graph
 
 __all__ = ["compare", "main"]
 
@@ -55,12 +71,12 @@ ARMS = ("dense-1", "dense-N", "pruned-1", "pruned-N")
 BIG = "dense-big"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sw.compare", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m sw.compare", description=__doc__)
     what = parser.add_argument_group("what runs")
     what.add_argument("--network", choices=NETWORKS, default="tinyvgg16")
-    what.add_argument("--partitions", type=int, default=8, metavar="P",
+    what.add_argument("--partitions", type=PARTITIONS, default=8, metavar="P",
                       help="diagonal blocks of the pruned layers (default 8)")
     what.add_argument("--prune", choices=("fc", "all"), default="fc",
                       help="prune the linear layers but the classifier, or all layers but the "
@@ -68,63 +84,54 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--partitioner", choices=PARTITIONERS, default=None,
                       help="how partitions are chosen (default: optimised for trained weights, "
                       "identity for seeded ones)")
-    what.add_argument("--layers", metavar="A,B", help="only these layers, by name; each run of "
+    what.add_argument("--layers", type=Items(str, "fc1,fc2"), metavar="A,B",
+                      help="only these layers, by name; each run of "
                       "neighbours starts from the golden output of the layer before")
-    what.add_argument("--arms", metavar="A,B", default=",".join(ARMS),
+    what.add_argument("--arms", type=Items(str, ",".join(ARMS)), metavar="A,B",
+                      default=list(ARMS),
                       help=f"which arms (default {','.join(ARMS)}); {BIG} is one array with the "
                       "MACs of all instances")
-    what.add_argument("--images", type=int, metavar="N",
+    what.add_argument("--images", type=IMAGES, metavar="N",
                       help="images to run (default 1; digits 64)")
-    what.add_argument("--batch", type=int, default=1, metavar="B",
+    what.add_argument("--batch", type=integer(1, 1024), default=1, metavar="B",
                       help="images of a run (default 1): the fully connected layers at the end "
                       "take all together, and read their weights once")
-    what.add_argument("--data", type=Path, metavar="DIR",
+    what.add_argument("--data", type=file_path, metavar="DIR",
                       help="Tiny ImageNet folder, for tinyvgg16-slim to classify held-out images")
-    what.add_argument("--checkpoint", type=Path, metavar="FILE",
+    what.add_argument("--checkpoint", type=file_path, metavar="FILE",
                       help="trained weights of TinyVGG16, safetensors")
-    what.add_argument("--epsilon", metavar="E", help="with --zero-skip: inputs of fully connected "
-                      "layers whose magnitude is at most this many integer steps count as zero "
-                      "(default 0); for single layers as fc1=2,fc2=3")
-    what.add_argument("--seed", type=int, default=1, help="of weights, images and stalls")
+    what.add_argument("--epsilon", type=_epsilons, metavar="E",
+                      help="with --zero-skip: inputs of fully connected layers whose "
+                      "magnitude is at most this many integer steps count as zero (default 0); for "
+                      "single layers as fc1=2,fc2=3")
+    what.add_argument("--seed", type=SEED, default=1, help="of weights, images and stalls")
     add_config_arguments(parser)
     how = parser.add_argument_group("external memory and simulation")
-    how.add_argument("--latency", type=int, default=40, metavar="CYCLES",
-                     help="memory latency (default 40)")
-    how.add_argument("--stall", type=float, default=0.0, metavar="P",
+    how.add_argument("--latency", type=integer(*LIMITS["latency_cycles"]), default=40,
+                     metavar="CYCLES", help="memory latency (default 40)")
+    how.add_argument("--stall", type=real(0, MOST_STALL), default=0.0, metavar="P",
                      help="probability, 0 to 0.9, that a memory channel stalls in a cycle")
     how.add_argument("--no-toggles", action="store_true",
                      help="count no activity, so no energy: faster")
     how.add_argument("--search", action="store_true",
                      help="try other splits of each layer on the cycle model before compiling")
-    how.add_argument("--jobs", type=int, default=2, metavar="N",
+    how.add_argument("--jobs", type=JOBS, default=2, metavar="N",
                      help="arms at a time (default 2)")
-    how.add_argument("--threads", type=int, metavar="N",
+    how.add_argument("--threads", type=JOBS, metavar="N",
                      help="that share the instances of an arm (default: the processors, divided "
                           "among the arms that run at a time)")
     energy = parser.add_argument_group("energy")
     add_energy_arguments(energy)
     out = parser.add_argument_group("output")
     out.add_argument("--json", action="store_true", help="JSON alone on stdout")
-    out.add_argument("--save", type=Path, metavar="FILE", help="also write the JSON to a file")
-    out.add_argument("--report", type=Path, metavar="FILE", help="also write one page of HTML")
+    out.add_argument("--save", type=file_path, metavar="FILE", help="also write the JSON to a file")
+    out.add_argument("--report", type=file_path, metavar="FILE", help="also write one page of HTML")
     out.add_argument("--quiet", action="store_true", help="no progress")
     return parser
 
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot work before anything is built."""
-    if not 0 <= args.stall <= 0.9:
-        raise ValueError(f"--stall is {args.stall}; it must be from 0 to 0.9")
-    if args.latency < 1:
-        raise ValueError(f"--latency is {args.latency}; it must be 1 or more")
-    if args.jobs < 1:
-        raise ValueError(f"--jobs is {args.jobs}; it must be 1 or more")
-    if args.threads is not None and args.threads < 1:
-        raise ValueError(f"--threads is {args.threads}; it must be 1 or more")
-    if args.images is not None and args.images < 1:
-        raise ValueError(f"--images is {args.images}; it must be 1 or more")
-    if args.batch < 1:
-        raise ValueError(f"--batch is {args.batch}; it must be 1 or more")
     if args.checkpoint and not args.checkpoint.is_file():
         raise ValueError(f"--checkpoint {args.checkpoint} is not a file")
     if args.data and args.network != "tinyvgg16-slim":
@@ -133,32 +140,55 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("--checkpoint goes with --network tinyvgg16")
     if args.epsilon and not args.array__zero_skip:
         raise ValueError("--epsilon goes with --zero-skip")
+    if args.data:
+        with given("--data", args.data):
+            root_of(args.data)
     check_outputs(save=args.save, report=args.report)
+    with given("--partitions", args.partitions):
+        shapes = shape_graph(args.network, args.prune, args.partitions)
+    with given("--images", args.images):
+        check_images(args.network, args.images)
+    with given("--layers", ",".join(args.layers or ())):
+        segments(shapes, args.layers)
+    if args.epsilon:
+        _with_epsilon(shapes, args.epsilon)
 
 
-def _with_epsilon(graph: IntegerGraph, text: str) -> IntegerGraph:
+def _epsilons(text: str) -> list[tuple[str, int]]:
+    """The items of --epsilon: the layer's name, or "" for all, and its number."""
+    found = []
+    for part in text.split(","):
+        name, _, number = part.rpartition("=")
+        try:
+            found.append((name, integer(0, 127)(number)))
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentTypeError(f"has an item that {error}") from None
+    return found
+
+
+def _with_epsilon(graph: IntegerGraph, items: list[tuple[str, int]]) -> IntegerGraph:
     """A network whose fully connected layers take small inputs for zero."""
     names = [x.name for x in graph.layers if layer_kind(x) == "fc"]
     values = dict.fromkeys(names, 0)
-    for part in text.split(","):
-        name, _, number = part.rpartition("=")
-        if (name and name not in names) or not number.isdecimal() or int(number) > 127:
-            raise ValueError(f"--epsilon {part!r}: give a number from 0 to 127, or NAME=NUMBER for "
-                             f"one of {', '.join(names)}")
-        values |= dict.fromkeys([name] if name else names, int(number))
+    for name, number in items:
+        if name and name not in names:
+            raise ValueError(f"--epsilon names {name!r}; fully connected layers are "
+                             + ", ".join(names) + nearest(name, names))
+        values |= dict.fromkeys([name] if name else names, number)
     return replace(graph, layers=tuple(replace(x, epsilon=values.get(x.name, 0))
                                        for x in graph.layers))
 
 
-def _arm_names(text: str, config: Config) -> list[str]:
+def _arm_names(given: list[str], config: Config) -> list[str]:
     """Names as in `ARMS`; N may also be written as the number of instances."""
     names = []
-    for name in text.split(","):
+    for name in given:
         form, _, count = name.partition("-")
         general = f"{form}-N" if count not in ("1", "N") and count == str(config.instances) \
             else name
         if general not in (*ARMS, BIG):
-            raise ValueError(f"--arms names {name!r}; there are {', '.join((*ARMS, BIG))}")
+            raise ValueError(f"--arms names {name!r}; there are {', '.join((*ARMS, BIG))}"
+                             + nearest(name, (*ARMS, BIG)))
         names.append(general)
     return names
 
@@ -273,12 +303,13 @@ def _versions() -> dict[str, str]:
 
 def run(argv: list[str]) -> int:
     """Run the command and return its exit code; errors are raised."""
-    args = _parser().parse_args(argv)
-    _check(args)
+    args = parser().parse_args(argv)
     config = config_from_arguments(args)
-    layers = args.layers.split(",") if args.layers else None
     arms = _arm_names(args.arms, config)
-    model = EnergyModel(args.energy_column, args.external, args.clock_mhz)
+    if BIG in arms:
+        _big(config)
+    _check(args)
+    model = energy_from_arguments(args)
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
     with SimulationProgress(quiet=args.quiet) as progress:
         work = load_workload(args.network, partitions=args.partitions, seed=args.seed,
@@ -288,14 +319,14 @@ def run(argv: list[str]) -> int:
         if args.epsilon:
             work = replace(work, dense=_with_epsilon(work.dense, args.epsilon),
                            pruned=_with_epsilon(work.pruned, args.epsilon))
-        report = compare(work, config, arms=arms, layers=layers, memory=memory,
+        report = compare(work, config, arms=arms, layers=args.layers, memory=memory,
                          count_toggles=not args.no_toggles, jobs=args.jobs, threads=args.threads,
                          search=args.search, partitions=args.partitions, seed=args.seed,
                          batch=args.batch,
                          command="python -m sw.compare " + shlex.join(argv), progress=progress,
                          model=model)
     text = report.to_json() + "\n"
-    deliver(text, lambda: print_report(report, table_console()), {
+    deliver(text, lambda: print_report(report, console(wide=True)), {
         args.save: lambda: text, args.report: lambda: render(report)}, as_json=args.json)
     return 0 if report.bit_exact else 1
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-__all__ = ["DatasetError", "ImageData", "load_tiny_imagenet"]
+__all__ = ["DatasetError", "ImageData", "load_tiny_imagenet", "root_of"]
 
 _SIZE = 64
 _CHUNK = 2_000
@@ -46,7 +46,8 @@ class ImageData:
         return digest.hexdigest()[:16]
 
 
-def _root(folder: Path) -> Path:
+def root_of(folder: Path) -> Path:
+    """Where the data set is in a folder; raises DatasetError if nowhere."""
     for candidate in (folder, folder / "tiny-imagenet-200"):
         if (candidate / "wnids.txt").is_file():
             return candidate
@@ -139,7 +140,7 @@ def load_tiny_imagenet(folder: Path, *, classes: int | None = None, per_class: i
     DatasetError
         Naming the file.
     """
-    root = _root(Path(folder))
+    root = root_of(Path(folder))
     names = (root / "wnids.txt").read_text().split()
     for what, value, limit in (("classes", classes, len(names)), ("per-class", per_class, None)):
         if value is not None and (value < 1 or (limit is not None and value > limit)):

@@ -5,9 +5,9 @@
 Exit codes: those of `sw.compare`.
 """
 
-import argparse
 import sys
 
+from hw.arguments import Parser
 from hw.errors import exit_code
 
 from . import compare
@@ -15,11 +15,14 @@ from . import compare
 __all__ = ["main"]
 
 
+def parser() -> Parser:
+    """The command's options: none."""
+    return Parser(prog="python -m sw.demo", description=__doc__)
+
+
 def run(argv: list[str]) -> int:
     """Run both comparisons and return the worse exit code; errors are raised."""
-    parser = argparse.ArgumentParser(prog="python -m sw.demo", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args(argv)
+    parser().parse_args(argv)
     codes = [compare.run(["--network", "digits"])]
     print()
     codes.append(compare.run([]))

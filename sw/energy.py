@@ -22,11 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
+from hw.arguments import given, real, word
 from sim.activity import UnitActivity
 
 __all__ = ["CATEGORIES", "CORE", "DEFAULT_LEVELS", "Column", "EnergyError", "EnergyModel",
            "Features", "Interval", "Level", "add_energy_arguments", "columns",
-           "features", "ratio", "total", "unit_features"]
+           "energy_from_arguments", "features", "ratio", "total", "unit_features"]
 
 TABLE = Path(__file__).parent / "data" / "energy.json"
 #: What energy is split into.
@@ -37,6 +38,8 @@ CORE = ("clock", "logic", "memories", "fabric")
 _LOGIC = ("toggle", "accumulator", "multiplier")
 _REFERENCE_BITS = 8 * 8192  # memory coefficients are for 8 KB
 _SAMPLES = 4000
+#: Slowest and fastest clock that energy is told for.
+CLOCKS_MHZ = (0.001, 10_000)
 
 
 class EnergyError(ValueError):
@@ -133,8 +136,10 @@ class EnergyModel:
         if self.external not in kinds:
             raise EnergyError(f"external memory {self.external!r} is unknown; there are "
                               + ", ".join(kinds))
-        if not self.clock_mhz > 0:
-            raise EnergyError(f"clock is {self.clock_mhz} MHz; it must be above 0")
+        low, high = CLOCKS_MHZ
+        if not low <= self.clock_mhz <= high:
+            raise EnergyError(f"clock is {self.clock_mhz} MHz; it must be from {low:g} to "
+                              f"{high:g}")
 
     @property
     def coefficients(self) -> Column:
@@ -143,12 +148,18 @@ class EnergyModel:
 
 def add_energy_arguments(group: argparse._ArgumentGroup) -> None:
     """Add the options that are an `EnergyModel`'s fields."""
-    group.add_argument("--energy-column", default="sky130", metavar="NAME",
-                       help=f"coefficients of {', '.join(columns())} (default sky130)")
-    group.add_argument("--external", default="lpddr4", metavar="KIND",
+    group.add_argument("--energy-column", default="sky130", choices=tuple(columns()),
+                       help="technology of the coefficients (default sky130)")
+    group.add_argument("--external", type=word, default="lpddr4", metavar="KIND",
                        help="external memory: lpddr4, lpddr or ddr3 (default lpddr4)")
-    group.add_argument("--clock-mhz", type=float, default=100.0, metavar="F",
+    group.add_argument("--clock-mhz", type=real(*CLOCKS_MHZ), default=100.0, metavar="F",
                        help="nominal clock, for time and leakage (default 100)")
+
+
+def energy_from_arguments(args: argparse.Namespace) -> EnergyModel:
+    """The model of `add_energy_arguments`' options."""
+    with given("--external", args.external):
+        return EnergyModel(args.energy_column, args.external, args.clock_mhz)
 
 
 @dataclass(frozen=True)

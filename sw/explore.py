@@ -25,41 +25,44 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from hw.arguments import (
+    JOBS,
+    PARTITIONS,
+    Items,
+    Parser,
+    array_size,
+    file_path,
+    given,
+    integer,
+    integers,
+    word,
+)
 from hw.config import PRESETS, Config
+from hw.console import console
 from hw.errors import ToolMissingError, exit_code
 from hw.estimate import DEVICES, quick_usage
 from hw.files import check_outputs
 from hw.interrupts import hidden_from_terminal, in_pool_process
+from hw.options import named_by_option
 from hw.toolchain import DoesNotFitError, Usage
 from sim.processors import processors
 
-from .capture import capture
 from .compiler import CompileError
 from .cycles import predict
-from .digits import DIGITS_SHAPE
-from .floatgraph import FloatGraph
-from .graph import IntegerGraph, Layer
+from .graph import IntegerGraph
 from .html import scatter
 from .limits import layer_limit
-from .models import TINYVGG16_SHAPE, slim_digits, tinyvgg16
-from .output import deliver, table_console
+from .output import deliver
 from .pareto import pareto
-from .partition import prunable_layers, select_layers
+from .shapes import SHAPES, shape_graph
 
-__all__ = ["Point", "Result", "evaluate", "front", "main", "shape_graph"]
+__all__ = ["Point", "Result", "evaluate", "front", "main"]
 
-NETWORKS = {
-    "tinyvgg16": (tinyvgg16, TINYVGG16_SHAPE),
-    "tinyvgg16-slim": (lambda: tinyvgg16(width=0.125, classes=20, batch_norm=True),
-                       TINYVGG16_SHAPE),
-    "digits": (slim_digits, DIGITS_SHAPE),
-}
 _MOST_POINTS = 10_000
 _FEW_POINTS = 16
 
@@ -98,49 +101,6 @@ class Result:
         return {"network": p.network, "prune": p.prune, "partitions": p.partitions,
                 "config": p.config.to_dict(), "dsps": self.usage.dsps,
                 "block_rams": self.usage.block_rams, **data}
-
-
-def shape_graph(network: str, prune: str, partitions: int) -> IntegerGraph:
-    """A network's layers without weights (all zero, in no memory).
-
-    Raises
-    ------
-    PartitionError
-        If it cannot be cut into so many.
-    """
-    graph = _captured(network)
-    names = prunable_layers(graph, prune) if partitions > 1 else []
-    chosen = set(select_layers(graph, names, partitions)) if names else set()
-    layers = []
-    for k, x in enumerate(graph.layers):
-        groups = partitions if k in chosen else x.groups
-        out, inputs, height, width = x.weight.shape
-        shape = (out, inputs * x.groups // groups, height, width)
-
-        def zeros(dtype, shape=(out,)):
-            return np.broadcast_to(np.zeros((), dtype), shape)
-
-        layers.append(Layer(
-            x.name, zeros(np.int8, shape), zeros(np.int32), zeros(np.uint16), zeros(np.uint8),
-            0 if x.low == 0 else -128, 127, x.stride, x.padding, groups, x.in_shape, x.conv_shape,
-            x.out_shape, x.pool, pruned=k in chosen))
-    return IntegerGraph(graph.name, tuple(layers), 1.0, 1.0)
-
-
-_CAPTURED: dict[str, FloatGraph] = {}
-
-
-def _captured(network: str) -> FloatGraph:
-    if network not in _CAPTURED:
-        import torch
-        make, shape = NETWORKS[network]
-        with torch.device("meta"):
-            net = make()
-        net = net.to_empty(device="cpu")
-        for tensor in (*net.parameters(), *net.buffers()):
-            tensor.data.zero_()
-        _CAPTURED[network] = capture(net, shape, network)
-    return _CAPTURED[network]
 
 
 def _random_weights(graph: IntegerGraph, seed: int) -> IntegerGraph:
@@ -210,49 +170,36 @@ def front(results: Iterable[Result]) -> list[Result]:
     return sorted(best, key=lambda r: (r.point.partitions, key(r)))
 
 
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(x) for x in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list like 1,2,4") from None
-
-
-def _arrays(text: str) -> list[tuple[int, int]]:
-    try:
-        return [(int(r), int(c)) for r, c in (x.split("x") for x in text.split(","))]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list like 4x4,8x8") from None
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sw.explore", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m sw.explore", description=__doc__)
     what = parser.add_argument_group("what is combined")
-    what.add_argument("--network", choices=tuple(NETWORKS), default="tinyvgg16")
-    what.add_argument("--partitions", type=_numbers, default=[1, 8], metavar="P,P",
+    what.add_argument("--network", choices=tuple(SHAPES), default="tinyvgg16")
+    what.add_argument("--partitions", type=Items(PARTITIONS, "1,8"), default=[1, 8], metavar="P,P",
                       help="1 is the dense network (default 1,8)")
     what.add_argument("--prune", choices=("fc", "all"), default="fc")
-    what.add_argument("--instances", type=_numbers, default=[1, 2, 4, 8], metavar="N,N",
-                      dest="counts")
-    what.add_argument("--arrays", type=_arrays, default=[(4, 4), (8, 8)], metavar="RxC,RxC")
-    what.add_argument("--buffers", type=_numbers, default=None, metavar="W,W",
+    what.add_argument("--instances", type=integers(1, 32, "1,2,4"), default=[1, 2, 4, 8],
+                      metavar="N,N", dest="counts")
+    what.add_argument("--arrays", type=Items(array_size, "4x4,8x8"), default=[(4, 4), (8, 8)],
+                      metavar="RxC,RxC")
+    what.add_argument("--buffers", type=Items(integer(), "1024,4096"), metavar="W,W",
                       help="activation memories in words (default: the preset's)")
-    what.add_argument("--fifos", type=_numbers, default=None, metavar="B,B",
+    what.add_argument("--fifos", type=Items(integer(), "32,64"), metavar="B,B",
                       help="weight FIFOs in beats (default: the preset's)")
     what.add_argument("--preset", choices=tuple(PRESETS), default="default",
                       help="for everything else")
     what.add_argument("--memory", choices=("shared", "private"), default=None)
-    what.add_argument("--port-bytes", type=int, default=None, metavar="N")
+    what.add_argument("--port-bytes", type=integer(), default=None, metavar="N")
     how = parser.add_argument_group("how")
     how.add_argument("--device", choices=tuple(DEVICES),
                      help="keep what its DSP blocks and block RAMs hold")
     how.add_argument("--rtl", action="store_true", help="also run the front in RTL")
-    how.add_argument("--jobs", type=int, default=processors(), metavar="N",
+    how.add_argument("--jobs", type=JOBS, default=processors(), metavar="N",
                      help="local processes (default: one for each core)")
-    how.add_argument("--scheduler", metavar="ADDRESS",
+    how.add_argument("--scheduler", type=word, metavar="ADDRESS",
                      help="a Dask scheduler, such as tcp://host:8786")
     how.add_argument("--all", action="store_true", help="print every point, not only the front")
-    how.add_argument("--plot", type=Path, metavar="FILE.svg")
+    how.add_argument("--plot", type=file_path, metavar="FILE.svg")
     how.add_argument("--json", action="store_true")
     return parser
 
@@ -264,15 +211,18 @@ def _points(args: argparse.Namespace) -> list[Point]:
     changes: dict = {}
     if args.memory:
         changes["port__memory"] = args.memory
-    if args.port_bytes:
+    if args.port_bytes is not None:
         changes["port__bytes"] = args.port_bytes
     grid = list(itertools.product(args.partitions, args.counts, args.arrays, buffers, fifos))
     if len(grid) > _MOST_POINTS:
         raise ValueError(f"{len(grid):,} combinations; at most {_MOST_POINTS:,}: shorten a list")
-    return [Point(args.network, args.prune, partitions, base.replace(
-                instances=instances, array__rows=rows, array__cols=cols, array__post_lanes=0,
-                buffers__act_words=words, buffers__weight_fifo_beats=beats, **changes))
-            for partitions, instances, (rows, cols), words, beats in grid]
+    with named_by_option({"array.rows": "--arrays", "array.cols": "--arrays",
+                          "instances": "--instances", "buffers.act_words": "--buffers",
+                          "buffers.weight_fifo_beats": "--fifos"}):
+        return [Point(args.network, args.prune, partitions, base.replace(
+                    instances=instances, array__rows=rows, array__cols=cols, array__post_lanes=0,
+                    buffers__act_words=words, buffers__weight_fifo_beats=beats, **changes))
+                for partitions, instances, (rows, cols), words, beats in grid]
 
 
 def _run(function: Callable, points: Sequence[Point], args: argparse.Namespace,
@@ -328,45 +278,44 @@ def _print(results: Sequence[Result], chosen: Sequence[Result], every: bool) -> 
         mark = "front" if r in chosen else "" if r.fits and r.cycles else "too large" \
             if not r.fits else r.why
         table.add_row(*cells, *([mark] if every else []))
-    table_console().print(table)
+    console(wide=True).print(table)
 
 
 def run(argv: list[str]) -> int:
     """Explore and print; errors are raised."""
-    args = _parser().parse_args(argv)
-    if args.jobs < 1:
-        raise ValueError(f"--jobs is {args.jobs}; it must be 1 or more")
+    args = parser().parse_args(argv)
     check_outputs(plot=args.plot)
     points = _points(args)
     for partitions in args.partitions:
-        shape_graph(args.network, args.prune, partitions)  # refuses what cannot be cut
-    notes = Console(stderr=True)
+        with given("--partitions", partitions):
+            shape_graph(args.network, args.prune, partitions)
+    notes = console(stderr=True)
     results: list[Result] = [None] * len(points)  # type: ignore[list-item]
     device = DEVICES[args.device] if args.device else None
-    with notes.status(f"predicting {len(points)} points") as status:
+    with notes.status(Text(f"predicting {len(points)} points")) as status:
         for done, (k, value) in enumerate(_run(evaluate, points, args), 1):
             assert isinstance(value, Result)
             lacks = value.usage.lacks(device) if device else []
             results[k] = replace(value, fits=not lacks, why="; ".join(lacks) or value.why)
-            status.update(f"predicted {done} of {len(points)} points")
+            status.update(Text(f"predicted {done} of {len(points)} points"))
     chosen = front(results)
     if not chosen:
         raise DoesNotFitError(f"none of {len(points)} configurations fits"
                               + (f" {device.name}" if device else "")
                               + f"; the first: {results[0].why}")
     if args.rtl:
-        with notes.status(f"running {len(chosen)} points in RTL") as status:
+        with notes.status(Text(f"running {len(chosen)} points in RTL")) as status:
             for done, (k, value) in enumerate(_run(measure, [r.point for r in chosen], args), 1):
                 assert isinstance(value, int)
                 old, chosen[k] = chosen[k], replace(chosen[k], rtl_cycles=value)
                 results[results.index(old)] = chosen[k]
-                status.update(f"ran {done} of {len(chosen)} points in RTL")
+                status.update(Text(f"ran {done} of {len(chosen)} points in RTL"))
     rows = [r.row() | {"front": r in chosen} for r in results]
     deliver(json.dumps({"schema": "partita.explore", "version": 1, "points": rows}),
             lambda: _print(results, chosen, args.all),
             {args.plot: lambda: _plot(results, chosen)}, as_json=args.json)
     if args.plot:
-        notes.print(f"wrote {args.plot}", markup=False)
+        notes.print(f"wrote {args.plot}")
     return 0
 
 

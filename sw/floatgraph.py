@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hw.arguments import nearest
+
 from .graph import Pool
 
 __all__ = ["FloatGraph", "FloatLayer"]
@@ -70,8 +72,9 @@ class FloatGraph:
         for layer in self.layers:
             if layer.name == name:
                 return layer
+        names = [x.name for x in self.layers]
         raise ValueError(f"layer {name!r} is not in {self.name}; its layers are "
-                         + ", ".join(x.name for x in self.layers))
+                         + ", ".join(names) + nearest(name, names))
 
     def with_layers(self, layers: list[FloatLayer], name: str | None = None) -> "FloatGraph":
         return replace(self, layers=tuple(layers), name=name or self.name)

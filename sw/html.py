@@ -5,6 +5,8 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 
+from hw.console import printable
+
 from .energy import CATEGORIES
 from .report import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP, ArmReport, Report
 
@@ -59,7 +61,8 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 
 
 def _e(text: object) -> str:
-    return html.escape(str(text))
+    """Text for an element or an attribute in quotes: no markup, nothing that XML cannot hold."""
+    return html.escape(printable(str(text)))
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, text: Iterable[int] = (0,),
@@ -141,7 +144,7 @@ def _arm(arm: ArmReport) -> str:
             "-" if x.toggles is None else f"{x.toggles / 1e6:,.1f}", energy, _e(x.split),
             "yes" if x.bit_exact else '<span class=bad>NO</span>'))
     total = arm.total
-    ports = "" if arm.instances == 1 else f", {arm.memory} port" + (
+    ports = "" if arm.instances == 1 else f", {_e(arm.memory)} port" + (
         "s" if arm.memory == "private" else "")
     return (f"<h3>{_e(arm.name)}: {arm.instances} instance{'s'[:arm.instances - 1]}{ports}</h3>"
             + _table(("layer", "MACs", "cycles", "limit", "limit / cycles", "port bytes",

@@ -13,19 +13,19 @@ Exit codes: 0 ok, 1 a layer differs from the golden model, 2 usage, 3 a tool is 
 output failed, 130 interrupted.
 """
 
-import argparse
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+from hw.arguments import Parser, nearest
 from hw.errors import exit_code
 from hw.files import check_outputs
 
 from .output import deliver
 from .tables import DATA
 
-__all__ = ["MEASUREMENTS", "SCALING", "scaling_command"]
+__all__ = ["MEASUREMENTS", "SCALING", "main", "scaling_command"]
 
 #: What is measured -> the file in `DATA` that it is in.
 MEASUREMENTS = {name: f"{stem}-tinyvgg16.json" for name, stem in (
@@ -82,17 +82,21 @@ def _measure(name: str, path: Path) -> None:
     deliver(text, lambda: print(f"wrote {path}"), {path: lambda: text}, as_json=False)
 
 
-def run(argv: list[str]) -> int:
-    """Run the command and return its exit code; errors are raised."""
-    parser = argparse.ArgumentParser(prog="python -m sw.measure", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m sw.measure", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME",
                         help=f"of {', '.join(MEASUREMENTS)} (default all)")
-    names = parser.parse_args(argv).names
+    return parser
+
+
+def run(argv: list[str]) -> int:
+    """Run the command and return its exit code; errors are raised."""
+    names = parser().parse_args(argv).names
     for name in names:
         if name not in MEASUREMENTS:
             raise ValueError(f"nothing is measured by the name {name!r}; there are "
-                             f"{', '.join(MEASUREMENTS)}")
+                             + ", ".join(MEASUREMENTS) + nearest(name, MEASUREMENTS))
     check_outputs(**{name: DATA / MEASUREMENTS[name] for name in names or MEASUREMENTS})
     for name in names or MEASUREMENTS:
         _measure(name, DATA / MEASUREMENTS[name])

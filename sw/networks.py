@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hw.arguments import given, nearest
+
 from .artefact import load_integer
 from .cache import cache_dir
 from .capture import capture
 from .checkpoint import load_checkpoint
 from .dataset import load_tiny_imagenet
-from .digits import train_digits
+from .digits import HELD_OUT, train_digits
 from .evaluate import accuracy, run_integer
 from .graph import IntegerGraph
 from .models import (
@@ -28,9 +30,10 @@ from .partition import partition, prunable_layers
 from .prune import apply_plan, pictures
 from .quantise import quantise
 from .report import Picture
+from .shapes import shape_graph
 from .training import random_crops
 
-__all__ = ["NETWORKS", "Workload", "load_workload"]
+__all__ = ["NETWORKS", "Workload", "check_images", "load_workload"]
 
 NETWORKS = ("tinyvgg16", "tinyvgg16-slim", "digits")
 _DATA = Path(__file__).parent / "data"
@@ -70,15 +73,29 @@ def load_workload(name: str, *, partitions: int, seed: int, images: int | None =
     Raises
     ------
     ValueError
-        If the network is unknown or cannot be cut into so many partitions.
+        If the network is unknown, cannot be cut into so many partitions or has fewer images.
     """
-    if name == "tinyvgg16":
-        return _tinyvgg16(partitions, seed, images or 1, checkpoint, partitioner, prune, say)
+    if name not in NETWORKS:
+        raise ValueError(f"network {name!r} is unknown; there are {', '.join(NETWORKS)}"
+                         + nearest(name, NETWORKS))
+    if images is not None and images < 1:
+        raise ValueError(f"images is {images}; it must be 1 or more")
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; it must be 0 or more")
     if name == "tinyvgg16-slim":
         return _slim(partitions, seed, images, prune, data, say)
-    if name == "digits":
-        return _digits(partitions, seed, images or 64, partitioner or "optimised", prune, say)
-    raise ValueError(f"network {name!r} is unknown; there are {', '.join(NETWORKS)}")
+    with given("images", images):
+        check_images(name, images)
+    shape_graph(name, prune, partitions)  # refuses what cannot be cut, before anything is trained
+    if name == "tinyvgg16":
+        return _tinyvgg16(partitions, seed, images or 1, checkpoint, partitioner, prune, say)
+    return _digits(partitions, seed, images or 64, partitioner or "optimised", prune, say)
+
+
+def check_images(name: str, count: int | None) -> None:
+    """Refuse more images than there are; raises ValueError."""
+    if name == "digits" and count is not None and count > HELD_OUT:
+        raise ValueError(f"digits has {HELD_OUT} scans that it was not trained on")
 
 
 def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
@@ -125,6 +142,8 @@ def _slim(partitions: int, seed: int, count: int | None, prune: str, data: Path 
     _, plain = random_crops(TINYVGG16_SHAPE[1], PIXEL_MEAN, PIXEL_DEVIATION)
     pixels = torch.from_numpy(np.array(held.held_images))
     labels = torch.from_numpy(held.held_labels)
+    if count and count > len(labels):
+        raise ValueError(f"images is {count}; {data} has {len(labels)} held-out ones")
     say("measuring int8 accuracy on the held-out images")
 
     def share(graph: IntegerGraph) -> float:

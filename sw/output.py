@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
-
 from hw.files import save_file
 
-__all__ = ["deliver", "table_console"]
+__all__ = ["deliver"]
 
 
 def deliver(result: str, show: Callable[[], None], files: dict[Path | None, Callable[[], str]], *,
@@ -40,9 +38,3 @@ def deliver(result: str, show: Callable[[], None], files: dict[Path | None, Call
         show()
     if failed:
         raise failed
-
-
-def table_console() -> Console:
-    """stdout, wide enough that tables keep their columns where it is a file or a pipe."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)

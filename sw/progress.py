@@ -5,7 +5,6 @@ import threading
 import time
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -16,7 +15,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from hw.console import console, printable
+
 __all__ = ["SimulationProgress", "TrainingProgress"]
+
+
+def _words(text: str) -> TextColumn:
+    """A column whose fields are shown as they are."""
+    return TextColumn(text, markup=False)
 
 
 class _Progress:
@@ -32,9 +38,9 @@ class _Progress:
     def __init__(self, *columns: ProgressColumn, quiet: bool, interval_s: float):
         self.quiet = quiet
         self.interval_s = interval_s
-        self.console = Console(stderr=True)
+        self.console = console(stderr=True)
         self._live = not quiet and self.console.is_terminal
-        self._bars = Progress(*columns, TimeElapsedColumn(), TextColumn("left"),
+        self._bars = Progress(*columns, TimeElapsedColumn(), _words("left"),
                               TimeRemainingColumn(), console=self.console, transient=True)
         self._last_line = time.monotonic()
 
@@ -69,9 +75,8 @@ class SimulationProgress(_Progress):
     """
 
     def __init__(self, *, quiet: bool = False, interval_s: float = 15.0):
-        super().__init__(TextColumn("{task.description:<10}"), BarColumn(bar_width=30),
-                         TextColumn("{task.percentage:>3.0f}%"),
-                         TextColumn("{task.fields[state]:<26}"),
+        super().__init__(_words("{task.description:<10}"), BarColumn(bar_width=30),
+                         _words("{task.percentage:>3.0f}%"), _words("{task.fields[state]:<26}"),
                          quiet=quiet, interval_s=interval_s)
         self._lock = threading.Lock()
         self._tasks: dict[str, TaskID] = {}
@@ -92,11 +97,11 @@ class SimulationProgress(_Progress):
             khz = cycles / seconds / 1e3
             if self._live:
                 self._bars.update(self._tasks[arm], completed=min(cycles, expected),
-                                  state=f"{layer} {khz:,.0f} kHz")
+                                  state=f"{printable(layer)} {khz:,.0f} kHz")
             elif self._line_is_due():
                 left = max(expected - cycles, 0) / max(khz * 1e3, 1)
-                print(f"{arm}: {min(cycles / expected, 1):.0%}, {layer}, {khz:,.0f} kHz, "
-                      f"about {left:.0f} s left", file=sys.stderr, flush=True)
+                print(f"{arm}: {min(cycles / expected, 1):.0%}, {printable(layer)}, "
+                      f"{khz:,.0f} kHz, about {left:.0f} s left", file=sys.stderr, flush=True)
 
     def finish(self, arm: str) -> None:
         """End an arm."""
@@ -111,9 +116,8 @@ class TrainingProgress(_Progress):
     """A bar for what is being trained, with its loss and the time left; lines off a terminal."""
 
     def __init__(self, *, quiet: bool = False, interval_s: float = 15.0):
-        super().__init__(TextColumn("{task.description:<24}"), BarColumn(bar_width=30),
-                         TextColumn("{task.percentage:>3.0f}%"),
-                         TextColumn("loss {task.fields[loss]:.3f}"),
+        super().__init__(_words("{task.description:<24}"), BarColumn(bar_width=30),
+                         _words("{task.percentage:>3.0f}%"), _words("loss {task.fields[loss]:.3f}"),
                          quiet=quiet, interval_s=interval_s)
         self._part, self._task, self._first = "", TaskID(0), 0
         self._began = time.monotonic()
@@ -125,10 +129,10 @@ class TrainingProgress(_Progress):
                 self._bars.remove_task(self._task)
             self._part, self._first, self._began = part, step, time.monotonic()
             if self._live:
-                self._task = self._bars.add_task(part, total=steps, loss=loss)
+                self._task = self._bars.add_task(printable(part), total=steps, loss=loss)
         if self._live:
             self._bars.update(self._task, completed=step, loss=loss)
         elif self._line_is_due():
             left = (time.monotonic() - self._began) / max(step - self._first, 1) * (steps - step)
-            print(f"{part}: step {step:,} of {steps:,}, loss {loss:.3f}, about {left:.0f} s left",
-                  file=sys.stderr, flush=True)
+            print(f"{printable(part)}: step {step:,} of {steps:,}, loss {loss:.3f}, about "
+                  f"{left:.0f} s left", file=sys.stderr, flush=True)

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from hw.console import printable
 
 from .energy import CATEGORIES, CORE, EnergyModel, Features, Interval, ratio
 
@@ -235,6 +238,9 @@ def _ratio(a: int | None, b: int | None) -> float | None:
     return round(a / b, 4) if a and b else None
 
 
+_NO = Text("NO", style="red")
+
+
 def _number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
@@ -250,7 +256,7 @@ def _arm_table(arm: ArmReport) -> Table:
         count = "1 instance with the MACs of all"
     table = Table(title=f"{arm.name}: {count}", title_justify="left", title_style="bold",
                   box=None, pad_edge=False, header_style="dim")
-    table.add_column("layer", no_wrap=True)
+    table.add_column("layer", no_wrap=True, max_width=30)
     skips = any(x.skipped_macs is not None for x in arm.layers)
     counted = any(x.toggles is not None for x in arm.layers)
     for name, shown in (("MACs", True), ("skipped", skips), ("cycles", True), ("limit", True),
@@ -272,7 +278,7 @@ def _arm_table(arm: ArmReport) -> Table:
                       *skipped(x.skipped_macs), _number(x.cycles), _number(x.limit_cycles),
                       f"{x.efficiency:.1%}", _number(x.port_bytes), *skipped(x.skipped_bytes),
                       *toggles(x.toggles, x.clocked_ff_cycles), x.split,
-                      "yes" if x.bit_exact else "[red]NO[/red]")
+                      "yes" if x.bit_exact else _NO)
     table.add_section()
     limit = arm.total("limit_cycles")
     spared = [sum(getattr(x, f"skipped_{what}") or 0 for x in arm.layers)
@@ -281,7 +287,7 @@ def _arm_table(arm: ArmReport) -> Table:
                   _number(limit), f"{limit / arm.cycles:.1%}" if limit and arm.cycles else "-",
                   _number(arm.total("port_bytes")), *skipped(spared[1]),
                   *toggles(arm.total("toggles"), arm.total("clocked_ff_cycles")), "",
-                  "yes" if arm.bit_exact else "[red]NO[/red]")
+                  "yes" if arm.bit_exact else _NO)
     return table
 
 
@@ -352,7 +358,7 @@ def print_report(report: Report, console: Console) -> None:
     """Print what a person wants to see, the headline last."""
     port = report.config["port"]
     array = report.config["array"]
-    console.print(f"[bold]{report.network}[/bold], {report.weights}")
+    console.print(Text(printable(report.network), style="bold") + printable(f", {report.weights}"))
     console.print(f"Arrays of {array['rows']}x{array['cols']} MACs, {port['bytes']} bytes per "
                   f"cycle per port, {report.memory_model['latency_cycles']} cycles of memory "
                   "latency; "
@@ -386,6 +392,7 @@ def print_report(report: Report, console: Console) -> None:
                           style="dim")
     for note in report.notes:
         console.print(note, style="dim")
-    verdict = ("every layer of every arm is bit-exact against the golden model" if report.bit_exact
-               else "[red]at least one layer differs from the golden model[/red]")
-    console.print(f"\n{verdict}.")
+    console.print()
+    console.print("every layer of every arm is bit-exact against the golden model."
+                  if report.bit_exact else
+                  Text("at least one layer differs from the golden model.", style="red"))

@@ -28,14 +28,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 
+from hw.arguments import SEED, Parser, file_path, integer
 from hw.config import Config
+from hw.console import console
 from hw.errors import exit_code
 from hw.files import check_outputs
 from hw.options import add_config_arguments, config_from_arguments
@@ -50,13 +50,14 @@ from .energy import (
     Features,
     Level,
     add_energy_arguments,
+    energy_from_arguments,
     features,
 )
 from .evaluate import accuracy, run_integer
 from .golden import run_golden
 from .html import scatter
 from .incremental import DIGITS, Grown, grow_digits
-from .output import deliver, table_console
+from .output import deliver
 from .pareto import pareto
 from .scaling import with_active
 
@@ -180,17 +181,17 @@ def _levels(text: str) -> list[Level]:
     return levels
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sw.scale", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m sw.scale", description=__doc__)
     what = parser.add_argument_group("what runs")
     what.add_argument("--network", choices=("digits",), default="digits",
                       help="as many partitions as instances, as wide as the array needs")
-    what.add_argument("--epochs", type=int, default=DIGITS.epochs, metavar="N",
+    what.add_argument("--epochs", type=integer(1, 100_000), default=DIGITS.epochs, metavar="N",
                       help=f"of training, for each partition (default {DIGITS.epochs})")
-    what.add_argument("--images", type=int, default=4, metavar="N",
+    what.add_argument("--images", type=integer(1, HELD_OUT), default=4, metavar="N",
                       help="held-out images that the RTL runs for each number (default 4)")
-    what.add_argument("--seed", type=int, default=1)
+    what.add_argument("--seed", type=SEED, default=1)
     add_config_arguments(parser)
     parser.set_defaults(preset="ecp5-85k")
     energy = parser.add_argument_group("levels and energy")
@@ -198,30 +199,20 @@ def _parser() -> argparse.ArgumentParser:
                         help=f"default {','.join(map(str, DEFAULT_LEVELS))}")
     add_energy_arguments(energy)
     out = parser.add_argument_group("output")
-    out.add_argument("--plot", type=Path, metavar="FILE.svg", help="energy over time")
+    out.add_argument("--plot", type=file_path, metavar="FILE.svg", help="energy over time")
     out.add_argument("--json", action="store_true", help="JSON alone on stdout")
     return parser
 
 
-def _check(args: argparse.Namespace) -> None:
-    """Refuse what cannot work before anything is trained or built."""
-    if not 1 <= args.images <= HELD_OUT:
-        raise ValueError(f"--images is {args.images}; it must be 1 to {HELD_OUT}, as many as are "
-                         "held out")
-    if args.epochs < 1:
-        raise ValueError(f"--epochs is {args.epochs}; it must be 1 or more")
-    check_outputs(plot=args.plot)
-
-
 def run(argv: list[str]) -> int:
     """Measure and print; errors are raised."""
-    args = _parser().parse_args(argv)
-    _check(args)
+    args = parser().parse_args(argv)
+    check_outputs(plot=args.plot)
     config = config_from_arguments(args)
     if config.instances < 2:
-        raise ValueError("instances is 1; there must be 2 or more, one for each partition")
-    model = EnergyModel(args.energy_column, args.external, args.clock_mhz)
-    notes = Console(stderr=True)
+        raise ValueError("--instances is 1; there must be 2 or more, one for each partition")
+    model = energy_from_arguments(args)
+    notes = console(stderr=True)
 
     def say(text: str) -> None:
         notes.print(text, style="dim", highlight=False)
@@ -271,19 +262,19 @@ def _print(measured: Sequence[Measured], points: Sequence[Point], best: Sequence
                  for p in points if p.active == m.active]
         table.add_row(str(m.active), f"{100 * m.accuracy:.1f}", f"{100 * m.rtl_accuracy:.0f}",
                       f"{m.cycles:,.0f}", *cells)
-    console = table_console()
-    console.print(table)
-    console.print("\n* no other point is better in accuracy, time and energy at once.  int8: on "
+    out = console(wide=True)
+    out.print(table)
+    out.print("\n* no other point is better in accuracy, time and energy at once.  int8: on "
                   f"all held-out images; RTL: on {args.images} of them.")
     words = {"dropping": f"partitions alone, at {args.levels[0]}", "all": "partitions and levels",
              "all_chip": "the same, without external memory"}
     for name, (energy, time) in _ranges(points, args.levels).items():
-        console.print(f"range, {words[name]}: {energy:.1f}x in energy, {time:.1f}x in time",
-                      highlight=False)
-    console.print("published, with a choice of processor and levels: {}x and {}x".format(
+        out.print(f"range, {words[name]}: {energy:.1f}x in energy, {time:.1f}x in time",
+                  highlight=False)
+    out.print("published, with a choice of processor and levels: {}x and {}x".format(
         *PUBLISHED_RANGE), highlight=False)
     wrong = [str(m.active) for m in measured if not m.bit_exact]
-    console.print(f"RTL differs from the golden model with {', '.join(wrong)} active" if wrong else
+    out.print(f"RTL differs from the golden model with {', '.join(wrong)} active" if wrong else
                   "every layer of every run is bit-exact")
 
 

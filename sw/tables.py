@@ -6,7 +6,6 @@
 Exit codes: 0 ok, 1 not current, 2 usage, 5 input or output failed, 130 interrupted.
 """
 
-import argparse
 import ast
 import dataclasses
 import inspect
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hw import isa, registers
+from hw.arguments import Parser
 from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
 from hw.errors import exit_code
 from hw.files import save_file
@@ -373,12 +373,18 @@ def render(text: str) -> str:
     return text
 
 
-def run(argv: list[str]) -> int:
-    """Write the tables, or check them; errors are raised."""
-    parser = argparse.ArgumentParser(prog="python -m sw.tables", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m sw.tables", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether they are current")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def run(argv: list[str]) -> int:
+    """Run the command and return its exit code; errors are raised."""
+    args = parser().parse_args(argv)
+    if not README.is_file():
+        raise ValueError(f"{README} is not there: the tables are those of a checkout")
     old = README.read_text()
     new = render(old)
     if args.check:

@@ -15,14 +15,13 @@ Exit codes: 0 written, 1 the run failed, 2 usage, 3 a tool is missing, 4 does no
 output failed, 130 interrupted.
 """
 
-import argparse
 import json
 import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
+from hw.arguments import PARTITIONS, SEED, Parser, file_path, given, integer, nearest, word
+from hw.console import console
 from hw.errors import exit_code
 from hw.files import check_outputs, save_file
 from hw.options import add_config_arguments, config_from_arguments
@@ -32,29 +31,33 @@ from .compiler import compile_graph
 from .driver import Driver, RunResult, open_backend
 from .networks import NETWORKS, load_workload
 from .output import deliver
+from .shapes import shape_graph
 
 __all__ = ["main", "timeline"]
 
 _MOST_CYCLES = 100_000
+_LAST_START = 2 ** 32 - 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sw.trace", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m sw.trace", description=__doc__)
     what = parser.add_argument_group("what runs")
     what.add_argument("--network", choices=NETWORKS, default="tinyvgg16")
     what.add_argument("--form", choices=("dense", "pruned"), default="pruned")
-    what.add_argument("--partitions", type=int, default=8, metavar="P")
-    what.add_argument("--seed", type=int, default=1)
+    what.add_argument("--partitions", type=PARTITIONS, default=8, metavar="P")
+    what.add_argument("--seed", type=SEED, default=1)
     add_config_arguments(parser)
     window = parser.add_argument_group("the window, and where it goes")
-    window.add_argument("--layer", metavar="NAME", help="where it begins (default: the first)")
-    window.add_argument("--start", type=int, default=0, metavar="N",
+    window.add_argument("--layer", type=word, metavar="NAME",
+                        help="where it begins (default: the first)")
+    window.add_argument("--start", type=integer(0, _LAST_START), default=0, metavar="N",
                         help="cycles after the layer's begin (default 0)")
-    window.add_argument("--cycles", type=int, default=1000, metavar="N", help="(default 1000)")
-    window.add_argument("--out", type=Path, metavar="FILE.fst",
+    window.add_argument("--cycles", type=integer(1, _MOST_CYCLES), default=1000, metavar="N",
+                        help="(default 1000)")
+    window.add_argument("--out", type=file_path, metavar="FILE.fst",
                         help="signals of instance 0, as .fst or .vcd")
-    window.add_argument("--timeline", type=Path, metavar="FILE.json",
+    window.add_argument("--timeline", type=file_path, metavar="FILE.json",
                         help="all instances' layers and what they waited for")
     return parser
 
@@ -84,26 +87,24 @@ def timeline(result: RunResult, names: list[str], title: str) -> str:
 
 def run(argv: list[str]) -> int:
     """Write what was asked for; errors are raised."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     if args.out is None and args.timeline is None:
         raise ValueError("nothing to write: give --out, --timeline or both")
-    if not 1 <= args.cycles <= _MOST_CYCLES or args.start < 0:
-        raise ValueError(f"--cycles is {args.cycles} and --start {args.start}; they must be from 1 "
-                         f"to {_MOST_CYCLES} and 0 or more")
     check_outputs(out=args.out, timeline=args.timeline)
     if args.out and args.out.suffix not in (".fst", ".vcd"):
         raise ValueError(f"--out {args.out}: name a file that ends in .fst or .vcd")
     if args.out and args.out.suffix == ".fst":
         require_fst()
     config = config_from_arguments(args)
-    notes = Console(stderr=True)
+    with given("--partitions", args.partitions):
+        names = [x.name for x in shape_graph(args.network, "fc", args.partitions).layers]
+    if args.layer is not None and args.layer not in names:
+        raise ValueError(f"--layer {args.layer!r} is not in {args.network}; its layers are "
+                         + ", ".join(names) + nearest(args.layer, names))
+    notes = console(stderr=True)
     work = load_workload(args.network, partitions=args.partitions, seed=args.seed, images=1,
                          say=notes.print)
     graph = work.dense if args.form == "dense" else work.pruned
-    names = [x.name for x in graph.layers]
-    if args.layer is not None and args.layer not in names:
-        raise ValueError(f"--layer {args.layer!r} is not in {graph.name}; its layers are "
-                         + ", ".join(names))
     program = compile_graph(graph, config)
     with open_backend("verilator", config, memory_bytes=program.window_bytes, say=notes.print,
                       kind="wave" if args.out else None) as backend:

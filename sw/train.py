@@ -23,78 +23,87 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
+from hw.arguments import PARTITIONS, SEED, Parser, file_path, given, integer, real, word
+from hw.console import console
 from hw.errors import exit_code
 from hw.files import save_file
 from hw.folders import FolderKind
 
 from .artefact import save_integer
 from .cache import cache_dir
-from .dataset import load_tiny_imagenet
+from .dataset import load_tiny_imagenet, root_of
 from .digits import digits_task
 from .fit import Recipe
 from .models import PIXEL_DEVIATION, PIXEL_MEAN, TINYVGG16_SHAPE, tinyvgg16
-from .output import deliver, table_console
-from .partition import PARTITIONERS
+from .output import deliver
+from .partition import PARTITIONERS, select_layers
 from .progress import TrainingProgress
+from .shapes import bare_graph, captured
 from .statistics import graph_statistics
-from .training import Monitor, Row, Task, Trainer, random_crops
+from .training import Monitor, Row, Task, Trainer, pruned_names, random_crops
 
 __all__ = ["main"]
 
 RESULTS_NAME = "partita.train"
 RESULTS_VERSION = 1
 ABLATION_PARTITIONS = (2, 4, 8)
+EPOCHS = integer(1, 100_000)
 RUN = FolderKind("run.json", "partita.run", "run of this program")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sw.train", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser() -> Parser:
+    """The command's options."""
+    parser = Parser(prog="python -m sw.train", description=__doc__)
     what = parser.add_argument_group("network and data")
     what.add_argument("--network", choices=("tinyvgg16", "digits"), default="tinyvgg16")
-    what.add_argument("--data", type=Path, metavar="DIR",
+    what.add_argument("--data", type=file_path, metavar="DIR",
                       help="the Tiny ImageNet folder (tinyvgg16 needs it)")
-    what.add_argument("--width", type=float, default=1.0, metavar="W",
+    what.add_argument("--width", type=real(0.05, 2), default=1.0, metavar="W",
                       help="of TinyVGG16's hidden layers, 1 for the full ones (default 1)")
-    what.add_argument("--classes", type=int, metavar="N", help="only the first N classes")
-    what.add_argument("--per-class", type=int, metavar="N", help="only N training images of each")
+    what.add_argument("--classes", type=integer(2, 200), metavar="N",
+                      help="only the first N classes")
+    what.add_argument("--per-class", type=integer(1, 500), metavar="N",
+                      help="only N training images of each")
     prune = parser.add_argument_group("partitioning")
-    prune.add_argument("--partitions", type=int, default=8, metavar="P")
-    prune.add_argument("--prune", default="fc", metavar="fc|all|NAMES",
+    prune.add_argument("--partitions", type=PARTITIONS, default=8, metavar="P")
+    prune.add_argument("--prune", type=word, default="fc", metavar="fc|all|NAMES",
                        help="the linear layers but the classifier, all layers but the first and "
                        "the classifier, or layers by name, neighbours, commas between")
     prune.add_argument("--partitioner", choices=PARTITIONERS, default="optimised")
     prune.add_argument("--ablation", action="store_true",
                        help="P in 2, 4, 8 with every partitioner, fc and all")
-    prune.add_argument("--seeds", type=int, default=1, metavar="N",
+    prune.add_argument("--seeds", type=integer(1, 1000), default=1, metavar="N",
                        help="repeat the largest P with N seeds of fine-tuning (default 1)")
     how = parser.add_argument_group("training")
-    how.add_argument("--epochs", type=int, metavar="N", help="dense (default 60; digits 25)")
-    how.add_argument("--tune-epochs", type=int, metavar="N",
+    how.add_argument("--epochs", type=EPOCHS, metavar="N",
+                     help="dense (default 60; digits 25)")
+    how.add_argument("--tune-epochs", type=EPOCHS, metavar="N",
                      help="of fine-tuning under the mask (default 20; digits 15)")
-    how.add_argument("--qat-epochs", type=int, metavar="N", default=2,
+    how.add_argument("--qat-epochs", type=integer(0, 100_000), metavar="N", default=2,
                      help="in int8, where quantisation loses over 0.5 points; 0 for never "
                      "(default 2)")
-    how.add_argument("--batch", type=int, metavar="N", help="(default 256; 64 on a CPU)")
-    how.add_argument("--rate", type=float, metavar="R", help="peak learning rate (default 1e-3; "
-                     "digits 3e-3); fine-tuning takes a half")
-    how.add_argument("--gradual", type=float, default=0.3, metavar="SHARE",
+    how.add_argument("--batch", type=integer(2, 65_536), metavar="N",
+                     help="(default 256; 64 on a CPU)")
+    how.add_argument("--rate", type=real(0, 10, above=True), metavar="R",
+                     help="peak learning rate (default 1e-3; digits 3e-3); fine-tuning takes a "
+                     "half")
+    how.add_argument("--gradual", type=real(0, 1), default=0.3, metavar="SHARE",
                      help="pruned weights fade over this share of fine-tuning; 0 for one shot "
                      "(default 0.3)")
-    how.add_argument("--distil", type=float, default=0.5, metavar="SHARE",
+    how.add_argument("--distil", type=real(0, 1), default=0.5, metavar="SHARE",
                      help="of the fine-tuning loss, from the dense network as teacher; 0 for none "
                      "(default 0.5)")
-    how.add_argument("--seed", type=int, default=1)
+    how.add_argument("--seed", type=SEED, default=1)
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     out = parser.add_argument_group("output")
-    out.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR",
+    out.add_argument("--out", type=file_path, default=Path("runs"), metavar="DIR",
                      help="folder of the run (default runs)")
     out.add_argument("--restart", action="store_true",
                      help="drop the earlier run that the folder holds")
@@ -106,11 +115,6 @@ def _parser() -> argparse.ArgumentParser:
 def _task(args: argparse.Namespace, monitor: Monitor) -> Task:
     if args.network == "digits":
         return digits_task(args.seed)
-    if args.data is None:
-        raise ValueError("tinyvgg16 trains on Tiny ImageNet: give its folder with --data "
-                         "(or train --network digits, which needs none)")
-    if not 0.05 <= args.width <= 2:
-        raise ValueError(f"width is {args.width}; it must be from 0.05 to 2")
     data = load_tiny_imagenet(args.data, classes=args.classes, per_class=args.per_class,
                               cache=cache_dir() / "images", say=monitor.say)
     augment, plain = random_crops(TINYVGG16_SHAPE[1], PIXEL_MEAN, PIXEL_DEVIATION)
@@ -118,6 +122,20 @@ def _task(args: argparse.Namespace, monitor: Monitor) -> Task:
     return Task(name, lambda: tinyvgg16(width=args.width, classes=len(data.classes),
                                         batch_norm=True),
                 TINYVGG16_SHAPE, data, augment, plain)
+
+
+def _check_layers(args: argparse.Namespace) -> None:
+    """Refuse layers that are not there or not divisible before anything is trained."""
+    graph = captured("digits") if args.network == "digits" else bare_graph(
+        partial(tinyvgg16, width=args.width, classes=args.classes or 200), TINYVGG16_SHAPE,
+        args.network)
+    for partitions, prune, _, _ in _variants(args):
+        with given("--prune", prune):
+            names = pruned_names(graph, prune)
+            for name in names:
+                graph.layer(name)
+        with given("--partitions", partitions):
+            select_layers(graph, names, partitions)
 
 
 def _variants(args: argparse.Namespace) -> list[tuple[int, str, str, int]]:
@@ -149,7 +167,7 @@ def _recipes(args: argparse.Namespace, device: torch.device) -> tuple[Recipe, Re
     return dense, tune, qat
 
 
-def _print(rows: list[Row], title: str, console: Console) -> None:
+def _print(rows: list[Row], title: str) -> None:
     table = Table(title=title, box=None, title_justify="left")
     for left in ("P", "pruned", "partitioner", "seed"):
         table.add_column(left)
@@ -165,9 +183,10 @@ def _print(rows: list[Row], title: str, console: Console) -> None:
             f"{100 * (row.top1 - rows[0].top1):+.2f}",
             f"{100 * row.int8_top1:.2f}" + (" *" if row.qat else "  "),
             f"{100 * (row.int8_top1 - row.top1):+.2f}")
-    console.print(table)
+    out = console(wide=True)
+    out.print(table)
     if any(r.qat for r in rows):
-        console.print("* fine-tuned with quantisation; the others are quantised after training")
+        out.print("* fine-tuned with quantisation; the others are quantised after training")
 
 
 def _results(args: argparse.Namespace, argv: list[str], task: Task, recipes, rows: list[Row],
@@ -235,9 +254,16 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
 
 def run(argv: list[str]) -> int:
     """Train as asked and return the exit code; errors are raised."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     if args.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is cuda; this torch sees no GPU: use --device cpu")
+        raise ValueError("--device is cuda; this torch sees no GPU: use --device cpu")
+    if args.network == "tinyvgg16" and args.data is None:
+        raise ValueError("tinyvgg16 trains on Tiny ImageNet: give its folder with --data "
+                         "(or train --network digits, which needs none)")
+    if args.network == "tinyvgg16":
+        with given("--data", args.data):
+            root_of(args.data)
+    _check_layers(args)
     device = torch.device("cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu")
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = False
@@ -261,7 +287,7 @@ def run(argv: list[str]) -> int:
             raise
 
     def show() -> None:
-        _print(rows, f"{task.name}: {task.data.source}", table_console())
+        _print(rows, f"{task.name}: {task.data.source}")
         print(f"\nweights, plans, statistics and results.json are in {args.out}")
 
     text = results()

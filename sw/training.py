@@ -27,7 +27,8 @@ from .prune import apply_plan
 from .qat import FakeQuantised
 from .quantise import calibrate, quantise_with
 
-__all__ = ["Monitor", "Row", "Task", "Trainer", "random_crops", "random_shifts", "weight_masks"]
+__all__ = ["Monitor", "Row", "Task", "Trainer", "pruned_names", "random_crops",
+           "random_shifts", "weight_masks"]
 
 #: Loss of top-1 through int8 from which on quantisation-aware fine-tuning is worth its time.
 QAT_THRESHOLD = 0.005
@@ -135,6 +136,11 @@ def weight_masks(net: nn.Module, graph: FloatGraph, plan: Plan) -> dict[str, tor
     return masks
 
 
+def pruned_names(graph: FloatGraph, prune: str) -> list[str]:
+    """The layers that `prune` means: "fc", "all" or names with commas between."""
+    return prunable_layers(graph, prune) if prune in ("fc", "all") else prune.split(",")
+
+
 @dataclass(eq=False)
 class Trainer:
     """Trains a task's networks into a folder; what is there already is not trained again.
@@ -207,8 +213,7 @@ class Trainer:
              seed: int) -> Plan:
         """Partition a trained network; `prune` is "fc", "all" or names with commas between."""
         graph = self.graph(dense)
-        names = prunable_layers(graph, prune) if prune in ("fc", "all") else prune.split(",")
-        return partition(graph, names, partitions, partitioner, seed=seed,
+        return partition(graph, pruned_names(graph, prune), partitions, partitioner, seed=seed,
                          progress=self.monitor.say)
 
     def pruned(self, name: str, dense: nn.Module, plan: Plan, recipe: Recipe) -> nn.Module:

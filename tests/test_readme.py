@@ -32,7 +32,7 @@ def test_the_example_of_ones_own_network_runs(capsys):
 
 def test_measuring_again_writes_what_the_tables_read(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(measure, "DATA", tmp_path)
-    parsers = {"sw.compare": compare._parser(), "sw.ablation": ablation._parser()}
+    parsers = {"sw.compare": compare.parser(), "sw.ablation": ablation.parser()}
 
     def canned(command):
         parsers[command[0]].parse_args(command[1:])  # the command exists

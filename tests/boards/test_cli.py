@@ -83,7 +83,7 @@ def test_where_nothing_near_fits_the_preset_is_named(changes, needs, capsys, tmp
 @pytest.mark.parametrize("arguments,message", [
     (["build", "nothing"], "no board 'nothing'; there are ulx3s, ulx3s-12f, orangecrab"),
     (["build", "ulx3s", "--memory", "private"], "a board has one memory"),
-    (["build", "ulx3s", "--cols", "99"], "array.cols is 99"),
+    (["build", "ulx3s", "--cols", "99"], "--cols is 99"),
     (["flash", "ulx3s", "--dry-run", "--out", "/nonexistent"], "holds no build"),
     (["run", "ulx3s"], "--port, or take --virtual"),
     (["run", "ulx3s", "--virtual", "--images", "0"], "--images is 0"),

@@ -24,7 +24,7 @@ def test_cycles_outputs_and_toggles_are_those_of_one_thread(threads):
 
 
 def test_fewer_than_one_are_refused():
-    with pytest.raises(ValueError, match="threads is 0; it must be 1 or more"):
+    with pytest.raises(ValueError, match="threads is 0; it must be a whole number from 1 to 256"):
         open_backend("verilator", TINY, memory_bytes=4096, threads=0)
 
 

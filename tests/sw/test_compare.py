@@ -148,11 +148,11 @@ def test_kinds_tell_convolutions_from_linear_layers():
     (["--network", "digits", "--layers", "fc9"], 2, "layer 'fc9' is not in digits; its layers"),
     (["--network", "digits", "--partitions", "3"], 2, "are not divisible by 3 partitions"),
     (["--arms", "sparse-8"], 2, "--arms names 'sparse-8'; there are dense-1, dense-N"),
-    (["--stall", "2"], 2, "--stall is 2.0; it must be from 0 to 0.9"),
+    (["--stall", "2"], 2, "--stall is 2; it must be a number from 0 to 0.9"),
     (["--checkpoint", "missing.safetensors"], 2, "--checkpoint missing.safetensors is not a file"),
-    (["--save", "/no/such/folder/x.json"], 2, "its folder does not exist"),
-    (["--threads", "0"], 2, "--threads is 0; it must be 1 or more"),
-    (["--rows", "99"], 2, "array.rows is 99; it must be an integer from 1 to 32"),
+    (["--save", "/no/such/folder/x.json"], 5, "/no/such/folder: No such file"),
+    (["--threads", "0"], 2, "--threads is 0; it must be a whole number from 1 to 256"),
+    (["--rows", "99"], 2, "--rows is 99; it must be an integer from 1 to 32"),
 ])
 def test_mistakes_are_named_with_their_exit_code(arguments, code, message, capsys):
     assert compare.main(arguments) == code
@@ -230,8 +230,9 @@ def test_a_page_is_written_and_bad_energy_options_are_named(tmp_path, capsys):
                          "--arms", "dense-1,pruned-2,dense-big", "--report", str(page)]) == 0
     assert "dense-big" in capsys.readouterr().out
     assert "<h2>Roofline</h2>" in page.read_text()
-    for arguments, message in ((["--energy-column", "7nm"], "energy column '7nm' is unknown"),
-                               (["--external", "hbm"], "external memory 'hbm' is unknown"),
-                               (["--clock-mhz", "-1"], "clock is -1.0 MHz")):
+    for arguments, message in (
+            (["--energy-column", "7nm"], "--energy-column: invalid choice: '7nm'"),
+            (["--external", "hbm"], "--external is 'hbm': external memory 'hbm' is unknown"),
+            (["--clock-mhz", "-1"], "--clock-mhz is -1; it must be a number from 0.001")):
         assert compare.main(["--network", "digits", *arguments]) == 2
         assert message in capsys.readouterr().err

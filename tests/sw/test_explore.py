@@ -12,9 +12,10 @@ from sw import explore
 from sw.compiler import compile_graph
 from sw.cycles import predict
 from sw.driver import Driver, open_backend
-from sw.explore import Point, Result, evaluate, front, shape_graph
+from sw.explore import Point, Result, evaluate, front
 from sw.golden import run_golden
 from sw.search import search_splits
+from sw.shapes import shape_graph
 from tests.sim.programs import random_network
 from tests.sim.test_random_networks import PIPELINED
 
@@ -88,11 +89,11 @@ def test_a_dask_cluster_gives_the_same(capsys):
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), [
-    (["--instances", "1,x"], 2, "is not a list like 1,2,4"),
-    (["--arrays", "4"], 2, "is not a list like 4x4,8x8"),
+    (["--instances", "1,x"], 2, "has an item that is 'x'"),
+    (["--arrays", "4"], 2, "has an item that is 4; it must be ROWSxCOLS"),
     (["--network", "digits", "--partitions", "3"], 2, "not divisible by 3 partitions"),
     (["--network", "digits", "--arrays", "32x32", "--device", "ecp5-25k"], 4, "none of"),
-    (["--plot", "/nowhere/x.svg"], 2, "its folder does not exist"),
+    (["--plot", "/nowhere/x.svg"], 5, "--plot /nowhere/x.svg: /nowhere: No such file"),
     (["--network", "digits", "--scheduler", "nonsense"], 2, "--scheduler nonsense"),
     (["--network", "digits", "--jobs", "0"], 2, "--jobs is 0"),
 ])
