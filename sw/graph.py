@@ -134,7 +134,7 @@ class Layer:
                  + np.abs(self.bias.astype(np.int64)))
         self._need(int(worst.max(initial=0)) < _INT32,
                    f"channel {int(worst.argmax())} can reach {int(worst.max())}; the int32 "
-                   f"accumulator holds less than {_INT32}: use fewer inputs or smaller weights")
+                   f"accumulator holds less than {_INT32}: take coarser steps for its weights")
 
     def _need(self, ok: bool, message: str) -> None:
         if not ok:
