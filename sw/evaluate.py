@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from .flow import expect
 from .graph import IntegerGraph, Layer
 
 __all__ = ["Accuracy", "accuracy", "run_integer"]
@@ -58,6 +59,7 @@ def run_integer(graph: IntegerGraph, x: torch.Tensor) -> torch.Tensor:
     -------
     int64[N, C, H, W]
     """
+    expect(graph, IntegerGraph, "run_integer")
     y = torch.clamp(torch.floor(x.double() / graph.input_scale + 0.5), -128, 127)
     for layer in graph.layers:
         y = _run_layer(layer, y)

@@ -52,6 +52,6 @@ def _remedy(value: object, wanted: str) -> str:
     if at > goal:
         return f"that step is done; give it the {wanted} from before"
     if goal == 0:
-        return "a network is given as a torch.nn.Module"
+        return "a network is an instance of torch.nn.Module"
     calls = [_STAGES[stage] for stage in stages[max(at, 0) + 1:goal + 1]]
     return f"call {', then '.join(calls)}"

@@ -121,7 +121,7 @@ def calibrate(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np
                 raise QuantiseError(f"layer {layer.name}: its output overflows on the calibration "
                                     "images")
             observed.add(x)
-    if not seen[0].powers.any():
+    if not seen[0].peaks.any():
         raise QuantiseError(f"the {count} calibration images of {graph.name} are all zero; give "
                             "some of those that the network will run on")
     return [observed.scale() for observed in seen]
@@ -132,9 +132,8 @@ def _as_images(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[n
     """The calibration images as one array of numbers [N, C, H, W], N above 0."""
     takes = f"{graph.name} takes [N, {', '.join(map(str, graph.layers[0].in_shape))}]"
     try:
-        if not isinstance(images, torch.Tensor | np.ndarray):
-            images = [_as_array(x) for x in images]
-        pixels = np.asarray(_as_array(images))
+        whole = isinstance(images, torch.Tensor | np.ndarray)
+        pixels = np.asarray(_as_array(images) if whole else [_as_array(x) for x in images])
     except (TypeError, ValueError) as error:
         raise QuantiseError(f"calibration images are no array of numbers ({error}); {takes}"
                             ) from None
@@ -216,9 +215,10 @@ def _quantise_layer(layer: FloatLayer, in_scale: float, out_scale: float) -> Lay
         raise QuantiseError(f"layer {layer.name}: {error}: its outputs on the calibration images "
                             "are too small for its weights; give images like those that the "
                             "network will run on") from None
-    high = 127 if layer.high is None else min(127, round(layer.high / out_scale))
+    whole = torch.round(bias.double() / (in_scale * steps)).numpy().astype(np.int32)
+    high = 127 if layer.high is None else round(min(127.0, layer.high / out_scale))
     return Layer(
-        layer.name, weight, torch.round(bias.double() / (in_scale * steps)).numpy().astype(np.int32),
+        layer.name, weight, whole,
         np.array([p[0] for p in pairs], np.uint16), np.array([p[1] for p in pairs], np.uint8),
         0 if layer.low == 0 else -128, high, layer.stride, layer.padding, layer.groups,
         layer.in_shape, layer.conv_shape, layer.out_shape, layer.pool, layer.pruned,

@@ -1,4 +1,4 @@
-"""Step sizes of the int8 numbers: of activations as seen on images, of weights channel by channel."""
+"""Step sizes of int8 numbers: of activations as seen on images, of weights by channel."""
 
 import numpy as np
 import torch
@@ -6,9 +6,9 @@ import torch
 __all__ = ["Observed", "best_scale", "round_weights", "weight_steps"]
 
 _STEPS = 127
-_UNEVEN = 9.0  # times the median image's power
+_UNEVEN = 3.0  # times the median image's peak
 _SAMPLES = 200_000
-_CANDIDATES = np.linspace(1.0, 0.3, 15)  # clipping points tried, as shares of the maximum
+_CANDIDATES = np.linspace(0.3, 1.0, 15)[::-1]  # clipping points tried, as shares of the maximum
 _FURTHER, _FEWEST = 0.9, 1e-6  # below these, geometrically
 _BIAS_LIMIT = 1 << 30  # in steps of the accumulator; the other half is the products'
 _DEAD_BIAS = 1 << 15  # the bias of a channel without weights, in steps of the accumulator
@@ -18,8 +18,8 @@ _INT32 = 1 << 31
 class Observed:
     """One tensor's values on all images, thinned to what the search for its step needs.
 
-    Members: `samples` float32[n], `owners` int64[n] (the image of each) and `powers` float64[N],
-    the mean square of each image.
+    Members: `samples` float32[n], `owners` int32[n] (the image of each) and `peaks` float32[N],
+    the largest magnitude of each image.
 
     Parameters
     ----------
@@ -36,33 +36,32 @@ class Observed:
         self._chosen = np.arange(total) if self._all else \
             np.append(np.random.default_rng(0).choice(total, _SAMPLES), -1)  # the last: the peak
         self.samples = np.zeros(len(self._chosen), np.float32)
-        self.owners = self._chosen // size
-        self.powers = np.zeros(images)
+        self.owners = (self._chosen // size).astype(np.int32)
+        self.peaks = np.zeros(images, np.float32)
 
     def add(self, x: torch.Tensor) -> None:
         """Take in the next images' values [n, ...]."""
         flat = x.flatten(1)
-        norms = torch.linalg.vector_norm(flat, dim=1, dtype=torch.float64).numpy()
-        self.powers[self._done:self._done + len(flat)] = norms ** 2 / self._size
+        peaks = torch.maximum(flat.amax(1), -flat.amin(1)).numpy()
+        self.peaks[self._done:self._done + len(flat)] = peaks
         at = self._chosen - self._done * self._size
         here = (at >= 0) & (at < flat.numel())
         self.samples[here] = np.abs(flat.reshape(-1).numpy()[at[here]])
-        peaks = torch.maximum(flat.amax(1), -flat.amin(1))
         if not self._all and peaks.max() > self.samples[-1]:
             self.samples[-1], self.owners[-1] = peaks.max(), self._done + int(peaks.argmax())
         self._done += len(flat)
 
     def scale(self) -> float:
         """The step size that `best_scale` chooses."""
-        return best_scale(self.samples, self.owners, self.powers)
+        return best_scale(self.samples, self.owners, self.peaks)
 
 
-def best_scale(values: np.ndarray, owners: np.ndarray, powers: np.ndarray) -> float:
+def best_scale(values: np.ndarray, owners: np.ndarray, peaks: np.ndarray) -> float:
     """Return the step size whose int8 rounding and clipping of the values loses least.
 
-    What is lost is the mean square error. Where an image has more than nine times the median
-    image's power it would be that image's alone, so there it is the root mean square error of
-    an image relative to the image, in the mean of all: one image that is far too bright is
+    What is lost is the mean square error. Where an image has a peak of more than three times the
+    median image's, that would be this image's alone, so there it is the root mean square error
+    of an image relative to the image, in the mean of all: one image that is far too bright is
     clipped rather than all others rounded away.
 
     Parameters
@@ -70,22 +69,21 @@ def best_scale(values: np.ndarray, owners: np.ndarray, powers: np.ndarray) -> fl
     values : float[n]
     owners : int[n]
         The image that each value is of.
-    powers : float[N]
-        Mean square of each image.
+    peaks : float[N]
+        The largest magnitude of each image.
     """
     flat = np.abs(values.astype(np.float64))
     peak = float(flat.max(initial=0))
     if peak == 0:
         return 1.0 / _STEPS
     flat /= peak
-    positive = powers[powers > 0]
-    uneven = positive.max() > _UNEVEN * np.median(positive)
+    uneven = peaks.max() > _UNEVEN * np.median(peaks[peaks > 0])
 
     def loss(error: np.ndarray) -> float:
         if not uneven:
             return float(np.mean(error ** 2))
-        of_image = np.bincount(owners, error ** 2, len(powers))
-        own = np.bincount(owners, flat ** 2, len(powers))
+        of_image = np.bincount(owners, error ** 2, len(peaks))
+        own = np.bincount(owners, flat ** 2, len(peaks))
         return float(np.mean(np.sqrt(of_image[own > 0] / own[own > 0])))
 
     best, share = np.inf, 1.0
@@ -96,7 +94,7 @@ def best_scale(values: np.ndarray, owners: np.ndarray, powers: np.ndarray) -> fl
         found = loss(flat - np.minimum(np.round(flat / step), _STEPS) * step)
         if found <= best:
             best, share = found, candidate
-    return peak * share / _STEPS
+    return float(peak * share / _STEPS)
 
 
 def _shares():
@@ -141,7 +139,7 @@ def weight_steps(weight: torch.Tensor, bias: torch.Tensor, in_scale: float) -> t
 
 
 def _fitting(weight: torch.Tensor, held: float, step: torch.Tensor) -> torch.Tensor:
-    """Return the step, or a coarser one with which a channel's int32 accumulator cannot overflow."""
+    """Return the step, or a coarser one with which the int32 accumulator cannot overflow."""
     while True:
         whole = round_weights(weight[None], step[None])
         reach = 128 * float(whole.abs().sum(dtype=torch.float64)) + round(held / float(step))
