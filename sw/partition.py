@@ -143,8 +143,10 @@ def select_layers(graph: FloatGraph, names: Sequence[str], partitions: int) -> l
         Naming the layer and the reason.
     """
     expect(graph, FloatGraph, "partition")
-    if partitions < 1:
-        raise PartitionError(f"partitions is {partitions}; it must be 1 or more")
+    if not isinstance(partitions, int | np.integer) or partitions < 1:
+        raise PartitionError(f"partitions is {partitions!r}; it must be 1 or more")
+    if isinstance(names, str):
+        raise PartitionError(f"layers are {names!r}; give a list of names")
     if not names:
         raise PartitionError(f"{graph.name} has no layer that can be pruned")
     indices = [graph.layers.index(graph.layer(n)) for n in names]

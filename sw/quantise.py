@@ -20,9 +20,18 @@ class QuantiseError(ValueError):
     """A layer whose values the integer format cannot hold; the message names it."""
 
 
-def run_float(graph: FloatGraph, images: np.ndarray) -> list[torch.Tensor]:
-    """Return every layer's float output [N, C, H, W] for images [N, C, H, W]."""
-    outputs, x = [], torch.as_tensor(images, dtype=torch.float32)
+def run_float(graph: FloatGraph, images: np.ndarray | torch.Tensor) -> list[torch.Tensor]:
+    """Return every layer's float output [N, C, H, W] for images [N, C, H, W].
+
+    Raises
+    ------
+    FlowError
+        If the graph is not one that `capture` made.
+    QuantiseError
+        If the images are not the network's.
+    """
+    expect(graph, FloatGraph, "run_float")
+    outputs, x = [], _batch_of(graph, _as_images(graph, images, "images"), "images")
     with torch.no_grad():
         for layer in graph.layers:
             x = run_float_layer(layer, x)
@@ -128,21 +137,20 @@ def calibrate(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np
 
 
 def _as_images(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np.ndarray],
-               ) -> np.ndarray:
-    """The calibration images as one array of numbers [N, C, H, W], N above 0."""
+               what: str = "calibration images") -> np.ndarray:
+    """Images as one array of numbers [N, C, H, W], N above 0."""
     takes = f"{graph.name} takes [N, {', '.join(map(str, graph.layers[0].in_shape))}]"
     try:
         whole = isinstance(images, torch.Tensor | np.ndarray)
         pixels = np.asarray(_as_array(images) if whole else [_as_array(x) for x in images])
-    except (TypeError, ValueError) as error:
-        raise QuantiseError(f"calibration images are no array of numbers ({error}); {takes}"
-                            ) from None
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise QuantiseError(f"{what} are no array of numbers ({error}); {takes}") from None
     if pixels.ndim != 4 or pixels.shape[1:] != tuple(graph.layers[0].in_shape):
-        raise QuantiseError(f"calibration images are {list(pixels.shape)}; {takes}")
-    if pixels.dtype.kind not in "fiu":
-        raise QuantiseError(f"calibration images are {pixels.dtype}; they must be real numbers")
+        raise QuantiseError(f"{what} are {list(pixels.shape)}; {takes}")
+    if pixels.dtype.kind not in "fiub":
+        raise QuantiseError(f"{what} are {pixels.dtype}; they must be real numbers")
     if not len(pixels):
-        raise QuantiseError(f"there are no calibration images; {takes}, with N of 1 or more")
+        raise QuantiseError(f"there are no {what}; {takes}, with N of 1 or more")
     return pixels
 
 
@@ -161,11 +169,12 @@ def _batch(graph: FloatGraph) -> int:
     return max(1, _BATCH_BYTES // largest)
 
 
-def _batch_of(graph: FloatGraph, pixels: np.ndarray) -> torch.Tensor:
+def _batch_of(graph: FloatGraph, pixels: np.ndarray, what: str = "calibration images",
+              ) -> torch.Tensor:
     with np.errstate(over="ignore"):
         x = torch.from_numpy(np.array(pixels, np.float32))
     if not bool(torch.isfinite(x).all()):
-        raise QuantiseError(f"calibration images of {graph.name} hold NaN or infinity")
+        raise QuantiseError(f"{what} of {graph.name} hold NaN or infinity")
     return x
 
 

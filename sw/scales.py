@@ -18,7 +18,7 @@ _INT32 = 1 << 31
 class Observed:
     """One tensor's values on all images, thinned to what the search for its step needs.
 
-    Members: `samples` float32[n], `owners` int32[n] (the image of each) and `peaks` float32[N],
+    Members: `samples` float32[n], `owners` int32[n] (the image of each) and `peaks` float64[N],
     the largest magnitude of each image.
 
     Parameters
@@ -37,7 +37,7 @@ class Observed:
             np.append(np.random.default_rng(0).choice(total, _SAMPLES), -1)  # the last: the peak
         self.samples = np.zeros(len(self._chosen), np.float32)
         self.owners = (self._chosen // size).astype(np.int32)
-        self.peaks = np.zeros(images, np.float32)
+        self.peaks = np.zeros(images)
 
     def add(self, x: torch.Tensor) -> None:
         """Take in the next images' values [n, ...]."""

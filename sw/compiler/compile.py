@@ -149,8 +149,8 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
     ValueError, CompileError, ScalingError
         As `compile_graph`.
     """
-    if batch < 1:
-        raise ValueError(f"batch is {batch}; it must be 1 or more")
+    if not isinstance(batch, int) or batch < 1:
+        raise ValueError(f"batch is {batch!r}; it must be 1 or more")
     if scalable and (splits or batch > 1):
         raise ValueError("a scalable program has splits of its own and runs image by image: give "
                          "no splits and no batch with it")

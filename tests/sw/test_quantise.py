@@ -11,7 +11,7 @@ from torch import nn
 
 from sw import quantise as module
 from sw.capture import capture
-from sw.evaluate import run_integer
+from sw.evaluate import accuracy, run_integer
 from sw.floatgraph import FloatGraph, FloatLayer
 from sw.golden import run_golden
 from sw.qat import FakeQuantised
@@ -183,6 +183,7 @@ NET = linear(np.eye(3))
     (np.ones((2, 4, 1, 1)), r"calibration images are \[2, 4, 1, 1\]; net takes"),
     ([np.ones((3, 1, 1)), np.ones((2, 1, 1))], "calibration images are no array of numbers"),
     (None, "calibration images are no array of numbers"),
+    (torch.ones(2, 3, 1, 1, device="meta"), "calibration images are no array of numbers"),
 ])
 def test_calibration_images_that_say_nothing_are_refused(images, message):
     with pytest.raises(QuantiseError, match=message):
@@ -212,3 +213,39 @@ def test_step_sizes_that_are_none_are_refused(scales, message):
 def test_biases_that_are_no_numbers_are_named():
     with pytest.raises(QuantiseError, match="layer fc: its biases hold NaN or infinity"):
         quantise(linear(np.eye(2), np.array([0, np.inf])), np.ones((1, 2, 1, 1)))
+
+
+@pytest.mark.parametrize(("image", "message"), [
+    (np.full((3, 1, 1), np.nan), "image of net holds NaN or infinity"),
+    (np.ones((1, 3, 1, 1)), r"image is \[1, 3, 1, 1\]; net takes one of \[3, 1, 1\]"),
+    (np.ones((3, 1, 1), complex), "image is complex128; it must be real numbers"),
+    ("abc", "image is <U3; it must be real numbers"), (None, "image is object"),
+])
+def test_an_image_that_is_none_of_the_networks_is_refused(image, message):
+    integer = quantise(NET, np.ones((1, 3, 1, 1)))
+    with pytest.raises(ValueError, match=message):
+        integer.quantise_input(image)
+
+
+def test_an_image_may_be_a_tensor():
+    integer = quantise(NET, np.ones((1, 3, 1, 1)))
+    image = torch.rand(3, 1, 1, requires_grad=True)
+    assert np.array_equal(integer.quantise_input(image),
+                          integer.quantise_input(image.detach().numpy()))
+
+
+@pytest.mark.parametrize(("images", "message"), [
+    (torch.ones(2, 3, 1, 2), r"images are \[2, 3, 1, 2\]; net takes \[N, 3, 1, 1\]"),
+    (torch.full((1, 3, 1, 1), float("nan")), "images of net hold NaN or infinity"),
+])
+@pytest.mark.parametrize("run", [lambda x: run_float(NET, x), lambda x: run_integer(
+    quantise(NET, np.ones((1, 3, 1, 1))), x)])
+def test_images_that_would_be_padded_or_lost_are_refused(run, images, message):
+    with pytest.raises(ValueError, match=message):
+        run(images)
+
+
+@pytest.mark.parametrize(("images", "labels"), [(0, 0), (3, 1), (3, 4)])
+def test_an_accuracy_needs_a_label_for_each_image(images, labels):
+    with pytest.raises(ValueError, match="there must be one label for each image, and 1 image"):
+        accuracy(lambda x: x, torch.zeros(images, 3), torch.zeros(labels, dtype=torch.int64))
