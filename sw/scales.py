@@ -126,11 +126,13 @@ def weight_steps(weight: torch.Tensor, bias: torch.Tensor, in_scale: float) -> t
     float64[out]
     """
     flat, held = weight.detach().flatten(1), bias.detach().double().abs() / in_scale
-    peak = torch.linalg.vector_norm(flat, float("inf"), dim=1).double()
+    pieces = flat.split(256)  # a layer may have 10^8 weights
+    peak = torch.cat([torch.linalg.vector_norm(x, float("inf"), dim=1) for x in pieces]).double()
     steps = torch.where(peak > 0, torch.maximum(peak / _STEPS, held / _BIAS_LIMIT),
                         held / _DEAD_BIAS)
     steps = torch.where(steps > 0, steps, 1.0)
-    total = torch.linalg.vector_norm(flat, 1, dim=1, dtype=torch.float64)
+    total = torch.cat([torch.linalg.vector_norm(x, 1, dim=1, dtype=torch.float64)
+                       for x in pieces])
     # rounding adds half a step to a weight at most
     doubtful = 128 * (total / steps + flat.shape[1] / 2) + held / steps + 1 >= _INT32
     for channel in doubtful.nonzero().flatten().tolist():
