@@ -17,15 +17,16 @@ from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 from .capture import capture
 from .compiler import Program, compile_graph
 from .driver import Driver, RunResult, open_backend
+from .flow import FlowError, expect
 from .golden import run_golden
 from .partition import Plan, partition, prunable_layers
 from .prune import apply_plan
 from .quantise import quantise
 from .report import Report
 
-__all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "Plan", "PortConfig", "Program",
-           "Report", "RunResult", "apply_plan", "build", "capture", "compile_graph", "partition",
-           "prunable_layers", "quantise", "run", "run_golden"]
+__all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "FlowError", "Plan", "PortConfig",
+           "Program", "Report", "RunResult", "apply_plan", "build", "capture", "compile_graph",
+           "partition", "prunable_layers", "quantise", "run", "run_golden"]
 
 
 def run(program: Program, image: np.ndarray, *, backend: str = "verilator",
@@ -42,9 +43,12 @@ def run(program: Program, image: np.ndarray, *, backend: str = "verilator",
 
     Raises
     ------
+    FlowError
+        If the program is not one that `compile_graph` made.
     DriverError
         If an instance stopped or did not finish.
     """
+    expect(program, Program, "run")
     with open_backend(backend, program.config, memory_bytes=program.window_bytes,
                       count_toggles=count_toggles, **options) as opened:
         driver = Driver(opened)

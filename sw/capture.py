@@ -12,24 +12,20 @@ import numpy as np
 import torch
 
 from .floatgraph import FloatGraph, FloatLayer
+from .flow import expect
 from .graph import Pool
+from .module import UnsupportedLayer, check_values, left_alone, one_image
 
 __all__ = ["UnsupportedLayer", "capture"]
 
-_FREE = {"dropout.default", "dropout_.default", "alias.default", "clone.default",
-         "detach.default", "contiguous.default", "feature_dropout.default"}
-
+_FREE = {"alias.default", "clone.default", "detach.default", "contiguous.default"}
 
 _BATCH = 2  # of the example that the export sees
 
 
-class UnsupportedLayer(ValueError):
-    """A layer that the accelerator has no way to run; the message names it."""
-
-
 def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
             name: str | None = None) -> FloatGraph:
-    """Capture a module in evaluation mode.
+    """Capture a module in evaluation mode, as float32; the module is left as it was.
 
     Parameters
     ----------
@@ -44,35 +40,41 @@ def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
 
     Raises
     ------
+    FlowError
+        If the module is none.
     UnsupportedLayer
         Naming the first layer and operator that cannot be run.
     """
-    training = module.training
-    module.eval()
-    try:
-        channels, rows, columns = in_shape
-        return _Capture(module, (channels, rows, columns),
-                        name or type(module).__name__).run()
-    finally:
-        module.train(training)
+    expect(module, torch.nn.Module, "capture")
+    name = name or type(module).__name__
+    shape = one_image(in_shape, name)
+    check_values(module, name)
+    with left_alone(module):
+        return _Capture(module, shape, name).run()
+
+
+def _numbers(tensor: torch.Tensor) -> np.ndarray:
+    return (tensor.float() if tensor.is_floating_point() else tensor).detach().cpu().numpy()
 
 
 class _Capture:
     """Walks the exported graph; `layers` grows as operators come."""
 
     def __init__(self, module: torch.nn.Module, in_shape: tuple[int, int, int], name: str):
-        floats = (t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point())
-        example = torch.zeros(_BATCH, *in_shape, dtype=next(floats, torch.empty(0)).dtype)
+        tensors = [*module.parameters(), *module.buffers()]
+        like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
+        example = torch.zeros(_BATCH, *in_shape, dtype=like.dtype, device=like.device)
         try:
             if tuple(in_shape[1:]) == (1, 1) and not self._takes(module, example):
                 example = example.flatten(1)  # a network of vectors takes [N, F]
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
-                module(example)  # an eager error is plainer than one from the export
+                module(example.clone())  # an eager error is plainer than one from the export
                 self.program = torch.export.export(module, (example,), strict=False)
         except Exception as error:
             raise UnsupportedLayer(f"network {name}: torch.export cannot capture it: "
-                                   f"{str(error).splitlines()[0]}") from error
+                                   f"{(str(error) or type(error).__name__).splitlines()[0]}"
+                                   ) from error
         self.name = name
         self.shape = in_shape
         self.flat = example.ndim == 2
@@ -84,8 +86,8 @@ class _Capture:
     def _takes(module: torch.nn.Module, example: torch.Tensor) -> bool:
         try:
             with torch.no_grad():
-                module(example)
-        except RuntimeError:
+                module(example.clone())
+        except Exception:
             return False
         return True
 
@@ -99,7 +101,7 @@ class _Capture:
         for node in self.program.graph.nodes:
             if node.op == "placeholder":
                 if node.name in targets:
-                    self.values[node.name] = named[targets[node.name]].detach().cpu().numpy()
+                    self.values[node.name] = _numbers(named[targets[node.name]])
                 elif current is None:
                     current = node
                 else:
@@ -123,22 +125,26 @@ class _Capture:
     def _refuse(self, node, why: str):
         raise UnsupportedLayer(f"layer {self._path(node)}: {why}")
 
-    def _value(self, node):
-        return None if node is None else self.values[node.name]
+    def _value(self, node, argument):
+        """A stored tensor's values, None for none."""
+        if argument is not None and getattr(argument, "name", None) not in self.values:
+            self._refuse(node, f"{argument} is computed, not stored: only weights that are "
+                               "parameters or buffers of the module run")
+        return None if argument is None else self.values[argument.name]
 
     def _call(self, node, current) -> None:
-        operator = str(node.target).removeprefix("aten.")
+        kind = str(node.target).removeprefix("aten.")
         if len(node.args) == 0 or node.args[0] is not current:
-            self._refuse(node, f"operator {operator} does not take the layer before it as its "
+            self._refuse(node, f"operator {kind} does not take the layer before it as its "
                                "input: only chains of layers run")
         if len(node.users) > 1:
-            self._refuse(node, f"the result of {operator} is used {len(node.users)} times: only "
+            self._refuse(node, f"the result of {kind} is used {len(node.users)} times: only "
                                "chains of layers run")
-        if operator in _FREE:
+        if kind in _FREE:
             return
-        method = "_op_" + operator.split(".")[0].rstrip("_")
+        method = "_op_" + kind.split(".")[0].rstrip("_")
         if not hasattr(self, method):
-            self._refuse(node, f"operator {operator} is not supported")
+            self._refuse(node, f"operator {kind} is not supported")
         handler = getattr(self, method)
         with warnings.catch_warnings():
             handler(node)
@@ -171,10 +177,18 @@ class _Capture:
             self.shape))
 
     # -- operators ------------------------------------------------------------------------------
+    def _op_dropout(self, node) -> None:
+        a = self._arguments(node, {"p": 0.5, "train": True})
+        if a["train"] and a["p"] != 0:
+            self._refuse(node, f"dropout of {a['p']} is on in evaluation, too; pass "
+                               "training=self.training, or take nn.Dropout")
+
+    _op_feature_dropout = _op_alpha_dropout = _op_feature_alpha_dropout = _op_dropout
+
     def _op_conv2d(self, node) -> None:
         a = self._arguments(node, {"weight": None, "bias": None, "stride": [1, 1],
                                    "padding": [0, 0], "dilation": [1, 1], "groups": 1})
-        weight = self._value(a["weight"])
+        weight = self._value(node, a["weight"])
         if self.flat:
             self._refuse(node, "a convolution cannot follow flatten")
         stride, dilation, padding = list(a["stride"]), list(a["dilation"]), a["padding"]
@@ -189,7 +203,7 @@ class _Capture:
         if max(padding) > 127 or max(weight.shape[2:]) > 255:
             self._refuse(node, f"padding {padding} or kernel {list(weight.shape[2:])} is larger "
                                "than an instruction can hold (127 and 255)")
-        bias = self._value(a["bias"])
+        bias = self._value(node, a["bias"])
         shape = self._result(node)
         self._append(FloatLayer(
             self._path(node), weight.astype(np.float32),
@@ -203,7 +217,7 @@ class _Capture:
 
     def _op_linear(self, node) -> None:
         a = self._arguments(node, {"weight": None, "bias": None})
-        weight, bias = self._value(a["weight"]), self._value(a["bias"])
+        weight, bias = self._value(node, a["weight"]), self._value(node, a["bias"])
         if node.args[0].meta["val"].ndim != 2:
             self._refuse(node, "a linear layer over the last dimension of a map is not supported;"
                                " put a flatten before it")
@@ -218,12 +232,21 @@ class _Capture:
         a = self._arguments(node, {"weight": None, "bias": None, "running_mean": None,
                                    "running_var": None, "training": False, "momentum": 0,
                                    "eps": 1e-5})
-        if a["running_mean"] is None:
-            self._refuse(node, "batch norm without running statistics is not supported")
+        if a["training"] or a["running_mean"] is None:
+            self._refuse(node, "batch norm takes the statistics of its own batch in evaluation, "
+                               "too; give it running statistics and training=self.training, or "
+                               "take nn.BatchNorm2d with track_running_stats")
         if self.flat and self.shape[1:] != (1, 1):
             self._refuse(node, "batch norm between flatten and a linear layer is not supported")
-        mean, variance = self._value(a["running_mean"]), self._value(a["running_var"])
-        gamma, beta = self._value(a["weight"]), self._value(a["bias"])
+        mean, variance = self._value(node, a["running_mean"]), self._value(node, a["running_var"])
+        gamma, beta = self._value(node, a["weight"]), self._value(node, a["bias"])
+        for what, values in (("running mean", mean), ("running variance", variance),
+                             ("weight", gamma), ("bias", beta)):
+            if values is not None and not np.isfinite(values).all():
+                self._refuse(node, f"its {what} holds NaN or infinity; train or load it anew")
+        if variance.min() + a["eps"] <= 0:
+            self._refuse(node, f"its running variance is {variance.min():g} with an eps of "
+                               f"{a['eps']:g}; their sum must be above 0")
         scale = (1 if gamma is None else gamma) / np.sqrt(variance + a["eps"])
         offset = (0 if beta is None else beta) - mean * scale
         if self.activated or self.pooled or self.layers[-1].pool is not None:
@@ -250,7 +273,8 @@ class _Capture:
         a = self._arguments(node, {"min_val": -1.0, "max_val": 1.0})
         if a["min_val"] != 0:
             self._refuse(node, f"a clamp from {a['min_val']} is not supported, only from 0")
-        self._clamp(node, 0.0, float(a["max_val"]))
+        high = float(a["max_val"])
+        self._clamp(node, 0.0, None if np.isinf(high) else high)
 
     def _op_max_pool2d(self, node) -> None:
         a = self._arguments(node, {"kernel": None, "stride": [], "padding": [0, 0],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from .flow import expect
 from .graph import IntegerGraph, Layer
 
 __all__ = ["Accuracy", "accuracy", "run_integer"]
@@ -30,7 +31,15 @@ def accuracy(run: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor,
     ----------
     run : images [n, ...] -> outputs [n, classes]
     images, labels : [N, ...], int64[N]
+
+    Raises
+    ------
+    ValueError
+        If there are no images, or not as many labels.
     """
+    if not len(images) or labels.shape != (len(images),):
+        raise ValueError(f"{len(images)} images and labels {list(labels.shape)}; there must be "
+                         "one label for each image, and 1 image or more")
     first = five = 0
     with torch.no_grad():
         for k in range(0, len(images), batch):
@@ -57,7 +66,21 @@ def run_integer(graph: IntegerGraph, x: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     int64[N, C, H, W]
+
+    Raises
+    ------
+    FlowError
+        If the graph is not one that `quantise` made.
+    ValueError
+        If the images have another shape, or hold what is no number.
     """
+    expect(graph, IntegerGraph, "run_integer")
+    x = torch.as_tensor(x)
+    if x.ndim != 4 or tuple(x.shape[1:]) != tuple(graph.in_shape):
+        raise ValueError(f"images are {list(x.shape)}; {graph.name} takes "
+                         f"[N, {', '.join(map(str, graph.in_shape))}]")
+    if not bool(torch.isfinite(x).all()):
+        raise ValueError(f"images of {graph.name} hold NaN or infinity")
     y = torch.clamp(torch.floor(x.double() / graph.input_scale + 0.5), -128, 127)
     for layer in graph.layers:
         y = _run_layer(layer, y)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .flow import expect
 from .graph import IntegerGraph, Layer
 
 __all__ = ["convolve", "max_pool", "requantise", "run_golden", "run_layer"]
@@ -26,9 +27,13 @@ def run_golden(graph: IntegerGraph, image: np.ndarray) -> list[np.ndarray]:
 
     Raises
     ------
+    FlowError
+        If the graph is not one that `quantise` made.
     ValueError
         If type or shape of the input is wrong.
     """
+    expect(graph, IntegerGraph, "run_golden")
+    image = np.asarray(image)
     if image.dtype != np.int8 or image.shape != tuple(graph.in_shape):
         raise ValueError(f"input is {image.dtype}{list(image.shape)}; {graph.name} takes "
                          f"int8{list(graph.in_shape)}")

@@ -1,6 +1,7 @@
 """The integer network: what the compiler maps and the golden model computes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -134,7 +135,7 @@ class Layer:
                  + np.abs(self.bias.astype(np.int64)))
         self._need(int(worst.max(initial=0)) < _INT32,
                    f"channel {int(worst.argmax())} can reach {int(worst.max())}; the int32 "
-                   f"accumulator holds less than {_INT32}: use fewer inputs or smaller weights")
+                   f"accumulator holds less than {_INT32}: take coarser steps for its weights")
 
     def _need(self, ok: bool, message: str) -> None:
         if not ok:
@@ -167,8 +168,26 @@ class IntegerGraph:
         return self.layers[-1].out_shape
 
     def quantise_input(self, image: np.ndarray) -> np.ndarray:
-        """Return the int8 input of a float image [C, H, W]: floor(x / scale + 0.5), clamped."""
-        scaled = np.floor(np.asarray(image, np.float64) / self.input_scale + 0.5)
+        """Return the int8 input of a float image [C, H, W]: floor(x / scale + 0.5), clamped.
+
+        Raises
+        ------
+        ValueError
+            If it has another shape, or holds what is no number.
+        """
+        tensor: Any = image
+        if hasattr(tensor, "detach"):  # of torch, in any precision
+            tensor = tensor.detach().cpu()
+            tensor = tensor.double() if tensor.is_floating_point() else tensor
+        real = np.asarray(tensor)
+        if real.dtype.kind not in "fiub":
+            raise ValueError(f"image is {real.dtype}; it must be real numbers")
+        if real.shape != tuple(self.in_shape):
+            raise ValueError(f"image is {list(real.shape)}; {self.name} takes one of "
+                             f"{list(self.in_shape)}")
+        if not np.isfinite(real).all():
+            raise ValueError(f"image of {self.name} holds NaN or infinity")
+        scaled = np.floor(real.astype(np.float64) / self.input_scale + 0.5)
         return np.clip(scaled, -128, 127).astype(np.int8)
 
     def validate(self) -> None:

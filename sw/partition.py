@@ -8,6 +8,7 @@ until nothing improves, from several starts.
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ import numpy as np
 
 from hw.files import save_file
 
-from .floatgraph import FloatGraph
+from .floatgraph import FloatGraph, FloatLayer
+from .flow import expect
 
 __all__ = ["PARTITIONERS", "PLAN_VERSION", "PartitionError", "Plan", "balanced_assignment",
            "partition", "prunable_layers", "select_layers"]
@@ -103,14 +105,34 @@ class Plan:
 
 
 def prunable_layers(graph: FloatGraph, prune: str = "fc") -> list[str]:
-    """Names of the layers that "fc" (all linear ones but the classifier) or "all" (all layers
-    but the first and the classifier) prunes."""
+    """Names of the neighbouring layers that "fc" (linear ones but the classifier) or "all" (all
+    but the first and the classifier) prunes.
+
+    Grouped layers are left out, and those whose channels have no divisor in common with their
+    neighbours'. Of several runs it is the one with the most weights; none is an empty list.
+    """
+    expect(graph, FloatGraph, "prunable_layers")
     if prune not in ("fc", "all"):
         raise PartitionError(f"prune is {prune!r}; it must be 'fc' or 'all'")
-    inner = graph.layers[:-1]
-    if prune == "fc":
-        return [x.name for x in inner if tuple(x.conv_shape[1:]) == (1, 1)]
-    return [x.name for x in inner[1:]]
+    most: list[FloatLayer] = []
+    run: list[FloatLayer] = []
+    for k, layer in enumerate(graph.layers[:-1]):
+        chosen = k > 0 if prune == "all" else tuple(layer.conv_shape[1:]) == (1, 1)
+        run = [*run, layer] if chosen and layer.groups == 1 else []
+        while run and _common_divisor(run) == 1:
+            run = run[1:]
+        if _weights(run) > _weights(most):
+            most = run
+    return [layer.name for layer in most]
+
+
+def _common_divisor(run: list[FloatLayer]) -> int:
+    """The most partitions that a run of neighbours can be cut into."""
+    return math.gcd(run[0].in_shape[0], *(layer.weight.shape[0] for layer in run))
+
+
+def _weights(run: list[FloatLayer]) -> int:
+    return sum(layer.weight.size for layer in run)
 
 
 def select_layers(graph: FloatGraph, names: Sequence[str], partitions: int) -> list[int]:
@@ -121,8 +143,11 @@ def select_layers(graph: FloatGraph, names: Sequence[str], partitions: int) -> l
     PartitionError
         Naming the layer and the reason.
     """
-    if partitions < 1:
-        raise PartitionError(f"partitions is {partitions}; it must be 1 or more")
+    expect(graph, FloatGraph, "partition")
+    if not isinstance(partitions, int | np.integer) or partitions < 1:
+        raise PartitionError(f"partitions is {partitions!r}; it must be 1 or more")
+    if isinstance(names, str):
+        raise PartitionError(f"layers are {names!r}; give a list of names")
     if not names:
         raise PartitionError(f"{graph.name} has no layer that can be pruned")
     indices = [graph.layers.index(graph.layer(n)) for n in names]
@@ -215,7 +240,7 @@ def _by_partition(energy: np.ndarray, assignment: np.ndarray, partitions: int) -
 
 
 def _optimise(energies: list[np.ndarray], boundaries: list[np.ndarray], partitions: int,
-              fixed: frozenset[int], limit: int) -> tuple[list[np.ndarray], list[float]]:
+              fixed: set[int], limit: int) -> tuple[list[np.ndarray], list[float]]:
     """Alternate over boundaries until nothing improves."""
     boundaries = list(boundaries)
     history = [sum(_kept(energies, boundaries))]
@@ -269,8 +294,11 @@ def partition(graph: FloatGraph, names: Sequence[str], partitions: int,
     widths = [layers[0].in_shape[0], *(x.weight.shape[0] for x in layers)]
     energies = [x.energy(power) for x in layers]
     totals = [max(float(e.sum()), 1e-30) for e in energies]
-    # Nothing before the first layer of a network can be permuted.
-    fixed = frozenset([0]) if indices[0] == 0 else frozenset()
+    # Nothing before the first layer of a network can be permuted, and no grouped neighbour.
+    first, last = indices[0], indices[-1]
+    fixed = {0} if first == 0 or graph.layers[first - 1].groups > 1 else set()
+    if last + 1 < len(graph.layers) and graph.layers[last + 1].groups > 1:
+        fixed.add(len(layers))
     rng = np.random.default_rng(seed)
 
     def draw(shuffle: bool) -> list[np.ndarray]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from .floatgraph import FloatGraph, FloatLayer
+from .flow import expect
 from .partition import PartitionError, Plan, select_layers
 from .report import Picture
 
@@ -70,6 +71,8 @@ def apply_plan(graph: FloatGraph, plan: Plan) -> FloatGraph:
     PartitionError
         If a permutation cannot be folded into a neighbour, naming it.
     """
+    expect(graph, FloatGraph, "apply_plan")
+    expect(plan, Plan, "apply_plan")
     indices = select_layers(graph, plan.layers, plan.partitions)
     layers = list(graph.layers)
     first, last = indices[0], indices[-1]

@@ -7,6 +7,7 @@ from torch import nn
 
 from .floatgraph import FloatGraph, FloatLayer
 from .quantise import run_float_layer
+from .scales import round_weights, weight_steps
 
 __all__ = ["FakeQuantised"]
 
@@ -24,7 +25,8 @@ def _fake(x: torch.Tensor, step: float) -> torch.Tensor:
 class FakeQuantised(nn.Module):
     """A float graph as a module whose weights and activations are rounded as int8 will be.
 
-    Activation steps stay as calibrated; a channel's weight step follows its largest weight.
+    Activation steps stay as calibrated; weights and biases are rounded
+    as `quantise_with` does it, with steps that follow them.
 
     Parameters
     ----------
@@ -43,15 +45,18 @@ class FakeQuantised(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = _fake(x, self.scales[0])
         for k, layer in enumerate(self.graph.layers):
-            x = _fake(self._layer(layer, self.weights[k], self.biases[k], x), self.scales[k + 1])
+            y = self._layer(layer, self.weights[k], self.biases[k], x, self.scales[k])
+            x = _fake(y, self.scales[k + 1])
         return x.flatten(1)
 
     @staticmethod
-    def _layer(layer: FloatLayer, weight: torch.Tensor, bias: torch.Tensor,
-               x: torch.Tensor) -> torch.Tensor:
-        peak = weight.detach().abs().flatten(1).amax(1).clamp_min(1e-12)
-        step = (peak / 127)[:, None, None, None]
-        weight = _through(torch.round(weight / step) * step, weight)
+    def _layer(layer: FloatLayer, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor,
+               in_scale: float) -> torch.Tensor:
+        steps = weight_steps(weight, bias, in_scale)
+        column = steps.to(weight.dtype)[:, None, None, None]
+        weight = _through(round_weights(weight, steps) * column, weight)
+        unit = in_scale * steps
+        bias = _through((torch.round(bias.double() / unit) * unit).to(bias.dtype), bias)
         return run_float_layer(layer, x, weight, bias)
 
     def folded(self) -> FloatGraph:

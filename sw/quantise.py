@@ -6,24 +6,32 @@ import numpy as np
 import torch
 
 from .floatgraph import FloatGraph, FloatLayer
+from .flow import expect
 from .graph import IntegerGraph, Layer
+from .scales import Observed, round_weights, weight_steps
 
-__all__ = ["QuantiseError", "best_scale", "calibrate", "multiplier", "quantise", "quantise_with",
-           "run_float", "run_float_layer"]
+__all__ = ["QuantiseError", "calibrate", "multiplier", "quantise", "quantise_with", "run_float",
+           "run_float_layer"]
 
-_STEPS = 127
-_CANDIDATES = np.linspace(0.3, 1.0, 15)  # clipping points tried, as shares of the maximum
-_SAMPLES = 200_000
-_BIAS_LIMIT = 1 << 30  # in steps of the accumulator; the other half is the products'
+_BATCH_BYTES = 256 << 20  # of maps at a time, while calibrating
 
 
 class QuantiseError(ValueError):
     """A layer whose values the integer format cannot hold; the message names it."""
 
 
-def run_float(graph: FloatGraph, images: np.ndarray) -> list[torch.Tensor]:
-    """Return every layer's float output [N, C, H, W] for images [N, C, H, W]."""
-    outputs, x = [], torch.as_tensor(images, dtype=torch.float32)
+def run_float(graph: FloatGraph, images: np.ndarray | torch.Tensor) -> list[torch.Tensor]:
+    """Return every layer's float output [N, C, H, W] for images [N, C, H, W].
+
+    Raises
+    ------
+    FlowError
+        If the graph is not one that `capture` made.
+    QuantiseError
+        If the images are not the network's.
+    """
+    expect(graph, FloatGraph, "run_float")
+    outputs, x = [], _batch_of(graph, _as_images(graph, images, "images"), "images")
     with torch.no_grad():
         for layer in graph.layers:
             x = run_float_layer(layer, x)
@@ -60,22 +68,6 @@ def run_float_layer(layer: FloatLayer, x: torch.Tensor, weight: torch.Tensor | N
     return x
 
 
-def best_scale(values: np.ndarray) -> float:
-    """Return the step size whose int8 rounding and clipping of the values loses least (MSE)."""
-    flat = np.abs(np.asarray(values, np.float32).reshape(-1))
-    if flat.size > _SAMPLES:
-        top = flat.max()
-        flat = np.append(np.random.default_rng(0).choice(flat, _SAMPLES), top)
-    peak = float(flat.max(initial=0))
-    if peak == 0:
-        return 1.0 / _STEPS
-
-    def loss(scale: float) -> float:
-        return float(np.mean((flat - np.minimum(np.round(flat / scale), _STEPS) * scale) ** 2))
-
-    return min((peak * c / _STEPS for c in _CANDIDATES), key=loss)
-
-
 def multiplier(real: float) -> tuple[int, int]:
     """Return (mult, shift) with mult / 2^shift nearest to a real number, mult below 2^16.
 
@@ -99,8 +91,11 @@ def multiplier(real: float) -> tuple[int, int]:
     return mult, shift
 
 
-def calibrate(graph: FloatGraph, images: np.ndarray | Sequence[np.ndarray]) -> list[float]:
+def calibrate(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np.ndarray],
+              ) -> list[float]:
     """Choose the step size of the input and of every layer's output on images.
+
+    Images go through the network in batches of as many as a quarter of a gigabyte of maps allows.
 
     Parameters
     ----------
@@ -110,33 +105,84 @@ def calibrate(graph: FloatGraph, images: np.ndarray | Sequence[np.ndarray]) -> l
 
     Raises
     ------
+    FlowError
+        If the graph is not one that `capture` made.
     QuantiseError
-        Naming the layer.
+        Naming the layer, or what is wrong with the images.
     """
-    images = np.asarray(images, np.float32)
-    if images.ndim != 4 or images.shape[1:] != tuple(graph.layers[0].in_shape):
-        raise QuantiseError(f"calibration images are {list(images.shape)}; {graph.name} takes "
-                            f"[N, {', '.join(map(str, graph.layers[0].in_shape))}]")
-    if not np.isfinite(images).all():
-        raise QuantiseError(f"calibration images of {graph.name} hold NaN or infinity")
-    scales = [best_scale(images)]
-    x = torch.as_tensor(images)
+    expect(graph, FloatGraph, "calibrate")
+    pixels = _as_images(graph, images)
     for layer in graph.layers:
         for what, values in (("weights", layer.weight), ("biases", layer.bias)):
             if not np.isfinite(values).all():
                 raise QuantiseError(f"layer {layer.name}: its {what} hold NaN or infinity")
-        with torch.no_grad():
-            x = run_float_layer(layer, x)
-        if not bool(torch.isfinite(x).all()):
-            raise QuantiseError(f"layer {layer.name}: its output overflows on the calibration "
-                                "images")
-        scales.append(best_scale(x.numpy()))
-    return scales
+    first, count = graph.layers[0], len(pixels)
+    seen = [Observed(count, int(np.prod(shape)))
+            for shape in (first.in_shape, *(x.out_shape for x in graph.layers))]
+    batch = _batch(graph)
+    for start in range(0, count, batch):
+        x = _batch_of(graph, pixels[start:start + batch])
+        seen[0].add(x)
+        for layer, observed in zip(graph.layers, seen[1:], strict=True):
+            with torch.no_grad():
+                x = run_float_layer(layer, x)
+            if not bool(torch.isfinite(x).all()):
+                raise QuantiseError(f"layer {layer.name}: its output overflows on the calibration "
+                                    "images")
+            observed.add(x)
+    if not seen[0].peaks.any():
+        raise QuantiseError(f"the {count} calibration images of {graph.name} are all zero; give "
+                            "some of those that the network will run on")
+    return [observed.scale() for observed in seen]
 
 
-def quantise(graph: FloatGraph, images: np.ndarray | Sequence[np.ndarray]) -> IntegerGraph:
+def _as_images(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np.ndarray],
+               what: str = "calibration images") -> np.ndarray:
+    """Images as one array of numbers [N, C, H, W], N above 0."""
+    takes = f"{graph.name} takes [N, {', '.join(map(str, graph.layers[0].in_shape))}]"
+    try:
+        whole = isinstance(images, torch.Tensor | np.ndarray)
+        pixels = np.asarray(_as_array(images) if whole else [_as_array(x) for x in images])
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise QuantiseError(f"{what} are no array of numbers ({error}); {takes}") from None
+    if pixels.ndim != 4 or pixels.shape[1:] != tuple(graph.layers[0].in_shape):
+        raise QuantiseError(f"{what} are {list(pixels.shape)}; {takes}")
+    if pixels.dtype.kind not in "fiub":
+        raise QuantiseError(f"{what} are {pixels.dtype}; they must be real numbers")
+    if not len(pixels):
+        raise QuantiseError(f"there are no {what}; {takes}, with N of 1 or more")
+    return pixels
+
+
+def _as_array(values: object) -> object:
+    """A tensor as an array, whatever its device, gradient and precision; else what is given."""
+    if not isinstance(values, torch.Tensor):
+        return values
+    values = values.detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
+def _batch(graph: FloatGraph) -> int:
+    """Images whose maps before and after any one layer fit `_BATCH_BYTES`."""
+    largest = max(4 * sum(int(np.prod(shape)) for shape in (x.in_shape, x.conv_shape, x.out_shape))
+                  for x in graph.layers)
+    return max(1, _BATCH_BYTES // largest)
+
+
+def _batch_of(graph: FloatGraph, pixels: np.ndarray, what: str = "calibration images",
+              ) -> torch.Tensor:
+    with np.errstate(over="ignore"):
+        x = torch.from_numpy(np.array(pixels, np.float32))
+    if not bool(torch.isfinite(x).all()):
+        raise QuantiseError(f"{what} of {graph.name} hold NaN or infinity")
+    return x
+
+
+def quantise(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np.ndarray],
+             ) -> IntegerGraph:
     """Quantise weights per channel and activations per layer, calibrated on images; `calibrate`
     and `quantise_with` in one."""
+    expect(graph, FloatGraph, "quantise")
     return quantise_with(graph, calibrate(graph, images))
 
 
@@ -145,9 +191,19 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
 
     Raises
     ------
+    FlowError
+        If the graph is not one that `capture` made.
     QuantiseError
         Naming the layer.
     """
+    expect(graph, FloatGraph, "quantise_with")
+    if len(scales) != len(graph.layers) + 1:
+        raise QuantiseError(f"{graph.name} needs {len(graph.layers) + 1} step sizes, one for the "
+                            f"input and one for each layer; there are {len(scales)}")
+    for k, scale in enumerate(scales):
+        if not 0 < scale < float("inf"):
+            what = f"layer {graph.layers[k - 1].name}" if k else f"the input of {graph.name}"
+            raise QuantiseError(f"{what}: its step size is {scale}; it must be a number above 0")
     layers = tuple(_quantise_layer(layer, before, after) for layer, before, after in
                    zip(graph.layers, scales, scales[1:], strict=False))
     result = IntegerGraph(graph.name, layers, scales[0], scales[-1])
@@ -157,22 +213,22 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
 
 def _quantise_layer(layer: FloatLayer, in_scale: float, out_scale: float) -> Layer:
     out = layer.weight.shape[0]
-    peak = np.abs(layer.weight.reshape(out, -1)).max(axis=1).astype(np.float64)
-    steps = np.where(peak > 0, peak, _STEPS) / _STEPS
-    # a channel that is all but dead may have a bias far beyond its weights: coarser steps hold it
-    steps = np.maximum(steps, np.abs(layer.bias.astype(np.float64)) / (in_scale * _BIAS_LIMIT))
+    real, bias = torch.from_numpy(layer.weight), torch.from_numpy(layer.bias)
+    steps = weight_steps(real, bias, in_scale)
     weight = np.empty(layer.weight.shape, np.int8)
     for k in range(0, out, 256):  # in pieces: a layer may have 10^8 weights
-        piece = layer.weight[k:k + 256] / steps[k:k + 256, None, None, None].astype(np.float32)
-        weight[k:k + 256] = np.clip(np.round(piece), -_STEPS, _STEPS)
-    bias = np.round(layer.bias.astype(np.float64) / (in_scale * steps))
+        weight[k:k + 256] = round_weights(real[k:k + 256], steps[k:k + 256]).numpy()
     try:
-        pairs = [multiplier(in_scale * s / out_scale) for s in steps]
+        pairs = [multiplier(in_scale * s / out_scale) for s in steps.tolist()]
     except ValueError as error:
-        raise QuantiseError(f"layer {layer.name}: {error}") from None
-    high = 127 if layer.high is None else min(127, round(layer.high / out_scale))
+        raise QuantiseError(f"layer {layer.name}: {error}: its outputs on the calibration images "
+                            "are too small for its weights; give images like those that the "
+                            "network will run on") from None
+    whole = torch.round(bias.double() / (in_scale * steps)).numpy().astype(np.int32)
+    high = 127 if layer.high is None else round(min(127.0, layer.high / out_scale))
     return Layer(
-        layer.name, weight, bias.astype(np.int32), np.array([p[0] for p in pairs], np.uint16),
-        np.array([p[1] for p in pairs], np.uint8), 0 if layer.low == 0 else -128, high,
-        layer.stride, layer.padding, layer.groups, layer.in_shape, layer.conv_shape,
-        layer.out_shape, layer.pool, layer.pruned, layer.dense_macs)
+        layer.name, weight, whole,
+        np.array([p[0] for p in pairs], np.uint16), np.array([p[1] for p in pairs], np.uint8),
+        0 if layer.low == 0 else -128, high, layer.stride, layer.padding, layer.groups,
+        layer.in_shape, layer.conv_shape, layer.out_shape, layer.pool, layer.pruned,
+        layer.dense_macs)

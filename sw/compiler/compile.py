@@ -20,11 +20,12 @@ import numpy as np
 from hw.config import Config
 from hw.isa import READ_AHEAD_BYTES, Opcode, encode
 
+from ..flow import expect
 from ..graph import IntegerGraph, Layer
 from ..scaling import partition_layers
 from .batch import Run, run_order, stack_layers
 from .emit import Stage, emit
-from .errors import CompileError, DoesNotFit
+from .errors import CompileError, DoesNotFit, raising
 from .geometry import ceil_div
 from .layout import Allocator, Layout, StreamFill, StreamPlace, TensorPlace
 from .ops import Op
@@ -74,6 +75,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
     ------
     ValueError
         If `batch` is less than 1, or `scalable` comes with a batch or splits.
+    FlowError
+        If the network is not one that `quantise` made, or the configuration is none.
     GraphError
         If the network breaks a rule.
     ScalingError
@@ -81,6 +84,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
     DoesNotFit, Unsupported
         Naming the layer, what it needs and what there is.
     """
+    expect(graph, IntegerGraph, "compile_graph")
+    expect(config, Config, "compile_graph")
     graph.validate()
     lowered = lower(graph, config, batch=batch, store_all=store_all, splits=splits,
                     scalable=scalable)
@@ -103,7 +108,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
             graph.name, f"{memory.bytes:,} bytes of external memory",
             f"2^{config.port.address_bits} ({1 << config.port.address_bits:,}) that "
             "port.address_bits reaches",
-            "raise port.address_bits where there is more memory, or take more partitions")
+            raising(config, "port.address_bits", (memory.bytes - 1).bit_length(),
+                    "prune it into more partitions"))
     layout, taps = lowered.layout, lowered.taps
     return Program(
         config=config, name=graph.name, window_bytes=memory.bytes, segments=tuple(segments),
@@ -143,8 +149,8 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
     ValueError, CompileError, ScalingError
         As `compile_graph`.
     """
-    if batch < 1:
-        raise ValueError(f"batch is {batch}; it must be 1 or more")
+    if not isinstance(batch, int) or batch < 1:
+        raise ValueError(f"batch is {batch!r}; it must be 1 or more")
     if scalable and (splits or batch > 1):
         raise ValueError("a scalable program has splits of its own and runs image by image: give "
                          "no splits and no batch with it")
@@ -179,7 +185,8 @@ def _check_log(graph: IntegerGraph, order: tuple[Run, ...], config: Config) -> N
     entries = config.buffers.log_entries
     if len(graph.layers) < len(order) > entries:
         raise DoesNotFit(graph.name, f"{len(order)} log entries for its layers and images",
-                         f"{entries}", "raise buffers.log_entries, or take fewer images at a time")
+                         f"{entries}", raising(config, "buffers.log_entries", len(order),
+                                               "take fewer images at a time"))
 
 
 def _plan(layers: tuple[Layer, ...], splits: list[Split], config: Config) -> list[Plan]:

@@ -1,6 +1,8 @@
 """What can be wrong with a network for an accelerator."""
 
-__all__ = ["CompileError", "DoesNotFit", "Unsupported"]
+from hw.config import Config
+
+__all__ = ["CompileError", "DoesNotFit", "Unsupported", "raising"]
 
 
 class CompileError(ValueError):
@@ -22,3 +24,21 @@ class DoesNotFit(CompileError):
 
 class Unsupported(CompileError):
     """A layer whose shape has no encoding in the instruction format."""
+
+
+def raising(config: Config, field: str, needed: int, *others: str) -> str:
+    """The remedies for a memory that is too small: to raise a field, if it can be, or `others`.
+
+    Parameters
+    ----------
+    field : str
+        Such as "buffers.act_words"; buffers are powers of two.
+    needed : int
+        The least value that would do.
+    """
+    value = 1 << (needed - 1).bit_length() if field.startswith("buffers.") else needed
+    try:
+        config.replace(**{field.replace(".", "__"): value})
+    except ValueError:
+        return f"{', or '.join(others)}; no {field} is enough"
+    return ", or ".join([f"raise {field}", *others])

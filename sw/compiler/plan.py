@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hw.config import Config
 
 from ..graph import Layer
-from .errors import DoesNotFit, Unsupported
+from .errors import DoesNotFit, Unsupported, raising
 from .geometry import Window, ceil_div, parts, window
 from .split import Item, Split
 from .switches import switches
@@ -103,8 +103,9 @@ def plan_layer(layer: Layer, split: Split, config: Config, source: Plan | None,
     if best is None:
         space = makers[-1]
         raise DoesNotFit(layer.name, f"{space.least} words of activation memory at least",
-                         f"{config.buffers.act_words}", "raise buffers.act_words"
-                         + _or_fewer(layer))
+                         f"{config.buffers.act_words}",
+                         raising(config, "buffers.act_words", space.least, *_fewer(layer),
+                                 "make its input map smaller"))
     return best[1]
 
 
@@ -115,8 +116,12 @@ def skips_zeros(layer: Layer, config: Config) -> bool:
             and layer.padding == (0, 0))
 
 
+def _fewer(layer: Layer) -> list[str]:
+    return [f"take fewer than {layer.images} images at a time"] if layer.images > 1 else []
+
+
 def _or_fewer(layer: Layer) -> str:
-    return f", or take fewer than {layer.images} images at a time" if layer.images > 1 else ""
+    return "".join(f", or {remedy}" for remedy in _fewer(layer))
 
 
 def _stripe_counts(fewest: int, most: int) -> list[int]:
@@ -148,14 +153,16 @@ def _fewest_stripes(layer: Layer, items: list[Item], config: Config, tallest: in
     width, depth = layer.conv_shape[2], config.buffers.acc_depth
     if layer.images > depth:
         raise DoesNotFit(layer.name, f"accumulators for {layer.images} images",
-                         f"{depth} pixels", f"raise buffers.acc_depth{_or_fewer(layer)}")
+                         f"{depth} pixels",
+                         raising(config, "buffers.acc_depth", layer.images, *_fewer(layer)))
     for count in range(1, tallest + 1):
         rows = max(w.conv[1] - w.conv[0] for ranges in {i.rows for i in items}
                    for w in _stripes(layer, ranges, count))
         if rows * width <= depth:
             return count
     raise DoesNotFit(layer.name, f"accumulators for {rows} rows of {width} pixels",
-                     f"{depth} pixels", "raise buffers.acc_depth, or make the image narrower")
+                     f"{depth} pixels", raising(config, "buffers.acc_depth", rows * width,
+                                                "make the image narrower"))
 
 
 def _stripes(layer: Layer, rows: tuple[int, int], count: int) -> tuple[Window, ...]:

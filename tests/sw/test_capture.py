@@ -1,5 +1,6 @@
 """Any chain of supported modules is captured; anything else is named."""
 
+import contextlib
 from collections import OrderedDict
 
 import numpy as np
@@ -75,6 +76,8 @@ def test_quantised_outputs_stay_near_the_float_ones(seed):
     (nn.Sequential(nn.Conv2d(3, 4, 3), nn.AvgPool2d(2)), "layer 1: operator avg_pool2d.default"),
     (nn.Sequential(nn.Flatten(), nn.Linear(3 * 81, 4), nn.Softmax(1)), "layer 2: operator softmax"),
     (nn.Sequential(nn.Linear(9, 9)), "layer 0: a linear layer over the last dimension"),
+    (nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)),
+     "layer 1: batch norm takes the statistics of its own batch"),
     (nn.Sequential(nn.Identity()), "has no layer to run"),
 ])
 def test_what_cannot_run_is_named(net, message):
@@ -98,12 +101,6 @@ def test_a_branch_is_refused():
 def test_pool_first_becomes_a_layer_of_its_own():
     graph = capture(nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(3, 4, 3)), (3, 9, 9))
     assert [x.groups for x in graph.layers] == [3, 1]
-
-
-def test_capture_leaves_the_training_mode_as_it_was():
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout()).train()
-    capture(net, (3, 9, 9))
-    assert net.training
 
 
 class Merging(nn.Module):
@@ -158,3 +155,171 @@ def test_weights_that_are_no_numbers_are_named():
         net.fc.weight[0] = float("nan")
     with pytest.raises(QuantiseError, match="layer fc: its weights hold NaN"):
         quantise(capture(net, (1, 2, 2)), np.ones((1, 1, 2, 2), np.float32))
+
+
+# -- the module as it was --------------------------------------------------------------------------
+class Calls(nn.Module):
+    """Runs a function on its input, and holds what the function needs."""
+
+    def __init__(self, run, **modules: nn.Module):
+        super().__init__()
+        self.run = run
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.norm = nn.BatchNorm2d(4)
+        for name, module in modules.items():
+            setattr(self, name, module)
+
+    def forward(self, x):
+        return self.run(self, x)
+
+
+class Frozen(nn.BatchNorm2d):
+    """A norm that stays in evaluation mode, as those of detectors do."""
+
+    def train(self, mode=True):
+        return super().train(False)
+
+
+class Counting(nn.Module):
+    """Counts its calls in every way that a module can."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.calls = 0
+        self.register_buffer("steps", torch.zeros(1))
+        self.register_buffer("total", torch.zeros(1))
+
+    def forward(self, x):
+        self.calls += 1
+        self.steps += 1
+        self.total = self.total + 1
+        return self.conv(x)
+
+
+def snapshot(module: nn.Module) -> list:
+    return [(name, m.training, type(m), getattr(m, "calls", None))
+            for name, m in module.named_modules()] + [
+        (name, id(t), t.dtype, t.requires_grad, t.detach().clone().tolist())
+        for name, t in (*module.named_parameters(), *module.named_buffers())]
+
+
+def partly_frozen() -> nn.Module:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), Frozen(4), nn.Dropout(), nn.ReLU())
+    net.train()
+    net[1].eval()
+    net[0].bias.requires_grad_(False)
+    return net
+
+
+@pytest.mark.parametrize("make", [
+    partly_frozen, lambda: partly_frozen().double(), lambda: partly_frozen().eval(), Counting,
+    lambda: Calls(lambda s, x: torch.batch_norm(  # which trains the norm's statistics
+        s.conv(x), None, None, s.norm.running_mean, s.norm.running_var, True, 0.1, 1e-5, False)),
+    lambda: Calls(lambda s, x: 1 / 0),
+    lambda: Calls(lambda s, x: nn.functional.dropout(s.conv(x)))])
+def test_capture_leaves_everything_as_it_was(make):
+    net = make()
+    before, random = snapshot(net), torch.random.get_rng_state()
+    with contextlib.suppress(UnsupportedLayer):
+        capture(net, (3, 9, 9))
+    assert snapshot(net) == before
+    assert torch.equal(torch.random.get_rng_state(), random)
+
+
+# -- what would be taken for something else --------------------------------------------------------
+F = nn.functional
+
+
+@pytest.mark.parametrize(("run", "message"), [
+    (lambda s, x: F.dropout(s.conv(x)), "layer dropout: dropout of 0.5 is on in evaluation, too; "
+     "pass training=self.training, or take nn.Dropout"),
+    (lambda s, x: F.dropout(s.conv(x), 0.2, True, True), "layer dropout_: dropout of 0.2"),
+    (lambda s, x: torch.dropout(s.conv(x), 0.3, True), "layer dropout: dropout of 0.3"),
+    (lambda s, x: F.dropout2d(s.conv(x)), "layer feature_dropout: dropout of 0.5"),
+    (lambda s, x: F.alpha_dropout(s.conv(x), 0.5, True), "layer alpha_dropout: dropout of 0.5"),
+    (lambda s, x: F.batch_norm(s.conv(x), s.norm.running_mean, s.norm.running_var, training=True),
+     "layer batch_norm: batch norm takes the statistics of its own batch in evaluation, too"),
+    (lambda s, x: F.batch_norm(s.conv(x), None, None, training=True), "takes the statistics"),
+    (lambda s, x: F.instance_norm(s.conv(x)), "operator instance_norm.default is not supported"),
+    (lambda s, x: F.conv2d(x, x), "layer conv2d: x is computed, not stored: only weights that"),
+    (lambda s, x: F.linear(x.flatten(1), x.flatten(1)), "only chains of layers run"),
+    (lambda s, x: (s.conv(x), x), "must return one tensor"),
+    (lambda s, x: s.conv(x.add_(1)), "operator add_.Tensor is not supported"),
+    (lambda s, x: 1 / 0, "network Calls: torch.export cannot capture it: division by zero"),
+    (lambda s, x: s.missing, "torch.export cannot capture it: 'Calls' object has no attribute"),
+    (lambda s, x: x, "network Calls: has no layer to run"),
+])
+def test_functions_that_do_something_else_in_evaluation_are_refused(run, message):
+    with pytest.raises(UnsupportedLayer, match=message):
+        capture(Calls(run), (3, 9, 9))
+
+
+@pytest.mark.parametrize("run", [
+    lambda s, x: F.dropout(s.conv(x), training=s.training), lambda s, x: F.dropout(s.conv(x), 0.0),
+    lambda s, x: F.relu_(s.conv(x)), lambda s, x: (s.conv(x),),
+    lambda s, x: F.batch_norm(s.conv(x), s.norm.running_mean, s.norm.running_var)])
+def test_functions_that_are_nothing_in_evaluation_are_captured(run):
+    net, images = Calls(run), torch.randn(2, 3, 9, 9)
+    net.norm.running_mean.uniform_(-1, 1)
+    expected = net.eval()(images)
+    expected = expected[0] if isinstance(expected, tuple) else expected
+    result = run_float(capture(net, (3, 9, 9)), images.numpy())[-1]
+    torch.testing.assert_close(result, expected.detach(), rtol=1e-4, atol=1e-5)
+
+
+def broken_norm(**values: float) -> nn.Module:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    with torch.no_grad():
+        for name, value in values.items():
+            getattr(net[1], name)[2] = value
+    return net
+
+
+@pytest.mark.parametrize(("net", "message"), [
+    (nn.Conv2d(3, 4, 3, device="meta"), r"network Conv2d: weight is on the meta device, which "
+     r"holds no values: call module.to_empty\(device='cpu'\)"),
+    (nn.LazyConv2d(4, 3), "network LazyConv2d: weight has no shape yet: run the module once"),
+    (nn.Conv2d(3, 4, 3, dtype=torch.complex64), "weight is torch.complex64; only real numbers"),
+    (nn.Sequential(), "network Sequential: has no layer to run"),
+    (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3).double()), "cannot capture it: Input"),
+    (broken_norm(running_mean=float("nan")), "layer 1: its running mean holds NaN or infinity"),
+    (broken_norm(running_var=float("inf")), "layer 1: its running variance holds NaN"),
+    (broken_norm(running_var=-1.0), "layer 1: its running variance is -1 with an eps of 1e-05"),
+    (broken_norm(weight=float("nan")), "layer 1: its weight holds NaN"),
+    (broken_norm(bias=float("nan")), "layer 1: its bias holds NaN"),
+])
+def test_modules_without_values_to_take_are_refused(net, message):
+    with pytest.raises(UnsupportedLayer, match=message):
+        capture(net, (3, 9, 9))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_any_precision_is_captured_as_the_float32_of_its_values(dtype):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(),
+                        nn.Linear(196, 5)).to(dtype).eval()
+    net[1].running_mean.uniform_(-1, 1)
+    images = torch.randn(2, 3, 9, 9)
+    result = run_float(capture(net, (3, 9, 9)), images.numpy())[-1].flatten(1)
+    assert net[0].weight.dtype == dtype
+    torch.testing.assert_close(result, net.float()(images).detach(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("shape", "message"), [
+    ((8, 3, 9, 9), r"in_shape is \[8, 3, 9, 9\], with a batch of 8 first; give one image's "
+     r"\[3, 9, 9\]"),
+    ((3, 9), r"in_shape is \[3, 9\]; it must be \(channels, rows, columns\), each 1 or more"),
+    ((3, -9, 9), r"in_shape is \[3, -9, 9\]"), ((3, 0, 9), r"in_shape is \[3, 0, 9\]"),
+    ((3.0, 9.0, 9.0), r"in_shape is \(3.0, 9.0, 9.0\)"), (3, "in_shape is 3; it"),
+    (None, "in_shape is None"), ("3,9,9", "in_shape is '3,9,9'"),
+    (torch.zeros(1, 3, 9, 9), "in_shape is a tensor"),
+])
+def test_shapes_that_are_not_one_images_are_refused(shape, message):
+    with pytest.raises(UnsupportedLayer, match=message):
+        capture(nn.Conv2d(3, 4, 3), shape)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 9, 9), [3, 9, 9], torch.Size([3, 9, 9]),
+                                   np.array([3, 9, 9])])
+def test_a_batch_of_one_and_any_sequence_is_a_shape(shape):
+    assert capture(nn.Conv2d(3, 4, 3), shape).layers[0].in_shape == (3, 9, 9)

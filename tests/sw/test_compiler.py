@@ -9,9 +9,10 @@ from compiler_cases import configs, graphs, make_layer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
+from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 from hw.isa import INSN_BYTES, Opcode, decode
 from sw.compiler import DoesNotFit, Program, ProgramError, Unsupported, compile_graph
+from sw.compiler.errors import raising
 from sw.compiler.steps import Step, hold_pieces
 from sw.compiler.switches import Switches, switched
 from sw.golden import run_golden
@@ -164,6 +165,19 @@ def test_a_map_too_large_for_the_memory_names_what_is_needed():
             DoesNotFit, match=r"^layer tall: needs 3601 words of activation memory "
             r"at least; there are 512: raise buffers.act_words"):
         compile_graph(chain(layer), SMALL)
+
+
+def test_a_remedy_is_one_that_there_is():
+    rng = np.random.default_rng(0)
+    wide = chain(make_layer(rng, "wide", (1, 3, 1000), 4, kernel=(1, 1), padding=(0, 0),
+                            pool=(3, 3, 0)))
+    with pytest.raises(DoesNotFit, match=r"needs accumulators for 3 rows of 1000 pixels; there are "
+                       r"1024 pixels: make the image narrower; no buffers.acc_depth is enough$"):
+        compile_graph(wide, SMALL.replace(buffers__acc_depth=1024, buffers__act_words=1 << 16))
+    core = PRESETS["ice40up5k"]
+    assert raising(core, "port.address_bits", 25, "x") == "raise port.address_bits, or x"
+    assert raising(core, "port.address_bits", 26, "x") == "x; no port.address_bits is enough"
+    assert raising(core, "buffers.acc_depth", 513) == "raise buffers.acc_depth"
 
 
 def linear(shape: tuple[int, int, int]) -> IntegerGraph:

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -144,3 +146,59 @@ def test_a_broken_plan_file_is_refused(tmp_path, change, message):
     path.write_text(json.dumps(data))
     with pytest.raises(PartitionError, match=message):
         Plan.load(path)
+
+
+def random_network(rng: np.random.Generator) -> FloatGraph:
+    """Convolutions, some of them grouped or depthwise, then linear layers, of random widths."""
+    layers, shape = [], (int(rng.choice([1, 3, 4, 6])), 3, 3)
+
+    def add(out: int, kernel: int, groups: int, size: int) -> None:
+        nonlocal shape
+        weight = rng.standard_normal((out, shape[0] // groups, kernel, kernel)).astype(np.float32)
+        pad, result = (size - shape[1] + kernel - 1) // 2, (out, size, size)
+        layers.append(FloatLayer(
+            f"layer{len(layers)}", weight, rng.standard_normal(out).astype(np.float32), 1,
+            (pad, pad), groups, shape, result, result, low=0.0))
+        shape = result
+
+    for _ in range(int(rng.integers(0, 5))):
+        kind = rng.integers(4)
+        groups = shape[0] if kind == 0 else 2 if kind == 1 and shape[0] % 2 == 0 else 1
+        add(groups * int(rng.integers(1, 5)), 3, groups, 3)
+    for _ in range(int(rng.integers(1, 5))):
+        groups = shape[0] if rng.integers(5) == 0 else 1
+        add(groups * int(rng.integers(1, 13)), shape[1], groups, 1)
+    return FloatGraph("random", tuple(layers))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), prune=st.sampled_from(["fc", "all"]),
+       partitioner=st.sampled_from(PARTITIONERS))
+def test_what_is_named_as_prunable_can_be_cut(seed, prune, partitioner):
+    rng = np.random.default_rng(seed)
+    graph = random_network(rng)
+    names = prunable_layers(graph, prune)
+    if not names:
+        return
+    layers = [graph.layer(name) for name in names]
+    partitions = math.gcd(layers[0].in_shape[0], *(x.out_shape[0] for x in layers))
+    assert partitions > 1
+    plan = partition(graph, names, partitions, partitioner, seed=seed % 1000)
+    images = rng.standard_normal((2, *graph.layers[0].in_shape)).astype(np.float32)
+    np.testing.assert_allclose(run_float(apply_plan(graph, plan), images)[-1],
+                               run_float(mask_layers(graph, plan), images)[-1],
+                               rtol=1e-3, atol=1e-3)
+
+
+def test_a_network_of_flattened_images_is_pruned_behind_its_first_layer():
+    layers = [linear("fc0", np.ones((512, 784))), linear("fc1", np.ones((512, 512))),
+              linear("fc2", np.ones((10, 512)))]
+    images = replace(layers[0], weight=layers[0].weight.reshape(512, 1, 28, 28),
+                     in_shape=(1, 28, 28))
+    assert prunable_layers(FloatGraph("images", (images, *layers[1:]))) == ["fc1"]
+    assert prunable_layers(FloatGraph("vectors", tuple(layers))) == ["fc0", "fc1"]
+
+
+def test_layers_without_a_common_divisor_are_not_named():
+    assert prunable_layers(chain(1, (7, 5, 3, 2))) == []
+    assert prunable_layers(chain(1, (7, 8, 12, 5, 10))) == ["fc1"]
