@@ -20,7 +20,6 @@ __all__ = ["BoardMismatch", "BoardReset", "LinkError", "LinkTimeout", "SerialBac
 
 _TRIES = 8
 _CHANCE = random.SystemRandom()
-_START = registers.address("START")
 
 
 class LinkError(DriverError):
@@ -131,6 +130,7 @@ class SerialBackend:
         self._progress = progress
         self._chance = chance
         self._sequence = chance.getrandbits(16)
+        self._answered = True  # the last request, which an interrupt can keep from the board
         self.repeats = 0
         self._hello()
 
@@ -156,7 +156,28 @@ class SerialBackend:
         ValueError
             If there is nothing at the address.
         """
-        self._sequence = (self._sequence + 1) & 0xFFFF
+        certain, self._answered = self._answered, False
+        status, payload = self._exchange(1, op, address, data, length)
+        if status == Status.SEQUENCE and not certain:  # the last one never came to the board
+            status, payload = self._exchange(-1, op, address, data, length)
+        self._answered = True
+        if status == Status.OK:
+            return payload
+        where = f"{op.name} at 0x{address:x}"
+        if status == Status.NO_SESSION:
+            raise BoardReset(f"the board has been reset before {where}: load the program again")
+        if status == Status.SEQUENCE:
+            raise BoardReset(f"the board has another session since {where}: does another "
+                             "program use the port? load the program again")
+        if status == Status.BUS_ERROR:
+            kind = "register" if "REGISTER" in op.name else "memory"
+            raise ValueError(f"there is no {kind} at 0x{address:x}")
+        raise LinkError(f"the board refuses {where} (status {status})")
+
+    def _exchange(self, step: int, op: Op, address: int, data: bytes, length: int | None,
+                  ) -> tuple[int, bytes]:
+        """Ask under the next number, or another; return status and data of the answer."""
+        self._sequence = (self._sequence + step) & 0xFFFF
         content = frame(body(op, self._sequence, address, data, length))
         expected = length or len(data) or 4
         wait = self._timeout + self._byte_s * 2 * (len(content) + expected + 32)
@@ -164,23 +185,9 @@ class SerialBackend:
             self.repeats += attempt > 0
             self._transport.write(content)
             answer = self._answer(op, wait)
-            if answer is None:
-                wait = min(2 * wait, 4.0)
-                continue
-            status, payload = answer
-            if status == Status.OK:
-                return payload
-            where = f"{op.name} at 0x{address:x}"
-            if status == Status.NO_SESSION:
-                raise BoardReset(f"the board has been reset before {where}: load the program "
-                                 "again")
-            if status == Status.SEQUENCE:
-                raise BoardReset(f"the board has another session since {where}: does another "
-                                 "program use the port? load the program again")
-            if status == Status.BUS_ERROR:
-                kind = "register" if "REGISTER" in op.name else "memory"
-                raise ValueError(f"there is no {kind} at 0x{address:x}")
-            raise LinkError(f"the board refuses {where} (status {status})")
+            if answer is not None:
+                return answer
+            wait = min(2 * wait, 4.0)
         raise LinkTimeout(f"no answer to {op.name} after {_TRIES} tries: is the board powered, "
                           "flashed, and the port the right one?")
 

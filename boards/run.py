@@ -118,6 +118,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
         try:
             backend = backend or connect(port, 2.0)
             driver = Driver(backend)
+            driver.stop()  # what an earlier program has left running
             say(f"loading {total:,} bytes")
             began = time.monotonic()
             driver.load(program)

@@ -36,17 +36,19 @@ def simulated(system: SystemConfig, say: Callable[[str], None] = lambda text: No
 
 def differences(board: RunResult, simulation: RunResult) -> list[str]:
     """What differs between two runs: cycles in all, by layer, and of each instance by cause and
-    layer. One line each; nothing if all are equal."""
+    layer, if the board's log holds all layers. One line each; nothing if all are equal."""
     found = []
     if board.cycles != simulation.cycles:
         found.append(f"{board.cycles:,} cycles on the board, {simulation.cycles:,} simulated")
-    for k, (a, b) in enumerate(zip(board.layer_cycles, simulation.layer_cycles, strict=True)):
+    spans = board.layer_cycles or (), simulation.layer_cycles or ()
+    for k, (a, b) in enumerate(zip(*spans, strict=True)):
         if a != b:
             found.append(f"layer {k}: {a:,} cycles on the board, {b:,} simulated")
     for i, (a, b) in enumerate(zip(board.counters, simulation.counters, strict=True)):
         found += [f"instance {i}, {name}: {a[name]:,} on the board, {b[name]:,} simulated"
                   for name in a if a[name] != b[name]]
-    for k, (mine, theirs) in enumerate(zip(board.ledger, simulation.ledger, strict=True)):
+    ledgers = board.ledger or (), simulation.ledger or ()
+    for k, (mine, theirs) in enumerate(zip(*ledgers, strict=True)):
         found += [f"layer {k}, instance {i}: {a} on the board, {b} simulated"
                   for i, (a, b) in enumerate(zip(mine, theirs, strict=True)) if a != b]
     return found

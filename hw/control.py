@@ -10,7 +10,15 @@ from .doze import Doze
 from .fabric import select
 from .isa import ISA_VERSION
 from .ports import ControlPort
-from .registers import FINAL_WORDS, GLOBAL, INSTANCE, INSTANCE_BASE, INSTANCE_STRIDE, MAGIC
+from .registers import (
+    FINAL_WORDS,
+    GLOBAL,
+    INSTANCE,
+    INSTANCE_BASE,
+    INSTANCE_STRIDE,
+    MAGIC,
+    MAP_VERSION,
+)
 
 __all__ = ["Control"]
 
@@ -52,7 +60,7 @@ class Control(wiring.Component):
         count = self._config.instances
         running = Cat(p.running for p in ports)
         counting, counted, started = Signal(), Signal(), Signal()  # counted: a cycle ago
-        start, active = Signal(count), Signal(count, init=-1)
+        start, stop, active = Signal(count), Signal(count), Signal(count, init=-1)
         cycles, watchdog, since = Signal(32), Signal(32), Signal(32)
         barks = Signal()
         m.d.comb += [counting.eq(running.any()), self.irq.eq(started & ~counting & ~start.any())]
@@ -61,7 +69,7 @@ class Control(wiring.Component):
         with m.Elif(counted):
             m.d.sync += cycles.eq(cycles + 1)
         for i, p in enumerate(ports):
-            m.d.comb += [p.start.eq(start[i]), p.watchdog.eq(barks),
+            m.d.comb += [p.start.eq(start[i]), p.stop.eq(stop[i]), p.watchdog.eq(barks),
                          p.counting.eq(counted & active[i])]
         # One counter for all: an instance must move at least once between two pulses.
         with m.If(start.any() | (since == 1)):
@@ -79,6 +87,7 @@ class Control(wiring.Component):
             bus.awready.eq(write), bus.wready.eq(write),
         ]
         m.d.sync += start.eq(0)  # a pulse from registers: it clears most of an instance
+        m.d.sync += stop.eq(stop & running)  # lasts until there is nothing more to stop
         whole = bus.wstrb.all()
         writable = {}
         for i, p in enumerate(ports):
@@ -96,6 +105,9 @@ class Control(wiring.Component):
                 m.d.comb += write_error.eq(0)
                 with m.If(~going):
                     m.d.sync += start.eq(bus.wdata & active)
+            with m.Case(GLOBAL["STOP"].offset):
+                m.d.comb += write_error.eq(0)
+                m.d.sync += stop.eq((stop | bus.wdata) & running)
             with m.Case(GLOBAL["ACTIVE"].offset):
                 m.d.comb += write_error.eq(0)
                 with m.If(~going):
@@ -112,7 +124,7 @@ class Control(wiring.Component):
 
         # -- read: choose the instance, then its register; the counters come out of its log -------
         values = {
-            "ID": MAGIC, "ISA_VERSION": ISA_VERSION,
+            "ID": MAGIC, "VERSIONS": MAP_VERSION << 16 | ISA_VERSION,
             "CONFIG_HASH": int(self._config.digest[:8], 16), "INSTANCES": count,
             "RUNNING": running, "DONE": Cat(p.done for p in ports),
             "ERROR": Cat(p.error for p in ports), "WATCHDOG": watchdog, "CYCLES": cycles,
@@ -133,8 +145,8 @@ class Control(wiring.Component):
         m.submodules.doze = doze = Doze(count)
         m.d.comb += [
             # nobody sleeps where a run begins or ends, the watchdog barks, or the host is here
-            doze.stir.eq(barks | start.any() | (counting != counted) | bus.awvalid | bus.wvalid
-                         | bus.bvalid | bus.arvalid | asked | bus.rvalid),
+            doze.stir.eq(barks | start.any() | stop.any() | (counting != counted) | bus.awvalid
+                         | bus.wvalid | bus.bvalid | bus.arvalid | asked | bus.rvalid),
             doze.events.eq(self.events), doze.dozing.eq(Cat(p.dozing for p in ports)),
             doze.counting.eq(Cat(p.counting for p in ports))]
         for i, p in enumerate(ports):

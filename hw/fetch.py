@@ -7,11 +7,11 @@ from amaranth.lib.wiring import In, Out
 from .config import Config, ceil_log2
 from .fifo import Fifo
 from .interfaces import ReadReturn, read_request
-from .isa import INSN_BYTES, READ_AHEAD_BYTES
+from .isa import INSN_BYTES, PROGRAM_ALIGNMENT, READ_AHEAD_BYTES
 
 __all__ = ["Fetch"]
 
-_BLOCK_BYTES = 64  # a program starts at a multiple of this, and is read in such blocks
+_BLOCK_BYTES = PROGRAM_ALIGNMENT  # it is read in such blocks
 
 
 class Fetch(wiring.Component):

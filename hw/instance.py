@@ -11,6 +11,7 @@ from .isa import READ_AHEAD_BYTES, Cause, ErrorCode, Opcode
 from .loader import Loader
 from .portmux import ReadGate, WriteGate
 from .ports import READERS, Channel, Core
+from .runstate import RunState
 from .sequencer import UNITS, Sequencer
 from .storer import Storer
 from .weights import WeightFetch
@@ -31,9 +32,10 @@ _HALT_CYCLES = 6
 class Instance(Core):
     """Run programs independently of the other instances.
 
-    On an error the units are held in reset until what the memory still owes has come and what
-    was granted has been completed without effect; then the instance stops. A start resets the
-    units, so the next program finds nothing of the one before. Its members are those of `Core`.
+    On an error, and when it is stopped, the units are held in reset until what the memory still
+    owes has come and what was granted has been completed without effect; then the run ends. A
+    start resets the units, so the next program finds nothing of the one before. Its members are
+    those of `Core`.
 
     What comes from the memory is looked at a cycle after it has come: an instance lies far from
     the port.
@@ -42,10 +44,15 @@ class Instance(Core):
     def elaborate(self, platform):
         m = Module()
         config, memory, control = self._config, self.memory, self.control
-        running, halting, starting = Signal(), Signal(), Signal()
+        m.submodules.run = run = RunState()
+        running, halting = run.running, run.halting
         clear = Signal()  # from a register: it reaches most of an instance
         m.d.sync += clear.eq(control.start | halting)
-        clears, begins = Signal(), Signal()  # a start, one and two cycles later
+        # A start, one and two cycles later; its program or window is not where it may be.
+        clears, begins, starting, misplaced = (Signal(name=n) for n in (
+            "clears", "begins", "starting", "misplaced"))
+        m.d.sync += [clears.eq(control.start), begins.eq(clears), misplaced.eq(self.misplaced)]
+        m.d.comb += starting.eq(clears | begins)
         units = ResetInserter(clear)
         sequencer, fetch_weights = Sequencer(config), WeightFetch(config)
         loader, storer = Loader(config), Storer(config)
@@ -87,7 +94,8 @@ class Instance(Core):
             connect(m, pulse, getattr(sequencer, f"done_{unit}"))
             m.d.comb += [counters.marks[n].eq(pulse.valid & pulse.mark),
                          counters.layers[n].eq(pulse.layer)]
-        m.d.comb += [loader.barrier.eq(sequencer.o_barrier), sequencer.start.eq(begins),
+        m.d.comb += [loader.barrier.eq(sequencer.o_barrier),
+                     sequencer.start.eq(begins & ~misplaced),
                      sequencer.program.eq(control.program)]
 
         # -- activations and weights -----------------------------------------------------------
@@ -171,6 +179,8 @@ class Instance(Core):
         caught, caught_layer, caught_opcode = Signal(ErrorCode), Signal(11), Signal(4)
         m.d.sync += [caught.eq(error), caught_layer.eq(layer), caught_opcode.eq(opcode)]
         last_layer = Signal(11)
+        with m.If(control.start):
+            m.d.sync += last_layer.eq(0)
         for out in (sequencer.o_load, sequencer.o_store, sequencer.o_compute, sequencer.o_post):
             with m.If(out.valid & out.ready):
                 m.d.sync += last_layer.eq(out.payload.layer)
@@ -195,6 +205,10 @@ class Instance(Core):
             m.d.comb += error.eq(ErrorCode.TOKEN_UNDERFLOW)
         with m.Elif(control.watchdog & ~moved_lately):
             m.d.comb += error.eq(ErrorCode.WATCHDOG)
+        with m.Elif(control.stop):
+            m.d.comb += error.eq(ErrorCode.STOPPED)
+        with m.Elif(begins & misplaced):
+            m.d.comb += error.eq(ErrorCode.BAD_FIELD)
 
         # -- clock: off when nothing changes until something comes from outside ------------------
         calm, quiet = Signal(), Signal(range(_DOZE_CYCLES + 1))
@@ -210,27 +224,24 @@ class Instance(Core):
             m.d.sync += quiet.eq(quiet + 1)
 
         # -- state -----------------------------------------------------------------------------
-        halted = Signal(range(_HALT_CYCLES + 1))
         # Units are reset in the first cycle after a start and begin in the second.
-        m.d.sync += [clears.eq(control.start), begins.eq(clears)]
-        m.d.comb += starting.eq(clears | begins)
+        halted = Signal(range(_HALT_CYCLES + 1))
+        with m.If(~halting):
+            m.d.sync += halted.eq(0)
+        with m.Elif(halted != _HALT_CYCLES):
+            m.d.sync += halted.eq(halted + 1)
+        m.d.comb += [
+            run.start.eq(control.start), run.fault.eq(Mux(starting, ErrorCode.NONE, caught)),
+            run.finished.eq(finished & ~starting),
+            run.clean.eq((halted == _HALT_CYCLES) & ~outstanding),
+            control.running.eq(running), control.done.eq(run.done), control.error.eq(run.error),
+            control.error_code.eq(run.code),
+        ]
         with m.If(control.start):
-            m.d.sync += [running.eq(1), control.done.eq(0), control.error.eq(0),
-                         control.error_code.eq(0), control.error_layer.eq(0),
-                         control.error_opcode.eq(0)]
-        with m.Elif(halting):
-            with m.If(halted != _HALT_CYCLES):
-                m.d.sync += halted.eq(halted + 1)
-            with m.Elif(~outstanding):
-                m.d.sync += [halting.eq(0), running.eq(0), control.error.eq(1)]
-        with m.Elif(running & ~starting):
-            with m.If(caught != ErrorCode.NONE):
-                m.d.sync += [halting.eq(1), halted.eq(0), control.error_code.eq(caught),
-                             control.error_layer.eq(caught_layer),
-                             control.error_opcode.eq(caught_opcode)]
-            with m.Elif(finished):
-                m.d.sync += [running.eq(0), control.done.eq(1)]
-        m.d.comb += control.running.eq(running)
+            m.d.sync += [control.error_layer.eq(0), control.error_opcode.eq(0)]
+        with m.Elif(run.catches):
+            m.d.sync += [control.error_layer.eq(caught_layer),
+                         control.error_opcode.eq(caught_opcode)]
 
         # -- counters --------------------------------------------------------------------------
         port_wait = Cat(r.valid & ~r.ready for r in requests).any()

@@ -6,7 +6,7 @@ instructions that ends in `END`. Every instruction starts with the same header.
 Addresses named `ext_*` are byte offsets from the instance's memory window; `act_*`, `in_*` and
 `out_*` are word addresses in its activation memory. Counts hold the number itself. A field
 marked non-zero that holds 0, or one that holds more than the configuration can use
-(`field_bits`), stops the instance with `ErrorCode.BAD_FIELD`.
+(`used_bits`), stops the instance with `ErrorCode.BAD_FIELD`.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,10 @@ __all__ = [
     "HEADER",
     "INSN_BYTES",
     "ISA_VERSION",
+    "PROGRAM_ALIGNMENT",
     "READ_AHEAD_BYTES",
     "ROUTES",
+    "WINDOW_ALIGNMENT",
     "Cause",
     "ErrorCode",
     "Field",
@@ -41,6 +43,8 @@ ISA_VERSION = 1
 INSN_BYTES = 32
 #: Bytes after a program's end that the memory window must also cover: programs are read ahead.
 READ_AHEAD_BYTES = 512
+#: A program starts at a multiple of this, and a memory window at one of that.
+PROGRAM_ALIGNMENT, WINDOW_ALIGNMENT = 64, 4096
 
 
 class Opcode(enum.Enum, shape=4):
@@ -113,8 +117,9 @@ class ErrorCode(enum.IntEnum, shape=4):
     NONE = 0
     #: The opcode is not one of `Opcode`.
     ILLEGAL_OPCODE = 1
-    #: A non-zero field holds zero, a field more than this configuration can use, or a token is
-    #: another unit's.
+    #: A non-zero field holds zero, a field more than this configuration can use, a token is
+    #: another unit's, or an address is not a multiple of what it must be: of the weights, or of
+    #: the program or the window, which no instruction names.
     BAD_FIELD = 2
     #: A memory access would leave the instance's window.
     ADDRESS_WINDOW = 3
@@ -128,6 +133,8 @@ class ErrorCode(enum.IntEnum, shape=4):
     WATCHDOG = 7
     #: The memory answered with an error response.
     BUS_ERROR = 8
+    #: The host stopped it.
+    STOPPED = 9
 
 
 class Cause(enum.IntEnum, shape=3):
@@ -288,7 +295,9 @@ def used_bits(config: Config, opcode: Opcode, field: Field) -> tuple[int, ...]:
     """Positions in a field of the bits that may be other than zero, lowest first."""
     if field.name in ("wait", "signal"):
         return tuple(t.value for t in tokens_of(opcode, field.name))
-    return tuple(range(field_bits(config, field)))
+    beat = ceil_log2(config.port.bytes) if (opcode, field.name) == (Opcode.WEIGHTS, "ext_addr") \
+        else 0
+    return tuple(range(beat, field_bits(config, field)))
 
 
 def field_error(config: Config, opcode: Opcode, values: dict[str, int]) -> str | None:

@@ -76,7 +76,8 @@ def manifest(config: Config, files: dict[str, str], ports: dict[str, int]) -> di
     return {
         "manifest": "partita.build", "version": MANIFEST_VERSION,
         "config": config.to_dict(), "config_digest": config.digest,
-        "isa_version": isa.ISA_VERSION, "insn_bytes": isa.INSN_BYTES,
+        "isa_version": isa.ISA_VERSION, "register_map_version": registers.MAP_VERSION,
+        "insn_bytes": isa.INSN_BYTES,
         "top": "partita", "files": files, "ports": ports,
         "macs_per_cycle": config.instances * config.array.macs,
         "memory_ports": config.ports, "port_bytes": config.port.bytes,
@@ -96,6 +97,7 @@ def manifest(config: Config, files: dict[str, str], ports: dict[str, int]) -> di
         "memory_map": {
             "word_pitch_bytes": config.word_pitch_bytes, "chunk_bytes": config.chunk_bytes,
             "tile_chunks": config.tile_chunks, "param_chunks": config.param_chunks,
-            "window_alignment_bytes": 4096, "program_alignment_bytes": 64,
+            "window_alignment_bytes": isa.WINDOW_ALIGNMENT,
+            "program_alignment_bytes": isa.PROGRAM_ALIGNMENT,
         },
     }

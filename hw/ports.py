@@ -1,11 +1,12 @@
 """What joins an instance to the memory fabric and to the control registers."""
 
+from amaranth.hdl import Cat, Value
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Config, ceil_log2
 from .interfaces import spared_members, write_data
-from .isa import Cause
+from .isa import PROGRAM_ALIGNMENT, WINDOW_ALIGNMENT, Cause
 from .registers import LOG_WORDS
 
 __all__ = ["READERS", "SLEPT_BITS", "Channel", "ControlPort", "Core", "MemoryPort", "port_request"]
@@ -76,6 +77,7 @@ class ControlPort(wiring.Signature):
     Members
     -------
     start : pulse
+    stop : 1 until it no longer runs
     program, window_base, window_bytes : registers
     watchdog : pulse; an instance in which nothing moved since the one before stops
     running, done, error : status; `error_code`, `error_layer`, `error_opcode` say why
@@ -88,7 +90,7 @@ class ControlPort(wiring.Signature):
 
     def __init__(self, config: Config):
         super().__init__({
-            "start": In(1), "program": In(config.port.address_bits),
+            "start": In(1), "stop": In(1), "program": In(config.port.address_bits),
             "window_base": In(config.port.address_bits),
             "window_bytes": In(config.port.address_bits + 1),
             "watchdog": In(1), "counting": In(1),
@@ -112,6 +114,12 @@ class Core(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({"memory": Out(MemoryPort(config)), "control": Out(ControlPort(config))})
+
+    @property
+    def misplaced(self) -> Value:
+        """1 if the program or the window does not start where one may."""
+        return Cat(self.control.program[:ceil_log2(PROGRAM_ALIGNMENT)],
+                   self.control.window_base[:ceil_log2(WINDOW_ALIGNMENT)]).any()
 
 
 assert len(LOG_WORDS) == len(Cause) + 2

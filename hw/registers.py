@@ -12,11 +12,15 @@ __all__ = [
     "INSTANCE_STRIDE",
     "LOG_WORDS",
     "MAGIC",
+    "MAP_VERSION",
     "Register",
     "address",
 ]
 
 MAGIC = 0x5041_5254  # "PART"
+
+#: Of this map, and of what its registers do. Hardware that does not tell has 0, without STOP.
+MAP_VERSION = 1
 
 #: Per-instance registers start here, a stride apart.
 INSTANCE_BASE = 0x2000
@@ -35,7 +39,8 @@ class Register:
 
 GLOBAL: dict[str, Register] = {
     "ID": Register(0x00, "ro", "0x50415254, \"PART\""),
-    "ISA_VERSION": Register(0x04, "ro", "instruction format version"),
+    "VERSIONS": Register(0x04, "ro", "of the instruction format in bits 15:0, of these registers "
+                         "in bits 31:16"),
     "CONFIG_HASH": Register(0x08, "ro", "first 32 bits of the configuration's SHA-256"),
     "INSTANCES": Register(0x0C, "ro", "number of instances"),
     "START": Register(0x10, "wo", "one bit per instance: start it; ignored while any runs"),
@@ -47,11 +52,15 @@ GLOBAL: dict[str, Register] = {
     "CYCLES": Register(0x24, "ro", "cycles since START until the last instance ended"),
     "ACTIVE": Register(0x28, "rw", "one bit per instance: it takes part; the others are not "
                        "started, and their clock is off; all after reset, ignored while any runs"),
+    "STOP": Register(0x2C, "wo", "one bit per instance: stop it, with `STOPPED`, as soon as the "
+                     "memory has given what it owes; does nothing to one that does not run"),
 }
 
 INSTANCE: dict[str, Register] = {
-    "PROGRAM": Register(0x00, "rw", "byte offset of the program from the window's base"),
-    "WINDOW_BASE": Register(0x04, "rw", "first byte address of the memory window"),
+    "PROGRAM": Register(0x00, "rw", "byte offset of the program from the window's base, a multiple "
+                        "of 64; with another START leads to `BAD_FIELD`"),
+    "WINDOW_BASE": Register(0x04, "rw", "first byte address of the memory window, a multiple of "
+                            "4096; with another START leads to `BAD_FIELD`"),
     "WINDOW_BYTES": Register(0x08, "rw", "bytes in the memory window"),
     "ERROR_CODE": Register(0x0C, "ro", "an `ErrorCode`"),
     "ERROR_LAYER": Register(0x10, "ro", "layer of the instruction at fault"),

@@ -1,6 +1,6 @@
 """Streams weights and parameters from external memory, far ahead of their use."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -94,7 +94,7 @@ class WeightFetch(wiring.Component):
         expected = Cat(total_beats, completion(insn))
         m.d.comb += [
             self.i.ready.eq(accept),
-            bursts.i.payload.addr.eq(insn.ext_addr), bursts.i.payload.beats.eq(total_beats),
+            bursts.i.payload.addr.eq(self._stream_start), bursts.i.payload.beats.eq(total_beats),
             bursts.i.payload.mask.eq(insn.mask), bursts.i.payload.layer.eq(insn.layer),
             using.w_en.eq(accept),
         ]
@@ -175,14 +175,14 @@ class WeightFetch(wiring.Component):
     def _rows(self, m, insn, bursts, accept, choosing, space, arriving):
         """Request the rows that `needs` names; return 1, one is requested."""
         beat_bits = ceil_log2(self._config.port.bytes)
-        address, beats, layer = Signal(len(insn.ext_addr)), Signal.like(insn.row_beats), Signal(11)
+        address, table = Signal(len(self._stream_start)), Signal(len(self._stream_start))
+        beats, layer = Signal.like(insn.row_beats), Signal(11)
         have, sent = Signal(), Signal()
         need = self.needs.payload
         # rows lie at distances of a power of two
         steps = [need.index << beat_bits]
         for k in range(ceil_log2(self._config.row_beats)):
             steps.append(Mux(beats > 1 << k, need.index << (beat_bits + k + 1), steps[-1]))
-        table = Signal.like(address)
         m.d.comb += [
             sent.eq(self.req.valid & self.req.ready & choosing),
             self.needs.ready.eq(choosing & (~have | (sent & ~need.end))),
@@ -202,6 +202,11 @@ class WeightFetch(wiring.Component):
             m.d.sync += [address.eq(table + steps[-1]), have.eq(~need.end),
                          choosing.eq(~need.end)]
         with m.If(accept & insn.row_beats.any()):
-            m.d.sync += [choosing.eq(1), table.eq(insn.ext_addr), beats.eq(insn.row_beats),
+            m.d.sync += [choosing.eq(1), table.eq(self._stream_start), beats.eq(insn.row_beats),
                          layer.eq(insn.layer)]
         return sent
+
+    @property
+    def _stream_start(self):
+        """Address of the instruction at `i`: its lowest bits, which are zero, are not passed on."""
+        return Cat(Const(0, ceil_log2(self._config.port.bytes)), self.i.payload.ext_addr)

@@ -111,6 +111,7 @@ class _Totals:
 
     def add(self, result: RunResult, index: int, golden: np.ndarray, model: EnergyModel) -> None:
         """Add a run's measurements of its layer `index`, and compare its output."""
+        assert result.layer_cycles is not None and result.ledger is not None
         self.cycles += result.layer_cycles[index]
         if result.spared_vectors is not None:
             self.spared_vectors += result.spared_vectors[index]
@@ -131,7 +132,7 @@ class _Totals:
 
     def _add_activity(self, result: RunResult, index: int, model: EnergyModel) -> None:
         assert result.activity is not None and result.page_misses is not None
-        assert result.port_bytes is not None
+        assert result.port_bytes is not None and result.layer_cycles is not None
         *instances, shell = result.activity[index]
         self.toggles += sum(u.toggles for u in instances)
         self.clocked += sum(u.clocked for u in instances)
@@ -183,6 +184,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
         splits = search_splits(graph, arm.config, batch=arm.batch, say=say).splits \
             if search and arm.config.core == "pipelined" else None
         program = compile_graph(graph, arm.config, batch=arm.batch, splits=splits)
+        program.check_log()
         with open_backend("verilator", arm.config, memory_bytes=program.window_bytes,
                           count_toggles=count_toggles, threads=threads, say=say,
                           **memory) as backend:

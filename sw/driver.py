@@ -6,6 +6,7 @@ It speaks to a backend, which may be a simulation or a board; it never asks whic
 import importlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -13,19 +14,23 @@ import numpy as np
 
 from hw import registers
 from hw.config import Config
-from hw.isa import ISA_VERSION, ErrorCode, Opcode
+from hw.isa import ISA_VERSION, WINDOW_ALIGNMENT, ErrorCode, Opcode
 from hw.ports import Channel
 from sim.activity import UnitActivity
 
 from .compiler import Program
 
 __all__ = ["BACKENDS", "Backend", "ConfigMismatch", "Driver", "DriverError", "InstanceError",
-           "InstanceFault", "Observer", "RunResult", "TimeoutExpired", "open_backend"]
+           "InstanceFault", "Observer", "RunResult", "StillRunning", "StopFailed",
+           "TimeoutExpired", "open_backend"]
 
 #: Backend name -> module and class, imported when it is opened.
 BACKENDS = {"verilator": ("sim.backend", "VerilatorBackend")}
 
 _SLICE_CYCLES = 20_000
+_REPORT_S = 0.2  # between reports of progress
+#: A stopped instance waits for what the memory owes it, which is far less.
+_STOP_CYCLES = 200_000
 
 
 class DriverError(RuntimeError):
@@ -39,7 +44,15 @@ class ConfigMismatch(DriverError):
 
 
 class TimeoutExpired(DriverError):
-    """The accelerator did not finish within its cycles."""
+    """The accelerator did not finish within its cycles; it has been stopped."""
+
+
+class StillRunning(DriverError):
+    """What was asked for needs an accelerator that does not run."""
+
+
+class StopFailed(DriverError):
+    """The accelerator did not stop."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +127,13 @@ class RunResult:
         Each layer's output; None if the program does not store it.
     cycles : int
         From START to the end of the last instance.
-    layer_cycles : tuple of int
+    layer_cycles : tuple of int, or None
         From the end of what ran before to the end of this layer, over all instances and images;
-        they sum to `cycles`.
+        they sum to `cycles`. None if the program has more layers than the configuration
+        `buffers.log_entries`: then nobody knows.
     counters : tuple of dict
         Per instance: TOTAL, and the causes that sum to it; zeros for one that is dropped.
-    ledger : per layer, of each instance its cycles by cause
+    ledger : per layer, of each instance its cycles by cause; or None, as `layer_cycles`
         From its own end of the layer before to its end of this one.
     port_bytes : tuple of int, or None
         Per layer, where the backend can tell.
@@ -133,9 +147,9 @@ class RunResult:
 
     outputs: tuple[np.ndarray | None, ...]
     cycles: int
-    layer_cycles: tuple[int, ...]
+    layer_cycles: tuple[int, ...] | None
     counters: tuple[dict[str, int], ...]
-    ledger: tuple[tuple[dict[str, int], ...], ...]
+    ledger: tuple[tuple[dict[str, int], ...], ...] | None
     port_bytes: tuple[int, ...] | None = None
     weight_port_bytes: tuple[int, ...] | None = None
     activity: tuple[tuple[UnitActivity, ...], ...] | None = None
@@ -165,10 +179,12 @@ class Driver:
         if found != registers.MAGIC:
             raise ConfigMismatch(f"the ID register reads 0x{found:08x}, not "
                                  f"0x{registers.MAGIC:08x}: this is not a Partita accelerator")
-        version = self._read("ISA_VERSION")
-        if version != ISA_VERSION:
-            raise ConfigMismatch(f"the hardware has instruction format {version}; this driver "
-                                 f"has {ISA_VERSION}: rebuild the hardware")
+        found = self._read("VERSIONS")
+        versions, mine = (found & 0xFFFF, found >> 16), (ISA_VERSION, registers.MAP_VERSION)
+        if versions != mine:
+            raise ConfigMismatch("the hardware has instruction format {} and register map {}; this "
+                                 "driver has {} and {}: build the hardware again with this version"
+                                 .format(*versions, *mine))
         self._check_config(backend.config)
         self._write("WATCHDOG", watchdog_cycles)
 
@@ -197,15 +213,17 @@ class Driver:
         ------
         ConfigMismatch
             If it was compiled for another configuration.
+        StillRunning
         ValueError
             If `base` is not aligned.
         """
-        if base % 4096:
-            raise ValueError(f"base is {base}; it must be a multiple of 4096")
+        if base % WINDOW_ALIGNMENT:
+            raise ValueError(f"base is {base}; it must be a multiple of {WINDOW_ALIGNMENT}")
         if base + program.window_bytes > 1 << program.config.port.address_bits:
             raise ValueError(f"base is {base}; with the program's {program.window_bytes} bytes it "
                              f"must stay below 2^{program.config.port.address_bits}")
         self._check_config(program.config)
+        self._check_idle("a program is loaded")
         for offset, data in program.segments:
             self._backend.write_memory(base + offset, data)
         for i, start in enumerate(program.programs):
@@ -225,13 +243,16 @@ class Driver:
         ------
         DriverError
             If no program is loaded.
+        StillRunning
         ActiveError
             If there are not so many partitions, or if the program was not compiled for it.
         """
         program = self._program
         if program is None:
             raise DriverError("no program is loaded")
-        self._active = program.active_mask(active)
+        mask = program.active_mask(active)
+        self._check_idle("partitions are chosen")
+        self._active = mask
         for offset, size in program.dropped_regions(active):
             self._backend.write_memory(self._base + offset, np.zeros(size, np.uint8))
         self._write("ACTIVE", self._active)
@@ -247,16 +268,25 @@ class Driver:
         progress : called with (cycles so far, number of the layer under way)
         timeout_cycles : int
 
+        Whatever ends the wait, an interrupt too, the accelerator has been stopped by then.
+
         Raises
         ------
         ValueError
             If the input's type or shape is wrong.
         InstanceError
             If an instance stopped; the others have finished by then.
-        TimeoutExpired
+        TimeoutExpired, StopFailed, StillRunning
         """
         program = self.start(image)
-        self._wait(progress, timeout_cycles)
+        try:
+            self._wait(progress, timeout_cycles)
+        except DriverError:  # it has been stopped, or cannot be reached
+            raise
+        except BaseException:
+            with suppress(DriverError):
+                self.stop()
+            raise
         if isinstance(self._backend, Observer):  # before results are read, which takes cycles
             self._backend.end_account(len(program.layers) - 1)
         self._raise_faults(program)
@@ -268,24 +298,52 @@ class Driver:
         Returns
         -------
         Program
+
+        Raises
+        ------
+        StillRunning
         """
         program, backend = self._program, self._backend
         if program is None:
             raise DriverError("no program is loaded")
-        backend.write_memory(self._base + program.input.offset, program.pack_input(image))
+        packed = program.pack_input(image)
+        self._check_idle("a run is started")
+        backend.write_memory(self._base + program.input.offset, packed)
         if isinstance(backend, Observer):
             backend.begin_account()
         self._write("START", program.start_mask)
         return program
 
+    def stop(self) -> None:
+        """Stop every instance that runs, and wait until none does.
+
+        Raises
+        ------
+        StopFailed
+            If the memory has not given what it owes after 200,000 cycles.
+        """
+        self._write("STOP", (1 << self._backend.config.instances) - 1)
+        cycles = 0
+        while running := self._read("RUNNING"):
+            if cycles >= _STOP_CYCLES:
+                raise StopFailed(f"instances {running:#x} (mask) have not stopped after {cycles} "
+                                 "cycles: the memory does not answer; reset the accelerator")
+            cycles += self._backend.advance(_STOP_CYCLES - cycles)
+
+    def _check_idle(self, what: str) -> None:
+        running = self._read("RUNNING")
+        if running:
+            raise StillRunning(f"instances {running:#x} (mask) run; stop() them before {what}")
+
     def _wait(self, progress: Callable[[int, int], None], timeout_cycles: int) -> None:
         cycles, reported = 0, time.monotonic()
-        while self._read("RUNNING"):
+        while running := self._read("RUNNING"):
             if cycles >= timeout_cycles:
-                raise TimeoutExpired(f"instances {self._read('RUNNING'):#x} (mask) still run "
-                                     f"after {cycles} cycles")
+                self.stop()
+                raise TimeoutExpired(f"instances {running:#x} (mask) still ran after {cycles} "
+                                     "cycles; they have been stopped")
             cycles += self._backend.advance(min(_SLICE_CYCLES, timeout_cycles - cycles))
-            if time.monotonic() - reported > 0.2:
+            if time.monotonic() - reported > _REPORT_S:
                 reported = time.monotonic()
                 progress(cycles, self._layers_ended())
 
@@ -352,10 +410,12 @@ class Driver:
         return output if program.batch == 1 else output[:images]
 
     def _logs(self, program: Program, cycles: int, counters: tuple[dict[str, int], ...],
-              ) -> tuple[tuple[int, ...], tuple[tuple[dict[str, int], ...], ...]]:
+              ) -> tuple[tuple[int, ...] | None, tuple[tuple[dict[str, int], ...], ...] | None]:
         """Split the run by the logs: at the last instance's end of each layer, and each
-        instance's causes at its own ends."""
+        instance's causes at its own ends; None if not every layer is in them."""
         count, instances = len(program.layers), len(program.programs)
+        if not program.fits_log:
+            return None, None
         ends = dict.fromkeys(program.order, 0)
         ledger: list[list[dict[str, int]]] = [[{} for _ in range(instances)] for _ in range(count)]
         for i in range(instances):
@@ -363,8 +423,7 @@ class Driver:
                 continue
             before = dict.fromkeys(registers.COUNTERS, 0)
             seen = [0] * count
-            for entry in range(min(self._read("LOG_COUNT", i),
-                                   program.config.buffers.log_entries)):
+            for entry in range(self._read("LOG_COUNT", i)):
                 layer = self._log(i, entry, "LAYER")
                 run = layer, seen[layer]
                 seen[layer] += 1

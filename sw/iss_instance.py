@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hw.config import Config, next_pow2
-from hw.isa import INSN_BYTES, ErrorCode, Opcode, decode, field_error
+from hw.isa import INSN_BYTES, PROGRAM_ALIGNMENT, ErrorCode, Opcode, decode, field_error
 
 from .iss_arith import pool, requantise, taps
 
@@ -105,6 +105,8 @@ class Instance:
 
     def _dispatch(self) -> Steps:
         at = self.start
+        if at % PROGRAM_ALIGNMENT:
+            raise Stopped(ErrorCode.BAD_FIELD)
         while True:
             if at + INSN_BYTES > len(self.memory):
                 raise Stopped(ErrorCode.ADDRESS_WINDOW)

@@ -108,6 +108,7 @@ def measure(grown: Grown, config: Config, images: int, model: EnergyModel, say) 
     """
     graph, count = grown.graph, config.instances
     program = compile_graph(graph, config, scalable=True)
+    program.check_log()
     inputs = [graph.quantise_input(x) for x in grown.images[:images]]
     measured = []
     with open_backend("verilator", config, memory_bytes=program.window_bytes, count_toggles=True,
@@ -138,7 +139,7 @@ def measure(grown: Grown, config: Config, images: int, model: EnergyModel, say) 
 def _features(result: RunResult, model: EnergyModel) -> Features:
     """Counts of a whole run."""
     assert result.activity is not None and result.port_bytes is not None
-    assert result.page_misses is not None
+    assert result.page_misses is not None and result.layer_cycles is not None
     return sum((features(units[:-1], units[-1], cycles=cycles, port_bytes=moved,
                          page_misses=misses, model=model)
                 for units, cycles, moved, misses in zip(

@@ -71,6 +71,7 @@ def timeline(result: RunResult, names: list[str], title: str) -> str:
     names : of the layers
     title : of the process
     """
+    assert result.ledger is not None
     events: list[dict] = [{"ph": "M", "pid": 1, "name": "process_name", "args": {"name": title}}]
     for i in range(len(result.counters)):
         events.append({"ph": "M", "pid": 1, "tid": i, "name": "thread_name",
@@ -106,6 +107,7 @@ def run(argv: list[str]) -> int:
                          say=notes.print)
     graph = work.dense if args.form == "dense" else work.pruned
     program = compile_graph(graph, config)
+    program.check_log()
     with open_backend("verilator", config, memory_bytes=program.window_bytes, say=notes.print,
                       kind="wave" if args.out else None) as backend:
         driver = Driver(backend)
@@ -118,6 +120,7 @@ def run(argv: list[str]) -> int:
             notes.print(f"wrote {args.timeline}: {result.cycles:,} cycles")
         if args.out:
             first = names.index(args.layer) if args.layer else 0
+            assert result.layer_cycles is not None
             begin = sum(result.layer_cycles[:first]) + args.start
             if begin >= result.cycles:
                 raise ValueError(f"--start {args.start}: the run is over {result.cycles - begin:,} "

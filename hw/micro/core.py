@@ -7,6 +7,7 @@ from ..arith import MULT_BITS, SHIFT_BITS
 from ..config import ceil_log2
 from ..isa import ErrorCode
 from ..ports import READERS, Core
+from ..runstate import RunState
 from .access import MemoryAccess
 from .loops import TileLoops
 from .machine import FILE_SLOT, IMMEDIATE_BITS, VARIABLE_SLOTS, Get, Op, Put
@@ -44,7 +45,8 @@ class MicroInstance(Core):
 
         # -- micro-instructions: while one is executed, the next one's operand is read, and the one
         # -- after that
-        running, working = Signal(), Signal()  # working: and until all is in the log
+        m.submodules.run = run = RunState()
+        working = Signal()  # running, and until all is in the log
         executing, ends = Signal(), Signal()  # there is one; it is its last cycle
         word, jumps = Signal(16), Signal()  # to `target`: what was read meanwhile is left
         following, target = Signal(len(fetch.addr)), Signal(len(fetch.addr))
@@ -59,7 +61,7 @@ class MicroInstance(Core):
         place, coming = Signal(len(keep.addr)), Signal(len(keep.addr))
         stored = Signal()  # the operand was written as it was read: it is the accumulator still
         number = Signal(signed(32))
-        error, caught, trapped, traps = Signal(ErrorCode), Signal(ErrorCode), Signal(), Signal()
+        error, trapped, traps = Signal(ErrorCode), Signal(), Signal()
         goes_on = ~executing | ends
         m.d.comb += [
             slot_now.eq(Mux(puts(Put.SLOT), a, slot)),
@@ -70,7 +72,7 @@ class MicroInstance(Core):
             operand.addr.eq(coming), operand.en.eq(goes_on),
             number.eq(Mux(stored, a, operand.data)),
             keep.addr.eq(place), keep.data.eq(a), keep.en.eq(executing & (op == Op.STORE)),
-            traps.eq(~trapped & ((error != ErrorCode.NONE) | (caught != ErrorCode.NONE))),
+            traps.eq(~trapped & (run.catches | (run.code != ErrorCode.NONE))),
         ]
         m.d.sync += slot.eq(slot_now)
         with m.If(control.start | goes_on):
@@ -82,11 +84,13 @@ class MicroInstance(Core):
             m.d.sync += a.eq(result)
         with m.If(ends & traps):
             m.d.sync += trapped.eq(1)
-        with m.If(caught == ErrorCode.NONE):
-            m.d.sync += caught.eq(error)
         with m.If(control.start):
-            m.d.sync += [running.eq(1), working.eq(1), caught.eq(0), trapped.eq(0),
-                         control.done.eq(0), control.error.eq(0)]
+            m.d.sync += trapped.eq(0)
+        m.d.sync += working.eq(control.start | (working & ~puts(Put.READY)))
+        m.d.comb += [
+            run.start.eq(control.start), run.fault.eq(error),
+            *(x.eq(puts(Put.STOP)) for x in (run.finished, run.clean)),
+        ]
 
         # -- what the others get -------------------------------------------------------------------
         def register(put, bits):
@@ -97,6 +101,8 @@ class MicroInstance(Core):
 
         address_bits, lanes = config.port.address_bits, config.array.rows
         layer, opcode = register(Put.LAYER, 11), register(Put.OPCODE, 4)
+        with m.If(control.start):
+            m.d.sync += [layer.eq(0), opcode.eq(0)]
         factor = register(Put.FACTOR, MULT_BITS + SHIFT_BITS)
         act_addr = register(Put.ACT_ADDR, config.act_addr_bits)
         lane = register(Put.ACT_LANE, max(1, ceil_log2(lanes)))
@@ -118,7 +124,7 @@ class MicroInstance(Core):
             access.addr.eq(Mux(puts(Put.READ_WEIGHTS), stream, a)),
             access.write_addr.eq(register(Put.WRITE_ADDR, address_bits)),
             access.base.eq(control.window_base), access.window_bytes.eq(control.window_bytes),
-            access.layer.eq(layer), access.running.eq(running & (caught == ErrorCode.NONE)),
+            access.layer.eq(layer), access.running.eq(run.running & ~run.halting),
         ]
         m.submodules.acts = acts = memory.Memory(
             shape=config.word_bits, depth=config.buffers.act_words, init=[])
@@ -197,11 +203,6 @@ class MicroInstance(Core):
                 with m.Case(Put.SCALE):
                     m.d.comb += [result.eq(Mux(product.done, product.scaled, a)),
                                  ends.eq(product.done)]
-                with m.Case(Put.STOP):
-                    m.d.sync += [running.eq(0), control.done.eq(~trapped),
-                                 control.error.eq(trapped)]
-                with m.Case(Put.READY):
-                    m.d.sync += working.eq(0)
                 with m.Case(*(p for p in Put if p >= Put.WEIGHTS)):
                     m.d.comb += ends.eq(loops.idle)
         with m.If(ends & traps):
@@ -211,9 +212,14 @@ class MicroInstance(Core):
 
         # -- errors --------------------------------------------------------------------------------
         moved = Signal()  # since the last pulse of the watchdog
-        m.d.sync += moved.eq(control.start | ends | (moved & ~control.watchdog))
+        begins, misplaced = Signal(), Signal()  # a cycle after a start: before anything is asked
+        m.d.sync += [moved.eq(control.start | ends | (moved & ~control.watchdog)),
+                     begins.eq(control.start), misplaced.eq(self.misplaced)]
+        unaligned = puts(Put.ALIGNED) & a[:2].any()
         with m.If(puts(Put.ERROR)):
             m.d.comb += error.eq(a[:4])
+        with m.Elif(unaligned):
+            m.d.comb += error.eq(ErrorCode.BAD_FIELD)
         with m.Elif(access.outside):
             m.d.comb += error.eq(ErrorCode.ADDRESS_WINDOW)
         with m.Elif(access.done & access.refused):
@@ -221,11 +227,16 @@ class MicroInstance(Core):
         with m.Elif((beyond & (writes_act | (executing & (op == Op.GET) & (which == Get.ACT))))
                     | loops.beyond):
             m.d.comb += error.eq(ErrorCode.ACT_RANGE)
-        with m.Elif(running & control.watchdog & ~moved):
+        with m.Elif(control.watchdog & ~moved):
             m.d.comb += error.eq(ErrorCode.WATCHDOG)
+        with m.Elif(control.stop):
+            m.d.comb += error.eq(ErrorCode.STOPPED)
+        with m.Elif(begins & misplaced):
+            m.d.comb += error.eq(ErrorCode.BAD_FIELD)
         m.d.comb += [
-            control.running.eq(running), control.error_code.eq(caught),
-            control.error_layer.eq(Mux(control.error, layer, 0)),
-            control.error_opcode.eq(Mux(control.error, opcode, 0)),
+            control.running.eq(run.running), control.error_code.eq(run.code),
+            control.done.eq(run.done), control.error.eq(run.error),
+            control.error_layer.eq(Mux(run.error, layer, 0)),
+            control.error_opcode.eq(Mux(run.error, opcode, 0)),
         ]
         return m

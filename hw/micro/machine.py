@@ -106,6 +106,8 @@ class Put(IntEnum):
     MARK = 22
     #: Where the next weights are read.
     STREAM = 23
+    #: Go on if it is a multiple of four; if not, it is a bad field.
+    ALIGNED = 24
     #: Four bytes of a tile. Of an instruction: its loops.
     WEIGHTS = 32
     STRIDE = 33

@@ -81,9 +81,12 @@ def _read(w: Writer, opcode: Opcode, bits: "_Bits") -> None:
 
 def _field(w: Writer, opcode: Opcode, field: Field, unit: Unit, bits: "_Bits") -> None:
     """Check a field, and keep it where its unit has a word for it."""
-    used = len(used_bits(w.config, opcode, field))
+    positions = used_bits(w.config, opcode, field)
+    used = positions[-1] + 1 if positions else 0
     if used:
         bits.take(used, signed=field.signed)
+        if positions[0]:  # an address of whole beats
+            w.ops((Op.PUT, Put.ALIGNED))
         if field.nonzero:
             w.ops((Op.ZERO, "bad"))
         if field.name in unit:

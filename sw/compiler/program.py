@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hw.config import Config
+from hw.config import Config, next_pow2
 from hw.files import save_file
 from hw.isa import ISA_VERSION
 
 from ..scaling import ActiveError, check_active
 from .batch import Run, run_order
+from .errors import DoesNotFit
 from .layout import TensorPlace
 from .taps import Taps
 
@@ -142,6 +143,26 @@ class Program:
     def order(self) -> tuple[Run, ...]:
         """Which layer runs when, and for which image."""
         return run_order([info.stacked for info in self.layers], self.batch)
+
+    @property
+    def fits_log(self) -> bool:
+        """The log holds the counters of every layer, so that a run tells how long each took."""
+        return len(self.order) <= self.config.buffers.log_entries
+
+    def check_log(self) -> None:
+        """For those who must know how long each layer takes.
+
+        Raises
+        ------
+        DoesNotFit
+            If not `fits_log`.
+        """
+        if not self.fits_log:
+            needs = next_pow2(len(self.order))
+            raise DoesNotFit(
+                self.layers[-1].name, f"entry {len(self.order)} of the log, which tells each "
+                "layer's cycles", f"{self.config.buffers.log_entries}",
+                f"raise buffers.log_entries (--log-entries {needs}), or take fewer layers")
 
     def pack_input(self, images: np.ndarray) -> np.ndarray:
         """Return the bytes of an input, to be written at `input.offset`.

@@ -183,6 +183,28 @@ def test_ten_thousand_faults(board):
     storm(board, 10_000, seed=2)
 
 
+@pytest.mark.parametrize("sent", [False, True], ids=["unsent", "unanswered"])
+def test_a_link_whose_request_was_interrupted_goes_on(board, sent):
+    def interrupt(data, to_board):
+        if armed and to_board != sent:
+            armed.clear()
+            raise KeyboardInterrupt
+        return data
+
+    armed = []
+    link = backend(board, interrupt)
+    for k in range(3):
+        link.write_memory(0, bytes([k] * 8))
+        armed.append(1)
+        with pytest.raises(KeyboardInterrupt):
+            link.write_memory(0, bytes([k + 100] * 8))
+        assert bytes(link.read_memory(0, 8)) == bytes([k + 100 * sent] * 8)
+        board.reset()
+        with pytest.raises(BoardReset, match="has been reset before READ_MEMORY"):
+            link.read_memory(0, 8)
+        link = backend(board, interrupt)
+
+
 def noise(board: VirtualBoard, count: int) -> None:
     link = backend(board)
     pattern = bytes(range(256))

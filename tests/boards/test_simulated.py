@@ -7,7 +7,7 @@ from boards.simulated import differences, simulated
 from boards.virtual import VirtualBoard
 from sim.backend import VerilatorBackend
 from sw.compiler import compile_graph
-from sw.driver import Driver
+from sw.driver import Driver, TimeoutExpired
 from sw.graph import IntegerGraph
 from tests.sim.programs import random_graph
 
@@ -66,6 +66,25 @@ def test_a_run_takes_the_same_cycles_whatever_was_done_before():
             link.write_memory((1 << 20) + 3000 * k, bytes(100 + k))
             board.run(137 * k)
             assert differences(driver.run(first), expected) == []
+
+
+def test_a_board_is_stopped_at_a_timeout_and_its_next_run_is_as_if_nothing_had_been():
+    graph = random_graph(4)
+    first, second = images(graph, 2)
+    with VirtualBoard(SDRAM) as board:
+        driver = Driver(backend(board))
+        driver.load(compile_graph(graph, CONFIG))
+        expected = driver.run(first)
+        for percent in (5, 35, 65, 95):
+            driver.start(second)
+            board.run(expected.cycles * percent // 100)  # asking takes time, too
+            with pytest.raises(TimeoutExpired, match="they have been stopped"):
+                driver._wait(lambda cycles, layer: None, 0)
+            assert not board.running
+            found = driver.run(first)
+            assert differences(found, expected) == []
+            for a, b in zip(found.outputs, expected.outputs, strict=True):
+                assert np.array_equal(a, b)
 
 
 def test_memory_is_reached_by_byte():

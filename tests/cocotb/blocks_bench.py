@@ -15,7 +15,7 @@ from hw.actmem import ActMemory
 from hw.config import Config
 from hw.feeder import READ_LATENCY
 from hw.interfaces import read_request, tile_walk, vector_layout, write_data, write_request
-from hw.isa import Opcode, insn_layout, tokens_of
+from hw.isa import FORMATS, Opcode, insn_layout, tokens_of, used_bits
 
 from .agents import ActReads, Bench, Delay, Pulse, Sink, Source, pack, unpack
 
@@ -44,7 +44,10 @@ def make(dut, block: str, seed: int, gap: float) -> Bench:
 
 
 def insn(opcode: Opcode, **fields: int) -> int:
-    return pack(insn_layout(opcode, CONFIG), **fields)
+    """An instruction as the units get it; of an aligned field the zeros below are left out."""
+    lowest = {f.name: used_bits(CONFIG, opcode, f)[:1] for f in FORMATS[opcode]}
+    return pack(insn_layout(opcode, CONFIG), **{
+        name: value >> (lowest.get(name) or (0,))[0] for name, value in fields.items()})
 
 
 class Watch:

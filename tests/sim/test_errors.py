@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hw.isa import INSN_BYTES, ErrorCode, Opcode, Token, encode
+from hw import registers
+from hw.isa import INSN_BYTES, ISA_VERSION, ErrorCode, Opcode, Token, encode
 from hw.registers import COUNTERS
 from sw.compiler import compile_graph
 from sw.driver import ConfigMismatch, Driver, InstanceError, TimeoutExpired
@@ -39,6 +40,9 @@ CASES = {
     "cleared memory": (bytes(32), ErrorCode.ILLEGAL_OPCODE, 0),
     "a field that must not be zero": (with_zero(load(), (32 + 32 + 20, 20)), ErrorCode.BAD_FIELD,
                                       Opcode.LOAD.value),
+    "weights between two beats": (
+        encode(Opcode.WEIGHTS, layer=5, ext_addr=0x102, chunks=1, mask=0),
+        ErrorCode.BAD_FIELD, Opcode.WEIGHTS.value),
     "a load beyond the window": (load(ext_addr=WINDOW), ErrorCode.ADDRESS_WINDOW,
                                  Opcode.LOAD.value),
     "a load across the window's end": (load(ext_addr=WINDOW - 8, run_words=4),
@@ -128,6 +132,27 @@ def test_the_microcoded_core_stops_with_the_same_code(microcoded, what):
         assert sum(counts) == microcoded.read("TOTAL", 0) == microcoded.read("CYCLES")
 
 
+@pytest.mark.parametrize("core", ["machine", "microcoded"])
+def test_a_program_or_window_that_is_not_aligned_is_not_started(core, request):
+    """And the memory is asked for nothing, which would be a fault of the bus."""
+    machine = request.getfixturevalue(core)
+    places = [(0x1000 + (1 << k), 0) for k in range(6)] + [(0x1000, 1 << k) for k in range(12)]
+    machine.place(0, load(ext_addr=64) + end(), at=0x1000)
+    machine.start(1, cycles=100_000)
+    for at, base in places:
+        machine.write("PROGRAM", at, 0)
+        machine.write("WINDOW_BASE", base, 0)
+        machine.backend.begin_account()
+        machine.start(1)
+        assert (machine.read("ERROR"), machine.read("DONE")) == (1, 0)
+        assert ErrorCode(machine.read("ERROR_CODE", 0)) == ErrorCode.BAD_FIELD
+        assert (machine.read("ERROR_LAYER", 0), machine.read("ERROR_OPCODE", 0)) == (0, 0)
+        assert not machine.backend.port_bytes(16).any()
+    machine.place(0, load(ext_addr=64) + end(), at=0x1000 - 64, base=1 << 12)
+    machine.start(1, cycles=100_000)
+    assert machine.read("DONE") == 1
+
+
 def test_an_error_response_stops_the_microcoded_core():
     with Machine(MICROCODED, memory_bytes=1 << 13) as machine:
         machine.place(0, load(ext_addr=1 << 13) + end(), at=0x1000)
@@ -204,8 +229,22 @@ def test_a_timeout_is_an_error_of_its_own():
     with Machine(memory_bytes=max(program.window_bytes, 1 << 16)) as machine:
         driver = Driver(machine.backend)
         driver.load(program)
-        with pytest.raises(TimeoutExpired, match=r"still run after 100 cycles"):
+        with pytest.raises(TimeoutExpired, match=r"still ran after 100 cycles"):
             driver.run(np.zeros(graph.in_shape, np.int8), timeout_cycles=100)
+
+
+@pytest.mark.parametrize("found,versions", [
+    (ISA_VERSION, f"instruction format {ISA_VERSION} and register map 0"),
+    (registers.MAP_VERSION + 1 << 16 | ISA_VERSION + 1, f"instruction format {ISA_VERSION + 1} and "
+     f"register map {registers.MAP_VERSION + 1}")], ids=["before STOP", "after this"])
+def test_hardware_of_another_version_is_refused(monkeypatch, found, versions):
+    with Machine() as machine:
+        read = machine.backend.read_register
+        monkeypatch.setattr(machine.backend, "read_register", lambda addr: (
+            found if addr == registers.address("VERSIONS") else read(addr)))
+        with pytest.raises(ConfigMismatch, match=f"the hardware has {versions}; this driver has "
+                                                 f"{ISA_VERSION} and {registers.MAP_VERSION}: "):
+            Driver(machine.backend)
 
 
 def test_a_program_for_other_hardware_is_refused():
