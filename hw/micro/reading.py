@@ -70,9 +70,9 @@ def _read(w: Writer, opcode: Opcode, bits: "_Bits") -> None:
         w.const(0, unit["runs"])
     elif opcode is Opcode.WEIGHTS:
         w.ops((Op.LOAD, unit["chunks"]), (Op.STORE, "raw"))
-        for _ in range(config.chunk_bytes.bit_length() - 1):
+        for _ in range(config.chunk_bytes.bit_length() - 2):  # to half of the bytes
             w.ops((Op.ADD, "raw"), (Op.STORE, "raw"))
-        w.ops((Op.GET, Get.WINDOW), (Op.SUB, "raw"), (Op.SUB, unit["ext_addr"]),
+        w.ops((Op.GET, Get.WINDOW), (Op.SUB, "raw"), (Op.SUB, "raw"), (Op.SUB, unit["ext_addr"]),
               (Op.MINUS, "beyond"))
     w.add(f"{unit.name}_count", 1)
     w.advance(unit, "tail", f"told_{opcode.name}")

@@ -51,9 +51,10 @@ def random_graph(seed: int, *, groups: int = 1) -> IntegerGraph:
 class Machine:
     """A simulated accelerator and raw access to its registers."""
 
-    def __init__(self, config: Config = TINY, memory_bytes: int = 1 << 16, **options):
+    def __init__(self, config: Config = TINY, memory_bytes: int = 1 << 16, *, check: bool = True,
+                 **options):
         self.config = config
-        self.backend = VerilatorBackend(config, memory_bytes=memory_bytes, check=True, **options)
+        self.backend = VerilatorBackend(config, memory_bytes=memory_bytes, check=check, **options)
 
     def __enter__(self) -> "Machine":
         return self

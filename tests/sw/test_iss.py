@@ -5,7 +5,7 @@ import pytest
 from compiler_cases import make_layer
 
 from hw.config import Config
-from hw.isa import INSN_BYTES, ErrorCode, Opcode, Token, decode, encode
+from hw.isa import INSN_BYTES, PROGRAM_ALIGNMENT, ErrorCode, Opcode, Token, decode, encode
 from sw.compiler import compile_graph
 from sw.golden import run_golden
 from sw.graph import IntegerGraph
@@ -25,7 +25,7 @@ def run(*programs: bytes, config: Config = CONFIG):
     for number, code in enumerate(programs):
         starts[number] = at
         memory[at:at + len(code)] = np.frombuffer(code, np.uint8)
-        at += len(code)
+        at += -(-len(code) // PROGRAM_ALIGNMENT) * PROGRAM_ALIGNMENT
     return simulate(config, memory, valid, starts)
 
 

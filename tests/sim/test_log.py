@@ -1,0 +1,56 @@
+"""Networks with as many layers as the log has entries, and with more."""
+
+import numpy as np
+import pytest
+
+from hw.registers import COUNTERS
+from sw.arms import Arm, golden_outputs, run_arm
+from sw.compiler import compile_graph
+from sw.compiler.errors import DoesNotFit
+from sw.driver import Driver
+from sw.golden import run_golden
+from sw.graph import IntegerGraph
+
+from .programs import TINY, Machine, random_layer
+
+ENTRIES = TINY.buffers.log_entries
+
+
+def chain(count: int) -> IntegerGraph:
+    rng = np.random.default_rng(count)
+    layers = [random_layer(rng, f"conv{k}", (4, 4, 4), 4, 1) for k in range(count)]
+    return IntegerGraph("chain", tuple(layers), 1.0, 1.0)
+
+
+def image(graph: IntegerGraph) -> np.ndarray:
+    return np.random.default_rng(1).integers(-128, 128, graph.in_shape, dtype=np.int8)
+
+
+@pytest.mark.parametrize("count", [ENTRIES, ENTRIES + 1, ENTRIES + 9])
+def test_what_is_not_in_the_log_is_not_shown(count):
+    graph = chain(count)
+    program = compile_graph(graph, TINY)
+    with Machine(memory_bytes=program.window_bytes) as machine:
+        driver = Driver(machine.backend)
+        driver.load(program)
+        result = driver.run(image(graph))
+    expected = run_golden(graph, image(graph))
+    assert all(np.array_equal(a, b) for a, b in zip(result.outputs, expected, strict=True))
+    assert all(c["TOTAL"] == sum(c[n] for n in COUNTERS) == result.cycles
+               for c in result.counters)
+    if count > ENTRIES:
+        assert result.layer_cycles is None and result.ledger is None
+    else:
+        assert sum(result.layer_cycles) == result.cycles and min(result.layer_cycles) > 0
+        assert len(result.ledger) == count
+
+
+def test_a_report_of_layers_refuses_more_than_the_log_holds():
+    graph = chain(ENTRIES + 1)
+    inputs = (image(graph),)
+    arm = Arm("dense-N", graph, TINY, inputs, golden_outputs(graph, inputs))
+    with pytest.raises(DoesNotFit, match=(
+            f"layer conv{ENTRIES}: needs entry {ENTRIES + 1} of the log, which tells each layer's "
+            rf"cycles; there are {ENTRIES}: raise buffers.log_entries \(--log-entries "
+            rf"{2 * ENTRIES}\), or take fewer layers")):
+        run_arm(arm, None, count_toggles=False, memory={})
