@@ -43,7 +43,7 @@ def end_a_run(machine: Machine, how: str) -> None:
     elif error == ErrorCode.STOPPED:
         machine.backend.advance(30)
         machine.write("STOP", everyone)
-    assert machine.backend.advance(5000) < 5000
+    assert machine.backend.advance(20_000) < 20_000
 
 
 def test_what_the_ends_are(machine):
