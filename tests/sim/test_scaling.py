@@ -5,7 +5,7 @@ import pytest
 
 from hw.isa import ErrorCode, Opcode, encode
 from sw.compiler import compile_graph
-from sw.driver import Driver, DriverError, InstanceError, open_backend
+from sw.driver import Driver, DriverError, InstanceError, StillRunning, open_backend
 from sw.golden import run_golden
 from sw.graph import IntegerGraph
 from sw.scaling import ActiveError, with_active
@@ -108,6 +108,11 @@ def test_numbers_that_cannot_be_had_are_refused_and_change_nothing():
             with pytest.raises(ActiveError, match=f"{active} active partitions; there must be 1 "
                                                   "to 2"):
                 driver.activate(active)
+        driver.start(image)
+        with pytest.raises(StillRunning, match=r"instances 0x1 \(mask\) run; stop\(\) them before "
+                                               "partitions are chosen"):
+            driver.activate(2)
+        driver.stop()
         expected = run_golden(with_active(graph, 2, 1), image)
         assert np.array_equal(driver.run(image).outputs[-1], expected[-1])
         driver.load(other)  # both of them again
