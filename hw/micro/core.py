@@ -72,7 +72,7 @@ class MicroInstance(Core):
             operand.addr.eq(coming), operand.en.eq(goes_on),
             number.eq(Mux(stored, a, operand.data)),
             keep.addr.eq(place), keep.data.eq(a), keep.en.eq(executing & (op == Op.STORE)),
-            traps.eq(~trapped & (run.catches | (run.code != ErrorCode.NONE))),
+            traps.eq(~trapped & ((error != ErrorCode.NONE) | (run.code != ErrorCode.NONE))),
         ]
         m.d.sync += slot.eq(slot_now)
         with m.If(control.start | goes_on):
@@ -227,9 +227,9 @@ class MicroInstance(Core):
         with m.Elif((beyond & (writes_act | (executing & (op == Op.GET) & (which == Get.ACT))))
                     | loops.beyond):
             m.d.comb += error.eq(ErrorCode.ACT_RANGE)
-        with m.Elif(control.watchdog & ~moved):
+        with m.Elif(run.running & control.watchdog & ~moved):
             m.d.comb += error.eq(ErrorCode.WATCHDOG)
-        with m.Elif(control.stop):
+        with m.Elif(run.running & control.stop):
             m.d.comb += error.eq(ErrorCode.STOPPED)
         with m.Elif(begins & misplaced):
             m.d.comb += error.eq(ErrorCode.BAD_FIELD)
