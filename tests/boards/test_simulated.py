@@ -9,7 +9,7 @@ from sim.backend import VerilatorBackend
 from sw.compiler import compile_graph
 from sw.driver import Driver, TimeoutExpired
 from sw.graph import IntegerGraph
-from tests.sim.programs import random_graph
+from tests.sim.programs import random_graph, random_layer
 
 from .systems import CONFIG, RAM, SDRAM, backend
 
@@ -69,15 +69,19 @@ def test_a_run_takes_the_same_cycles_whatever_was_done_before():
 
 
 def test_a_board_is_stopped_at_a_timeout_and_its_next_run_is_as_if_nothing_had_been():
-    graph = random_graph(4)
+    rng = np.random.default_rng(4)
+    conv1 = random_layer(rng, "conv1", (3, 16, 16), 8, 3, pad=1)
+    conv2 = random_layer(rng, "conv2", conv1.out_shape, 16, 3, pad=1, pool=4)
+    graph = IntegerGraph("long", (conv1, conv2), 1.0, 1.0)
     first, second = images(graph, 2)
     with VirtualBoard(SDRAM) as board:
         driver = Driver(backend(board))
         driver.load(compile_graph(graph, CONFIG))
         expected = driver.run(first)
-        for percent in (5, 35, 65, 95):
+        assert expected.cycles > 10_000
+        for wait in (0, 1500, 3000, 4500):  # and as long as it takes to ask, some 4000 cycles
             driver.start(second)
-            board.run(expected.cycles * percent // 100)  # asking takes time, too
+            board.run(wait)
             with pytest.raises(TimeoutExpired, match="they have been stopped"):
                 driver._wait(lambda cycles, layer: None, 0)
             assert not board.running
