@@ -152,5 +152,6 @@ def least_cycles(layers: Sequence[Layer], splits: Sequence[Split], order: Sequen
         streams = {tuple(None if i is None else i.blocks for i in items)
                    for items in zip(*(splits[k].items for k in span), strict=True)}
         held = ahead * bool(first) * (len(streams) if config.ports == 1 else 1)
-        total += max(sum(arrays[k] for k in span).max(), sum(moved[k] for k in span).max() - held)
+        total += max(np.sum([arrays[k] for k in span], axis=0).max(),
+                     np.sum([moved[k] for k in span], axis=0).max() - held)
     return total

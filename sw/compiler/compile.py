@@ -187,8 +187,8 @@ def _lower(name: str, stages: list[Stage], order: tuple[Run, ...], batch: int, c
             f"2^{config.port.address_bits} ({1 << config.port.address_bits:,}) that "
             "port.address_bits reaches",
             "raise port.address_bits where there is more memory, or take more partitions")
-    for ops in programs:
-        check_fields(ops or [], stages, config)
+    for program in programs:
+        check_fields(program or [], stages, config)
     return Lowered(config, tuple(stages), order, layout, tuple(programs), tuple(offsets),
                    memory.bytes, taps)
 

@@ -90,8 +90,8 @@ def resident_pairs(layer: Layer, before: Sequence[Split], splits: Sequence[Split
                      for s in before])[:, None]
     read = np.array([[_NOTHING if i is None else (*i.inputs, *rows[i.rows]) for i in s.items]
                      for s in splits])
-    return ((made[..., ::2] <= read[..., ::2]) & (read[..., 1::2] <= made[..., 1::2])
-            ).all(axis=(-2, -1))
+    inside = (made[..., ::2] <= read[..., ::2]) & (read[..., 1::2] <= made[..., 1::2])
+    return np.all(inside, axis=(-2, -1))
 
 
 def is_local(layer: Layer, source: Layer, before: Split, split: Split) -> bool:
@@ -200,12 +200,12 @@ def work_of(layer: Layer, config: Config, split: Split) -> Work:
     pitch = config.word_pitch_bytes
     arrays, load_words, store_words = [], 0, 0
     moved: tuple[dict[tuple, int], ...] = ({}, {}, {})
-    private: list[tuple[int, int, int]] = []
+    ports: list[tuple[int, int, int]] = []
     windows = {rows: window(layer, *rows) for rows in {i.rows for i in split.items if i}}
     for item in split.items:
         if item is None:
             arrays.append(0)
-            private.append((0, 0, 0))
+            ports.append((0, 0, 0))
             continue
         w = windows[item.rows]
         pixels = (w.conv[1] - w.conv[0]) * layer.conv_shape[2]
@@ -218,13 +218,14 @@ def work_of(layer: Layer, config: Config, split: Split) -> Work:
         stores = ((item.words[1] - item.words[0]) * (item.rows[1] - item.rows[0])
                   * layer.out_shape[2])
         load_words, store_words = max(load_words, loads), max(store_words, stores)
-        private.append((weights, pitch * loads, pitch * stores))
+        ports.append((weights, pitch * loads, pitch * stores))
         keys = item.blocks, (item.inputs, w.rows), (item.blocks, item.rows)
-        for shared, key, size in zip(moved, keys, private[-1], strict=True):
+        for shared, key, size in zip(moved, keys, ports[-1], strict=True):
             shared[key] = max(size, shared.get(key, 0))  # what several read crosses once
-    w, i, o = (sum(shared.values()) for shared in moved)
-    ports = tuple(private) if config.port.memory == "private" else ((w, i, o),)
-    return Work(tuple(arrays), load_words, store_words, ports)
+    if config.port.memory == "shared":
+        weights, loads, stores = (sum(shared.values()) for shared in moved)
+        ports = [(weights, loads, stores)]
+    return Work(tuple(arrays), load_words, store_words, tuple(ports))
 
 
 def _estimate(work: Work, config: Config, resident: bool) -> float:

@@ -117,7 +117,7 @@ def test_what_a_convolution_skips_is_what_its_arrays_left_out():
     multiplied = sum(causes["COMPUTE"] for causes in layer.ledger) * config.array.macs
     assert layer.bit_exact and layer.skipped_bytes == 0
     assert layer.macs - layer.skipped_macs == multiplied < layer.macs == 3 * 16 * 64 * 36
-    assert layer.limit_cycles == -(-multiplied // (config.instances * config.array.macs))
+    assert layer.needed_macs == multiplied
 
 
 def test_selected_layers_start_from_the_golden_output_before_them():
