@@ -99,7 +99,7 @@ class _Totals:
     """Sums of one layer's measurements over images."""
 
     def __init__(self) -> None:
-        self.cycles = self.port_bytes = self.weight_port_bytes = 0
+        self.cycles = self.port_bytes = self.weight_port_bytes = self.program_port_bytes = 0
         self.spared_vectors = 0
         self.toggles = self.clocked = 0
         self.exact = True
@@ -115,6 +115,8 @@ class _Totals:
         if result.port_bytes is not None and result.weight_port_bytes is not None:
             self.port_bytes += result.port_bytes[index]
             self.weight_port_bytes += result.weight_port_bytes[index]
+        if result.program_port_bytes is not None:
+            self.program_port_bytes += result.program_port_bytes[index]
         for mine, seen in itertools.zip_longest(self.ledger, result.ledger[index]):
             if mine is None:
                 self.ledger.append(dict(seen))
@@ -236,6 +238,7 @@ def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
         cycles=total.cycles, needed_macs=images * layer.macs - (macs or 0),
         needed_bytes=int(-(-images // arm.batch) * layer.weight_bytes * live),
         port_bytes=total.port_bytes, weight_port_bytes=total.weight_port_bytes,
+        program_port_bytes=total.program_port_bytes,
         skipped_macs=macs, skipped_bytes=saved, batched=info.stacked,
         toggles=None if found is None else total.toggles,
         clocked_ff_cycles=None if found is None else total.clocked, bit_exact=total.exact,

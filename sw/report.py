@@ -42,7 +42,8 @@ class LayerReport:
     weight crosses a port once per batch; where zeros are skipped, those of other inputs);
     `port_bytes` moved over
     the memory ports on the layer's behalf (weights, activations, stores), `weight_port_bytes` of
-    them weights with what pads them and their parameters; `skipped_bytes` and `skipped_macs`
+    them weights with what pads them and their parameters, `program_port_bytes` instructions (those of all
+    layers count as the first one's); `skipped_bytes` and `skipped_macs`
     that zero inputs spared, which are in neither (`macs` and `weight_bytes` are of all inputs;
     None where zeros are not skipped); `batched` if all images go through it together; `toggles` and
     `clocked_ff_cycles` of all instances' flip-flops (None where they were not counted);
@@ -74,12 +75,13 @@ class LayerReport:
     skipped_macs: int | None = None
     skipped_bytes: int | None = None
     batched: bool = False
+    program_port_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class SoFar:
     """All that has run by the end of a layer: `cycles`, the `macs` of inputs that were not
-    skipped, the `port_bytes`, and the `limit` that no design can beat."""
+    skipped, the `port_bytes` but for instructions, and the `limit` that no design can beat."""
 
     cycles: int
     macs: int
@@ -123,7 +125,7 @@ class ArmReport:
         for x, after in zip(self.layers, (*self.layers[1:], None), strict=True):
             cycles += x.cycles
             macs += x.needed_macs
-            moved += x.port_bytes
+            moved += x.port_bytes - x.program_port_bytes  # which are those of all layers
             needed += x.needed_bytes
             mixed = self.batch > 1 and not x.batched and after is not None and not after.batched
             found.append(None if mixed else SoFar(cycles, macs, moved, roof.limit(macs, needed)))
@@ -404,8 +406,9 @@ def print_report(report: Report, console: Console) -> None:
     console.print("\n* partition-pruned.  to here: cycles of all layers up to this one; limit: of "
                   "these layers, what no design with these MACs and ports can beat, however layers "
                   "overlap; eff. = limit / to here.\nMtoggles: millions of flip-flop toggles.  "
-                  "Mff-cycles: millions of flip-flops clocked, summed over cycles.\ntaps packed: the host lays out the "
-                  "kernel's taps as input channels, so that few channels fill the array.",
+                  "Mff-cycles: millions of flip-flops clocked, summed over cycles.\ntaps packed: "
+                  "the host lays out the kernel's taps as input channels, so that few channels "
+                  "fill the array.",
                   style="dim")
     if report.accuracy:
         console.print()
