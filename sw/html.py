@@ -210,7 +210,8 @@ def _roofline(report: Report) -> str:
                      f'fill-opacity=".8"><title>{_e(arm.name)} up to {_e(x.name)}: {a:,.1f} MACs '
                      f"per byte, {b:,.1f} MACs per cycle</title></circle>")
     caption = ("Each arm up to the end of each of its layers: MACs per byte of weights and "
-               "activations over the memory ports, and MACs per cycle. Lines are what arrays and ports allow.")
+               "activations over the memory ports, and MACs per cycle. Lines are what arrays and "
+               "ports allow.")
     return (f'<figure>{_key(names)}<div class=wide><svg viewBox="0 0 {left + width + 20} '
             f'{height + 40}" role="img" aria-label="{_e(caption)}" style="min-width:34rem">'
             f'{"".join(parts)}</svg></div><figcaption>{_e(caption)}</figcaption></figure>')

@@ -40,12 +40,12 @@ class LayerReport:
     Members: `macs` executed; `cycles` from the previous layer's end to this one's, over all
     instances; `needed_macs` and `needed_bytes` of weights, that no design can do without (each
     weight crosses a port once per batch; where zeros are skipped, those of other inputs);
-    `port_bytes` moved over
-    the memory ports on the layer's behalf (weights, activations, stores), `weight_port_bytes` of
-    them weights with what pads them and their parameters, `program_port_bytes` instructions (those of all
-    layers count as the first one's); `skipped_bytes` and `skipped_macs`
-    that zero inputs spared, which are in neither (`macs` and `weight_bytes` are of all inputs;
-    None where zeros are not skipped); `batched` if all images go through it together; `toggles` and
+    `port_bytes` moved over the memory ports on the layer's behalf (weights, activations, stores),
+    `weight_port_bytes` of them weights with what pads them and their parameters,
+    `program_port_bytes` instructions (those of all layers count as the first one's);
+    `skipped_bytes` and `skipped_macs` that zero inputs spared, which are in neither (`macs` and
+    `weight_bytes` are of all inputs; None where zeros are not skipped); `batched` if all images go
+    through it together; `toggles` and
     `clocked_ff_cycles` of all instances' flip-flops (None where they were not counted);
     `bit_exact` against the golden model; `split` names how instances share the layer;
     `ledger` are each instance's cycles by cause, from its own end of the layer before to its end
