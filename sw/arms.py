@@ -15,7 +15,7 @@ from .driver import Driver, RunResult, open_backend
 from .energy import EnergyModel, Features, features, unit_features
 from .golden import run_golden
 from .graph import IntegerGraph, Layer
-from .limits import images_limit
+from .limits import Roof, network_limit
 from .report import ArmReport, LayerReport
 from .search import search_splits
 
@@ -80,9 +80,8 @@ def golden_outputs(graph: IntegerGraph,
 
 def expected_cycles(graph: IntegerGraph, config: Config, images: int, batch: int) -> int:
     """Rough length of all runs, for progress bars only."""
-    limits = (images_limit(x.macs, x.weight_bytes, config, images, batch).cycles
-              for x in graph.layers)
-    return round(sum(limits) / 0.93)
+    return round(sum(network_limit([x], config, images, batch).cycles
+                     for x in graph.layers) / 0.93)
 
 
 def _inputs(arm: Arm, first: int) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
@@ -101,7 +100,7 @@ class _Totals:
     """Sums of one layer's measurements over images."""
 
     def __init__(self) -> None:
-        self.cycles = self.port_bytes = self.weight_port_bytes = 0
+        self.cycles = self.port_bytes = self.weight_port_bytes = self.program_port_bytes = 0
         self.spared_vectors = 0
         self.toggles = self.clocked = 0
         self.exact = True
@@ -118,6 +117,8 @@ class _Totals:
         if result.port_bytes is not None and result.weight_port_bytes is not None:
             self.port_bytes += result.port_bytes[index]
             self.weight_port_bytes += result.weight_port_bytes[index]
+        if result.program_port_bytes is not None:
+            self.program_port_bytes += result.program_port_bytes[index]
         for mine, seen in itertools.zip_longest(self.ledger, result.ledger[index]):
             if mine is None:
                 self.ledger.append(dict(seen))
@@ -210,18 +211,20 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
                     finals.extend([result.outputs[-1]] if arm.batch == 1 else result.outputs[-1])
         reports += [_layer_report(layer, info, totals[layer.name], arm, model)
                     for layer, info in zip(graph.layers, program.layers, strict=True)]
+    roof = Roof.of(arm.config)
     return ArmReport(
         name=arm.name, instances=arm.config.instances, memory=arm.config.port.memory,
+        macs_per_cycle=roof.macs_per_cycle, bytes_per_cycle=roof.bytes_per_cycle,
         cycles=cycles, layers=tuple(reports), counters=tuple(counters), page_misses=misses,
-        simulated_khz=round(cycles / seconds / 1e3, 1)), finals
+        simulated_khz=round(cycles / seconds / 1e3, 1), batch=arm.batch), finals
 
 
 def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
                   model: EnergyModel) -> LayerReport:
     found, own = total.features, total.instance_pj
     images = len(arm.images)
-    limit = images_limit(layer.macs, layer.weight_bytes, arm.config, images, arm.batch)
     macs = saved = None
+    live = 1.0
     if info.row_bytes:
         # Each row is fetched for a live input alone, and each of its weights multiplied once.
         rows = images * info.row_bytes
@@ -233,13 +236,13 @@ def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
         live = 1 - total.spared_vectors / (passes * info.vectors)
     if saved is not None:
         macs = round(images * layer.macs * (1 - live))
-        limit = images_limit(round(layer.macs * live), round(layer.weight_bytes * live),
-                             arm.config, images, arm.batch)
     return LayerReport(
         name=layer.name, macs=images * layer.macs, weight_bytes=layer.weight_bytes,
-        cycles=total.cycles, limit_cycles=limit.cycles, bound=limit.bound,
+        cycles=total.cycles, needed_macs=images * layer.macs - (macs or 0),
+        needed_bytes=int(-(-images // arm.batch) * layer.weight_bytes * live),
         port_bytes=total.port_bytes, weight_port_bytes=total.weight_port_bytes,
-        skipped_macs=macs, skipped_bytes=saved,
+        program_port_bytes=total.program_port_bytes,
+        skipped_macs=macs, skipped_bytes=saved, batched=info.stacked,
         toggles=None if found is None else total.toggles,
         clocked_ff_cycles=None if found is None else total.clocked, bit_exact=total.exact,
         pruned=layer.pruned, kind=layer_kind(layer),

@@ -137,8 +137,9 @@ class RunResult:
         From its own end of the layer before to its end of this one.
     port_bytes : tuple of int, or None
         Per layer, where the backend can tell.
-    weight_port_bytes : tuple of int, or None
-        Weights and requantisation parameters among them.
+    weight_port_bytes, program_port_bytes : tuple of int, or None
+        Weights and requantisation parameters among them, and instructions: those of all layers
+        count as the first one's.
     activity : per layer, of each instance and last of the shell, or None
     page_misses : pages activated at the external memory, per layer, or None
     spared_vectors : vectors of activations that were not multiplied because their input block is
@@ -152,6 +153,7 @@ class RunResult:
     ledger: tuple[tuple[dict[str, int], ...], ...] | None
     port_bytes: tuple[int, ...] | None = None
     weight_port_bytes: tuple[int, ...] | None = None
+    program_port_bytes: tuple[int, ...] | None = None
     activity: tuple[tuple[UnitActivity, ...], ...] | None = None
     page_misses: tuple[int, ...] | None = None
     spared_vectors: tuple[int, ...] | None = None
@@ -386,11 +388,12 @@ class Driver:
             {name: self._read(name, i) if self._active >> i & 1 else 0
              for name in ("TOTAL", *registers.COUNTERS)}
             for i in range(program.config.instances))
-        port_bytes = weight_bytes = activity = misses = spared = None
+        port_bytes = weight_bytes = program_bytes = activity = misses = spared = None
         if isinstance(backend, Observer):
             moved = backend.port_bytes(count).sum(axis=2)
             port_bytes = tuple(int(n) for n in moved.sum(axis=1))
             weight_bytes = tuple(int(n) for n in moved[:, Channel.WEIGHTS.value])
+            program_bytes = tuple(int(n) for n in moved[:, Channel.PROGRAM.value])
             misses = tuple(int(n) for n in backend.page_misses()[:count])
             spared = tuple(int(n) for n in backend.spared_vectors()[:count])
             counted = [[unit for i in range(program.config.instances + 1)
@@ -399,7 +402,7 @@ class Driver:
                 activity = tuple(tuple(row) for row in counted)
         spans, ledger = self._logs(program, cycles, counters)
         return RunResult(outputs, cycles, spans, counters, ledger, port_bytes, weight_bytes,
-                         activity, misses, spared)
+                         program_bytes, activity, misses, spared)
 
     def _output(self, program: Program, layer: int, images: int) -> np.ndarray | None:
         place = program.outputs[layer]

@@ -56,7 +56,7 @@ from .compiler import CompileError
 from .cycles import predict
 from .graph import IntegerGraph
 from .html import scatter
-from .limits import layer_limit
+from .limits import network_limit
 from .output import deliver
 from .pareto import pareto
 from .shapes import SHAPES, shape_graph
@@ -82,7 +82,7 @@ class Result:
     """What became of a point.
 
     Members: predicted `cycles`, None with the reason in `why` if it cannot run; `limit` as
-    sw/limits.py, summed over layers; `usage` as far as known without synthesis; `fits` the device
+    sw/limits.py; `usage` as far as known without synthesis; `fits` the device
     asked for; `rtl_cycles` if it was run.
     """
 
@@ -120,7 +120,7 @@ def _random_weights(graph: IntegerGraph, seed: int) -> IntegerGraph:
 def evaluate(point: Point, graph: IntegerGraph | None = None) -> Result:
     """Predict a point."""
     graph = graph or shape_graph(point.network, point.prune, point.partitions)
-    limit = sum(layer_limit(x.macs, x.weight_bytes, point.config).cycles for x in graph.layers)
+    limit = network_limit(graph.layers, point.config).cycles
     try:
         cycles, why = predict(graph, point.config).cycles, ""
     except CompileError as error:

@@ -135,11 +135,13 @@ def _skipped(value: int | None) -> str:
 
 def _arm(arm: ArmReport) -> str:
     rows = []
-    for x in arm.layers:
+    for x, y in zip(arm.layers, arm.so_far, strict=True):
+        to_here = ("-", "-", "-") if y is None else (
+            f"{y.cycles:,}", f"{y.limit.cycles:,}", f"{y.efficiency:.1%}")
         energy = "-" if x.energy_pj is None else f"{sum(x.energy_pj.values()) / 1e6:,.1f}"
         rows.append((
             _e(x.name) + (" *" if x.pruned else ""), f"{x.macs:,}{_skipped(x.skipped_macs)}",
-            f"{x.cycles:,}", f"{x.limit_cycles:,}", f"{x.efficiency:.1%}",
+            f"{x.cycles:,}", *to_here,
             f"{x.port_bytes:,}{_skipped(x.skipped_bytes)}",
             "-" if x.toggles is None else f"{x.toggles / 1e6:,.1f}", energy, _e(x.split),
             "yes" if x.bit_exact else '<span class=bad>NO</span>'))
@@ -147,12 +149,11 @@ def _arm(arm: ArmReport) -> str:
     ports = "" if arm.instances == 1 else f", {_e(arm.memory)} port" + (
         "s" if arm.memory == "private" else "")
     return (f"<h3>{_e(arm.name)}: {arm.instances} instance{'s'[:arm.instances - 1]}{ports}</h3>"
-            + _table(("layer", "MACs", "cycles", "limit", "limit / cycles", "port bytes",
-                      "toggles, M", "energy, uJ", "split", "exact"), rows, text=(0, 8, 9),
+            + _table(("layer", "MACs", "cycles", "to here", "limit", "limit / to here",
+                      "port bytes", "toggles, M", "energy, uJ", "split", "exact"), rows,
+                     text=(0, 9, 10),
                      foot=("total", f"{total('macs'):,}", f"{arm.cycles:,}",
-                           f"{total('limit_cycles'):,}",
-                           f"{(total('limit_cycles') or 0) / max(arm.cycles, 1):.1%}",
-                           f"{total('port_bytes'):,}", "", "", "", "")))
+                           "", "", "", f"{total('port_bytes'):,}", "", "", "", "")))
 
 
 def _ledger(arm: ArmReport) -> str:
@@ -171,15 +172,15 @@ def _ledger(arm: ArmReport) -> str:
 
 
 def _roofline(report: Report) -> str:
-    """Layers by MACs per port byte and MACs per cycle, on logarithmic axes."""
-    array, port = report.config["array"], report.config["port"]
-    points = [(a, x) for a in report.arms for x in a.layers if x.port_bytes and x.cycles]
+    """Each arm up to each layer: MACs per port byte and MACs per cycle, on logarithmic axes."""
+    points = [(a, x, y) for a in report.arms for x, y in zip(a.layers, a.so_far, strict=True)
+              if y is not None and y.macs and y.port_bytes and y.cycles]
     if not points:
         return ""
-    xs = [x.macs / x.port_bytes for _, x in points]
+    xs = [y.macs / y.port_bytes for _, _, y in points]
     low, high = math.floor(math.log10(min(xs))), math.ceil(math.log10(max(xs)) + 0.01)
-    peak = array["rows"] * array["cols"] * max(a.instances for a in report.arms)
-    ys = [x.macs / x.cycles for _, x in points]
+    peak = max(a.macs_per_cycle for a in report.arms)
+    ys = [y.macs / y.cycles for _, _, y in points]
     bottom, top = math.floor(math.log10(min(ys))), math.log10(peak * 1.5)
     left, width, height = 60, 760, 320
 
@@ -198,24 +199,22 @@ def _roofline(report: Report) -> str:
         parts.append(f'<line class=axis x1="{left}" x2="{left + width}" y1="{py(10 ** k):.1f}" '
                      f'y2="{py(10 ** k):.1f}"/><text class=soft x="{left - 6}" '
                      f'y="{py(10 ** k) + 4:.1f}" text-anchor="end">{10 ** k:g}</text>')
-    for count, ports in sorted({(a.instances, a.instances if a.memory == "private" else 1)
-                                for a in report.arms}):
-        flat, slope = array["rows"] * array["cols"] * count, port["bytes"] * ports
+    for flat, slope in sorted({(a.macs_per_cycle, a.bytes_per_cycle) for a in report.arms}):
         knee = flat / slope
         start = max(10 ** low, 10 ** bottom / slope)
         parts.append(f'<polyline class=roof points="{px(start):.1f},{py(start * slope):.1f} '
                      f'{px(knee):.1f},{py(flat):.1f} {left + width},{py(flat):.1f}"/>')
         parts.append(f'<text class=soft x="{left + width}" y="{py(flat) - 5:.1f}" '
-                     f'text-anchor="end">{count} instance{"s"[:count - 1]}: {flat} MACs per cycle'
-                     "</text>")
+                     f'text-anchor="end">{flat} MACs and {slope} bytes per cycle</text>')
     names = [a.name for a in report.arms]
-    for (arm, x), a, b in zip(points, xs, ys, strict=True):
+    for (arm, x, _), a, b in zip(points, xs, ys, strict=True):
         fill = _FILLS[names.index(arm.name) % len(_FILLS)]
         parts.append(f'<circle cx="{px(a):.1f}" cy="{py(b):.1f}" r="5" fill="{fill}" '
-                     f'fill-opacity=".8"><title>{_e(arm.name)} {_e(x.name)}: {a:,.1f} MACs per '
-                     f"byte, {b:,.1f} MACs per cycle</title></circle>")
-    caption = ("Each layer of each arm: MACs per byte over the memory ports, and MACs per cycle. "
-               "Lines are what arrays and ports allow.")
+                     f'fill-opacity=".8"><title>{_e(arm.name)} up to {_e(x.name)}: {a:,.1f} MACs '
+                     f"per byte, {b:,.1f} MACs per cycle</title></circle>")
+    caption = ("Each arm up to the end of each of its layers: MACs per byte of weights and "
+               "activations over the memory ports, and MACs per cycle. Lines are what arrays and "
+               "ports allow.")
     return (f'<figure>{_key(names)}<div class=wide><svg viewBox="0 0 {left + width + 20} '
             f'{height + 40}" role="img" aria-label="{_e(caption)}" style="min-width:34rem">'
             f'{"".join(parts)}</svg></div><figcaption>{_e(caption)}</figcaption></figure>')
@@ -303,7 +302,8 @@ def render(report: Report) -> str:
 coefficients below, with the range that their errors allow. {exact}</p>
 {_tiles(report)}
 <h2>Layers</h2>
-<p>The limit is what no design with these MACs and ports can beat. * partition-pruned.</p>
+<p>To here: cycles of all layers up to this one. Limit: of these layers, what no design with these
+MACs and ports can beat, however layers overlap. * partition-pruned.</p>
 {"".join(_arm(a) for a in report.arms)}
 <h2>Who waits for what</h2>{ledgers}
 <h2>Roofline</h2>{_roofline(report)}

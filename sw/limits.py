@@ -1,53 +1,61 @@
-"""The physical limit of a layer: cycles that no design with these MACs and ports can beat."""
+"""The bound of a run of layers: cycles that no design with these MACs and ports can beat.
 
+Layers may overlap: weights come while the layer before is computed, and one instance may be a
+layer ahead of another. So a layer by itself has no bound that holds from the end of the one before
+it to its own. What has one is all that has run by a layer's end: by then each of the
+multiply-accumulates so far has taken a slot of an array, and each of the bytes so far has crossed
+a port. Whatever was fetched ahead is among them.
+"""
+
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hw.config import Config
 
-__all__ = ["Limit", "images_limit", "layer_limit"]
+from .graph import Layer
+
+__all__ = ["Limit", "Roof", "network_limit"]
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A layer's limit in `cycles`, and what sets it: `bound` is "compute" or "memory"."""
+    """A bound in `cycles`, and what sets it: `bound` is "compute" or "memory"."""
 
     cycles: int
     bound: str
 
 
-def layer_limit(macs: int, weight_bytes: int, config: Config) -> Limit:
-    """Return max(macs / MACs per cycle, weight bytes / port bytes per cycle), rounded.
+@dataclass(frozen=True)
+class Roof:
+    """What all arrays and all ports can do in a cycle."""
 
-    Each multiply-accumulate takes one slot of one array, and each weight crosses a memory port
-    once. Activations are free, as they may stay on chip.
+    macs_per_cycle: int
+    bytes_per_cycle: int
 
-    Parameters
-    ----------
-    macs : int
-        Multiply-accumulates of the layer as it is executed (pruned blocks are not counted).
-    weight_bytes : int
-        Its weights, one byte each.
-    config : Config
-        All instances and all ports work on the layer.
-    """
-    compute = macs / (config.instances * config.array.macs)
-    memory = weight_bytes / (config.ports * config.port.bytes)
-    return Limit(round(max(compute, memory)), "compute" if compute >= memory else "memory")
+    @classmethod
+    def of(cls, config: Config) -> "Roof":
+        """That of a configuration."""
+        return cls(config.instances * config.array.macs, config.ports * config.port.bytes)
+
+    def limit(self, macs: int, moved_bytes: int) -> Limit:
+        """Return max(macs / MACs per cycle, bytes / bytes per cycle), rounded up.
+
+        Parameters
+        ----------
+        macs : int
+            Multiply-accumulates as they are executed (pruned blocks are not counted).
+        moved_bytes : int
+            Bytes that cross the ports: of a network each weight once. Activations may stay on
+            chip.
+        """
+        compute, memory = macs / self.macs_per_cycle, moved_bytes / self.bytes_per_cycle
+        return Limit(math.ceil(max(compute, memory)),
+                     "compute" if compute >= memory else "memory")
 
 
-def images_limit(macs: int, weight_bytes: int, config: Config, images: int, batch: int) -> Limit:
-    """Return the sum of `layer_limit` over batches: in each, every weight crosses a port once.
-
-    Parameters
-    ----------
-    macs, weight_bytes : int
-        As `layer_limit`, `macs` of one image.
-    images : int
-        How many, the last batch being what is left of them.
-    batch : int
-        Images at a time.
-    """
-    whole = layer_limit(batch * macs, weight_bytes, config)
-    full, rest = divmod(images, batch)
-    last = layer_limit(rest * macs, weight_bytes, config) if rest else Limit(0, whole.bound)
-    return Limit(full * whole.cycles + last.cycles, whole.bound if full else last.bound)
+def network_limit(layers: Sequence[Layer], config: Config, images: int = 1, batch: int = 1,
+                  ) -> Limit:
+    """The bound of a whole network over all images, each weight crossing a port once per batch."""
+    return Roof.of(config).limit(images * sum(x.macs for x in layers),
+                                 -(-images // batch) * sum(x.weight_bytes for x in layers))

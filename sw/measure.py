@@ -72,7 +72,7 @@ def _scaling() -> list[dict]:
         rows.append({
             "prune": prune, "partitions": count, "memory": memory, "cycles": arm["cycles"],
             "command": "python -m " + " ".join(command),
-            "layers": [{k: x[k] for k in ("name", "kind", "pruned", "cycles", "limit_cycles")}
+            "layers": [{k: x[k] for k in ("name", "kind", "pruned", "cycles")}
                        for x in arm["layers"]]})
     return rows
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from hw.console import printable
 
 from .energy import CATEGORIES, CORE, EnergyModel, Features, Interval, ratio
+from .limits import Limit, Roof
 
 __all__ = [
     "PUBLISHED_ENERGY",
@@ -21,11 +22,12 @@ __all__ = [
     "LayerReport",
     "Picture",
     "Report",
+    "SoFar",
     "print_report",
 ]
 
 SCHEMA_NAME = "partita.compare"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 #: Speed-up of TinyVGG16's pruned fully connected layers on eight accelerators against the
 #: unpruned model on one, as its authors report it (arXiv 1901.11391).
@@ -39,11 +41,14 @@ class LayerReport:
     """One layer of one arm, as measured in RTL.
 
     Members: `macs` executed; `cycles` from the previous layer's end to this one's, over all
-    instances; `limit_cycles` that no design can beat, and its `bound`; `port_bytes` moved over
-    the memory ports on the layer's behalf (weights, activations, stores), `weight_port_bytes` of
-    them weights with what pads them and their parameters; `skipped_bytes` and `skipped_macs`
-    that zero inputs spared, which are in neither (`macs` and `weight_bytes` are of all inputs,
-    `limit_cycles` of those that are not zero; None where zeros are not skipped); `toggles` and
+    instances; `needed_macs` and `needed_bytes` of weights, that no design can do without (each
+    weight crosses a port once per batch; where zeros are skipped, those of other inputs);
+    `port_bytes` moved over the memory ports on the layer's behalf (weights, activations, stores),
+    `weight_port_bytes` of them weights with what pads them and their parameters,
+    `program_port_bytes` instructions (those of all layers count as the first one's);
+    `skipped_bytes` and `skipped_macs` that zero inputs spared, which are in neither (`macs` and
+    `weight_bytes` are of all inputs; None where zeros are not skipped); `batched` if all images go
+    through it together; `toggles` and
     `clocked_ff_cycles` of all instances' flip-flops (None where they were not counted);
     `bit_exact` against the golden model; `split` names how instances share the layer;
     `ledger` are each instance's cycles by cause, from its own end of the layer before to its end
@@ -56,8 +61,8 @@ class LayerReport:
     macs: int
     weight_bytes: int
     cycles: int
-    limit_cycles: int
-    bound: str
+    needed_macs: int
+    needed_bytes: int
     port_bytes: int
     toggles: int | None
     clocked_ff_cycles: int | None
@@ -72,29 +77,62 @@ class LayerReport:
     weight_port_bytes: int | None = None
     skipped_macs: int | None = None
     skipped_bytes: int | None = None
+    batched: bool = False
+    program_port_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """All that has run by the end of a layer: `cycles`, the `macs` of inputs that were not
+    skipped, the `port_bytes` but for instructions, and the `limit` that no design can beat."""
+
+    cycles: int
+    macs: int
+    port_bytes: int
+    limit: Limit
 
     @property
     def efficiency(self) -> float:
         """limit / cycles."""
-        return self.limit_cycles / self.cycles if self.cycles else 0.0
+        return self.limit.cycles / self.cycles if self.cycles else 0.0
 
 
 @dataclass(frozen=True)
 class ArmReport:
-    """One network on one accelerator: dense or pruned, on one instance or on N."""
+    """One network on one accelerator: dense or pruned, on one instance or on N, which can do
+    `macs_per_cycle` and move `bytes_per_cycle`; `batch` images of a run."""
 
     name: str
     instances: int
     memory: str
+    macs_per_cycle: int
+    bytes_per_cycle: int
     cycles: int
     layers: tuple[LayerReport, ...]
     counters: tuple[dict[str, int], ...]
     page_misses: int
     simulated_khz: float
+    batch: int = 1
 
     @property
     def bit_exact(self) -> bool:
         return all(layer.bit_exact for layer in self.layers)
+
+    @property
+    def so_far(self) -> list[SoFar | None]:
+        """What has run by the end of each layer; None where later layers have run by then, for
+        other images of a batch."""
+        roof = Roof(self.macs_per_cycle, self.bytes_per_cycle)
+        cycles = macs = moved = needed = 0
+        found: list[SoFar | None] = []
+        for x, after in zip(self.layers, (*self.layers[1:], None), strict=True):
+            cycles += x.cycles
+            macs += x.needed_macs
+            moved += x.port_bytes - x.program_port_bytes  # which are those of all layers
+            needed += x.needed_bytes
+            mixed = self.batch > 1 and not x.batched and after is not None and not after.batched
+            found.append(None if mixed else SoFar(cycles, macs, moved, roof.limit(macs, needed)))
+        return found
 
     def total(self, name: str, kinds: tuple[str, ...] = ("conv", "fc"),
               only: frozenset[str] | None = None) -> int | None:
@@ -219,8 +257,10 @@ class Report:
         for arm, arm_data in zip(self.arms, data["arms"], strict=True):
             arm_data["bit_exact"] = arm.bit_exact
             arm_data["energy"] = arm.energy(self.energy_model, self.images)
-            for layer, layer_data in zip(arm.layers, arm_data["layers"], strict=True):
-                layer_data["efficiency"] = round(layer.efficiency, 4)
+            for so_far, layer_data in zip(arm.so_far, arm_data["layers"], strict=True):
+                layer_data["so_far"] = None if so_far is None else {
+                    "cycles": so_far.cycles, "limit_cycles": so_far.limit.cycles,
+                    "bound": so_far.limit.bound, "efficiency": round(so_far.efficiency, 4)}
         return {
             "schema": SCHEMA_NAME, "version": SCHEMA_VERSION, **data,
             "bit_exact": self.bit_exact, "speedup": self.speedup,
@@ -259,8 +299,8 @@ def _arm_table(arm: ArmReport) -> Table:
     table.add_column("layer", no_wrap=True, max_width=30)
     skips = any(x.skipped_macs is not None for x in arm.layers)
     counted = any(x.toggles is not None for x in arm.layers)
-    for name, shown in (("MACs", True), ("skipped", skips), ("cycles", True), ("limit", True),
-                        ("eff.", True), ("port bytes", True), ("skipped", skips),
+    for name, shown in (("MACs", True), ("skipped", skips), ("cycles", True), ("to here", True),
+                        ("limit", True), ("eff.", True), ("port bytes", True), ("skipped", skips),
                         ("Mtoggles", counted), ("Mff-cycles", counted and not skips)):
         if shown:
             table.add_column(name, justify="right", no_wrap=True)
@@ -273,19 +313,19 @@ def _arm_table(arm: ArmReport) -> Table:
 
     table.add_column("split", no_wrap=True)
     table.add_column("exact", no_wrap=True)
-    for x in arm.layers:
+    for x, y in zip(arm.layers, arm.so_far, strict=True):
+        to_here = ("-", "-", "-") if y is None else (
+            _number(y.cycles), _number(y.limit.cycles), f"{y.efficiency:.1%}")
         table.add_row(x.name + (" *" if x.pruned else ""), _number(x.macs),
-                      *skipped(x.skipped_macs), _number(x.cycles), _number(x.limit_cycles),
-                      f"{x.efficiency:.1%}", _number(x.port_bytes), *skipped(x.skipped_bytes),
+                      *skipped(x.skipped_macs), _number(x.cycles), *to_here,
+                      _number(x.port_bytes), *skipped(x.skipped_bytes),
                       *toggles(x.toggles, x.clocked_ff_cycles), x.split,
                       "yes" if x.bit_exact else _NO)
     table.add_section()
-    limit = arm.total("limit_cycles")
     spared = [sum(getattr(x, f"skipped_{what}") or 0 for x in arm.layers)
               for what in ("macs", "bytes")]
     table.add_row("total", _number(arm.total("macs")), *skipped(spared[0]), _number(arm.cycles),
-                  _number(limit), f"{limit / arm.cycles:.1%}" if limit and arm.cycles else "-",
-                  _number(arm.total("port_bytes")), *skipped(spared[1]),
+                  "", "", "", _number(arm.total("port_bytes")), *skipped(spared[1]),
                   *toggles(arm.total("toggles"), arm.total("clocked_ff_cycles")), "",
                   "yes" if arm.bit_exact else _NO)
     return table
@@ -369,11 +409,12 @@ def print_report(report: Report, console: Console) -> None:
     for arm in report.arms:
         console.print()
         console.print(_arm_table(arm))
-    console.print("\n* partition-pruned.  eff. = limit / cycles; the limit is what no design with "
-                  "these MACs and ports can beat; a layer passes 100% when its weights came during "
-                  "the one before.\nMtoggles: millions of flip-flop toggles.  Mff-cycles: millions "
-                  "of flip-flops clocked, summed over cycles.\ntaps packed: the host lays out the "
-                  "kernel's taps as input channels, so that few channels fill the array.",
+    console.print("\n* partition-pruned.  to here: cycles of all layers up to this one; limit: of "
+                  "these layers, what no design with these MACs and ports can beat, however layers "
+                  "overlap; eff. = limit / to here.\nMtoggles: millions of flip-flop toggles.  "
+                  "Mff-cycles: millions of flip-flops clocked, summed over cycles.\ntaps packed: "
+                  "the host lays out the kernel's taps as input channels, so that few channels "
+                  "fill the array.",
                   style="dim")
     if report.accuracy:
         console.print()

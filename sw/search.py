@@ -43,7 +43,7 @@ def search_splits(graph: IntegerGraph, config: Config, *, batch: int = 1,
     layers = [stage.layer for stage in lowered.stages]
     order = sorted(range(len(layers)), key=lambda k: -before.layer_cycles[k])
     for done, k in enumerate(order, 1):
-        for other in promising(layers[k], config):
+        for other in (x.split for x in promising(layers[k], config, config.instances)):
             if other.items == splits[k].items:
                 continue
             trial = [*splits[:k], other, *splits[k + 1:]]

@@ -4,8 +4,9 @@ The passes, in order, each a pure function in a file of its own:
 
 0. `taps`    pack kernel taps of the first layer into idle array rows
    `batch`   the fully connected end takes all images of a batch at once
-1. `split`   which instance computes which output channels and rows; `scalable` instead, if
-             instances are to be dropped at run time
+1. `choose`  which instance computes which output channels and rows (`split`): of alternatives
+             the fastest by the cycle model; `scalable` instead, if instances are to be dropped at
+             run time
 2. `plan`    stripes, residency and activation memory
 3. `layout`  external memory: tensors and weight streams
 4. `emit`    operations in an order that would be right one by one
@@ -18,21 +19,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw.config import Config
-from hw.isa import READ_AHEAD_BYTES, Opcode, encode
+from hw.isa import INSN_BYTES, READ_AHEAD_BYTES, Opcode, encode
 
 from ..flow import expect
 from ..graph import IntegerGraph, Layer
 from ..scaling import partition_layers
 from .batch import Run, run_order, stack_layers
+from .choose import choose
 from .emit import Stage, emit
 from .errors import CompileError, DoesNotFit, raising
+from .fields import check_fields
 from .geometry import ceil_div
 from .layout import Allocator, Layout, StreamFill, StreamPlace, TensorPlace
 from .ops import Op
 from .plan import Plan, plan_layer
 from .program import LayerInfo, Program
 from .scalable import scalable_splits
-from .split import Item, Split, is_local, is_resident, split_layers
+from .split import Item, Split, is_local, is_resident
 from .steps import Step, load_pieces, plane_words
 from .streams import (
     live_tables,
@@ -91,29 +94,15 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
                     scalable=scalable)
     segments = [(offset, weight_stream(layer, steps, config))
                 for layer, steps, offset in lowered.layout.streams_to_fill]
-    offsets: list[int | None] = []
-    memory = lowered.memory
-    for ops in lowered.ops:
-        if ops is None:
-            offsets.append(None)
-            continue
-        code = b"".join([*(op.encode() for op in ops),
-                         encode(Opcode.END, layer=len(graph.layers) - 1)])
-        offset = memory.take(len(code))
-        offsets.append(offset)
-        segments.append((offset, np.frombuffer(code, np.uint8)))
-    memory.take(READ_AHEAD_BYTES)
-    if memory.bytes > 1 << config.port.address_bits:
-        raise DoesNotFit(
-            graph.name, f"{memory.bytes:,} bytes of external memory",
-            f"2^{config.port.address_bits} ({1 << config.port.address_bits:,}) that "
-            "port.address_bits reaches",
-            raising(config, "port.address_bits", (memory.bytes - 1).bit_length(),
-                    "prune it into more partitions"))
+    for ops, offset in zip(lowered.ops, lowered.programs, strict=True):
+        if ops is not None and offset is not None:
+            code = b"".join([*(op.encode() for op in ops),
+                             encode(Opcode.END, layer=len(graph.layers) - 1)])
+            segments.append((offset, np.frombuffer(code, np.uint8)))
     layout, taps = lowered.layout, lowered.taps
     return Program(
-        config=config, name=graph.name, window_bytes=memory.bytes, segments=tuple(segments),
-        programs=tuple(offsets), input=layout.tensors[0], batch=batch,
+        config=config, name=graph.name, window_bytes=lowered.window_bytes,
+        segments=tuple(segments), programs=lowered.programs, input=layout.tensors[0], batch=batch,
         start_mask=sum(1 << i for i, ops in enumerate(lowered.ops) if ops is not None),
         outputs=tuple(place if stage.store else None
                       for place, stage in zip(layout.tensors[1:], lowered.stages, strict=True)),
@@ -127,16 +116,18 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
 class Lowered:
     """A network as operations, before any byte of weights or program is written.
 
-    Members: `config`; `stages`, one for each layer; `order` in which they run; `layout` and
-    `memory`; `ops` of each instance with their tokens, None for one that has nothing to do; `taps`.
+    Members: `config`; `stages`, one for each layer; `order` in which they run; `layout`; `ops` of
+    each instance with their tokens, and the offsets of their `programs`, None for one that has
+    nothing to do; `window_bytes` of external memory for all; `taps`.
     """
 
     config: Config
     stages: tuple[Stage, ...]
     order: tuple[Run, ...]
     layout: Layout
-    memory: Allocator
     ops: tuple[list[Op] | None, ...]
+    programs: tuple[int | None, ...]
+    window_bytes: int
     taps: Taps | None
 
 
@@ -154,6 +145,7 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
     if scalable and (splits or batch > 1):
         raise ValueError("a scalable program has splits of its own and runs image by image: give "
                          "no splits and no batch with it")
+    graph.validate(values=False)
     if len(graph.layers) > _MAX_LAYERS:
         raise CompileError(graph.layers[_MAX_LAYERS].name,
                            f"is beyond the {_MAX_LAYERS} layers that a program can number")
@@ -163,22 +155,48 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
     layers = stack_layers((first, *graph.layers[1:]), batch)
     order = run_order([layer.images > 1 for layer in layers], batch)
     _check_log(graph, order, config)
-    splits = list(splits or (scalable_splits if scalable else split_layers)(layers, config))
-    stages = _stages(layers, splits, _plan(layers, splits, config), store_all)
+
+    def lowered(splits: list[Split]) -> Lowered:
+        plans = _plan(layers, splits, config)
+        return _lower(graph.name, _stages(layers, splits, plans, store_all), order, batch, config,
+                      taps)
+
+    if scalable:
+        return lowered(scalable_splits(layers, config))
+    return lowered(list(splits)) if splits else choose(layers, order, config, store_all, lowered)
+
+
+def _lower(name: str, stages: list[Stage], order: tuple[Run, ...], batch: int, config: Config,
+           taps: Taps | None) -> Lowered:
+    """What follows from splits and plans."""
     running = sum(1 << i for i in range(config.instances)
-                  if any(s.items[i] is not None for s in splits))
+                  if any(s.split.items[i] is not None for s in stages))
     memory = Allocator()
     layout = _lay_out(stages, batch, config, memory)
     words = layout.tensor_bytes // config.word_pitch_bytes
     programs: list[list[Op] | None] = []
+    offsets: list[int | None] = []
     for instance in range(config.instances):
         if not running >> instance & 1:
             programs.append(None)
+            offsets.append(None)
             continue
         ops = emit(stages, order, layout, config, instance, running)
         add_tokens(ops, config.buffers.act_words, words)
         programs.append(ops)
-    return Lowered(config, tuple(stages), order, layout, memory, tuple(programs), taps)
+        offsets.append(memory.take((len(ops) + 1) * INSN_BYTES))  # and END
+    memory.take(READ_AHEAD_BYTES)
+    if memory.bytes > 1 << config.port.address_bits:
+        raise DoesNotFit(
+            name, f"{memory.bytes:,} bytes of external memory",
+            f"2^{config.port.address_bits} ({1 << config.port.address_bits:,}) that "
+            "port.address_bits reaches",
+            raising(config, "port.address_bits", (memory.bytes - 1).bit_length(),
+                    "prune it into more partitions"))
+    for program in programs:
+        check_fields(program or [], stages, config)
+    return Lowered(config, tuple(stages), order, layout, tuple(programs), tuple(offsets),
+                   memory.bytes, taps)
 
 
 def _check_log(graph: IntegerGraph, order: tuple[Run, ...], config: Config) -> None:

@@ -1,19 +1,23 @@
-"""Pass 1: which instance computes which output channels and rows of each layer."""
+"""How a layer can be cut: which instance computes which output channels and rows of it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+
+import numpy as np
 
 from hw.config import Config
 
 from ..graph import Layer
 from .geometry import ceil_div, output_blocks, output_words, parts, window
 
-__all__ = ["Item", "Segment", "Split", "is_local", "is_resident", "make_item", "promising",
-           "split_layers"]
+__all__ = ["Item", "Option", "Segment", "Split", "Work", "is_local", "is_resident", "make_item",
+           "promising", "resident_pairs", "work_of"]
 
 #: Cycles that a barrier with the store before it and the load after it are taken to cost.
 _BOUNDARY_CYCLES = 300
+#: Words and rows, first and past, that any others hold and that hold no others.
+_NOTHING = 1 << 30, -1, 1 << 30, -1
 _CANDIDATES = 6  # splits of a layer that are combined with those of its neighbours
 
 
@@ -49,43 +53,45 @@ class Split:
     items: tuple[Item | None, ...]
 
 
-def split_layers(layers: Sequence[Layer], config: Config) -> list[Split]:
-    """Choose each layer's split so that the estimated cycles of the whole chain are fewest.
+@dataclass(frozen=True)
+class Option:
+    """A split over at most `count` instances with its estimated cycles, its input `resident` or
+    `moved` there."""
 
-    What a split costs depends on the one before it only through whether its input is
-    resident, so the best chains that end in each candidate are enough to go on from.
-    """
-    best: list[tuple[float, list[Split]]] = [(0.0, [])]
-    for layer in layers:
-        cheapest: list[tuple[float, list[Split]]] = []
-        for split in promising(layer, config):
-            moved, resident = (_estimate(layer, config, split, kept) for kept in (False, True))
-            cheapest.append(min(
-                ((cost + (resident if chain and is_resident(layer, chain[-1], split) else moved),
-                  [*chain, split]) for cost, chain in best), key=lambda end: end[0]))
-        best = cheapest
-    return min(best, key=lambda end: end[0])[1]
+    split: Split
+    count: int
+    moved: float
+    resident: float
 
 
-def promising(layer: Layer, config: Config) -> list[Split]:
-    """Candidates worth combining: the cheapest ones, and those by channels alone."""
-    splits = list(_candidates(layer, config))
-    costs = [_estimate(layer, config, split, False) for split in splits]
-    order = sorted(range(len(splits)), key=lambda k: (costs[k], k))
-    chosen = {*order[:_CANDIDATES], *(k for k, s in enumerate(splits)
-                                      if s.kind in ("one", "channels", "groups"))}
-    return [splits[k] for k in sorted(chosen)]
+def promising(layer: Layer, config: Config, count: int) -> list[Option]:
+    """Splits over `count` instances that are worth combining: those that are cheapest if their
+    input is moved, and those by channels alone."""
+    options = []
+    for split in _candidates(layer, config, count):
+        work = work_of(layer, config, split)
+        options.append(Option(split, count, _estimate(work, config, False),
+                              _estimate(work, config, True)))
+    order = sorted(range(len(options)), key=lambda k: (options[k].moved, k))
+    chosen = {*order[:_CANDIDATES], *(k for k, x in enumerate(options)
+                                      if x.split.kind in ("one", "channels", "groups"))}
+    return [options[k] for k in sorted(chosen)]
 
 
 def is_resident(layer: Layer, before: Split, split: Split) -> bool:
     """Whether each instance made all of the input that its item of `layer` reads."""
-    for made, item in zip(before.items, split.items, strict=True):
-        if item is None:
-            continue
-        rows = window(layer, *item.rows).rows
-        if made is None or not (_inside(item.inputs, made.words) and _inside(rows, made.rows)):
-            return False
-    return True
+    return bool(resident_pairs(layer, [before], [split])[0, 0])
+
+
+def resident_pairs(layer: Layer, before: Sequence[Split], splits: Sequence[Split]) -> np.ndarray:
+    """bool[before, splits]: `is_resident` of each pair."""
+    rows = {i.rows: window(layer, *i.rows).rows for s in splits for i in s.items if i is not None}
+    made = np.array([[_NOTHING if i is None else (*i.words, *i.rows) for i in s.items]
+                     for s in before])[:, None]
+    read = np.array([[_NOTHING if i is None else (*i.inputs, *rows[i.rows]) for i in s.items]
+                     for s in splits])
+    inside = (made[..., ::2] <= read[..., ::2]) & (read[..., 1::2] <= made[..., 1::2])
+    return np.all(inside, axis=(-2, -1))
 
 
 def is_local(layer: Layer, source: Layer, before: Split, split: Split) -> bool:
@@ -102,8 +108,7 @@ def _inside(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
     return outer[0] <= inner[0] and inner[1] <= outer[1]
 
 
-def _candidates(layer: Layer, config: Config) -> Iterator[Split]:
-    n = config.instances
+def _candidates(layer: Layer, config: Config, n: int) -> Iterator[Split]:
     seen = set()
     # Rows of different images on different instances would take each weight to all of them.
     most_parts = min(n, layer.out_shape[1]) if layer.images == 1 else 1
@@ -119,7 +124,8 @@ def _candidates(layer: Layer, config: Config) -> Iterator[Split]:
                      for item in (make_item(layer, config, channels, rows[0])
                                   for channels in bounds) for r in rows]
             name = kind if row_parts == 1 else "rows" if len(bounds) == 1 else f"{kind} x rows"
-            yield Split("one" if n == 1 else name, tuple(items + [None] * (n - len(items))))
+            yield Split("one" if n == 1 else name,
+                        tuple(items + [None] * (config.instances - len(items))))
 
 
 def _channel_bounds(layer: Layer, config: Config, count: int,
@@ -167,38 +173,65 @@ def make_item(layer: Layer, config: Config, units: tuple[int, int], rows: tuple[
     return Item(blocks, words, rows, hull, tuple(segments))
 
 
-def _estimate(layer: Layer, config: Config, split: Split, resident: bool) -> float:
-    """Cycles: the slowest array, load or store unit or the busiest port, and the boundary
-    before a layer whose input is not resident."""
+@dataclass(frozen=True)
+class Work:
+    """What a split asks of the hardware at least.
+
+    Members: cycles of each instance's array (`arrays`), words that the busiest load and store
+    units move, and each port's bytes of weights, of inputs and of outputs.
+    """
+
+    arrays: tuple[int, ...]
+    load_words: int
+    store_words: int
+    ports: tuple[tuple[int, int, int], ...]
+
+    def port_cycles(self, config: Config, *, loads: bool, stores: bool) -> list[float]:
+        """Cycles of each port; whether inputs and outputs cross it."""
+        return [(weights + loads * inputs + stores * outputs) / config.port.bytes
+                for weights, inputs, outputs in self.ports]
+
+
+def work_of(layer: Layer, config: Config, split: Split) -> Work:
+    """Count a split's work."""
     taps = layer.kernel[0] * layer.kernel[1]
     tile = config.tile_chunks * config.chunk_bytes
     params = config.param_chunks * config.chunk_bytes
     pitch = config.word_pitch_bytes
-    slowest = 0
-    moved: dict[tuple, int] = {}
-    private = []
+    arrays, load_words, store_words = [], 0, 0
+    moved: tuple[dict[tuple, int], ...] = ({}, {}, {})
+    ports: list[tuple[int, int, int]] = []
     windows = {rows: window(layer, *rows) for rows in {i.rows for i in split.items if i}}
     for item in split.items:
         if item is None:
+            arrays.append(0)
+            ports.append((0, 0, 0))
             continue
         w = windows[item.rows]
         pixels = (w.conv[1] - w.conv[0]) * layer.conv_shape[2]
         stripes = ceil_div(pixels, config.buffers.acc_depth)
         tiles = sum((s.blocks[1] - s.blocks[0]) * (s.inputs[1] - s.inputs[0])
                     for s in item.segments) * taps
-        compute = tiles * max(pixels, stripes * config.tile_chunks)
+        arrays.append(tiles * max(pixels, stripes * config.tile_chunks))
         weights = stripes * (tiles * tile + (item.blocks[1] - item.blocks[0]) * params)
-        load_words = 0 if resident else ((item.inputs[1] - item.inputs[0])
-                                         * (w.rows[1] - w.rows[0]) * layer.in_shape[2])
-        store_words = ((item.words[1] - item.words[0]) * (item.rows[1] - item.rows[0])
-                       * layer.out_shape[2])
-        slowest = max(slowest, compute, load_words, store_words)
-        loads, stores = pitch * load_words, pitch * store_words
-        moved["weights", item.blocks] = weights
-        moved["loads", item.inputs, w.rows] = loads
-        moved["stores", item.blocks, item.rows] = stores
-        private.append(weights + loads + stores)
-    most = max(private) if config.port.memory == "private" else sum(moved.values())
-    port = most / config.port.bytes
+        loads = (item.inputs[1] - item.inputs[0]) * (w.rows[1] - w.rows[0]) * layer.in_shape[2]
+        stores = ((item.words[1] - item.words[0]) * (item.rows[1] - item.rows[0])
+                  * layer.out_shape[2])
+        load_words, store_words = max(load_words, loads), max(store_words, stores)
+        ports.append((weights, pitch * loads, pitch * stores))
+        keys = item.blocks, (item.inputs, w.rows), (item.blocks, item.rows)
+        for shared, key, size in zip(moved, keys, ports[-1], strict=True):
+            shared[key] = max(size, shared.get(key, 0))  # what several read crosses once
+    if config.port.memory == "shared":
+        weights, loads, stores = (sum(shared.values()) for shared in moved)
+        ports = [(weights, loads, stores)]
+    return Work(tuple(arrays), load_words, store_words, tuple(ports))
+
+
+def _estimate(work: Work, config: Config, resident: bool) -> float:
+    """Cycles: the slowest array, load or store unit or the busiest port, and the boundary
+    before a layer whose input is not resident."""
+    slowest = max(*work.arrays, 0 if resident else work.load_words, work.store_words)
+    port = max(work.port_cycles(config, loads=not resident, stores=True))
     boundary = 0 if resident else _BOUNDARY_CYCLES
     return max(slowest, port) + 0.01 * (slowest + port) + boundary

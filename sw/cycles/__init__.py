@@ -21,6 +21,7 @@ from hw.config import Config
 
 from ..compiler.compile import Lowered, lower
 from ..graph import IntegerGraph
+from ..scaling import check_active
 from .machine import Machine
 
 __all__ = ["Prediction", "predict", "predict_lowered"]
@@ -40,7 +41,7 @@ class Prediction:
 
 def predict(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
             active: int | None = None) -> Prediction:
-    """Predict a network's cycles; weights' values are not looked at.
+    """Predict a network's cycles; weights' values are not looked at, and need not be there.
 
     Parameters
     ----------
@@ -48,12 +49,16 @@ def predict(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: b
 
     Raises
     ------
-    CompileError, ScalingError
+    GraphError, CompileError, ScalingError
         As `compile_graph`.
+    ActiveError
+        As `Driver.activate`.
     ValueError
         If the core is microcoded.
     """
     lowered = lower(graph, config, batch=batch, store_all=store_all, scalable=active is not None)
+    if active is not None:
+        check_active(active, config.instances)
     return predict_lowered(replace(lowered, ops=lowered.ops[:active]))
 
 

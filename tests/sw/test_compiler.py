@@ -101,7 +101,7 @@ def test_pruned_layers_stay_in_their_instance_without_a_barrier():
 
 def test_input_that_all_need_is_multicast():
     rng = np.random.default_rng(0)
-    graph = chain(make_layer(rng, "fc", (32, 1, 1), 32, kernel=(1, 1), padding=(0, 0)))
+    graph = chain(make_layer(rng, "conv", (32, 4, 4), 32, kernel=(1, 1), padding=(0, 0)))
     program = compile_graph(graph, SMALL)
     loads = [fields for opcode, fields in instructions(program, 0) if opcode == Opcode.LOAD]
     assert loads and all(f["mask"] == 0b11 for f in loads)

@@ -24,14 +24,14 @@ def layer(name: str, kind: str, pruned: bool, cycles: int, instances: int) -> La
     found = unit_features(UNIT, cycles, model)
     found += type(found)({"external/external_lpddr4": 8000.0, "fabric/clock": 100.0})
     return LayerReport(
-        name, 64_000, 1000, cycles, 1000, "compute", 4000, 5000, 60_000, True, pruned, kind, "one",
+        name, 64_000, 1000, cycles, 6400, 1000, 4000, 5000, 60_000, True, pruned, kind, "one",
         tuple(dict(CAUSES) for _ in range(instances)), dict(found.counts),
         found.energy(model.coefficients.values()), tuple(1000.0 for _ in range(instances)))
 
 
 def example(**changes) -> Report:
     arms = tuple(
-        ArmReport(f"{form}-{n}", n, "shared", 1000 * (9 - n) + 500,
+        ArmReport(f"{form}-{n}", n, "shared", 64 * n, 16, 1000 * (9 - n) + 500,
                   (layer("conv1_1", "conv", False, 500, n),
                    layer("fc1", "fc", form == "pruned", 1000 * (9 - n), n)),
                   tuple(dict(CAUSES, TOTAL=685) for _ in range(n)), 3, 100.0)

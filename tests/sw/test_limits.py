@@ -1,0 +1,95 @@
+"""Nothing that is shown passes the bound that it is shown beside."""
+
+import itertools
+import json
+
+import pytest
+
+from hw.config import Config
+from sw.arms import layer_kind
+from sw.compiler.compile import lower
+from sw.cycles import predict_lowered
+from sw.limits import Limit, Roof, network_limit
+from sw.report import ArmReport, LayerReport
+from sw.tables import DATA, TABLES, limit_of
+from tests.sim.programs import random_network
+from tests.sim.test_random_networks import PIPELINED
+
+
+def _measured(file: str):
+    return json.loads((DATA / file).read_text())
+
+
+STORED = [(f"{a['name']}, {file}", a["layers"], a["instances"], a["memory"], 8)
+          for file in ("measured-tinyvgg16.json", "zeros-tinyvgg16.json")
+          for a in _measured(file)["arms"]]
+STORED += [(f"{r['prune']}-{r['partitions']} {r['memory']}", r["layers"], r["partitions"],
+            r["memory"], r["partitions"]) for r in _measured("scaling-tinyvgg16.json")]
+
+
+@pytest.mark.parametrize(("layers", "instances", "memory", "partitions"),
+                         [x[1:] for x in STORED], ids=[x[0] for x in STORED])
+def test_no_run_of_measured_layers_passes_its_roof(layers, instances, memory, partitions):
+    bytes_per_cycle = 16 * (instances if memory == "private" else 1)
+    for past in range(1, len(layers) + 1):
+        run = layers[:past]
+        cycles = sum(x["cycles"] for x in run)
+        limit = limit_of(run, instances=instances, memory=memory, partitions=partitions)
+        assert 0 < limit.cycles <= cycles
+        if "weight_port_bytes" in run[0]:
+            assert sum(x["weight_port_bytes"] for x in run) <= bytes_per_cycle * cycles
+            assert sum(x["macs"] - (x["skipped_macs"] or 0) for x in run) <= (
+                64 * instances * cycles)
+
+
+@pytest.mark.parametrize(("name", "seed"), list(itertools.product(PIPELINED, range(3000, 3006))))
+def test_no_run_of_predicted_layers_passes_its_roof(name, seed):
+    config, graph = PIPELINED[name], random_network(seed)
+    found = predict_lowered(lower(graph, config))
+    arm = _arm(config, [LayerReport(
+        x.name, x.macs, x.weight_bytes, cycles, x.macs, x.weight_bytes, x.weight_bytes, None, None,
+        True, x.pruned, layer_kind(x), "one")
+        for x, cycles in zip(graph.layers, found.layer_cycles, strict=True)])
+    assert all(y is not None and 0 < y.efficiency <= 1 for y in arm.so_far)
+    assert arm.so_far[-1].limit == network_limit(graph.layers, config)
+
+
+def _arm(config: Config, layers: list[LayerReport], **fields) -> ArmReport:
+    roof = Roof.of(config)
+    return ArmReport("dense-1", config.instances, config.port.memory, roof.macs_per_cycle,
+                     roof.bytes_per_cycle, sum(x.cycles for x in layers), tuple(layers), (), 0,
+                     1.0, **fields)
+
+
+def _layer(cycles: int, macs: int, batched: bool) -> LayerReport:
+    return LayerReport("x", macs, 0, cycles, macs, 0, 0, None, None, True, False, "fc", "one",
+                       batched=batched)
+
+
+def test_weights_fetched_ahead_count_by_the_end_of_their_own_layer():
+    """The second layer's cycles are fewer than those of its multiply-accumulates."""
+    arm = _arm(Config(instances=1), [_layer(110, 64 * 10, False), _layer(40, 64 * 50, False)])
+    assert [y.limit for y in arm.so_far] == [Limit(10, "compute"), Limit(60, "compute")]
+    assert [y.cycles for y in arm.so_far] == [110, 150]
+
+
+def test_of_a_batch_only_ends_by_which_no_later_layer_has_run_have_a_bound():
+    layers = [_layer(10, 64, False), _layer(10, 64, False), _layer(10, 64, True),
+              _layer(10, 64, True)]
+    assert [y is None for y in _arm(Config(instances=1), layers, batch=2).so_far] == [
+        True, False, False, False]
+    assert [y is None for y in _arm(Config(instances=1), layers[:2], batch=2).so_far] == [
+        True, False]
+
+
+def test_a_limit_is_rounded_up_and_says_what_sets_it():
+    roof = Roof.of(Config(instances=8))
+    assert roof == Roof(512, 16)
+    assert roof.limit(513, 1) == Limit(2, "compute") and roof.limit(513, 48) == Limit(3, "memory")
+
+
+def test_no_table_shows_more_than_all_of_a_limit():
+    for name in ("limits", "scaling"):
+        shares = [float(cell[:-2]) for line in TABLES[name]().splitlines()
+                  for cell in line.split("| ") if cell.endswith("% ")]
+        assert shares and max(shares) <= 100.0
