@@ -118,7 +118,8 @@ class Control(wiring.Component):
             for (i, name), register in writable.items():
                 with m.Case(self._address(name, i)):
                     m.d.comb += write_error.eq(0)
-                    m.d.sync += register.eq(bus.wdata)
+                    with m.If(~going | int(name == "LOG_SELECT")):
+                        m.d.sync += register.eq(bus.wdata)
         with m.If(write):
             m.d.sync += [bus.bvalid.eq(1), bus.bresp.eq(write_error * _SLVERR)]
 

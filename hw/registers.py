@@ -43,7 +43,8 @@ GLOBAL: dict[str, Register] = {
                          "in bits 31:16"),
     "CONFIG_HASH": Register(0x08, "ro", "first 32 bits of the configuration's SHA-256"),
     "INSTANCES": Register(0x0C, "ro", "number of instances"),
-    "START": Register(0x10, "wo", "one bit per instance: start it; ignored while any runs"),
+    "START": Register(0x10, "wo", "one bit per instance: start it; ignored while any runs, "
+                      "and in the cycle after"),
     "RUNNING": Register(0x14, "ro", "one bit per instance: started, not yet finished or stopped"),
     "DONE": Register(0x18, "ro", "one bit per instance: reached END since it was started"),
     "ERROR": Register(0x1C, "ro", "one bit per instance: stopped with an error"),
@@ -58,10 +59,11 @@ GLOBAL: dict[str, Register] = {
 
 INSTANCE: dict[str, Register] = {
     "PROGRAM": Register(0x00, "rw", "byte offset of the program from the window's base, a multiple "
-                        "of 64; with another START leads to `BAD_FIELD`"),
+                        "of 64; with another START leads to `BAD_FIELD`; ignored while any runs"),
     "WINDOW_BASE": Register(0x04, "rw", "first byte address of the memory window, a multiple of "
-                            "4096; with another START leads to `BAD_FIELD`"),
-    "WINDOW_BYTES": Register(0x08, "rw", "bytes in the memory window"),
+                            "4096; with another START leads to `BAD_FIELD`; ignored while any "
+                            "runs"),
+    "WINDOW_BYTES": Register(0x08, "rw", "bytes in the memory window; ignored while any runs"),
     "ERROR_CODE": Register(0x0C, "ro", "an `ErrorCode`"),
     "ERROR_LAYER": Register(0x10, "ro", "layer of the instruction at fault"),
     "ERROR_OPCODE": Register(0x14, "ro", "opcode of the instruction at fault"),

@@ -226,6 +226,7 @@ class Driver:
                              f"must stay below 2^{program.config.port.address_bits}")
         self._check_config(program.config)
         self._check_idle("a program is loaded")
+        self._program = None  # until all of it is there
         for offset, data in program.segments:
             self._backend.write_memory(base + offset, data)
         for i, start in enumerate(program.programs):
@@ -233,9 +234,9 @@ class Driver:
                 self._write("PROGRAM", start, i)
                 self._write("WINDOW_BASE", base, i)
                 self._write("WINDOW_BYTES", program.window_bytes, i)
-        self._program, self._base = program, base
-        self._active = (1 << program.config.instances) - 1
+        self._base, self._active = base, (1 << program.config.instances) - 1
         self._write("ACTIVE", self._active)
+        self._program = program
 
     def activate(self, active: int) -> None:
         """Let only the first `active` partitions of the loaded program take part in the next
@@ -254,10 +255,11 @@ class Driver:
             raise DriverError("no program is loaded")
         mask = program.active_mask(active)
         self._check_idle("partitions are chosen")
-        self._active = mask
+        self._active, self._program = mask, None  # until all is as it must be
         for offset, size in program.dropped_regions(active):
             self._backend.write_memory(self._base + offset, np.zeros(size, np.uint8))
         self._write("ACTIVE", self._active)
+        self._program = program
 
     def run(self, image: np.ndarray, *,
             progress: Callable[[int, int], None] = lambda cycles, layer: None,
@@ -280,13 +282,14 @@ class Driver:
             If an instance stopped; the others have finished by then.
         TimeoutExpired, StopFailed, StillRunning
         """
-        program = self.start(image)
+        program = self._prepare(image)
         try:
+            self._begin(program)
             self._wait(progress, timeout_cycles)
         except DriverError:  # it has been stopped, or cannot be reached
             raise
         except BaseException:
-            with suppress(DriverError):
+            with suppress(Exception):
                 self.stop()
             raise
         if isinstance(self._backend, Observer):  # before results are read, which takes cycles
@@ -305,16 +308,24 @@ class Driver:
         ------
         StillRunning
         """
-        program, backend = self._program, self._backend
+        program = self._prepare(image)
+        self._begin(program)
+        return program
+
+    def _prepare(self, image: np.ndarray) -> Program:
+        """Write an input of the loaded program."""
+        program = self._program
         if program is None:
             raise DriverError("no program is loaded")
         packed = program.pack_input(image)
         self._check_idle("a run is started")
-        backend.write_memory(self._base + program.input.offset, packed)
-        if isinstance(backend, Observer):
-            backend.begin_account()
-        self._write("START", program.start_mask)
+        self._backend.write_memory(self._base + program.input.offset, packed)
         return program
+
+    def _begin(self, program: Program) -> None:
+        if isinstance(self._backend, Observer):
+            self._backend.begin_account()
+        self._write("START", program.start_mask)
 
     def stop(self) -> None:
         """Stop every instance that runs, and wait until none does.

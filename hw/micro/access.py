@@ -39,8 +39,10 @@ class MemoryAccess(wiring.Component):
         memory, size = self.memory, self._config.array.rows
         addr, outside = Signal.like(self.addr), Signal()
         asked, sends = Signal(), Signal()  # the request was taken; its data waits to be
-        # Two cycles late: the fabric knows it a cycle late, and tells of what it took in the next.
-        lived, lives = Signal(), Signal()
+        # The fabric knows a cycle late who runs, and tells of what it took in the next. What it is
+        # asked no more it may have taken all the same: it tells within two cycles.
+        ran = Signal(5)  # one cycle ago, two, ...
+        lives, gone = ran[1], ~ran[1:].any()
         request, asks, taken = Signal(memory.wr.payload.shape()), Signal(), Signal()
         m.d.comb += addr.eq(Mux(self.writes, self.write_addr, self.addr))
         beat = Cat(Const(0, 2), addr[2:])
@@ -54,7 +56,7 @@ class MemoryAccess(wiring.Component):
             request.layer.eq(self.layer), memory.alive.eq(self.running),
             *(s.payload.eq(request) for s in streams),
             *(s.valid.eq(asks & wanted) for s, wanted in streams.items()),
-            taken.eq(Cat(s.valid & s.ready for s in streams).any()),
+            taken.eq(Cat(s.ready for s in streams).any()),
             memory.wr_data.valid.eq(sends),
             memory.wr_data.payload.data.eq(self.value.replicate(4 // size)),
             memory.wr_data.payload.strb.eq(((1 << size) - 1) << addr[:2]),
@@ -63,12 +65,12 @@ class MemoryAccess(wiring.Component):
         m.d.comb += [
             answered.eq(asked & (memory.ret_valid | memory.wr_ret_valid)),
             self.outside.eq(wanted & ~asked & outside),
-            self.done.eq(answered | self.outside | (wanted & ~asked & ~lives)),
+            self.done.eq(answered | self.outside | (wanted & ~asked & gone)),
             self.refused.eq((memory.ret_valid & memory.ret_error)
                             | (memory.wr_ret_valid & memory.wr_ret_error)),
             self.data.eq(memory.ret_data >> (addr[:2] << 3)),
         ]
-        m.d.sync += [lived.eq(self.running), lives.eq(lived)]
+        m.d.sync += ran.eq(Cat(self.running, ran[:-1]))
         m.d.sync += asked.eq((asked | taken) & ~answered)
         m.d.sync += sends.eq((sends & ~memory.wr_data.ready) | (taken & self.writes))
         return m

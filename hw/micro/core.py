@@ -61,7 +61,7 @@ class MicroInstance(Core):
         place, coming = Signal(len(keep.addr)), Signal(len(keep.addr))
         stored = Signal()  # the operand was written as it was read: it is the accumulator still
         number = Signal(signed(32))
-        error, trapped, traps = Signal(ErrorCode), Signal(), Signal()
+        error, booted, trapped, traps = Signal(ErrorCode), Signal(), Signal(), Signal()
         goes_on = ~executing | ends
         m.d.comb += [
             slot_now.eq(Mux(puts(Put.SLOT), a, slot)),
@@ -72,7 +72,8 @@ class MicroInstance(Core):
             operand.addr.eq(coming), operand.en.eq(goes_on),
             number.eq(Mux(stored, a, operand.data)),
             keep.addr.eq(place), keep.data.eq(a), keep.en.eq(executing & (op == Op.STORE)),
-            traps.eq(~trapped & ((error != ErrorCode.NONE) | (run.code != ErrorCode.NONE))),
+            traps.eq(booted & ~trapped
+                     & ((error != ErrorCode.NONE) | (run.code != ErrorCode.NONE))),
         ]
         m.d.sync += slot.eq(slot_now)
         with m.If(control.start | goes_on):
@@ -82,10 +83,13 @@ class MicroInstance(Core):
                 executing.eq(working & ~jumps & ~puts(Put.READY))]
         with m.If(executing):
             m.d.sync += a.eq(result)
+        # What a run counts is cleared as it boots: what stops it is kept by `run` until then.
+        with m.If(executing & (op == Op.GET) & (which == Get.PROGRAM)):
+            m.d.sync += booted.eq(1)
         with m.If(ends & traps):
             m.d.sync += trapped.eq(1)
         with m.If(control.start):
-            m.d.sync += trapped.eq(0)
+            m.d.sync += [booted.eq(0), trapped.eq(0)]
         m.d.sync += working.eq(control.start | (working & ~puts(Put.READY)))
         m.d.comb += [
             run.start.eq(control.start), run.fault.eq(error),

@@ -93,6 +93,27 @@ def test_a_run_started_at_any_distance_can_be_stopped(machine, how, distances=SH
         assert machine.read("ERROR_CODE", 0) == ErrorCode.STOPPED
 
 
+def test_a_run_can_be_stopped_in_each_of_its_cycles(machine):
+    """What it counts is right then, and the next run finds nothing of it."""
+    everyone = (1 << machine.config.instances) - 1
+    expected = started(machine, "well", 600)
+    machine.write("START", everyone)
+    cycles = machine.backend.advance(20_000)
+    for at in range(1, cycles):
+        machine.write("START", everyone)
+        machine.backend.advance(at)
+        machine.write("STOP", everyone)
+        assert machine.backend.advance(3 * LATENCY) < 3 * LATENCY, f"stopped after {at} cycles"
+        assert machine.read("ERROR") ^ machine.read("DONE") == everyone
+        for i in range(machine.config.instances):
+            counted = [machine.read(name, i) for name in COUNTERS]
+            assert sum(counted) == machine.read("TOTAL", i) < cycles + 3 * LATENCY, at
+        machine.write("START", everyone)
+        assert machine.backend.advance(20_000) < 20_000, f"after one stopped after {at} cycles"
+        assert machine.read("DONE") == everyone
+        assert machine.read("CYCLES") == expected[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ENDS)
 def test_each_distance(machine, how):
