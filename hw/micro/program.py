@@ -130,11 +130,13 @@ def _end(w: Writer) -> None:
         w.error(code)
     w.label("trap")
     w.label("finish")
-    w.ops((Op.PUT, Put.STOP))
-    w.call("count")
-    w.add(f"count_{Cause.ACTS.name}", "spent")
-    w.ops((Op.SET, FINAL_WORDS["TOTAL"]), (Op.PUT, Put.LOG_ADDR))
-    w.put("last", Put.LOG)
+    # A trap may come while cycles are being counted: all that no cause has got is ACTS.
+    others = [c for c in Cause if c is not Cause.ACTS]
+    w.ops((Op.PUT, Put.STOP), (Op.GET, Get.FIRED), (Op.STORE, f"count_{Cause.COMPUTE.name}"),
+          (Op.SET, FINAL_WORDS["TOTAL"]), (Op.PUT, Put.LOG_ADDR),
+          (Op.GET, Get.TOTAL), (Op.PUT, Put.LOG),
+          *((Op.SUB, f"count_{c.name}") for c in others),
+          (Op.STORE, f"count_{Cause.ACTS.name}"))
     w.ops((Op.SET, FINAL_WORDS[COUNTERS[0]]), (Op.PUT, Put.LOG_ADDR))
     _log_counters(w)
     w.ops((Op.PUT, Put.READY))
