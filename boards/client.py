@@ -12,7 +12,18 @@ from hw import registers
 from hw.config import Config
 from sw.driver import DriverError
 
-from .protocol import ANSWER, HEADER, MAX_DATA, PROTOCOL_VERSION, Deframer, Op, Status, body, frame
+from .protocol import (
+    ANSWER,
+    HEADER,
+    IDENTITY_BYTES,
+    MAX_DATA,
+    PROTOCOL_VERSION,
+    Deframer,
+    Op,
+    Status,
+    body,
+    frame,
+)
 from .system import identity
 
 __all__ = ["BoardMismatch", "BoardReset", "LinkError", "LinkTimeout", "SerialBackend",
@@ -136,7 +147,7 @@ class SerialBackend:
 
     # -- requests --------------------------------------------------------------------------
     def _hello(self) -> None:
-        found = self._request(Op.HELLO, self._chance.getrandbits(32))
+        found = self._request(Op.HELLO, self._chance.getrandbits(32), due=IDENTITY_BYTES)
         expected = identity(self.config)
         if found[0] != PROTOCOL_VERSION:
             raise BoardMismatch(f"the board speaks version {found[0]} of the link's protocol; "
@@ -146,9 +157,9 @@ class SerialBackend:
                 f"the board holds configuration {found[4:12].hex()}, the program is for "
                 f"{expected[4:12].hex()}: flash the build that belongs to the program")
 
-    def _request(self, op: Op, address: int, data: bytes = b"", length: int | None = None,
-                 ) -> bytes:
-        """Ask until there is an answer; return its data.
+    def _request(self, op: Op, address: int, data: bytes = b"", length: int | None = None, *,
+                 due: int = 0) -> bytes:
+        """Ask until there is an answer; return its data, `due` bytes.
 
         Raises
         ------
@@ -161,15 +172,18 @@ class SerialBackend:
         if status == Status.SEQUENCE and not certain:  # the last one never came to the board
             status, payload = self._exchange(-1, op, address, data, length)
         self._answered = True
-        if status == Status.OK:
-            return payload
         where = f"{op.name} at 0x{address:x}"
+        if status == Status.OK:
+            if len(payload) != due:
+                raise LinkError(f"the board answers {where} with {len(payload)} bytes; {due} are "
+                                "due: is it another program's?")
+            return payload
         if status == Status.NO_SESSION:
             raise BoardReset(f"the board has been reset before {where}: load the program again")
         if status == Status.SEQUENCE:
             raise BoardReset(f"the board has another session since {where}: does another "
                              "program use the port? load the program again")
-        if status == Status.BUS_ERROR:
+        if status == Status.BUS_ERROR and op is not Op.HELLO:  # which has no address
             kind = "register" if "REGISTER" in op.name else "memory"
             raise ValueError(f"there is no {kind} at 0x{address:x}")
         raise LinkError(f"the board refuses {where} (status {status})")
@@ -215,7 +229,7 @@ class SerialBackend:
         parts = []
         for at in range(0, count, MAX_DATA):
             size = min(MAX_DATA, count - at)
-            parts.append(self._request(Op.READ_MEMORY, addr + at, length=size))
+            parts.append(self._request(Op.READ_MEMORY, addr + at, length=size, due=size))
             self._progress(at + size, count)
         return np.frombuffer(b"".join(parts), np.uint8).copy()
 
@@ -223,7 +237,8 @@ class SerialBackend:
         self._request(Op.WRITE_REGISTER, addr, value.to_bytes(4, "little"))
 
     def read_register(self, addr: int) -> int:
-        return int.from_bytes(self._request(Op.READ_REGISTER, addr, length=4), "little")
+        return int.from_bytes(self._request(Op.READ_REGISTER, addr, length=4, due=4),
+                              "little")
 
     def advance(self, cycles: int) -> int:
         """Let time pass on the board; return the cycles that its own counter has counted."""

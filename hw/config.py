@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import reprlib
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -309,11 +310,16 @@ class Config:
     @classmethod
     def from_dict(cls, data: dict) -> "Config":
         """Inverse of `to_dict`; raises ValueError on a foreign version or an unknown field."""
+        groups = {"array": ArrayConfig, "buffers": BufferConfig, "port": PortConfig}
+        for name, value in (("config", data), *((k, data.get(k, {})) for k in groups
+                                                if isinstance(data, dict))):
+            if not isinstance(value, dict):
+                raise ValueError(f"{name} is {reprlib.repr(value)}; it must be an object of fields")
         data = dict(data)
         version = data.pop("version", CONFIG_VERSION)
         if version != CONFIG_VERSION:
-            raise ValueError(f"config version is {version}; this program reads {CONFIG_VERSION}")
-        groups = {"array": ArrayConfig, "buffers": BufferConfig, "port": PortConfig}
+            raise ValueError(f"config version is {reprlib.repr(version)}; this program reads "
+                             f"{CONFIG_VERSION}")
         try:
             nested = {k: c(**data.pop(k)) for k, c in groups.items() if k in data}
             return cls(**nested, **data)

@@ -20,6 +20,7 @@ import numpy as np
 
 from .config import Config
 from .files import save_file
+from .reading import FileFormatError, read_json
 from .toolchain import Device, ToolError, run_tool, synthesise
 from .top import TOP_NAME
 from .verilog import write_verilog
@@ -33,8 +34,8 @@ KINDS = {"DP16KD": "ram", "PDPW16KD": "ram", "MULT18X18D": "mult"}
 _MANY_PINS = 200
 #: Times that an instance is placed again around its cells.
 _ROUNDS = 2
-_BEL = re.compile(r"X(\d+)/Y(\d+)/")
-_CORE = re.compile(r"(?:.*?\.)?core_(\d+)\.(.*)")
+_BEL = re.compile(r"X(\d{1,5})/Y(\d{1,5})/")
+_CORE = re.compile(r"(?:.*?\.)?core_(\d{1,5})\.(.*)")
 
 
 @dataclass(frozen=True)
@@ -190,9 +191,10 @@ def kept_floorplan(path: Path, config: Config, device: Device) -> Floorplan | No
 
     Raises
     ------
+    FileFormatError
+        If the file is none, or is one of another device or number of instances.
     ValueError
-        If the file is none, or is one of another device or number of instances; if there is
-        nothing to plan, or no folder to keep it in.
+        If there is nothing to plan, or no folder to keep it in.
     """
     if config.instances == 1 or device.family != "ecp5":
         raise ValueError("only several instances on an ECP5 have a floorplan; leave it out")
@@ -202,14 +204,15 @@ def kept_floorplan(path: Path, config: Config, device: Device) -> Floorplan | No
         return None
     again = "name another file, or one that is not there yet to have it made"
     try:
-        found = json.loads(path.read_text())
-        of = (found["device"], found["instances"])
-        places = {_of_instance(name): Site.named(bel) for name, bel in found["places"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ToolError) as error:
-        raise ValueError(f"{path} is no floorplan ({error}); {again}") from None
+        found = read_json(path, "a floorplan")
+        of = (found["device"].text(), found["instances"].integer(1, 32))
+        places = {_of_instance(name): Site.named(bel.text(100))
+                  for name, bel in found["places"].entries().items()}
+    except (FileFormatError, ToolError) as error:
+        raise FileFormatError(f"{path} is no floorplan ({error}); {again}") from None
     if of != (device.name, config.instances):
-        raise ValueError(f"{path} is the floorplan of {of[1]} instances on {of[0]}, not of "
-                         f"{config.instances} on {device.name}; {again}")
+        raise FileFormatError(f"{path} is the floorplan of {of[1]} instances on {of[0]}, not of "
+                              f"{config.instances} on {device.name}; {again}")
     return places
 
 

@@ -11,6 +11,7 @@ import ctypes
 import gc
 import os
 import select
+import shutil
 import signal
 import sys
 import tempfile
@@ -42,7 +43,7 @@ class Interrupted(KeyboardInterrupt):
         self.exit_code = 128 + number
 
 
-#: Files that are being written, to be removed if the process is ended by force.
+#: Files and folders that are being written, to be removed if the process is ended by force.
 unfinished: set[Path] = set()
 
 
@@ -149,7 +150,10 @@ def _watch(pipe: int) -> None:
                 thing.cleanup()
     for path in tuple(unfinished):
         with suppress(OSError):
-            path.unlink()
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
     os._exit(128 + number)
 
 

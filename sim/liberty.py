@@ -5,16 +5,24 @@ the voltage unit squared, here pF V^2.
 """
 
 import gzip
+import io
+import math
 import re
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Cell", "LibertyError", "Library", "Pin", "read_liberty"]
+from hw.reading import read_limited
 
-_TOKEN = re.compile(r'\s*(?:/\*.*?\*/\s*)*("(?:[^"\\]|\\.)*"|[(){};:,]|[^\s(){};:,"]+)', re.DOTALL)
+__all__ = ["Cell", "LibertyError", "Library", "Pin", "read_liberty", "read_text"]
+
+_TOKEN = re.compile(r'/\*.*?\*/|("(?:[^"\\]|\\.)*"|[(){};:,]|[^\s(){};:,"]+)', re.DOTALL)
+#: Groups within groups, and bytes of text; no library comes near.
+_MOST_DEPTH, _MOST_BYTES = 20, 1 << 28
+_MOST = 1e30
 
 
 class LibertyError(ValueError):
@@ -38,14 +46,19 @@ class Group:
 
 
 def _parse(text: str, path: Path) -> Group:
-    tokens = [m[1] for m in _TOKEN.finditer(text.replace("\\\n", " "))]
+    if text.rfind("/*") > text.rfind("*/"):
+        raise LibertyError(f"{path}: its last comment has no end")
+    tokens = [m[1] for m in _TOKEN.finditer(text.replace("\\\n", " ")) if m[1]]
     at = 0
 
     def unquoted(token: str) -> str:
         return token[1:-1] if token.startswith('"') else token
 
-    def group(name: str, arguments: list[str]) -> Group:
+    def group(name: str, arguments: list[str], depth: int) -> Group:
         nonlocal at
+        if depth > _MOST_DEPTH:
+            raise LibertyError(f"{path}: group {name[:40]!r} is {depth} groups deep; at most "
+                               f"{_MOST_DEPTH} are read")
         result = Group(name, arguments)
         while tokens[at] != "}":
             key = tokens[at]
@@ -63,22 +76,22 @@ def _parse(text: str, path: Path) -> Group:
                 at = end + 1
                 if at < len(tokens) and tokens[at] == "{":
                     at += 1
-                    result.groups.append(group(key, values))
+                    result.groups.append(group(key, values, depth + 1))
                 else:
                     result.lists.setdefault(key, []).append(values)
             else:
-                raise LibertyError(f"{path}: {key!r} is followed by {after!r}; it must be ':' "
-                                   "or '('")
+                raise LibertyError(f"{path}: {key[:40]!r} is followed by {after[:40]!r}; it must "
+                                   "be ':' or '('")
         at += 1
         return result
 
     try:
         if tokens[0] != "library":
-            raise LibertyError(f"{path}: begins with {tokens[0]!r}; a Liberty file begins with "
-                               "'library'")
+            raise LibertyError(f"{path}: begins with {tokens[0][:40]!r}; a Liberty file begins "
+                               "with 'library'")
         end = tokens.index("{")
         at = end + 1
-        return group("library", [unquoted(t) for t in tokens[2:end - 1]])
+        return group("library", [unquoted(t) for t in tokens[2:end - 1]], 0)
     except (IndexError, ValueError) as error:
         if isinstance(error, LibertyError):
             raise
@@ -144,20 +157,60 @@ class Library:
         return frozenset(n for n, c in self.cells.items() if c.state is not None)
 
 
-def _numbers(text: str) -> np.ndarray:
-    return np.array([float(x) for x in text.replace(",", " ").split()])
+def _number(text: str, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) < _MOST:
+        raise LibertyError(f"{what} is {text[:40]!r}; it must be a number")
+    return value
+
+
+def _attribute(group: Group, name: str) -> float:
+    """A number of a group, 0 if it is not there."""
+    return _number(group.attributes.get(name, "0"), name)
+
+
+def _numbers(text: str, what: str) -> np.ndarray:
+    return np.array([_number(x, what) for x in text.replace(",", " ").split()])
+
+
+def _name(group: Group) -> str:
+    """The first of a group's arguments."""
+    if not group.arguments:
+        raise LibertyError(f"group {group.name[:40]!r} has no name in parentheses")
+    return group.arguments[0]
+
+
+def _index(group: Group, name: str) -> np.ndarray | None:
+    """Where a table's values stand along an axis, rising; None if it has no such axis."""
+    if name not in group.lists:
+        return None
+    places = _numbers(" ".join(group.lists[name][0]), name)
+    if not len(places) or (np.diff(places) <= 0).any():
+        raise LibertyError(f"{name} is {places[:8].tolist()}; its numbers must rise")
+    return places
 
 
 def _table(group: Group) -> Table | None:
     if "values" not in group.lists:
         return None
-    rows = [_numbers(r) for r in group.lists["values"][0]]
-    if "index_1" not in group.lists:  # a scalar
-        return Table(np.zeros(1), None, np.array([rows[0][0]]))
-    first = _numbers(group.lists["index_1"][0][0])
-    if "index_2" not in group.lists:
-        return Table(first, None, rows[0])
-    return Table(first, _numbers(group.lists["index_2"][0][0]), np.array(rows))
+    rows = [_numbers(r, "values") for r in group.lists["values"][0]]
+    first, second = _index(group, "index_1"), _index(group, "index_2")
+    sizes = [len(r) for r in rows]
+    if first is None:  # a scalar
+        good, first, second = sizes[:1] == [1], np.zeros(1), None
+        values = rows[0] if good else None
+    elif second is None:
+        good, values = sizes[:1] == [len(first)], rows[0] if rows else None
+    else:
+        good = sizes == [len(second)] * len(first)
+        values = np.array(rows) if good else None
+    if not good:
+        raise LibertyError(f"{group.name} has rows of {sizes[:8]} values, which its indices do not "
+                           "match")
+    return Table(first, second, np.asarray(values))
 
 
 def _pin(group: Group) -> Pin:
@@ -165,8 +218,38 @@ def _pin(group: Group) -> Pin:
               for kind in ("rise_power", "fall_power", "power")
               for g in power.all(kind) if (t := _table(g)) is not None]
     a = group.attributes
-    return Pin(group.arguments[0], a.get("direction") == "output", a.get("clock") == "true",
-               float(a.get("capacitance", 0)), a.get("function", ""), tuple(tables))
+    return Pin(_name(group), a.get("direction") == "output", a.get("clock") == "true",
+               _attribute(group, "capacitance"), a.get("function", ""), tuple(tables))
+
+
+def _cell(group: Group) -> Cell:
+    state = None
+    for ff in group.all("ff"):
+        state = (_name(ff), ff.attributes.get("clocked_on", ""),
+                 ff.attributes.get("next_state", ""))
+    return Cell(_name(group), _attribute(group, "area"), _attribute(group, "cell_leakage_power"),
+                {_name(p): _pin(p) for p in group.all("pin")}, state,
+                "clock_gating_integrated_cell" in group.attributes)
+
+
+def read_text(path: Path) -> bytes:
+    """A library's text, gzipped or not.
+
+    Raises
+    ------
+    LibertyError
+        Naming the file.
+    """
+    try:
+        raw = read_limited(path, _MOST_BYTES, LibertyError)
+        if raw[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
+                raw = file.read(_MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise LibertyError(f"{path}: cannot be read: {error}") from None
+    if len(raw) > _MOST_BYTES:
+        raise LibertyError(f"{path}: unpacks to more than {_MOST_BYTES:,} bytes")
+    return raw
 
 
 def read_liberty(path: Path) -> Library:
@@ -175,32 +258,28 @@ def read_liberty(path: Path) -> Library:
     Raises
     ------
     LibertyError
-        Naming the file.
+        Naming the file and what in it.
     """
     try:
-        raw = Path(path).read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
-    except (OSError, EOFError, UnicodeDecodeError, gzip.BadGzipFile) as error:
+        text = read_text(path).decode()
+    except UnicodeDecodeError as error:
         raise LibertyError(f"{path}: cannot be read: {error}") from None
     top = _parse(text, Path(path))
     if not top.all("cell"):
         raise LibertyError(f"{path}: holds no cells")
     unit = top.lists.get("capacitive_load_unit", [["1", "pf"]])[0]
-    scale = float(unit[0]) * {"pf": 1.0, "ff": 1e-3}[unit[1].lower()]
-    if scale != 1.0:
-        raise LibertyError(f"{path}: its capacitance unit is {unit}; only 1 pF is supported")
-    conditions = top.all("operating_conditions")
-    voltage = float(conditions[0].attributes["voltage"]) if conditions else \
-        float(top.attributes.get("nom_voltage", 0))
-    cells = {}
-    for group in top.all("cell"):
-        state = None
-        for ff in group.all("ff"):
-            state = (ff.arguments[0], ff.attributes.get("clocked_on", ""),
-                     ff.attributes.get("next_state", ""))
-        name = group.arguments[0]
-        cells[name] = Cell(name, float(group.attributes.get("area", 0)),
-                           float(group.attributes.get("cell_leakage_power", 0)),
-                           {p.arguments[0]: _pin(p) for p in group.all("pin")}, state,
-                           "clock_gating_integrated_cell" in group.attributes)
-    return Library(top.arguments[0], voltage, cells)
+    cells, where = {}, "library"
+    try:
+        if len(unit) != 2 or _number(unit[0], "capacitive_load_unit") != {
+                "pf": 1.0, "ff": 1e3}.get(unit[1].lower()):
+            raise LibertyError(f"its capacitance unit is {unit}; only 1 pF is supported")
+        conditions = top.all("operating_conditions")
+        voltage = _attribute(conditions[0], "voltage") if conditions else \
+            _attribute(top, "nom_voltage")
+        name = _name(top)
+        for group in top.all("cell"):
+            where = f"cell {' '.join(group.arguments)[:40]}"
+            cells[_name(group)] = _cell(group)
+    except LibertyError as error:
+        raise LibertyError(f"{path}: {where}: {error}") from None
+    return Library(name, voltage, cells)

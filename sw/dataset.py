@@ -2,19 +2,24 @@
 
 import hashlib
 import json
-import os
+import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from hw.reading import read_limited
+
+from .cache import cached_file
 
 __all__ = ["DatasetError", "ImageData", "load_tiny_imagenet", "root_of"]
 
 _SIZE = 64
 _CHUNK = 2_000
+_MOST_TEXT = 1 << 26
 
 
 class DatasetError(ValueError):
@@ -56,6 +61,21 @@ def root_of(folder: Path) -> Path:
                        "wnids.txt, train/ and val/")
 
 
+def _text(path: Path) -> str:
+    try:
+        return read_limited(path, _MOST_TEXT, DatasetError).decode()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: is no text: {error}") from None
+
+
+def _is_name(text: str) -> bool:
+    """It names something in a folder, and nothing outside of it."""
+    return text.isprintable() and "/" not in text and text not in ("", ".", "..") \
+        and len(text.encode()) < 256
+
+
 def _training_files(root: Path, classes: list[str], per_class: int | None) -> list[Path]:
     files = []
     for name in classes:
@@ -72,10 +92,7 @@ def _training_files(root: Path, classes: list[str], per_class: int | None) -> li
 
 def _held_out_files(root: Path, classes: list[str]) -> tuple[list[Path], list[int]]:
     table = root / "val" / "val_annotations.txt"
-    try:
-        lines = table.read_text().splitlines()
-    except OSError as error:
-        raise DatasetError(f"{table}: cannot be read: {error.strerror}") from None
+    lines = _text(table).splitlines()
     index = {name: k for k, name in enumerate(classes)}
     files, labels = [], []
     for number, line in enumerate(lines, 1):
@@ -84,6 +101,9 @@ def _held_out_files(root: Path, classes: list[str]) -> tuple[list[Path], list[in
             raise DatasetError(f"{table}: line {number} is {line!r}; it needs a file and a class, "
                                "with a tab between")
         if fields[1] in index:
+            if not _is_name(fields[0]):
+                raise DatasetError(f"{table}: line {number} names {fields[0]!r:.80}, which is no "
+                                   "file of the folder images")
             files.append(root / "val" / "images" / fields[0])
             labels.append(index[fields[1]])
     if not files:
@@ -93,24 +113,25 @@ def _held_out_files(root: Path, classes: list[str]) -> tuple[list[Path], list[in
 
 def _decode(path: Path) -> np.ndarray:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("JPEG",)) as image:
+            if image.size != (_SIZE, _SIZE):  # told by the header, before pixels are made
+                raise DatasetError(f"{path}: is {image.width}x{image.height} pixels; Tiny "
+                                   f"ImageNet's are {_SIZE}x{_SIZE}")
             pixels = np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
+    except DatasetError:
+        raise
+    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError,
+            Image.DecompressionBombWarning) as error:
         raise DatasetError(f"{path}: cannot be decoded: {error}") from None
-    if pixels.shape != (_SIZE, _SIZE, 3):
-        raise DatasetError(f"{path}: is {pixels.shape[1]}x{pixels.shape[0]} pixels; Tiny "
-                           f"ImageNet's are {_SIZE}x{_SIZE}")
     return pixels.transpose(2, 0, 1)
 
 
-def _decode_all(files: list[Path], path: Path, say: Callable[[str], None], what: str) -> np.ndarray:
-    """Decode into a .npy file, or take the one that is there; returns it memory-mapped."""
-    if path.is_file():
-        return np.load(path, mmap_mode="r")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shape = (len(files), 3, _SIZE, _SIZE)
-    try:
-        pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+def _decode_all(files: list[Path], cache: Path, name: str, say: Callable[[str], None], what: str
+                ) -> np.ndarray:
+    """Decode into a cache's .npy file, or take the one that is there; returns it memory-mapped."""
+    def make(folder: Path) -> Path:
+        pixels = np.lib.format.open_memmap(folder / "pixels.npy", "w+", np.uint8,
+                                           (len(files), 3, _SIZE, _SIZE))
         with ThreadPoolExecutor() as pool:
             for start in range(0, len(files), _CHUNK):
                 for k, image in enumerate(pool.map(_decode, files[start:start + _CHUNK]), start):
@@ -118,10 +139,10 @@ def _decode_all(files: list[Path], path: Path, say: Callable[[str], None], what:
                 say(f"decoding {what} images: {min(start + _CHUNK, len(files)):,} of "
                     f"{len(files):,}")
         pixels.flush()
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return np.load(path, mmap_mode="r")
+        return folder / "pixels.npy"
+
+    return np.load(cached_file(name, make, cache=cache, say=say), mmap_mode="r",
+                   allow_pickle=False)
 
 
 def load_tiny_imagenet(folder: Path, *, classes: int | None = None, per_class: int | None = None,
@@ -141,14 +162,17 @@ def load_tiny_imagenet(folder: Path, *, classes: int | None = None, per_class: i
         Naming the file.
     """
     root = root_of(Path(folder))
-    names = (root / "wnids.txt").read_text().split()
+    names = _text(root / "wnids.txt").split()
+    for name in names:
+        if not _is_name(name):
+            raise DatasetError(f"{root / 'wnids.txt'}: {name!r:.80} is no name of a class")
     for what, value, limit in (("classes", classes, len(names)), ("per-class", per_class, None)):
         if value is not None and (value < 1 or (limit is not None and value > limit)):
             raise DatasetError(f"{what} is {value}; it must be from 1 to {limit or 'all images'}")
     names = names[:classes]
     training = _training_files(root, names, per_class)
     held, held_labels = _held_out_files(root, names)
-    cache.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     arrays = []
     for what, files in (("training", training), ("held-out", held)):
         try:
@@ -157,7 +181,7 @@ def load_tiny_imagenet(folder: Path, *, classes: int | None = None, per_class: i
         except OSError as error:
             raise DatasetError(f"{error.filename}: cannot be read: {error.strerror}") from None
         key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-        arrays.append(_decode_all(files, cache / f"pixels-{key}.npy", say, what))
+        arrays.append(_decode_all(files, cache, f"pixels-{key}", say, what))
     index = {name: k for k, name in enumerate(names)}
     labels = np.array([index[f.parent.parent.name] for f in training], np.int64)
     return ImageData(arrays[0], labels, arrays[1], np.array(held_labels, np.int64), tuple(names),

@@ -86,7 +86,7 @@ def train_digits(partitions: int, *, seed: int, cache: Path,
                for f in ("digits.py", "fit.py", "training.py", "models.py", "partition.py")]
     recipe = json.dumps([sources, seed, torch.__version__])
     folder = cache / f"digits-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
-    trainer = Trainer(task, folder, monitor=Monitor(say, progress))
+    trainer = Trainer(task, folder, monitor=Monitor(say, progress), cache=True)
     dense_net = trainer.dense(dense_recipe)
     plan = trainer.plan(dense_net, partitions, prune, partitioner, seed)
     pruned_net = trainer.pruned(f"{prune}-{partitioner}-{partitions}", dense_net, plan,

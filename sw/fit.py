@@ -14,21 +14,23 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 from torch.nn import functional
 
-from hw.files import save_file
 from hw.interrupts import uninterrupted
 
+from .checkpoint import CheckpointError, load_tensors, read_metadata, save_tensors
 from .dataset import ImageData
 
-__all__ = ["Batches", "FitError", "Recipe", "fit"]
+__all__ = ["Batches", "FitError", "Recipe", "StateError", "fit"]
 
 
 class FitError(ValueError):
     """Training that cannot start or go on; the message says why."""
+
+
+class StateError(FitError):
+    """A file that is not the state of this training."""
 
 
 @dataclass(frozen=True)
@@ -113,36 +115,42 @@ def _step_seed(seed: int, step: int) -> int:
 
 def _save_state(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, identity: str,
                 step: int) -> None:
-    tensors = {f"net.{k}": v.detach().contiguous() for k, v in net.state_dict().items()}
+    tensors = {f"net.{k}": v for k, v in net.state_dict().items()}
     for index, entry in optimiser.state_dict()["state"].items():
-        tensors |= {f"optim.{index}.{k}": v.detach().contiguous() for k, v in entry.items()}
-    save_file(path, save(tensors, {"identity": identity, "step": str(step)}))
+        tensors |= {f"optim.{index}.{k}": v for k, v in entry.items()}
+    save_tensors(tensors, path, {"identity": identity, "step": str(step)})
 
 
 def _load_state(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, identity: str,
-                device: torch.device) -> int:
-    """Restore what `_save_state` wrote; returns the next step."""
+                steps: int) -> int:
+    """Restore what `_save_state` wrote; returns the next step. Nothing is changed unless all of
+    it is right."""
+    expected = {f"net.{k}": v for k, v in net.state_dict().items()}
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for index, parameter in enumerate(parameters):
+        expected |= {f"optim.{index}.exp_avg": parameter, f"optim.{index}.exp_avg_sq": parameter,
+                     f"optim.{index}.step": torch.zeros(())}
     try:
-        with safe_open(path, "pt", device=str(device)) as file:
-            meta = file.metadata() or {}
-            if meta.get("identity") != identity:
-                raise FitError(f"{path}: is the state of another run (other data, network or "
-                               "settings); give another --out, or --restart to drop it")
-            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-            step = int(meta["step"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        if isinstance(error, FitError):
-            raise
-        raise FitError(f"{path}: not a training state: {error}; --restart drops it") from None
-    net.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
+        if read_metadata(path).get("identity") != identity:
+            raise StateError(f"{path}: is the state of another run (other data, network or "
+                             "settings); give another --out, or --restart to drop it")
+        tensors, metadata = load_tensors(path, expected, optional="optim.")
+    except CheckpointError as error:
+        raise StateError(f"{path}: not a training state: {error}; --restart drops it") from None
+    text = metadata.get("step", "")
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= steps):
+        raise StateError(f"{path}: step is {text[:40]!r}; it must be from 0 to {steps}; --restart "
+                         "drops it")
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optim."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = tensor
+    for name in (n for n in tensors if n.startswith("optim.")):
+        _, number, key = name.split(".")
+        state.setdefault(int(number), {})[key] = tensors[name]
+    if any(len(entry) != 3 for entry in state.values()):
+        raise StateError(f"{path}: lacks a part of the optimiser's state; --restart drops it")
+    net.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
     optimiser.load_state_dict({"state": state,
                                "param_groups": optimiser.state_dict()["param_groups"]})
-    return step
+    return int(text)
 
 
 def _loss(net: nn.Module, teacher: nn.Module | None, recipe: Recipe, x: torch.Tensor,
@@ -182,7 +190,7 @@ def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch
 
     Raises
     ------
-    FitError
+    FitError, StateError
     KeyboardInterrupt
         If the run is interrupted; where there is a `state`, it is saved before.
     """
@@ -206,7 +214,7 @@ def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch
          {"params": vectors, "weight_decay": 0.0}], lr=recipe.rate)
     first = 0
     if state is not None and state.is_file():
-        first = _load_state(state, net, optimiser, identity, device)
+        first = _load_state(state, net, optimiser, identity, steps)
     masked = [(p, masks[n]) for n, p in net.named_parameters() if n in masks]
     if len(masked) != len(masks):
         raise FitError(f"masks for {sorted(set(masks) - {n for n, _ in net.named_parameters()})} "

@@ -101,10 +101,10 @@ class Layer:
         GraphError
             Naming the layer, the value and the rule.
         """
-        out, per_group = self.weight.shape[:2]
-        self._need(self.weight.dtype == np.int8 and self.weight.ndim == 4,
+        self._need(self.weight.dtype == np.int8 and self.weight.ndim == 4 and self.weight.size > 0,
                    f"weight is {self.weight.dtype}{list(self.weight.shape)}; it must be int8 "
                    "[out, in / groups, rows, columns]")
+        out, per_group = self.weight.shape[:2]
         for field, dtype in (("bias", np.int32), ("mult", np.uint16), ("shift", np.uint8)):
             array = getattr(self, field)
             self._need(array.dtype == dtype and array.shape == (out,),
@@ -129,6 +129,9 @@ class Layer:
             self._need(self.out_shape == self.conv_shape,
                        f"output {self.out_shape} differs from {self.conv_shape} without pooling")
         else:
+            self._need(min(*self.pool.kernel, *self.pool.stride) >= 1,
+                       f"pooling is of {self.pool.kernel} in steps of {self.pool.stride}; they "
+                       "must be 1 or more")
             self._need(self.pool.out == tuple(self.out_shape[1:]),
                        f"pooling gives {self.pool.out}; the output has {self.out_shape[1:]}")
         if not values:

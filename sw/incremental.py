@@ -43,7 +43,7 @@ class Grown:
 def train_partition(task: Task, number: int, recipe: Recipe, folder: Path,
                     monitor: Monitor) -> nn.Module:
     """Train one partition into a folder, or load it from there; it depends on no other."""
-    trainer = Trainer(task, folder / f"partition-{number}", monitor=monitor)
+    trainer = Trainer(task, folder / f"partition-{number}", monitor=monitor, cache=True)
     return trainer.dense(replace(recipe, seed=1000 * recipe.seed + number))
 
 
@@ -102,7 +102,7 @@ def grow_digits(partitions: int, width: int, *, seed: int, cache: Path, epochs: 
                for f in ("incremental.py", "digits.py", "fit.py", "training.py", "models.py")]
     text = json.dumps([sources, width, asdict(recipe), torch.__version__])
     folder = cache / f"grown-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    trainer = Trainer(task, folder)
+    trainer = Trainer(task, folder, cache=True)
     graphs = []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # layers so small that threads would wait for each other

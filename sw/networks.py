@@ -11,7 +11,7 @@ import torch
 from hw.arguments import given, nearest
 
 from .artefact import load_integer
-from .cache import cache_dir
+from .cache import own_cache
 from .capture import capture
 from .checkpoint import load_checkpoint
 from .dataset import load_tiny_imagenet
@@ -138,7 +138,7 @@ def _slim(partitions: int, seed: int, count: int | None, prune: str, data: Path 
         return Workload("tinyvgg16-slim", weights + "seeded images", dense, pruned,
                         tuple(dense.quantise_input(x) for x in images))
     held = load_tiny_imagenet(data, classes=dense.out_shape[0], per_class=1,
-                              cache=cache_dir() / "images", say=say)
+                              cache=own_cache() / "images", say=say)
     _, plain = random_crops(TINYVGG16_SHAPE[1], PIXEL_MEAN, PIXEL_DEVIATION)
     pixels = torch.from_numpy(np.array(held.held_images))
     labels = torch.from_numpy(held.held_labels)
@@ -159,7 +159,7 @@ def _slim(partitions: int, seed: int, count: int | None, prune: str, data: Path 
 
 def _digits(partitions: int, seed: int, count: int, partitioner: str, prune: str,
             say: Callable[[str], None]) -> Workload:
-    done = train_digits(partitions, seed=seed, cache=cache_dir(), partitioner=partitioner,
+    done = train_digits(partitions, seed=seed, cache=own_cache(), partitioner=partitioner,
                         prune=prune, say=say)
     return Workload(
         "digits", f"trained on scikit-learn's digits (seed {seed}); {count} held-out scans",

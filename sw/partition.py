@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from hw.files import save_file
+from hw.reading import read_json
 
 from .floatgraph import FloatGraph, FloatLayer
 from .flow import expect
@@ -24,6 +25,7 @@ __all__ = ["PARTITIONERS", "PLAN_VERSION", "PartitionError", "Plan", "balanced_a
            "partition", "prunable_layers", "select_layers"]
 
 PLAN_VERSION = 1
+_MOST_SEED = (1 << 128) - 1
 PARTITIONERS = ("identity", "random", "optimised")
 
 
@@ -65,6 +67,11 @@ class Plan:
     def validate(self) -> None:
         """Raise PartitionError if a boundary is not balanced."""
         for k, boundary in enumerate(self.boundaries):
+            low, high = int(boundary.min(initial=0)), int(boundary.max(initial=0))
+            if low < 0 or high >= self.partitions or self.partitions > len(boundary):
+                raise PartitionError(
+                    f"boundary {k} has {len(boundary)} channels in partitions {low} to {high}; "
+                    f"there are {self.partitions}, each with a channel")
             counts = np.bincount(boundary, minlength=self.partitions)
             if len(counts) != self.partitions or len(set(counts.tolist())) != 1:
                 raise PartitionError(f"boundary {k} has {counts.tolist()} channels per partition;"
@@ -90,17 +97,22 @@ class Plan:
         PartitionError
             If the file is no plan, of another version, or not balanced.
         """
+        data = read_json(path, "a partition plan", PartitionError)
+        if (data["plan"].value, data["version"].value) != ("partita.partition", PLAN_VERSION):
+            raise PartitionError(f"{path}: not a partition plan of version {PLAN_VERSION}")
+        layers = tuple(name.text() for name in data["layers"].items())
+        boundaries = data["boundaries"].items(len(layers) + 1)
+        fewest = min((len(b.items()) for b in boundaries), default=0)
+        partitions = data["partitions"].integer(1, max(fewest, 1))
+        plan = cls(partitions, layers,
+                   tuple(np.array(b.integers(0, partitions - 1), np.int64) for b in boundaries),
+                   tuple(share.number(0, 1.001) for share in data["kept"].items(len(layers))),
+                   tuple(kept.number() for kept in data["history"].items()),
+                   data["partitioner"].text(), data["seed"].integer(-_MOST_SEED, _MOST_SEED))
         try:
-            data = json.loads(Path(path).read_text())
-            if data.get("plan") != "partita.partition" or data["version"] != PLAN_VERSION:
-                raise PartitionError(f"{path}: not a partition plan of version {PLAN_VERSION}")
-            plan = cls(int(data["partitions"]), tuple(data["layers"]),
-                       tuple(np.array(b, np.int64) for b in data["boundaries"]),
-                       tuple(data["kept"]), tuple(data["history"]), data["partitioner"],
-                       int(data["seed"]))
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise PartitionError(f"{path}: not a partition plan: {error}") from None
-        plan.validate()
+            plan.validate()
+        except PartitionError as error:
+            raise PartitionError(f"{path}: {error}") from None
         return plan
 
 

@@ -40,7 +40,7 @@ from hw.errors import exit_code
 from hw.files import check_outputs
 from hw.options import add_config_arguments, config_from_arguments
 
-from .cache import cache_dir
+from .cache import own_cache
 from .compiler import compile_graph
 from .digits import HELD_OUT
 from .driver import Driver, RunResult, open_backend
@@ -218,7 +218,7 @@ def run(argv: list[str]) -> int:
     def say(text: str) -> None:
         notes.print(text, style="dim", highlight=False)
 
-    grown = grow_digits(config.instances, config.unit_channels, seed=args.seed, cache=cache_dir(),
+    grown = grow_digits(config.instances, config.unit_channels, seed=args.seed, cache=own_cache(),
                         epochs=args.epochs, say=say)
     measured = measure(grown, config, args.images, model, say)
     points = points_of(measured, args.levels, model)

@@ -37,7 +37,7 @@ from hw.files import save_file
 from hw.folders import FolderKind
 
 from .artefact import save_integer
-from .cache import cache_dir
+from .cache import own_cache
 from .dataset import load_tiny_imagenet, root_of
 from .digits import digits_task
 from .fit import Recipe
@@ -116,7 +116,7 @@ def _task(args: argparse.Namespace, monitor: Monitor) -> Task:
     if args.network == "digits":
         return digits_task(args.seed)
     data = load_tiny_imagenet(args.data, classes=args.classes, per_class=args.per_class,
-                              cache=cache_dir() / "images", say=monitor.say)
+                              cache=own_cache() / "images", say=monitor.say)
     augment, plain = random_crops(TINYVGG16_SHAPE[1], PIXEL_MEAN, PIXEL_DEVIATION)
     name = "tinyvgg16" if args.width == 1 else f"tinyvgg16-w{args.width:g}"
     return Task(name, lambda: tinyvgg16(width=args.width, classes=len(data.classes),

@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from .capture import capture
-from .checkpoint import load_checkpoint, read_metadata, save_checkpoint
+from .checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
 from .dataset import ImageData
 from .evaluate import Accuracy, accuracy, run_integer
-from .fit import Augment, Batches, FitError, Recipe, fit
+from .fit import Augment, Batches, FitError, Recipe, StateError, fit
 from .floatgraph import FloatGraph
 from .graph import IntegerGraph
 from .partition import Plan, partition, prunable_layers
@@ -151,6 +151,8 @@ class Trainer:
     folder : for weights and states of runs that were interrupted
     device : torch.device
     monitor : Monitor
+    cache : bool
+        The folder is this program's own: what is damaged in it is made again.
 
     Raises
     ------
@@ -162,6 +164,7 @@ class Trainer:
     folder: Path
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     monitor: Monitor = field(default_factory=Monitor)
+    cache: bool = False
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -178,23 +181,43 @@ class Trainer:
     def _trained(self, name: str, identity: str, net: nn.Module, recipe: Recipe, *,
                  masks: dict[str, torch.Tensor], teacher: nn.Module | None) -> nn.Module:
         path = self.folder / f"{name}.safetensors"
-        if path.is_file():
-            if read_metadata(path).get("identity") != identity:
-                raise FitError(f"{path}: is of another run (other data, network or settings); "
-                               "give another --out, or --restart to train anew")
-            load_checkpoint(net, path)
+        if path.is_file() and self._load(path, identity, net):
             return net.eval()
         self._fit(name, net, recipe, identity, masks, teacher)
         save_checkpoint(net, path, {"identity": identity})
         return net
 
+    def _load(self, path: Path, identity: str, net: nn.Module) -> bool:
+        """Take weights that were trained before; false for damaged ones of a cache."""
+        try:
+            if read_metadata(path).get("identity") != identity:
+                raise FitError(f"{path}: is of another run (other data, network or settings); "
+                               "give another --out, or --restart to train anew")
+            load_checkpoint(net, path)
+        except (FitError, CheckpointError) as error:
+            if not self.cache:
+                raise
+            self.monitor.say(f"{error}; training it again")
+            return False
+        return True
+
     def _fit(self, name: str, net: nn.Module, recipe: Recipe, identity: str,
              masks: dict[str, torch.Tensor], teacher: nn.Module | None) -> None:
-        monitor = self.monitor
-        fit(net, self._training, recipe, masks=masks, teacher=teacher,
-            state=self.folder / f"{name}.state", identity=identity,
-            checkpoint_s=monitor.checkpoint_s,
-            progress=lambda step, steps, loss: monitor.progress(name, step, steps, loss))
+        monitor, state = self.monitor, self.folder / f"{name}.state"
+
+        def run() -> None:
+            fit(net, self._training, recipe, masks=masks, teacher=teacher, state=state,
+                identity=identity, checkpoint_s=monitor.checkpoint_s,
+                progress=lambda step, steps, loss: monitor.progress(name, step, steps, loss))
+
+        try:
+            run()
+        except StateError as error:
+            if not self.cache:
+                raise
+            monitor.say(f"{error}; beginning again")
+            state.unlink()
+            run()
 
     def _fresh(self) -> nn.Module:
         return self.task.make().to(self.device)

@@ -191,7 +191,7 @@ with thread_pool(1) as submit: submit(build, PRESETS["tiny"]).result()"""),
         assert process.poll() is None
         time.sleep(0.05)
     interrupt(process)
-    assert not [p for p in cache.iterdir() if p.name.startswith("build-")]
+    assert not [p for p in cache.iterdir() if p.name.startswith(".making-")]
     assert [p.name for p in tmp_path.iterdir()] == ["cache"]
 
 

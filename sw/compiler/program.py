@@ -1,30 +1,20 @@
 """A compiled network: memory image, programs, and where its tensors are."""
 
-import io
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from hw.config import Config, next_pow2
-from hw.files import save_file
-from hw.isa import ISA_VERSION
 
 from ..scaling import ActiveError, check_active
 from .batch import Run, run_order
 from .errors import DoesNotFit
 from .layout import TensorPlace
+from .programfile import PROGRAM_VERSION, ProgramError, read_program, write_program
 from .taps import Taps
 
 __all__ = ["PROGRAM_VERSION", "LayerInfo", "Program", "ProgramError"]
-
-PROGRAM_VERSION = 3
-
-
-class ProgramError(ValueError):
-    """A file that is not a program that this version can load."""
-
 
 @dataclass(frozen=True)
 class LayerInfo:
@@ -246,24 +236,8 @@ class Program:
 
     # -- files ---------------------------------------------------------------------------
     def save(self, path: Path | str) -> None:
-        """Write an npz file: a JSON header and the memory segments."""
-        header = {
-            "program_version": PROGRAM_VERSION, "isa_version": ISA_VERSION,
-            "config_digest": self.config.digest, "config": self.config.to_dict(),
-            "name": self.name, "window_bytes": self.window_bytes,
-            "offsets": [offset for offset, _ in self.segments],
-            "programs": self.programs, "start_mask": self.start_mask,
-            "input": asdict(self.input),
-            "outputs": [None if o is None else asdict(o) for o in self.outputs],
-            "layers": [asdict(info) for info in self.layers],
-            "taps": None if self.taps is None else asdict(self.taps),
-            "in_shape": self.in_shape, "batch": self.batch, "partitioned": self.partitioned,
-        }
-        arrays = {f"segment_{k}": data for k, (_, data) in enumerate(self.segments)}
-        text = np.frombuffer(json.dumps(header).encode(), np.uint8)
-        packed = io.BytesIO()
-        np.savez(packed, allow_pickle=False, header=text, **arrays)
-        save_file(Path(path), packed.getvalue())
+        """Write a file: see `sw.compiler.programfile`."""
+        write_program(self, Path(path))
 
     @classmethod
     def load(cls, path: Path | str) -> "Program":
@@ -274,36 +248,4 @@ class Program:
         ProgramError
             If it is no program, of another version, or inconsistent.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(file["header"].tobytes())
-                for key, mine in (("program_version", PROGRAM_VERSION),
-                                  ("isa_version", ISA_VERSION)):
-                    if header[key] != mine:
-                        raise ProgramError(f"{path}: {key} is {header[key]}; this program "
-                                           f"reads {mine}")
-                segments = tuple((offset, file[f"segment_{k}"])
-                                 for k, offset in enumerate(header["offsets"]))
-            config = Config.from_dict(header["config"])
-            if config.digest != header["config_digest"]:
-                raise ProgramError(f"{path}: the configuration does not match its digest")
-            taps = header["taps"]
-            return cls(
-                config=config, name=header["name"], window_bytes=header["window_bytes"],
-                segments=segments, programs=tuple(header["programs"]),
-                start_mask=header["start_mask"], input=_tensor(header["input"]),
-                outputs=tuple(None if o is None else _tensor(o) for o in header["outputs"]),
-                layers=tuple(LayerInfo(**info) for info in header["layers"]),
-                taps=None if taps is None else Taps(
-                    tuple(taps["kernel"]), tuple(taps["padding"]), taps["stride"],
-                    tuple(taps["out"])),
-                in_shape=tuple(header["in_shape"]), batch=header["batch"],
-                partitioned=tuple(header["partitioned"]))
-        except (KeyError, TypeError, OSError, EOFError, ValueError) as error:
-            if isinstance(error, ProgramError | FileNotFoundError):
-                raise
-            raise ProgramError(f"{path}: not a compiled network: {error}") from None
-
-
-def _tensor(data: dict) -> TensorPlace:
-    return TensorPlace(**{**data, "shape": tuple(data["shape"])})
+        return cls(**read_program(Path(path), LayerInfo))

@@ -117,11 +117,17 @@ def test_flashing_prints_the_programmers_command(capsys, tmp_path, monkeypatch):
     board = BOARDS["ulx3s"]
     (tmp_path / MANIFEST).write_text(json.dumps(
         {"manifest": "partita.board", "version": 1, "board": "ulx3s",
-         "bitstream": board.bitstream, "config": board.config.to_dict()}))
+         "bitstream": board.bitstream, "bitstream_bytes": 4, "config": board.config.to_dict(),
+         "config_digest": board.config.digest}))
+    (tmp_path / "top.bit").write_bytes(b"bits")
     monkeypatch.setattr("boards.flow.programmer", lambda: "openFPGALoader")
     assert main(["flash", "ulx3s", "--dry-run", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.split() == [
         "openFPGALoader", "-b", "ulx3s", "-m", str(tmp_path / "top.bit")]
+    (tmp_path / "top.bit").write_bytes(b"bit")
+    assert main(["flash", "ulx3s", "--dry-run", "--out", str(tmp_path)]) == 2
+    assert "top.bit is not the 4 bytes that the build wrote" in capsys.readouterr().err
+    (tmp_path / "top.bit").write_bytes(b"bits")
     assert main(["flash", "orangecrab", "--dry-run", "--out", str(tmp_path)]) == 2
     assert "is a build for ulx3s" in capsys.readouterr().err
     monkeypatch.setattr("boards.flow.programmer", lambda: None)

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 
 from cocotb_tools.runner import get_runner
 
-from sim.verilator import MAKE_SETTINGS, cached_file, verilator_root
+from sim.verilator import MAKE_SETTINGS, verilator_root
+from sw.cache import cached_file
 
 __all__ = ["run_bench"]
 

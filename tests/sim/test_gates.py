@@ -207,7 +207,7 @@ def test_a_fit_finds_the_coefficients_that_made_the_energies():
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--liberty", "nowhere.lib"], "nowhere.lib: cannot be read"),
-    (["--liberty", "x", "--arrays", "4by4"], "'4by4' is not of the form ROWSxCOLS"),
+    (["--liberty", "x", "--arrays", "4by4"], "'4by4'; it must be ROWSxCOLS"),
     (["--liberty", "x", "--cycles", "3"], "cycles is 3")])
 def test_bad_usage_is_refused(capsys, arguments, message):
     assert main(arguments) == 2

@@ -11,6 +11,7 @@ from torch import nn
 
 from sw import train
 from sw.artefact import load_integer, save_integer
+from sw.checkpoint import CheckpointError
 from sw.dataset import DatasetError, load_tiny_imagenet
 from sw.digits import digits_task
 from sw.evaluate import accuracy, run_integer
@@ -21,7 +22,7 @@ from sw.models import tinyvgg16
 from sw.prune import apply_plan
 from sw.qat import FakeQuantised
 from sw.quantise import calibrate, quantise, quantise_with, run_float
-from sw.training import Trainer, random_crops, weight_masks
+from sw.training import Monitor, Trainer, random_crops, weight_masks
 
 RECIPE = Recipe(epochs=1, batch=64, rate=2e-3, seed=5)
 
@@ -118,6 +119,36 @@ def test_a_state_of_another_run_or_a_broken_one_is_refused(task, tmp_path):
     state.write_bytes(b"nonsense")
     with pytest.raises(FitError, match=r"x\.state: not a training state"):
         fit(task.make(), batches(task), RECIPE, masks={}, state=state)
+
+
+@pytest.mark.parametrize(("name", "spoil"), [
+    ("dense.safetensors", lambda raw: raw[:len(raw) // 2]),
+    ("dense.safetensors", lambda raw: raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:]),
+    ("dense.safetensors", lambda raw: b""), ("dense.state", lambda raw: raw)])
+def test_damaged_weights_in_the_cache_are_trained_again(task, tmp_path, name, spoil):
+    said = []
+    trainer = Trainer(task, tmp_path, monitor=Monitor(said.append), cache=True)
+    first = trainer.dense(replace(RECIPE, epochs=0))
+    weights = tmp_path / "dense.safetensors"
+    raw = weights.read_bytes()
+    if name.endswith(".state"):
+        weights.unlink()
+    (tmp_path / name).write_bytes(spoil(raw))
+    again = trainer.dense(replace(RECIPE, epochs=0))
+    trainer.dense(replace(RECIPE, epochs=0))
+    assert len(said) == 1 and str(tmp_path / name) in said[0]
+    for a, b in zip(first.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_damaged_weights_of_a_user_are_refused(task, tmp_path):
+    trainer = Trainer(task, tmp_path)
+    trainer.dense(replace(RECIPE, epochs=0))
+    path = tmp_path / "dense.safetensors"
+    raw = path.read_bytes()
+    path.write_bytes(raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:])
+    with pytest.raises(CheckpointError, match=r"dense\.safetensors: its tensors are not as they"):
+        trainer.dense(replace(RECIPE, epochs=0))
 
 
 def test_a_diverging_loss_is_said_with_a_remedy(task):
