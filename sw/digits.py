@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,11 @@ from .prune import pictures
 from .report import Picture
 from .training import Monitor, Task, Trainer, random_shifts
 
-__all__ = ["HELD_OUT", "DigitsResult", "digits_task", "train_digits"]
+__all__ = ["HELD_OUT", "RECIPE_VERSION", "DigitsResult", "digits_task", "train_digits"]
 
+#: Of all that trained weights depend on beside the values of their recipe: architecture, data,
+#: augmentation, training and partitioning. What is cached was trained under the same version.
+RECIPE_VERSION = 1
 #: Scans that are not trained on.
 HELD_OUT = 360
 _FULL_SCALE = 16.0
@@ -82,9 +85,8 @@ def train_digits(partitions: int, *, seed: int, cache: Path,
         if step == steps or step % (steps // 5 // 10 * 10 or 10) == 0:
             say(f"digits: {part}, {step / steps:.0%}, loss {loss:.3f}")
 
-    sources = [(Path(__file__).parent / f).read_text()
-               for f in ("digits.py", "fit.py", "training.py", "models.py", "partition.py")]
-    recipe = json.dumps([sources, seed, torch.__version__])
+    recipe = json.dumps([RECIPE_VERSION, asdict(dense_recipe), asdict(tune_recipe),
+                         torch.__version__])
     folder = cache / f"digits-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
     trainer = Trainer(task, folder, monitor=Monitor(say, progress), cache=True)
     dense_net = trainer.dense(dense_recipe)

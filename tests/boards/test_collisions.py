@@ -94,6 +94,7 @@ def test_a_design_without_such_reads_is_refused():
         with_collisions({"plain": verilog.convert(Plain(), name="plain", emit_src=False)})
 
 
+@pytest.mark.slow  # Yosys takes minutes for the whole system
 @pytest.mark.parametrize("system", [SDRAM, MICROCODED], ids=["pipelined", "microcoded"])
 def test_networks_are_bit_exact_while_colliding_reads_return_garbage(system):
     with VirtualBoard(system, change=with_collisions) as board:
