@@ -1,6 +1,7 @@
 """One arm of a comparison: a network on an accelerator, every layer run in RTL and checked."""
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -238,7 +239,7 @@ def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
         macs = round(images * layer.macs * (1 - live))
     return LayerReport(
         name=layer.name, macs=images * layer.macs, weight_bytes=layer.weight_bytes,
-        cycles=total.cycles, needed_macs=images * layer.macs - (macs or 0),
+        cycles=total.cycles, needed_macs=math.floor(images * layer.needed_macs * live),
         needed_bytes=int(-(-images // arm.batch) * layer.weight_bytes * live),
         port_bytes=total.port_bytes, weight_port_bytes=total.weight_port_bytes,
         program_port_bytes=total.program_port_bytes,

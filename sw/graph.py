@@ -90,6 +90,20 @@ class Layer:
         return self.weight.size * rows * columns
 
     @property
+    def needed_macs(self) -> int:
+        """Those of `macs` whose results are looked at: pooling may leave out some of a map."""
+        return self.weight.size * self._looked_at(0) * self._looked_at(1)
+
+    def _looked_at(self, axis: int) -> int:
+        """Rows (0) or columns (1) of the convolution that the output depends on."""
+        size, pool = self.conv_shape[1 + axis], self.pool
+        if pool is None:
+            return size
+        firsts = (k * pool.stride[axis] - pool.padding[axis] for k in range(pool.out[axis]))
+        return len({place for first in firsts
+                    for place in range(max(0, first), min(size, first + pool.kernel[axis]))})
+
+    @property
     def weight_bytes(self) -> int:
         return self.weight.size
 

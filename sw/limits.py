@@ -57,5 +57,5 @@ class Roof:
 def network_limit(layers: Sequence[Layer], config: Config, images: int = 1, batch: int = 1,
                   ) -> Limit:
     """The bound of a whole network over all images, each weight crossing a port once per batch."""
-    return Roof.of(config).limit(images * sum(x.macs for x in layers),
+    return Roof.of(config).limit(images * sum(x.needed_macs for x in layers),
                                  -(-images // batch) * sum(x.weight_bytes for x in layers))

@@ -112,10 +112,7 @@ def calibrate(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np
     """
     expect(graph, FloatGraph, "calibrate")
     pixels = _as_images(graph, images)
-    for layer in graph.layers:
-        for what, values in (("weights", layer.weight), ("biases", layer.bias)):
-            if not np.isfinite(values).all():
-                raise QuantiseError(f"layer {layer.name}: its {what} hold NaN or infinity")
+    _require_finite(graph)
     first, count = graph.layers[0], len(pixels)
     seen = [Observed(count, int(np.prod(shape)))
             for shape in (first.in_shape, *(x.out_shape for x in graph.layers))]
@@ -169,6 +166,13 @@ def _batch(graph: FloatGraph) -> int:
     return max(1, _BATCH_BYTES // largest)
 
 
+def _require_finite(graph: FloatGraph) -> None:
+    for layer in graph.layers:
+        for what, values in (("weights", layer.weight), ("biases", layer.bias)):
+            if not np.isfinite(values).all():
+                raise QuantiseError(f"layer {layer.name}: its {what} hold NaN or infinity")
+
+
 def _batch_of(graph: FloatGraph, pixels: np.ndarray, what: str = "calibration images",
               ) -> torch.Tensor:
     with np.errstate(over="ignore"):
@@ -204,6 +208,7 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
         if not 0 < scale < float("inf"):
             what = f"layer {graph.layers[k - 1].name}" if k else f"the input of {graph.name}"
             raise QuantiseError(f"{what}: its step size is {scale}; it must be a number above 0")
+    _require_finite(graph)
     layers = tuple(_quantise_layer(layer, before, after) for layer, before, after in
                    zip(graph.layers, scales, scales[1:], strict=False))
     result = IntegerGraph(graph.name, layers, scales[0], scales[-1])

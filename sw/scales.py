@@ -6,7 +6,8 @@ import torch
 __all__ = ["Observed", "best_scale", "round_weights", "weight_steps"]
 
 _STEPS = 127
-_UNEVEN = 3.0  # times the median image's peak
+_USUAL = 0.9  # share of the images, whose peaks are not out of the ordinary
+_UNEVEN = 3.0  # times the largest of these
 _SAMPLES = 200_000
 _CANDIDATES = np.linspace(0.3, 1.0, 15)[::-1]  # clipping points tried, as shares of the maximum
 _FURTHER, _FEWEST = 0.9, 1e-6  # below these, geometrically
@@ -59,10 +60,10 @@ class Observed:
 def best_scale(values: np.ndarray, owners: np.ndarray, peaks: np.ndarray) -> float:
     """Return the step size whose int8 rounding and clipping of the values loses least.
 
-    What is lost is the mean square error. Where an image has a peak of more than three times the
-    median image's, that would be this image's alone, so there it is the root mean square error
-    of an image relative to the image, in the mean of all: one image that is far too bright is
-    clipped rather than all others rounded away.
+    What is lost is the mean square error. Where few images, less than a tenth, have a peak of more
+    than three times that of the others, it would be theirs alone, so there it is the root mean
+    square error of an image relative to the image, in the mean of all: one image that is far too
+    bright is clipped rather than all others rounded away.
 
     Parameters
     ----------
@@ -77,7 +78,8 @@ def best_scale(values: np.ndarray, owners: np.ndarray, peaks: np.ndarray) -> flo
     if peak == 0:
         return 1.0 / _STEPS
     flat /= peak
-    uneven = peaks.max() > _UNEVEN * np.median(peaks[peaks > 0])
+    usual = np.quantile(peaks[peaks > 0], _USUAL, method="higher")
+    uneven = peaks.max() > _UNEVEN * usual
 
     def loss(error: np.ndarray) -> float:
         if not uneven:

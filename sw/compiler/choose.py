@@ -55,7 +55,7 @@ def choose(layers: Sequence[Layer], order: Sequence[Run], config: Config, stores
         return lowered(next(_alternatives(layers, config))[1])
     best: Lowered | None = None
     fewest, refused = 0.0, None
-    macs = sum(layers[k].macs for k, _ in order)
+    macs = sum(layers[k].needed_macs for k, _ in order)
     for count, splits in _alternatives(layers, config):
         if best is not None:
             if macs >= fewest * count * config.array.macs:

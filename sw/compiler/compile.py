@@ -87,11 +87,9 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
     DoesNotFit, Unsupported
         Naming the layer, what it needs and what there is.
     """
-    expect(graph, IntegerGraph, "compile_graph")
-    expect(config, Config, "compile_graph")
-    graph.validate()
     lowered = lower(graph, config, batch=batch, store_all=store_all, splits=splits,
                     scalable=scalable)
+    graph.validate()
     segments = [(offset, weight_stream(layer, steps, config))
                 for layer, steps, offset in lowered.layout.streams_to_fill]
     for ops, offset in zip(lowered.ops, lowered.programs, strict=True):
@@ -140,8 +138,10 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
     ValueError, CompileError, ScalingError
         As `compile_graph`.
     """
+    expect(graph, IntegerGraph, "compile_graph")
+    expect(config, Config, "compile_graph")
     if not isinstance(batch, int) or batch < 1:
-        raise ValueError(f"batch is {batch!r}; it must be 1 or more")
+        raise ValueError(f"batch is {batch!r}; it must be an int, 1 or more")
     if scalable and (splits or batch > 1):
         raise ValueError("a scalable program has splits of its own and runs image by image: give "
                          "no splits and no batch with it")

@@ -41,7 +41,8 @@ class Prediction:
 
 def predict(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
             active: int | None = None) -> Prediction:
-    """Predict a network's cycles; weights' values are not looked at, and need not be there.
+    """Predict a network's cycles; weights' values are not looked at, and need not be there: that
+    they may overflow an accumulator is for `compile_graph` to find.
 
     Parameters
     ----------

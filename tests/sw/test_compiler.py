@@ -198,7 +198,7 @@ def linear(shape: tuple[int, int, int]) -> IntegerGraph:
      "fewer than 70 images at a time"),
     ((4, 2, 2), 999, DoesNotFit, "layer net: needs 1000 log entries for its layers and images; "
      "there are 64: raise buffers.log_entries, or take fewer images at a time"),
-    ((4, 2, 2), 0, ValueError, "batch is 0; it must be 1 or more"),
+    ((4, 2, 2), 0, ValueError, "batch is 0; it must be an int, 1 or more"),
 ])
 def test_a_batch_that_does_not_fit_names_layer_need_and_remedy(shape, batch, error, message):
     config = SMALL.replace(buffers__log_entries=64 if batch == 999 else 128)

@@ -2,17 +2,20 @@
 
 import itertools
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from hw.config import Config
+from hw.config import PRESETS, Config
 from sw.arms import layer_kind
 from sw.compiler.compile import lower
-from sw.cycles import predict_lowered
+from sw.cycles import predict, predict_lowered
+from sw.graph import IntegerGraph, Pool
 from sw.limits import Limit, Roof, network_limit
 from sw.report import ArmReport, LayerReport
 from sw.tables import DATA, TABLES, limit_of
-from tests.sim.programs import random_network
+from tests.sim.programs import random_layer, random_network
 from tests.sim.test_random_networks import PIPELINED
 
 
@@ -47,11 +50,27 @@ def test_no_run_of_predicted_layers_passes_its_roof(name, seed):
     config, graph = PIPELINED[name], random_network(seed)
     found = predict_lowered(lower(graph, config))
     arm = _arm(config, [LayerReport(
-        x.name, x.macs, x.weight_bytes, cycles, x.macs, x.weight_bytes, x.weight_bytes, None, None,
-        True, x.pruned, layer_kind(x), "one")
+        x.name, x.macs, x.weight_bytes, cycles, x.needed_macs, x.weight_bytes, x.weight_bytes,
+        None, None, True, x.pruned, layer_kind(x), "one")
         for x, cycles in zip(graph.layers, found.layer_cycles, strict=True)])
     assert all(y is not None and 0 < y.efficiency <= 1 for y in arm.so_far)
     assert arm.so_far[-1].limit == network_limit(graph.layers, config)
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride"), [
+    (3, 2, 2), (7, 2, 2), (8, 2, 4), (12, 3, 3), (9, 2, 3)])
+def test_what_pooling_leaves_out_is_not_needed(size, kernel, stride):
+    """Many channels, so that little but multiplying takes time."""
+    out = (size - kernel) // stride + 1
+    layer = random_layer(np.random.default_rng(1), "conv", (64, size, size), 64, 3, pad=1)
+    layer = replace(layer, out_shape=(64, out, out),
+                    pool=Pool((kernel, kernel), (stride, stride), (0, 0), (out, out)))
+    read = {k * stride + j for k in range(out) for j in range(kernel)}
+    assert layer.needed_macs == 64 * 64 * 9 * len(read) ** 2 < layer.macs or len(read) == size
+    graph = IntegerGraph("net", (layer,), 1.0, 1.0)
+    for instances in (1, 4):
+        config = PRESETS["default"].replace(instances=instances)
+        assert network_limit(graph.layers, config).cycles <= predict(graph, config).cycles
 
 
 def _arm(config: Config, layers: list[LayerReport], **fields) -> ArmReport:

@@ -110,6 +110,26 @@ def test_one_image_twenty_times_too_bright_costs_the_others_little(kind):
     assert error(graph, images, shown) < 1.5 * error(graph, images, images)
 
 
+@pytest.mark.parametrize("dim", [0.3, 0.62, 0.85])
+def test_bright_images_are_no_outliers_where_many_are_nearly_black(dim):
+    rng = np.random.default_rng(4)
+    images = rng.standard_normal((64, 3, 8, 8)).astype(np.float32)
+    shown = images.copy()
+    shown[:round(dim * 64)] *= 0.003
+    torch.manual_seed(1)
+    graph = capture(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3)), (3, 8, 8))
+    assert error(graph, images, shown) < 2 * error(graph, images, images)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("what", ["weight", "bias"])
+def test_weights_that_are_no_numbers_are_refused_with_given_steps_too(what, value):
+    graph = linear(np.ones((2, 3)))
+    getattr(graph.layers[0], what).flat[0] = value
+    with pytest.raises(QuantiseError, match=r"layer fc: its \w+ hold NaN or infinity"):
+        quantise_with(graph, [0.1, 0.1])
+
+
 def test_one_hot_pixel_does_not_coarsen_all_steps():
     images = np.random.default_rng(2).standard_normal((100, 1, 40, 40)).astype(np.float32)
     plain = calibrate(linear_map(images), images)[0]

@@ -160,7 +160,7 @@ def test_a_diverging_loss_is_said_with_a_remedy(task):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"epochs": -1}, "epochs is -1"), ({"batch": 1}, "--batch is 1"), ({"rate": 0.0}, "rate is 0"),
+    ({"epochs": -1}, "epochs is -1"), ({"batch": 1}, "batch is 1"), ({"rate": 0.0}, "rate is 0"),
     ({"gradual": 1.5}, "gradual is 1.5"), ({"distil": -0.1}, "distil is -0.1")])
 def test_a_bad_recipe_names_the_field(change, message):
     with pytest.raises(FitError, match=message):
