@@ -17,7 +17,8 @@ def board_memory(system: SystemConfig) -> RtlMemory:
     """A board's memory, controller and chip, for the simulated accelerator's port."""
     folder = Path(__file__).parent
     return RtlMemory(
-        repr(system), (folder,), lambda: memory_verilog(system), folder / "harness" / "port.h",
+        repr(system), type(system).__module__, lambda: memory_verilog(system),
+        folder / "harness" / "port.h",
         ("-DPARTITA_SDRAM",) if system.sdram else (),
         chip_timing(system, system.sdram) if system.sdram else None)
 

@@ -1,7 +1,6 @@
 """A whole board in simulation: its UART is bytes here, or a pseudo-terminal for programs."""
 
 import ctypes
-import inspect
 import os
 import pty
 import select
@@ -61,17 +60,17 @@ class VirtualBoard:
                  chip: SdramTiming | None = None,
                  change: Callable[[dict[str, str]], dict[str, str]] | None = None):
         self.system = system
-        design, folders = repr(system), [Path(__file__).parent]
+        design, generators = repr(system), [type(system).__module__]
         if change:
             design += change.__qualname__
-            folders.append(Path(inspect.getfile(change)).parent)
+            generators.append(change.__module__)
 
         def texts() -> dict[str, str]:
             found = {**generate(system.config, clock_gates=False), **board_verilog(system)}
             return change(found) if change else found
 
         library = build_shared(
-            "board", design, folders, texts, _HARNESS,
+            "board", design, generators, texts, _HARNESS,
             macros="-DPARTITA_SDRAM" if system.sdram else "", say=say)
         self._lib = lib = ctypes.CDLL(str(library))
         p, u32, u64, raw = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p

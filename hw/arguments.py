@@ -5,6 +5,7 @@ A refusal names the option, its value and the rule: `--jobs is 0; it must be fro
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,11 +25,12 @@ class UsageError(ValueError):
 
 class Parser(argparse.ArgumentParser):
     """A parser that raises `UsageError` where argparse would leave the program, for one way from
-    any error to its exit code. Help texts are shown as they are written."""
+    any error to its exit code. Help texts are shown as they are written; options have to be written
+    out, as an abbreviation may be that of another command's."""
 
     def __init__(self, **options):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options,
-                         exit_on_error=False)
+                         exit_on_error=False, allow_abbrev=False)
 
     def parse_known_args(self, args=None, namespace=None):
         for text in args or ():
@@ -45,6 +47,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         raise UsageError(message)
+
+    def _print_message(self, message: str, file=None) -> None:
+        """Raise OSError if the text cannot be written, which argparse would keep to itself."""
+        if message:
+            (file or sys.stdout or sys.stderr).write(message)
 
 
 def _shown(text: str) -> str:

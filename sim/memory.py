@@ -18,8 +18,8 @@ class RtlMemory:
     Members
     -------
     design : str
-        What the Verilog depends on beside the generators' sources, in full.
-    generators : folders of Python sources that it depends on
+        What the Verilog depends on beside the generator's sources, in full.
+    generator : name of the module whose sources it depends on
     generate : returns the texts of the module `MEMORY_NAME` and of those that it needs
     header : Path
         C++ that wraps it in a class `MemoryPort`: see `sim/harness/axi.h`. Files beside it may be
@@ -29,7 +29,7 @@ class RtlMemory:
     """
 
     design: str
-    generators: tuple[Path, ...]
+    generator: str
     generate: Callable[[], dict[str, str]]
     header: Path
     macros: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from .glue import glue_header
 from .memory import MEMORY_NAME, RtlMemory
 from .parts import find_parts
 from .processors import processors
+from .sources import sources_key
 
 __all__ = [
     "BuildError",
@@ -34,8 +35,10 @@ __all__ = [
 ]
 
 _HARNESS = Path(__file__).parent / "harness"
-#: Folders of sources that the accelerator's Verilog depends on.
-_GENERATORS = (Path(__file__).parent.parent / "hw",)
+#: The module that the accelerator's Verilog comes from.
+_GENERATOR = "hw.verilog"
+#: What turns Verilog into a library, beside the harness.
+_MAKERS = ("activity.py", "flipflops.py", "glue.py", "parts.py", "verilator.py")
 _SYSTEM_TOOLS = {"g++": "g++", "make": "make", "perl": "perl"}
 _VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
                     "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing")
@@ -129,8 +132,8 @@ def _digest(*parts: str) -> str:
 
 
 def _key(*more: str) -> str:
-    sources = sorted([*_HARNESS.glob("*"), *Path(__file__).parent.glob("*.py")])
-    return _digest(*more, *(p.read_text() for p in sources if p.is_file()),
+    sources = [*sorted(_HARNESS.glob("*")), *(Path(__file__).parent / name for name in _MAKERS)]
+    return _digest(*more, *(p.read_text() for p in sources),
                    metadata.version("verilator"), _processor())
 
 
@@ -153,9 +156,9 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
     ------
     ToolMissingError, BuildError, UnmappedError
     """
-    index = f"{kind}-{config.digest[:16]}-{_sources_key(*_GENERATORS)}-{_key()}"
+    index = f"{kind}-{config.digest[:16]}-{sources_key(_GENERATOR)}-{_key()}"
     if memory:
-        index += f"-{_sources_key(*memory.generators)}-" + _key(
+        index += f"-{sources_key(memory.generator)}-" + _key(
             memory.design, *memory.macros, *_texts_beside(memory.header))
 
     def make(folder: Path) -> Path:
@@ -169,13 +172,6 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
 def _texts_beside(file: Path) -> list[str]:
     """The texts of all files in a file's folder."""
     return [f.read_text() for f in sorted(file.parent.glob("*")) if f.is_file()]
-
-
-def _sources_key(*folders: Path) -> str:
-    """Of the generators' sources, which stand for their output: a cached build starts at once."""
-    sources = hashlib.sha256(b"".join(
-        p.read_bytes() for folder in folders for p in sorted(folder.rglob("*.py"))))
-    return sources.hexdigest()[:16]
 
 
 def _verilate(folder: Path, name: str, sources: list[str], *options: str) -> None:
@@ -278,7 +274,7 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
     return _compile(folder, _HARNESS / "model.cpp", names, macros, kind)
 
 
-def build_shared(top: str, design: str, generators: list[Path], generate_texts: Callable[
+def build_shared(top: str, design: str, generators: Sequence[str], generate_texts: Callable[
         [], dict[str, str]], harness: Path, *, macros: str = "",
                  say: Callable[[str], None] = lambda text: None) -> Path:
     """Return a shared library of one Verilated model and its C++ harness, from the cache or new.
@@ -289,7 +285,7 @@ def build_shared(top: str, design: str, generators: list[Path], generate_texts: 
         The top module; Verilator's class is V and its name.
     design : str
         What the Verilog depends on beside the generators' sources: the configuration, in full.
-    generators : folders of Python sources, beside `hw`, that the Verilog depends on
+    generators : names of modules, beside `hw.verilog`, whose sources the Verilog depends on
     generate_texts : returns the Verilog of each module; only called for a new library
     harness : a C++ file; files beside it may be included
     macros : options for the compiler
@@ -309,7 +305,7 @@ def build_shared(top: str, design: str, generators: list[Path], generate_texts: 
         _verilate(folder, top, [f"{m}.v" for m in texts])
         return _compile(folder, harness, [top], macros.split())
 
-    sources = _sources_key(*_GENERATORS, *generators)
+    sources = sources_key(_GENERATOR, *generators)
     key = _key(design, macros, *_texts_beside(harness))
     return cached_file(f"{top}-{sources}-{key}", make, say=say)
 

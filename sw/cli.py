@@ -21,6 +21,7 @@ import sys
 from importlib import metadata
 
 from hw.arguments import nearest
+from hw.errors import exit_code
 from hw.interrupts import end_while_starting
 
 __all__ = ["COMMANDS", "main", "version"]
@@ -37,17 +38,20 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None:
         end_while_starting()
         argv = sys.argv[1:]
-    if not argv or argv[0] in ("-h", "--help"):
-        print(__doc__.strip())
-        return 0 if argv else 2
-    if argv[0] == "--version":
+    if argv and argv[0] in COMMANDS:
+        return importlib.import_module(COMMANDS[argv[0]]).main(argv[1:])
+    return exit_code(_about, argv, "partita")
+
+
+def _about(argv: list[str]) -> int:
+    if argv and argv[0] == "--version":
         print(f"partita {version()}")
-        return 0
-    if argv[0] not in COMMANDS:
-        print(f"partita: error: no command {argv[0]!r}; there are {', '.join(COMMANDS)}"
-              + nearest(argv[0], COMMANDS), file=sys.stderr)
-        return 2
-    return importlib.import_module(COMMANDS[argv[0]]).main(argv[1:])
+    elif not argv or argv[0] in ("-h", "--help"):
+        print(__doc__.strip())
+    else:
+        raise ValueError(f"no command {argv[0]!r}; there are {', '.join(COMMANDS)}"
+                         + nearest(argv[0], COMMANDS))
+    return 0 if argv else 2
 
 
 def version() -> str:

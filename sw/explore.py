@@ -23,6 +23,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 
@@ -65,6 +66,12 @@ __all__ = ["Point", "Result", "evaluate", "front", "main"]
 
 _MOST_POINTS = 10_000
 _FEW_POINTS = 16
+
+
+class PoolError(RuntimeError):
+    """A process that points were given to has gone."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -255,7 +262,11 @@ def _run(function: Callable, points: Sequence[Point], args: argparse.Namespace,
             tasks = {pool.submit(in_pool_process, function, point): k
                      for k, point in enumerate(points)}
         for task in as_completed(tasks):
-            yield tasks[task], task.result()
+            try:
+                yield tasks[task], task.result()
+            except BrokenProcessPool:
+                raise PoolError("a process of the pool was killed, as where memory runs out; try "
+                                "fewer --jobs") from None
 
 
 def _print(results: Sequence[Result], chosen: Sequence[Result], every: bool) -> None:

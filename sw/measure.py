@@ -20,7 +20,7 @@ from pathlib import Path
 
 from hw.arguments import Parser, nearest
 from hw.errors import exit_code
-from hw.files import check_outputs
+from hw.files import check_file
 
 from .output import deliver
 from .tables import DATA
@@ -46,7 +46,7 @@ class MeasurementError(RuntimeError):
 
     def __init__(self, command: list[str], code: int):
         super().__init__(f"python -m {' '.join(command)} ended with exit code {code}")
-        self.exit_code = code
+        self.exit_code = code if code > 0 else 128 - code  # as the shell's, by a signal
 
 
 def scaling_command(prune: str, count: int, memory: str) -> list[str]:
@@ -97,7 +97,8 @@ def run(argv: list[str]) -> int:
         if name not in MEASUREMENTS:
             raise ValueError(f"nothing is measured by the name {name!r}; there are "
                              + ", ".join(MEASUREMENTS) + nearest(name, MEASUREMENTS))
-    check_outputs(**{name: DATA / MEASUREMENTS[name] for name in names or MEASUREMENTS})
+    for name in names or MEASUREMENTS:
+        check_file(DATA / MEASUREMENTS[name])
     for name in names or MEASUREMENTS:
         _measure(name, DATA / MEASUREMENTS[name])
     return 0

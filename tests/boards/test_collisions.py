@@ -67,7 +67,7 @@ def intended() -> list[tuple[int, int]]:
 
 def test_a_block_that_uses_such_a_word_is_found_and_one_that_does_not_is_left_alone():
     library = build_shared(
-        "collide", "", [Path(__file__).parent],
+        "collide", "", [__name__, with_collisions.__module__],
         lambda: with_collisions({"collide": verilog.convert(Block(), name="collide",
                                                             emit_src=False)}),
         Path(__file__).parent / "collide.cpp")

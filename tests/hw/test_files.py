@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hw.cache import NoCacheError, cache_dir
 from hw.errors import OutputError, exit_code, explain
 from hw.files import check_folder_place, check_outputs, save_file
 from hw.folders import FolderKind, ForeignFilesError
@@ -32,6 +33,30 @@ def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path):
     with pytest.raises(RuntimeError):
         save_file(path, _Broken())
     assert path.read_text() == "two" and names(tmp_path) == ["a.json"]
+
+
+def test_a_write_protected_file_is_refused_before_and_after_the_work(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    path.write_text("mine")
+    monkeypatch.setattr("hw.files.os.access", lambda path, mode: mode != os.W_OK)  # root may all
+    with pytest.raises(OutputError, match=r"--save .*a.json: Permission denied"):
+        check_outputs(save=path)
+    with pytest.raises(PermissionError):
+        save_file(path, "other")
+    assert path.read_text() == "mine" and names(tmp_path) == ["a.json"]
+
+
+def test_a_user_without_a_home_is_told_what_to_set(tmp_path, monkeypatch):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("PARTITA_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("hw.cache.Path.home", nowhere)
+    with pytest.raises(NoCacheError, match="set PARTITA_CACHE to a folder"):
+        cache_dir()
+    told = explain(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "there"))
+    assert told.startswith("there: No such file or directory; check the name")
 
 
 class _Broken:

@@ -1,8 +1,15 @@
 """The `partita` command finds its programs."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from sw import cli
+
+ROOT = Path(cli.__file__).parent.parent
 
 
 def test_help_lists_the_commands(capsys):
@@ -22,3 +29,19 @@ def test_commands_are_the_modules(capsys):
         cli.main(["build", "--help"])
     assert stop.value.code == 0
     assert "python -m hw.build" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+@pytest.mark.parametrize("unbuffered", [[], ["-u"]])
+@pytest.mark.parametrize("output", [">/dev/full", ">&-"])
+def test_what_cannot_be_printed_ends_with_5(option, unbuffered, output):
+    for module in ("sw.cli", *(["hw.build"] if option == "--help" else [])):
+        command = f"{' '.join([sys.executable, *unbuffered])} -m {module} {option} {output}"
+        done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 5 and "Traceback" not in done.stderr, (command, done.stderr)
+
+
+def test_json_is_alone_where_standard_error_is_closed(tmp_path):
+    command = f"{sys.executable} -m hw.build --preset tiny --json --out {tmp_path / 'x'} 2>&-"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and json.loads(done.stdout)["macs_per_cycle"] > 0

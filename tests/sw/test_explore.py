@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -103,6 +105,17 @@ def test_bad_usage_is_refused(capsys, arguments, code, message):
     except SystemExit as stop:
         assert stop.code == code
     assert message in capsys.readouterr().err
+
+
+def test_a_process_that_is_killed_is_told_of():
+    points = [Point("digits", "fc", 1, Config())] * 2
+    args = explore.parser().parse_args(["--jobs", "2"])
+    with pytest.raises(explore.PoolError, match="try fewer --jobs"):
+        list(explore._run(_killed, points, args))
+
+
+def _killed(point: Point) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_weights_are_not_needed():
