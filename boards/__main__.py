@@ -36,7 +36,7 @@ from hw.console import console
 from hw.errors import exit_code
 from hw.estimate import quick_usage
 from hw.files import check_outputs
-from hw.options import add_config_arguments, changed_config
+from hw.options import add_config_arguments, changed_config, contradiction
 from sw.networks import NETWORKS, check_images
 
 from .catalogue import BOARDS, Board, find
@@ -44,12 +44,16 @@ from .tables import built
 
 __all__ = ["main"]
 
-_DEFAULT_OUT = "build/{}"
 _VIRTUAL_BAUD = 6_000_000
 
 
 def _say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def _out(args: argparse.Namespace, board: Board) -> Path:
+    """The folder of a board's build."""
+    return getattr(args, "out", None) or Path("build", board.name)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -107,7 +111,7 @@ def _doctor(args: argparse.Namespace) -> int:
 def _build(args: argparse.Namespace) -> int:
     from .flow import build
     board = find(args.board)
-    out = args.out or Path(_DEFAULT_OUT.format(board.name))
+    out = _out(args, board)
     config = changed_config(board.config, args)
     result = build(board, config, out, say=_say)
     data = {"board": board.name, "config": config.shape,
@@ -132,8 +136,7 @@ def _flash(args: argparse.Namespace) -> int:
 
     from .flow import flash_command
     board = find(args.board)
-    command = flash_command(board, args.out or Path(_DEFAULT_OUT.format(board.name)),
-                            to_flash=args.flash)
+    command = flash_command(board, _out(args, board), to_flash=args.flash)
     print(shlex.join(command))
     if args.dry_run:
         return 0
@@ -145,6 +148,10 @@ def _run(args: argparse.Namespace) -> int:
     board = find(args.board)
     if args.virtual == (args.port is not None):
         raise ValueError("name the board's serial port with --port, or take --virtual")
+    if args.virtual_baud and not args.virtual:
+        raise ValueError("--virtual-baud goes with --virtual; a board has its own baud rate")
+    if args.out and args.virtual:
+        raise ValueError("--out, the build that a board holds, goes with --port")
     if args.virtual_baud and args.virtual_baud > board.most_baud:
         raise ValueError(f"--virtual-baud is {args.virtual_baud}; at {board.clock_mhz:g} MHz it "
                          f"must be at most {board.most_baud:,}")
@@ -153,9 +160,12 @@ def _run(args: argparse.Namespace) -> int:
     config = changed_config(board.config, args)
     if args.port:
         from .flow import load_manifest
-        folder = args.out or Path(_DEFAULT_OUT.format(board.name))
+        folder = _out(args, board)
         if (folder / "board.json").is_file():  # what was flashed decides
             config = Config.from_dict(load_manifest(folder, board)["config"])
+            if other := contradiction(config, args):
+                raise ValueError(f"{other} as in the build that the board holds, {folder}; leave "
+                                 "the option out, or name another build with --out")
         else:
             _say(f"{folder} holds no build: taking the board to hold {config.shape}")
     with console(stderr=True).status(Text()) as status:
@@ -185,13 +195,16 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _table(args: argparse.Namespace) -> int:
-    from .flow import build
+    from .flow import BUILD, build
     from .tables import RESULTS, add_row
     check_outputs(results=RESULTS)
-    for board in [find(name) for name in args.boards or BOARDS]:
+    boards = [find(name) for name in args.boards or BOARDS]
+    for board in boards:
+        BUILD.check(_out(args, board))
+    for board in boards:
         _say(f"-- {board.title}")
         try:
-            result = build(board, board.config, Path(_DEFAULT_OUT.format(board.name)), say=_say)
+            result = build(board, board.config, _out(args, board), say=_say)
         except (RuntimeError, ValueError) as error:
             if getattr(error, "exit_code", None) not in (1, 4):
                 raise

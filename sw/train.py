@@ -30,13 +30,22 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from hw.arguments import PARTITIONS, SEED, Parser, file_path, given, integer, real, word
+from hw.arguments import (
+    PARTITIONS,
+    SEED,
+    Parser,
+    UsageError,
+    file_path,
+    given,
+    integer,
+    real,
+    word,
+)
 from hw.console import console
 from hw.errors import exit_code
 from hw.files import save_file
 from hw.folders import FolderKind
 
-from .artefact import save_integer
 from .cache import own_cache
 from .dataset import load_tiny_imagenet, root_of
 from .digits import digits_task
@@ -55,6 +64,9 @@ RESULTS_NAME = "partita.train"
 RESULTS_VERSION = 1
 ABLATION_PARTITIONS = (2, 4, 8)
 EPOCHS = integer(1, 100_000)
+#: Options that TinyVGG16 alone has, and those that an ablation has not -> their defaults.
+_TINYVGG16 = {"data": None, "width": 1.0, "classes": None, "per_class": None}
+_ONE_PARTITION = {"partitions": 8, "prune": "fc", "partitioner": "optimised"}
 RUN = FolderKind("run.json", "partita.run", "run of this program")
 
 
@@ -65,18 +77,19 @@ def parser() -> Parser:
     what.add_argument("--network", choices=("tinyvgg16", "digits"), default="tinyvgg16")
     what.add_argument("--data", type=file_path, metavar="DIR",
                       help="the Tiny ImageNet folder (tinyvgg16 needs it)")
-    what.add_argument("--width", type=real(0.05, 2), default=1.0, metavar="W",
+    what.add_argument("--width", type=real(0.05, 2), metavar="W",
                       help="of TinyVGG16's hidden layers, 1 for the full ones (default 1)")
     what.add_argument("--classes", type=integer(2, 200), metavar="N",
                       help="only the first N classes")
     what.add_argument("--per-class", type=integer(1, 500), metavar="N",
                       help="only N training images of each")
     prune = parser.add_argument_group("partitioning")
-    prune.add_argument("--partitions", type=PARTITIONS, default=8, metavar="P")
-    prune.add_argument("--prune", type=word, default="fc", metavar="fc|all|NAMES",
-                       help="the linear layers but the classifier, all layers but the first and "
-                       "the classifier, or layers by name, neighbours, commas between")
-    prune.add_argument("--partitioner", choices=PARTITIONERS, default="optimised")
+    prune.add_argument("--partitions", type=PARTITIONS, metavar="P", help="(default 8)")
+    prune.add_argument("--prune", type=word, metavar="fc|all|NAMES",
+                       help="the linear layers but the classifier (default), all layers but the "
+                       "first and the classifier, or layers by name, neighbours, commas between")
+    prune.add_argument("--partitioner", choices=PARTITIONERS,
+                       help="(default optimised)")
     prune.add_argument("--ablation", action="store_true",
                        help="P in 2, 4, 8 with every partitioner, fc and all")
     prune.add_argument("--seeds", type=integer(1, 1000), default=1, metavar="N",
@@ -110,6 +123,31 @@ def parser() -> Parser:
     out.add_argument("--json", action="store_true", help="results on stdout as JSON alone")
     out.add_argument("--quiet", action="store_true", help="no progress")
     return parser
+
+
+def _settle(args: argparse.Namespace, defaults: dict, applies: bool, rule: str) -> None:
+    """Give options their defaults; refuse those that are given and would change nothing."""
+    for name, default in defaults.items():
+        if getattr(args, name) is None:
+            setattr(args, name, default)
+        elif not applies:
+            raise UsageError(f"--{name.replace('_', '-')} {rule}")
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what cannot work before anything is read or trained."""
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device is cuda; this torch sees no GPU: use --device cpu")
+    if args.network == "tinyvgg16" and args.data is None:
+        raise ValueError("tinyvgg16 trains on Tiny ImageNet: give its folder with --data "
+                         "(or train --network digits, which needs none)")
+    _settle(args, _TINYVGG16, args.network == "tinyvgg16", "goes with --network tinyvgg16")
+    _settle(args, _ONE_PARTITION, not args.ablation,
+            "does not go with --ablation, which takes several in turn")
+    if args.network == "tinyvgg16":
+        with given("--data", args.data):
+            root_of(args.data)
+    _check_layers(args)
 
 
 def _task(args: argparse.Namespace, monitor: Monitor) -> Task:
@@ -162,8 +200,9 @@ def _recipes(args: argparse.Namespace, device: torch.device) -> tuple[Recipe, Re
     tune = replace(dense, epochs=default(args.tune_epochs, 15, 20), rate=rate / 2,
                    gradual=args.gradual, distil=args.distil)
     qat = replace(dense, epochs=args.qat_epochs, rate=rate / 20)
-    for recipe in (dense, tune, qat):
-        recipe.validate()
+    with given("--rate", rate):  # options have the other fields' rules
+        for recipe in (dense, tune, qat):
+            recipe.validate()
     return dense, tune, qat
 
 
@@ -234,7 +273,7 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
     row, integer = trainer.row("dense", net, None, prune="", seed=args.seed,
                                qat=qat if qat.epochs else None, began=began)
     rows.append(row)
-    save_integer(integer, args.out / "dense-int8.safetensors")
+    trainer.save("dense", integer)
     for k, variant in enumerate(variants, 1):
         partitions, prune, partitioner, seed = variant
         began, name = time.monotonic(), _name(variant)
@@ -246,7 +285,7 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
                                    qat=replace(qat, seed=seed) if qat.epochs else None,
                                    began=began)
         rows.append(row)
-        save_integer(integer, args.out / f"{name}-int8.safetensors")
+        trainer.save(name, integer)
         monitor.say(f"{name}: top-1 {row.top1:.2%}, int8 {row.int8_top1:.2%}; dense "
                     f"{rows[0].top1:.2%}")
         save_file(args.out / "results.json", results())
@@ -255,21 +294,20 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
 def run(argv: list[str]) -> int:
     """Train as asked and return the exit code; errors are raised."""
     args = parser().parse_args(argv)
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device is cuda; this torch sees no GPU: use --device cpu")
-    if args.network == "tinyvgg16" and args.data is None:
-        raise ValueError("tinyvgg16 trains on Tiny ImageNet: give its folder with --data "
-                         "(or train --network digits, which needs none)")
-    if args.network == "tinyvgg16":
-        with given("--data", args.data):
-            root_of(args.data)
-    _check_layers(args)
+    _check(args)
     device = torch.device("cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu")
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
     recipes = _recipes(args, device)
     RUN.check(args.out)
+    with RUN.held(args.out):
+        return _work(args, argv, recipes, device)
+
+
+def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Recipe, Recipe],
+          device: torch.device) -> int:
+    """Train into the run's folder, which is held, and deliver the results."""
     rows: list[Row] = []
     with TrainingProgress(quiet=args.quiet) as progress:
         monitor = Monitor(progress.say, progress.update)

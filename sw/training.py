@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .artefact import save_integer
 from .capture import capture
 from .checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
 from .dataset import ImageData
@@ -181,11 +182,15 @@ class Trainer:
     def _trained(self, name: str, identity: str, net: nn.Module, recipe: Recipe, *,
                  masks: dict[str, torch.Tensor], teacher: nn.Module | None) -> nn.Module:
         path = self.folder / f"{name}.safetensors"
-        if path.is_file() and self._load(path, identity, net):
-            return net.eval()
-        self._fit(name, net, recipe, identity, masks, teacher)
-        save_checkpoint(net, path, {"identity": identity})
-        return net
+        if not (path.is_file() and self._load(path, identity, net)):
+            self._fit(name, net, recipe, identity, masks, teacher)
+            save_checkpoint(net, path, {"identity": identity})
+        self._state(name).unlink(missing_ok=True)
+        return net.eval()
+
+    def _state(self, name: str) -> Path:
+        """Where a training that is under way, or whose weights are not written yet, is kept."""
+        return self.folder / f"{name}.state"
 
     def _load(self, path: Path, identity: str, net: nn.Module) -> bool:
         """Take weights that were trained before; false for damaged ones of a cache."""
@@ -203,7 +208,7 @@ class Trainer:
 
     def _fit(self, name: str, net: nn.Module, recipe: Recipe, identity: str,
              masks: dict[str, torch.Tensor], teacher: nn.Module | None) -> None:
-        monitor, state = self.monitor, self.folder / f"{name}.state"
+        monitor, state = self.monitor, self._state(name)
 
         def run() -> None:
             fit(net, self._training, recipe, masks=masks, teacher=teacher, state=state,
@@ -292,6 +297,11 @@ class Trainer:
         tuned = quantise_with(fake.folded(), scales)
         best = self.accuracy_integer(tuned)
         return tuned, best, after, True
+
+    def save(self, name: str, graph: IntegerGraph) -> None:
+        """Write a network of `quantised`; until then, the state of its fine-tuning is kept."""
+        save_integer(graph, self.folder / f"{name}-int8.safetensors")
+        self._state(f"{name}-int8").unlink(missing_ok=True)
 
     def row(self, name: str, net: nn.Module, plan: Plan | None, *, prune: str, seed: int,
             qat: Recipe | None, began: float) -> tuple[Row, IntegerGraph]:

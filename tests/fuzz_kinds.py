@@ -145,7 +145,8 @@ def _board(folder: Path) -> Path:
     (folder / MANIFEST).write_text(json.dumps({
         "manifest": "partita.board", "version": 1, "board": _BOARD.name,
         "config": _BOARD.config.to_dict(), "config_digest": _BOARD.config.digest,
-        "bitstream": _BOARD.bitstream, "bitstream_bytes": 100}))
+        "bitstream": _BOARD.bitstream, "bitstream_bytes": 100,
+        "written": {_BOARD.bitstream: "0" * 64}}))
     return folder / MANIFEST
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hw.interrupts import end_children
+
 ROOT = Path(__file__).parent.parent
 #: Seconds in which a command has to end; twice what it promises, as the tests' machine is busy.
 LIMIT_S = 6.0
@@ -224,3 +226,11 @@ sys.exit(train.main(["--network", "digits", "--out", "run", "--quiet"]))""", tmp
     assert "the same command goes on from there" in interrupt(process)
     assert sorted(p.name for p in run.iterdir()) == ["dense.state", "run.json"]
     assert "dense.state" in json.loads((run / "run.json").read_text())["written"]
+
+
+def test_children_that_force_does_not_end_are_given_up(monkeypatch):
+    monkeypatch.setattr("hw.interrupts._descendants", lambda: {2 ** 30})
+    sent = []
+    monkeypatch.setattr("hw.interrupts._send", lambda number, processes: sent.append(number))
+    end_children(0.05)
+    assert sent[0] == signal.SIGTERM and sent[-1] == signal.SIGKILL

@@ -1,14 +1,17 @@
 """The boards command: what it says, refuses and returns."""
 
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS
-from boards.flow import MANIFEST, BuildResult
+from boards.flow import _FLOWS, BUILD, BuildResult, build
 from boards.tables import built
 from hw.build import main as hw_build
+from hw.errors import OutputError
 from hw.estimate import quick_usage
 from hw.manifest import memories
 from hw.toolchain import DoesNotFitError, Usage, usage_of_stat
@@ -87,6 +90,9 @@ def test_where_nothing_near_fits_the_preset_is_named(changes, needs, capsys, tmp
     (["flash", "ulx3s", "--dry-run", "--out", "/nonexistent"], "holds no build"),
     (["run", "ulx3s"], "--port, or take --virtual"),
     (["run", "ulx3s", "--virtual", "--images", "0"], "--images is 0"),
+    (["run", "ulx3s", "--port", "/dev/nowhere", "--virtual-baud", "9600"],
+     "--virtual-baud goes with --virtual"),
+    (["run", "ulx3s", "--virtual", "--out", "build"], "goes with --port"),
 ])
 def test_mistakes_are_named(arguments, message, capsys):
     assert main(arguments) == 2
@@ -99,6 +105,57 @@ def test_a_port_that_is_not_there_ends_with_1(capsys, tmp_path):
     assert "cannot open /dev/nowhere: No such file or directory; is the board plugged in" in said
     assert f"no build: taking the board to hold {BOARDS['ulx3s'].config.shape}" in said
     assert "training" not in said and "digits" not in said  # it is noticed before anything long
+
+
+def written(board, folder, content: bytes) -> None:
+    """A folder as `build` leaves it."""
+    BUILD.write(folder, {
+        "version": 1, "board": board.name, "bitstream": board.bitstream,
+        "config": board.config.to_dict(), "config_digest": board.config.digest},
+        {board.bitstream: content})
+
+
+def test_a_build_decides_what_a_board_holds(capsys, tmp_path):
+    written(BOARDS["ulx3s"], tmp_path, b"bits")
+    run = ["run", "ulx3s", "--port", "/dev/nowhere", "--out", str(tmp_path)]
+    assert main([*run, "--rows", "8"]) == 2
+    assert f"--rows is 8, not 4 as in the build that the board holds, {tmp_path}; leave" \
+        in capsys.readouterr().err
+    assert main([*run, "--rows", "4", "--instances", "8"]) == 1
+    assert "cannot open /dev/nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("spoil,said", [
+    (lambda out: (out / "letter.txt").write_text("dear"), "it holds 'letter.txt', which"),
+    (lambda out: (out.rmdir(), out.write_text("in the way")), "File exists"),
+], ids=["foreign", "impossible"])
+def test_a_bitstream_that_cannot_be_written_is_kept(tmp_path, monkeypatch, spoil, said):
+    board, out = BOARDS["icebreaker"], tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+
+    def flow(board, config, system, folder, say):
+        (folder / board.bitstream).write_bytes(b"bits")
+        spoil(out)
+        return 20.0, Usage(4000, 3000, 8, 26)
+
+    monkeypatch.setitem(_FLOWS, "ice40", flow)
+    monkeypatch.setattr("boards.flow.program_path", lambda tool: tool)
+    with pytest.raises(OutputError) as refused:
+        build(board, board.config, out)
+    text, _, kept = str(refused.value).rpartition("; the finished bitstream is kept: ")
+    assert said in text and Path(kept).read_bytes() == b"bits"
+    assert len(list((tmp_path / "temporary").iterdir())) == 1
+
+
+def test_the_table_refuses_a_folder_before_the_first_build(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("boards.flow.build", lambda *args, **options: pytest.fail("it began"))
+    (tmp_path / "build" / "ulx3s").mkdir(parents=True)
+    (tmp_path / "build" / "ulx3s" / "letter.txt").write_text("dear")
+    assert main(["table", "icebreaker", "ulx3s"]) == 2
+    assert "it holds 'letter.txt'" in capsys.readouterr().err
 
 
 def test_a_foreign_folder_is_not_overwritten(capsys, tmp_path):
@@ -115,18 +172,15 @@ def test_hw_build_hands_boards_over(capsys):
 
 def test_flashing_prints_the_programmers_command(capsys, tmp_path, monkeypatch):
     board = BOARDS["ulx3s"]
-    (tmp_path / MANIFEST).write_text(json.dumps(
-        {"manifest": "partita.board", "version": 1, "board": "ulx3s",
-         "bitstream": board.bitstream, "bitstream_bytes": 4, "config": board.config.to_dict(),
-         "config_digest": board.config.digest}))
-    (tmp_path / "top.bit").write_bytes(b"bits")
+    written(board, tmp_path, b"bits")
     monkeypatch.setattr("boards.flow.programmer", lambda: "openFPGALoader")
     assert main(["flash", "ulx3s", "--dry-run", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.split() == [
         "openFPGALoader", "-b", "ulx3s", "-m", str(tmp_path / "top.bit")]
-    (tmp_path / "top.bit").write_bytes(b"bit")
-    assert main(["flash", "ulx3s", "--dry-run", "--out", str(tmp_path)]) == 2
-    assert "top.bit is not the 4 bytes that the build wrote" in capsys.readouterr().err
+    for other in (b"bit", b"bats"):
+        (tmp_path / "top.bit").write_bytes(other)
+        assert main(["flash", "ulx3s", "--dry-run", "--out", str(tmp_path)]) == 2
+        assert "top.bit is not what the build wrote, by its SHA-256" in capsys.readouterr().err
     (tmp_path / "top.bit").write_bytes(b"bits")
     assert main(["flash", "orangecrab", "--dry-run", "--out", str(tmp_path)]) == 2
     assert "is a build for ulx3s" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import pytest
 from hw.cache import NoCacheError, cache_dir
 from hw.errors import OutputError, exit_code, explain
 from hw.files import check_folder_place, check_outputs, save_file
-from hw.folders import FolderKind, ForeignFilesError
+from hw.folders import FolderBusyError, FolderKind, ForeignFilesError
 
 KIND = FolderKind("made.json", "test.kind", "test folder")
 ROOT = os.geteuid() == 0
@@ -346,3 +346,68 @@ def test_a_claim_names_files_before_they_are_written(tmp_path):
     (out / "more").write_text("")
     KIND.clear(out)
     assert names(out) == ["made.json"]
+
+
+def test_a_folder_is_held_by_one_command(tmp_path):
+    out = tmp_path / "run"
+    with KIND.held(out):
+        with pytest.raises(FolderBusyError, match="another command works in this folder"), \
+                KIND.held(out):
+            pass
+        KIND.check(out)
+        KIND.claim(out, ["state"])
+    with KIND.held(out):
+        assert len(names(out)) == 2
+    assert names(out) == ["made.json"]
+    with KIND.held(tmp_path / "new" / "run"):
+        pass
+    with pytest.raises(ZeroDivisionError), KIND.held(tmp_path / "newer" / "run"):
+        raise ZeroDivisionError
+    assert not (tmp_path / "newer").exists()
+
+
+def test_a_lock_that_its_holder_removes_meanwhile_is_none(tmp_path, monkeypatch):
+    """Whoever locks a file that is no longer there tries again: another may hold the new one."""
+    left = ["removed", "there"]
+
+    def take(file, *, wait=True):
+        if not wait and left.pop(0) == "removed":
+            next(tmp_path.iterdir()).unlink()
+        return True
+
+    monkeypatch.setattr("hw.folders.lock", take)
+    with KIND.held(tmp_path):
+        assert left == [] and len(names(tmp_path)) == 1
+    assert names(tmp_path) == []
+
+
+def _hold(out: Path) -> None:
+    with KIND.held(out):
+        pass
+
+
+@pytest.mark.parametrize("act", [lambda out: KIND.write(out, {}, {"a": b"1"}), _hold],
+                         ids=["write", "held"])
+def test_what_killed_commands_left_is_removed_and_nothing_else(tmp_path, act):
+    (tmp_path / ".partita-ab_12cd9").mkdir()
+    (tmp_path / ".partita-ab_12cd9" / "begun").write_text("")
+    kept = [".partita-0123456789ac", ".partita-thesis", ".partita-ab_12cd9x", ".partita-AB_12CD9"]
+    for name in (*kept, ".partita-0123456789ab", ".partita-ab_12cd8"):
+        (tmp_path / name).write_text("")
+        if name != kept[0]:  # which is young: it may be being written
+            os.utime(tmp_path / name, (0, 0))
+    act(tmp_path)
+    assert {".partita-ab_12cd9", ".partita-0123456789ab"} & set(names(tmp_path)) == set()
+    assert {*kept, ".partita-ab_12cd8"} <= set(names(tmp_path))
+
+
+def test_a_folder_is_written_where_there_are_no_locks(tmp_path, monkeypatch):
+    def no_locks(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    (tmp_path / ".partita-ab_12cd9").mkdir()  # it may be of one that runs
+    with KIND.held(tmp_path):
+        KIND.claim(tmp_path, ["a"])
+    KIND.write(tmp_path, {}, {"a": b"1"})
+    assert names(tmp_path) == [".partita-ab_12cd9", "a", "made.json"]

@@ -1,5 +1,6 @@
 """Training: masks, resuming, the data set's errors, int8 as the hardware computes it."""
 
+import errno
 import json
 from dataclasses import replace
 
@@ -105,9 +106,35 @@ def test_an_interrupted_run_ends_at_the_same_weights(task, tmp_path):
     torch.manual_seed(1234)  # what came before must not matter
     resumed = task.make()
     fit(resumed, batches(task), recipe, masks={}, state=state)
-    assert not state.exists()
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_training_is_not_lost_where_its_weights_cannot_be_written(task, tmp_path, monkeypatch):
+    """Neither that of a network nor its fine-tuning in int8: both go on from their states."""
+    trainer = Trainer(task, tmp_path, monitor=Monitor(checkpoint_s=0))
+    state, tuning = tmp_path / "dense.state", tmp_path / "dense-int8.state"
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sw.training.save_checkpoint", full)
+        with pytest.raises(OSError, match="No space"):
+            trainer.dense(RECIPE)
+    assert state.is_file()
+    steps = []
+    trainer.monitor = Monitor(progress=lambda part, *rest: steps.append(rest), checkpoint_s=0)
+    net = trainer.dense(RECIPE)
+    assert not steps and not state.exists()  # no step was left
+    integer, _, _, tuned = trainer.quantised("dense", net, None, 2.0, RECIPE)
+    with monkeypatch.context() as patch:
+        patch.setattr("sw.training.save_integer", full)
+        with pytest.raises(OSError, match="No space"):
+            trainer.save("dense", integer)
+    assert tuned and tuning.is_file()
+    trainer.save("dense", integer)
+    assert not tuning.exists() and (tmp_path / "dense-int8.safetensors").is_file()
 
 
 def test_a_state_of_another_run_or_a_broken_one_is_refused(task, tmp_path):
@@ -359,10 +386,36 @@ def test_the_command_trains_partitions_and_writes_results(tmp_path, capsys):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--network", "digits", "--partitions", "7"], "not divisible by 7"),
     ([], "--data"), (["--network", "digits", "--batch", "1"], "--batch is 1"),
+    *((["--network", "digits", option, value], f"{option} goes with --network tinyvgg16")
+      for option, value in (("--data", "x"), ("--width", "1"), ("--classes", "2"),
+                            ("--per-class", "1"))),
+    *((["--network", "digits", "--ablation", option, value],
+       f"{option} does not go with --ablation")
+      for option, value in (("--partitions", "8"), ("--prune", "fc"),
+                            ("--partitioner", "random"))),
+    (["--network", "digits", "--rate", "11"], "--rate is 11; it must be a number above 0, at most "
+     "10"),
+    (["--network", "digits", "--rate", "5e-324"], "--rate is 5e-324: rate is 0"),
 ])
 def test_bad_usage_is_refused(tmp_path, capsys, arguments, message):
     assert train.main([*arguments, "--out", str(tmp_path / "x")]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_folder_that_another_run_holds_is_refused(tmp_path, capsys):
+    train.RUN.claim(tmp_path, ["dense.state"])
+    (tmp_path / "dense.state").write_text("of a run that goes on")
+    with train.RUN.held(tmp_path):
+        before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+        assert train.main(["--network", "digits", "--out", str(tmp_path), "--restart"]) == 5
+        assert before == {p: p.read_bytes() for p in tmp_path.iterdir()}
+    said = capsys.readouterr().err
+    assert f"--out {tmp_path}: another command works in this folder; wait until" in said
+
+
+@pytest.mark.parametrize("rate", [10.0, 1e-9])
+def test_a_rate_that_the_option_takes_is_one_that_a_recipe_takes(rate):
+    replace(RECIPE, rate=rate).validate()
 
 
 def test_tinyvgg16_trains_from_the_folder(tmp_path, capsys):
