@@ -1,9 +1,9 @@
 """The source files that a module's results depend on: its own and those that it imports."""
 
-import ast
 import hashlib
+import re
 import sys
-from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -11,8 +11,14 @@ __all__ = ["sources_key", "sources_of"]
 
 #: Below which packages lie: what is imported from elsewhere has a version of its own.
 _ROOT = Path(__file__).resolve().parent.parent
+#: An import statement: dots, module, names; or modules. Not by `ast`, which in Python 3.11 must not
+#: be used in two threads at once.
+_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]+)"
+                     r"|import[ \t]+([^\n]+))", re.MULTILINE)
+_NAME = re.compile(r"[\w.]+")
 
 
+@cache
 def sources_of(file: Path) -> set[Path]:
     """A file and all that it imports, of this repository, at whatever depth."""
     found: set[Path] = set()
@@ -30,19 +36,17 @@ def sources_key(*modules: ModuleType | str) -> str:
     return _hash(set().union(*(sources_of(Path(str(m.__file__))) for m in loaded)))
 
 
-def _hash(files: Iterable[Path]) -> str:
+def _hash(files: set[Path]) -> str:
     return hashlib.sha256(b"\0".join(f.read_bytes() for f in sorted(files))).hexdigest()[:16]
 
 
 def _imported(file: Path) -> set[Path]:
-    names = set()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {(_ROOT, alias.name) for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = file.parents[node.level - 1] if node.level else _ROOT
-            module = f"{node.module}." if node.module else ""
-            names |= {(base, node.module or "")} | {(base, module + a.name) for a in node.names}
-    places = [base.joinpath(*name.split(".")) for base, name in names if name]
+    """Files of what a file imports, or of what in its text looks like it."""
+    places = []
+    for dots, module, names, modules in _IMPORT.findall(file.read_text()):
+        if names:
+            package = (file.parents[len(dots) - 1] if dots else _ROOT).joinpath(*module.split("."))
+            places += [package, *(package / name for name in _NAME.findall(names))]
+        places += [_ROOT.joinpath(*name.split(".")) for name in _NAME.findall(modules)]
     return {p for place in places for p in (place.with_suffix(".py"), place / "__init__.py")
             if p.is_file()}
