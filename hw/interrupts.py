@@ -157,6 +157,8 @@ def _watch(pipe: int) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+    with suppress(OSError):
+        os.write(2, b"interrupted\n")
     os._exit(128 + number)
 
 

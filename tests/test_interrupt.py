@@ -89,7 +89,7 @@ TREE = """with tempfile.TemporaryDirectory() as folder:
 def test_programs_and_threads_end_and_folders_go(tmp_path, run, number):
     process = start(command(TREE.format(run=run)), tmp_path)
     wait_for(process)
-    assert interrupt(process, number).endswith("it: interrupted\n")  # after what the shell says
+    assert interrupt(process, number).endswith("interrupted\n")  # after what the shell says
     assert not any(tmp_path.iterdir())
 
 
