@@ -17,10 +17,17 @@ ROOT = Path(__file__).parent.parent
 LIMIT_S = 6.0
 
 
+def as_from_a_terminal() -> None:
+    """In a new process: have no signal ignored, as nohup and shells' background jobs do."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(code: str, folder: Path, **environment: str) -> subprocess.Popen:
     """Start a Python program whose temporary files are in `folder`."""
     return subprocess.Popen(
         [sys.executable, "-c", code], cwd=folder, text=True, start_new_session=True,
+        preexec_fn=as_from_a_terminal,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **environment})
 
@@ -173,7 +180,7 @@ def test_a_command_that_still_starts_ends_without_a_traceback(tmp_path, module):
     process = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", module, "--help"], cwd=tmp_path, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)})
+        preexec_fn=as_from_a_terminal, env={**os.environ, "PYTHONPATH": str(ROOT)})
     for line in process.stderr:
         if line.endswith("numpy._utils\n"):
             break
