@@ -13,8 +13,9 @@ import pytest
 from hw.interrupts import end_children
 
 ROOT = Path(__file__).parent.parent
-#: Seconds in which a command has to end; twice what it promises, as the tests' machine is busy.
-LIMIT_S = 20.0  # far above the 3 that are promised: the machine may be busy
+#: Seconds in which a command has to end; far more than it promises, as the tests' machine may be
+#: busy.
+LIMIT_S = 20.0
 
 
 def as_from_a_terminal() -> None:
