@@ -110,8 +110,7 @@ def _say(text: str) -> None:
 def _flush() -> None:
     """Write what `print` holds back; raise OSError, and drop it, if it cannot be written."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError as error:
         # Keep Python from trying, and complaining, again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -53,7 +53,6 @@ class _Hold:
     """Whether the main thread may be interrupted, and the signal that waits for it."""
 
     #: Blocks of `uninterrupted` that are under way.
-
     depth = 0
     waiting: int | None = None
     installed = False

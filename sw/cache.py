@@ -5,7 +5,6 @@ own, `.making-...`, which its maker holds by a lock that ends with the process, 
 is whole. So what a killed process leaves is told from what another one works on.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -14,13 +13,13 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from hw.cache import cache_dir
 from hw.interrupts import unfinished
-from hw.locks import NO_LOCKS
+from hw.locks import lock
 
 __all__ = ["CacheError", "cached_file", "own_cache"]
 
@@ -142,13 +141,10 @@ def _require_own(path: Path) -> None:
 def _workplace(cache: Path, name: str) -> Iterator[Path]:
     """A folder to make an entry in; waits for a process that makes the same."""
     folder = cache / f"{_MAKING}{name}"
-    try:
-        held = _hold(folder)
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
+    held = _hold(folder)
+    if held is None:
         shutil.rmtree(folder, ignore_errors=True)
-        folder, held = cache / f"{_MAKING}{name}-{os.getpid()}", None
+        folder = cache / f"{_MAKING}{name}-{os.getpid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
     unfinished.add(folder)
     try:
@@ -160,8 +156,9 @@ def _workplace(cache: Path, name: str) -> Iterator[Path]:
             held.close()
 
 
-def _hold(folder: Path) -> IO[bytes]:
-    """Make a folder and lock it; the lock is a file in it, as folders have none over NFS."""
+def _hold(folder: Path) -> IO[bytes] | None:
+    """Make a folder and lock it; the lock is a file in it, as folders have none over NFS. None
+    where there are no locks."""
     while True:
         folder.mkdir(mode=0o700, exist_ok=True)
         try:
@@ -169,7 +166,9 @@ def _hold(folder: Path) -> IO[bytes]:
         except FileNotFoundError:  # removed in between, as left over
             continue
         try:
-            fcntl.flock(held, fcntl.LOCK_EX)
+            if not lock(held):
+                held.close()
+                return None
             if os.path.samestat(os.fstat(held.fileno()), os.stat(folder / "lock")):
                 return held
         except FileNotFoundError:  # removed by its maker, who had finished
@@ -184,12 +183,8 @@ def _sweep(cache: Path) -> None:
     """Remove the folders of processes that were killed: those that nobody holds and, where no
     lock can tell, old ones."""
     for folder in cache.glob(f"{_MAKING}*"):
-        old = False
-        try:
+        with suppress(OSError):  # it is held, or gone
             old = time.time() - folder.stat().st_mtime > _LEFT_OVER_S
             with (folder / "lock").open("ab") as held:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError as error:
-            if old and error.errno in NO_LOCKS:
-                shutil.rmtree(folder, ignore_errors=True)
+                if lock(held, wait=False) or old:
+                    shutil.rmtree(folder, ignore_errors=True)

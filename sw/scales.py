@@ -80,12 +80,12 @@ def best_scale(values: np.ndarray, owners: np.ndarray, peaks: np.ndarray) -> flo
     flat /= peak
     usual = np.quantile(peaks[peaks > 0], _USUAL, method="higher")
     uneven = peaks.max() > _UNEVEN * usual
+    own = np.bincount(owners, flat ** 2, len(peaks))  # of each image, as its error below
 
     def loss(error: np.ndarray) -> float:
         if not uneven:
             return float(np.mean(error ** 2))
         of_image = np.bincount(owners, error ** 2, len(peaks))
-        own = np.bincount(owners, flat ** 2, len(peaks))
         return float(np.mean(np.sqrt(of_image[own > 0] / own[own > 0])))
 
     best, share = np.inf, 1.0
