@@ -1,5 +1,5 @@
 """Board definitions and flows."""
 
-from hw.interrupts import end_while_starting
+from hw.support.interrupts import end_while_starting
 
 end_while_starting("boards")

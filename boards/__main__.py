@@ -21,26 +21,17 @@ from pathlib import Path
 
 from rich.text import Text
 
-from hw.arguments import (
-    IMAGES,
-    PARTITIONS,
-    SEED,
-    Parser,
-    file_path,
-    given,
-    integer,
-    word,
-)
+from boards.flow.results import built
 from hw.config import Config
-from hw.console import console
-from hw.errors import exit_code
-from hw.estimate import quick_usage
-from hw.files import check_outputs
+from hw.fpga.estimate import quick_usage
 from hw.options import add_config_arguments, changed_config, contradiction
-from sw.networks import NETWORKS, check_images
+from hw.support.arguments import IMAGES, PARTITIONS, SEED, Parser, file_path, given, integer, word
+from hw.support.console import console
+from hw.support.errors import exit_code
+from hw.support.files import check_outputs
+from sw.experiment.workload import NETWORKS, check_images
 
 from .catalogue import BOARDS, Board, find
-from .tables import built
 
 __all__ = ["main"]
 
@@ -95,7 +86,7 @@ def _preset(board: Board, row: dict) -> str:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from .doctor import examine
+    from boards.flow.doctor import examine
     findings = examine()
     if args.json:
         print(json.dumps([vars(f) for f in findings], indent=1))
@@ -109,7 +100,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace) -> int:
-    from .flow import build
+    from boards.flow.build import build
     board = find(args.board)
     out = _out(args, board)
     config = changed_config(board.config, args)
@@ -134,7 +125,7 @@ def _flash(args: argparse.Namespace) -> int:
     import shlex
     import subprocess
 
-    from .flow import flash_command
+    from boards.flow.build import flash_command
     board = find(args.board)
     command = flash_command(board, _out(args, board), to_flash=args.flash)
     print(shlex.join(command))
@@ -144,7 +135,7 @@ def _flash(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from .run import run_network
+    from boards.host.run import run_network
     board = find(args.board)
     if args.virtual == (args.port is not None):
         raise ValueError("name the board's serial port with --port, or take --virtual")
@@ -159,7 +150,7 @@ def _run(args: argparse.Namespace) -> int:
         check_images(args.network, args.images)
     config = changed_config(board.config, args)
     if args.port:
-        from .flow import load_manifest
+        from boards.flow.build import load_manifest
         folder = _out(args, board)
         if (folder / "board.json").is_file():  # what was flashed decides
             config = Config.from_dict(load_manifest(folder, board)["config"])
@@ -195,8 +186,8 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _table(args: argparse.Namespace) -> int:
-    from .flow import BUILD, build
-    from .tables import RESULTS, add_row
+    from boards.flow.build import BUILD, build
+    from boards.flow.results import RESULTS, add_row
     check_outputs(results=RESULTS)
     boards = [find(name) for name in args.boards or BOARDS]
     for board in boards:

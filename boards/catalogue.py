@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from hw.arguments import nearest
+from boards.gateware.sdram import W9825G6KH_6, SdramTiming
+from boards.gateware.system import SystemConfig
+from boards.gateware.uart import MIN_CLOCKS_PER_BIT
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
-from hw.estimate import DEVICES
-from hw.toolchain import Device
-
-from .sdram import W9825G6KH_6, SdramTiming
-from .system import SystemConfig
-from .uart import MIN_CLOCKS_PER_BIT
+from hw.fpga.estimate import DEVICES
+from hw.fpga.toolchain import Device
+from hw.support.arguments import nearest
 
 __all__ = ["BOARDS", "Board", "UnknownBoard", "find"]
 
@@ -28,7 +27,7 @@ class Board:
     device : Device
     platform : "module:class" of amaranth-boards, or "" for one built without Amaranth's flow
     clock_mhz : of the accelerator, made by `pll`
-    pll : parameters of the device's PLL from the board's oscillator, see `boards.platforms`
+    pll : parameters of the device's PLL from the board's oscillator, see `boards.flow.platforms`
     memory : in words
     sdram, ram_bytes : as in `SystemConfig`
     link, baud : the serial link

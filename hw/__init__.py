@@ -1,5 +1,5 @@
 """Hardware generator: configuration, instruction format and gateware."""
 
-from .interrupts import end_while_starting
+from hw.support.interrupts import end_while_starting
 
 end_while_starting("hw")

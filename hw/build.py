@@ -27,19 +27,20 @@ from amaranth.lib import wiring
 from rich.table import Table
 from rich.text import Text
 
-from .arguments import Parser, file_path, integer, word
+from hw.fpga.estimate import DEVICES, estimate
+from hw.fpga.floorplan import kept_floorplan
+from hw.fpga.toolchain import SEEDS, DoesNotFitError, program_path
+from hw.gateware.manifest import BLOCK_RAM, manifest, memories
+from hw.gateware.top import TOP_NAME, outer_members
+from hw.gateware.verilog import generate, top_ports
+from hw.support.arguments import Parser, file_path, integer, word
+from hw.support.console import console
+from hw.support.errors import OutputError, ToolMissingError, exit_code
+from hw.support.files import check_outputs
+from hw.support.folders import FolderKind
+
 from .config import Config
-from .console import console
-from .errors import OutputError, ToolMissingError, exit_code
-from .estimate import DEVICES, estimate
-from .files import check_outputs
-from .floorplan import kept_floorplan
-from .folders import FolderKind
-from .manifest import BLOCK_RAM, manifest, memories
 from .options import add_config_arguments, config_from_arguments
-from .toolchain import SEEDS, DoesNotFitError, program_path
-from .top import TOP_NAME, outer_members
-from .verilog import generate, top_ports
 
 __all__ = ["BUILD", "build", "main"]
 

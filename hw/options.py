@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
 
-from .arguments import integer
+from hw.support.arguments import integer
+
 from .config import CORES, PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 
 __all__ = ["add_config_arguments", "changed_config", "config_from_arguments", "contradiction",

@@ -1,5 +1,5 @@
 """Simulation: the RTL in Verilator behind the driver's backend interface."""
 
-from hw.interrupts import end_while_starting
+from hw.support.interrupts import end_while_starting
 
 end_while_starting("sim")

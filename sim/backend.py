@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from hw.config import Config
-from hw.ports import Channel
-from hw.top import CORE_NAME, SHELL_NAME
+from hw.gateware.signatures.ports import Channel
+from hw.gateware.top import CORE_NAME, SHELL_NAME
+from sim.activity.map import UnitActivity
+from sim.verilated.build import activity_maps, build
+from sim.verilated.memory import RtlMemory
 
-from .activity import UnitActivity
-from .memory import RtlMemory
 from .settings import check_settings, check_stall
-from .verilator import activity_maps, build
 
 __all__ = ["SimulationFault", "VerilatorBackend"]
 
@@ -67,7 +67,8 @@ class VerilatorBackend:
     memory_bytes : int
         Size of the external memory.
     latency_cycles, page_miss_cycles, page_bytes, banks : int
-        The memory's timing, see `sim/harness/memory.h`; bounds are in `sim.settings.LIMITS`.
+        The memory's timing, see `sim/verilated/harness/memory.h`; bounds are in
+        `sim.settings.LIMITS`.
     stall_probability : float, 0 to 0.9
         That a memory channel stalls in a cycle, drawn from `seed`.
     count_toggles : bool
@@ -90,7 +91,7 @@ class VerilatorBackend:
 
     Raises
     ------
-    ToolMissingError, sim.verilator.BuildError
+    ToolMissingError, sim.verilated.build.BuildError
     ValueError
         Naming the setting, its value and the rule.
     """
@@ -212,7 +213,7 @@ class VerilatorBackend:
     def counts(self, layer: int, instance: int) -> tuple[np.ndarray, int]:
         """Toggles of every counted bit of an instance in a layer, and the cycles counted.
 
-        The bits are in the order of `sim.verilator.activity_maps`' `counted`, bit 0 first.
+        The bits are in the order of `sim.verilated.build.activity_maps`' `counted`, bit 0 first.
         `instance` equal to the number of instances is the shell: interconnect and control.
         """
         values = np.zeros(self._lib.partita_flip_flop_bits(self._model, instance), np.uint64)

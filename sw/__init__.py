@@ -1,5 +1,5 @@
 """Software: model capture, partitioning, quantisation, compiler, driver and reports."""
 
-from hw.interrupts import end_while_starting
+from hw.support.interrupts import end_while_starting
 
 end_while_starting("sw")

@@ -20,21 +20,20 @@ from dataclasses import dataclass, fields
 
 from rich.table import Table
 
-from hw.arguments import PARTITIONS, SEED, Items, Parser, file_path, given, integer, nearest
 from hw.config import Config
-from hw.console import console
-from hw.errors import exit_code
-from hw.files import check_outputs
 from hw.options import add_config_arguments, config_from_arguments
-from sim.processors import processors
+from hw.support.arguments import PARTITIONS, SEED, Items, Parser, file_path, given, integer, nearest
+from hw.support.console import console
+from hw.support.errors import exit_code
+from hw.support.files import check_outputs
+from hw.support.processors import processors
 from sim.settings import LIMITS
-
-from .arms import Arm, golden_outputs, layer_kind, run_arm
-from .compiler.switches import Switches, switched
-from .networks import NETWORKS, load_workload
-from .output import deliver
-from .progress import SimulationProgress
-from .shapes import shape_graph
+from sw.experiment.arms import Arm, golden_outputs, layer_kind, run_arm
+from sw.experiment.workload import NETWORKS, load_workload
+from sw.lowering.switches import Switches, switched
+from sw.networks.shapes import shape_graph
+from sw.terminal.console import deliver
+from sw.terminal.progress import SimulationProgress
 
 __all__ = ["SWITCHES", "Work", "measure"]
 

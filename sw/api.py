@@ -13,16 +13,16 @@ import numpy as np
 
 from hw.build import build
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
+from sw.driver.driver import Driver, RunResult, open_backend
+from sw.frontend.torch import capture
+from sw.graph.flow import FlowError, expect
+from sw.prune.apply import apply_plan
+from sw.prune.plan import Plan, partition, prunable_layers
+from sw.quantise.post_training import quantise
+from sw.reference.golden import run_golden
+from sw.report.values import Report
 
-from .capture import capture
 from .compiler import Program, compile_graph
-from .driver import Driver, RunResult, open_backend
-from .flow import FlowError, expect
-from .golden import run_golden
-from .partition import Plan, partition, prunable_layers
-from .prune import apply_plan
-from .quantise import quantise
-from .report import Report
 
 __all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "FlowError", "Plan", "PortConfig",
            "Program", "Report", "RunResult", "apply_plan", "build", "capture", "compile_graph",
@@ -37,7 +37,7 @@ def run(program: Program, image: np.ndarray, *, backend: str = "verilator",
     ----------
     program : Program
     image : int8[C, H, W], or int8[n, C, H, W] of a program for a batch of n or more
-    backend : a name of `sw.driver.BACKENDS`
+    backend : a name of `sw.driver.driver.BACKENDS`
     count_toggles : bool
     **options : of the backend, such as `latency_cycles`
 

@@ -7,7 +7,7 @@
     partita scale     accuracy, time and energy of fewer partitions (python -m sw.scale)
     partita trace     waveforms and a timeline      (python -m sw.trace)
     partita ablation  cycles without each of the compiler's optimisations (python -m sw.ablation)
-    partita calibrate fit energy to gates           (python -m sim.calibrate)
+    partita calibrate fit energy to gates           (python -m sw.calibrate)
     partita measure   measure the README's tables again (python -m sw.measure)
     partita tables    write the README's tables     (python -m sw.tables)
     partita demo      the whole demonstration       (python -m sw.demo)
@@ -20,16 +20,16 @@ import importlib
 import sys
 from importlib import metadata
 
-from hw.arguments import nearest
-from hw.errors import exit_code
-from hw.interrupts import end_while_starting
+from hw.support.arguments import nearest
+from hw.support.errors import exit_code
+from hw.support.interrupts import end_while_starting
 
 __all__ = ["COMMANDS", "main", "version"]
 
 #: Command -> module with a `main(argv) -> exit code`.
 COMMANDS = {"build": "hw.build", "compare": "sw.compare", "demo": "sw.demo",
             "train": "sw.train", "explore": "sw.explore", "scale": "sw.scale", "trace": "sw.trace",
-            "ablation": "sw.ablation", "calibrate": "sim.calibrate", "measure": "sw.measure",
+            "ablation": "sw.ablation", "calibrate": "sw.calibrate", "measure": "sw.measure",
             "tables": "sw.tables", "boards": "boards.__main__"}
 
 

@@ -29,7 +29,9 @@ from importlib import metadata
 
 import numpy as np
 
-from hw.arguments import (
+from hw.config import Config
+from hw.options import add_config_arguments, config_from_arguments
+from hw.support.arguments import (
     IMAGES,
     JOBS,
     PARTITIONS,
@@ -42,27 +44,24 @@ from hw.arguments import (
     nearest,
     real,
 )
-from hw.config import Config
-from hw.console import console
-from hw.errors import exit_code
-from hw.files import check_outputs
-from hw.interrupts import thread_pool
-from hw.options import add_config_arguments, config_from_arguments
-from sim.processors import processors
+from hw.support.console import console
+from hw.support.errors import exit_code
+from hw.support.files import check_outputs
+from hw.support.interrupts import thread_pool
+from hw.support.processors import processors
 from sim.settings import LIMITS, MOST_STALL
-
-from .arms import Arm, expected_cycles, golden_outputs, layer_kind, run_arm, segments
-from .dataset import root_of
-from .energy import EnergyModel, add_energy_arguments, energy_from_arguments
-from .golden import run_golden
-from .graph import IntegerGraph
-from .html import render
-from .networks import NETWORKS, Workload, check_images, load_workload
-from .output import deliver
-from .partition import PARTITIONERS
-from .progress import SimulationProgress
-from .report import Report, print_report
-from .shapes import shape_graph
+from sw.energy.model import EnergyModel, add_energy_arguments, energy_from_arguments
+from sw.experiment.arms import Arm, expected_cycles, golden_outputs, layer_kind, run_arm, segments
+from sw.experiment.workload import NETWORKS, Workload, check_images, load_workload
+from sw.graph.integer import IntegerGraph
+from sw.networks.shapes import shape_graph
+from sw.prune.plan import PARTITIONERS
+from sw.reference.golden import run_golden
+from sw.report.page import render
+from sw.report.values import Report, print_report
+from sw.terminal.console import deliver
+from sw.terminal.progress import SimulationProgress
+from sw.training.dataset import root_of
 
 __all__ = ["compare", "main"]
 

@@ -7,8 +7,8 @@ Exit codes: those of `sw.compare`.
 
 import sys
 
-from hw.arguments import Parser
-from hw.errors import exit_code
+from hw.support.arguments import Parser
+from hw.support.errors import exit_code
 
 from . import compare
 

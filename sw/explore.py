@@ -31,7 +31,11 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from hw.arguments import (
+from hw.config import PRESETS, Config
+from hw.fpga.estimate import DEVICES, quick_usage
+from hw.fpga.toolchain import DoesNotFitError, Usage
+from hw.options import named_by_option
+from hw.support.arguments import (
     JOBS,
     PARTITIONS,
     Items,
@@ -43,24 +47,20 @@ from hw.arguments import (
     integers,
     word,
 )
-from hw.config import PRESETS, Config
-from hw.console import console
-from hw.errors import ToolMissingError, exit_code
-from hw.estimate import DEVICES, quick_usage
-from hw.files import check_outputs
-from hw.interrupts import hidden_from_terminal, in_pool_process
-from hw.options import named_by_option
-from hw.toolchain import DoesNotFitError, Usage
-from sim.processors import processors
+from hw.support.console import console
+from hw.support.errors import ToolMissingError, exit_code
+from hw.support.files import check_outputs
+from hw.support.interrupts import hidden_from_terminal, in_pool_process
+from hw.support.processors import processors
+from sw.cycles.limits import network_limit
+from sw.experiment.pareto import pareto
+from sw.graph.integer import IntegerGraph
+from sw.networks.shapes import SHAPES, shape_graph
+from sw.report.page import scatter
+from sw.terminal.console import deliver
 
 from .compiler import CompileError
 from .cycles import predict
-from .graph import IntegerGraph
-from .html import scatter
-from .limits import network_limit
-from .output import deliver
-from .pareto import pareto
-from .shapes import SHAPES, shape_graph
 
 __all__ = ["Point", "Result", "evaluate", "front", "main"]
 
@@ -89,7 +89,7 @@ class Result:
     """What became of a point.
 
     Members: predicted `cycles`, None with the reason in `why` if it cannot run; `limit` as
-    sw/limits.py; `usage` as far as known without synthesis; `fits` the device
+    sw/cycles/limits.py; `usage` as far as known without synthesis; `fits` the device
     asked for; `rtl_cycles` if it was run.
     """
 
@@ -143,9 +143,10 @@ def measure(point: Point, seed: int = 1) -> int:
     RuntimeError
         If an output differs from the golden model's.
     """
+    from sw.driver.driver import Driver, open_backend
+    from sw.reference.golden import run_golden
+
     from .compiler import compile_graph
-    from .driver import Driver, open_backend
-    from .golden import run_golden
     graph = _random_weights(shape_graph(point.network, point.prune, point.partitions), seed)
     image = np.random.default_rng(seed).integers(-128, 128, graph.in_shape, dtype=np.int8)
     program = compile_graph(graph, point.config)

@@ -18,11 +18,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hw.arguments import Parser, nearest
-from hw.errors import exit_code
-from hw.files import check_file
+from hw.support.arguments import Parser, nearest
+from hw.support.errors import exit_code
+from hw.support.files import check_file
+from sw.terminal.console import deliver
 
-from .output import deliver
 from .tables import DATA
 
 __all__ = ["MEASUREMENTS", "SCALING", "main", "scaling_command"]

@@ -33,18 +33,15 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from hw.arguments import SEED, Parser, file_path, integer
 from hw.config import Config
-from hw.console import console
-from hw.errors import exit_code
-from hw.files import check_outputs
 from hw.options import add_config_arguments, config_from_arguments
-
-from .cache import own_cache
-from .compiler import compile_graph
-from .digits import HELD_OUT
-from .driver import Driver, RunResult, open_backend
-from .energy import (
+from hw.support.arguments import SEED, Parser, file_path, integer
+from hw.support.console import console
+from hw.support.entries import own_cache
+from hw.support.errors import exit_code
+from hw.support.files import check_outputs
+from sw.driver.driver import Driver, RunResult, open_backend
+from sw.energy.model import (
     DEFAULT_LEVELS,
     EnergyModel,
     Features,
@@ -53,13 +50,16 @@ from .energy import (
     energy_from_arguments,
     features,
 )
-from .evaluate import accuracy, run_integer
-from .golden import run_golden
-from .html import scatter
-from .incremental import DIGITS, Grown, grow_digits
-from .output import deliver
-from .pareto import pareto
-from .scaling import with_active
+from sw.experiment.pareto import pareto
+from sw.graph.active import with_active
+from sw.reference.batched import accuracy, run_integer
+from sw.reference.golden import run_golden
+from sw.report.page import scatter
+from sw.terminal.console import deliver
+from sw.training.digits import HELD_OUT
+from sw.training.incremental import DIGITS, Grown, grow_digits
+
+from .compiler import compile_graph
 
 __all__ = ["Measured", "Point", "front", "main", "measure", "points_of", "spread"]
 

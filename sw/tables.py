@@ -18,19 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from hw import isa, registers
-from hw.arguments import Parser
 from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
-from hw.errors import exit_code
-from hw.files import save_file
-
-from .compiler.switches import Switches
-from .energy import columns as energy_columns
-from .limits import Limit, Roof
+from hw.support.arguments import Parser
+from hw.support.errors import exit_code
+from hw.support.files import save_file
+from sw.cycles.limits import Limit, Roof
+from sw.data import DATA
+from sw.energy.model import columns as energy_columns
+from sw.lowering.switches import Switches
 
 __all__ = ["TABLES", "limit_of", "main", "render"]
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-DATA = Path(__file__).parent / "data"
 
 
 def _table(header: tuple[str, ...], rows: list[tuple]) -> str:
@@ -309,7 +308,7 @@ def training_table(name: str = "training-results.json") -> str:
 
 def calibration_table() -> str:
     """Errors of the energy model against gates that its fit did not see."""
-    from sim.calibrate import Sample, validate
+    from .calibrate import Sample, validate
     samples = [Sample(**s) for s in _measured("calibration.json")]
     errors = validate(samples)
     clock = energy_columns()["sky130"].coefficients["clock"].value

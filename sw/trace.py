@@ -20,18 +20,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hw.arguments import PARTITIONS, SEED, Parser, file_path, given, integer, nearest, word
-from hw.console import console
-from hw.errors import exit_code
-from hw.files import check_outputs, save_file
 from hw.options import add_config_arguments, config_from_arguments
-from sim.fst import require_fst, vcd_to_fst
+from hw.support.arguments import PARTITIONS, SEED, Parser, file_path, given, integer, nearest, word
+from hw.support.console import console
+from hw.support.errors import exit_code
+from hw.support.files import check_outputs, save_file
+from sim.waves.fst import require_fst, vcd_to_fst
+from sw.driver.driver import Driver, RunResult, open_backend
+from sw.experiment.workload import NETWORKS, load_workload
+from sw.networks.shapes import shape_graph
+from sw.terminal.console import deliver
 
 from .compiler import compile_graph
-from .driver import Driver, RunResult, open_backend
-from .networks import NETWORKS, load_workload
-from .output import deliver
-from .shapes import shape_graph
 
 __all__ = ["main", "timeline"]
 

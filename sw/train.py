@@ -30,7 +30,7 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from hw.arguments import (
+from hw.support.arguments import (
     PARTITIONS,
     SEED,
     Parser,
@@ -41,22 +41,21 @@ from hw.arguments import (
     real,
     word,
 )
-from hw.console import console
-from hw.errors import exit_code
-from hw.files import save_file
-from hw.folders import FolderKind
-
-from .cache import own_cache
-from .dataset import load_tiny_imagenet, root_of
-from .digits import digits_task
-from .fit import Recipe
-from .models import PIXEL_DEVIATION, PIXEL_MEAN, TINYVGG16_SHAPE, tinyvgg16
-from .output import deliver
-from .partition import PARTITIONERS, select_layers
-from .progress import TrainingProgress
-from .shapes import bare_graph, captured
-from .statistics import graph_statistics
-from .training import Monitor, Row, Task, Trainer, pruned_names, random_crops
+from hw.support.console import console
+from hw.support.entries import own_cache
+from hw.support.errors import exit_code
+from hw.support.files import save_file
+from hw.support.folders import FolderKind
+from sw.networks.architectures import PIXEL_DEVIATION, PIXEL_MEAN, TINYVGG16_SHAPE, tinyvgg16
+from sw.networks.shapes import bare_graph, captured
+from sw.networks.statistics import graph_statistics
+from sw.prune.plan import PARTITIONERS, select_layers
+from sw.terminal.console import deliver
+from sw.terminal.progress import TrainingProgress
+from sw.training.dataset import load_tiny_imagenet, root_of
+from sw.training.digits import digits_task
+from sw.training.fit import Recipe
+from sw.training.trainer import Monitor, Row, Task, Trainer, pruned_names, random_crops
 
 __all__ = ["main"]
 

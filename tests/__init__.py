@@ -1,0 +1,1 @@
+"""Tests, by the paths of what they test."""

@@ -4,7 +4,7 @@
 
 A loader returns, or raises its typed error with the file's name in it, within a second of
 processor time and half a gigabyte. What does anything else is shown with the command that repeats
-it. The kinds are those of `tests.fuzz_kinds`.
+it. The kinds are those of `tests.support.fuzz_kinds`.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .fuzz_kinds import KINDS, Kind
-from .fuzz_mutate import mutate
+from tests.support.fuzz_kinds import KINDS, Kind
+from tests.support.fuzz_mutate import mutate
 
 __all__ = ["fuzz"]
 

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hw.arguments import Items, Number, file_path, word
 from hw.options import add_config_arguments
+from hw.support.arguments import Items, Number, file_path, word
 from sw import cli
 
 SEED = int(os.environ.get("PARTITA_SEED", "28"))
@@ -40,8 +40,8 @@ WORKS = {
 BEGINS = (
     "hw.build.generate", "hw.build.estimate", "sw.compare.load_workload",
     "sw.ablation.workloads", "sw.trace.load_workload", "sw.scale.grow_digits", "sw.train.Trainer",
-    "sw.explore._run", "sim.calibrate.map_core", "sim.calibrate.generate", "boards.flow.build",
-    "boards.run.run_network", "sw.measure._run", "sw.compare.run_arm", "subprocess.run",
+    "sw.explore._run", "sw.calibrate.map_core", "sw.calibrate.generate", "boards.flow.build.build",
+    "boards.host.run.run_network", "sw.measure._run", "sw.compare.run_arm", "subprocess.run",
     "subprocess.Popen",
 )
 

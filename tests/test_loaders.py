@@ -7,7 +7,8 @@ import zipfile
 
 import pytest
 
-from . import fuzz_kinds, fuzz_loaders
+from . import fuzz_loaders
+from .support import fuzz_kinds
 
 SEED = 1
 

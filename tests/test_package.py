@@ -27,7 +27,7 @@ def test_every_data_file_of_a_package_is_installed():
                  PROJECT["tool"]["setuptools"]["package-data"].items()
                  for pattern in patterns for path in (ROOT / package).glob(pattern)}
     assert data and not data - installed
-    assert any(f.startswith("hw/floorplans/") for f in data)
+    assert any(f.startswith("hw/fpga/floorplans/") for f in data)
 
 
 def test_every_program_is_a_command_and_every_command_a_program():

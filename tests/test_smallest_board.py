@@ -6,8 +6,8 @@ import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS
-from boards.flow import MANIFEST, load_manifest
-from hw.toolchain import have_tool
+from boards.flow.build import MANIFEST, load_manifest
+from hw.fpga.toolchain import have_tool
 
 pytestmark = pytest.mark.slow  # synthesis, place and route: minutes
 

@@ -1,7 +1,8 @@
 """Compiles integer networks to programs."""
 
+from sw.lowering.errors import CompileError, DoesNotFit, Unsupported
+
 from .compile import compile_graph
-from .errors import CompileError, DoesNotFit, Unsupported
 from .program import LayerInfo, Program, ProgramError
 
 __all__ = ["CompileError", "DoesNotFit", "LayerInfo", "Program", "ProgramError", "Unsupported",

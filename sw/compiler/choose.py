@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hw.config import Config
-
-from ..graph import Layer
-from .batch import Run
-from .errors import CompileError
-from .split import (
+from sw.graph.integer import Layer
+from sw.lowering.batch import Run
+from sw.lowering.errors import CompileError
+from sw.lowering.split import (
     Option,
     Split,
     is_local,
@@ -50,7 +49,7 @@ def choose(layers: Sequence[Layer], order: Sequence[Run], config: Config, stores
     CompileError
         That of the first alternative, if none can be compiled.
     """
-    from ..cycles.machine import Machine  # which is made of what this package makes
+    from sw.cycles.machine import Machine
     if config.instances == 1:
         return lowered(next(_alternatives(layers, config))[1])
     best: Lowered | None = None

@@ -20,33 +20,33 @@ import numpy as np
 
 from hw.config import Config
 from hw.isa import INSN_BYTES, READ_AHEAD_BYTES, Opcode, encode
-
-from ..flow import expect
-from ..graph import IntegerGraph, Layer
-from ..scaling import partition_layers
-from .batch import Run, run_order, stack_layers
-from .choose import choose
-from .emit import Stage, emit
-from .errors import CompileError, DoesNotFit, raising
-from .fields import check_fields
-from .geometry import ceil_div
-from .layout import Allocator, Layout, StreamFill, StreamPlace, TensorPlace
-from .ops import Op
-from .plan import Plan, plan_layer
-from .program import LayerInfo, Program
-from .scalable import scalable_splits
-from .split import Item, Split, is_local, is_resident
-from .steps import Step, load_pieces, plane_words
-from .streams import (
+from sw.graph.active import partition_layers
+from sw.graph.flow import expect
+from sw.graph.integer import IntegerGraph, Layer
+from sw.lowering.batch import Run, run_order, stack_layers
+from sw.lowering.emit import Stage, emit
+from sw.lowering.errors import CompileError, DoesNotFit, raising
+from sw.lowering.fields import check_fields
+from sw.lowering.geometry import ceil_div
+from sw.lowering.layout import Allocator, Layout, StreamFill, StreamPlace, TensorPlace
+from sw.lowering.ops import Op
+from sw.lowering.plan import Plan, plan_layer
+from sw.lowering.scalable import scalable_splits
+from sw.lowering.split import Item, Split, is_local, is_resident
+from sw.lowering.steps import Step, load_pieces, plane_words
+from sw.lowering.streams import (
     live_tables,
     stream_alignment,
     stream_bytes,
     stream_chunks,
     weight_stream,
 )
-from .switches import switches
-from .taps import Taps, pack_taps
-from .tokens import add_tokens
+from sw.lowering.switches import switches
+from sw.lowering.taps import Taps, pack_taps
+from sw.lowering.tokens import add_tokens
+
+from .choose import choose
+from .program import LayerInfo, Program
 
 __all__ = ["Lowered", "compile_graph", "lower"]
 
@@ -70,7 +70,7 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
         Store every layer's output in external memory, so that it can be checked; else only
         what another instance needs, and the last.
     splits : sequence of Split or None
-        How each layer is split, as `sw.search` finds it; None estimates.
+        How each layer is split, as `sw.compiler.search` finds it; None estimates.
     scalable : bool
         Let the partitions, one on each instance, be dropped at run time; see `Driver.activate`.
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from hw.config import Config, next_pow2
+from sw.graph.active import ActiveError, check_active
+from sw.lowering.batch import Run, run_order
+from sw.lowering.errors import DoesNotFit
+from sw.lowering.layout import TensorPlace
+from sw.lowering.taps import Taps
 
-from ..scaling import ActiveError, check_active
-from .batch import Run, run_order
-from .errors import DoesNotFit
-from .layout import TensorPlace
 from .programfile import PROGRAM_VERSION, ProgramError, read_program, write_program
-from .taps import Taps
 
 __all__ = ["PROGRAM_VERSION", "LayerInfo", "Program", "ProgramError"]
 

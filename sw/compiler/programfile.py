@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from hw.files import save_file
 from hw.isa import ISA_VERSION
-from hw.reading import Field, parse_json, read_config
-
-from .layout import TensorPlace
-from .taps import Taps
+from hw.support.files import save_file
+from hw.support.reading import Field, parse_json, read_config
+from sw.lowering.layout import TensorPlace
+from sw.lowering.taps import Taps
 
 if TYPE_CHECKING:
     from .program import Program

@@ -18,10 +18,10 @@ import itertools
 from dataclasses import dataclass, replace
 
 from hw.config import Config
+from sw.compiler.compile import Lowered, lower
+from sw.graph.active import check_active
+from sw.graph.integer import IntegerGraph
 
-from ..compiler.compile import Lowered, lower
-from ..graph import IntegerGraph
-from ..scaling import check_active
 from .machine import Machine
 
 __all__ = ["Prediction", "predict", "predict_lowered"]

@@ -4,8 +4,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from hw.config import Config
+from sw.lowering.ops import Unit
 
-from ..compiler.ops import Unit
 from .clock import Clock
 from .fifo import Fifo
 from .port import ASKING, MEMORY_LATENCY

@@ -7,22 +7,13 @@ from operator import or_
 
 from hw.config import Config
 from hw.isa import INSN_BYTES, READ_AHEAD_BYTES
+from sw.lowering.batch import Run
+from sw.lowering.ops import Unit
 
-from ..compiler.batch import Run
-from ..compiler.ops import Unit
 from .array import ARRAY, DRAIN, Array
 from .clock import TINY, Clock
 from .fifo import Fifo
-from .port import (
-    LOAD,
-    MEMORY_LATENCY,
-    PAGE_MISS,
-    PROGRAM,
-    STORE,
-    WEIGHTS,
-    Flow,
-    Port,
-)
+from .port import LOAD, MEMORY_LATENCY, PAGE_MISS, PROGRAM, STORE, WEIGHTS, Flow, Port
 from .work import Work
 
 __all__ = ["Instance"]

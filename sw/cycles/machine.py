@@ -3,7 +3,8 @@
 import itertools
 from typing import TYPE_CHECKING
 
-from ..compiler.batch import Run
+from sw.lowering.batch import Run
+
 from .clock import Clock
 from .fifo import Fifo
 from .instance import Instance
@@ -11,7 +12,7 @@ from .port import Port
 from .work import Worker
 
 if TYPE_CHECKING:
-    from ..compiler.compile import Lowered
+    from sw.compiler.compile import Lowered
 
 __all__ = ["Machine"]
 

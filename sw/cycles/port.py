@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from hw.config import Config
 from hw.isa import READ_AHEAD_BYTES
+from sw.lowering.layout import BANKS
+from sw.lowering.ops import Unit
 
-from ..compiler.layout import BANKS
-from ..compiler.ops import Unit
 from .clock import NEVER, TINY, Clock
 from .work import Work
 

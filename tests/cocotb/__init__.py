@@ -1,0 +1,1 @@
+"""Benches that run in a simulator, by cocotb."""

@@ -10,14 +10,19 @@ from collections import deque
 
 import cocotb
 
-from hw.accumulator import Accumulator
-from hw.actmem import ActMemory
 from hw.config import Config
-from hw.feeder import READ_LATENCY
-from hw.interfaces import read_request, tile_walk, vector_layout, write_data, write_request
+from hw.gateware.compute.accumulator import Accumulator
+from hw.gateware.compute.feeder import READ_LATENCY
+from hw.gateware.signatures.interfaces import (
+    read_request,
+    tile_walk,
+    vector_layout,
+    write_data,
+    write_request,
+)
+from hw.gateware.traffic.actmem import ActMemory
 from hw.isa import FORMATS, Opcode, insn_layout, tokens_of, used_bits
-
-from .agents import ActReads, Bench, Delay, Pulse, Sink, Source, pack, unpack
+from tests.support.agents import ActReads, Bench, Delay, Pulse, Sink, Source, pack, unpack
 
 CONFIG = Config.from_dict(json.loads(os.environ["PARTITA_CONFIG"]))
 #: Probability of a gap in a cycle, on each stream by itself.

@@ -6,17 +6,16 @@ import pytest
 from amaranth.back import verilog
 from amaranth.hdl import Module, Value
 
-from hw.accumulator import Accumulator
-from hw.array import MacArray
 from hw.config import PRESETS, Config
-from hw.feeder import Feeder
-from hw.loader import Loader
-from hw.post import Post
-from hw.storer import Storer
-from hw.tiles import TileLoader
-from hw.weights import WeightFetch
-
-from .runner import run_bench
+from hw.gateware.compute.accumulator import Accumulator
+from hw.gateware.compute.array import MacArray
+from hw.gateware.compute.feeder import Feeder
+from hw.gateware.compute.post import Post
+from hw.gateware.compute.tiles import TileLoader
+from hw.gateware.traffic.loader import Loader
+from hw.gateware.traffic.storer import Storer
+from hw.gateware.traffic.weights import WeightFetch
+from tests.support.runner import run_bench
 
 BLOCKS = {"array": MacArray, "accumulator": Accumulator, "tiles": TileLoader, "feeder": Feeder,
           "post": Post, "weights": WeightFetch, "loader": Loader, "storer": Storer}

@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
-from hw.top import TOP_NAME
-from hw.verilog import generate
+from hw.gateware.top import TOP_NAME
+from hw.gateware.verilog import generate
 from sw.compiler import compile_graph
-from sw.golden import run_golden
-from sw.graph import IntegerGraph
-from sw.scaling import with_active
-from tests.sim.programs import random_layer
-
-from .runner import run_bench
+from sw.graph.active import with_active
+from sw.graph.integer import IntegerGraph
+from sw.reference.golden import run_golden
+from tests.support.programs import random_layer
+from tests.support.runner import run_bench
 
 
 def tinyvgg16_blocks() -> IntegerGraph:

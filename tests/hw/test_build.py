@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from hw import toolchain
 from hw.build import main
 from hw.config import PRESETS, Config
-from hw.toolchain import (
+from hw.fpga import toolchain
+from hw.fpga.toolchain import (
     Device,
     Usage,
     have_tool,
@@ -17,7 +17,7 @@ from hw.toolchain import (
     progress,
     read_report,
 )
-from hw.verilog import generate
+from hw.gateware.verilog import generate
 
 
 def test_a_build_has_verilog_and_a_manifest(tmp_path, capsys):

@@ -1,0 +1,1 @@
+"""Tests of sim, and of the accelerator as it is simulated."""

@@ -5,11 +5,11 @@ import pytest
 
 from sw.compiler import compile_graph
 from sw.cycles import predict
-from sw.driver import Driver, RunResult, open_backend
-from sw.golden import run_golden
-from sw.graph import IntegerGraph
+from sw.driver.driver import Driver, RunResult, open_backend
+from sw.graph.integer import IntegerGraph
+from sw.reference.golden import run_golden
+from tests.support.programs import random_layer
 
-from .programs import random_layer
 from .test_random_networks import CONFIGS, PIPELINED
 
 

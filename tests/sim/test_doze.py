@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw import instance
+from hw.gateware import instance
 from hw.isa import Opcode, encode
 from hw.registers import COUNTERS
 from sim.backend import SimulationFault
 from sw.compiler import compile_graph
-from sw.driver import Driver, open_backend
-from sw.graph import IntegerGraph
+from sw.driver.driver import Driver, open_backend
+from sw.graph.integer import IntegerGraph
+from tests.support.programs import TINY, Machine, end, random_layer
 
-from .programs import TINY, Machine, end, random_layer
 from .test_random_networks import CONFIGS, networks
 
 

@@ -7,10 +7,9 @@ from hw import registers
 from hw.isa import INSN_BYTES, ISA_VERSION, ErrorCode, Opcode, Token, encode
 from hw.registers import COUNTERS
 from sw.compiler import compile_graph
-from sw.driver import ConfigMismatch, Driver, InstanceError, TimeoutExpired
-from sw.golden import run_golden
-
-from .programs import MICROCODED, TINY, Machine, end, random_graph
+from sw.driver.driver import ConfigMismatch, Driver, InstanceError, TimeoutExpired
+from sw.reference.golden import run_golden
+from tests.support.programs import MICROCODED, TINY, Machine, end, random_graph
 
 TRANSFER = {"act_addr": 0, "run_words": 4, "runs": 1, "ext_stride": 0, "act_stride": 0}
 COMPUTE = {

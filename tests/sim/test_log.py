@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from hw.registers import COUNTERS
-from sw.arms import Arm, golden_outputs, run_arm
 from sw.compiler import compile_graph
-from sw.compiler.errors import DoesNotFit
-from sw.driver import Driver
-from sw.golden import run_golden
-from sw.graph import IntegerGraph
-
-from .programs import TINY, Machine, random_layer
+from sw.driver.driver import Driver
+from sw.experiment.arms import Arm, golden_outputs, run_arm
+from sw.graph.integer import IntegerGraph
+from sw.lowering.errors import DoesNotFit
+from sw.reference.golden import run_golden
+from tests.support.programs import TINY, Machine, random_layer
 
 ENTRIES = TINY.buffers.log_entries
 

@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 
 from hw.config import PRESETS, Config
 from sw.compiler import compile_graph
-from sw.driver import Driver, open_backend
-from sw.golden import run_golden
-from sw.graph import IntegerGraph
-
-from .programs import MICROCODED, random_layer
+from sw.driver.driver import Driver, open_backend
+from sw.graph.integer import IntegerGraph
+from sw.reference.golden import run_golden
+from tests.support.programs import MICROCODED, random_layer
 
 
 def small(instances: int, rows: int, cols: int, lanes: int, memory: str, port: int) -> Config:

@@ -4,8 +4,7 @@ import pytest
 
 from hw.isa import ErrorCode, Opcode, encode
 from hw.registers import COUNTERS
-
-from .programs import MICROCODED, TINY, Machine, end
+from tests.support.programs import MICROCODED, TINY, Machine, end
 
 #: Cycles after a run, which has written its last words into its log in fewer; and a share of them.
 DISTANCES = range(301)

@@ -5,12 +5,12 @@ import pytest
 
 from hw.isa import ErrorCode, Opcode, encode
 from sw.compiler import compile_graph
-from sw.driver import Driver, DriverError, InstanceError, StillRunning, open_backend
-from sw.golden import run_golden
-from sw.graph import IntegerGraph
-from sw.scaling import ActiveError, with_active
+from sw.driver.driver import Driver, DriverError, InstanceError, StillRunning, open_backend
+from sw.graph.active import ActiveError, with_active
+from sw.graph.integer import IntegerGraph
+from sw.reference.golden import run_golden
+from tests.support.programs import TINY, Machine, end, random_layer
 
-from .programs import TINY, Machine, end, random_layer
 from .test_random_networks import CONFIGS
 
 #: Configurations that other tests build, too.

@@ -8,12 +8,12 @@ from hw.isa import ErrorCode, Opcode, encode
 from hw.registers import COUNTERS
 from sw.compiler import compile_graph
 from sw.compiler.compile import lower
-from sw.compiler.split import Split, promising
-from sw.driver import Driver, StillRunning, TimeoutExpired
-from sw.golden import run_golden
-from sw.graph import IntegerGraph
+from sw.driver.driver import Driver, StillRunning, TimeoutExpired
+from sw.graph.integer import IntegerGraph
+from sw.lowering.split import Split, promising
+from sw.reference.golden import run_golden
+from tests.support.programs import MICROCODED, TINY, Machine, end, random_layer
 
-from .programs import MICROCODED, TINY, Machine, end, random_layer
 from .test_random_networks import CONFIGS
 
 #: One instance, several on one memory and on private ones, more than need the same data.
@@ -243,8 +243,8 @@ def test_what_runs_is_not_started_loaded_or_changed():
 
 
 def test_an_interrupt_stops_the_run(monkeypatch):
-    monkeypatch.setattr("sw.driver._SLICE_CYCLES", 100)
-    monkeypatch.setattr("sw.driver._REPORT_S", 0)
+    monkeypatch.setattr("sw.driver.driver._SLICE_CYCLES", 100)
+    monkeypatch.setattr("sw.driver.driver._REPORT_S", 0)
 
     def interrupt(cycles, layer):
         raise KeyboardInterrupt

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from hw.config import PRESETS, Config
 from hw.isa import INSN_BYTES, Opcode, decode
 from sw.compiler import Program, Unsupported, compile_graph
-from sw.driver import Driver, RunResult, open_backend
-from sw.golden import run_golden
-from sw.graph import IntegerGraph, Layer
-from sw.iss import run_program
-
-from .programs import random_layer
+from sw.driver.driver import Driver, RunResult, open_backend
+from sw.graph.integer import IntegerGraph, Layer
+from sw.iss.system import run_program
+from sw.reference.golden import run_golden
+from tests.support.programs import random_layer
 
 PLAIN = PRESETS["tiny"]
 SKIPS = PLAIN.replace(array__zero_skip=True)

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
-from hw.errors import exit_code
-from sw import arms, compare
-from sw.arms import Arm, golden_outputs, run_arm, segments
+from hw.support.errors import exit_code
+from sw import compare
 from sw.compiler import DoesNotFit
-from sw.energy import EnergyModel, Features
-from sw.graph import IntegerGraph
-from sw.networks import load_workload
-from sw.report import PUBLISHED_SPEEDUP
-from tests.sim.programs import random_layer
+from sw.energy.model import EnergyModel, Features
+from sw.experiment import arms
+from sw.experiment.arms import Arm, golden_outputs, run_arm, segments
+from sw.experiment.workload import load_workload
+from sw.graph.integer import IntegerGraph
+from sw.report.values import PUBLISHED_SPEEDUP
+from tests.support.programs import random_layer
 
-SCHEMA = json.loads((Path(compare.__file__).parent / "report_schema.json").read_text())
+SCHEMA = json.loads((Path(compare.__file__).parent / "report" / "schema.json").read_text())
 MEMORY = {"latency_cycles": 40}
 
 

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS, Config
-from hw.toolchain import Usage
+from hw.fpga.toolchain import Usage
 from sw import explore
 from sw.compiler import compile_graph
+from sw.compiler.search import search_splits
 from sw.cycles import predict
-from sw.driver import Driver, open_backend
+from sw.driver.driver import Driver, open_backend
 from sw.explore import Point, Result, evaluate, front
-from sw.golden import run_golden
-from sw.search import search_splits
-from sw.shapes import shape_graph
-from tests.sim.programs import random_network
+from sw.networks.shapes import shape_graph
+from sw.reference.golden import run_golden
 from tests.sim.test_random_networks import PIPELINED
+from tests.support.programs import random_network
 
 
 def test_predictions_of_fifty_random_networks_are_those_of_the_rtl():

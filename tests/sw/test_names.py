@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from torch import nn
 
-from hw.arguments import nearest
 from hw.config import PRESETS
-from hw.console import console, printable
-from hw.errors import exit_code
+from hw.support.arguments import nearest
+from hw.support.console import console, printable
+from hw.support.errors import exit_code
 from sw.api import capture, compile_graph, partition, quantise
-from sw.arms import segments
-from sw.artefact import load_integer, save_integer
 from sw.compiler import Program
-from sw.html import render, scatter
-from sw.partition import Plan
-from sw.progress import SimulationProgress, TrainingProgress
-from sw.report import print_report
-from tests.sw.test_html import Checker, example
+from sw.experiment.arms import segments
+from sw.graph.artefact import load_integer, save_integer
+from sw.prune.plan import Plan
+from sw.report.page import render, scatter
+from sw.report.values import print_report
+from sw.terminal.progress import SimulationProgress, TrainingProgress
+from tests.sw.report.test_page import Checker, example
 
 ROOT = Path(__file__).parent.parent.parent
 NAMES = ("[red]x[/blue]", "[/]", "[link=x]y", ":smile:", "<script>alert(1)</script>",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pylibfst
 import pytest
 
-from sim.vcd import read_vcd
+from sim.waves.vcd import read_vcd
 from sw import trace
 
 TINY = ["--network", "digits", "--preset", "tiny", "--partitions", "4", "--act-words", "4096"]

@@ -1,0 +1,1 @@
+"""Bitstreams: platforms, builds, what is installed, results."""

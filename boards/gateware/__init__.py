@@ -1,0 +1,1 @@
+"""What is around the accelerator on a board: link, memory, serial port."""

@@ -1,0 +1,145 @@
+"""Everything on the board but its pins: link, accelerator, memory."""
+
+from dataclasses import dataclass
+
+from amaranth.back import verilog
+from amaranth.hdl import ClockSignal, Module, ResetSignal, Signal
+from amaranth.hdl import Instance as BlackBox
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from boards.protocol import IDENTITY_BYTES, PROTOCOL_VERSION
+from hw.config import Config
+from hw.gateware.top import TOP_NAME, outer_members
+from hw.gateware.verilog import top_ports
+
+from .link import Link
+from .memory import AxiRam, AxiSwitch
+from .sdram import SdramController, SdramPins, SdramTiming, check_timing
+from .uart import MIN_CLOCKS_PER_BIT
+
+__all__ = ["BoardSystem", "SystemConfig", "board_verilog", "identity", "memory_verilog"]
+
+
+def identity(config: Config) -> bytes:
+    """What HELLO answers: protocol version, three zeros, the configuration's digest."""
+    return bytes([PROTOCOL_VERSION, 0, 0, 0]) + bytes.fromhex(config.digest)[:IDENTITY_BYTES - 4]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemConfig:
+    """A board's system.
+
+    Parameters
+    ----------
+    config : Config
+        The accelerator; its memory is shared.
+    clock_mhz : float
+    baud : int
+    sdram : SdramTiming or None
+    ram_bytes : int
+        Block RAM that serves as memory, where there is no SDRAM.
+    powerup_us : float or None
+        Overrides the SDRAM's wait after reset.
+
+    Raises
+    ------
+    ValueError
+        Naming what does not go together.
+    """
+
+    config: Config
+    clock_mhz: float
+    baud: int = 3_000_000
+    sdram: SdramTiming | None = None
+    ram_bytes: int = 0
+    powerup_us: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.config.ports != 1:
+            raise ValueError("port.memory is 'private'; a board has one memory: use 'shared'")
+        if self.memory_bytes > 1 << self.config.port.address_bits:
+            raise ValueError(
+                f"port.address_bits is {self.config.port.address_bits}; the board's memory has "
+                f"{self.memory_bytes:,} bytes")
+        if self.sdram:
+            check_timing(self.config, self.sdram, self.clock_mhz)
+        if self.clocks_per_bit < MIN_CLOCKS_PER_BIT:
+            raise ValueError(f"baud is {self.baud}, {self.clocks_per_bit} clock cycles for a bit; "
+                             f"the receiver needs {MIN_CLOCKS_PER_BIT}: lower it")
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.sdram.bytes if self.sdram else self.ram_bytes
+
+    @property
+    def clocks_per_bit(self) -> int:
+        return round(self.clock_mhz * 1e6 / self.baud)
+
+
+def make_memory(system: SystemConfig) -> SdramController | AxiRam:
+    """The memory of a system, as a component with `axi`, `running` and `ready`."""
+    if system.sdram:
+        return SdramController(system.config, system.sdram, system.clock_mhz,
+                               powerup_us=system.powerup_us)
+    return AxiRam(system.config, system.ram_bytes)
+
+
+class BoardSystem(wiring.Component):
+    """Link, accelerator and memory; the accelerator is the Verilog module `partita`.
+
+    Members
+    -------
+    rx, tx : UART
+    sdram : `SdramPins`, where there is an SDRAM
+    running, talking, memory_ready : for lights
+    """
+
+    def __init__(self, system: SystemConfig):
+        self._system = system
+        members = {"rx": In(1, init=1), "tx": Out(1, init=1), "running": Out(1),
+                   "talking": Out(1), "memory_ready": Out(1)}
+        if system.sdram:
+            members["sdram"] = Out(SdramPins(system.sdram))
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+        system, config = self._system, self._system.config
+        m.submodules.link = link = Link(
+            config, clocks_per_bit=system.clocks_per_bit, memory_bytes=system.memory_bytes,
+            identity=identity(config))
+        m.submodules.switch = switch = AxiSwitch(config)
+        m.submodules.memory = memory = make_memory(system)
+        if system.sdram:
+            wiring.connect(m, memory.pins, wiring.flipped(self.sdram))
+        outer = wiring.Signature(outer_members(config)).create()
+        flows = {id(value): member.flow for _, member, value in
+                 outer.signature.flatten(outer)}
+        wires = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
+        for name, (value, _) in top_ports(outer).items():
+            wires[("o_" if flows[id(value)] == Out else "i_") + name] = value
+        m.submodules.partita = BlackBox(TOP_NAME, **wires)
+        wiring.connect(m, outer.m_axi[0], switch.first)
+        wiring.connect(m, link.memory, switch.second)
+        wiring.connect(m, switch.slave, memory.axi)
+        wiring.connect(m, link.control, outer.s_axil)
+        running = Signal()
+        m.d.sync += running.eq(outer.running.any())
+        m.d.comb += [memory.running.eq(outer.running.any()), link.rx.eq(self.rx),
+                     self.tx.eq(link.tx), self.running.eq(running),
+                     self.talking.eq(link.active), self.memory_ready.eq(memory.ready)]
+        return m
+
+
+def memory_verilog(system: SystemConfig) -> dict[str, str]:
+    """Verilog of a system's memory alone, the module `memory`, by its name: ports `axi_*`,
+    `running`, `ready`, and the SDRAM's pins as `pins_*`."""
+    memory = make_memory(system)
+    return {"memory": verilog.convert(memory, name="memory", emit_src=False,
+                                      ports=top_ports(memory))}
+
+
+def board_verilog(system: SystemConfig) -> dict[str, str]:
+    """Verilog of the module `board`, by its name; it instantiates `partita`."""
+    return {"board": verilog.convert(BoardSystem(system), name="board", emit_src=False)}

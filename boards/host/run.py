@@ -1,0 +1,150 @@
+"""Run a network on a board, real or virtual, through the one driver."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from boards.catalogue import Board
+from boards.virtual.board import VirtualBoard, VirtualPort
+from boards.virtual.simulated import differences, simulated
+from hw.config import Config
+from sw.compiler import compile_graph
+from sw.driver.driver import Driver
+from sw.experiment.workload import load_workload
+from sw.lowering.errors import DoesNotFit
+from sw.reference.golden import run_golden
+
+from .client import SerialBackend, open_port
+
+__all__ = ["BoardRun", "ImageRun", "run_network"]
+
+
+@dataclass(frozen=True)
+class ImageRun:
+    """One image: class found and expected (or None), cycles, and whether every stored layer is
+    bit for bit that of the golden model; `counters` of each instance; `differences` from the
+    simulation backend's cycles in words, None where nothing was compared."""
+
+    found: int
+    expected: int | None
+    cycles: int
+    bit_exact: bool
+    counters: tuple[dict[str, int], ...]
+    differences: tuple[str, ...] | None
+
+    @property
+    def ok(self) -> bool:
+        return self.bit_exact and not self.differences
+
+
+@dataclass(frozen=True)
+class BoardRun:
+    """A run on a board: `port`, `load_s` to load the program, `images`, link `repeats`."""
+
+    board: str
+    network: str
+    port: str
+    clock_mhz: float
+    program_bytes: int
+    load_s: float
+    images: tuple[ImageRun, ...]
+    repeats: int
+
+    def to_json(self) -> dict:
+        return {"run": "partita.board-run", "version": 1, **asdict(self)}
+
+
+def run_network(board: Board, config: Config, *, network: str, form: str = "pruned",
+                partitions: int, count: int, seed: int, port: str | None, virtual_baud: int,
+                say: Callable[[str], None],
+                progress: Callable[[int, int], None] = lambda done, total: None) -> BoardRun:
+    """Load a network onto a board and run images.
+
+    A virtual board's runs are compared with those of the simulation backend, which has the same
+    memory: every instance must take the same cycles, by cause and by layer.
+
+    Parameters
+    ----------
+    board, config : Board, Config
+        What the board holds.
+    network, form, partitions, count, seed : what runs; `form` is "pruned" or "dense"
+    port : str or None
+        A serial port; None makes a virtual board and uses its pseudo-terminal.
+    virtual_baud : int
+        Of the virtual board's UART, in simulated time.
+    say, progress : called with lines, and with bytes loaded of all
+
+    Raises
+    ------
+    LinkError, DriverError, DoesNotFit
+    SimulationFault
+        If the virtual board broke a rule of its memory.
+    """
+    system = board.system(config)
+    with ExitStack() as stack:
+        backend = pseudo = reference = None
+        total = 0
+
+        def count_up(done: int, size: int) -> None:
+            progress(min(total, done), total)
+
+        def connect(path: str, timeout_s: float) -> SerialBackend:
+            transport = open_port(path, board.baud)
+            stack.callback(transport.close)
+            return SerialBackend(config, transport, baud=board.baud, progress=count_up,
+                                 timeout_s=timeout_s)
+
+        if port is not None:  # what is wrong with a board should show before anything is trained
+            backend = connect(port, 0.25)
+        work = load_workload(network, partitions=partitions, seed=seed, images=count, say=say)
+        graph = getattr(work, form)
+        program = compile_graph(graph, config)
+        if program.window_bytes > system.memory_bytes:
+            raise DoesNotFit(graph.name, f"{program.window_bytes:,} bytes of memory",
+                             f"{system.memory_bytes:,} on the {board.title}",
+                             "prune it into more partitions (--partitions), or take a smaller "
+                             "network or a board with SDRAM")
+        if port is None:
+            system = board.system(config, baud=virtual_baud, powerup_us=5.0)
+            chip = stack.enter_context(VirtualBoard(system, say))
+            reference = Driver(stack.enter_context(simulated(system, say)))
+            pseudo = stack.enter_context(VirtualPort(chip))
+            port = pseudo.path
+            say(f"virtual {board.title} at {port}")
+        total = sum(len(data) for _, data in program.segments)
+        try:
+            backend = backend or connect(port, 2.0)
+            driver = Driver(backend)
+            driver.stop()  # what an earlier program has left running
+            say(f"loading {total:,} bytes")
+            began = time.monotonic()
+            driver.load(program)
+            load_s = time.monotonic() - began
+            if reference:
+                reference.load(program)
+            results = []
+            for k, image in enumerate(work.images[:count]):
+                say(f"image {k + 1} of {min(count, len(work.images))}")
+                result = driver.run(image)
+                golden = run_golden(graph, image)
+                exact = all(a is None or np.array_equal(a, b)
+                            for a, b in zip(result.outputs, golden, strict=True))
+                unlike = (tuple(differences(result, reference.run(image))) if reference
+                          else None)
+                last = result.outputs[-1]
+                assert last is not None
+                results.append(ImageRun(
+                    int(last.reshape(-1).argmax()),
+                    None if work.labels is None else int(work.labels[k]), result.cycles, exact,
+                    result.counters, unlike))
+        except Exception:
+            if pseudo and pseudo.fault:
+                raise pseudo.fault from None
+            raise
+        if pseudo and pseudo.fault:
+            raise pseudo.fault
+        return BoardRun(board.name, graph.name, port, board.clock_mhz, total, load_s,
+                        tuple(results), backend.repeats)

@@ -1,0 +1,201 @@
+"""A whole board in simulation: its UART is bytes here, or a pseudo-terminal for programs."""
+
+import ctypes
+import os
+import pty
+import select
+import threading
+import tty
+from collections.abc import Callable
+from pathlib import Path
+
+from boards.gateware.sdram import SdramTiming
+from boards.gateware.system import SystemConfig, board_verilog
+from hw.gateware.verilog import generate
+from sim.backend import SimulationFault
+from sim.verilated.build import build_shared
+
+__all__ = ["VirtualBoard", "VirtualPort", "chip_timing"]
+
+_HARNESS = Path(__file__).parent / "harness" / "board.cpp"
+_SLICE_CYCLES = 4096
+
+
+class _Timing(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_uint32) for n in (
+        "banks", "rows", "columns", "bytes", "clock_ps", "rcd", "rp", "ras", "rc", "rfc", "rrd",
+        "wr", "mrd_cycles", "cas")] + [("powerup", ctypes.c_uint64), ("refresh", ctypes.c_uint64)]
+
+
+def chip_timing(system: SystemConfig, chip: SdramTiming) -> ctypes.Structure:
+    """A chip as `harness/sdram.h` wants it, on a system's clock."""
+    powerup = chip.powerup_us if system.powerup_us is None else system.powerup_us
+    return _Timing(
+        chip.banks, chip.rows, chip.columns, chip.data_bits // 8, round(1e6 / system.clock_mhz),
+        *(round(1000 * getattr(chip, f"t_{n}")) for n in
+          ("rcd", "rp", "ras", "rc", "rfc", "rrd", "wr")),
+        chip.t_mrd, chip.cas, round(powerup * 1e6),
+        round(chip.retention_ms * 1e9 / chip.rows))
+
+
+class VirtualBoard:
+    """The Verilated system of a board, with a model of its SDRAM that checks every timing.
+
+    Parameters
+    ----------
+    system : SystemConfig
+    say : called with a line before each long step
+    chip : SdramTiming or None
+        The chip that is there, if it is not the one that the system was made for.
+    change : function or None
+        Makes other Verilog of the system's, module by module, the top last; for tests.
+
+    Raises
+    ------
+    ToolMissingError, sim.verilated.build.BuildError
+    """
+
+    def __init__(self, system: SystemConfig, say: Callable[[str], None] = lambda text: None, *,
+                 chip: SdramTiming | None = None,
+                 change: Callable[[dict[str, str]], dict[str, str]] | None = None):
+        self.system = system
+        design, generators = repr(system), [type(system).__module__]
+        if change:
+            design += change.__qualname__
+            generators.append(change.__module__)
+
+        def texts() -> dict[str, str]:
+            found = {**generate(system.config, clock_gates=False), **board_verilog(system)}
+            return change(found) if change else found
+
+        library = build_shared(
+            "board", design, generators, texts, _HARNESS,
+            macros="-DPARTITA_SDRAM" if system.sdram else "", say=say)
+        self._lib = lib = ctypes.CDLL(str(library))
+        p, u32, u64, raw = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p
+        for name, result, arguments in (
+                ("new", p, [u32, ctypes.POINTER(_Timing)]), ("free", None, [p]),
+                ("reset", None, [p]), ("run", None, [p, u64]), ("cycles", u64, [p]),
+                ("running", ctypes.c_int, [p]), ("feed", None, [p, raw, u64]),
+                ("unsent", u64, [p]), ("take", u64, [p, raw, u64]), ("fault", raw, [p]),
+                ("count", u64, [p, ctypes.c_int])):
+            function = getattr(lib, f"board_{name}")
+            function.restype, function.argtypes = result, arguments
+        chip = chip or system.sdram
+        self._board = lib.board_new(system.clocks_per_bit,
+                                    ctypes.byref(chip_timing(system, chip)) if chip else None)
+
+    def close(self) -> None:
+        """Free the model; it cannot be used afterwards."""
+        if self._board:
+            self._lib.board_free(self._board)
+            self._board = None
+
+    def __enter__(self) -> "VirtualBoard":
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.close()
+
+    def reset(self) -> None:
+        """Press the board's reset button; bytes on their way are lost, memory is not."""
+        self._lib.board_reset(self._board)
+
+    def feed(self, data: bytes) -> None:
+        """Send bytes to the board's UART."""
+        self._lib.board_feed(self._board, data, len(data))
+
+    def take(self) -> bytes:
+        """Bytes that the board has sent."""
+        buffer = ctypes.create_string_buffer(4096)
+        count = self._lib.board_take(self._board, buffer, 4096)
+        return buffer.raw[:count]
+
+    def run(self, cycles: int) -> None:
+        """Let the clock run.
+
+        Raises
+        ------
+        SimulationFault
+            If the controller broke a rule of the SDRAM's datasheet.
+        """
+        self._lib.board_run(self._board, cycles)
+        fault = self._lib.board_fault(self._board)
+        if fault:
+            raise SimulationFault(fault.decode())
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles so far."""
+        return self._lib.board_cycles(self._board)
+
+    @property
+    def running(self) -> bool:
+        """An instance runs."""
+        return bool(self._lib.board_running(self._board))
+
+    @property
+    def unsent(self) -> int:
+        """Bytes fed that are not on the line yet."""
+        return self._lib.board_unsent(self._board)
+
+    def sdram_counts(self) -> dict[str, int]:
+        """Commands that the SDRAM has had."""
+        return {name: self._lib.board_count(self._board, k)
+                for k, name in enumerate(("columns", "activates", "refreshes"))}
+
+
+class VirtualPort:
+    """A virtual board behind a pseudo-terminal, which serial programs open as a port.
+
+    Members
+    -------
+    path : the port's name
+    fault : what the simulation stopped with, or None
+    """
+
+    def __init__(self, board: VirtualBoard):
+        self.board = board
+        self.fault: Exception | None = None
+        self._master, self._slave = pty.openpty()
+        tty.setraw(self._master)
+        tty.setraw(self._slave)
+        self.path = os.ttyname(self._slave)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._pump, daemon=True)
+        self._thread.start()
+
+    def _pump(self) -> None:
+        idle = 0
+        while not self._stop.is_set():
+            busy = self.board.unsent or self.board.running or idle < 200
+            ready, _, _ = select.select([self._master], [], [], 0 if busy else 0.05)
+            if ready:
+                try:
+                    self.board.feed(os.read(self._master, 4096))
+                except OSError:
+                    return
+                idle = 0
+            try:
+                self.board.run(_SLICE_CYCLES)
+            except SimulationFault as error:
+                self.fault = error
+                return
+            answer = self.board.take()
+            if answer:
+                os.write(self._master, answer)
+                idle = 0
+            idle += 1
+
+    def close(self) -> None:
+        """Stop the board's clock and remove the port."""
+        self._stop.set()
+        self._thread.join()
+        os.close(self._master)
+        os.close(self._slave)
+
+    def __enter__(self) -> "VirtualPort":
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self.close()

@@ -1,0 +1,55 @@
+"""The simulation backend with a board's memory: its runs take the board's cycles exactly."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from boards.gateware.system import SystemConfig, memory_verilog
+from sim.backend import VerilatorBackend
+from sim.verilated.memory import RtlMemory
+from sw.driver.driver import RunResult
+
+from .board import chip_timing
+
+__all__ = ["board_memory", "differences", "simulated"]
+
+
+def board_memory(system: SystemConfig) -> RtlMemory:
+    """A board's memory, controller and chip, for the simulated accelerator's port."""
+    folder = Path(__file__).parent
+    return RtlMemory(
+        repr(system), type(system).__module__, lambda: memory_verilog(system),
+        folder / "harness" / "port.h",
+        ("-DPARTITA_SDRAM",) if system.sdram else (),
+        chip_timing(system, system.sdram) if system.sdram else None)
+
+
+def simulated(system: SystemConfig, say: Callable[[str], None] = lambda text: None,
+              ) -> VerilatorBackend:
+    """The simulation backend for a board's accelerator and memory, without link and switch.
+
+    Raises
+    ------
+    ToolMissingError, sim.verilated.build.BuildError
+    """
+    return VerilatorBackend(system.config, memory_bytes=system.memory_bytes,
+                            memory=board_memory(system), say=say)
+
+
+def differences(board: RunResult, simulation: RunResult) -> list[str]:
+    """What differs between two runs: cycles in all, by layer, and of each instance by cause and
+    layer, if the board's log holds all layers. One line each; nothing if all are equal."""
+    found = []
+    if board.cycles != simulation.cycles:
+        found.append(f"{board.cycles:,} cycles on the board, {simulation.cycles:,} simulated")
+    spans = board.layer_cycles or (), simulation.layer_cycles or ()
+    for k, (a, b) in enumerate(zip(*spans, strict=True)):
+        if a != b:
+            found.append(f"layer {k}: {a:,} cycles on the board, {b:,} simulated")
+    for i, (a, b) in enumerate(zip(board.counters, simulation.counters, strict=True)):
+        found += [f"instance {i}, {name}: {a[name]:,} on the board, {b[name]:,} simulated"
+                  for name in a if a[name] != b[name]]
+    ledgers = board.ledger or (), simulation.ledger or ()
+    for k, (mine, theirs) in enumerate(zip(*ledgers, strict=True)):
+        found += [f"layer {k}, instance {i}: {a} on the board, {b} simulated"
+                  for i, (a, b) in enumerate(zip(mine, theirs, strict=True)) if a != b]
+    return found

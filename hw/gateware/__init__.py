@@ -1,0 +1,1 @@
+"""The accelerator in Amaranth: instance and top, and their Verilog."""

@@ -1,0 +1,1 @@
+"""The MAC array and what feeds and drains it."""

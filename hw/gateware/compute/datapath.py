@@ -1,0 +1,118 @@
+"""The compute path of an instance: feeder, tiles, array, accumulators, post-processing."""
+
+from amaranth.hdl import Cat, Const, Module, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import Config
+from hw.gateware.signatures.interfaces import (
+    ActRead,
+    ActWrite,
+    Done,
+    chunk_layout,
+    insn_stream,
+    need_layout,
+    spared_members,
+    tile_walk,
+)
+from hw.isa import Opcode
+
+from .accumulator import Accumulator
+from .array import MacArray
+from .feeder import Feeder
+from .live import LiveInputs
+from .post import Post
+from .tiles import TileLoader
+
+__all__ = ["Datapath"]
+
+
+class Datapath(wiring.Component):
+    """Wire the blocks between the instruction queues and the activation memory.
+
+    Members
+    -------
+    i, i_ahead, i_post : COMPUTE, what the tile loader needs of it ahead of tokens, POST
+    chunks : weight stream
+    needs, rows, release : as `LiveInputs`, where zeros are skipped
+    act_read, act_write : activation memory
+    done_compute, done_post : completions
+    fire, starved, acc_wait : what the array does; see `Cause`
+    compute_busy, post_busy : 1, from registers: they fall a cycle late
+    moved : 1, something advanced
+    spared, spared_layer : as `spared_members`
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        skipping = {"needs": Out(stream.Signature(need_layout(config))),
+                    "rows": In(stream.Signature(unsigned(config.beat_bits))),
+                    "release": Out(stream.Signature(unsigned(0)))}
+        super().__init__({
+            **(skipping if config.array.zero_skip else {}), **spared_members(config),
+            "i": In(insn_stream(Opcode.COMPUTE, config)),
+            "i_ahead": In(stream.Signature(tile_walk(config))),
+            "i_post": In(insn_stream(Opcode.POST, config)),
+            "chunks": In(stream.Signature(chunk_layout(config))),
+            "act_read": Out(ActRead(config)), "act_write": Out(ActWrite(config)),
+            "done_compute": Out(Done(Opcode.COMPUTE)), "done_post": Out(Done(Opcode.POST)),
+            "fire": Out(1), "starved": Out(1), "acc_wait": Out(1),
+            "compute_busy": Out(1), "post_busy": Out(1), "moved": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        m.submodules.feeder = feeder = Feeder(config)
+        m.submodules.tiles = tiles = TileLoader(config)
+        m.submodules.array = array = MacArray(config)
+        m.submodules.accumulator = accumulator = Accumulator(config)
+        m.submodules.post = post = Post(config)
+        own = wiring.flipped
+        wiring.connect(m, own(self.i), feeder.i)
+        wiring.connect(m, own(self.i_ahead), tiles.i)
+        wiring.connect(m, own(self.i_post), post.i)
+        wiring.connect(m, own(self.chunks), tiles.chunks)
+        wiring.connect(m, own(self.act_read), feeder.acts)
+        wiring.connect(m, own(self.act_write), post.acts)
+        wiring.connect(m, own(self.done_compute), feeder.done)
+        wiring.connect(m, own(self.done_post), post.done)
+        busy = feeder.busy | array.busy
+        skipped = Const(0)
+        if config.array.zero_skip:
+            m.submodules.live = live = LiveInputs(config)
+            wiring.connect(m, feeder.o, live.i)
+            wiring.connect(m, live.o, array.i)
+            wiring.connect(m, tiles.o, live.tile_i)
+            wiring.connect(m, live.tile_o, array.tile)
+            wiring.connect(m, live.needs, own(self.needs))
+            wiring.connect(m, own(self.rows), live.rows)
+            wiring.connect(m, live.release, own(self.release))
+            wiring.connect(m, post.params, tiles.params)
+            m.d.comb += [self.spared.eq(feeder.spared), self.spared_layer.eq(feeder.spared_layer)]
+            busy = busy | live.busy
+            skipped = (live.needs.valid & live.needs.ready) | (live.rows.valid & live.rows.ready)
+        else:
+            wiring.connect(m, feeder.o, array.i)
+            wiring.connect(m, tiles.o, array.tile)
+            if config.array.post_lanes == 1:
+                wiring.connect(m, post.params, tiles.params)
+            else:
+                m.d.comb += [p.eq(t) for p, t in zip(post.params, tiles.params, strict=True)]
+        wiring.connect(m, array.o, accumulator.i)
+        wiring.connect(m, post.acc, accumulator.read)
+        # Late by a cycle, but never when an instruction comes.
+        m.d.sync += [
+            self.compute_busy.eq(busy | (self.i.valid & self.i.ready)),
+            self.post_busy.eq(post.busy | accumulator.full.any()
+                              | (self.i_post.valid & self.i_post.ready)),
+        ]
+        m.d.comb += [
+            post.full.eq(accumulator.full),
+            *(block.drained.eq(post.drained) for block in (feeder, tiles, accumulator)),
+            self.fire.eq(array.fire), self.starved.eq(array.starved),
+            self.acc_wait.eq(feeder.acc_wait),
+            self.moved.eq(Cat(feeder.moved, array.fire, tiles.chunks.valid & tiles.chunks.ready,
+                              post.moved, skipped).any()),
+        ]
+        return m

@@ -1,0 +1,228 @@
+"""Cuts the weight stream into tiles and parameters, one tile ahead of the array."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import Config, ceil_log2, next_pow2
+from hw.gateware.parts.countdown import Countdown
+from hw.gateware.signatures.interfaces import LaneParams, ParamPort, chunk_layout, tile_walk
+
+__all__ = ["TileLoader", "TilePort", "param_layout", "param_members"]
+
+
+def param_layout() -> data.StructLayout:
+    """Requantisation parameters of one output channel, as they lie in memory (8 bytes)."""
+    return data.StructLayout({"bias": 32, "mult": 16, "shift": 8, "unused": 8})
+
+
+def param_members(config: Config):
+    """How post-processing gets parameters, as a member of its signature: as registers, bias, mult
+    and shift in 56 bits for [2 * cols]; a column at a time from a memory where it has one lane;
+    a `ParamPort` where zeros are skipped, since a bank then has many blocks' parameters."""
+    if config.array.zero_skip:
+        return Out(ParamPort(config))
+    if config.array.post_lanes == 1:
+        return Out(LaneParams(config))
+    return In(56).array(2 * config.array.cols)
+
+
+class TilePort(wiring.Signature):
+    """A complete tile, seen from its producer.
+
+    Members: `valid`; `weights` int8[cols * rows], column by column; `take`, high in the cycle
+    in which the array copies it.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__({"valid": Out(1), "weights": Out(8).array(config.array.macs),
+                          "take": In(1)})
+
+
+class TileLoader(wiring.Component):
+    """Fill the shadow tile while the array works on the active one.
+
+    Walks each COMPUTE instruction's tiles without waiting for tokens: weights are known in
+    advance. A new tile is complete every `tile_chunks` cycles. The parameters of an output
+    block go to the bank of its accumulators, once post-processing is done with those before.
+    Of COMPUTEs that skip zeros it takes the parameters alone, of all blocks one by one, with the
+    first of a pass: rows of weights, which they precede, are needed from then on.
+
+    Members
+    -------
+    i : what it needs of COMPUTE instructions, as dispatched
+    chunks : weight stream
+    o : the shadow tile
+    params : see `param_members`
+    drained : pulse for each bank that post-processing has finished with
+    busy : 1
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "i": In(stream.Signature(tile_walk(config))),
+            "chunks": In(stream.Signature(chunk_layout(config))),
+            "o": Out(TilePort(config)),
+            "params": param_members(config).flip(),
+            "drained": In(2),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        rows, cols = config.array.rows, config.array.cols
+        param_chunks, tile_chunks = config.param_chunks, config.tile_chunks
+        skipping = config.array.zero_skip
+        # The next instruction is taken early, so that nothing which ends one reaches the queue.
+        have, insn = Signal(), Signal(self.i.payload.shape())
+        m.d.comb += self.i.ready.eq(~have)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [have.eq(1), insn.eq(self.i.payload)]
+
+        active, last = Signal(), Signal()
+        tiles = Signal(24)
+        tile, block = Countdown(m, "tile", tiles), Countdown(m, "block", insn.out_blocks)
+        # In registers, of the next chunk: it is one of parameters or of a tile, the last of them.
+        in_params, in_tile = Signal(), Signal()
+        param_last, tile_last = Signal(init=param_chunks == 1), Signal(init=tile_chunks == 1)
+        param_chunk = Signal(range(max(2, param_chunks)))
+        tile_chunk = Signal(range(max(2, tile_chunks)))
+        shadow_full = Signal()
+        bank = Signal()
+        claimed = Signal(2)
+        # In a register: the bank can take parameters, or has taken the first of them.
+        open_bank = Signal(init=1)
+        live = Signal(range(config.live_blocks + 1))  # blocks of a COMPUTE that skips zeros
+        param_block = Signal(range(config.live_blocks))
+
+        tile_end, block_end, insn_end = Signal(), Signal(), Signal()
+        take_param, take_tile, load = Signal(), Signal(), Signal()
+        may_param, may_tile = Signal(), Signal()
+        ends_block, ends_insn = Signal(), Signal()  # the next chunk of a tile does
+        alone = ~in_params & live.any() if skipping else 0  # all its parameters are there
+        m.d.comb += [
+            may_param.eq(in_params & open_bank),
+            may_tile.eq(in_tile & (~shadow_full | self.o.take)),
+            self.chunks.ready.eq(may_param | may_tile),
+            take_param.eq(may_param & self.chunks.valid),
+            take_tile.eq(may_tile & self.chunks.valid),
+            tile_end.eq(take_tile & tile_last),
+            block_end.eq(take_tile & ends_block),
+            insn_end.eq((take_tile & ends_insn) | (active & alone)),
+            load.eq(have & ~active),  # not as the one before ends, which is known late
+            self.o.valid.eq(shadow_full),
+            self.busy.eq(have | active | shadow_full),
+        ]
+        with m.If(self.o.take):
+            m.d.sync += shadow_full.eq(0)
+
+        chunk = self.chunks.payload
+        if skipping:
+            self._keep_params(m, take_param, bank, param_block, param_chunk)
+        elif config.array.post_lanes == 1:
+            self._keep_columns(m, take_param, bank, param_chunk)
+        else:
+            params = [Signal(56, name=f"param_{b}_{c}", reset_less=True)
+                      for b in range(2) for c in range(cols)]
+            m.d.comb += [p.eq(s) for p, s in zip(self.params, params, strict=True)]
+            for k in range(param_chunks):
+                for b in range(2):
+                    with m.If(take_param & (param_chunk == k) & (bank == b)):
+                        for byte in range(config.chunk_bytes):
+                            column, part = divmod(k * config.chunk_bytes + byte, 8)
+                            if column < cols and part < 7:
+                                m.d.sync += params[b * cols + column][8 * part:8 * part + 8].eq(
+                                    chunk[8 * byte:8 * byte + 8])
+
+        params_end, flip = Signal(), Signal()  # with this chunk; the other bank is next
+        m.d.comb += params_end.eq(take_param & param_last
+                                  & ((param_block + 1 == live) | ~live.any() if skipping else 1))
+        with m.If(take_param):
+            m.d.sync += [param_chunk.eq(Mux(param_last, 0, param_chunk + 1)),
+                         param_last.eq((param_chunk == param_chunks - 2) | (param_chunks == 1)),
+                         claimed.bit_select(bank, 1).eq(1)]
+            with m.If(param_last):
+                m.d.sync += param_block.eq(param_block + 1)
+        with m.If(params_end):
+            m.d.sync += [in_params.eq(0), in_tile.eq(~live.any()), param_block.eq(0)]
+        for b in range(2):
+            with m.If(self.drained[b]):
+                m.d.sync += claimed[b].eq(0)
+        m.d.comb += flip.eq((block_end & last) | (params_end & live.any()))
+        with m.If(flip):
+            m.d.sync += [bank.eq(~bank),
+                         open_bank.eq((~claimed | self.drained).bit_select(~bank, 1))]
+        with m.Elif(self.drained.bit_select(bank, 1)):
+            m.d.sync += open_bank.eq(1)
+
+        shadow = [Signal(8, name=f"shadow_{n // rows}_{n % rows}", reset_less=True)
+                  for n in range(config.array.macs)]
+        m.d.comb += [w.eq(s) for w, s in zip(self.o.weights, shadow, strict=True)]
+        for k in range(tile_chunks):
+            with m.If(take_tile & (tile_chunk == k)):
+                for byte in range(config.chunk_bytes):
+                    n = k * config.chunk_bytes + byte
+                    if n < config.array.macs:
+                        m.d.sync += shadow[n].eq(chunk[8 * byte:8 * byte + 8])
+        with m.If(take_tile):
+            m.d.sync += tile_chunk.eq(Mux(tile_last, 0, tile_chunk + 1))
+        if tile_chunks == 1:
+            m.d.comb += [ends_block.eq(tile.last), ends_insn.eq(tile.last & block.last)]
+        else:  # known with the chunk before
+            with m.If(take_tile):
+                nearly = tile_chunk == tile_chunks - 2
+                m.d.sync += [tile_last.eq(nearly), ends_block.eq(nearly & tile.last),
+                             ends_insn.eq(nearly & tile.last & block.last)]
+        with m.If(tile_end):
+            m.d.sync += shadow_full.eq(1)
+            tile.step()
+        with m.If(block_end):
+            m.d.sync += [in_params.eq(last), in_tile.eq(~last)]
+            tile.again(tiles)
+            block.step()
+        with m.If(insn_end):
+            m.d.sync += [active.eq(0), in_params.eq(0), in_tile.eq(0)]
+        with m.If(load):
+            m.d.sync += [have.eq(0), active.eq(1), last.eq(insn.last), in_params.eq(insn.last),
+                         in_tile.eq(~insn.last), tiles.eq(insn.tiles)]
+            tile.load(insn.tiles)
+            block.load(insn.out_blocks)
+            if skipping:
+                m.d.sync += live.eq(insn.live_blocks)
+                with m.If(insn.live_blocks.any()):
+                    m.d.sync += [in_params.eq(insn.first), in_tile.eq(0)]
+        return m
+
+    def _keep_params(self, m, take, bank, block, chunk):
+        """Parameters of all blocks of two banks in a memory."""
+        config = self._config
+        bits, parts = 8 * config.chunk_bytes, config.param_chunks
+        m.submodules.params = kept = memory.Memory(
+            shape=bits * parts, depth=2 * next_pow2(config.live_blocks), init=[])
+        write, read = kept.write_port(granularity=bits), kept.read_port()
+        m.d.comb += [
+            write.addr.eq(Cat(block, bank)), write.en.eq(Mux(take, 1 << chunk, 0)),
+            write.data.eq(Cat([self.chunks.payload] * parts)),
+            read.addr.eq(Cat(self.params.block, self.params.bank)), read.en.eq(self.params.en),
+            self.params.row.eq(read.data),
+        ]
+
+    def _keep_columns(self, m, take, bank, chunk):
+        """Parameters of two banks' columns in a memory: words of a column or more."""
+        config = self._config
+        bits = 8 * config.chunk_bytes
+        parts, columns = max(1, 64 // bits), max(1, bits // 64)  # chunks and columns of a word
+        index, column = chunk >> ceil_log2(parts), self.params.column
+        words = next_pow2(-(-config.array.cols // columns))
+        m.submodules.params = kept = memory.Memory(
+            shape=bits * parts, depth=2 * words, init=[])
+        write, read = kept.write_port(granularity=bits), kept.read_port(domain="comb")
+        m.d.comb += [
+            write.addr.eq(Cat(index[:ceil_log2(words)], bank)),
+            write.en.eq(Mux(take, 1 << chunk[:ceil_log2(parts)], 0)),
+            write.data.eq(Cat([self.chunks.payload] * parts)),
+            read.addr.eq(Cat((column >> ceil_log2(columns))[:ceil_log2(words)], self.params.bank)),
+            self.params.param.eq(read.data.word_select(column[:ceil_log2(columns)], 64)),
+        ]

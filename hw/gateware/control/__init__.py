@@ -1,0 +1,1 @@
+"""From programs to instructions, and what is counted of them."""

@@ -1,0 +1,170 @@
+"""Cycle counters by cause, and the log of their values at the end of each layer."""
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import Config, ceil_log2
+from hw.gateware.parts.arith import count_ones
+from hw.gateware.signatures.ports import SLEPT_BITS
+from hw.isa import Cause
+from hw.registers import FINAL_WORDS, LOG_WORDS
+
+__all__ = ["Counters"]
+
+
+class Counters(wiring.Component):
+    """Count every cycle once, and log on request.
+
+    The counts lie in a small memory, of which one word changes in a cycle. A log entry is
+    written word by word; what has been counted since the mark is taken off again, so an entry
+    holds the counts of one moment.
+
+    Members
+    -------
+    clear : pulse, start from zero
+    slept : cycles, before this one, that count for what the last cycle seen did
+    counting : 1, this cycle counts; when it falls, the counts are written to `FINAL_WORDS`
+    cause : what for
+    marks : [units] an instruction with a mark has completed; `layers` beside it
+    log_* : for the control registers
+    busy : 1, something is to be written to the log
+    logging : 1, and it is not just the final counts of a run that still goes on
+    mark_valid, mark_layer : an entry is being logged
+
+    Marks that come within the cycles in which one is written (one for each word) are logged
+    after it, with the counters as they are then.
+    """
+
+    def __init__(self, config: Config, units: int):
+        self._config = config
+        self._units = units
+        super().__init__({
+            "clear": In(1), "counting": In(1), "cause": In(Cause), "slept": In(SLEPT_BITS),
+            "marks": In(1).array(units), "layers": In(11).array(units),
+            "log_select": In(ceil_log2(config.buffers.log_entries * 16)), "log_data": Out(32),
+            "log_count": Out(12), "mark_valid": Out(1), "mark_layer": Out(11), "busy": Out(1),
+            "logging": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        entries = self._config.buffers.log_entries
+        words = len(LOG_WORDS)
+
+        # What is counted is decided late in a cycle: it is counted in the next.
+        counting, cause = Signal(), Signal(Cause)
+        m.d.sync += counting.eq(self.counting)
+        with m.If(self.counting):
+            m.d.sync += cause.eq(self.cause)
+
+        # -- counts ------------------------------------------------------------------------------
+        total = Signal(32)
+        m.submodules.counts = counts = memory.Memory(shape=32, depth=8, init=[])
+        amount = Signal(SLEPT_BITS + 1)
+        m.d.comb += amount.eq(self.slept + 1)
+        update, old, shown = counts.write_port(), counts.read_port(domain="comb"), \
+            counts.read_port(domain="comb")
+        cleared = Signal(8)  # words that count as zero, whatever the memory holds
+        m.d.comb += [
+            old.addr.eq(cause), update.addr.eq(cause), update.en.eq(counting),
+            update.data.eq(Mux(cleared.bit_select(cause, 1), 0, old.data) + amount),
+        ]
+        with m.If(self.clear):
+            m.d.sync += [total.eq(0), cleared.eq(~0)]
+        with m.Elif(counting):
+            m.d.sync += [total.eq(total + amount), cleared.bit_select(cause, 1).eq(0)]
+
+        # -- marks ------------------------------------------------------------------------------
+        logged = Signal.like(self.log_count)
+        pending = [Signal(name=f"pending_{u}") for u in range(self._units)]
+        layers = [Signal(11, name=f"layer_{u}") for u in range(self._units)]
+        copying, final, ended, counted = Signal(), Signal(), Signal(), Signal()
+        index, layer, slot, fits = Signal(4), Signal(11), Signal(ceil_log2(entries)), Signal()
+        m.d.sync += counted.eq(counting)
+        with m.If(counted & ~counting):
+            m.d.sync += ended.eq(1)
+        m.d.comb += self.log_count.eq(logged)
+        # The oldest mark is chosen in one cycle, and its entry begins in another.
+        chosen, chosen_layer = Signal(), Signal(11)
+        m.d.comb += [self.mark_valid.eq(chosen & ~copying), self.mark_layer.eq(chosen_layer)]
+        with m.If(~chosen):
+            m.d.sync += chosen.eq(Cat(*pending).any())
+            for u in reversed(range(self._units)):
+                with m.If(pending[u]):
+                    m.d.sync += chosen_layer.eq(layers[u])
+        with m.Elif(~copying):
+            m.d.sync += chosen.eq(0)
+        begins = Signal()
+        m.d.comb += begins.eq(self.mark_valid | (ended & ~copying))
+        with m.If(copying):
+            m.d.sync += [index.eq(index + 1), copying.eq(index != words - 1)]
+        with m.If(begins):
+            m.d.sync += [copying.eq(1), index.eq(0), layer.eq(self.mark_layer), slot.eq(logged),
+                         fits.eq(logged < entries), final.eq(~self.mark_valid)]
+            with m.If(~self.mark_valid):
+                m.d.sync += ended.eq(0)
+        with m.If(self.mark_valid):
+            m.d.sync += logged.eq(logged + 1)
+        before = chosen
+        for u in range(self._units):
+            with m.If(pending[u] & ~before):
+                m.d.sync += pending[u].eq(0)
+            before = before | pending[u]
+            with m.If(self.marks[u]):
+                m.d.sync += [pending[u].eq(1), layers[u].eq(self.layers[u])]
+        with m.If(self.clear):
+            m.d.sync += [logged.eq(0), copying.eq(0), ended.eq(0), chosen.eq(0),
+                         *(p.eq(0) for p in pending)]
+
+        # -- the log -----------------------------------------------------------------------------
+        # What has been counted since the entry began, youngest first: valid, cause.
+        since = [Signal(4, name=f"since_{k}") for k in range(words)]
+        for k, event in enumerate(since):
+            source = Cat(counting, cause) if k == 0 else since[k - 1]
+            with m.If(begins & (k > 0)):
+                m.d.sync += event[0].eq(0)
+            with m.Elif(copying | begins):
+                m.d.sync += event.eq(source)
+        wanted = Signal(3)
+        m.d.comb += [wanted.eq(index - 2), shown.addr.eq(wanted)]
+        is_total = index == LOG_WORDS.index("TOTAL")
+        late = count_ones(
+            m, "late", [e[0] & (is_total | (e[1:] == wanted)) for e in since])
+        # A word is read in one cycle, what came late is taken off in the next, and then it is
+        # written.
+        value, too_much = Signal(32), Signal.like(late)
+        value_layer, is_layer = Signal(), index == LOG_WORDS.index("LAYER")
+        with m.If(copying):
+            m.d.sync += [
+                too_much.eq(late), value_layer.eq(is_layer),
+                value.eq(Mux(is_total, total, Mux(cleared.bit_select(wanted, 1), 0, shown.data)))]
+
+        m.submodules.log = log = memory.Memory(shape=32, depth=16 * entries, init=[])
+        write, read = log.write_port(), log.read_port()
+        place = Array([Const(0, 5)] + [Const(FINAL_WORDS[n], 5) for n in LOG_WORDS[1:]])[index]
+        enable, address, datum = Signal(), Signal.like(write.addr), Signal(32)
+        ready, ready_address = Signal(), Signal.like(write.addr)
+        m.d.sync += [ready.eq(copying & Mux(final, ~is_layer, fits)), enable.eq(ready)]
+        with m.If(copying):
+            m.d.sync += ready_address.eq(Mux(final, place, Cat(index, slot)))
+        with m.If(ready):
+            m.d.sync += [address.eq(ready_address),
+                         datum.eq(Mux(value_layer, layer, value - too_much))]
+        m.d.comb += [write.addr.eq(address), write.data.eq(datum), write.en.eq(enable)]
+
+        # It is read when what it shows may have changed, not in every cycle.
+        last = Signal.like(self.log_select)
+        written, stale, shows = Signal(init=1), Signal(), Signal()
+        m.d.sync += [written.eq(enable), shows.eq(stale)]
+        m.d.comb += [stale.eq(written | (self.log_select != last)), read.en.eq(stale),
+                     read.addr.eq(self.log_select)]
+        with m.If(stale):
+            m.d.sync += last.eq(self.log_select)
+        with m.If(shows):  # those who look at it are far away
+            m.d.sync += self.log_data.eq(read.data)
+        m.d.comb += [
+            self.logging.eq(Cat(copying, *pending, chosen, ended, counted & ~counting, ready,
+                                enable, written, shows).any()),
+            self.busy.eq(self.logging | counting | counted)]
+        return m

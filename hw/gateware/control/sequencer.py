@@ -1,0 +1,184 @@
+"""Decodes a program into per-unit queues and starts instructions when their tokens are there."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import Config
+from hw.gateware.parts.fifo import Fifo
+from hw.gateware.parts.queues import SharedQueues
+from hw.gateware.signatures.interfaces import Done, ReadReturn, insn_stream, read_request, tile_walk
+from hw.isa import FORMATS, HEADER, ErrorCode, Opcode, insn_layout, tokens_of, used_bits
+
+from .fetch import Fetch
+from .tokens import TokenBank
+
+__all__ = ["UNITS", "Sequencer"]
+
+#: Units in the order of the token bank's ports, with the opcode that names their payload.
+UNITS = {"load": Opcode.LOAD, "store": Opcode.STORE, "weights": Opcode.WEIGHTS,
+         "compute": Opcode.COMPUTE, "post": Opcode.POST}
+
+_BARRIER_BIT = 0  # of a queued word, whose opcode is not kept
+
+
+class Sequencer(wiring.Component):
+    """Fetch, decode, queue and gate.
+
+    Dispatch is in order and waits while the target's queue is full. An instruction leaves its
+    queue when all tokens that it waits for are there. What the tile loader needs of COMPUTE is
+    also queued for it; it waits for no token.
+
+    Members
+    -------
+    start, program : as `Fetch`
+    req, ret : program reads
+    o_load, o_barrier, o_store, o_weights, o_compute, o_post : gated instructions; `o_barrier`
+        is 1 when `o_load` carries a BARRIER, whose mask is in `mask`
+    o_ahead : what the tile loader needs of COMPUTE instructions, not gated
+    done_load ... done_post : completions
+    error : an `ErrorCode`, 0 for none, valid in the cycle in which it happens
+    error_layer, error_opcode : of the instruction at fault
+    ended : 1, END has been dispatched and all queues are empty
+    moved : 1, an instruction was put together, dispatched or started
+    fetching : 1, program data is on its way
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "start": In(1), "program": In(config.port.address_bits),
+            "req": Out(stream.Signature(read_request(config))), "ret": In(ReadReturn(config)),
+            **{f"o_{u}": Out(insn_stream(op, config)) for u, op in UNITS.items()},
+            "o_ahead": Out(stream.Signature(tile_walk(config))), "o_barrier": Out(1),
+            **{f"done_{u}": In(Done(op)) for u, op in UNITS.items()},
+            "error": Out(ErrorCode), "error_layer": Out(11), "error_opcode": Out(4),
+            "ended": Out(1), "moved": Out(1), "fetching": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        m.submodules.fetch = fetch = Fetch(config)
+        wiring.connect(m, wiring.flipped(self.req), fetch.req)
+        m.submodules.tokens = tokens = TokenBank()
+        end_seen = Signal()
+        m.d.comb += [
+            fetch.start.eq(self.start), fetch.program.eq(self.program), fetch.stop.eq(end_seen),
+            fetch.ret.valid.eq(self.ret.valid), fetch.ret.data.eq(self.ret.data),
+            self.fetching.eq(fetch.busy),
+        ]
+
+        # -- queues and gates ----------------------------------------------------------------
+        word = fetch.o.payload
+        opcode, layer = word[:4], word[5:16]
+        barrier = opcode == Opcode.BARRIER
+        wanted = [self._wanted_bits(op) for op in UNITS.values()]
+        awaited = [self._bits(op)["wait"] for op in UNITS.values()]
+        kept = sorted({k for bits in (*wanted, *awaited) for k in bits})
+        # A BARRIER goes to the load unit with its mask where a LOAD's is, and a mark in bit 0.
+        barrier_mask = dict(zip(self._bits(Opcode.LOAD)["mask"],
+                                self._bits(Opcode.BARRIER)["mask"], strict=True))
+        entry = [Mux(barrier, word[barrier_mask[k]], word[k]) if k in barrier_mask
+                 else barrier if k == _BARRIER_BIT else word[k] for k in kept]
+        m.submodules.queues = queues = SharedQueues(
+            len(kept), *([[kept.index(k) for k in bits] for bits in taps]
+                         for taps in (wanted, awaited)), config.buffers.queue_depth)
+        m.d.comb += queues.word.eq(Cat(entry))
+        started = []
+        for n, (unit, op) in enumerate(UNITS.items()):
+            out, done = getattr(self, f"o_{unit}"), getattr(self, f"done_{unit}")
+            head = getattr(queues, f"head_{n}")
+            # An instruction with its tokens is marked in a register, so that nothing which
+            # decides that a unit takes it reaches back to the tokens within a cycle.
+            full = Signal(name=f"full_{unit}")
+            m.d.comb += [
+                out.payload.eq(head), out.valid.eq(full), queues.pop[n].eq(full & out.ready),
+            ]
+            waits, signals = tokens_of(op, "wait"), tokens_of(op, "signal")
+            want = getattr(queues, f"early_{n}")
+            start = Signal(name=f"start_{unit}")
+            m.d.comb += [
+                start.eq(queues.valid[n] & ~full
+                         & ~(want & ~Cat(tokens.there[t] for t in waits)).any()),
+                *(tokens.take[t].eq(start & w) for t, w in zip(waits, want, strict=True)),
+                *(tokens.give[t].eq(done.valid & s)
+                  for t, s in zip(signals, done.signal if signals else (), strict=True)),
+            ]
+            with m.If(start):
+                m.d.sync += full.eq(1)
+            with m.Elif(out.ready):
+                m.d.sync += full.eq(0)
+            if unit == "load":
+                m.d.comb += self.o_barrier.eq(head[-1])
+            started.append(start)
+        m.submodules.queue_ahead = ahead = Fifo(
+            len(self.o_ahead.payload.as_value()), config.buffers.queue_depth)
+        m.d.comb += [self.o_ahead.valid.eq(ahead.r_rdy), self.o_ahead.payload.eq(ahead.r_data),
+                     ahead.r_en.eq(self.o_ahead.ready)]
+
+        # -- dispatch ------------------------------------------------------------------------
+        # An instruction is judged in one cycle, its way decided in the next, and it goes then or
+        # in a later one: all that is wide or comes late depends on registers.
+        present, judged, leaves = Signal(), Signal(), Signal()
+        is_op = {op: Signal(name=f"is_{op.name.lower()}") for op in FORMATS}
+        bad = {op: Signal(name=f"bad_{op.name.lower()}") for op in FORMATS}
+        m.d.comb += present.eq(fetch.o.valid & ~end_seen)
+        with m.If(leaves):
+            m.d.sync += judged.eq(0)
+        with m.Elif(present & ~judged):
+            m.d.sync += [judged.eq(1), *(s.eq(opcode == op) for op, s in is_op.items()),
+                         *(s.eq(self._bad_field(word, op)) for op, s in bad.items())]
+        for n, (unit, op) in enumerate(UNITS.items()):
+            good = is_op[op] & ~bad[op]
+            if unit == "load":
+                good = good | (is_op[Opcode.BARRIER] & ~bad[Opcode.BARRIER])
+            m.d.comb += queues.target[n].eq(
+                judged & good & (ahead.w_rdy if unit == "compute" else 1))
+        ends = judged & is_op[Opcode.END] & ~bad[Opcode.END]
+        with m.If(ends):
+            m.d.sync += end_seen.eq(1)
+        m.d.comb += [
+            leaves.eq(queues.entered | ends), fetch.o.ready.eq(leaves),
+            ahead.w_en.eq(queues.entered & is_op[Opcode.COMPUTE]), ahead.w_data.eq(Cat(
+                word[k] for name, _ in tile_walk(config)
+                for k in self._bits(Opcode.COMPUTE)[name]))]
+        bad_field, illegal = Signal(), Signal()  # such an instruction stays
+        m.d.sync += [bad_field.eq(judged & Cat(is_op[op] & bad[op] for op in FORMATS).any()),
+                     illegal.eq(judged & ~Cat(is_op.values()).any())]
+
+        m.d.comb += [self.error_layer.eq(layer), self.error_opcode.eq(opcode)]
+        with m.If(illegal):
+            m.d.comb += self.error.eq(ErrorCode.ILLEGAL_OPCODE)
+        with m.Elif(bad_field):
+            m.d.comb += self.error.eq(ErrorCode.BAD_FIELD)
+        with m.Elif(tokens.overflow):
+            m.d.comb += self.error.eq(ErrorCode.TOKEN_OVERFLOW)
+        m.d.comb += [self.ended.eq(end_seen & ~queues.any & ~ahead.any),
+                     self.moved.eq(fetch.moved | leaves | Cat(started).any())]
+        return m
+
+    def _bits(self, opcode):
+        """Name -> positions of a field's bits that this configuration can use."""
+        found, position = {}, 0
+        for f in (*HEADER, *FORMATS[opcode]):
+            found[f.name] = [position + k for k in used_bits(self._config, opcode, f)]
+            position += f.bits
+        return found
+
+    def _wanted_bits(self, opcode):
+        """Positions of the bits that a unit gets, in the order of its payload."""
+        found = self._bits(opcode)
+        bits = [k for name, _ in insn_layout(opcode, self._config) for k in found[name]]
+        return [*bits, _BARRIER_BIT] if opcode is Opcode.LOAD else bits
+
+    def _bad_field(self, word, opcode):
+        """1 if a field that must not be zero is, or one has a bit that cannot be used."""
+        position, bad = HEADER[0].bits, []
+        for f in (*HEADER[1:], *FORMATS[opcode]):
+            bits, used = word[position:position + f.bits], used_bits(self._config, opcode, f)
+            if f.nonzero:
+                bad.append(~bits.any())
+            bad.append(Cat(bits[k] for k in range(f.bits) if k not in used).any())
+            position += f.bits
+        return Cat(bad).any()

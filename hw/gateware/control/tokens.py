@@ -1,0 +1,49 @@
+"""The token bank: counting semaphores that order an instance's units."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.isa import Token
+
+__all__ = ["TokenBank"]
+
+_COUNT_BITS = 8
+
+
+class TokenBank(wiring.Component):
+    """Count tokens given and taken; a token has one unit that gives it and one that takes it.
+
+    Members
+    -------
+    give : mask of tokens given in this cycle
+    take : mask of tokens taken in this cycle
+    there : mask of tokens that may be taken
+    overflow : 1, a token was given for the 256th time
+
+    A token can be taken two cycles after it was given; an overflow is seen two cycles after it.
+    """
+
+    def __init__(self):
+        tokens = len(Token)
+        super().__init__({"give": In(tokens), "take": In(tokens), "there": Out(tokens),
+                          "overflow": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        tokens = len(Token)
+        left = Signal(tokens)
+        # Given and taken tokens are counted a cycle later; meanwhile no more of them are taken.
+        given, taken, overflow = Signal(tokens), Signal(tokens), Signal(tokens)
+        with m.If(Cat(given, self.give).any()):  # nothing is clocked while nothing happens
+            m.d.sync += given.eq(self.give)
+        m.d.sync += taken.eq(self.take)
+        m.d.comb += self.there.eq(left & ~taken)
+        for t, token in enumerate(Token):
+            count = Signal(_COUNT_BITS, name=f"count_{token.name.lower()}")
+            after = Signal(_COUNT_BITS + 1, name=f"after_{t}")
+            m.d.comb += [after.eq(count + given[t] - taken[t]), overflow[t].eq(after[-1])]
+            with m.If(given[t] | taken[t]):
+                m.d.sync += [count.eq(after), left[t].eq(after.any())]
+        m.d.sync += self.overflow.eq(overflow.any())
+        return m

@@ -1,0 +1,1 @@
+"""Blocks that know no accelerator: arithmetic, counters, queues, walks."""

@@ -1,0 +1,1 @@
+"""Between the instances and the outside: fabric, registers, clocks."""

@@ -1,0 +1,1 @@
+"""Named layouts and ports that blocks share."""

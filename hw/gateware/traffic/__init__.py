@@ -1,0 +1,1 @@
+"""Data in and out: loads, stores, weights, and the activation memory."""

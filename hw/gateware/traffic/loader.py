@@ -1,0 +1,210 @@
+"""Load unit: activations from external memory, and barriers."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import Config, ceil_log2
+from hw.gateware.parts.countdown import Countdown
+from hw.gateware.parts.fifo import Fifo, Relay
+from hw.gateware.signatures.interfaces import (
+    ActWrite,
+    Done,
+    ReadReturn,
+    completion,
+    insn_stream,
+    read_request,
+)
+from hw.isa import Opcode
+
+from .bursts import BurstSplitter
+
+__all__ = ["Loader", "beat_geometry"]
+
+_AHEAD = 4  # LOAD instructions between request and data
+
+
+def beat_geometry(config: Config) -> tuple[int, int, int]:
+    """Return (words per beat, beats per word, log2 of the word pitch); one of the first two
+    is 1."""
+    pitch, port = config.word_pitch_bytes, config.port.bytes
+    return max(1, port // pitch), max(1, pitch // port), ceil_log2(pitch)
+
+
+class Loader(wiring.Component):
+    """Copy runs of words into the activation memory.
+
+    The runs of an instruction, and the next instruction's, are requested while data of those
+    before is still on its way. A barrier waits until all loads before it are complete. On either
+    side an instruction is taken up when the one before has ended, not as it ends.
+
+    Members
+    -------
+    i : LOAD and BARRIER instructions, their tokens taken, as LOAD payloads (a BARRIER's mask is
+        in `mask`); `barrier` beside it is 1 for a BARRIER
+    req, ret : read bursts and their data
+    acts : write port of the activation memory
+    done : completion
+    arrive, mask, release : this instance is at a barrier; of these instances; go on
+    waiting : 1, a request waits for the port
+    busy : 1
+
+    Timing: one word per cycle, offered to the memory from registers; `done` comes in the cycle
+    after the last word was taken or the barrier was released.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        super().__init__({
+            "i": In(insn_stream(Opcode.LOAD, config)),
+            "barrier": In(1),
+            "req": Out(stream.Signature(read_request(config))),
+            "ret": In(ReadReturn(config)),
+            "acts": Out(ActWrite(config)),
+            "done": Out(Done(Opcode.LOAD)),
+            "arrive": Out(1),
+            "mask": Out(config.instances),
+            "release": In(1),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        words, spans, pitch_bits = beat_geometry(config)
+        beat_bits = ceil_log2(config.port.bytes)
+        word_bits = ceil_log2(words)
+        depth = config.load_fifo_beats
+
+        space = Signal(range(depth + 1), init=depth)
+        insn = self.i.payload
+        # of a run: its words and those before it in its first beat, or a word's beats
+        run_beats = Signal(len(insn.run_words) + 1 + ceil_log2(spans))
+        m.submodules.bursts = bursts = BurstSplitter(config, len(run_beats), len(space))
+        wiring.connect(m, bursts.o, wiring.flipped(self.req))
+        m.submodules.fifo = beats = Fifo(config.beat_bits, depth)
+        popped, sent = Signal(), Signal()
+        m.d.comb += [beats.w_en.eq(self.ret.valid), beats.w_data.eq(self.ret.data),
+                     bursts.space.eq(space), popped.eq(beats.r_rdy & beats.r_en),
+                     sent.eq(self.req.valid & self.req.ready)]
+        with m.If(sent):
+            m.d.sync += space.eq(space - self.req.payload.beats + popped)
+        with m.Elif(popped):
+            m.d.sync += space.eq(space + 1)
+
+        # -- request side: one run after the other -------------------------------------------
+        place_fields = ("signal", "mark", "layer", "act_addr", "run_words", "runs", "act_stride")
+        where = data.StructLayout({  # what the data side needs of an instruction
+            **{n: insn.shape()[n].shape for n in place_fields},
+            "offset": word_bits, "step": word_bits})  # in words within a beat
+        m.submodules.queue = queue = Fifo(where.size, _AHEAD)
+        entry = Signal(where)
+        m.d.comb += [
+            *(entry[n].eq(insn[n]) for n in place_fields),
+            entry.offset.eq(insn.ext_addr[pitch_bits:pitch_bits + word_bits]),
+            entry.step.eq(insn.ext_stride[pitch_bits:pitch_bits + word_bits])]
+        asking, at_barrier = Signal(), Signal()
+        cur = Signal(insn.shape())
+        run_addr = Signal.like(cur.ext_addr)
+        runs_left = Countdown(m, "run", cur.runs)
+        skip = run_addr[pitch_bits:pitch_bits + word_bits]  # words before the run in its beat
+        m.d.comb += [
+            run_beats.eq((cur.run_words + skip + (words - 1)) >> word_bits if spans == 1
+                         else cur.run_words << ceil_log2(spans)),
+            bursts.i.valid.eq(asking),
+            bursts.i.payload.addr.eq(Cat(Const(0, beat_bits), run_addr[beat_bits:])),
+            bursts.i.payload.beats.eq(run_beats), bursts.i.payload.mask.eq(cur.mask),
+            bursts.i.payload.layer.eq(cur.layer),
+            self.i.ready.eq(~asking & ~at_barrier & queue.w_rdy),
+        ]
+        with m.If(self.i.valid & ~asking & ~at_barrier):
+            runs_left.load(insn.runs)
+            m.d.sync += [cur.eq(insn), run_addr.eq(insn.ext_addr)]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [asking.eq(~self.barrier), at_barrier.eq(self.barrier)]
+        m.d.comb += [queue.w_en.eq(self.i.valid & self.i.ready & ~self.barrier),
+                     queue.w_data.eq(entry)]
+        with m.If(bursts.i.valid & bursts.i.ready):
+            m.d.sync += run_addr.eq(run_addr + cur.ext_stride)
+            runs_left.step()
+            with m.If(runs_left.last):
+                m.d.sync += asking.eq(0)
+
+        # -- data side ---------------------------------------------------------------------------
+        # Words go to the memory through registers, so that nothing here depends on whether it
+        # takes one within a cycle.
+        loading, putting = Signal(), Signal()  # words are still to go; to be put
+        dst = Signal(where)
+        words_to_put = Countdown(m, "put_word", dst.run_words)
+        runs_to_put = Countdown(m, "put_run", dst.runs)
+        last_word, last_run = words_to_put.last, runs_to_put.last
+        place, place_run = Signal(config.act_addr_bits), Signal(config.act_addr_bits)
+        offset, offset_run = Signal(max(1, word_bits)), Signal(max(1, word_bits))
+        span = Signal(range(max(2, spans)))
+        next_dst = Signal(where)
+        m.d.comb += [queue.r_en.eq(~loading), next_dst.eq(queue.r_data)]
+        with m.If(queue.r_rdy & ~loading):
+            words_to_put.load(next_dst.run_words)
+            runs_to_put.load(next_dst.runs)
+            m.d.sync += [dst.eq(next_dst), loading.eq(1), putting.eq(1),
+                         span.eq(0),
+                         place.eq(next_dst.act_addr), place_run.eq(next_dst.act_addr),
+                         offset.eq(next_dst.offset), offset_run.eq(next_dst.offset)]
+        row_bits = config.word_bits
+        m.submodules.relay = relay = Relay(data.StructLayout(
+            {"addr": len(place), "data": row_bits, "last": 1}))  # last: of an instruction
+        free, put = relay.i.ready, relay.i.valid
+        if spans == 1:
+            value = beats.r_data.word_select(offset, 8 * config.word_pitch_bytes)[:row_bits] \
+                if words > 1 else beats.r_data[:row_bits]
+            m.d.comb += [
+                put.eq(putting & beats.r_rdy),
+                beats.r_en.eq(put & free & (last_word | (offset == words - 1 if words > 1 else 1))),
+            ]
+        else:
+            parts = [Signal(config.beat_bits, name=f"part_{k}") for k in range(spans - 1)]
+            value = Cat(*parts, beats.r_data)[:row_bits]
+            whole = span == spans - 1
+            m.d.comb += [
+                put.eq(putting & beats.r_rdy & whole),
+                beats.r_en.eq(putting & Mux(whole, free, 1)),
+            ]
+            with m.If(beats.r_rdy & beats.r_en):
+                m.d.sync += span.eq(Mux(whole, 0, span + 1))
+                for k, part in enumerate(parts):
+                    with m.If(span == k):
+                        m.d.sync += part.eq(beats.r_data)
+        item, out = relay.i.payload, relay.o.payload
+        m.d.comb += [
+            item.addr.eq(place), item.data.eq(value), item.last.eq(last_word & last_run),
+            self.acts.valid.eq(relay.o.valid), relay.o.ready.eq(self.acts.ready),
+            self.acts.addr.eq(out.addr), self.acts.data.eq(out.data), self.acts.lanes.eq(~0)]
+        with m.If(put & free):
+            words_to_put.step()
+            m.d.sync += [place.eq(place + 1), offset.eq(offset + 1)]
+            with m.If(last_word):
+                words_to_put.again(dst.run_words)
+                runs_to_put.step()
+                m.d.sync += [place.eq(place_run + dst.act_stride),
+                             place_run.eq(place_run + dst.act_stride),
+                             offset.eq(offset_run + dst.step),
+                             offset_run.eq(offset_run + dst.step)]
+                with m.If(last_run):
+                    m.d.sync += putting.eq(0)
+        loaded = Signal()
+        m.d.comb += loaded.eq(relay.o.valid & self.acts.ready & out.last)
+        with m.If(loaded):
+            m.d.sync += loading.eq(0)
+
+        # -- barrier, completion ---------------------------------------------------------------
+        idle, released = Signal(), Signal()
+        m.d.comb += [idle.eq(~loading & ~queue.any), self.mask.eq(cur.mask),
+                     released.eq(self.arrive & self.release)]
+        m.d.sync += [self.arrive.eq(at_barrier & idle & ~released),
+                     self.done.valid.eq(loaded | released)]
+        with m.If(released):
+            m.d.sync += [at_barrier.eq(0), completion(self.done).eq(completion(cur))]
+        with m.Elif(loaded):
+            m.d.sync += completion(self.done).eq(completion(dst))
+        m.d.comb += self.busy.eq(asking | at_barrier | ~idle | bursts.busy | self.done.valid)
+        return m

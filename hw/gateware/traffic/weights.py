@@ -1,0 +1,213 @@
+"""Streams weights and parameters from external memory, far ahead of their use."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import Config, ceil_log2
+from hw.gateware.parts.countdown import Countdown
+from hw.gateware.parts.fifo import Fifo, Relay
+from hw.gateware.signatures.interfaces import (
+    Done,
+    ReadReturn,
+    chunk_layout,
+    completion,
+    insn_stream,
+    need_layout,
+    read_request,
+)
+from hw.isa import Opcode
+
+from .bursts import BurstSplitter
+
+__all__ = ["WeightFetch"]
+
+_SEGMENTS = 4  # WEIGHTS instructions between request and use
+_ROWS = 64  # rows of weights between request and arrival, where zeros are skipped
+
+
+class WeightFetch(wiring.Component):
+    """Fetch the streams of WEIGHTS instructions, one after the other without a gap.
+
+    The FIFO's space is reserved before a burst is requested, so returning data never waits.
+    Where zeros are skipped, an instruction with `row_beats` fetches the rows that `needs` asks
+    for, between the instructions before and after it.
+
+    Members
+    -------
+    i : WEIGHTS instructions
+    req, ret : read bursts and their data
+    chunks : the weight stream, one chunk per cycle, from registers
+    needs : live inputs whose rows are wanted, and the end of a table's
+    rows : beats of those rows
+    release : taken when no more of a table's rows are to come
+    done : an instruction's last beat has arrived, a cycle ago
+    busy : 1, something is still to arrive
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        skipping = {"needs": In(stream.Signature(need_layout(config))),
+                    "rows": Out(stream.Signature(unsigned(config.beat_bits))),
+                    "release": In(stream.Signature(unsigned(0)))}
+        super().__init__({
+            "i": In(insn_stream(Opcode.WEIGHTS, config)),
+            "req": Out(stream.Signature(read_request(config))),
+            "ret": In(ReadReturn(config)),
+            "chunks": Out(stream.Signature(chunk_layout(config))),
+            **(skipping if config.array.zero_skip else {}),
+            "done": Out(Done(Opcode.WEIGHTS)),
+            "busy": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        depth = config.buffers.weight_fifo_beats
+        per_beat = config.beat_chunks
+        per_bits = ceil_log2(per_beat)
+
+        space = Signal(range(depth + 1), init=depth)
+        m.submodules.bursts = bursts = BurstSplitter(config, config.port.address_bits,
+                                                      len(space))
+        skipping = config.array.zero_skip
+        if not skipping:
+            wiring.connect(m, bursts.o, wiring.flipped(self.req))
+        m.submodules.fifo = beats = Fifo(config.beat_bits, depth)
+        m.d.comb += [beats.w_en.eq(self.ret.valid), beats.w_data.eq(self.ret.data),
+                     bursts.space.eq(space)]
+        popped, sent = Signal(), Signal()
+        m.d.comb += [popped.eq(beats.r_rdy & beats.r_en), sent.eq(self.req.valid & self.req.ready)]
+        with m.If(sent):
+            m.d.sync += space.eq(space - self.req.payload.beats + popped)
+        with m.Elif(popped):
+            m.d.sync += space.eq(space + 1)
+
+        # one entry per instruction for the arriving side, one for the consuming side
+        insn = self.i.payload
+        length = config.port.address_bits
+        total_beats = Signal(length)
+        m.d.comb += total_beats.eq((insn.chunks + (per_beat - 1)) >> per_bits)
+        m.submodules.arriving = arriving = Fifo(
+            length + len(completion(insn)), _ROWS if skipping else _SEGMENTS)
+        m.submodules.using = using = Fifo(length + skipping, _SEGMENTS)
+        accept = Signal()
+        expected = Cat(total_beats, completion(insn))
+        m.d.comb += [
+            self.i.ready.eq(accept),
+            bursts.i.payload.addr.eq(self._stream_start), bursts.i.payload.beats.eq(total_beats),
+            bursts.i.payload.mask.eq(insn.mask), bursts.i.payload.layer.eq(insn.layer),
+            using.w_en.eq(accept),
+        ]
+        room = self.i.valid & arriving.w_rdy & using.w_rdy
+        choosing = Signal()  # rows are chosen by live inputs
+        if skipping:
+            rows = self._rows(m, insn, bursts, accept, choosing, space, arriving)
+            chosen = insn.row_beats.any()
+            m.d.comb += [
+                accept.eq(room & ~choosing & Mux(chosen, ~bursts.busy, bursts.i.ready)),
+                bursts.i.valid.eq(accept & ~chosen),
+                arriving.w_en.eq((accept & ~chosen) | rows), using.w_data.eq(
+                    Cat(insn.chunks, chosen)),
+                arriving.w_data.eq(Mux(choosing, self.req.payload.beats, expected)),
+            ]
+        else:
+            m.d.comb += [accept.eq(room & bursts.i.ready), bursts.i.valid.eq(accept),
+                         arriving.w_en.eq(accept), arriving.w_data.eq(expected),
+                         using.w_data.eq(insn.chunks)]
+
+        # An entry is taken up as soon as the one before is done, long before its first beat.
+        def take_up(queue, left, steps, ends, expecting, info=None):
+            with m.If(steps):
+                left.step()
+            m.d.comb += queue.r_en.eq(ends | ~expecting)
+            with m.If(queue.r_en):
+                m.d.sync += expecting.eq(queue.r_rdy)
+            with m.If(queue.r_en & queue.r_rdy):  # waiting for one clocks nothing else
+                left.load(queue.r_data[:length])
+                if info is not None:
+                    m.d.sync += info.eq(queue.r_data[length:])
+
+        beats_left = Countdown(m, "beat", total_beats)
+        expecting, done_info = Signal(), Signal.like(completion(insn))
+        last_beat = Signal()
+        m.d.comb += last_beat.eq(self.ret.valid & beats_left.last)
+        m.d.sync += self.done.valid.eq(last_beat)
+        with m.If(last_beat):
+            m.d.sync += completion(self.done).eq(done_info)
+        take_up(arriving, beats_left, self.ret.valid, last_beat, expecting, done_info)
+
+        # Hand out chunks, lowest first, and drop what is left of a stream's last beat. They go
+        # through registers, so that nothing here depends on who takes them within a cycle.
+        m.submodules.relay = relay = Relay(chunk_layout(config))
+        wiring.connect(m, relay.o, wiring.flipped(self.chunks))
+        chunks_left, handing = Countdown(m, "chunk", insn.chunks), Signal()
+        handing_rows = Signal()
+        part = Signal(range(max(2, per_beat)))
+        take, end = Signal(), Signal()
+        m.d.comb += [
+            relay.i.valid.eq(beats.r_rdy & handing & ~handing_rows),
+            relay.i.payload.eq(
+                beats.r_data.word_select(part[:per_bits], 8 * config.chunk_bytes)
+                if per_beat > 1 else beats.r_data),
+            take.eq(relay.i.valid & relay.i.ready),
+            end.eq(chunks_left.last),
+            beats.r_en.eq(take & (end | (part == per_beat - 1))),
+        ]
+        over = take & end
+        if skipping:
+            m.d.comb += [self.rows.valid.eq(beats.r_rdy & handing & handing_rows),
+                         self.rows.payload.eq(beats.r_data),
+                         self.release.ready.eq(handing & handing_rows)]
+            with m.If(self.rows.valid):
+                m.d.comb += beats.r_en.eq(self.rows.ready)
+            over = over | (self.release.valid & self.release.ready)
+        with m.If(take):
+            m.d.sync += part.eq(part + 1)
+            with m.If(part == per_beat - 1):
+                m.d.sync += part.eq(0)
+            with m.If(end):
+                m.d.sync += part.eq(0)
+        take_up(using, chunks_left, take, over, handing, handing_rows if skipping else None)
+        m.d.comb += self.busy.eq(
+            arriving.any | expecting | bursts.busy | choosing | self.done.valid)
+        return m
+
+    def _rows(self, m, insn, bursts, accept, choosing, space, arriving):
+        """Request the rows that `needs` names; return 1, one is requested."""
+        beat_bits = ceil_log2(self._config.port.bytes)
+        address, table = Signal(len(self._stream_start)), Signal(len(self._stream_start))
+        beats, layer = Signal.like(insn.row_beats), Signal(11)
+        have, sent = Signal(), Signal()
+        need = self.needs.payload
+        # rows lie at distances of a power of two
+        steps = [need.index << beat_bits]
+        for k in range(ceil_log2(self._config.row_beats)):
+            steps.append(Mux(beats > 1 << k, need.index << (beat_bits + k + 1), steps[-1]))
+        m.d.comb += [
+            sent.eq(self.req.valid & self.req.ready & choosing),
+            self.needs.ready.eq(choosing & (~have | (sent & ~need.end))),
+        ]
+        with m.If(choosing):
+            m.d.comb += [
+                self.req.valid.eq(have & (space >= beats) & arriving.w_rdy),
+                self.req.payload.addr.eq(address), self.req.payload.beats.eq(beats),
+                self.req.payload.layer.eq(layer),
+            ]
+        with m.Else():
+            m.d.comb += [self.req.valid.eq(bursts.o.valid), self.req.payload.eq(bursts.o.payload),
+                         bursts.o.ready.eq(self.req.ready)]
+        with m.If(sent):
+            m.d.sync += have.eq(0)
+        with m.If(self.needs.valid & self.needs.ready):
+            m.d.sync += [address.eq(table + steps[-1]), have.eq(~need.end),
+                         choosing.eq(~need.end)]
+        with m.If(accept & insn.row_beats.any()):
+            m.d.sync += [choosing.eq(1), table.eq(self._stream_start), beats.eq(insn.row_beats),
+                         layer.eq(insn.layer)]
+        return sent
+
+    @property
+    def _stream_start(self):
+        """Address of the instruction at `i`: its lowest bits, which are zero, are not passed on."""
+        return Cat(Const(0, ceil_log2(self._config.port.bytes)), self.i.payload.ext_addr)

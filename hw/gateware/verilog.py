@@ -1,0 +1,70 @@
+"""Verilog of a configuration: shell and core once each, the top around N cores."""
+
+import re
+from pathlib import Path
+
+from amaranth.back import verilog
+
+from hw.config import Config
+
+from .fuse import fuse_clocked
+from .top import CORE_NAME, GATE_NAME, SHELL_NAME, TOP_NAME, Shell, Top, make_core
+
+__all__ = ["generate", "top_ports", "write_verilog"]
+
+# A memory's contents are undefined until written; listing zeros for every word says nothing.
+_ZERO_MEMORY = re.compile(
+    r"^  initial begin\n(?:    \S+ ?\[\d+\] = \d+'[hd]0+;\n)+  end\n", re.MULTILINE)
+# A stream without payload still declares one; Verilog has no nets of width zero.
+_NO_BITS = re.compile(r"^  wire \[-1:0\] [^;=]+;\n", re.MULTILINE)
+
+_CLOCK_GATE = f"""// A clock that runs while `enable` was high as it rose; cell libraries have one.
+module {GATE_NAME}(
+  input wire clk,
+  input wire enable,
+  output wire gated
+);
+  reg open;
+  always @* if (!clk) open = enable;
+  assign gated = clk & open;
+endmodule
+"""
+
+
+def top_ports(top) -> dict:
+    """Port name -> (signal, None) of the top or of an interface like it: `s_axil_*`,
+    `m0_axi_*`, ... as bus tools expect them."""
+    ports = {}
+    for path, _, value in top.signature.flatten(top):
+        name = "_".join(str(p) for p in path)
+        ports[re.sub(r"^m_axi_(\d+)_", r"m\1_axi_", name)] = (value, None)
+    return ports
+
+
+def _convert(elaboratable, name: str, **options) -> str:
+    text = verilog.convert(elaboratable, name=name, emit_src=False, **options)
+    return fuse_clocked(_NO_BITS.sub("", _ZERO_MEMORY.sub("", text)))
+
+
+def generate(config: Config, *, clock_gates: bool = True) -> dict[str, str]:
+    """Return the Verilog text of the modules `core`, `shell`, `partita` and `clock_gate`.
+
+    A module's submodules are named after it, so the texts share no name. Without `clock_gates`,
+    as for an FPGA, whose clocks logic should not drive, cores that are not active idle.
+    """
+    top = Top(config, verilog=True, clock_gates=clock_gates)
+    return {
+        **({GATE_NAME: _CLOCK_GATE} if clock_gates else {}),
+        CORE_NAME: _convert(make_core(config), CORE_NAME),
+        SHELL_NAME: _convert(Shell(config), SHELL_NAME),
+        TOP_NAME: _convert(top, TOP_NAME, ports=top_ports(top)),
+    }
+
+
+def write_verilog(folder: Path, config: Config) -> list[str]:
+    """Write a configuration's modules into a folder, without clock gates, as for an FPGA; return
+    the files' names."""
+    texts = generate(config, clock_gates=False)
+    for module, text in texts.items():
+        (folder / f"{module}.v").write_text(text)
+    return [f"{module}.v" for module in texts]

@@ -1,0 +1,1 @@
+"""What a simulation counts of its flip-flops and memories."""

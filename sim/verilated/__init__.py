@@ -1,0 +1,1 @@
+"""Builds the RTL and the harness into a library."""

@@ -1,0 +1,128 @@
+"""The part of the harness that depends on the configuration: ports and flip-flop tables."""
+
+import re
+
+from hw.config import Config
+from sim.activity.map import FLAG
+
+from .flipflops import FlipFlop
+from .parts import Parts
+
+__all__ = ["glue_header"]
+
+_PORT = re.compile(r"VL_(IN|OUT)(8|16|64|W)?\(&(\w+),(\d+),0(?:,\d+)?\);")
+
+
+def _ports(header: str) -> dict[str, tuple[str, int, str]]:
+    """Plain port name -> (direction, bits, C++ name)."""
+    return {m[3].replace("__05F", "_"): (m[1], int(m[4]) + 1, m[3])
+            for m in _PORT.finditer(header)}
+
+
+def _table(name: str, flip_flops: list[tuple[FlipFlop, str]], root: str) -> str:
+    rows = ",\n".join(f"    {{offsetof({root}, {member}), {f.bits}, "
+                      f"{'true' if FLAG in f.name else 'false'}}}" for f, member in flip_flops)
+    return (f"static const FlipFlop k{name}FlipFlops[] = {{\n{rows}\n}};\n"
+            f"static const size_t k{name}FlipFlopCount = {len(flip_flops)};\n")
+
+
+def _switch(argument: str, cases: list[str]) -> str:
+    body = "\n".join(f"    case {k}:\n{text}\n        break;" for k, text in enumerate(cases))
+    return f"    switch ({argument}) {{\n{body}\n    }}"
+
+
+def _spared(core: dict[str, tuple[str, int, str]]) -> str:
+    """What a core's dead input blocks spare, and of which layer."""
+    if "control__spared" not in core:
+        return "static constexpr bool kSpares = false;\n" \
+               "inline uint32_t spared(Vcore &) { return 0; }\n" \
+               "inline uint32_t spared_layer(Vcore &) { return 0; }"
+    return "static constexpr bool kSpares = true;\n" + "\n".join(
+        f"inline uint32_t {name}(Vcore &c) {{ return c.{core['control__' + name][2]}; }}"
+        for name in ("spared", "spared_layer"))
+
+
+def glue_header(config: Config, headers: dict[str, str],
+                tables: dict[str, list[tuple[FlipFlop, str]]], parts: dict[str, Parts]) -> str:
+    """C++ text that joins cores, shell and memory ports.
+
+    Parameters
+    ----------
+    config : Config
+    headers : Verilator's class headers of "core" and "shell"
+    tables : flip-flops of each with their class members
+    parts : of each, the functions in which it evaluates itself
+    """
+    core, shell = _ports(headers["core"]), _ports(headers["shell"])
+    links = [(name, bits, direction) for name, (direction, bits, _) in core.items()
+             if name not in ("clk", "rst")]
+
+    def far(name: str, i: int) -> str:
+        group, _, rest = name.partition("__")
+        return shell[f"{group}__{i}__{rest}"][2]
+
+    to_core, to_shell, agree = [], [], []
+    for i in range(config.instances):
+        to_core.append("\n".join(f"        c.{core[n][2]} = s.{far(n, i)};"
+                                 for n, _, d in links if d == "IN"))
+        to_shell.append("\n".join(f"        s.{far(n, i)} = c.{core[n][2]};"
+                                  for n, _, d in links if d == "OUT"))
+        agree.append("        return " + "\n            && ".join(
+            f"!memcmp(&s.{far(n, i)}, &c.{core[n][2]}, sizeof c.{core[n][2]})"
+            for n, _, d in links if d == "OUT") + ";")
+
+    drive, sample = [], []
+    for p in range(config.ports):
+        def axi(name: str, p: int = p) -> str:
+            return "s." + shell[f"m_axi__{p}__{name}"][2]
+
+        beat = config.port.bytes
+        if beat <= 8:
+            data = f"        if (d.rdata) memcpy(&{axi('rdata')}, d.rdata, {beat});"
+        else:
+            data = f"        if (d.rdata) memcpy({axi('rdata')}.data(), d.rdata, {beat});"
+        drive.append("\n".join([
+            *(f"        {axi(n)} = d.{n};" for n in
+              ("arready", "awready", "wready", "bvalid", "rvalid", "rlast", "rresp", "bresp")),
+            data]))
+        pointer = f"&{axi('wdata')}" if beat <= 8 else f"{axi('wdata')}.data()"
+        sample.append("\n".join([
+            *(f"        d.{c} = {{bool({axi(c + 'valid')}), {axi(c + 'addr')}, "
+              f"{axi(c + 'len')}, {axi(c + 'user')}}};" for c in ("ar", "aw")),
+            *(f"        d.{n} = {axi(n)};" for n in ("wvalid", "wlast", "bready", "rready")),
+            f"        if (d.wvalid) memcpy(d.wdata, {pointer}, {beat});",
+            f"        d.wstrb = {axi('wstrb')};"]))
+
+    return f"""// Generated for {config.instances} instances; see glue.py.
+{parts["core"].header("Core")}
+{parts["shell"].header("Shell")}
+namespace partita {{
+
+static const int kCores = {config.instances}, kPorts = {config.ports};
+static const unsigned kBeatBytes = {config.port.bytes};
+
+{_table("Core", tables["core"], "Vcore___024root")}
+{_table("Shell", tables["shell"], "Vshell___024root")}
+inline void shell_to_core(int i, Vshell &s, Vcore &c) {{
+{_switch("i", to_core)}
+}}
+inline void core_to_shell(int i, Vshell &s, Vcore &c) {{
+{_switch("i", to_shell)}
+}}
+inline bool core_agrees(int i, Vshell &s, Vcore &c) {{
+{_switch("i", agree)}
+    return true;
+}}
+inline bool is_dozing(Vcore &c) {{ return c.{core["control__dozing"][2]}; }}
+inline void stay_awake(Vcore &c) {{ c.{core["control__wake"][2]} = 1; }}
+inline uint32_t mark_layer(Vcore &c) {{ return c.{core["control__mark_layer"][2]}; }}
+{_spared(core)}
+inline void port_drive(int p, Vshell &s, const AxiToDevice &d) {{
+{_switch("p", drive)}
+}}
+inline void port_sample(int p, Vshell &s, AxiFromDevice &d) {{
+{_switch("p", sample)}
+}}
+
+}}  // namespace partita
+"""

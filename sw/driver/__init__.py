@@ -1,0 +1,1 @@
+"""Runs programs on the hardware, simulated or on a board."""

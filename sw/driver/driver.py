@@ -1,0 +1,464 @@
+"""The host driver: loads programs, starts the accelerator, reads results and counters.
+
+It speaks to a backend, which may be a simulation or a board; it never asks which.
+"""
+
+import importlib
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from hw import registers
+from hw.config import Config
+from hw.gateware.signatures.ports import Channel
+from hw.isa import ISA_VERSION, WINDOW_ALIGNMENT, ErrorCode, Opcode
+from sim.activity.map import UnitActivity
+from sw.compiler import Program
+
+__all__ = ["BACKENDS", "Backend", "ConfigMismatch", "Driver", "DriverError", "InstanceError",
+           "InstanceFault", "Observer", "RunResult", "StillRunning", "StopFailed",
+           "TimeoutExpired", "open_backend"]
+
+#: Backend name -> module and class, imported when it is opened.
+BACKENDS = {"verilator": ("sim.backend", "VerilatorBackend")}
+
+_SLICE_CYCLES = 20_000
+_REPORT_S = 0.2  # between reports of progress
+#: A stopped instance waits for what the memory owes it, which is far less.
+_STOP_CYCLES = 200_000
+
+
+class DriverError(RuntimeError):
+    """The accelerator could not do what was asked."""
+
+    exit_code = 1
+
+
+class ConfigMismatch(DriverError):
+    """A program for another configuration, or hardware that is not a Partita."""
+
+
+class TimeoutExpired(DriverError):
+    """The accelerator did not finish within its cycles; it has been stopped."""
+
+
+class StillRunning(DriverError):
+    """What was asked for needs an accelerator that does not run."""
+
+
+class StopFailed(DriverError):
+    """The accelerator did not stop."""
+
+
+@dataclass(frozen=True)
+class InstanceFault:
+    """Why an instance stopped: `instance`, `code`, and the `layer` and `opcode` at fault."""
+
+    instance: int
+    code: ErrorCode
+    layer: str
+    opcode: Opcode | None
+
+
+class InstanceError(DriverError):
+    """One or more instances stopped; `faults` tells each."""
+
+    def __init__(self, faults: list[InstanceFault]):
+        self.faults = tuple(faults)
+        super().__init__("; ".join(
+            f"instance {f.instance} stopped in layer {f.layer}"
+            + (f" at {f.opcode.name}" if f.opcode else "")
+            + f": {f.code.name} ({f.code.value})" for f in faults))
+
+
+class Backend(Protocol):
+    """What the driver needs of an accelerator."""
+
+    config: Config
+
+    def write_memory(self, addr: int, data: bytes | np.ndarray) -> None: ...
+    def read_memory(self, addr: int, count: int) -> np.ndarray: ...
+    def write_register(self, addr: int, value: int) -> None: ...
+    def read_register(self, addr: int) -> int: ...
+
+    def advance(self, cycles: int) -> int:
+        """Let up to `cycles` pass; return early when every started instance has ended."""
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """What a backend may also offer: a simulation sees every byte and toggle."""
+
+    def begin_account(self) -> None: ...
+    def end_account(self, layer: int) -> None: ...
+    def layers_ended(self) -> np.ndarray: ...
+    def port_bytes(self, layers: int) -> np.ndarray: ...
+    def activity(self, layer: int, instance: int) -> UnitActivity | None: ...
+    def page_misses(self) -> np.ndarray: ...
+    def spared_vectors(self) -> np.ndarray: ...
+
+
+def open_backend(name: str, config: Config, **options):
+    """Open a backend of `BACKENDS`; `options` are its own.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    if name not in BACKENDS:
+        raise ValueError(f"backend {name!r} is unknown; there are {', '.join(BACKENDS)}")
+    module, attribute = BACKENDS[name]
+    return getattr(importlib.import_module(module), attribute)(config, **options)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run of a program.
+
+    Members
+    -------
+    outputs : tuple of int8[C, H, W], or int8[n, C, H, W] of a batch, or None
+        Each layer's output; None if the program does not store it.
+    cycles : int
+        From START to the end of the last instance.
+    layer_cycles : tuple of int, or None
+        From the end of what ran before to the end of this layer, over all instances and images;
+        they sum to `cycles`. None if the program has more layers than the configuration
+        `buffers.log_entries`: then nobody knows.
+    counters : tuple of dict
+        Per instance: TOTAL, and the causes that sum to it; zeros for one that is dropped.
+    ledger : per layer, of each instance its cycles by cause; or None, as `layer_cycles`
+        From its own end of the layer before to its end of this one.
+    port_bytes : tuple of int, or None
+        Per layer, where the backend can tell.
+    weight_port_bytes, program_port_bytes : tuple of int, or None
+        Weights and requantisation parameters among them, and instructions: those of all layers
+        count as the first one's.
+    activity : per layer, of each instance and last of the shell, or None
+    page_misses : pages activated at the external memory, per layer, or None
+    spared_vectors : vectors of activations that were not multiplied because their input block is
+        zero everywhere, per layer, or None
+    """
+
+    outputs: tuple[np.ndarray | None, ...]
+    cycles: int
+    layer_cycles: tuple[int, ...] | None
+    counters: tuple[dict[str, int], ...]
+    ledger: tuple[tuple[dict[str, int], ...], ...] | None
+    port_bytes: tuple[int, ...] | None = None
+    weight_port_bytes: tuple[int, ...] | None = None
+    program_port_bytes: tuple[int, ...] | None = None
+    activity: tuple[tuple[UnitActivity, ...], ...] | None = None
+    page_misses: tuple[int, ...] | None = None
+    spared_vectors: tuple[int, ...] | None = None
+
+
+class Driver:
+    """Run programs on a backend.
+
+    Parameters
+    ----------
+    backend : Backend
+    watchdog_cycles : int
+        Cycles without progress after which an instance stops; 0 never does.
+
+    Raises
+    ------
+    ConfigMismatch
+        If the hardware is not the one that the backend's configuration describes.
+    """
+
+    def __init__(self, backend: Backend, *, watchdog_cycles: int = 1_000_000):
+        self._backend = backend
+        self._program: Program | None = None
+        found = self._read("ID")
+        if found != registers.MAGIC:
+            raise ConfigMismatch(f"the ID register reads 0x{found:08x}, not "
+                                 f"0x{registers.MAGIC:08x}: this is not a Partita accelerator")
+        found = self._read("VERSIONS")
+        versions, mine = (found & 0xFFFF, found >> 16), (ISA_VERSION, registers.MAP_VERSION)
+        if versions != mine:
+            raise ConfigMismatch("the hardware has instruction format {} and register map {}; this "
+                                 "driver has {} and {}: build the hardware again with this version"
+                                 .format(*versions, *mine))
+        self._check_config(backend.config)
+        self._write("WATCHDOG", watchdog_cycles)
+
+    def _check_config(self, config: Config) -> None:
+        found, expected = self._read("CONFIG_HASH"), int(config.digest[:8], 16)
+        if found != expected:
+            raise ConfigMismatch(f"the hardware's configuration has hash {found:08x}, not "
+                                 f"{expected:08x}: build hardware and program from the same one")
+
+    def _read(self, name: str, instance: int | None = None) -> int:
+        return self._backend.read_register(registers.address(name, instance))
+
+    def _write(self, name: str, value: int, instance: int | None = None) -> None:
+        self._backend.write_register(registers.address(name, instance), value)
+
+    def load(self, program: Program, base: int = 0) -> None:
+        """Write a program's memory image and point the instances at it.
+
+        Parameters
+        ----------
+        program : Program
+        base : int
+            Byte address of its memory window, a multiple of 4096.
+
+        Raises
+        ------
+        ConfigMismatch
+            If it was compiled for another configuration.
+        StillRunning
+        ValueError
+            If `base` is not aligned.
+        """
+        if base % WINDOW_ALIGNMENT:
+            raise ValueError(f"base is {base}; it must be a multiple of {WINDOW_ALIGNMENT}")
+        if base + program.window_bytes > 1 << program.config.port.address_bits:
+            raise ValueError(f"base is {base}; with the program's {program.window_bytes} bytes it "
+                             f"must stay below 2^{program.config.port.address_bits}")
+        self._check_config(program.config)
+        self._check_idle("a program is loaded")
+        self._program = None  # until all of it is there
+        for offset, data in program.segments:
+            self._backend.write_memory(base + offset, data)
+        for i, start in enumerate(program.programs):
+            if start is not None:
+                self._write("PROGRAM", start, i)
+                self._write("WINDOW_BASE", base, i)
+                self._write("WINDOW_BYTES", program.window_bytes, i)
+        self._base, self._active = base, (1 << program.config.instances) - 1
+        self._write("ACTIVE", self._active)
+        self._program = program
+
+    def activate(self, active: int) -> None:
+        """Let only the first `active` partitions of the loaded program take part in the next
+        runs; the other instances' clocks are off.
+
+        Raises
+        ------
+        DriverError
+            If no program is loaded.
+        StillRunning
+        ActiveError
+            If there are not so many partitions, or if the program was not compiled for it.
+        """
+        program = self._program
+        if program is None:
+            raise DriverError("no program is loaded")
+        mask = program.active_mask(active)
+        self._check_idle("partitions are chosen")
+        self._active, self._program = mask, None  # until all is as it must be
+        for offset, size in program.dropped_regions(active):
+            self._backend.write_memory(self._base + offset, np.zeros(size, np.uint8))
+        self._write("ACTIVE", self._active)
+        self._program = program
+
+    def run(self, image: np.ndarray, *,
+            progress: Callable[[int, int], None] = lambda cycles, layer: None,
+            timeout_cycles: int = 1 << 31) -> RunResult:
+        """Run the loaded program on one input.
+
+        Parameters
+        ----------
+        image : int8[C, H, W], or int8[n, C, H, W] of a program for a batch of n or more
+        progress : called with (cycles so far, number of the layer under way)
+        timeout_cycles : int
+
+        Whatever ends the wait, an interrupt too, the accelerator has been stopped by then.
+
+        Raises
+        ------
+        ValueError
+            If the input's type or shape is wrong.
+        InstanceError
+            If an instance stopped; the others have finished by then.
+        TimeoutExpired, StopFailed, StillRunning
+        """
+        program = self._prepare(image)
+        try:
+            self._begin(program)
+            self._wait(progress, timeout_cycles)
+        except DriverError:  # it has been stopped, or cannot be reached
+            raise
+        except BaseException:
+            with suppress(Exception):
+                self.stop()
+            raise
+        if isinstance(self._backend, Observer):  # before results are read, which takes cycles
+            self._backend.end_account(len(program.layers) - 1)
+        self._raise_faults(program)
+        return self._gather(program, program.images_in(image))
+
+    def start(self, image: np.ndarray) -> Program:
+        """Write an input and start the loaded program, without waiting for its end.
+
+        Returns
+        -------
+        Program
+
+        Raises
+        ------
+        StillRunning
+        """
+        program = self._prepare(image)
+        self._begin(program)
+        return program
+
+    def _prepare(self, image: np.ndarray) -> Program:
+        """Write an input of the loaded program."""
+        program = self._program
+        if program is None:
+            raise DriverError("no program is loaded")
+        packed = program.pack_input(image)
+        self._check_idle("a run is started")
+        self._backend.write_memory(self._base + program.input.offset, packed)
+        return program
+
+    def _begin(self, program: Program) -> None:
+        if isinstance(self._backend, Observer):
+            self._backend.begin_account()
+        self._write("START", program.start_mask)
+
+    def stop(self) -> None:
+        """Stop every instance that runs, and wait until none does.
+
+        Raises
+        ------
+        StopFailed
+            If the memory has not given what it owes after 200,000 cycles.
+        """
+        self._write("STOP", (1 << self._backend.config.instances) - 1)
+        cycles = 0
+        while running := self._read("RUNNING"):
+            if cycles >= _STOP_CYCLES:
+                raise StopFailed(f"instances {running:#x} (mask) have not stopped after {cycles} "
+                                 "cycles: the memory does not answer; reset the accelerator")
+            cycles += self._backend.advance(_STOP_CYCLES - cycles)
+
+    def _check_idle(self, what: str) -> None:
+        running = self._read("RUNNING")
+        if running:
+            raise StillRunning(f"instances {running:#x} (mask) run; stop() them before {what}")
+
+    def _wait(self, progress: Callable[[int, int], None], timeout_cycles: int) -> None:
+        cycles, reported = 0, time.monotonic()
+        while running := self._read("RUNNING"):
+            if cycles >= timeout_cycles:
+                self.stop()
+                raise TimeoutExpired(f"instances {running:#x} (mask) still ran after {cycles} "
+                                     "cycles; they have been stopped")
+            cycles += self._backend.advance(min(_SLICE_CYCLES, timeout_cycles - cycles))
+            if time.monotonic() - reported > _REPORT_S:
+                reported = time.monotonic()
+                progress(cycles, self._layers_ended())
+
+    def _layers_ended(self) -> int:
+        """Layers that the slowest instance has ended."""
+        assert self._program is not None
+        started = [i for i in range(self._program.config.instances) if self._started >> i & 1]
+        if isinstance(self._backend, Observer):  # what is counted must not depend on who looks
+            ended = self._backend.layers_ended()[started].tolist()
+        else:
+            ended = [self._read("LOG_COUNT", i) for i in started]
+        return min(ended, default=0)
+
+    @property
+    def _started(self) -> int:
+        """Mask of the instances that START starts."""
+        assert self._program is not None
+        return self._program.start_mask & self._active
+
+    def _raise_faults(self, program: Program) -> None:
+        errors = self._read("ERROR") & self._started
+        faults = []
+        for i in range(program.config.instances):
+            if errors >> i & 1:
+                layer = self._read("ERROR_LAYER", i)
+                opcode = self._read("ERROR_OPCODE", i)
+                name = (program.layers[layer].name if layer < len(program.layers)
+                        else f"number {layer}")
+                known = {op.value: op for op in Opcode}
+                faults.append(InstanceFault(i, ErrorCode(self._read("ERROR_CODE", i)), name,
+                                            known.get(opcode) if opcode else None))
+        if faults:
+            raise InstanceError(faults)
+
+    def _gather(self, program: Program, images: int) -> RunResult:
+        backend, count = self._backend, len(program.layers)
+        outputs = tuple(self._output(program, k, images) for k in range(count))
+        cycles = self._read("CYCLES")
+        counters = tuple(
+            {name: self._read(name, i) if self._active >> i & 1 else 0
+             for name in ("TOTAL", *registers.COUNTERS)}
+            for i in range(program.config.instances))
+        port_bytes = weight_bytes = program_bytes = activity = misses = spared = None
+        if isinstance(backend, Observer):
+            moved = backend.port_bytes(count).sum(axis=2)
+            port_bytes = tuple(int(n) for n in moved.sum(axis=1))
+            weight_bytes = tuple(int(n) for n in moved[:, Channel.WEIGHTS.value])
+            program_bytes = tuple(int(n) for n in moved[:, Channel.PROGRAM.value])
+            misses = tuple(int(n) for n in backend.page_misses()[:count])
+            spared = tuple(int(n) for n in backend.spared_vectors()[:count])
+            counted = [[unit for i in range(program.config.instances + 1)
+                        if (unit := backend.activity(k, i)) is not None] for k in range(count)]
+            if counted[0]:
+                activity = tuple(tuple(row) for row in counted)
+        spans, ledger = self._logs(program, cycles, counters)
+        return RunResult(outputs, cycles, spans, counters, ledger, port_bytes, weight_bytes,
+                         program_bytes, activity, misses, spared)
+
+    def _output(self, program: Program, layer: int, images: int) -> np.ndarray | None:
+        place = program.outputs[layer]
+        if place is None:
+            return None
+        data = self._backend.read_memory(self._base + place.offset, program.output_bytes(layer))
+        output = program.unpack_output(layer, data)
+        return output if program.batch == 1 else output[:images]
+
+    def _logs(self, program: Program, cycles: int, counters: tuple[dict[str, int], ...],
+              ) -> tuple[tuple[int, ...] | None, tuple[tuple[dict[str, int], ...], ...] | None]:
+        """Split the run by the logs: at the last instance's end of each layer, and each
+        instance's causes at its own ends; None if not every layer is in them."""
+        count, instances = len(program.layers), len(program.programs)
+        if not program.fits_log:
+            return None, None
+        ends = dict.fromkeys(program.order, 0)
+        ledger: list[list[dict[str, int]]] = [[{} for _ in range(instances)] for _ in range(count)]
+        for i in range(instances):
+            if not self._started >> i & 1:
+                continue
+            before = dict.fromkeys(registers.COUNTERS, 0)
+            seen = [0] * count
+            for entry in range(self._read("LOG_COUNT", i)):
+                layer = self._log(i, entry, "LAYER")
+                run = layer, seen[layer]
+                seen[layer] += 1
+                ends[run] = max(ends[run], self._log(i, entry, "TOTAL"))
+                now = {c: self._log(i, entry, c) for c in registers.COUNTERS}
+                _book(ledger[layer][i], now, before)
+                before = now
+            _book(ledger[-1][i], counters[i], before)
+        ends[program.order[-1]] = cycles
+        spans, at = [0] * count, 0
+        for (layer, _), end in ends.items():
+            end = max(end, at)
+            spans[layer] += end - at
+            at = end
+        return tuple(spans), tuple(tuple(row) for row in ledger)
+
+    def _log(self, instance: int, entry: int, word: str) -> int:
+        self._write("LOG_SELECT", entry * 16 + registers.LOG_WORDS.index(word), instance)
+        return self._read("LOG_DATA", instance)
+
+
+def _book(causes: dict[str, int], now: dict[str, int], before: dict[str, int]) -> None:
+    """Add what the counters have gained."""
+    for cause, value in before.items():
+        causes[cause] = causes.get(cause, 0) + now[cause] - value

@@ -1,0 +1,1 @@
+"""From activity to energy."""

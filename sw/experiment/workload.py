@@ -1,0 +1,167 @@
+"""The networks that can be compared by name, dense and partition-pruned, with their input."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hw.support.arguments import given, nearest
+from hw.support.entries import own_cache
+from sw.data import DATA
+from sw.frontend.torch import capture
+from sw.graph.artefact import load_integer
+from sw.graph.integer import IntegerGraph
+from sw.networks.architectures import (
+    PIXEL_DEVIATION,
+    PIXEL_MEAN,
+    TINYVGG16_SHAPE,
+    natural_images,
+    tinyvgg16,
+    trained_like,
+)
+from sw.networks.shapes import shape_graph
+from sw.prune.apply import apply_plan, pictures
+from sw.prune.plan import partition, prunable_layers
+from sw.quantise.post_training import quantise
+from sw.reference.batched import accuracy, run_integer
+from sw.report.values import Picture
+from sw.training.checkpoint import load_checkpoint
+from sw.training.dataset import load_tiny_imagenet
+from sw.training.digits import HELD_OUT, train_digits
+from sw.training.trainer import random_crops
+
+__all__ = ["NETWORKS", "Workload", "check_images", "load_workload"]
+
+NETWORKS = ("tinyvgg16", "tinyvgg16-slim", "digits")
+_SLIM_PARTITIONS = 8
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A network in both forms, and what to run it on.
+
+    Members: `weights` says where the weights come from; `images` are quantised int8[C, H, W];
+    `labels` int[n] if they are known; `accuracy` of the float and golden models on the whole
+    held-out set, by name; `pictures` of the pruned layers.
+    """
+
+    name: str
+    weights: str
+    dense: IntegerGraph
+    pruned: IntegerGraph
+    images: tuple[np.ndarray, ...]
+    labels: np.ndarray | None = None
+    accuracy: dict[str, float] | None = None
+    pictures: tuple[Picture, ...] = ()
+
+
+def load_workload(name: str, *, partitions: int, seed: int, images: int | None = None,
+                  checkpoint: Path | None = None, partitioner: str | None = None, prune: str = "fc",
+                  data: Path | None = None,
+                  say: Callable[[str], None] = lambda text: None) -> Workload:
+    """Build one of `NETWORKS`.
+
+    `data` is the Tiny ImageNet folder whose held-out images "tinyvgg16-slim" classifies; without
+    it that network runs on seeded images. Without a `partitioner`, trained networks are
+    partitioned by the optimised one and seeded weights, which have no structure to find, by the
+    identity.
+
+    Raises
+    ------
+    ValueError
+        If the network is unknown, cannot be cut into so many partitions or has fewer images.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"network {name!r} is unknown; there are {', '.join(NETWORKS)}"
+                         + nearest(name, NETWORKS))
+    if images is not None and images < 1:
+        raise ValueError(f"images is {images}; it must be 1 or more")
+    if seed < 0:
+        raise ValueError(f"seed is {seed}; it must be 0 or more")
+    if name == "tinyvgg16-slim":
+        return _slim(partitions, seed, images, prune, data, say)
+    with given("images", images):
+        check_images(name, images)
+    shape_graph(name, prune, partitions)  # refuses what cannot be cut, before anything is trained
+    if name == "tinyvgg16":
+        return _tinyvgg16(partitions, seed, images or 1, checkpoint, partitioner, prune, say)
+    return _digits(partitions, seed, images or 64, partitioner or "optimised", prune, say)
+
+
+def check_images(name: str, count: int | None) -> None:
+    """Refuse more images than there are; raises ValueError."""
+    if name == "digits" and count is not None and count > HELD_OUT:
+        raise ValueError(f"digits has {HELD_OUT} scans that it was not trained on")
+
+
+def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
+               partitioner: str | None, prune: str, say: Callable[[str], None]) -> Workload:
+    with torch.device("meta") if checkpoint is None else nullcontext():
+        net = tinyvgg16()
+    images = natural_images(max(8, count), TINYVGG16_SHAPE, seed)
+    if checkpoint is None:
+        weights = (f"seeded weights (seed {seed}) with the statistics and ReLU sparsity of a "
+                   "trained, narrower network, not trained; seeded images")
+        float_graph = trained_like(capture(net.to_empty(device="cpu"), TINYVGG16_SHAPE,
+                                           "tinyvgg16"), images, seed, say)
+    else:
+        load_checkpoint(net, checkpoint)
+        weights = f"weights of {checkpoint.name}; seeded images"
+        float_graph = capture(net, TINYVGG16_SHAPE, "tinyvgg16")
+    if partitioner is None:
+        partitioner = "identity" if checkpoint is None else "optimised"
+    plan = partition(float_graph, prunable_layers(float_graph, prune), partitions, partitioner,
+                     seed=seed, progress=say)
+    say("quantising")
+    dense = quantise(float_graph, images)
+    pruned = quantise(apply_plan(float_graph, plan), images)
+    return Workload(float_graph.name, weights, dense, pruned,
+                    tuple(dense.quantise_input(x) for x in images[:count]),
+                    pictures=pictures(float_graph, plan))
+
+
+def _slim(partitions: int, seed: int, count: int | None, prune: str, data: Path | None,
+          say: Callable[[str], None]) -> Workload:
+    """The trained network of an eighth of the width that the package carries, in int8."""
+    if (partitions, prune) != (_SLIM_PARTITIONS, "fc"):
+        raise ValueError(f"tinyvgg16-slim was trained with --partitions {_SLIM_PARTITIONS} --prune "
+                         f"fc; asked for {partitions} and {prune}: train another with sw.train")
+    dense, pruned = (load_integer(DATA / f"tinyvgg16-slim-{form}.safetensors")
+                     for form in ("dense", "pruned"))
+    weights = "trained on 20 classes of Tiny ImageNet, an eighth of TinyVGG16's width; "
+    if data is None:
+        images = natural_images(count or 1, TINYVGG16_SHAPE, seed)
+        return Workload("tinyvgg16-slim", weights + "seeded images", dense, pruned,
+                        tuple(dense.quantise_input(x) for x in images))
+    held = load_tiny_imagenet(data, classes=dense.out_shape[0], per_class=1,
+                              cache=own_cache() / "images", say=say)
+    _, plain = random_crops(TINYVGG16_SHAPE[1], PIXEL_MEAN, PIXEL_DEVIATION)
+    pixels = torch.from_numpy(np.array(held.held_images))
+    labels = torch.from_numpy(held.held_labels)
+    if count and count > len(labels):
+        raise ValueError(f"images is {count}; {data} has {len(labels)} held-out ones")
+    say("measuring int8 accuracy on the held-out images")
+
+    def share(graph: IntegerGraph) -> float:
+        return accuracy(lambda x: run_integer(graph, plain(x)), pixels, labels).top1
+
+    measured = {"int8": share(dense), "pruned int8": share(pruned)}
+    chosen = np.random.default_rng(seed).permutation(len(labels))[:count or 8]
+    images = plain(pixels[torch.from_numpy(chosen)]).numpy()
+    return Workload("tinyvgg16-slim", weights + f"{len(images)} held-out images", dense, pruned,
+                    tuple(dense.quantise_input(x) for x in images), held.held_labels[chosen],
+                    measured)
+
+
+def _digits(partitions: int, seed: int, count: int, partitioner: str, prune: str,
+            say: Callable[[str], None]) -> Workload:
+    done = train_digits(partitions, seed=seed, cache=own_cache(), partitioner=partitioner,
+                        prune=prune, say=say)
+    return Workload(
+        "digits", f"trained on scikit-learn's digits (seed {seed}); {count} held-out scans",
+        done.dense, done.pruned,
+        tuple(done.dense.quantise_input(x) for x in done.images[:count]), done.labels[:count],
+        done.accuracy, done.pictures)

@@ -1,0 +1,80 @@
+"""The captured network: a chain of float layers, and what can be done to it before quantising."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hw.support.arguments import nearest
+
+from .integer import Pool
+
+__all__ = ["FloatGraph", "FloatLayer"]
+
+
+@dataclass(frozen=True, eq=False)
+class FloatLayer:
+    """One convolution or linear layer with what follows it folded in.
+
+    Members: `weight` float32[out, in / groups, rows, columns] (a linear layer's kernel covers
+    its input map), `bias` float32[out], `stride`, `padding` (top, left), `groups`, the shapes
+    before, after the convolution and after pooling, `pool`, the clamp `low` and `high` (0 and
+    None for ReLU, None for no clamp), and `pruned`.
+    """
+
+    name: str
+    weight: np.ndarray
+    bias: np.ndarray
+    stride: int
+    padding: tuple[int, int]
+    groups: int
+    in_shape: tuple[int, int, int]
+    conv_shape: tuple[int, int, int]
+    out_shape: tuple[int, int, int]
+    pool: Pool | None = None
+    low: float | None = None
+    high: float | None = None
+    pruned: bool = False
+    dense_macs: int = 0
+
+    @property
+    def macs(self) -> int:
+        return self.weight.size * self.conv_shape[1] * self.conv_shape[2]
+
+    def energy(self, power: float = 1.0) -> np.ndarray:
+        """Weight per channel pair, sum over the kernel of |w|^power: float64[out, in].
+
+        Raises
+        ------
+        ValueError
+            If the layer is grouped already.
+        """
+        if self.groups != 1:
+            raise ValueError(f"layer {self.name}: has {self.groups} groups already and cannot be "
+                             "partitioned")
+        # kernel positions one by one, so that no copy of the whole weight is made
+        total = np.zeros(self.weight.shape[:2])
+        for ky in range(self.weight.shape[2]):
+            for kx in range(self.weight.shape[3]):
+                part = np.abs(self.weight[:, :, ky, kx])
+                total += part if power == 1 else part ** power
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class FloatGraph:
+    """A chain of float layers."""
+
+    name: str
+    layers: tuple[FloatLayer, ...]
+
+    def layer(self, name: str) -> FloatLayer:
+        """The layer of that name; raises ValueError if there is none."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        names = [x.name for x in self.layers]
+        raise ValueError(f"layer {name!r} is not in {self.name}; its layers are "
+                         + ", ".join(names) + nearest(name, names))
+
+    def with_layers(self, layers: list[FloatLayer], name: str | None = None) -> "FloatGraph":
+        return replace(self, layers=tuple(layers), name=name or self.name)

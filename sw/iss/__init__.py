@@ -1,0 +1,1 @@
+"""Runs programs by the meaning of their instructions."""

@@ -1,0 +1,57 @@
+"""Pass 0: the fully connected end of a network over all images of a batch at once.
+
+Their inputs are stacked: B maps of [C, H, W] lie as one of [C, B * H, W], on which the layer is a
+convolution of stride H with B output rows. So each of its weights crosses the memory port once
+per batch, as a convolution's weights serve all of its pixels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sw.graph.integer import Layer
+
+from .errors import Unsupported
+
+__all__ = ["Run", "run_order", "stack_layers"]
+
+_MOST_ROWS = 15  # what an instruction's stride can be
+
+#: A layer, and the image that it is run for; 0 where it is run for all of them.
+Run = tuple[int, int]
+
+
+def stack_layers(layers: Sequence[Layer], batch: int) -> tuple[Layer, ...]:
+    """Return the layers with those of the fully connected end changed to take all images.
+
+    Raises
+    ------
+    Unsupported
+        If a map is too high to be stacked.
+    """
+    stacked = list(layers)
+    for k in reversed(range(len(layers))):
+        if batch == 1 or not _is_connected(layers[k]):
+            break
+        stacked[k] = _stack(layers[k], batch)
+    return tuple(stacked)
+
+
+def _is_connected(layer: Layer) -> bool:
+    return tuple(layer.conv_shape[1:]) == (1, 1) and layer.padding == (0, 0) and layer.pool is None
+
+
+def _stack(layer: Layer, batch: int) -> Layer:
+    channels, height, width = layer.in_shape
+    if height > _MOST_ROWS:
+        raise Unsupported(layer.name, f"takes maps of {height} rows; a batch stacks maps of at "
+                          f"most {_MOST_ROWS}: pool before it, or run the images one by one")
+    shape = (layer.conv_shape[0], batch, 1)
+    return replace(layer, stride=height, in_shape=(channels, batch * height, width),
+                   conv_shape=shape, out_shape=shape, images=batch)
+
+
+def run_order(stacked: Sequence[bool], batch: int) -> tuple[Run, ...]:
+    """What runs in turn: image by image what is not stacked, then what is."""
+    apart = len(stacked) - sum(stacked)
+    return (*((k, image) for image in range(batch) for k in range(apart)),
+            *((k, 0) for k in range(apart, len(stacked))))

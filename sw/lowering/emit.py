@@ -1,0 +1,340 @@
+"""Pass 4: each instance's operations, in an order in which running them one by one is right."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import prod
+
+from hw.config import Config
+from hw.isa import Opcode
+from sw.graph.integer import Layer
+
+from .batch import Run
+from .geometry import Window, ceil_div
+from .layout import Layout, TensorPlace
+from .ops import ACT, EXTERNAL, Op, Region
+from .plan import Plan
+from .split import Item, Split
+from .steps import Step, hold_pieces, load_pieces, passes, plane_words, steps_of
+from .streams import live_tables
+from .switches import switches
+
+__all__ = ["Stage", "emit"]
+
+_WEIGHTS_AHEAD = 4  # WEIGHTS instructions before the COMPUTE that uses the first of them
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A layer with what the passes before have decided."""
+
+    layer: Layer
+    split: Split
+    plan: Plan
+    barrier: bool
+    store: bool
+
+    def steps(self, instance: int) -> tuple[Step, ...]:
+        """An instance's COMPUTEs for one stripe; empty without an item."""
+        item, stripes = self.split.items[instance], self.plan.stripes[instance]
+        if item is None:
+            return ()
+        return steps_of(item, self.plan, stripes[0], self.layer.in_shape[2])
+
+    def vectors(self, instance: int) -> int:
+        """Vectors of activations that an instance's array takes, zeros and all."""
+        tiles = sum((s.blocks[1] - s.blocks[0]) * (s.inputs[1] - s.inputs[0])
+                    for s in self.steps(instance)) * prod(self.layer.kernel)
+        return tiles * self.layer.conv_shape[2] * sum(
+            stripe.conv[1] - stripe.conv[0] for stripe in self.plan.stripes[instance])
+
+
+@dataclass
+class _Job:
+    """One stripe of one layer on one instance."""
+
+    weights: list[Op] = field(default_factory=list)
+    before: list[Op] = field(default_factory=list)
+    early: bool = False
+    body: list[Op] = field(default_factory=list)
+
+
+def emit(stages: list[Stage], order: Sequence[Run], layout: Layout, config: Config,
+         instance: int, everyone: int) -> list[Op]:
+    """Return one instance's operations, without tokens.
+
+    Parameters
+    ----------
+    order : sequence of Run
+        Which layer runs when, and for which image.
+    everyone : int
+        Mask of all instances that run, who meet at each barrier.
+    """
+    jobs = [job for run in order
+            for job in _layer_jobs(stages, run, layout, config, instance, everyone)]
+    ahead = min(config.buffers.queue_depth, _WEIGHTS_AHEAD) if switches().prefetch else 1
+    weighted = [job for job in jobs if job.weights]
+    ops: list[Op] = []
+    issued = used = 0
+    loaded = -1
+    for at, job in enumerate(jobs):
+        if job.weights:
+            used += 1
+        while issued < len(weighted) and \
+                sum(len(one.weights) for one in weighted[used:issued + 1]) < ahead:
+            ops += weighted[issued].weights
+            issued += 1
+        if loaded < at:
+            ops += job.before
+        if at + 1 < len(jobs) and jobs[at + 1].early:
+            ops += jobs[at + 1].before
+            loaded = at + 1
+        ops += job.body
+    _mark(ops)
+    return ops
+
+
+def _mark(ops: list[Op]) -> None:
+    """Mark each run's operation that completes last: its last STORE, else its last POST."""
+    last: dict[Run, Op] = {}
+    for opcode in (Opcode.POST, Opcode.STORE):
+        for op in ops:
+            if op.opcode == opcode:
+                last[op.run] = op
+    for op in last.values():
+        op.mark = True
+
+
+def _layer_jobs(stages: list[Stage], run: Run, layout: Layout, config: Config,
+                instance: int, everyone: int) -> Iterator[_Job]:
+    """One job for each stripe of a layer; one with the barrier alone without an item."""
+    number, image = run
+    stage = stages[number]
+    item = stage.split.items[instance]
+    made = stages[number - 1].split.items[instance] if number else None
+    barrier = []
+    if stage.barrier:
+        # Where a batch comes together, what was made of each image.
+        before = stages[number - 1].layer
+        images = range(stage.layer.images) if stage.layer.images > before.images else (image,)
+        reads = () if made is None else tuple(
+            _tensor_region(_place(layout.tensors[number], before, k), made.words, made.rows, config)
+            for k in images)
+        barrier = [Op(Opcode.BARRIER, run, {"mask": everyone}, reads=reads)]
+    if item is not None:
+        yield from _LayerEmitter(stage, run, item, made or item, layout, config,
+                                 instance).jobs(barrier)
+    elif barrier:
+        yield _Job(before=barrier)
+
+
+class _LayerEmitter:
+    """Operations of one layer on one instance.
+
+    `item` is its part of the layer, `made` its part of the layer before.
+    """
+
+    def __init__(self, stage: Stage, run: Run, item: Item, made: Item, layout: Layout,
+                 config: Config, instance: int):
+        self.stage, self.run, self.item, self.made = stage, run, item, made
+        self.config = config
+        self.layer, self.plan = stage.layer, stage.plan
+        number, image = run
+        self.stream = layout.streams[number][instance]
+        self.load_mask = layout.load_masks[number][instance]
+        self.stripes = stage.plan.stripes[instance]
+        self.steps = stage.steps(instance)
+        self.source, self.target = (_place(place, stage.layer, image)
+                                    for place in layout.tensors[number:number + 2])
+        self.slot = 0
+
+    def jobs(self, barrier: list[Op]) -> Iterator[_Job]:
+        """One job for each stripe."""
+        item, plan = self.item, self.plan
+        stripes = self.stripes
+        for number, stripe in enumerate(stripes):
+            job = _Job(weights=self._weights())
+            buffer, steps = number % len(plan.inputs), self.steps
+            if number == 0:
+                job.before += barrier
+            if not plan.resident and not plan.piece:
+                job.early = number > 0 and len(plan.inputs) > 1
+                pieces = [item.inputs] if job.early else \
+                    load_pieces(item, plane_words(stripes[0], self.layer.in_shape[2]))
+                job.before += [self._load(stripe, buffer, item.inputs[0], p) for p in pieces]
+            if not plan.live_blocks:
+                job.body = list(self._body(stripe, buffer, steps))
+                yield job
+                continue
+            weights = job.weights
+            for op in self._body(stripe, buffer, steps):
+                if op.opcode == Opcode.POST:
+                    if job.body:
+                        yield job
+                        job = _Job()
+                    job.weights, weights = weights[:2], weights[2:]
+                job.body.append(op)
+            yield job
+
+    # -- one stripe --------------------------------------------------------------------------
+    def _body(self, stripe: Window, buffer: int, steps: tuple[Step, ...]) -> Iterator[Op]:
+        """POST before the COMPUTEs that fill its banks, so that no full queue comes between."""
+        computes = self._pieces(stripe, steps) if self.plan.piece else \
+            ([self._compute(stripe, s, buffer, self.item.inputs[0])] for s in steps)
+        pending = deque(zip(steps, computes, strict=True))
+        for blocks in self._groups():
+            post, store = self._output(stripe, blocks)
+            yield post
+            while pending and pending[0][0].blocks[0] < blocks[1]:
+                yield from pending.popleft()[1]
+            if store is not None:
+                yield store
+
+    def _pieces(self, stripe: Window, steps: tuple[Step, ...]) -> Iterator[list[Op]]:
+        """Each COMPUTE, and before it the LOADs of later ones into buffers that are free."""
+        places = hold_pieces(steps, len(self.plan.inputs))
+        loads: list[list[Op]] = [[] for _ in steps]
+        at = 0
+        for step, place in zip(steps, places, strict=True):
+            if place.load:
+                at = max(at, place.after + 1)
+                loads[at].append(self._load(stripe, place.buffer, step.inputs[0], step.inputs))
+        for step, place, before in zip(steps, places, loads, strict=True):
+            yield [*before, self._compute(stripe, step, place.buffer, step.inputs[0])]
+
+    def _groups(self) -> list[tuple[int, int]]:
+        """Output blocks that are post-processed and stored together; the last are few."""
+        if self.plan.live_blocks:
+            return [one[0].blocks for one in passes(self.steps)]
+        first, past = self.item.blocks
+        per_unit = self.config.unit_channels // self.config.array.cols
+        units = ceil_div(past - first, per_unit)
+        if switches().store_early:
+            size = min(self.plan.group, max(1, ceil_div(units, 6)))
+            marks = [*range(0, max(units - 1, 1), size)]
+            if units > 1:
+                marks.append(units - 1)
+        else:
+            marks = [*range(0, units, self.plan.group)]
+        edges = [first + m * per_unit for m in marks] + [past]
+        return list(pairwise(edges))
+
+    # -- instructions ------------------------------------------------------------------------
+    def _weights(self) -> list[Op]:
+        stream, config = self.stream, self.config
+        if not self.plan.live_blocks:
+            return [Op(Opcode.WEIGHTS, self.run, {
+                "ext_addr": stream.offset, "chunks": stream.chunks, "mask": stream.mask})]
+        ops = []
+        for table in live_tables(self.layer, self.steps, config):
+            blocks = table.steps[0].blocks[1] - table.steps[0].blocks[0]
+            ops += [
+                Op(Opcode.WEIGHTS, self.run, {
+                    "ext_addr": stream.offset + table.params,
+                    "chunks": blocks * config.param_chunks, "mask": 0}),
+                Op(Opcode.WEIGHTS, self.run, {
+                    "ext_addr": stream.offset + table.rows,
+                    "chunks": table.inputs * table.beats * config.beat_chunks, "mask": 0,
+                    "row_beats": table.beats})]
+        return ops
+
+    def _load(self, stripe: Window, buffer: int, origin: int, span: tuple[int, int]) -> Op:
+        """Load input blocks `span` of a buffer whose first block is `origin`."""
+        plane = plane_words(stripe, self.layer.in_shape[2])
+        base = self.plan.inputs[buffer] + (span[0] - origin) * plane
+        source = _tensor_region(self.source, span, stripe.rows, self.config)
+        fields = _transfer(source, base, plane, self.config)
+        fields["mask"] = self.load_mask
+        return Op(Opcode.LOAD, self.run, fields, reads=(source,),
+                  writes=(Region(ACT, base, span[1] - span[0], plane, plane),))
+
+    def _compute(self, stripe: Window, step: Step, buffer: int, origin: int) -> Op:
+        layer, plan = self.layer, self.plan
+        width = layer.in_shape[2]
+        height = stripe.rows[1] - stripe.rows[0]
+        if plan.resident:
+            made = self.made
+            plane = (made.rows[1] - made.rows[0]) * width
+            base = plan.inputs[0] + (step.inputs[0] - made.words[0]) * plane \
+                + (stripe.rows[0] - made.rows[0]) * width
+        else:
+            plane = height * width
+            base = plan.inputs[buffer] + (step.inputs[0] - origin) * plane
+        blocks = step.inputs[1] - step.inputs[0]
+        fields = {
+            "in_addr": base, "in_plane": plane, "in_w": width, "in_h": height,
+            "pad_top": stripe.pad_top, "pad_left": layer.padding[1], "stride": layer.stride,
+            "kernel_h": layer.kernel[0], "kernel_w": layer.kernel[1],
+            "out_w": layer.conv_shape[2], "out_h": stripe.conv[1] - stripe.conv[0],
+            "in_blocks": blocks, "out_blocks": step.blocks[1] - step.blocks[0],
+            "tiles": blocks * layer.kernel[0] * layer.kernel[1],
+            "first": int(step.first), "last": int(step.last),
+        }
+        if step.live:
+            fields |= {"live_blocks": fields["out_blocks"], "out_blocks": 1,
+                       "epsilon": layer.epsilon}
+        return Op(Opcode.COMPUTE, self.run, fields,
+                  reads=(Region(ACT, base, blocks, plane, height * width),))
+
+    def _output(self, stripe: Window, blocks: tuple[int, int]) -> tuple[Op, Op | None]:
+        """POST and STORE of some output blocks."""
+        layer, plan, item, array = self.layer, self.plan, self.item, self.config.array
+        width = layer.out_shape[2]
+        height = stripe.out[1] - stripe.out[0]
+        first = blocks[0] * array.cols // array.rows
+        past = min(ceil_div(blocks[1] * array.cols, array.rows), item.words[1])
+        planes = ceil_div((blocks[1] - blocks[0]) * array.cols, array.rows)
+        if plan.keep:
+            plane = (item.rows[1] - item.rows[0]) * width
+            base = plan.outputs[0] + (first - item.words[0]) * plane \
+                + (stripe.out[0] - item.rows[0]) * width
+        else:
+            plane = height * width
+            base = plan.outputs[self.slot % len(plan.outputs)]
+            self.slot += 1
+        pool = layer.pool
+        fields = {
+            "out_addr": base, "out_plane": plane, "out_w": width, "out_h": height,
+            "conv_w": layer.conv_shape[2], "conv_h": stripe.conv[1] - stripe.conv[0],
+            "pool_h": pool.kernel[0] if pool else 1, "pool_w": pool.kernel[1] if pool else 1,
+            "pool_stride": pool.stride[0] if pool else 1, "pool_top": stripe.pool_top,
+            "pool_left": pool.padding[1] if pool else 0,
+            "out_blocks": blocks[1] - blocks[0], "low": layer.low, "high": layer.high,
+        }
+        if plan.live_blocks:
+            count = fields["out_blocks"]
+            fields |= {"out_w": count, "conv_w": count, "out_blocks": 1, "per_pixel": 1}
+        post = Op(Opcode.POST, self.run, fields,
+                  writes=(Region(ACT, base, planes, plane, height * width),))
+        if not self.stage.store:
+            return post, None
+        target = _tensor_region(self.target, (first, past), stripe.out, self.config)
+        store = Op(Opcode.STORE, self.run, _transfer(target, base, plane, self.config),
+                   reads=(Region(ACT, base, past - first, plane, height * width),),
+                   writes=(target,))
+        return post, store
+
+
+def _place(tensor: TensorPlace, layer: Layer, image: int) -> TensorPlace:
+    """Where a layer reads or writes."""
+    return tensor.stack() if layer.images > 1 else tensor.image(image)
+
+
+def _tensor_region(place: TensorPlace, words: tuple[int, int], rows: tuple[int, int],
+                   config: Config) -> Region:
+    """Rows of some word blocks of a tensor."""
+    width, plane = place.shape[2], place.plane_stride // config.word_pitch_bytes
+    first = place.offset // config.word_pitch_bytes
+    return Region(EXTERNAL, first + words[0] * plane + rows[0] * width, words[1] - words[0],
+                  plane, (rows[1] - rows[0]) * width)
+
+
+def _transfer(region: Region, act: int, act_stride: int, config: Config) -> dict[str, int]:
+    """Fields of a LOAD or STORE between a tensor's region and activation memory."""
+    pitch = config.word_pitch_bytes
+    runs, words, stride = region.planes, region.length, region.stride * pitch
+    if runs == 1 or (region.stride == words and act_stride == words):
+        runs, words, stride, act_stride = 1, runs * words, 0, 0
+    return {"ext_addr": region.base * pitch, "act_addr": act, "run_words": words,
+            "runs": runs, "ext_stride": stride, "act_stride": act_stride}

@@ -1,0 +1,74 @@
+"""Which conv rows and input rows a range of output rows needs, and other layer arithmetic."""
+
+from dataclasses import dataclass
+
+from hw.config import Config
+from sw.graph.integer import Layer
+
+__all__ = [
+    "Window",
+    "ceil_div",
+    "input_words",
+    "output_blocks",
+    "output_words",
+    "parts",
+    "window",
+]
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Quotient of non-negative integers, rounded up."""
+    return -(-a // b)
+
+
+def parts(start: int, stop: int, count: int) -> list[tuple[int, int]]:
+    """Cut a range into `count` parts of nearly equal length; some are empty if it is short."""
+    length = stop - start
+    return [(start + k * length // count, start + (k + 1) * length // count)
+            for k in range(count)]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What one range of output rows takes to compute.
+
+    Members: `out` output rows (after pooling), `conv` rows before pooling, `rows` of the input,
+    each (first, past the last); `pad_top` zeros above input row `rows[0]` where conv row
+    `conv[0]` starts; `pool_top` pooling rows above conv row `conv[0]`.
+    """
+
+    out: tuple[int, int]
+    conv: tuple[int, int]
+    rows: tuple[int, int]
+    pad_top: int
+    pool_top: int
+
+
+def window(layer: Layer, first: int, past: int) -> Window:
+    """Return what output rows first..past-1 need."""
+    conv_rows, in_rows = layer.conv_shape[1], layer.in_shape[1]
+    if layer.pool is None:
+        conv, pool_top = (first, past), 0
+    else:
+        stride, top, size = layer.pool.stride[0], layer.pool.padding[0], layer.pool.kernel[0]
+        conv = max(0, first * stride - top), min(conv_rows, (past - 1) * stride - top + size)
+        pool_top = top - first * stride + conv[0]
+    pad, kernel = layer.padding[0], layer.kernel[0]
+    low = min(max(0, conv[0] * layer.stride - pad), in_rows - 1)
+    high = min(in_rows, max(low + 1, (conv[1] - 1) * layer.stride - pad + kernel))
+    return Window((first, past), conv, (low, high), pad - conv[0] * layer.stride + low, pool_top)
+
+
+def output_blocks(layer: Layer, config: Config) -> int:
+    """Blocks of `cols` output channels."""
+    return ceil_div(layer.conv_shape[0], config.array.cols)
+
+
+def output_words(layer: Layer, config: Config) -> int:
+    """Word blocks of `rows` output channels."""
+    return ceil_div(layer.conv_shape[0], config.array.rows)
+
+
+def input_words(layer: Layer, config: Config) -> int:
+    """Word blocks of `rows` input channels."""
+    return ceil_div(layer.in_shape[0], config.array.rows)

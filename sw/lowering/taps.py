@@ -1,0 +1,69 @@
+"""Pass 0: pack the kernel's taps of a first layer with few channels into idle array rows.
+
+The host writes the input as one channel for each (channel, kernel row, kernel column), which
+makes the layer a 1x1 convolution: 3 channels of 3x3 become 27, 4 blocks of 8 rows where plain
+channels take 9 blocks that are 3/8 full.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hw.config import Config
+from sw.graph.integer import Layer
+
+from .geometry import ceil_div
+
+__all__ = ["Taps", "pack_taps"]
+
+
+@dataclass(frozen=True)
+class Taps:
+    """How an input [C, H, W] becomes [C * kernel rows * kernel columns, out H, out W].
+
+    Members: `kernel`, `padding` (top, left) and `out` (rows, columns); `stride`.
+    """
+
+    kernel: tuple[int, int]
+    padding: tuple[int, int]
+    stride: int
+    out: tuple[int, int]
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Return int8[C * kh * kw, out rows, out columns] of an image int8[C, H, W]."""
+        (kh, kw), (top, left), s = self.kernel, self.padding, self.stride
+        rows, columns = self.out
+        channels, height, width = image.shape
+        padded = np.zeros((channels, max(height + top, (rows - 1) * s + kh),
+                           max(width + left, (columns - 1) * s + kw)), np.int8)
+        padded[:, top:top + height, left:left + width] = image
+        taps = [padded[:, y:y + (rows - 1) * s + 1:s, x:x + (columns - 1) * s + 1:s]
+                for y in range(kh) for x in range(kw)]
+        return np.stack(taps, 1).reshape(channels * kh * kw, rows, columns)
+
+
+def pack_taps(layer: Layer, config: Config) -> tuple[Layer, Taps | None]:
+    """Return the layer to run first, and how its input is packed if that takes fewer cycles.
+
+    A tap costs a plane of input to load, so the port may be the reason not to.
+    """
+    taps = layer.kernel[0] * layer.kernel[1]
+    if layer.groups != 1 or taps == 1:
+        return layer, None
+    channels = layer.in_shape[0] * taps
+    blocks = ceil_div(layer.in_shape[0], config.array.rows)
+    packed_blocks = ceil_div(channels, config.array.rows)
+    pixels = layer.conv_shape[1] * layer.conv_shape[2]
+    outputs = ceil_div(ceil_div(layer.conv_shape[0], config.array.cols), config.instances)
+
+    def cycles(tiles: int, words: int) -> float:
+        return max(tiles * outputs * max(pixels, config.tile_chunks),
+                   words * max(1.0, config.word_pitch_bytes / config.port.bytes))
+
+    plain = cycles(blocks * taps, blocks * layer.in_shape[1] * layer.in_shape[2])
+    if cycles(packed_blocks, packed_blocks * pixels) >= plain:
+        return layer, None
+    packed = replace(layer, weight=layer.weight.reshape(layer.conv_shape[0], channels, 1, 1),
+                     stride=1, padding=(0, 0), in_shape=(channels, *layer.conv_shape[1:]))
+    return packed, Taps(layer.kernel, layer.padding, layer.stride,
+                        (layer.conv_shape[1], layer.conv_shape[2]))

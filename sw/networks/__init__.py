@@ -1,0 +1,1 @@
+"""Architectures that come with the product, and weights and images for them."""

@@ -1,0 +1,118 @@
+"""The golden model: every layer in exact integers, from the integer specification alone.
+
+    act = 0 where |input| <= epsilon, else input      int8
+    acc = sum of act * weight                         int32
+    p   = (acc + bias) * mult                         int48
+    r   = p if shift == 0 else (p + 2^(shift - 1)) >> shift
+    y   = clamp(r, low, high), then max pooling
+
+Sums run in floating point where every partial sum is an integer that the format holds exactly:
+float32 below 2^24, else float64 below 2^53, so BLAS gives the exact result in any order.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sw.graph.flow import expect
+from sw.graph.integer import IntegerGraph, Layer
+
+__all__ = ["convolve", "max_pool", "requantise", "run_golden", "run_layer"]
+
+_BLOCK_BYTES = 64 << 20  # weights and patches are converted in pieces of this size
+
+
+def run_golden(graph: IntegerGraph, image: np.ndarray) -> list[np.ndarray]:
+    """Return every layer's output int8[C, H, W] for an input int8[C, H, W].
+
+    Raises
+    ------
+    FlowError
+        If the graph is not one that `quantise` made.
+    ValueError
+        If type or shape of the input is wrong.
+    """
+    expect(graph, IntegerGraph, "run_golden")
+    image = np.asarray(image)
+    if image.dtype != np.int8 or image.shape != tuple(graph.in_shape):
+        raise ValueError(f"input is {image.dtype}{list(image.shape)}; {graph.name} takes "
+                         f"int8{list(graph.in_shape)}")
+    outputs = []
+    for layer in graph.layers:
+        image = run_layer(layer, image)
+        outputs.append(image)
+    return outputs
+
+
+def run_layer(layer: Layer, image: np.ndarray) -> np.ndarray:
+    """Return one layer's output int8[C, H, W]."""
+    y = requantise(convolve(layer, image), layer)
+    return y if layer.pool is None else max_pool(y, layer)
+
+
+def _patches(layer: Layer, image: np.ndarray) -> np.ndarray:
+    """int8[in channels, kernel rows, kernel columns, output rows, output columns]."""
+    (kh, kw), s = layer.kernel, layer.stride
+    _, rows, columns = layer.conv_shape
+    top, left = layer.padding
+    channels, height, width = image.shape
+    padded = np.zeros((channels, max((rows - 1) * s + kh, top + height),
+                       max((columns - 1) * s + kw, left + width)), np.int8)
+    padded[:, top:top + height, left:left + width] = image
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(1, 2))
+    windows = windows[:, :(rows - 1) * s + 1:s, :(columns - 1) * s + 1:s]
+    return windows.transpose(0, 3, 4, 1, 2)
+
+
+def _row_blocks(weight: np.ndarray) -> Iterator[slice]:
+    rows = max(1, _BLOCK_BYTES // (8 * weight.shape[1]))
+    for start in range(0, weight.shape[0], rows):
+        yield slice(start, start + rows)
+
+
+def convolve(layer: Layer, image: np.ndarray) -> np.ndarray:
+    """Return the accumulators int64[out, rows, columns]."""
+    if layer.epsilon:
+        image = np.where(np.abs(image.astype(np.int16)) <= layer.epsilon, np.int8(0), image)
+    out = layer.weight.shape[0]
+    _, rows, columns = layer.conv_shape
+    per_group_out, per_group_in = out // layer.groups, layer.weight.shape[1]
+    weight = layer.weight.reshape(out, -1)
+    patches = _patches(layer, image)
+    # Any partial sum is at most 128 * 128 a term.
+    dtype = np.float32 if weight.shape[1] * 128 * 128 < 1 << 24 else np.float64
+    acc = np.empty((out, rows * columns), np.int64)
+    for g in range(layer.groups):
+        x = patches[g * per_group_in:(g + 1) * per_group_in].reshape(weight.shape[1], -1)
+        x = np.ascontiguousarray(x, dtype)
+        mine = slice(g * per_group_out, (g + 1) * per_group_out)
+        for block in _row_blocks(weight[mine]):
+            acc[mine][block] = weight[mine][block].astype(dtype) @ x
+    return acc.reshape(out, rows, columns)
+
+
+def requantise(acc: np.ndarray, layer: Layer) -> np.ndarray:
+    """Return int8 of accumulators int64[out, ...]: bias, multiplier, rounding shift, clamp."""
+    column = (-1,) + (1,) * (acc.ndim - 1)
+    shift = layer.shift.astype(np.int64).reshape(column)
+    half = np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
+    product = (acc + layer.bias.reshape(column)) * layer.mult.astype(np.int64).reshape(column)
+    return np.clip((product + half) >> shift, layer.low, layer.high).astype(np.int8)
+
+
+def max_pool(y: np.ndarray, layer: Layer) -> np.ndarray:
+    """Return the maximum over each window of int8[C, H, W]; outside positions do not count."""
+    pool = layer.pool
+    if pool is None:
+        return y
+    channels, height, width = y.shape
+    best = np.full((channels, *pool.out), -128, np.int8)
+    for ky in range(pool.kernel[0]):
+        for kx in range(pool.kernel[1]):
+            at_y = np.arange(pool.out[0]) * pool.stride[0] - pool.padding[0] + ky
+            at_x = np.arange(pool.out[1]) * pool.stride[1] - pool.padding[1] + kx
+            in_y, in_x = (at_y >= 0) & (at_y < height), (at_x >= 0) & (at_x < width)
+            part = best[:, in_y][:, :, in_x]
+            best[np.ix_(np.arange(channels), in_y, in_x)] = np.maximum(
+                part, y[:, at_y[in_y]][:, :, at_x[in_x]])
+    return best

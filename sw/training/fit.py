@@ -1,0 +1,272 @@
+"""One training loop for every network: deterministic under a seed, and resumable at any step.
+
+Whatever is random in a step follows from the seed and the step's number alone, so a run that was
+interrupted and resumed makes the same weights as one that was not.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hw.support.interrupts import uninterrupted
+
+from .checkpoint import CheckpointError, load_tensors, read_metadata, save_tensors
+from .dataset import ImageData
+
+__all__ = ["Batches", "FitError", "Recipe", "StateError", "fit"]
+
+
+class FitError(ValueError):
+    """Training that cannot start or go on; the message says why."""
+
+
+class StateError(FitError):
+    """A file that is not the state of this training."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. `rate` is the peak of AdamW's rate, after a warm-up over `warm_up` of the
+    steps; a cosine takes it to zero. Pruned weights fade over the first `gradual` of the steps.
+    `distil` is the share of the loss that the teacher has, at a temperature."""
+
+    epochs: int
+    batch: int
+    rate: float
+    seed: int
+    weight_decay: float = 0.02
+    smoothing: float = 0.1
+    warm_up: float = 0.1
+    gradual: float = 0.0
+    distil: float = 0.0
+    temperature: float = 2.0
+
+    def validate(self) -> None:
+        """Raise FitError naming the field, its value and its rule."""
+        for name, good, rule in (
+                ("epochs", self.epochs >= 0, "0 or more"), ("batch", self.batch >= 2, "2 or more"),
+                ("rate", 0 < self.rate <= 10, "above 0, at most 10"),
+                ("gradual", 0 <= self.gradual <= 1, "from 0 to 1"),
+                ("distil", 0 <= self.distil <= 1, "from 0 to 1")):
+            if not good:
+                raise FitError(f"{name} is {getattr(self, name)}; it must be {rule}")
+
+
+class Augment(Protocol):
+    """Make training inputs of pixels: uint8[N, C, H, W] -> float[N, C, h, w]."""
+
+    def __call__(self, pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """A data set on its device, with what is done to its pixels.
+
+    Members: `images` uint8[N, C, H, W], `labels` int64[N], `augment`, and `plain`, which makes
+    inputs for evaluation.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    augment: Augment
+    plain: Callable[[torch.Tensor], torch.Tensor]
+
+    @classmethod
+    def training(cls, data: ImageData, augment: Augment,
+                 plain: Callable[[torch.Tensor], torch.Tensor], device: torch.device) -> "Batches":
+        return cls(torch.from_numpy(np.array(data.train_images)).to(device),
+                   torch.from_numpy(data.train_labels).to(device), augment, plain)
+
+
+def _rate(recipe: Recipe, step: int, steps: int) -> float:
+    ramp = max(1, round(recipe.warm_up * steps))
+    if step < ramp:
+        return recipe.rate * (step + 1) / ramp
+    return recipe.rate * 0.5 * (1 + math.cos(math.pi * (step - ramp) / max(1, steps - ramp)))
+
+
+def _fade(recipe: Recipe, step: int, steps: int) -> float:
+    """Factor on the pruned weights after a step; their product over steps is (1 - t)^3."""
+    end = recipe.gradual * steps
+    if step + 1 >= end:
+        return 0.0
+    return ((end - step - 1) / (end - step)) ** 3
+
+
+def _fade_masked(masked: list[tuple[nn.Parameter, torch.Tensor]], factor: float) -> None:
+    """Multiply the pruned weights by a factor."""
+    with torch.no_grad():
+        for weight, mask in masked:
+            weight.mul_(mask if factor == 0 else mask + (1 - mask) * factor)
+
+
+def _step_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _save_state(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, identity: str,
+                step: int) -> None:
+    tensors = {f"net.{k}": v for k, v in net.state_dict().items()}
+    for index, entry in optimiser.state_dict()["state"].items():
+        tensors |= {f"optim.{index}.{k}": v for k, v in entry.items()}
+    save_tensors(tensors, path, {"identity": identity, "step": str(step)})
+
+
+def _load_state(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, identity: str,
+                steps: int) -> int:
+    """Restore what `_save_state` wrote; returns the next step. Nothing is changed unless all of
+    it is right."""
+    expected = {f"net.{k}": v for k, v in net.state_dict().items()}
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    for index, parameter in enumerate(parameters):
+        expected |= {f"optim.{index}.exp_avg": parameter, f"optim.{index}.exp_avg_sq": parameter,
+                     f"optim.{index}.step": torch.zeros(())}
+    try:
+        if read_metadata(path).get("identity") != identity:
+            raise StateError(f"{path}: is the state of another run (other data, network or "
+                             "settings); give another --out, or --restart to drop it")
+        tensors, metadata = load_tensors(path, expected, optional="optim.")
+    except CheckpointError as error:
+        raise StateError(f"{path}: not a training state: {error}; --restart drops it") from None
+    text = metadata.get("step", "")
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= steps):
+        raise StateError(f"{path}: step is {text[:40]!r}; it must be from 0 to {steps}; --restart "
+                         "drops it")
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name in (n for n in tensors if n.startswith("optim.")):
+        _, number, key = name.split(".")
+        state.setdefault(int(number), {})[key] = tensors[name]
+    if any(len(entry) != 3 for entry in state.values()):
+        raise StateError(f"{path}: lacks a part of the optimiser's state; --restart drops it")
+    net.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
+    optimiser.load_state_dict({"state": state,
+                               "param_groups": optimiser.state_dict()["param_groups"]})
+    return int(text)
+
+
+def _loss(net: nn.Module, teacher: nn.Module | None, recipe: Recipe, x: torch.Tensor,
+          y: torch.Tensor) -> torch.Tensor:
+    """Of a batch: against its labels, and against the teacher's output."""
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
+        logits = net(x)
+        loss = functional.cross_entropy(logits.float(), y, label_smoothing=recipe.smoothing)
+        if teacher is not None and recipe.distil:
+            t = recipe.temperature
+            with torch.no_grad():
+                soft = functional.log_softmax(teacher(x).float() / t, 1)
+            apart = functional.kl_div(functional.log_softmax(logits.float() / t, 1), soft,
+                                      reduction="batchmean", log_target=True)
+            loss = (1 - recipe.distil) * loss + recipe.distil * t * t * apart
+    return loss
+
+
+def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch.Tensor],
+        teacher: nn.Module | None = None, state: Path | None = None, identity: str = "",
+        checkpoint_s: float = 60.0,
+        progress: Callable[[int, int, float], None] = lambda step, steps, loss: None) -> None:
+    """Train a network in place, on its device; it ends in evaluation mode.
+
+    Parameters
+    ----------
+    net : nn.Module
+    data : Batches
+    recipe : Recipe
+    masks : parameter name -> 0/1 tensor of its shape; masked weights are zero at the end, and
+        after every step once `gradual` of them have passed
+    teacher : for `recipe.distil`
+    state : file to resume from if it is there, and kept up to date; it stays at the end, as long
+        as the weights are nowhere else
+    identity : of the run, beside the recipe; a state of another run is refused
+    checkpoint_s : seconds between states
+    progress : called with step, steps and the running loss
+
+    Raises
+    ------
+    FitError, StateError
+    KeyboardInterrupt
+        If the run is interrupted; where there is a `state`, it is saved before.
+    """
+    recipe.validate()
+    device = next(net.parameters()).device
+    on_gpu = device.type == "cuda"
+    count = len(data.images)
+    per_epoch = max(1, count // recipe.batch)
+    if count < 2:
+        raise FitError(f"{count} training images; there must be 2 or more")
+    steps = recipe.epochs * per_epoch
+    identity = json.dumps([identity, asdict(recipe), count, sorted(masks)])
+    if on_gpu:
+        for parameter in net.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    matrices = [p for p in net.parameters() if p.ndim > 1]
+    vectors = [p for p in net.parameters() if p.ndim <= 1]
+    optimiser = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": recipe.weight_decay},
+         {"params": vectors, "weight_decay": 0.0}], lr=recipe.rate)
+    first = 0
+    if state is not None and state.is_file():
+        first = _load_state(state, net, optimiser, identity, steps)
+    masked = [(p, masks[n]) for n, p in net.named_parameters() if n in masks]
+    if len(masked) != len(masks):
+        raise FitError(f"masks for {sorted(set(masks) - {n for n, _ in net.named_parameters()})} "
+                       "match no parameter")
+    net.train()
+    saved, mean = time.monotonic(), float("nan")
+    order, order_epoch = torch.empty(0), -1
+    done, buffers = first, [b.clone() for b in net.buffers()]
+    try:
+        for step in range(first, steps):
+            epoch, index = divmod(step, per_epoch)
+            if epoch != order_epoch:
+                shuffle = torch.Generator().manual_seed(
+                    _step_seed(recipe.seed, -epoch - 1 + 2 ** 31))
+                order, order_epoch = torch.randperm(count, generator=shuffle).to(device), epoch
+            seed = _step_seed(recipe.seed, step)
+            torch.manual_seed(seed)
+            generator = torch.Generator(device).manual_seed(seed)
+            rows = order[index * recipe.batch:(index + 1) * recipe.batch]
+            x, y = data.augment(data.images[rows], generator), data.labels[rows]
+            if on_gpu:
+                x = x.to(memory_format=torch.channels_last)
+            loss = _loss(net, teacher, recipe, x, y)
+            for group in optimiser.param_groups:
+                group["lr"] = _rate(recipe, step, steps)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            with uninterrupted():
+                optimiser.step()
+                _fade_masked(masked, _fade(recipe, step, steps))
+                done, buffers = step + 1, [b.clone() for b in net.buffers()]
+            if step % 10 == 9 or step == steps - 1:
+                now = float(loss.detach())
+                if not math.isfinite(now):
+                    raise FitError(f"the loss is {now} in step {step + 1}; try a lower --rate than "
+                                   f"{recipe.rate:g}")
+                mean = now if math.isnan(mean) else 0.9 * mean + 0.1 * now
+                progress(step + 1, steps, mean)
+            if state is not None and time.monotonic() - saved > checkpoint_s:
+                _save_state(state, net, optimiser, identity, step + 1)
+                saved = time.monotonic()
+    except KeyboardInterrupt as interrupt:
+        if state is not None:
+            for buffer, value in zip(net.buffers(), buffers, strict=True):
+                buffer.copy_(value)  # a step that was cut short may have changed it
+            _save_state(state, net, optimiser, identity, done)
+            interrupt.add_note(f"stopped after step {done:,} of {steps:,}; the same command goes "
+                               "on from there")
+        raise
+    if masked:
+        with torch.no_grad():
+            for weight, mask in masked:
+                weight.mul_(mask)
+    net.eval()

@@ -1,0 +1,319 @@
+"""What is trained, in which order: dense, partitioned, fine-tuned under the mask, quantised.
+
+Used by `sw.train` on Tiny ImageNet and by the digits that the demonstration trains in seconds.
+"""
+
+import copy
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from sw.frontend.torch import capture
+from sw.graph.artefact import save_integer
+from sw.graph.floating import FloatGraph
+from sw.graph.integer import IntegerGraph
+from sw.prune.apply import apply_plan
+from sw.prune.plan import Plan, partition, prunable_layers
+from sw.quantise.aware import FakeQuantised
+from sw.quantise.post_training import calibrate, quantise_with
+from sw.reference.batched import Accuracy, accuracy, run_integer
+
+from .checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
+from .dataset import ImageData
+from .fit import Augment, Batches, FitError, Recipe, StateError, fit
+
+__all__ = ["Monitor", "Row", "Task", "Trainer", "pruned_names", "random_crops",
+           "random_shifts", "weight_masks"]
+
+#: Loss of top-1 through int8 from which on quantisation-aware fine-tuning is worth its time.
+QAT_THRESHOLD = 0.005
+_CALIBRATION = 256
+
+
+def random_crops(size: int, mean: tuple[float, ...], deviation: tuple[float, ...]
+                 ) -> tuple[Augment, Callable[[torch.Tensor], torch.Tensor]]:
+    """Return (augment, plain): a random crop and mirror image of every picture, or its centre;
+    both normalised."""
+    def normalise(x: torch.Tensor) -> torch.Tensor:
+        centre = torch.tensor(mean, device=x.device)[:, None, None]
+        return (x.float() / 255 - centre) / torch.tensor(deviation, device=x.device)[:, None, None]
+
+    def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        count, channels, height, width = pixels.shape
+        device = pixels.device
+
+        def draw(limit: int) -> torch.Tensor:
+            return torch.randint(0, limit, (count, 1), generator=generator, device=device)
+
+        span = torch.arange(size, device=device)
+        rows = draw(height - size + 1) + span
+        columns = draw(width - size + 1) + torch.where(draw(2) == 1, span.flip(0), span)
+        every = torch.arange(count, device=device)[:, None, None, None]
+        plane = torch.arange(channels, device=device)[None, :, None, None]
+        return normalise(pixels[every, plane, rows[:, None, :, None], columns[:, None, None, :]])
+
+    def plain(pixels: torch.Tensor) -> torch.Tensor:
+        top, left = ((n - size) // 2 for n in pixels.shape[2:])
+        return normalise(pixels[:, :, top:top + size, left:left + size])
+
+    return augment, plain
+
+
+def random_shifts(full_scale: float) -> tuple[Augment, Callable[[torch.Tensor], torch.Tensor]]:
+    """Return (augment, plain) for scans: shifts by up to a pixel; values from 0 to 1."""
+    def plain(pixels: torch.Tensor) -> torch.Tensor:
+        return pixels.float() / full_scale
+
+    def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        dy, dx = (int(n) for n in torch.randint(-1, 2, (2,), generator=generator,
+                                                device=pixels.device))
+        return torch.roll(plain(pixels), (dy, dx), (2, 3))
+
+    return augment, plain
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A network and its data: `make` gives a fresh module, `in_shape` is what it takes."""
+
+    name: str
+    make: Callable[[], nn.Module]
+    in_shape: tuple[int, int, int]
+    data: ImageData
+    augment: Augment
+    plain: Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a results table; shares are from 0 to 1.
+
+    Members: `kept_weight` is the share of |w| that the partition kept, per layer, before
+    fine-tuning; `parameters` those that are left; `qat` whether int8 was fine-tuned, and
+    `ptq_top1` what post-training quantisation alone gave.
+    """
+
+    name: str
+    partitions: int
+    prune: str
+    partitioner: str
+    seed: int
+    kept_weight: dict[str, float]
+    parameters: int
+    top1: float
+    top5: float
+    ptq_top1: float
+    int8_top1: float
+    int8_top5: float
+    qat: bool
+    seconds: float
+
+
+@dataclass
+class Monitor:
+    """How a run reports: `say` a line; `progress` of a named part; `checkpoint_s` between
+    states."""
+
+    say: Callable[[str], None] = lambda text: None
+    progress: Callable[[str, int, int, float], None] = lambda part, step, steps, loss: None
+    checkpoint_s: float = 60.0
+
+
+def weight_masks(net: nn.Module, graph: FloatGraph, plan: Plan) -> dict[str, torch.Tensor]:
+    """Return the plan's masks by parameter name, in the shapes of the module's own weights."""
+    parameters = dict(net.named_parameters())
+    masks = {}
+    for k, name in enumerate(plan.layers):
+        weight = parameters[f"{name}.weight"]
+        kernel = graph.layer(name).weight.shape[2:]
+        mask = torch.from_numpy(plan.mask(k)).to(weight)[:, :, None, None].expand(-1, -1, *kernel)
+        masks[f"{name}.weight"] = mask.reshape(weight.shape).contiguous()
+    return masks
+
+
+def pruned_names(graph: FloatGraph, prune: str) -> list[str]:
+    """The layers that `prune` means: "fc", "all" or names with commas between."""
+    return prunable_layers(graph, prune) if prune in ("fc", "all") else prune.split(",")
+
+
+@dataclass(eq=False)
+class Trainer:
+    """Trains a task's networks into a folder; what is there already is not trained again.
+
+    Parameters
+    ----------
+    task : Task
+    folder : for weights and states of runs that were interrupted
+    device : torch.device
+    monitor : Monitor
+    cache : bool
+        The folder is this program's own: what is damaged in it is made again.
+
+    Raises
+    ------
+    FitError
+        If the folder holds weights of another run.
+    """
+
+    task: Task
+    folder: Path
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    monitor: Monitor = field(default_factory=Monitor)
+    cache: bool = False
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        task = self.task
+        self._training = Batches.training(task.data, task.augment, task.plain, self.device)
+        self._held = torch.from_numpy(np.array(task.data.held_images)).to(self.device)
+        self._labels = torch.from_numpy(task.data.held_labels).to(self.device)
+        self._fingerprint = task.data.fingerprint
+
+    def _identity(self, *parts) -> str:
+        text = json.dumps([self.task.name, self._fingerprint, torch.__version__, *parts])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _trained(self, name: str, identity: str, net: nn.Module, recipe: Recipe, *,
+                 masks: dict[str, torch.Tensor], teacher: nn.Module | None) -> nn.Module:
+        path = self.folder / f"{name}.safetensors"
+        if not (path.is_file() and self._load(path, identity, net)):
+            self._fit(name, net, recipe, identity, masks, teacher)
+            save_checkpoint(net, path, {"identity": identity})
+        self._state(name).unlink(missing_ok=True)
+        return net.eval()
+
+    def _state(self, name: str) -> Path:
+        """Where a training that is under way, or whose weights are not written yet, is kept."""
+        return self.folder / f"{name}.state"
+
+    def _load(self, path: Path, identity: str, net: nn.Module) -> bool:
+        """Take weights that were trained before; false for damaged ones of a cache."""
+        try:
+            if read_metadata(path).get("identity") != identity:
+                raise FitError(f"{path}: is of another run (other data, network or settings); "
+                               "give another --out, or --restart to train anew")
+            load_checkpoint(net, path)
+        except (FitError, CheckpointError) as error:
+            if not self.cache:
+                raise
+            self.monitor.say(f"{error}; training it again")
+            return False
+        return True
+
+    def _fit(self, name: str, net: nn.Module, recipe: Recipe, identity: str,
+             masks: dict[str, torch.Tensor], teacher: nn.Module | None) -> None:
+        monitor, state = self.monitor, self._state(name)
+
+        def run() -> None:
+            fit(net, self._training, recipe, masks=masks, teacher=teacher, state=state,
+                identity=identity, checkpoint_s=monitor.checkpoint_s,
+                progress=lambda step, steps, loss: monitor.progress(name, step, steps, loss))
+
+        try:
+            run()
+        except StateError as error:
+            if not self.cache:
+                raise
+            monitor.say(f"{error}; beginning again")
+            state.unlink()
+            run()
+
+    def _fresh(self) -> nn.Module:
+        return self.task.make().to(self.device)
+
+    def dense(self, recipe: Recipe) -> nn.Module:
+        """Train the unpruned network."""
+        torch.manual_seed(recipe.seed)
+        return self._trained("dense", self._identity("dense", asdict(recipe)), self._fresh(),
+                             recipe, masks={}, teacher=None)
+
+    def graph(self, net: nn.Module) -> FloatGraph:
+        """Capture a trained network, batch norm folded."""
+        return capture(copy.deepcopy(net).cpu(), self.task.in_shape, self.task.name)
+
+    def plan(self, dense: nn.Module, partitions: int, prune: str, partitioner: str,
+             seed: int) -> Plan:
+        """Partition a trained network; `prune` is "fc", "all" or names with commas between."""
+        graph = self.graph(dense)
+        return partition(graph, pruned_names(graph, prune), partitions, partitioner, seed=seed,
+                         progress=self.monitor.say)
+
+    def pruned(self, name: str, dense: nn.Module, plan: Plan, recipe: Recipe) -> nn.Module:
+        """Fine-tune a copy of the dense network under a plan's masks, with the dense one as
+        teacher where the recipe distils."""
+        net = copy.deepcopy(dense)
+        masks = weight_masks(net, self.graph(dense), plan)
+        plan_hash = hashlib.sha256(b"".join(b.tobytes() for b in plan.boundaries)).hexdigest()
+        weights = hashlib.sha256()
+        for tensor in dense.state_dict().values():
+            weights.update(tensor.cpu().numpy().tobytes())
+        identity = self._identity("pruned", asdict(recipe), plan.layers, plan_hash,
+                                  weights.hexdigest())
+        return self._trained(name, identity, net, recipe, masks=masks,
+                             teacher=dense if recipe.distil else None)
+
+    # -- measuring ------------------------------------------------------------------------------
+    def calibration(self) -> np.ndarray:
+        """Training images as the network gets them, float32[n, C, H, W]."""
+        chosen = np.random.default_rng(0).choice(
+            len(self._training.images), min(_CALIBRATION, len(self._training.images)), False)
+        pixels = self._training.images[torch.from_numpy(np.sort(chosen)).to(self.device)]
+        return self.task.plain(pixels).cpu().numpy()
+
+    def accuracy_float(self, net: nn.Module) -> Accuracy:
+        """On the held-out images."""
+        return accuracy(lambda x: net(self.task.plain(x)), self._held, self._labels)
+
+    def accuracy_integer(self, graph: IntegerGraph) -> Accuracy:
+        """On the held-out images, in the hardware's integers."""
+        return accuracy(lambda x: run_integer(graph, self.task.plain(x)), self._held,
+                        self._labels)
+
+    def quantised(self, name: str, net: nn.Module, plan: Plan | None, float_top1: float,
+                  qat: Recipe | None) -> tuple[IntegerGraph, Accuracy, Accuracy, bool]:
+        """Fold, quantise, and fine-tune in int8 where post-training quantisation loses too much.
+
+        Returns
+        -------
+        (graph, its accuracy, accuracy of post-training quantisation, whether it was fine-tuned)
+        """
+        graph = self.graph(net)
+        folded = graph if plan is None else apply_plan(graph, plan)
+        scales = calibrate(folded, self.calibration())
+        integer = quantise_with(folded, scales)
+        after = self.accuracy_integer(integer)
+        if qat is None or float_top1 - after.top1 <= QAT_THRESHOLD:
+            return integer, after, after, False
+        self.monitor.say(f"{name}: int8 loses {float_top1 - after.top1:.2%} top-1; fine-tuning "
+                         "with quantisation")
+        fake = FakeQuantised(folded, scales).to(self.device)
+        self._fit(f"{name}-int8", fake, qat, self._identity("qat", scales), {}, None)
+        tuned = quantise_with(fake.folded(), scales)
+        best = self.accuracy_integer(tuned)
+        return tuned, best, after, True
+
+    def save(self, name: str, graph: IntegerGraph) -> None:
+        """Write a network of `quantised`; until then, the state of its fine-tuning is kept."""
+        save_integer(graph, self.folder / f"{name}-int8.safetensors")
+        self._state(f"{name}-int8").unlink(missing_ok=True)
+
+    def row(self, name: str, net: nn.Module, plan: Plan | None, *, prune: str, seed: int,
+            qat: Recipe | None, began: float) -> tuple[Row, IntegerGraph]:
+        """Measure a trained network in floating point and int8."""
+        measured = self.accuracy_float(net)
+        integer, int8, ptq, tuned = self.quantised(name, net, plan, measured.top1, qat)
+        kept = {} if plan is None else dict(zip(plan.layers, plan.kept, strict=True))
+        return Row(
+            name, 1 if plan is None else plan.partitions, prune,
+            "" if plan is None else plan.partitioner, seed, kept,
+            sum(x.weight.size + x.bias.size for x in integer.layers), measured.top1,
+            measured.top5, ptq.top1, int8.top1, int8.top5, tuned,
+            round(time.monotonic() - began, 1)), integer
+

@@ -1,0 +1,75 @@
+"""The real driver on a virtual board, through a pseudo-terminal and pyserial."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from boards.__main__ import main
+from boards.catalogue import BOARDS, Board
+from boards.host import run
+from boards.host.client import SerialBackend, open_port
+from boards.virtual.board import VirtualBoard, VirtualPort
+from boards.virtual.simulated import differences, simulated
+from sim.backend import VerilatorBackend
+from sw.compiler import compile_graph
+from sw.driver.driver import Driver
+from sw.experiment.workload import Workload
+from tests.support.programs import random_graph
+from tests.support.systems import CONFIG, SDRAM
+
+GRAPH = random_graph(6)
+IMAGES = np.random.default_rng(6).integers(-128, 128, (2, *GRAPH.in_shape), dtype=np.int8)
+
+
+def test_same_bytes_and_same_cycles_as_in_simulation():
+    program = compile_graph(GRAPH, CONFIG)
+    with simulated(SDRAM) as simulation:
+        driver = Driver(simulation)
+        driver.load(program)
+        expected = [driver.run(image) for image in IMAGES]
+    with VirtualBoard(SDRAM) as board, VirtualPort(board) as port:
+        transport = open_port(port.path, 3_000_000)
+        link = SerialBackend(CONFIG, transport, timeout_s=5.0)
+        driver = Driver(link)
+        driver.load(program)
+        found = [driver.run(image) for image in IMAGES]
+        transport.close()
+        assert port.fault is None
+    for mine, theirs in zip(found, expected, strict=True):
+        for a, b in zip(mine.outputs, theirs.outputs, strict=True):
+            assert np.array_equal(a, b)
+        assert differences(mine, theirs) == []
+        for counters in mine.counters:
+            assert sum(v for k, v in counters.items() if k != "TOTAL") == counters["TOTAL"]
+            assert counters["TOTAL"] == mine.cycles
+
+
+@pytest.fixture
+def small_board(monkeypatch):
+    """The board of `SDRAM` under the name ulx3s, with a random network for digits."""
+    monkeypatch.setattr(Board, "system", lambda self, config=None, **changes: SDRAM)
+    monkeypatch.setitem(BOARDS, "ulx3s", dataclasses.replace(BOARDS["ulx3s"], config=CONFIG))
+    monkeypatch.setattr(run, "load_workload", lambda *args, **options: Workload(
+        "random", "seeded", GRAPH, GRAPH, tuple(IMAGES)))
+    return ["run", "ulx3s", "--virtual", "--images", "2", "--partitions", "1"]
+
+
+def test_the_command_compares_cycles_with_the_simulation(small_board, capsys):
+    assert main(small_board) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert all(line.endswith("bit-exact; cycles as in simulation") for line in said[:2])
+
+
+def test_the_command_fails_if_they_differ(small_board, monkeypatch, capsys):
+    monkeypatch.setattr(run, "simulated", lambda system, say: VerilatorBackend(
+        system.config, memory_bytes=1 << 20))
+    assert main(small_board) == 1
+    said = capsys.readouterr().out
+    assert "bit-exact; CYCLES DIFFER from simulation:" in said
+    assert "cycles on the board" in said and "instance 0, TOTAL" in said
+    assert main([*small_board, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)["images"][0]["differences"]
+    assert any("instance 0" in line for line in told)
+

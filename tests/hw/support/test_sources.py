@@ -1,0 +1,42 @@
+"""What is cached depends on the sources that it is made from, and on no others."""
+
+from pathlib import Path
+
+import hw.gateware.verilog
+from hw.support.sources import sources_key, sources_of
+
+HW = Path(hw.gateware.verilog.__file__).parents[1]
+
+
+def test_verilog_depends_on_gateware_and_not_on_what_is_done_with_it():
+    found = {str(f.relative_to(HW)) for f in sources_of(HW / "gateware" / "verilog.py")}
+    assert {"gateware/verilog.py", "config.py", "isa.py", "gateware/compute/post.py",
+            "gateware/fuse.py", "gateware/micro/program.py", "registers.py"} <= found
+    assert not {"build.py", "fpga/toolchain.py", "support/files.py", "support/errors.py",
+                "support/console.py"} & found
+
+
+def test_a_board_depends_on_its_link_and_the_accelerator():
+    folder = HW.parent / "boards"
+    names = {f.name for f in sources_of(folder / "gateware" / "system.py")}
+    assert {"link.py", "sdram.py", "uart.py", "sequencer.py"} <= names
+    assert not {"__main__.py", "build.py", "board.py"} & names
+
+
+def test_an_edit_at_any_depth_gives_another_key(tmp_path, monkeypatch):
+    monkeypatch.setattr("hw.support.sources._ROOT", tmp_path)
+    package = tmp_path / "shop"
+    package.mkdir()
+    texts = {"__init__": "", "top": "from . import middle\nfrom .far import deep\nimport os\n",
+             "middle": "import shop.other\n", "other": "x = 1\n", "far": "deep = 1\n",
+             "aside": "y = 1\n"}
+    for name, text in texts.items():
+        (package / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import shop.top  # type: ignore[import-not-found]
+    before = sources_key("shop.top")
+    assert sources_key(shop.top) == before
+    for name, changes in (("other", True), ("far", True), ("aside", False)):
+        (package / f"{name}.py").write_text(texts[name] + "# changed\n")
+        assert (sources_key("shop.top") != before) == changes
+        (package / f"{name}.py").write_text(texts[name])

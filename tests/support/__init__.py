@@ -1,0 +1,1 @@
+"""What tests share: designs, programs, agents, benches."""

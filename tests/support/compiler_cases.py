@@ -1,0 +1,84 @@
+"""Random integer networks and configurations for the compiler's tests."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
+from sw.graph.integer import IntegerGraph, Layer, Pool
+
+__all__ = ["configs", "graphs", "make_layer"]
+
+
+def make_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, int], out: int, *,
+               kernel: tuple[int, int] = (3, 3), stride: int = 1, padding: tuple[int, int] = (1, 1),
+               groups: int = 1, pool: tuple[int, int, int] | None = None,
+               relu: bool = True) -> Layer:
+    """A layer with random weights; `pool` is (window, stride, padding)."""
+    channels, height, width = in_shape
+    conv = (out, *((size + 2 * pad - k) // stride + 1
+                   for size, pad, k in zip((height, width), padding, kernel, strict=True)))
+    pooled, shape = None, conv
+    if pool is not None:
+        size, step, pad = pool
+        shape = (out, *((n + 2 * pad - size) // step + 1 for n in conv[1:]))
+        pooled = Pool((size, size), (step, step), (pad, pad), shape[1:])
+    fan_in = channels // groups * kernel[0] * kernel[1]
+    shift = int(np.clip(np.log2(fan_in) / 2 + 14, 0, 47))
+    return Layer(
+        name=name, weight=rng.integers(-128, 128, (out, channels // groups, *kernel), np.int8),
+        bias=rng.integers(-1000, 1000, out, np.int32),
+        mult=rng.integers(0, 1 << 10, out).astype(np.uint16),
+        shift=(shift + rng.integers(-2, 3, out)).astype(np.uint8),
+        low=0 if relu else -128, high=127, stride=stride, padding=padding, groups=groups,
+        in_shape=in_shape, conv_shape=conv, out_shape=shape, pool=pooled)
+
+
+@st.composite
+def configs(draw) -> Config:
+    """Small accelerators, with odd arrays, narrow ports and short queues."""
+    rows = draw(st.sampled_from([1, 2, 3, 4, 5, 8, 16]))
+    cols = draw(st.sampled_from([1, 2, 3, 4, 6, 8]))
+    port_bytes = draw(st.sampled_from([4, 8, 16, 64]))
+    may_skip = rows == cols and port_bytes % cols == 0
+    return Config(
+        instances=draw(st.sampled_from([1, 2, 3, 4, 8])),
+        array=ArrayConfig(rows=rows, cols=cols, zero_skip=may_skip and draw(st.booleans())),
+        buffers=BufferConfig(act_words=draw(st.sampled_from([256, 512, 1024, 4096])),
+                             acc_depth=draw(st.sampled_from([16, 32, 64, 256])),
+                             weight_fifo_beats=32, queue_depth=draw(st.integers(1, 9))),
+        port=PortConfig(memory=draw(st.sampled_from(["shared", "private"])),
+                        bytes=port_bytes, burst_beats=8))
+
+
+@st.composite
+def graphs(draw) -> IntegerGraph:
+    """Chains of one to four layers: convolutions, grouped ones, pooling, a linear end."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = (draw(st.integers(1, 12)), draw(st.integers(1, 12)), draw(st.integers(1, 12)))
+    layers: list[Layer] = []
+    for k in range(draw(st.integers(1, 4))):
+        channels, height, width = shape
+        if draw(st.integers(0, 4)) == 0:
+            layer = make_layer(rng, f"fc{k}", shape, draw(st.integers(1, 24)),
+                               kernel=(height, width), padding=(0, 0),
+                               relu=draw(st.booleans()))
+        else:
+            kernel = tuple(draw(st.integers(1, min(4, n + 1))) for n in (height, width))
+            padding = tuple(draw(st.integers(0, s // 2)) for s in kernel)
+            if any(n + 2 * p < s for n, p, s in zip((height, width), padding, kernel,
+                                                    strict=True)):
+                kernel, padding = (1, 1), (0, 0)
+            groups = draw(st.sampled_from([g for g in range(1, channels + 1)
+                                           if channels % g == 0]))
+            pool = draw(st.sampled_from([None, None, (2, 2, 0), (3, 2, 1), (2, 1, 0)]))
+            stride = draw(st.sampled_from([1, 1, 2, 3]))
+            small = min((n + 2 * p - s) // stride + 1 for n, p, s
+                        in zip((height, width), padding, kernel, strict=True))
+            if pool is not None and small + 2 * pool[2] < pool[0]:
+                pool = None
+            layer = make_layer(rng, f"conv{k}", shape, groups * draw(st.integers(1, 24 // groups)),
+                               kernel=kernel, stride=stride, padding=padding, groups=groups,
+                               pool=pool, relu=draw(st.booleans()))
+        layers.append(layer)
+        shape = layer.out_shape
+    return IntegerGraph("random", tuple(layers), 1.0, 1.0)

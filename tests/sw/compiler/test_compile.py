@@ -1,0 +1,248 @@
+"""Compiled networks compute what the golden model computes, under many schedules."""
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
+from hw.isa import INSN_BYTES, Opcode, decode
+from sw.compiler import DoesNotFit, Program, ProgramError, Unsupported, compile_graph
+from sw.graph.integer import IntegerGraph
+from sw.iss.system import run_program
+from sw.lowering.errors import raising
+from sw.lowering.steps import Step, hold_pieces
+from sw.lowering.switches import Switches, switched
+from sw.reference.golden import run_golden
+from tests.support.compiler_cases import configs, graphs, make_layer
+
+SMALL = Config(instances=2, array=ArrayConfig(rows=4, cols=4),
+               buffers=BufferConfig(act_words=512, acc_depth=64, weight_fifo_beats=32),
+               port=PortConfig(bytes=8, burst_beats=8))
+
+
+def chain(*layers) -> IntegerGraph:
+    return IntegerGraph("net", layers, 1.0, 1.0)
+
+
+def check(graph: IntegerGraph, program: Program, seed: int = 0) -> None:
+    """Run a program and compare every stored layer of every image."""
+    images = np.random.default_rng(seed).integers(-128, 128, (program.batch, *graph.in_shape),
+                                                  np.int8)
+    outputs, result = run_program(program, images if program.batch > 1 else images[0], seed)
+    golden = zip(*(run_golden(graph, image) for image in images), strict=True)
+    for layer, got, expected in zip(graph.layers, outputs, golden, strict=True):
+        if got is not None:
+            np.testing.assert_array_equal(got.reshape(program.batch, *layer.out_shape),
+                                          np.stack(expected), layer.name)
+    for info, number in zip(program.layers, range(len(graph.layers)), strict=True):
+        logged = [i for i, marks in result.marks.items() if number in marks]
+        assert len(logged) == info.instances
+    runs = Counter(layer for layer, _ in program.order)
+    for marks in result.marks.values():
+        assert program.batch > 1 or marks == sorted(marks)
+        assert all(runs[layer] == count for layer, count in Counter(marks).items())
+
+
+def instructions(program: Program, instance: int) -> list[tuple[Opcode, dict[str, int]]]:
+    code = dict(program.segments)[program.programs[instance]].tobytes()
+    return [decode(code[k:k + INSN_BYTES]) for k in range(0, len(code), INSN_BYTES)]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(configs(), graphs(), st.integers(0, 999), st.booleans(), st.sampled_from([1, 1, 2, 5]))
+def test_random_networks_are_exact_on_random_accelerators(config, graph, seed, store_all, batch):
+    try:
+        program = compile_graph(graph, config, store_all=store_all, batch=batch)
+    except DoesNotFit:
+        return
+    check(graph, program, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(configs(), graphs(), st.integers(0, 999), st.booleans(), st.integers(1, 20))
+def test_many_random_networks_are_exact(config, graph, seed, store_all, batch):
+    try:
+        program = compile_graph(graph, config, store_all=store_all, batch=batch)
+    except DoesNotFit:
+        return
+    check(graph, program, seed)
+
+
+@pytest.mark.parametrize("instances", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("partitions", [1, 2, 4, 6, 12, 48])
+def test_partitions_equal_larger_and_smaller_than_the_instances(instances, partitions):
+    rng = np.random.default_rng(partitions)
+    graph = chain(make_layer(rng, "conv", (3, 7, 7), 48, pool=(2, 2, 0)),
+                  make_layer(rng, "fc1", (48, 3, 3), 96, kernel=(3, 3), padding=(0, 0),
+                             groups=partitions),
+                  make_layer(rng, "fc2", (96, 1, 1), 48, kernel=(1, 1), padding=(0, 0),
+                             groups=partitions),
+                  make_layer(rng, "fc3", (48, 1, 1), 10, kernel=(1, 1), padding=(0, 0)))
+    config = dataclasses.replace(SMALL, instances=instances)
+    check(graph, compile_graph(graph, config), instances)
+
+
+def test_pruned_layers_stay_in_their_instance_without_a_barrier():
+    rng = np.random.default_rng(0)
+    graph = chain(*(make_layer(rng, f"conv{k}", (16, 6, 6), 16, groups=2) for k in range(3)))
+    program = compile_graph(graph, SMALL)
+    assert [info.resident for info in program.layers] == [False, True, True]
+    for instance in range(2):
+        names = [opcode for opcode, _ in instructions(program, instance)]
+        assert Opcode.BARRIER not in names
+        assert names.count(Opcode.WEIGHTS) == 3
+    check(graph, program)
+
+
+def test_input_that_all_need_is_multicast():
+    rng = np.random.default_rng(0)
+    graph = chain(make_layer(rng, "conv", (32, 4, 4), 32, kernel=(1, 1), padding=(0, 0)))
+    program = compile_graph(graph, SMALL)
+    loads = [fields for opcode, fields in instructions(program, 0) if opcode == Opcode.LOAD]
+    assert loads and all(f["mask"] == 0b11 for f in loads)
+    check(graph, program)
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Switches)])
+@settings(max_examples=6, deadline=None)
+@given(graph=graphs(), config=configs(), seed=st.integers(0, 99))
+def test_a_program_is_right_without_each_optimisation(name, graph, config, seed):
+    with switched(**{name: False}):
+        try:
+            program = compile_graph(graph, config)
+        except (DoesNotFit, Unsupported):
+            return
+        check(graph, program, seed)
+
+
+def test_few_input_channels_pack_their_taps():
+    rng = np.random.default_rng(0)
+    graph = chain(make_layer(rng, "conv", (3, 9, 9), 8, stride=2))
+    config = Config(instances=1)
+    packed = compile_graph(graph, config)
+    with switched(tap_packing=False):
+        plain = compile_graph(graph, config)
+    assert packed.layers[0].tap_packed and not plain.layers[0].tap_packed
+    assert packed.layers[0].macs == plain.layers[0].macs
+    check(graph, packed)
+    check(graph, plain)
+
+
+def test_input_larger_than_the_memory_is_loaded_in_pieces():
+    rng = np.random.default_rng(0)
+    graph = chain(make_layer(rng, "fc", (16, 16, 16), 12, kernel=(16, 16), padding=(0, 0)))
+    with switched(tap_packing=False):
+        check(graph, compile_graph(graph, SMALL))
+
+
+def test_pieces_stay_for_the_next_output_block_and_come_before_they_are_needed():
+    pieces = [(0, 2), (2, 4), (4, 6), (6, 8)]
+    steps = [Step((0, 1), piece) for piece in (*pieces, *reversed(pieces))]
+    found = hold_pieces(steps, 2)
+    assert [place.load for place in found] == 4 * [True] + [False, False, True, True]
+    # Of two buffers, the one that the step before does not use.
+    assert all(place.after <= max(k - 2, -1) for k, place in enumerate(found) if place.load)
+
+
+def test_an_image_too_wide_names_layer_need_and_remedy():
+    rng = np.random.default_rng(0)
+    graph = chain(make_layer(rng, "wide", (1, 4, 80), 4))
+    with pytest.raises(DoesNotFit, match=r"^layer wide: needs accumulators for 1 rows of 80 "
+                       r"pixels; there are 64 pixels: raise buffers.acc_depth") as error:
+        compile_graph(graph, SMALL)
+    assert error.value.exit_code == 4
+
+
+def test_a_map_too_large_for_the_memory_names_what_is_needed():
+    rng = np.random.default_rng(0)
+    layer = make_layer(rng, "tall", (4, 60, 60), 4, kernel=(60, 60), padding=(0, 0))
+    with switched(tap_packing=False), pytest.raises(
+            DoesNotFit, match=r"^layer tall: needs 3601 words of activation memory "
+            r"at least; there are 512: raise buffers.act_words"):
+        compile_graph(chain(layer), SMALL)
+
+
+def test_a_remedy_is_one_that_there_is():
+    rng = np.random.default_rng(0)
+    wide = chain(make_layer(rng, "wide", (1, 3, 1000), 4, kernel=(1, 1), padding=(0, 0),
+                            pool=(3, 3, 0)))
+    with pytest.raises(DoesNotFit, match=r"needs accumulators for 3 rows of 1000 pixels; there are "
+                       r"1024 pixels: make the image narrower; no buffers.acc_depth is enough$"):
+        compile_graph(wide, SMALL.replace(buffers__acc_depth=1024, buffers__act_words=1 << 16))
+    core = PRESETS["ice40up5k"]
+    assert raising(core, "port.address_bits", 25, "x") == "raise port.address_bits, or x"
+    assert raising(core, "port.address_bits", 26, "x") == "x; no port.address_bits is enough"
+    assert raising(core, "buffers.acc_depth", 513) == "raise buffers.acc_depth"
+
+
+def linear(shape: tuple[int, int, int]) -> IntegerGraph:
+    """A 1x1 convolution, so that no taps are packed, and a linear layer on its whole map."""
+    rng = np.random.default_rng(0)
+    return chain(make_layer(rng, "conv", shape, shape[0], kernel=(1, 1), padding=(0, 0)),
+                 make_layer(rng, "fc", shape, 8, kernel=shape[1:], padding=(0, 0)))
+
+
+@pytest.mark.parametrize(("shape", "batch", "error", "message"), [
+    ((4, 2, 1), 65, DoesNotFit, "layer fc: needs accumulators for 65 images; there are 64 pixels: "
+     "raise buffers.acc_depth, or take fewer than 65 images at a time"),
+    ((4, 8, 8), 8, DoesNotFit, "layer fc: needs 520 words of activation memory at least; there "
+     "are 512: raise buffers.act_words, or take fewer than 8 images at a time"),
+    ((4, 16, 2), 2, Unsupported, "layer fc: takes maps of 16 rows; a batch stacks maps of at most "
+     "15: pool before it, or run the images one by one"),
+    ((4, 15, 1), 70, Unsupported, "layer fc: map size is 1050; it must be at most 1023, or take "
+     "fewer than 70 images at a time"),
+    ((4, 2, 2), 999, DoesNotFit, "layer net: needs 1000 log entries for its layers and images; "
+     "there are 64: raise buffers.log_entries, or take fewer images at a time"),
+    ((4, 2, 2), 0, ValueError, "batch is 0; it must be an int, 1 or more"),
+])
+def test_a_batch_that_does_not_fit_names_layer_need_and_remedy(shape, batch, error, message):
+    config = SMALL.replace(buffers__log_entries=64 if batch == 999 else 128)
+    with pytest.raises(error, match=f"^{message}"):
+        compile_graph(linear(shape), config, batch=batch)
+
+
+@pytest.mark.parametrize(("shape", "message"), [
+    ((4, 4, 2, 2), r"input is int8\[4, 4, 2, 2\]; net takes int8\[1 to 3, 4, 2, 2\]"),
+    ((4, 2, 2), r"input is int8\[4, 2, 2\]; net takes int8\[1 to 3, 4, 2, 2\]"),
+    ((0, 4, 2, 2), r"input is int8\[0, 4, 2, 2\]"),
+])
+def test_images_that_a_batch_cannot_take_are_refused(shape, message):
+    program = compile_graph(linear((4, 2, 2)), SMALL, batch=3)
+    with pytest.raises(ValueError, match=message):
+        program.pack_input(np.zeros(shape, np.int8))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"stride": 16}, "stride is 16; it must be at most 15"),
+    ({"kernel": (1, 300)}, "kernel is 300; it must be at most 255"),
+])
+def test_shapes_without_an_encoding_are_refused(change, message):
+    rng = np.random.default_rng(0)
+    layer = make_layer(rng, "odd", (4, 20, 400), 4, **{"kernel": (3, 3), "padding": (0, 0),
+                                                       **change})
+    with switched(tap_packing=False), pytest.raises(Unsupported,
+                                                    match=f"^layer odd: {message}"):
+        compile_graph(chain(layer), Config(instances=1))
+
+
+def test_a_program_survives_its_file(tmp_path):
+    rng = np.random.default_rng(0)
+    graph = chain(make_layer(rng, "conv", (3, 9, 9), 8))
+    program = compile_graph(graph, Config(instances=1), batch=2)
+    program.save(tmp_path / "net.npz")
+    again = Program.load(tmp_path / "net.npz")
+    assert (again.config, again.input, again.outputs, again.layers, again.taps, again.batch) == (
+        program.config, program.input, program.outputs, program.layers, program.taps, 2)
+    check(graph, again)
+
+
+def test_a_foreign_file_is_refused(tmp_path):
+    path = tmp_path / "net.npz"
+    path.write_bytes(b"nothing")
+    with pytest.raises(ProgramError, match="not a compiled network"):
+        Program.load(path)

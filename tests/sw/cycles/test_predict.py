@@ -1,0 +1,72 @@
+"""The cycle model's shortcuts; its predictions against RTL are in test_explore.py."""
+
+import pytest
+
+from hw.config import PRESETS
+from sw.cycles import predict
+from sw.cycles.clock import TINY, Clock
+from sw.cycles.fifo import Fifo
+from sw.cycles.port import Port
+from tests.sim.test_random_networks import PIPELINED
+from tests.support.programs import random_network
+
+
+@pytest.mark.parametrize("name", PIPELINED)
+def test_shares_that_are_kept_are_those_found_anew_at_each_event(name, monkeypatch):
+    """All but the order of additions, which may round the end of a layer to another cycle."""
+    graphs = [random_network(seed) for seed in range(4000, 4004)]
+    kept = [predict(graph, PIPELINED[name]) for graph in graphs]
+    divide, divided = Port.divide, 0
+
+    def always(port):
+        nonlocal divided
+        divided += 1
+        divide(port)
+        port.stale = -1.0
+
+    monkeypatch.setattr(Port, "divide", always)
+    for graph, before in zip(graphs, kept, strict=True):
+        after = predict(graph, PIPELINED[name])
+        assert before.cycles == pytest.approx(after.cycles, abs=1)
+        assert before.layer_cycles == pytest.approx(after.layer_cycles, abs=1)
+    assert divided > 1000
+
+
+@pytest.mark.parametrize("name", PIPELINED)
+def test_rounding_late_in_a_long_run_loses_nothing(name, monkeypatch):
+    """A double counts cycles beyond 2^33 in steps of more than the model takes for nothing."""
+    graphs = [random_network(seed) for seed in range(4000, 4002)]
+    early = [predict(graph, PIPELINED[name]) for graph in graphs]
+    monkeypatch.setattr("sw.cycles.instance._START", (1 << 33) + 10)
+    for graph, before in zip(graphs, early, strict=True):
+        after = predict(graph, PIPELINED[name])
+        assert after.cycles - (1 << 33) == pytest.approx(before.cycles, rel=0.001)
+
+
+def test_a_prediction_leaves_nothing_for_the_next():
+    graph, config = random_network(3000), PRESETS["tiny"]
+    assert predict(graph, config) == predict(graph, config)
+
+
+def test_a_fifo_gives_nothing_between_the_end_of_a_phase_and_the_next():
+    """Other events of the same moment may come a little later than the one that ends it."""
+    clock, settling, taken = Clock(), [], []
+    fifo = Fifo(clock, 8, 1, 40, lambda: taken.append(clock.now), settling)
+    fifo.credit(6)
+    fifo.begin(4, 1.0)
+    fifo.settle()
+    clock.at(4 + TINY / 2, lambda _: None)
+    assert clock.step() and taken == [4] and clock.now > 4
+    fifo.settle()
+    assert fifo.level == 2
+
+
+def test_a_microcoded_core_is_not_predicted():
+    with pytest.raises(ValueError, match="core is 'microcoded'; the cycle model is of the pipe"):
+        predict(random_network(4000), PRESETS["ice40up5k"].replace(port__address_bits=25))
+
+
+def test_a_model_that_comes_to_a_stop_says_so(monkeypatch):
+    monkeypatch.setattr(Fifo, "settle", lambda fifo: False)  # no weight is ever taken
+    with pytest.raises(RuntimeError, match=r"came to a stop with \d+ operations of instance 0"):
+        predict(random_network(4000), PRESETS["tiny"])

@@ -1,0 +1,57 @@
+"""A step that is left out is named, whatever object comes instead."""
+
+import numpy as np
+import pytest
+from torch import nn
+
+from sw.api import (
+    Config,
+    FlowError,
+    apply_plan,
+    capture,
+    compile_graph,
+    partition,
+    prunable_layers,
+    quantise,
+    run,
+    run_golden,
+)
+from sw.quantise.post_training import calibrate, quantise_with
+from sw.reference.batched import run_integer
+
+MODULE = nn.Sequential(nn.Conv2d(1, 4, 3))
+FLOAT = capture(MODULE, (1, 5, 5))
+IMAGES = np.ones((1, 1, 5, 5), np.float32)
+INTEGER = quantise(FLOAT, IMAGES)
+CONFIG = Config(instances=1)
+PROGRAM = compile_graph(INTEGER, CONFIG)
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: capture(FLOAT, (1, 5, 5)), "capture takes a Module, not a FloatGraph: that step is "
+     "done; give it the Module from before"),
+    (lambda: capture(nn.Conv2d, (1, 5, 5)), "capture takes a Module, not a type: a network is an"),
+    (lambda: quantise(MODULE, IMAGES), "quantise takes a FloatGraph, not a Sequential: call "
+     r"capture\(module, in_shape\)$"),
+    (lambda: quantise(INTEGER, IMAGES), "quantise takes a FloatGraph, not an IntegerGraph: that"),
+    (lambda: calibrate(MODULE, IMAGES), "calibrate takes a FloatGraph"),
+    (lambda: quantise_with(MODULE, [1.0]), "quantise_with takes a FloatGraph"),
+    (lambda: compile_graph(FLOAT, CONFIG), "compile_graph takes an IntegerGraph, not a FloatGraph: "
+     r"call quantise\(graph, images\)$"),
+    (lambda: compile_graph(MODULE, CONFIG), "compile_graph takes an IntegerGraph, not a Sequential:"
+     r" call capture\(module, in_shape\), then quantise\(graph, images\)$"),
+    (lambda: compile_graph(PROGRAM, CONFIG), "not a Program: that step is done"),
+    (lambda: compile_graph(INTEGER, "ice40up5k"), "compile_graph takes a Config, not a str: a "
+     r"configuration comes from Config\(...\) or sw.api.PRESETS\[name\]"),
+    (lambda: run(INTEGER, IMAGES[0]), "run takes a Program, not an IntegerGraph: call "
+     r"compile_graph\(graph, config\)"),
+    (lambda: run_golden(FLOAT, IMAGES[0]), "run_golden takes an IntegerGraph, not a FloatGraph"),
+    (lambda: run_integer(PROGRAM, IMAGES), "run_integer takes an IntegerGraph, not a Program"),
+    (lambda: prunable_layers(MODULE), "prunable_layers takes a FloatGraph, not a Sequential"),
+    (lambda: partition(INTEGER, ["0"], 2), "partition takes a FloatGraph, not an IntegerGraph"),
+    (lambda: apply_plan(FLOAT, ["0"]), "apply_plan takes a Plan, not a list: partition"),
+    (lambda: apply_plan(None, None), "apply_plan takes a FloatGraph, not a NoneType"),
+])
+def test_the_missing_step_is_named(call, message):
+    with pytest.raises(FlowError, match=message):
+        call()

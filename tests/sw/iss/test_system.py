@@ -1,0 +1,106 @@
+"""The instruction-level simulator finds what the hardware would stumble over."""
+
+import numpy as np
+import pytest
+
+from hw.config import Config
+from hw.isa import INSN_BYTES, PROGRAM_ALIGNMENT, ErrorCode, Opcode, Token, decode, encode
+from sw.compiler import compile_graph
+from sw.graph.integer import IntegerGraph
+from sw.iss.system import Hazard, Stopped, run_program, simulate
+from sw.reference.golden import run_golden
+from tests.support.compiler_cases import make_layer
+
+CONFIG = Config(instances=2).replace(array__rows=4, array__cols=4, array__post_lanes=4,
+                                     buffers__act_words=64, buffers__acc_depth=16)
+LOAD = {"ext_addr": 0, "act_addr": 0, "run_words": 1, "runs": 1, "ext_stride": 0,
+        "act_stride": 0, "mask": 0}
+
+
+def run(*programs: bytes, config: Config = CONFIG):
+    """Run programs behind 256 bytes of data."""
+    memory, valid = np.zeros(4096, np.uint8), np.zeros(4096, bool)
+    valid[:256] = True
+    starts, at = {}, 256
+    for number, code in enumerate(programs):
+        starts[number] = at
+        memory[at:at + len(code)] = np.frombuffer(code, np.uint8)
+        at += -(-len(code) // PROGRAM_ALIGNMENT) * PROGRAM_ALIGNMENT
+    return simulate(config, memory, valid, starts)
+
+
+END = encode(Opcode.END)
+
+
+@pytest.mark.parametrize(("insn", "code"), [
+    (bytes(INSN_BYTES), ErrorCode.ILLEGAL_OPCODE),
+    (encode(Opcode.LOAD, **{**LOAD, "ext_addr": 4092, "run_words": 9}), ErrorCode.ADDRESS_WINDOW),
+    (encode(Opcode.LOAD, **{**LOAD, "act_addr": 63, "run_words": 2}), ErrorCode.ACT_RANGE),
+    (encode(Opcode.LOAD, wait=[Token.STORED], **LOAD), ErrorCode.TOKEN_UNDERFLOW),
+    (encode(Opcode.LOAD, layer=3, **LOAD)[:17] + bytes(15), ErrorCode.BAD_FIELD),
+])
+def test_a_bad_program_stops_its_instance_and_no_other(insn, code):
+    if code == ErrorCode.BAD_FIELD:
+        word = int.from_bytes(encode(Opcode.LOAD, **LOAD), "little")
+        insn = (word & ~(((1 << 20) - 1) << (24 + 52))).to_bytes(INSN_BYTES, "little")
+    result = run(insn + END, encode(Opcode.LOAD, **LOAD) + END)
+    assert result.errors[0].code == code
+    assert list(result.errors) == [0]
+
+
+def test_too_many_tokens_are_an_error():
+    load = encode(Opcode.LOAD, signal=[Token.LOADED], **LOAD)
+    result = run(load * 100 + END)
+    assert not result.errors
+    memory = np.zeros(1 << 14, np.uint8)
+    code = load * 256 + END
+    memory[256:256 + len(code)] = np.frombuffer(code, np.uint8)
+    result = simulate(CONFIG, memory, np.ones(1 << 14, bool), {0: 256})
+    assert result.errors[0].code == ErrorCode.TOKEN_OVERFLOW
+
+
+def test_a_barrier_waits_for_all_that_still_run():
+    meet = encode(Opcode.BARRIER, mark=True, layer=1, mask=3)
+    result = run(meet + END, END)
+    assert result.marks == {0: [1], 1: []}
+    assert run(meet + END, meet + END).marks == {0: [1], 1: [1]}
+
+
+def test_each_token_of_a_program_is_needed():
+    """Without any one pair of signal and wait, some schedule goes wrong."""
+    rng = np.random.default_rng(0)
+    layers = [make_layer(rng, "a", (8, 8, 8), 24, pool=(2, 2, 0)),
+              make_layer(rng, "b", (24, 4, 4), 16),
+              make_layer(rng, "c", (16, 4, 4), 8, kernel=(4, 4), padding=(0, 0))]
+    graph = IntegerGraph("net", tuple(layers), 1.0, 1.0)
+    config = CONFIG.replace(instances=1, buffers__act_words=128)
+    image = rng.integers(-128, 128, graph.in_shape, np.int8)
+    golden = run_golden(graph, image)
+    program = compile_graph(graph, config)
+
+    def goes_wrong(seed: int) -> bool:
+        try:
+            outputs, _ = run_program(program, image, seed)
+        except (Hazard, Stopped):
+            return True
+        return not all(map(np.array_equal, outputs, golden))
+
+    assert not any(goes_wrong(seed) for seed in range(20))
+    offset = program.programs[0]
+    code = next(data for at, data in program.segments if at == offset)
+    code.flags.writeable = False
+    used = 0
+    for k in range(0, len(code), INSN_BYTES):
+        used |= decode(code[k:k + INSN_BYTES].tobytes())[1]["wait"]
+    tokens = [t for t in Token if used >> t & 1]
+    assert {Token.LOADED, Token.OUTPUT_READY, Token.OUTPUT_FREE, Token.STORED} <= set(tokens)
+    whole = program.segments
+    for token in tokens:
+        clear = ~((1 << 16 + token) | (1 << 24 + token))
+        broken = b"".join(
+            (int.from_bytes(code[k:k + INSN_BYTES].tobytes(), "little") & clear)
+            .to_bytes(INSN_BYTES, "little") for k in range(0, len(code), INSN_BYTES))
+        segments = tuple((at, np.frombuffer(broken, np.uint8) if at == offset else data)
+                         for at, data in whole)
+        object.__setattr__(program, "segments", segments)
+        assert any(goes_wrong(seed) for seed in range(100)), token.name
