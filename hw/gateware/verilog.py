@@ -3,20 +3,12 @@
 import re
 from pathlib import Path
 
-from amaranth.back import verilog
-
 from hw.config import Config
 
-from .fuse import fuse_clocked
+from .convert import to_verilog
 from .top import CORE_NAME, GATE_NAME, SHELL_NAME, TOP_NAME, Shell, Top, make_core
 
 __all__ = ["generate", "top_ports", "write_verilog"]
-
-# A memory's contents are undefined until written; listing zeros for every word says nothing.
-_ZERO_MEMORY = re.compile(
-    r"^  initial begin\n(?:    \S+ ?\[\d+\] = \d+'[hd]0+;\n)+  end\n", re.MULTILINE)
-# A stream without payload still declares one; Verilog has no nets of width zero.
-_NO_BITS = re.compile(r"^  wire \[-1:0\] [^;=]+;\n", re.MULTILINE)
 
 _CLOCK_GATE = f"""// A clock that runs while `enable` was high as it rose; cell libraries have one.
 module {GATE_NAME}(
@@ -41,11 +33,6 @@ def top_ports(top) -> dict:
     return ports
 
 
-def _convert(elaboratable, name: str, **options) -> str:
-    text = verilog.convert(elaboratable, name=name, emit_src=False, **options)
-    return fuse_clocked(_NO_BITS.sub("", _ZERO_MEMORY.sub("", text)))
-
-
 def generate(config: Config, *, clock_gates: bool = True) -> dict[str, str]:
     """Return the Verilog text of the modules `core`, `shell`, `partita` and `clock_gate`.
 
@@ -55,9 +42,9 @@ def generate(config: Config, *, clock_gates: bool = True) -> dict[str, str]:
     top = Top(config, verilog=True, clock_gates=clock_gates)
     return {
         **({GATE_NAME: _CLOCK_GATE} if clock_gates else {}),
-        CORE_NAME: _convert(make_core(config), CORE_NAME),
-        SHELL_NAME: _convert(Shell(config), SHELL_NAME),
-        TOP_NAME: _convert(top, TOP_NAME, ports=top_ports(top)),
+        CORE_NAME: to_verilog(make_core(config), CORE_NAME),
+        SHELL_NAME: to_verilog(Shell(config), SHELL_NAME),
+        TOP_NAME: to_verilog(top, TOP_NAME, ports=top_ports(top)),
     }
 
 

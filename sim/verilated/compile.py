@@ -1,0 +1,108 @@
+"""Verilog to C++, and C++ to a shared library."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from hw.support.entries import cached_file
+from hw.support.processors import processors
+
+from .tools import call, digest, made_by, run_verilator, verilator_root
+
+__all__ = ["compile_model", "trace_options", "verilate"]
+
+_VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
+                    "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing")
+_CXX_FLAGS = ("-march=native", "-fPIC", "-std=gnu++20", "-fno-plt", "-w")
+#: Code that runs once, mostly tables of names, takes a compiler that optimises longer than the
+#: rest.
+_OFTEN, _SELDOM, _ONCE = "-O3", "-O1", "-O0"
+_RUNS_ONCE = re.compile(r"__(?:Slow|Syms)\b|__Syms__")
+
+
+#: Kind of build that traces -> Verilator's options, macros, support source.
+_TRACES = {
+    "saif": (("--trace-saif", "--trace-underscore"),
+             "-DPARTITA_SAIF -DVM_TRACE=1 -DVM_TRACE_SAIF=1", "verilated_saif_c.cpp"),
+    "vcd": (("--trace-vcd", "--trace-underscore"),
+            "-DPARTITA_VCD -DVM_TRACE=1 -DVM_TRACE_VCD=1", "verilated_vcd_c.cpp"),
+}
+_TRACES["wave"] = _TRACES["vcd"]
+_NO_TRACE: tuple[tuple[str, ...], str, str] = ((), "", "")
+
+
+def trace_options(kind: str) -> tuple[str, ...]:
+    """Verilator's options for the module that a kind of build traces."""
+    return _TRACES.get(kind, _NO_TRACE)[0]
+
+
+def verilate(folder: Path, name: str, sources: list[str], *options: str) -> None:
+    """Write the C++ of a Verilog module into a folder, as class `V<name>` in `o_<name>`."""
+    run_verilator(["--cc", *_VERILATOR_FLAGS, *options, "--top-module", name, "--prefix",
+                   f"V{name}", "--Mdir", f"o_{name}", *sources], folder)
+
+
+def _includes() -> list[str]:
+    root = verilator_root() / "include"
+    return [f"-I{root}", f"-I{root / 'vltstd'}"]
+
+
+def _runtime(kind: str) -> Path:
+    """Verilator's own support code as an archive, once for all models of a kind."""
+    _, macros, more = _TRACES.get(kind, _NO_TRACE)
+    sources = ["verilated.cpp", "verilated_threads.cpp", *([more] if more else [])]
+    key = digest(macros, *sources, repr((_OFTEN, _SELDOM, *_CXX_FLAGS)), made_by())
+
+    def make(folder: Path) -> Path:
+        compiler = ["g++", *_CXX_FLAGS, *macros.split(), *_includes()]
+        objects = {Path(source).with_suffix(".o").name: source for source in sources}
+        rules: dict[str, list[str]] = {
+            f"runtime.a: {' '.join(objects)}": ["ar", "rcs", "runtime.a", *objects]}
+        for name, source in objects.items():
+            rules[f"{name}:"] = [*compiler, _OFTEN if source == more else _SELDOM, "-c",
+                                 str(verilator_root() / "include" / source)]
+        return _make(folder, "runtime.a", rules)
+
+    return cached_file(f"runtime-{key}", make)
+
+
+def compile_model(folder: Path, harness: Path, names: Sequence[str], macros: Sequence[str] = (),
+             kind: str = "plain") -> Path:
+    """Compile what `verilate` wrote, and a harness around it, to `model.so`.
+
+    Translation units that take about as long, each of which reads Verilator's headers once: the
+    first model, and the others with the harness, optimised; and what runs once.
+    """
+    units = {"core": names[:1], "shell": names[1:], "once": names}
+    macros = [*_TRACES.get(kind, _NO_TRACE)[1].split(), *macros]
+    include = [folder, harness.parent, *(folder / f"o_{name}" for name in names)]
+    compiler = ["g++", *_CXX_FLAGS, *macros, *(f"-I{i}" for i in include), *_includes()]
+    objects = [f"{unit}.o" for unit in units]
+    rules = {f"model.so: {' '.join(objects)}":
+             ["g++", "-shared", "-o", "model.so", *objects, str(_runtime(kind)), "-pthread"]}
+    for unit, models in units.items():
+        text = "".join(_included(folder, name, once=unit == "once") for name in models)
+        if unit == "shell":
+            text += f'#include "{harness}"\n'
+        (folder / f"{unit}.cpp").write_text(text)
+        rules[f"{unit}.o: {unit}.cpp"] = [*compiler, _ONCE if unit == "once" else _OFTEN, "-c",
+                                          f"{unit}.cpp"]
+    return _make(folder, "model.so", rules)
+
+
+def _included(folder: Path, name: str, *, once: bool) -> str:
+    """A model's C++: what runs once, or all that runs more often."""
+    files = sorted((folder / f"o_{name}").glob(f"V{name}*.cpp"))
+    return "".join(f'#include "o_{name}/{file.name}"\n' for file in files
+                   if bool(_RUNS_ONCE.search(file.name)) == once) \
+        + "#undef VL_PCH_INCLUDED\n"  # one model's headers are not another's
+
+
+def _make(folder: Path, target: str, rules: dict[str, list[str]]) -> Path:
+    """Make a file by rules with a command each, on all processors."""
+    (folder / "Makefile").write_text("".join(
+        f"{rule}\n\t{shlex.join(command).replace('$', '$$')}\n"
+        for rule, command in rules.items()))
+    call(["make", "-s", f"-j{processors()}", target], folder, "the compiler")
+    return folder / target
