@@ -52,6 +52,7 @@ from hw.support.errors import ToolMissingError, exit_code
 from hw.support.files import check_outputs
 from hw.support.interrupts import hidden_from_terminal, in_pool_process
 from hw.support.processors import processors
+from sw.compiler.predict import predict
 from sw.cycles.limits import network_limit
 from sw.experiment.pareto import pareto
 from sw.graph.integer import IntegerGraph
@@ -60,7 +61,6 @@ from sw.report.page import scatter
 from sw.terminal.console import deliver
 
 from .compiler import CompileError
-from .cycles import predict
 
 __all__ = ["Point", "Result", "evaluate", "front", "main"]
 

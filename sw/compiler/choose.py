@@ -7,14 +7,15 @@ model: what N are given is never slower than what fewer would be given.
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hw.config import Config
+from sw.cycles.machine import Machine
 from sw.graph.integer import Layer
 from sw.lowering.batch import Run
 from sw.lowering.errors import CompileError
+from sw.lowering.lower import Lowered
 from sw.lowering.split import (
     Option,
     Split,
@@ -25,14 +26,11 @@ from sw.lowering.split import (
     work_of,
 )
 
-if TYPE_CHECKING:
-    from .compile import Lowered
-
 __all__ = ["choose", "least_cycles"]
 
 
 def choose(layers: Sequence[Layer], order: Sequence[Run], config: Config, stores: bool,
-           lowered: Callable[[list[Split]], "Lowered"]) -> "Lowered":
+           lowered: Callable[[list[Split]], Lowered]) -> Lowered:
     """Return the fastest of the alternatives, by the cycle model.
 
     Parameters
@@ -49,7 +47,6 @@ def choose(layers: Sequence[Layer], order: Sequence[Run], config: Config, stores
     CompileError
         That of the first alternative, if none can be compiled.
     """
-    from sw.cycles.machine import Machine
     if config.instances == 1:
         return lowered(next(_alternatives(layers, config))[1])
     best: Lowered | None = None

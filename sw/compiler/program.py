@@ -237,7 +237,7 @@ class Program:
     # -- files ---------------------------------------------------------------------------
     def save(self, path: Path | str) -> None:
         """Write a file: see `sw.compiler.programfile`."""
-        write_program(self, Path(path))
+        write_program(vars(self), Path(path))
 
     @classmethod
     def load(cls, path: Path | str) -> "Program":

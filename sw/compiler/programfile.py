@@ -9,10 +9,10 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from hw.support.files import save_file
 from hw.support.reading import Field, parse_json, read_config
 from sw.lowering.layout import TensorPlace
 from sw.lowering.taps import Taps
-
-if TYPE_CHECKING:
-    from .program import Program
 
 __all__ = ["PROGRAM_VERSION", "ProgramError", "read_program", "write_program"]
 
@@ -34,28 +31,29 @@ _ARRAY = re.compile(rb"\x93NUMPY\x01\x00..\{'descr': '\|u1', 'fortran_order': Fa
                     rb"'shape': \((\d{1,18}),\), \} *\n", re.DOTALL)
 _MOST_SIDE, _MOST_KERNEL, _MOST_IMAGES, _MOST_INPUT = 1 << 16, 1 << 8, 1 << 16, 1 << 31
 _MOST_COUNT = 1 << 62
+#: Fields that JSON holds as they are.
+_PLAIN = ("name", "window_bytes", "programs", "start_mask", "in_shape", "batch", "partitioned")
 
 
 class ProgramError(ValueError):
     """A file that is not a program that this version can load."""
 
 
-def write_program(program: "Program", path: Path) -> None:
-    """Write a program's file."""
+def write_program(program: Mapping[str, Any], path: Path) -> None:
+    """Write the fields of a program into a file."""
+    config = program["config"]
     header = {
         "program_version": PROGRAM_VERSION, "isa_version": ISA_VERSION,
-        "config_digest": program.config.digest, "config": program.config.to_dict(),
-        "name": program.name, "window_bytes": program.window_bytes,
-        "offsets": [offset for offset, _ in program.segments],
-        "programs": program.programs, "start_mask": program.start_mask,
-        "input": asdict(program.input),
-        "outputs": [None if o is None else asdict(o) for o in program.outputs],
-        "layers": [asdict(info) for info in program.layers],
-        "taps": None if program.taps is None else asdict(program.taps),
-        "in_shape": program.in_shape, "batch": program.batch, "partitioned": program.partitioned,
+        "config_digest": config.digest, "config": config.to_dict(),
+        "offsets": [offset for offset, _ in program["segments"]],
+        "input": asdict(program["input"]),
+        "outputs": [None if o is None else asdict(o) for o in program["outputs"]],
+        "layers": [asdict(info) for info in program["layers"]],
+        "taps": None if program["taps"] is None else asdict(program["taps"]),
+        **{name: program[name] for name in _PLAIN},
     }
     arrays = {f"segment_{k}": np.ascontiguousarray(data, np.uint8).reshape(-1)
-              for k, (_, data) in enumerate(program.segments)}
+              for k, (_, data) in enumerate(program["segments"])}
     text = np.frombuffer(json.dumps(header).encode(), np.uint8)
     packed = io.BytesIO()
     np.savez(packed, allow_pickle=False, header=text, **arrays)

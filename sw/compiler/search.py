@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hw.config import Config
 from sw.compiler import DoesNotFit
-from sw.cycles import Prediction, predict_lowered
+from sw.cycles.prediction import Prediction, predict_lowered
 from sw.graph.integer import IntegerGraph
 from sw.lowering.split import Split, promising
 

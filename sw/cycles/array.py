@@ -1,18 +1,15 @@
 """An instance's array with the loader of its tiles, and post-processing."""
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from hw.config import Config
 from sw.lowering.ops import Unit
 
 from .clock import Clock
 from .fifo import Fifo
+from .parties import Host
 from .port import ASKING, MEMORY_LATENCY
 from .work import Block, Work
-
-if TYPE_CHECKING:
-    from .instance import Instance
 
 __all__ = ["ARRAY", "DRAIN", "Array"]
 
@@ -30,7 +27,7 @@ ARRAY, DRAIN = (1 << len(Unit) + k for k in range(2))
 class Array:
     """Blocks are preloaded, computed into one of two banks, and post-processed."""
 
-    def __init__(self, x: "Instance", config: Config, clock: Clock, settling: list[Fifo]):
+    def __init__(self, x: Host, config: Config, clock: Clock, settling: list[Fifo]):
         self._x, self._clock = x, clock
         size = config.buffers.weight_fifo_beats * config.beat_chunks
         self.fifo = Fifo(clock, size, config.beat_chunks, MEMORY_LATENCY + ASKING, self._taken,

@@ -1,14 +1,21 @@
 """An instance's weight FIFO, and the loader that takes tiles from it."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from .clock import NEVER, TINY, Clock
 
-if TYPE_CHECKING:
-    from .port import Port
-
 __all__ = ["Fifo"]
+
+
+class Supply(Protocol):
+    """What a FIFO needs of its port: see `Port`."""
+
+    dirty: bool
+    stale: float
+
+    def queue(self) -> float:
+        """Cycles for which a request of now waits."""
 
 
 class Fifo:
@@ -35,7 +42,7 @@ class Fifo:
         self.size, self.beat_chunks = size, beat_chunks
         self.level = self.want = self.speed = self.inflow = self.rate = self.since = 0.0
         self.busy, self.due = False, NEVER
-        self.port: Port | None = None
+        self.port: Supply | None = None
         # What is asked for when the FIFO is no longer full comes a memory's latency later.
         self._pace, self._pace_ends = NEVER, 0.0
         self._full = self._was_full = self.paced = False

@@ -1,18 +1,15 @@
 """All instances and ports of an accelerator, and their time."""
 
 import itertools
-from typing import TYPE_CHECKING
 
 from sw.lowering.batch import Run
+from sw.lowering.lower import Lowered
 
 from .clock import Clock
 from .fifo import Fifo
 from .instance import Instance
 from .port import Port
 from .work import Worker
-
-if TYPE_CHECKING:
-    from sw.compiler.compile import Lowered
 
 __all__ = ["Machine"]
 
@@ -22,7 +19,7 @@ _END = 7  # cycles from the last operation's end to that of the instance
 class Machine:
     """An accelerator that is about to start on a network."""
 
-    def __init__(self, lowered: "Lowered"):
+    def __init__(self, lowered: Lowered):
         config = lowered.config
         self._clock = clock = Clock()
         self._ends: dict[Run, float] = dict.fromkeys(lowered.order, 0.0)

@@ -1,6 +1,6 @@
 """A memory port: what crosses it, and how fast."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from hw.config import Config
 from hw.isa import READ_AHEAD_BYTES
@@ -8,10 +8,8 @@ from sw.lowering.layout import BANKS
 from sw.lowering.ops import Unit
 
 from .clock import NEVER, TINY, Clock
+from .parties import Party
 from .work import Work
-
-if TYPE_CHECKING:
-    from .instance import Instance
 
 __all__ = ["ASKING", "LOAD", "MEMORY_LATENCY", "PAGE_MISS", "PROGRAM", "STORE", "WEIGHTS", "Flow",
            "Port"]
@@ -54,7 +52,7 @@ class Flow:
         self.ready, self.lead, self.due = ready, self, NEVER
         self.rate = self.want = self.share = self.since = self.waiting = self.room = 0.0
         self.fresh = NEVER
-        self.members: list[Instance] = []
+        self.members: Sequence[Party] = []
         self.port: Port | None = None
 
     def sync(self) -> None:
@@ -151,7 +149,7 @@ class Port:
             self._pages[page % BANKS] = page
         return was == pages[0]
 
-    def add(self, flow: Flow, members: "list[Instance]") -> None:
+    def add(self, flow: Flow, members: Sequence[Party]) -> None:
         """Let a flow move."""
         flow.port, flow.members, flow.since = self, members, self.clock.now
         flow.waiting = max(0.0, members[0].put_end - self.clock.now)

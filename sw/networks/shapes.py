@@ -11,9 +11,8 @@ from sw.frontend.torch import capture
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph, Layer
 from sw.prune.plan import prunable_layers, select_layers
-from sw.training.digits import DIGITS_SHAPE
 
-from .architectures import TINYVGG16_SHAPE, slim_digits, tinyvgg16
+from .architectures import DIGITS_SHAPE, TINYVGG16_SHAPE, slim_digits, tinyvgg16
 
 __all__ = ["SHAPES", "bare_graph", "captured", "shape_graph"]
 

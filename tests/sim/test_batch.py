@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sw.compiler import compile_graph
-from sw.cycles import predict
+from sw.compiler.predict import predict
 from sw.driver.driver import Driver, RunResult, open_backend
 from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden

@@ -12,8 +12,8 @@ from hw.config import PRESETS, Config
 from hw.fpga.toolchain import Usage
 from sw import explore
 from sw.compiler import compile_graph
+from sw.compiler.predict import predict
 from sw.compiler.search import search_splits
-from sw.cycles import predict
 from sw.driver.driver import Driver, open_backend
 from sw.explore import Point, Result, evaluate, front
 from sw.networks.shapes import shape_graph

@@ -11,7 +11,8 @@ from hw.config import PRESETS, Config
 from sw.compiler import CompileError, compile_graph
 from sw.compiler.choose import _Chains, choose, least_cycles
 from sw.compiler.compile import Lowered, lower
-from sw.cycles import predict, predict_lowered
+from sw.compiler.predict import predict
+from sw.cycles.prediction import predict_lowered
 from sw.driver.driver import Driver, open_backend
 from sw.explore import shape_graph
 from sw.graph.integer import IntegerGraph

@@ -9,8 +9,9 @@ import pytest
 
 from hw.config import PRESETS, Config
 from sw.compiler.compile import lower
-from sw.cycles import predict, predict_lowered
+from sw.compiler.predict import predict
 from sw.cycles.limits import Limit, Roof, network_limit
+from sw.cycles.prediction import predict_lowered
 from sw.experiment.arms import layer_kind
 from sw.graph.integer import IntegerGraph, Pool
 from sw.report.values import ArmReport, LayerReport

@@ -3,7 +3,7 @@
 import pytest
 
 from hw.config import PRESETS
-from sw.cycles import predict
+from sw.compiler.predict import predict
 from sw.cycles.clock import TINY, Clock
 from sw.cycles.fifo import Fifo
 from sw.cycles.port import Port

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hw.config import PRESETS, Config
 from hw.isa import field_error
 from sw.compiler import CompileError, DoesNotFit, Program, Unsupported, compile_graph
-from sw.cycles import predict
+from sw.compiler.predict import predict
 from sw.graph.active import ActiveError
 from sw.graph.integer import GraphError, IntegerGraph
 from sw.lowering.switches import switched

@@ -1,0 +1,46 @@
+"""What the parts of an accelerator need of each other, where one is made before the other."""
+
+from typing import Protocol
+
+from .fifo import Fifo
+from .work import Work
+
+__all__ = ["Host", "Party"]
+
+
+class Host(Protocol):
+    """What an array needs of its instance: a place for what may go on, `todo`, and for ends."""
+
+    todo: int
+
+    def finish(self, work: Work, after: float) -> None:
+        """An operation ends in so many cycles."""
+
+
+class Party(Protocol):
+    """What a port needs of an instance.
+
+    Members
+    -------
+    missing : beats until its next instruction is complete
+    put_end : when its last LOAD that has come is in the activation memory
+    """
+
+    fifo: Fifo
+    missing: float
+    put_end: float
+
+    def fetched(self) -> None:
+        """Some of its program has come."""
+
+    def over(self, kind: int) -> float:
+        """Beats of its flows of a kind beyond those with which it takes up the next."""
+
+    def ready(self, kind: int) -> None:
+        """Its first flow of a kind may move."""
+
+    def ended(self, kind: int) -> None:
+        """Its flow's last beat has crossed the port."""
+
+    def relieved(self, kind: int) -> None:
+        """It may take up its next instruction."""
