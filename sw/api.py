@@ -13,7 +13,9 @@ import numpy as np
 
 from hw.build import build
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
-from sw.driver.driver import Driver, RunResult, open_backend
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
+from sw.driver.result import RunResult
 from sw.frontend.torch import capture
 from sw.graph.flow import FlowError, expect
 from sw.prune.apply import apply_plan

@@ -143,7 +143,8 @@ def measure(point: Point, seed: int = 1) -> int:
     RuntimeError
         If an output differs from the golden model's.
     """
-    from sw.driver.driver import Driver, open_backend
+    from sw.driver.backend import open_backend
+    from sw.driver.driver import Driver
     from sw.reference.golden import run_golden
 
     from .compiler import compile_graph

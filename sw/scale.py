@@ -40,7 +40,9 @@ from hw.support.console import console
 from hw.support.entries import own_cache
 from hw.support.errors import exit_code
 from hw.support.files import check_outputs
-from sw.driver.driver import Driver, RunResult, open_backend
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
+from sw.driver.result import RunResult
 from sw.energy.model import (
     DEFAULT_LEVELS,
     EnergyModel,

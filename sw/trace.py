@@ -26,7 +26,9 @@ from hw.support.console import console
 from hw.support.errors import exit_code
 from hw.support.files import check_outputs, save_file
 from sim.waves.fst import require_fst, vcd_to_fst
-from sw.driver.driver import Driver, RunResult, open_backend
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
+from sw.driver.result import RunResult
 from sw.experiment.workload import NETWORKS, load_workload
 from sw.networks.shapes import shape_graph
 from sw.terminal.console import deliver

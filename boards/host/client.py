@@ -23,7 +23,7 @@ from boards.protocol import (
 )
 from hw import registers
 from hw.config import Config
-from sw.driver.driver import DriverError
+from sw.driver.errors import DriverError
 
 __all__ = ["BoardMismatch", "BoardReset", "LinkError", "LinkTimeout", "SerialBackend",
            "Transport", "open_port"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from boards.gateware.system import SystemConfig, memory_verilog
 from sim.backend import VerilatorBackend
 from sim.verilated.memory import RtlMemory
-from sw.driver.driver import RunResult
+from sw.driver.result import RunResult
 
 from .board import chip_timing
 

@@ -3,12 +3,9 @@
 It speaks to a backend, which may be a simulation or a board; it never asks which.
 """
 
-import importlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,146 +13,27 @@ from hw import registers
 from hw.config import Config
 from hw.gateware.signatures.ports import Channel
 from hw.isa import ISA_VERSION, WINDOW_ALIGNMENT, ErrorCode, Opcode
-from sim.activity.map import UnitActivity
 from sw.compiler import Program
 
-__all__ = ["BACKENDS", "Backend", "ConfigMismatch", "Driver", "DriverError", "InstanceError",
-           "InstanceFault", "Observer", "RunResult", "StillRunning", "StopFailed",
-           "TimeoutExpired", "open_backend"]
+from .backend import Backend, Observer
+from .errors import (
+    ConfigMismatch,
+    DriverError,
+    InstanceError,
+    InstanceFault,
+    StillRunning,
+    StopFailed,
+    TimeoutExpired,
+)
+from .ledger import Entry, divide
+from .result import RunResult
 
-#: Backend name -> module and class, imported when it is opened.
-BACKENDS = {"verilator": ("sim.backend", "VerilatorBackend")}
+__all__ = ["Driver"]
 
 _SLICE_CYCLES = 20_000
 _REPORT_S = 0.2  # between reports of progress
 #: A stopped instance waits for what the memory owes it, which is far less.
 _STOP_CYCLES = 200_000
-
-
-class DriverError(RuntimeError):
-    """The accelerator could not do what was asked."""
-
-    exit_code = 1
-
-
-class ConfigMismatch(DriverError):
-    """A program for another configuration, or hardware that is not a Partita."""
-
-
-class TimeoutExpired(DriverError):
-    """The accelerator did not finish within its cycles; it has been stopped."""
-
-
-class StillRunning(DriverError):
-    """What was asked for needs an accelerator that does not run."""
-
-
-class StopFailed(DriverError):
-    """The accelerator did not stop."""
-
-
-@dataclass(frozen=True)
-class InstanceFault:
-    """Why an instance stopped: `instance`, `code`, and the `layer` and `opcode` at fault."""
-
-    instance: int
-    code: ErrorCode
-    layer: str
-    opcode: Opcode | None
-
-
-class InstanceError(DriverError):
-    """One or more instances stopped; `faults` tells each."""
-
-    def __init__(self, faults: list[InstanceFault]):
-        self.faults = tuple(faults)
-        super().__init__("; ".join(
-            f"instance {f.instance} stopped in layer {f.layer}"
-            + (f" at {f.opcode.name}" if f.opcode else "")
-            + f": {f.code.name} ({f.code.value})" for f in faults))
-
-
-class Backend(Protocol):
-    """What the driver needs of an accelerator."""
-
-    config: Config
-
-    def write_memory(self, addr: int, data: bytes | np.ndarray) -> None: ...
-    def read_memory(self, addr: int, count: int) -> np.ndarray: ...
-    def write_register(self, addr: int, value: int) -> None: ...
-    def read_register(self, addr: int) -> int: ...
-
-    def advance(self, cycles: int) -> int:
-        """Let up to `cycles` pass; return early when every started instance has ended."""
-
-
-@runtime_checkable
-class Observer(Protocol):
-    """What a backend may also offer: a simulation sees every byte and toggle."""
-
-    def begin_account(self) -> None: ...
-    def end_account(self, layer: int) -> None: ...
-    def layers_ended(self) -> np.ndarray: ...
-    def port_bytes(self, layers: int) -> np.ndarray: ...
-    def activity(self, layer: int, instance: int) -> UnitActivity | None: ...
-    def page_misses(self) -> np.ndarray: ...
-    def spared_vectors(self) -> np.ndarray: ...
-
-
-def open_backend(name: str, config: Config, **options):
-    """Open a backend of `BACKENDS`; `options` are its own.
-
-    Raises
-    ------
-    ValueError
-        If there is none of that name.
-    """
-    if name not in BACKENDS:
-        raise ValueError(f"backend {name!r} is unknown; there are {', '.join(BACKENDS)}")
-    module, attribute = BACKENDS[name]
-    return getattr(importlib.import_module(module), attribute)(config, **options)
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """One run of a program.
-
-    Members
-    -------
-    outputs : tuple of int8[C, H, W], or int8[n, C, H, W] of a batch, or None
-        Each layer's output; None if the program does not store it.
-    cycles : int
-        From START to the end of the last instance.
-    layer_cycles : tuple of int, or None
-        From the end of what ran before to the end of this layer, over all instances and images;
-        they sum to `cycles`. None if the program has more layers than the configuration
-        `buffers.log_entries`: then nobody knows.
-    counters : tuple of dict
-        Per instance: TOTAL, and the causes that sum to it; zeros for one that is dropped.
-    ledger : per layer, of each instance its cycles by cause; or None, as `layer_cycles`
-        From its own end of the layer before to its end of this one.
-    port_bytes : tuple of int, or None
-        Per layer, where the backend can tell.
-    weight_port_bytes, program_port_bytes : tuple of int, or None
-        Weights and requantisation parameters among them, and instructions: those of all layers
-        count as the first one's.
-    activity : per layer, of each instance and last of the shell, or None
-    page_misses : pages activated at the external memory, per layer, or None
-    spared_vectors : vectors of activations that were not multiplied because their input block is
-        zero everywhere, per layer, or None
-    """
-
-    outputs: tuple[np.ndarray | None, ...]
-    cycles: int
-    layer_cycles: tuple[int, ...] | None
-    counters: tuple[dict[str, int], ...]
-    ledger: tuple[tuple[dict[str, int], ...], ...] | None
-    port_bytes: tuple[int, ...] | None = None
-    weight_port_bytes: tuple[int, ...] | None = None
-    program_port_bytes: tuple[int, ...] | None = None
-    activity: tuple[tuple[UnitActivity, ...], ...] | None = None
-    page_misses: tuple[int, ...] | None = None
-    spared_vectors: tuple[int, ...] | None = None
 
 
 class Driver:
@@ -410,7 +288,9 @@ class Driver:
                         if (unit := backend.activity(k, i)) is not None] for k in range(count)]
             if counted[0]:
                 activity = tuple(tuple(row) for row in counted)
-        spans, ledger = self._logs(program, cycles, counters)
+        logs = [self._log(i) if self._started >> i & 1 else None
+                for i in range(program.config.instances)] if program.fits_log else None
+        spans, ledger = (None, None) if logs is None else divide(program, logs, cycles, counters)
         return RunResult(outputs, cycles, spans, counters, ledger, port_bytes, weight_bytes,
                          program_bytes, activity, misses, spared)
 
@@ -422,43 +302,12 @@ class Driver:
         output = program.unpack_output(layer, data)
         return output if program.batch == 1 else output[:images]
 
-    def _logs(self, program: Program, cycles: int, counters: tuple[dict[str, int], ...],
-              ) -> tuple[tuple[int, ...] | None, tuple[tuple[dict[str, int], ...], ...] | None]:
-        """Split the run by the logs: at the last instance's end of each layer, and each
-        instance's causes at its own ends; None if not every layer is in them."""
-        count, instances = len(program.layers), len(program.programs)
-        if not program.fits_log:
-            return None, None
-        ends = dict.fromkeys(program.order, 0)
-        ledger: list[list[dict[str, int]]] = [[{} for _ in range(instances)] for _ in range(count)]
-        for i in range(instances):
-            if not self._started >> i & 1:
-                continue
-            before = dict.fromkeys(registers.COUNTERS, 0)
-            seen = [0] * count
-            for entry in range(self._read("LOG_COUNT", i)):
-                layer = self._log(i, entry, "LAYER")
-                run = layer, seen[layer]
-                seen[layer] += 1
-                ends[run] = max(ends[run], self._log(i, entry, "TOTAL"))
-                now = {c: self._log(i, entry, c) for c in registers.COUNTERS}
-                _book(ledger[layer][i], now, before)
-                before = now
-            _book(ledger[-1][i], counters[i], before)
-        ends[program.order[-1]] = cycles
-        spans, at = [0] * count, 0
-        for (layer, _), end in ends.items():
-            end = max(end, at)
-            spans[layer] += end - at
-            at = end
-        return tuple(spans), tuple(tuple(row) for row in ledger)
+    def _log(self, instance: int) -> list[Entry]:
+        """What an instance has noted at the end of each layer."""
+        return [{word: self._log_word(instance, entry, word)
+                 for word in ("LAYER", "TOTAL", *registers.COUNTERS)}
+                for entry in range(self._read("LOG_COUNT", instance))]
 
-    def _log(self, instance: int, entry: int, word: str) -> int:
+    def _log_word(self, instance: int, entry: int, word: str) -> int:
         self._write("LOG_SELECT", entry * 16 + registers.LOG_WORDS.index(word), instance)
         return self._read("LOG_DATA", instance)
-
-
-def _book(causes: dict[str, int], now: dict[str, int], before: dict[str, int]) -> None:
-    """Add what the counters have gained."""
-    for cause, value in before.items():
-        causes[cause] = causes.get(cause, 0) + now[cause] - value

@@ -13,7 +13,9 @@ from hw.support.arguments import nearest
 from sw.compiler import LayerInfo, compile_graph
 from sw.compiler.search import search_splits
 from sw.cycles.limits import Roof, network_limit
-from sw.driver.driver import Driver, RunResult, open_backend
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
+from sw.driver.result import RunResult
 from sw.energy.model import EnergyModel, Features, features, unit_features
 from sw.graph.integer import IntegerGraph, Layer
 from sw.reference.golden import run_golden

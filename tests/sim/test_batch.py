@@ -5,7 +5,9 @@ import pytest
 
 from sw.compiler import compile_graph
 from sw.compiler.predict import predict
-from sw.driver.driver import Driver, RunResult, open_backend
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
+from sw.driver.result import RunResult
 from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
 from tests.support.programs import random_layer

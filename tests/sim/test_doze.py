@@ -10,7 +10,8 @@ from hw.isa import Opcode, encode
 from hw.registers import COUNTERS
 from sim.backend import SimulationFault
 from sw.compiler import compile_graph
-from sw.driver.driver import Driver, open_backend
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
 from sw.graph.integer import IntegerGraph
 from tests.support.programs import TINY, Machine, end, random_layer
 

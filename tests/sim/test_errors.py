@@ -7,7 +7,8 @@ from hw import registers
 from hw.isa import INSN_BYTES, ISA_VERSION, ErrorCode, Opcode, Token, encode
 from hw.registers import COUNTERS
 from sw.compiler import compile_graph
-from sw.driver.driver import ConfigMismatch, Driver, InstanceError, TimeoutExpired
+from sw.driver.driver import Driver
+from sw.driver.errors import ConfigMismatch, InstanceError, TimeoutExpired
 from sw.reference.golden import run_golden
 from tests.support.programs import MICROCODED, TINY, Machine, end, random_graph
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from hw.config import PRESETS, Config
 from sw.compiler import compile_graph
-from sw.driver.driver import Driver, open_backend
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
 from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
 from tests.support.programs import MICROCODED, random_layer

@@ -5,7 +5,9 @@ import pytest
 
 from hw.isa import ErrorCode, Opcode, encode
 from sw.compiler import compile_graph
-from sw.driver.driver import Driver, DriverError, InstanceError, StillRunning, open_backend
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
+from sw.driver.errors import DriverError, InstanceError, StillRunning
 from sw.graph.active import ActiveError, with_active
 from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden

@@ -8,7 +8,8 @@ from hw.isa import ErrorCode, Opcode, encode
 from hw.registers import COUNTERS
 from sw.compiler import compile_graph
 from sw.compiler.compile import lower
-from sw.driver.driver import Driver, StillRunning, TimeoutExpired
+from sw.driver.driver import Driver
+from sw.driver.errors import StillRunning, TimeoutExpired
 from sw.graph.integer import IntegerGraph
 from sw.lowering.split import Split, promising
 from sw.reference.golden import run_golden

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from hw.config import PRESETS, Config
 from hw.isa import INSN_BYTES, Opcode, decode
 from sw.compiler import Program, Unsupported, compile_graph
-from sw.driver.driver import Driver, RunResult, open_backend
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
+from sw.driver.result import RunResult
 from sw.graph.integer import IntegerGraph, Layer
 from sw.iss.system import run_program
 from sw.reference.golden import run_golden

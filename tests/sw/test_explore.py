@@ -14,7 +14,8 @@ from sw import explore
 from sw.compiler import compile_graph
 from sw.compiler.predict import predict
 from sw.compiler.search import search_splits
-from sw.driver.driver import Driver, open_backend
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
 from sw.explore import Point, Result, evaluate, front
 from sw.networks.shapes import shape_graph
 from sw.reference.golden import run_golden

@@ -7,7 +7,8 @@ from boards.virtual.board import VirtualBoard
 from boards.virtual.simulated import differences, simulated
 from sim.backend import VerilatorBackend
 from sw.compiler import compile_graph
-from sw.driver.driver import Driver, TimeoutExpired
+from sw.driver.driver import Driver
+from sw.driver.errors import TimeoutExpired
 from sw.graph.integer import IntegerGraph
 from tests.support.programs import random_graph, random_layer
 from tests.support.systems import CONFIG, RAM, SDRAM, backend

@@ -17,7 +17,8 @@ from sim.verilated.flipflops import (
     walk_modules,
 )
 from sw.compiler import compile_graph
-from sw.driver.driver import Driver, open_backend
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
 from tests.support.programs import TINY, random_graph
 
 _LINE = re.compile(r"^ *\(INSTANCE (\S+)$|^ *\((\S+) \(T0 .*\(TC (\d+)\)\)$|^ *(\(NET)$|^ *(\))$")

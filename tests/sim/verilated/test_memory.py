@@ -7,7 +7,8 @@ from hw import registers
 from sim.backend import VerilatorBackend
 from sw.api import run
 from sw.compiler import compile_graph
-from sw.driver.driver import ConfigMismatch, Driver
+from sw.driver.driver import Driver
+from sw.driver.errors import ConfigMismatch
 from tests.support.programs import TINY, random_graph
 
 GRAPH = random_graph(5)

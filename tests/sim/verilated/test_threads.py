@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw.support.processors import processors
-from sw.driver.driver import open_backend
+from sw.driver.backend import open_backend
 from tests.sim.test_doze import pruned_end, run
 from tests.sim.test_random_networks import CONFIGS
 from tests.support.programs import TINY

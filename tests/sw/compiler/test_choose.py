@@ -13,7 +13,8 @@ from sw.compiler.choose import _Chains, choose, least_cycles
 from sw.compiler.compile import Lowered, lower
 from sw.compiler.predict import predict
 from sw.cycles.prediction import predict_lowered
-from sw.driver.driver import Driver, open_backend
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
 from sw.explore import shape_graph
 from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
