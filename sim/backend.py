@@ -10,7 +10,7 @@ import numpy as np
 from hw.config import Config
 from hw.gateware.signatures.ports import Channel
 from hw.gateware.top import CORE_NAME, SHELL_NAME
-from sim.activity.map import UnitActivity
+from sim.activity.values import UnitActivity
 from sim.verilated.build import activity_maps, build
 from sim.verilated.memory import RtlMemory
 

@@ -19,14 +19,17 @@ from sw.driver.result import RunResult
 from sw.frontend.torch import capture
 from sw.graph.flow import FlowError, expect
 from sw.prune.apply import apply_plan
-from sw.prune.plan import Plan, partition, prunable_layers
+from sw.prune.layers import prunable_layers
+from sw.prune.partition import partition
+from sw.prune.plan import PartitionPlan
 from sw.quantise.post_training import quantise
 from sw.reference.golden import run_golden
 from sw.report.values import Report
 
 from .compiler import Program, compile_graph
 
-__all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "FlowError", "Plan", "PortConfig",
+__all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "FlowError", "PartitionPlan",
+           "PortConfig",
            "Program", "Report", "RunResult", "apply_plan", "build", "capture", "compile_graph",
            "partition", "prunable_layers", "quantise", "run", "run_golden"]
 

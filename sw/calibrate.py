@@ -38,7 +38,8 @@ from hw.support.errors import ToolMissingError, exit_code, raise_if_full
 from hw.support.files import check_outputs, save_file
 from sim.backend import VerilatorBackend
 from sim.gates.liberty import Library, read_liberty, read_text
-from sim.gates.netlist import GateEnergy, Netlist, shifted
+from sim.gates.netlist import GateEnergy, Netlist
+from sim.gates.words import shifted
 from sim.waves.vcd import read_vcd
 from sw.driver.driver import Driver
 from sw.energy.model import TABLE

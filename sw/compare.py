@@ -55,10 +55,11 @@ from sw.experiment.arms import Arm, expected_cycles, golden_outputs, layer_kind,
 from sw.experiment.workload import NETWORKS, Workload, check_images, load_workload
 from sw.graph.integer import IntegerGraph
 from sw.networks.shapes import shape_graph
-from sw.prune.plan import PARTITIONERS
+from sw.prune.partition import PARTITIONERS
 from sw.reference.golden import run_golden
+from sw.report.console import print_report
 from sw.report.page import render
-from sw.report.values import Report, print_report
+from sw.report.values import Report
 from sw.terminal.console import deliver
 from sw.terminal.progress import SimulationProgress
 from sw.training.dataset import root_of

@@ -57,7 +57,7 @@ from sw.cycles.limits import network_limit
 from sw.experiment.pareto import pareto
 from sw.graph.integer import IntegerGraph
 from sw.networks.shapes import SHAPES, shape_graph
-from sw.report.page import scatter
+from sw.report.charts import scatter
 from sw.terminal.console import deliver
 
 from .compiler import CompileError

@@ -56,7 +56,7 @@ from sw.experiment.pareto import pareto
 from sw.graph.active import with_active
 from sw.reference.batched import accuracy, run_integer
 from sw.reference.golden import run_golden
-from sw.report.page import scatter
+from sw.report.charts import scatter
 from sw.terminal.console import deliver
 from sw.training.digits import HELD_OUT
 from sw.training.incremental import DIGITS, Grown, grow_digits

@@ -49,13 +49,16 @@ from hw.support.folders import FolderKind
 from sw.networks.architectures import PIXEL_DEVIATION, PIXEL_MEAN, TINYVGG16_SHAPE, tinyvgg16
 from sw.networks.shapes import bare_graph, captured
 from sw.networks.statistics import graph_statistics
-from sw.prune.plan import PARTITIONERS, select_layers
+from sw.prune.layers import select_layers
+from sw.prune.partition import PARTITIONERS
 from sw.terminal.console import deliver
 from sw.terminal.progress import TrainingProgress
+from sw.training.augment import random_crops
 from sw.training.dataset import load_tiny_imagenet, root_of
 from sw.training.digits import digits_task
 from sw.training.fit import Recipe
-from sw.training.trainer import Monitor, Row, Task, Trainer, pruned_names, random_crops
+from sw.training.task import Monitor, Row, Task
+from sw.training.trainer import Trainer, pruned_names
 
 __all__ = ["main"]
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from .liberty import Cell, Library
+from .words import count_toggles, cycles_of, ones_in, shifted, window_mask
 
-__all__ = ["GateEnergy", "MismatchError", "Netlist", "NetlistError", "shifted"]
+__all__ = ["GateEnergy", "MismatchError", "Netlist", "NetlistError"]
 
 #: Input transition at which tables are read, ns.
 SLEW_NS = 0.05
@@ -249,10 +250,10 @@ class Netlist:
                  for k, n in enumerate(bits)}
         compared = 0
         for _, d, clock, q in self.flip_flops:
-            now = _bits(values[q], cycles)
-            following = _bits(values[d], cycles)[:-1]
+            now = cycles_of(values[q], cycles)
+            following = cycles_of(values[d], cycles)[:-1]
             if clock in enables:
-                on = _bits(values[enables[clock]], cycles)[:-1]
+                on = cycles_of(values[enables[clock]], cycles)[:-1]
                 following = np.where(on, following, now[:-1])
             wrong = np.flatnonzero(following != now[1:])
             if len(wrong):
@@ -261,7 +262,7 @@ class Netlist:
             compared += cycles - 1
         for name, bits in self.outputs.items():
             for k, n in enumerate(bits):
-                mine, theirs = _bits(values[n], cycles), output_names[name][k]
+                mine, theirs = cycles_of(values[n], cycles), output_names[name][k]
                 wrong = np.flatnonzero(mine != theirs)
                 if len(wrong):
                     raise MismatchError(f"output {name}[{k}] differs from the RTL in cycle "
@@ -272,13 +273,13 @@ class Netlist:
     def energy(self, values: np.ndarray, cycles: int, *, glitches: bool = True) -> GateEnergy:
         """Sum a window's energy, after `evaluate`."""
         voltage = self.library.voltage
-        toggles = _toggles(values, cycles)
+        toggles = count_toggles(values, cycles)
         net_energy = self._net_energy()
         clock_nets = {c for _, _, c, _ in self.flip_flops} | {c for _, _, c, _ in self.clock_gates}
         quiet = np.zeros(self.count, bool)
         quiet[list(clock_nets)] = True
         logic = float((toggles * net_energy)[~quiet].sum())
-        pulses = {gated: int(_bits(values[enable], cycles).sum())
+        pulses = {gated: int(cycles_of(values[enable], cycles).sum())
                   for _, enable, _, gated in self.clock_gates}
         clock = 0.0
         for cell, _, at, _ in (*self.flip_flops, *self.clock_gates):
@@ -310,11 +311,11 @@ class Netlist:
     def _unit_delay(self, values: np.ndarray, cycles: int) -> np.ndarray:
         """Transitions of each net when every cell takes one unit of time."""
         following = shifted(values)
-        keep = _mask(cycles - 1, values.shape[1])
+        keep = window_mask(cycles - 1, values.shape[1])
         now = values.copy()
         for n in self.sources():
             now[n] = following[n]
-        total = _popcount((now ^ values) & keep)
+        total = ones_in((now ^ values) & keep)
         for _ in range(4 * len(self.levels) + 4):
             fresh = now.copy()
             for level in self.levels:
@@ -323,32 +324,6 @@ class Netlist:
             changed = (fresh ^ now) & keep
             if not changed.any():
                 return total
-            total += _popcount(changed)
+            total += ones_in(changed)
             now = fresh
         raise NetlistError("the netlist does not settle with unit delays")
-
-
-def _bits(row: np.ndarray, cycles: int) -> np.ndarray:
-    return np.unpackbits(row.view(np.uint8), bitorder="little")[:cycles].astype(bool)
-
-
-def shifted(values: np.ndarray) -> np.ndarray:
-    """Rows in which every cycle has its successor's bit."""
-    result = values >> np.uint64(1)
-    result[:, :-1] |= values[:, 1:] << np.uint64(63)
-    return result
-
-
-def _mask(cycles: int, words: int) -> np.ndarray:
-    bits = np.zeros(64 * words, np.uint8)
-    bits[:cycles] = 1
-    return np.packbits(bits, bitorder="little").view(np.uint64)
-
-
-def _popcount(values: np.ndarray) -> np.ndarray:
-    return np.bitwise_count(values).sum(axis=1).astype(np.int64)
-
-
-def _toggles(values: np.ndarray, cycles: int) -> np.ndarray:
-    """Transitions of each net from cycle to cycle."""
-    return _popcount((values ^ shifted(values)) & _mask(cycles - 1, values.shape[1]))

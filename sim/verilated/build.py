@@ -12,7 +12,8 @@ from hw.config import Config
 from hw.gateware.top import CORE_NAME, SHELL_NAME
 from hw.gateware.verilog import generate
 from hw.support.entries import cached_file
-from sim.activity.map import ActivityMap, instrument, load_maps
+from sim.activity.instrument import instrument
+from sim.activity.map import ActivityMap, load_maps
 
 from .compile import compile_model, trace_options, verilate
 from .flipflops import keep_registers, map_members, walk_modules

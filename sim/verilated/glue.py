@@ -3,7 +3,7 @@
 import re
 
 from hw.config import Config
-from sim.activity.map import FLAG
+from sim.activity.instrument import FLAG
 
 from .flipflops import FlipFlop
 from .parts import Parts

@@ -23,11 +23,11 @@ from sw.graph.active import partition_layers
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph, Layer
 from sw.lowering.batch import Run, run_order, stack_layers
-from sw.lowering.emit import Stage
 from sw.lowering.errors import CompileError, DoesNotFit, raising
 from sw.lowering.lower import Lowered, lower_splits
 from sw.lowering.scalable import scalable_splits
 from sw.lowering.split import Split
+from sw.lowering.stage import Stage
 from sw.lowering.streams import (
     live_tables,
     weight_stream,

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from hw.config import Config
-from sim.activity.map import UnitActivity
+from sim.activity.values import UnitActivity
 
 __all__ = ["BACKENDS", "Backend", "Observer", "open_backend"]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.activity.map import UnitActivity
+from sim.activity.values import UnitActivity
 
 __all__ = ["RunResult"]
 

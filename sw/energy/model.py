@@ -22,7 +22,7 @@ from functools import cache
 import numpy as np
 
 from hw.support.arguments import given, real, word
-from sim.activity.map import UnitActivity
+from sim.activity.values import UnitActivity
 from sw.data import DATA
 
 __all__ = ["CATEGORIES", "CORE", "DEFAULT_LEVELS", "Column", "EnergyError", "EnergyModel",

@@ -24,14 +24,15 @@ from sw.networks.architectures import (
 )
 from sw.networks.shapes import shape_graph
 from sw.prune.apply import apply_plan, pictures
-from sw.prune.plan import partition, prunable_layers
+from sw.prune.layers import prunable_layers
+from sw.prune.partition import partition
 from sw.quantise.post_training import quantise
 from sw.reference.batched import accuracy, run_integer
 from sw.report.values import Picture
+from sw.training.augment import random_crops
 from sw.training.checkpoint import load_checkpoint
 from sw.training.dataset import load_tiny_imagenet
 from sw.training.digits import HELD_OUT, train_digits
-from sw.training.trainer import random_crops
 
 __all__ = ["NETWORKS", "Workload", "check_images", "load_workload"]
 

@@ -9,7 +9,7 @@ __all__ = ["FlowError", "expect"]
 _STAGES = {"Module": "", "FloatGraph": "capture(module, in_shape)",
            "IntegerGraph": "quantise(graph, images)", "Program": "compile_graph(graph, config)"}
 _OTHERS = {"Config": "a configuration comes from Config(...) or sw.api.PRESETS[name]",
-           "Plan": "partition(graph, names, partitions) makes one"}
+           "PartitionPlan": "partition(graph, names, partitions) makes one"}
 
 
 class FlowError(TypeError):

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,43 +9,14 @@ from hw.config import Config, next_pow2
 from hw.isa import INSN_BYTES, PROGRAM_ALIGNMENT, ErrorCode, Opcode, decode, field_error
 
 from .arith import pool, requantise, taps
+from .result import Hazard, IssResult, Stopped
 
-__all__ = ["Hazard", "Instance", "IssResult", "Stopped"]
+__all__ = ["Instance"]
 
 _GRAIN_WORDS = 512  # activation words that a load or store moves in one step
-
 _UNITS = {Opcode.LOAD: "load", Opcode.BARRIER: "load", Opcode.STORE: "store",
           Opcode.WEIGHTS: "weights", Opcode.COMPUTE: "compute", Opcode.POST: "post"}
-
 Steps = Generator[bool, None, None]
-
-
-class Hazard(RuntimeError):
-    """The program relies on something that the hardware does not promise."""
-
-
-class Stopped(Exception):
-    """An instance's error; members `code` (ErrorCode), `layer`, `opcode`."""
-
-    def __init__(self, code: int, insn: Mapping[str, int] | None = None):
-        self.code = ErrorCode(code)
-        super().__init__(self.code.name)
-        self.layer = insn["layer"] if insn else 0
-        self.opcode = insn["opcode"] if insn else 0
-
-
-@dataclass
-class IssResult:
-    """What a run left behind.
-
-    Members: `memory` uint8[bytes]; `errors` by instance; `marks` for each instance the layers
-    in the order in which they were logged; `instructions` dispatched in total.
-    """
-
-    memory: np.ndarray
-    errors: dict[int, Stopped] = field(default_factory=dict)
-    marks: dict[int, list[int]] = field(default_factory=dict)
-    instructions: int = 0
 
 
 class Instance:

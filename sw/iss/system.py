@@ -14,7 +14,8 @@ from hw.config import Config
 from hw.isa import ErrorCode
 from sw.compiler import Program
 
-from .instance import Hazard, Instance, IssResult, Stopped
+from .instance import Instance
+from .result import Hazard, IssResult, Stopped
 
 __all__ = ["Hazard", "IssResult", "Stopped", "run_program", "simulate"]
 

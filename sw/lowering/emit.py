@@ -4,50 +4,24 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import prod
 
 from hw.config import Config
 from hw.isa import Opcode
-from sw.graph.integer import Layer
 
 from .batch import Run
 from .geometry import Window, ceil_div
-from .layout import Layout, TensorPlace
-from .ops import ACT, EXTERNAL, Op, Region
-from .plan import Plan
-from .split import Item, Split
-from .steps import Step, hold_pieces, load_pieces, passes, plane_words, steps_of
+from .layout import Layout
+from .ops import ACT, Op, Region
+from .split import Item
+from .stage import Stage
+from .steps import Step, hold_pieces, load_pieces, passes, plane_words
 from .streams import live_tables
 from .switches import switches
+from .transfers import place_of, tensor_region, transfer_fields
 
-__all__ = ["Stage", "emit"]
+__all__ = ["emit"]
 
 _WEIGHTS_AHEAD = 4  # WEIGHTS instructions before the COMPUTE that uses the first of them
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A layer with what the passes before have decided."""
-
-    layer: Layer
-    split: Split
-    plan: Plan
-    barrier: bool
-    store: bool
-
-    def steps(self, instance: int) -> tuple[Step, ...]:
-        """An instance's COMPUTEs for one stripe; empty without an item."""
-        item, stripes = self.split.items[instance], self.plan.stripes[instance]
-        if item is None:
-            return ()
-        return steps_of(item, self.plan, stripes[0], self.layer.in_shape[2])
-
-    def vectors(self, instance: int) -> int:
-        """Vectors of activations that an instance's array takes, zeros and all."""
-        tiles = sum((s.blocks[1] - s.blocks[0]) * (s.inputs[1] - s.inputs[0])
-                    for s in self.steps(instance)) * prod(self.layer.kernel)
-        return tiles * self.layer.conv_shape[2] * sum(
-            stripe.conv[1] - stripe.conv[0] for stripe in self.plan.stripes[instance])
 
 
 @dataclass
@@ -119,8 +93,8 @@ def _layer_jobs(stages: list[Stage], run: Run, layout: Layout, config: Config,
         before = stages[number - 1].layer
         images = range(stage.layer.images) if stage.layer.images > before.images else (image,)
         reads = () if made is None else tuple(
-            _tensor_region(_place(layout.tensors[number], before, k), made.words, made.rows, config)
-            for k in images)
+            tensor_region(place_of(layout.tensors[number], before, k), made.words, made.rows,
+                          config) for k in images)
         barrier = [Op(Opcode.BARRIER, run, {"mask": everyone}, reads=reads)]
     if item is not None:
         yield from _LayerEmitter(stage, run, item, made or item, layout, config,
@@ -145,7 +119,7 @@ class _LayerEmitter:
         self.load_mask = layout.load_masks[number][instance]
         self.stripes = stage.plan.stripes[instance]
         self.steps = stage.steps(instance)
-        self.source, self.target = (_place(place, stage.layer, image)
+        self.source, self.target = (place_of(place, stage.layer, image)
                                     for place in layout.tensors[number:number + 2])
         self.slot = 0
 
@@ -243,8 +217,8 @@ class _LayerEmitter:
         """Load input blocks `span` of a buffer whose first block is `origin`."""
         plane = plane_words(stripe, self.layer.in_shape[2])
         base = self.plan.inputs[buffer] + (span[0] - origin) * plane
-        source = _tensor_region(self.source, span, stripe.rows, self.config)
-        fields = _transfer(source, base, plane, self.config)
+        source = tensor_region(self.source, span, stripe.rows, self.config)
+        fields = transfer_fields(source, base, plane, self.config)
         fields["mask"] = self.load_mask
         return Op(Opcode.LOAD, self.run, fields, reads=(source,),
                   writes=(Region(ACT, base, span[1] - span[0], plane, plane),))
@@ -309,32 +283,8 @@ class _LayerEmitter:
                   writes=(Region(ACT, base, planes, plane, height * width),))
         if not self.stage.store:
             return post, None
-        target = _tensor_region(self.target, (first, past), stripe.out, self.config)
-        store = Op(Opcode.STORE, self.run, _transfer(target, base, plane, self.config),
+        target = tensor_region(self.target, (first, past), stripe.out, self.config)
+        store = Op(Opcode.STORE, self.run, transfer_fields(target, base, plane, self.config),
                    reads=(Region(ACT, base, past - first, plane, height * width),),
                    writes=(target,))
         return post, store
-
-
-def _place(tensor: TensorPlace, layer: Layer, image: int) -> TensorPlace:
-    """Where a layer reads or writes."""
-    return tensor.stack() if layer.images > 1 else tensor.image(image)
-
-
-def _tensor_region(place: TensorPlace, words: tuple[int, int], rows: tuple[int, int],
-                   config: Config) -> Region:
-    """Rows of some word blocks of a tensor."""
-    width, plane = place.shape[2], place.plane_stride // config.word_pitch_bytes
-    first = place.offset // config.word_pitch_bytes
-    return Region(EXTERNAL, first + words[0] * plane + rows[0] * width, words[1] - words[0],
-                  plane, (rows[1] - rows[0]) * width)
-
-
-def _transfer(region: Region, act: int, act_stride: int, config: Config) -> dict[str, int]:
-    """Fields of a LOAD or STORE between a tensor's region and activation memory."""
-    pitch = config.word_pitch_bytes
-    runs, words, stride = region.planes, region.length, region.stride * pitch
-    if runs == 1 or (region.stride == words and act_stride == words):
-        runs, words, stride, act_stride = 1, runs * words, 0, 0
-    return {"ext_addr": region.base * pitch, "act_addr": act, "run_words": words,
-            "runs": runs, "ext_stride": stride, "act_stride": act_stride}

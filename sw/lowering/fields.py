@@ -6,9 +6,9 @@ from functools import cache
 from hw.config import Config
 from hw.isa import FORMATS, Opcode, field_bits
 
-from .emit import Stage
 from .errors import Unsupported
 from .ops import Op
+from .stage import Stage
 
 __all__ = ["check_fields"]
 

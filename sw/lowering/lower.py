@@ -7,14 +7,15 @@ from hw.isa import INSN_BYTES, READ_AHEAD_BYTES
 from sw.graph.integer import Layer
 
 from .batch import Run
-from .emit import Stage, emit
+from .emit import emit
 from .errors import DoesNotFit, raising
 from .fields import check_fields
 from .layout import Allocator, Layout
 from .ops import Op
 from .place import lay_out
-from .plan import Plan, plan_layer
+from .plan import LayerPlan, plan_layer
 from .split import Split, is_local, is_resident
+from .stage import Stage
 from .switches import switches
 from .taps import Taps
 from .tokens import add_tokens
@@ -91,10 +92,10 @@ def lower_splits(name: str, layers: tuple[Layer, ...], splits: list[Split],
                    memory.bytes, taps)
 
 
-def _plan(layers: tuple[Layer, ...], splits: list[Split], config: Config) -> list[Plan]:
-    """Plan each layer; its output stays if the next one's input needs are met and both fit."""
-    plans: list[Plan] = []
-    source: Plan | None = None
+def _plan(layers: tuple[Layer, ...], splits: list[Split], config: Config) -> list[LayerPlan]:
+    """LayerPlan each layer; its output stays if the next one's input needs are met and both fit."""
+    plans: list[LayerPlan] = []
+    source: LayerPlan | None = None
     for k, layer in enumerate(layers):
         plan = None
         if k + 1 < len(layers) and switches().resident and is_resident(
@@ -111,7 +112,7 @@ def _plan(layers: tuple[Layer, ...], splits: list[Split], config: Config) -> lis
     return plans
 
 
-def _stages(layers: tuple[Layer, ...], splits: list[Split], plans: list[Plan],
+def _stages(layers: tuple[Layer, ...], splits: list[Split], plans: list[LayerPlan],
             store_all: bool) -> list[Stage]:
     stages = []
     for k, layer in enumerate(layers):

@@ -3,10 +3,10 @@
 from hw.config import Config
 from sw.graph.integer import Layer
 
-from .emit import Stage
 from .geometry import ceil_div
 from .layout import Allocator, Layout, StreamFill, StreamPlace, TensorPlace
 from .split import Item
+from .stage import Stage
 from .steps import Step, load_pieces, plane_words
 from .streams import stream_alignment, stream_bytes, stream_chunks
 from .switches import switches

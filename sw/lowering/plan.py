@@ -10,7 +10,7 @@ from .geometry import Window, ceil_div, parts, window
 from .split import Item, Split
 from .switches import switches
 
-__all__ = ["FIRST_WORDS", "Plan", "plan_layer", "skips_zeros"]
+__all__ = ["FIRST_WORDS", "LayerPlan", "plan_layer", "skips_zeros"]
 
 #: Least words of the first load that a stripe's computation starts on.
 FIRST_WORDS = 64
@@ -21,7 +21,7 @@ _SLOTS = 3  # of the output ring, where they fit
 
 
 @dataclass(frozen=True)
-class Plan:
+class LayerPlan:
     """One layer's stripes and activation memory, alike on all instances.
 
     Members
@@ -59,13 +59,13 @@ class Plan:
         return min(self.outputs)
 
 
-def plan_layer(layer: Layer, split: Split, config: Config, source: Plan | None,
-               keep: bool) -> Plan:
-    """Plan a layer.
+def plan_layer(layer: Layer, split: Split, config: Config, source: LayerPlan | None,
+               keep: bool) -> LayerPlan:
+    """LayerPlan a layer.
 
     Parameters
     ----------
-    source : Plan or None
+    source : LayerPlan or None
         That of the previous layer if its output is this layer's resident input.
     keep : bool
         Leave the output in activation memory.
@@ -86,7 +86,7 @@ def plan_layer(layer: Layer, split: Split, config: Config, source: Plan | None,
     makers = [_Space(layer, split, config, source, keep, count) for count in counts]
     if source is not None:
         makers = makers[:1]
-    best: tuple[float, Plan] | None = None
+    best: tuple[float, LayerPlan] | None = None
     for space in makers:
         single = source is not None or space.count == 1 or not switches().two_buffers
         for buffers in (1,) if single else (2, 1):
@@ -172,7 +172,7 @@ def _stripes(layer: Layer, rows: tuple[int, int], count: int) -> tuple[Window, .
 class _Space:
     """Sizes for one number of stripes, and the plans that they allow."""
 
-    def __init__(self, layer: Layer, split: Split, config: Config, source: Plan | None,
+    def __init__(self, layer: Layer, split: Split, config: Config, source: LayerPlan | None,
                  keep: bool, count: int):
         self.layer, self.config, self.source = layer, config, source
         self.keep, self.count = keep, count
@@ -223,7 +223,7 @@ class _Space:
         port = weights + loads
         return max(compute, self.count * self.input_words, port) + 0.01 * port + waits
 
-    def whole(self, buffers: int) -> Plan | None:
+    def whole(self, buffers: int) -> LayerPlan | None:
         """A plan that holds a stripe's whole input, or None."""
         if self.source is not None:
             held, low = self.source.output_words, not self.source.low
@@ -233,7 +233,7 @@ class _Space:
             inputs = tuple(k * self.input_words for k in range(buffers))
         return self._place(held, low, inputs, self.input_words, 0)
 
-    def pieces(self) -> Plan | None:
+    def pieces(self) -> LayerPlan | None:
         """A plan that loads a few input blocks at a time, or None."""
         room = self.config.buffers.act_words - (self.whole_output if self.keep else self.unit)
         for buffers in range(_PIECES, 0, -1):
@@ -245,7 +245,7 @@ class _Space:
         return None
 
     def _place(self, held: int, low: bool, inputs: tuple[int, ...], input_words: int,
-               piece: int) -> Plan | None:
+               piece: int) -> LayerPlan | None:
         total = self.config.buffers.act_words
         room = total - held
         live = self.config.live_blocks if skips_zeros(self.layer, self.config) else 0
@@ -263,6 +263,6 @@ class _Space:
         if slots * size > room:
             return None
         base = total - slots * size if low else 0
-        return Plan(self.stripes, self.source is not None, low, inputs, input_words, piece,
+        return LayerPlan(self.stripes, self.source is not None, low, inputs, input_words, piece,
                     self.keep, tuple(base + k * size for k in range(slots)), slots * size, group,
                     live)

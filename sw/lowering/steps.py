@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from .geometry import Window, ceil_div, parts
-from .plan import FIRST_WORDS, Plan
+from .plan import FIRST_WORDS, LayerPlan
 from .split import Item
 from .switches import switches
 
@@ -41,7 +41,7 @@ def load_pieces(item: Item, plane: int) -> list[tuple[int, int]]:
     return pieces
 
 
-def steps_of(item: Item, plan: Plan, stripe: Window, width: int) -> tuple[Step, ...]:
+def steps_of(item: Item, plan: LayerPlan, stripe: Window, width: int) -> tuple[Step, ...]:
     """An item's COMPUTEs for one stripe."""
     steps: list[Step] = []
     live = plan.live_blocks > 0

@@ -10,7 +10,7 @@ from torch import nn
 from sw.frontend.torch import capture
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph, Layer
-from sw.prune.plan import prunable_layers, select_layers
+from sw.prune.layers import prunable_layers, select_layers
 
 from .architectures import DIGITS_SHAPE, TINYVGG16_SHAPE, slim_digits, tinyvgg16
 

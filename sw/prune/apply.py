@@ -13,12 +13,13 @@ from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.flow import expect
 from sw.report.values import Picture
 
-from .plan import PartitionError, Plan, select_layers
+from .layers import select_layers
+from .plan import PartitionError, PartitionPlan
 
 __all__ = ["apply_plan", "mask_layers", "permute_inputs", "permute_outputs", "pictures"]
 
 
-def mask_layers(graph: FloatGraph, plan: Plan) -> FloatGraph:
+def mask_layers(graph: FloatGraph, plan: PartitionPlan) -> FloatGraph:
     """Return the graph with the weights that the plan prunes set to zero, nothing moved."""
     layers = list(graph.layers)
     for k, index in enumerate(select_layers(graph, plan.layers, plan.partitions)):
@@ -49,7 +50,7 @@ def permute_inputs(layer: FloatLayer, order: np.ndarray) -> FloatLayer:
     return replace(layer, weight=layer.weight[:, order])
 
 
-def _blocks(layer: FloatLayer, plan: Plan, k: int) -> FloatLayer:
+def _blocks(layer: FloatLayer, plan: PartitionPlan, k: int) -> FloatLayer:
     """The layer's diagonal blocks as groups, channels in partition order."""
     rows, columns = plan.permutation(k + 1), plan.permutation(k)
     out, into = len(rows) // plan.partitions, len(columns) // plan.partitions
@@ -62,7 +63,7 @@ def _blocks(layer: FloatLayer, plan: Plan, k: int) -> FloatLayer:
                    pruned=True, dense_macs=layer.macs)
 
 
-def apply_plan(graph: FloatGraph, plan: Plan) -> FloatGraph:
+def apply_plan(graph: FloatGraph, plan: PartitionPlan) -> FloatGraph:
     """Return the pruned network: the plan's layers as grouped ones, permutations folded away.
 
     The function is that of the masked network, and its outputs keep their order.
@@ -73,7 +74,7 @@ def apply_plan(graph: FloatGraph, plan: Plan) -> FloatGraph:
         If a permutation cannot be folded into a neighbour, naming it.
     """
     expect(graph, FloatGraph, "apply_plan")
-    expect(plan, Plan, "apply_plan")
+    expect(plan, PartitionPlan, "apply_plan")
     indices = select_layers(graph, plan.layers, plan.partitions)
     layers = list(graph.layers)
     first, last = indices[0], indices[-1]
@@ -93,7 +94,7 @@ def apply_plan(graph: FloatGraph, plan: Plan) -> FloatGraph:
     return graph.with_layers(layers, f"{graph.name}-p{plan.partitions}")
 
 
-def pictures(graph: FloatGraph, plan: Plan, side: int = 32) -> tuple[Picture, ...]:
+def pictures(graph: FloatGraph, plan: PartitionPlan, side: int = 32) -> tuple[Picture, ...]:
     """Draw the pruned layers' weights before and after: mean |w| in at most side x side squares."""
     def squares(energy: np.ndarray) -> tuple[tuple[float, ...], ...]:
         for axis in (0, 1):

@@ -4,11 +4,6 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from hw.support.console import printable
 from sw.cycles.limits import Limit, Roof
 from sw.energy.model import CATEGORIES, CORE, EnergyModel, Features, Interval, ratio
 
@@ -22,12 +17,11 @@ __all__ = [
     "Picture",
     "Report",
     "SoFar",
-    "print_report",
+    "quotient",
 ]
 
 SCHEMA_NAME = "partita.compare"
 SCHEMA_VERSION = 3
-
 #: Speed-up of TinyVGG16's pruned fully connected layers on eight accelerators against the
 #: unpruned model on one, as its authors report it (arXiv 1901.11391).
 PUBLISHED_SPEEDUP = 7.72
@@ -216,10 +210,10 @@ class Report:
             return {"pruned_layers": None, "fc": None, "network": None}
         pruned = frozenset(x.name for x in best.layers if x.pruned)
         return {
-            "pruned_layers": _ratio(base.total("cycles", only=pruned),
+            "pruned_layers": quotient(base.total("cycles", only=pruned),
                                     best.total("cycles", only=pruned)),
-            "fc": _ratio(base.total("cycles", ("fc",)), best.total("cycles", ("fc",))),
-            "network": _ratio(base.cycles, best.cycles),
+            "fc": quotient(base.total("cycles", ("fc",)), best.total("cycles", ("fc",))),
+            "network": quotient(base.cycles, best.cycles),
         }
 
     def energy_ratios(self) -> dict[str, dict[str, Interval]] | None:
@@ -273,166 +267,5 @@ class Report:
         return json.dumps(self.to_dict(), indent=1)
 
 
-def _ratio(a: int | None, b: int | None) -> float | None:
+def quotient(a: int | None, b: int | None) -> float | None:
     return round(a / b, 4) if a and b else None
-
-
-_NO = Text("NO", style="red")
-
-
-def _number(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
-
-
-def _mega(value: int | None) -> str:
-    return "-" if value is None else f"{value / 1e6:,.1f}"
-
-
-def _arm_table(arm: ArmReport) -> Table:
-    ports = "one shared port" if arm.memory == "shared" else "a port for each instance"
-    count = "1 instance" if arm.instances == 1 else f"{arm.instances} instances, {ports}"
-    if arm.name.endswith("-big"):
-        count = "1 instance with the MACs of all"
-    table = Table(title=f"{arm.name}: {count}", title_justify="left", title_style="bold",
-                  box=None, pad_edge=False, header_style="dim")
-    table.add_column("layer", no_wrap=True, max_width=30)
-    skips = any(x.skipped_macs is not None for x in arm.layers)
-    counted = any(x.toggles is not None for x in arm.layers)
-    for name, shown in (("MACs", True), ("skipped", skips), ("cycles", True), ("to here", True),
-                        ("limit", True), ("eff.", True), ("port bytes", True), ("skipped", skips),
-                        ("Mtoggles", counted), ("Mff-cycles", counted and not skips)):
-        if shown:
-            table.add_column(name, justify="right", no_wrap=True)
-
-    def skipped(value: int | None) -> list[str]:
-        return [_number(value)] if skips else []
-
-    def toggles(made: int | None, clocked: int | None) -> list[str]:
-        return [_mega(made), _mega(clocked)][:counted * (1 if skips else 2)]
-
-    table.add_column("split", no_wrap=True)
-    table.add_column("exact", no_wrap=True)
-    for x, y in zip(arm.layers, arm.so_far, strict=True):
-        to_here = ("-", "-", "-") if y is None else (
-            _number(y.cycles), _number(y.limit.cycles), f"{y.efficiency:.1%}")
-        table.add_row(x.name + (" *" if x.pruned else ""), _number(x.macs),
-                      *skipped(x.skipped_macs), _number(x.cycles), *to_here,
-                      _number(x.port_bytes), *skipped(x.skipped_bytes),
-                      *toggles(x.toggles, x.clocked_ff_cycles), x.split,
-                      "yes" if x.bit_exact else _NO)
-    table.add_section()
-    spared = [sum(getattr(x, f"skipped_{what}") or 0 for x in arm.layers)
-              for what in ("macs", "bytes")]
-    table.add_row("total", _number(arm.total("macs")), *skipped(spared[0]), _number(arm.cycles),
-                  "", "", "", _number(arm.total("port_bytes")), *skipped(spared[1]),
-                  *toggles(arm.total("toggles"), arm.total("clocked_ff_cycles")), "",
-                  "yes" if arm.bit_exact else _NO)
-    return table
-
-
-def _speedup_table(report: Report) -> Table:
-    table = Table(title="cycles, against dense-1", title_justify="left", title_style="bold",
-                  box=None, pad_edge=False, header_style="dim")
-    table.add_column("arm")
-    for name in ("pruned layers", "all fully connected", "whole network", "toggles, network"):
-        table.add_column(name, justify="right")
-    base = report.arm("dense-1")
-    pruned = frozenset(x.name for a in report.arms for x in a.layers if x.pruned)
-
-    def cell(value: float | None) -> str:
-        return "-" if value is None else f"{value:.2f}x"
-
-    for arm in report.arms:
-        if base is None:
-            break
-        table.add_row(
-            arm.name,
-            cell(_ratio(base.total("cycles", only=pruned), arm.total("cycles", only=pruned))),
-            cell(_ratio(base.total("cycles", ("fc",)), arm.total("cycles", ("fc",)))),
-            cell(_ratio(base.cycles, arm.cycles)),
-            cell(_ratio(base.total("toggles"), arm.total("toggles"))))
-    if any(a.name.startswith("pruned-") and a.instances > 1 for a in report.arms):
-        table.add_row("published", f"{PUBLISHED_SPEEDUP:.2f}x", "-", "-", "-", style="dim")
-    return table
-
-
-def _energy_table(report: Report) -> Table:
-    model = report.energy_model
-    table = Table(title=f"energy per image, uJ: {model.coefficients.label}, {model.external}, "
-                  f"{model.clock_mhz:g} MHz", title_justify="left", title_style="bold", box=None,
-                  pad_edge=False, header_style="dim")
-    table.add_column("arm")
-    for name in (*CATEGORIES, "all", "FC layers", "EDP, uJ ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    values = model.coefficients.values()
-    for arm in report.arms:
-        split, fc = arm.energy(model, report.images), arm.features(("fc",))
-        if split is None or fc is None:
-            continue
-        per_image = [split[c] / report.images / 1e6 for c in CATEGORIES]
-        table.add_row(arm.name, *(f"{v:,.1f}" for v in (
-            *per_image, sum(per_image), sum(fc.energy(values).values()) / report.images / 1e6,
-            split["joule_seconds"] * 1e9)))
-    return table
-
-
-def _ratio_table(ratios: dict[str, dict[str, Interval]]) -> Table:
-    table = Table(title="energy of dense-1 over the pruned arm, 95% of samples between",
-                  title_justify="left", title_style="bold", box=None, pad_edge=False,
-                  header_style="dim")
-    table.add_column("")
-    for name in ("pruned layers", "all fully connected", "whole network"):
-        table.add_column(name, justify="right")
-    for key, label in (("total", "with external memory"),
-                       ("without_external", "without external memory"),
-                       ("core", "core: clock, logic, memories, fabric")):
-        table.add_row(label, *(
-            f"{i.value:.2f}x ({i.low:.2f}-{i.high:.2f})" if (i := ratios.get(k, {}).get(key))
-            else "-" for k in ("pruned_layers", "fc", "network")))
-    table.add_row("published", f"{PUBLISHED_ENERGY:.2f}x", "-", "-", style="dim")
-    return table
-
-
-def print_report(report: Report, console: Console) -> None:
-    """Print what a person wants to see, the headline last."""
-    port = report.config["port"]
-    array = report.config["array"]
-    console.print(Text(printable(report.network), style="bold") + printable(f", {report.weights}"))
-    console.print(f"Arrays of {array['rows']}x{array['cols']} MACs, {port['bytes']} bytes per "
-                  f"cycle per port, {report.memory_model['latency_cycles']} cycles of memory "
-                  "latency; "
-                  "the same clock, ports and arrays in every arm.")
-    if report.batch > 1:
-        console.print(f"{report.images} images, {report.batch} at a time: batched layers take all "
-                      "of them together, and read their weights once.")
-    for arm in report.arms:
-        console.print()
-        console.print(_arm_table(arm))
-    console.print("\n* partition-pruned.  to here: cycles of all layers up to this one; limit: of "
-                  "these layers, what no design with these MACs and ports can beat, however layers "
-                  "overlap; eff. = limit / to here.\nMtoggles: millions of flip-flop toggles.  "
-                  "Mff-cycles: millions of flip-flops clocked, summed over cycles.\ntaps packed: "
-                  "the host lays out the kernel's taps as input channels, so that few channels "
-                  "fill the array.",
-                  style="dim")
-    if report.accuracy:
-        console.print()
-        console.print("accuracy: " + ", ".join(f"{k} {v:.2%}" for k, v in report.accuracy.items()))
-    console.print()
-    console.print(_speedup_table(report))
-    ratios = report.energy_ratios()
-    if any(a.features() is not None for a in report.arms):
-        console.print()
-        console.print(_energy_table(report))
-    if ratios:
-        console.print()
-        console.print(_ratio_table(ratios))
-        if not report.energy_model.coefficients.calibrated:
-            console.print("this column is not calibrated: published values, not fitted to gates",
-                          style="dim")
-    for note in report.notes:
-        console.print(note, style="dim")
-    console.print()
-    console.print("every layer of every arm is bit-exact against the golden model."
-                  if report.bit_exact else
-                  Text("at least one layer differs from the golden model.", style="red"))

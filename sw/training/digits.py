@@ -13,12 +13,14 @@ from sklearn.datasets import load_digits
 from sw.graph.integer import IntegerGraph
 from sw.networks.architectures import DIGITS_SHAPE, slim_digits
 from sw.prune.apply import pictures
-from sw.prune.plan import Plan
+from sw.prune.plan import PartitionPlan
 from sw.report.values import Picture
 
+from .augment import random_shifts
 from .dataset import ImageData
 from .fit import Recipe
-from .trainer import Monitor, Task, Trainer, random_shifts
+from .task import Monitor, Task
+from .trainer import Trainer
 
 __all__ = ["HELD_OUT", "RECIPE_VERSION", "DigitsResult", "digits_task", "train_digits"]
 
@@ -39,7 +41,7 @@ class DigitsResult:
 
     dense: IntegerGraph
     pruned: IntegerGraph
-    plan: Plan
+    plan: PartitionPlan
     accuracy: dict[str, float]
     images: np.ndarray
     labels: np.ndarray

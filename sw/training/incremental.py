@@ -24,7 +24,8 @@ from sw.quantise.post_training import calibrate, quantise_with
 
 from .digits import RECIPE_VERSION, digits_task
 from .fit import Recipe
-from .trainer import Monitor, Task, Trainer
+from .task import Monitor, Task
+from .trainer import Trainer
 
 __all__ = ["Grown", "grow_digits", "join", "train_partition"]
 

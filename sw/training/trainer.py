@@ -7,7 +7,6 @@ import copy
 import hashlib
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,113 +19,25 @@ from sw.graph.artefact import save_integer
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
 from sw.prune.apply import apply_plan
-from sw.prune.plan import Plan, partition, prunable_layers
+from sw.prune.layers import prunable_layers
+from sw.prune.partition import partition
+from sw.prune.plan import PartitionPlan
 from sw.quantise.aware import FakeQuantised
 from sw.quantise.post_training import calibrate, quantise_with
 from sw.reference.batched import Accuracy, accuracy, run_integer
 
 from .checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
-from .dataset import ImageData
-from .fit import Augment, Batches, FitError, Recipe, StateError, fit
+from .fit import Batches, FitError, Recipe, StateError, fit
+from .task import Monitor, Row, Task
 
-__all__ = ["Monitor", "Row", "Task", "Trainer", "pruned_names", "random_crops",
-           "random_shifts", "weight_masks"]
+__all__ = ["Trainer", "pruned_names", "weight_masks"]
 
 #: Loss of top-1 through int8 from which on quantisation-aware fine-tuning is worth its time.
 QAT_THRESHOLD = 0.005
 _CALIBRATION = 256
 
 
-def random_crops(size: int, mean: tuple[float, ...], deviation: tuple[float, ...]
-                 ) -> tuple[Augment, Callable[[torch.Tensor], torch.Tensor]]:
-    """Return (augment, plain): a random crop and mirror image of every picture, or its centre;
-    both normalised."""
-    def normalise(x: torch.Tensor) -> torch.Tensor:
-        centre = torch.tensor(mean, device=x.device)[:, None, None]
-        return (x.float() / 255 - centre) / torch.tensor(deviation, device=x.device)[:, None, None]
-
-    def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        count, channels, height, width = pixels.shape
-        device = pixels.device
-
-        def draw(limit: int) -> torch.Tensor:
-            return torch.randint(0, limit, (count, 1), generator=generator, device=device)
-
-        span = torch.arange(size, device=device)
-        rows = draw(height - size + 1) + span
-        columns = draw(width - size + 1) + torch.where(draw(2) == 1, span.flip(0), span)
-        every = torch.arange(count, device=device)[:, None, None, None]
-        plane = torch.arange(channels, device=device)[None, :, None, None]
-        return normalise(pixels[every, plane, rows[:, None, :, None], columns[:, None, None, :]])
-
-    def plain(pixels: torch.Tensor) -> torch.Tensor:
-        top, left = ((n - size) // 2 for n in pixels.shape[2:])
-        return normalise(pixels[:, :, top:top + size, left:left + size])
-
-    return augment, plain
-
-
-def random_shifts(full_scale: float) -> tuple[Augment, Callable[[torch.Tensor], torch.Tensor]]:
-    """Return (augment, plain) for scans: shifts by up to a pixel; values from 0 to 1."""
-    def plain(pixels: torch.Tensor) -> torch.Tensor:
-        return pixels.float() / full_scale
-
-    def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        dy, dx = (int(n) for n in torch.randint(-1, 2, (2,), generator=generator,
-                                                device=pixels.device))
-        return torch.roll(plain(pixels), (dy, dx), (2, 3))
-
-    return augment, plain
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """A network and its data: `make` gives a fresh module, `in_shape` is what it takes."""
-
-    name: str
-    make: Callable[[], nn.Module]
-    in_shape: tuple[int, int, int]
-    data: ImageData
-    augment: Augment
-    plain: Callable[[torch.Tensor], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a results table; shares are from 0 to 1.
-
-    Members: `kept_weight` is the share of |w| that the partition kept, per layer, before
-    fine-tuning; `parameters` those that are left; `qat` whether int8 was fine-tuned, and
-    `ptq_top1` what post-training quantisation alone gave.
-    """
-
-    name: str
-    partitions: int
-    prune: str
-    partitioner: str
-    seed: int
-    kept_weight: dict[str, float]
-    parameters: int
-    top1: float
-    top5: float
-    ptq_top1: float
-    int8_top1: float
-    int8_top5: float
-    qat: bool
-    seconds: float
-
-
-@dataclass
-class Monitor:
-    """How a run reports: `say` a line; `progress` of a named part; `checkpoint_s` between
-    states."""
-
-    say: Callable[[str], None] = lambda text: None
-    progress: Callable[[str, int, int, float], None] = lambda part, step, steps, loss: None
-    checkpoint_s: float = 60.0
-
-
-def weight_masks(net: nn.Module, graph: FloatGraph, plan: Plan) -> dict[str, torch.Tensor]:
+def weight_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> dict[str, torch.Tensor]:
     """Return the plan's masks by parameter name, in the shapes of the module's own weights."""
     parameters = dict(net.named_parameters())
     masks = {}
@@ -239,13 +150,13 @@ class Trainer:
         return capture(copy.deepcopy(net).cpu(), self.task.in_shape, self.task.name)
 
     def plan(self, dense: nn.Module, partitions: int, prune: str, partitioner: str,
-             seed: int) -> Plan:
+             seed: int) -> PartitionPlan:
         """Partition a trained network; `prune` is "fc", "all" or names with commas between."""
         graph = self.graph(dense)
         return partition(graph, pruned_names(graph, prune), partitions, partitioner, seed=seed,
                          progress=self.monitor.say)
 
-    def pruned(self, name: str, dense: nn.Module, plan: Plan, recipe: Recipe) -> nn.Module:
+    def pruned(self, name: str, dense: nn.Module, plan: PartitionPlan, recipe: Recipe) -> nn.Module:
         """Fine-tune a copy of the dense network under a plan's masks, with the dense one as
         teacher where the recipe distils."""
         net = copy.deepcopy(dense)
@@ -276,7 +187,7 @@ class Trainer:
         return accuracy(lambda x: run_integer(graph, self.task.plain(x)), self._held,
                         self._labels)
 
-    def quantised(self, name: str, net: nn.Module, plan: Plan | None, float_top1: float,
+    def quantised(self, name: str, net: nn.Module, plan: PartitionPlan | None, float_top1: float,
                   qat: Recipe | None) -> tuple[IntegerGraph, Accuracy, Accuracy, bool]:
         """Fold, quantise, and fine-tune in int8 where post-training quantisation loses too much.
 
@@ -304,7 +215,7 @@ class Trainer:
         save_integer(graph, self.folder / f"{name}-int8.safetensors")
         self._state(f"{name}-int8").unlink(missing_ok=True)
 
-    def row(self, name: str, net: nn.Module, plan: Plan | None, *, prune: str, seed: int,
+    def row(self, name: str, net: nn.Module, plan: PartitionPlan | None, *, prune: str, seed: int,
             qat: Recipe | None, began: float) -> tuple[Row, IntegerGraph]:
         """Measure a trained network in floating point and int8."""
         measured = self.accuracy_float(net)
@@ -316,4 +227,3 @@ class Trainer:
             sum(x.weight.size + x.bias.size for x in integer.layers), measured.top1,
             measured.top5, ptq.top1, int8.top1, int8.top5, tuned,
             round(time.monotonic() - began, 1)), integer
-

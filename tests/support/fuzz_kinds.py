@@ -29,7 +29,7 @@ from sw.compiler.program import Program
 from sw.compiler.programfile import ProgramError
 from sw.graph.artefact import load_integer, save_integer
 from sw.graph.integer import GraphError, IntegerGraph, Layer, Pool
-from sw.prune.plan import PartitionError, Plan
+from sw.prune.plan import PartitionError, PartitionPlan
 from sw.training import fit
 from sw.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from sw.training.dataset import DatasetError, load_tiny_imagenet
@@ -85,7 +85,7 @@ def _program(folder: Path) -> Path:
 
 
 def _plan(folder: Path) -> Path:
-    Plan(2, ("a", "b"), tuple(np.array([0, 1, 1, 0] * k) for k in (1, 2, 3)), (0.5, 0.75),
+    PartitionPlan(2, ("a", "b"), tuple(np.array([0, 1, 1, 0] * k) for k in (1, 2, 3)), (0.5, 0.75),
          (1.0, 1.25), "optimised", 1).save(folder / "plan.json")
     return folder / "plan.json"
 
@@ -246,7 +246,7 @@ def _listen(path: Path) -> None:
 
 KINDS = {
     "program": Kind(_program, Program.load, ProgramError, NPZ),
-    "plan": Kind(_plan, Plan.load, PartitionError, JSON),
+    "plan": Kind(_plan, PartitionPlan.load, PartitionError, JSON),
     "integer": Kind(_integer, load_integer, GraphError, Safetensors("partita.integer-network")),
     "checkpoint": Kind(_checkpoint, lambda p: load_checkpoint(_net(), p), CheckpointError,
                        Safetensors()),

@@ -20,9 +20,10 @@ from sw.api import capture, compile_graph, partition, quantise
 from sw.compiler import Program
 from sw.experiment.arms import segments
 from sw.graph.artefact import load_integer, save_integer
-from sw.prune.plan import Plan
-from sw.report.page import render, scatter
-from sw.report.values import print_report
+from sw.prune.plan import PartitionPlan
+from sw.report.charts import scatter
+from sw.report.console import print_report
+from sw.report.page import render
 from sw.terminal.progress import SimulationProgress, TrainingProgress
 from tests.sw.report.test_page import Checker, example
 
@@ -141,7 +142,7 @@ def test_a_network_of_such_names_goes_through_every_file(tmp_path):
     images = np.random.default_rng(1).normal(size=(2, 4, 4, 4)).astype(np.float32)
     plan = partition(graph, names[1:3], 2, "identity")
     plan.save(tmp_path / "plan.json")
-    assert Plan.load(tmp_path / "plan.json").layers == plan.layers
+    assert PartitionPlan.load(tmp_path / "plan.json").layers == plan.layers
     integer = quantise(graph, images)
     save_integer(integer, tmp_path / "net.safetensors")
     assert [x.name for x in load_integer(tmp_path / "net.safetensors").layers] == names

@@ -6,7 +6,9 @@ from itertools import count
 import numpy as np
 import pytest
 
-from sim.activity.map import GATED_BITS, ActivityMap, instrument
+from sim.activity.instrument import instrument
+from sim.activity.map import ActivityMap
+from sim.activity.values import GATED_BITS
 from sim.verilated.build import activity_maps, build
 from sim.verilated.flipflops import (
     FlipFlop,

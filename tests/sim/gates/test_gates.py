@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from sim.gates.liberty import LibertyError, read_liberty
-from sim.gates.netlist import SLEW_NS, MismatchError, Netlist, NetlistError, shifted
+from sim.gates.netlist import SLEW_NS, MismatchError, Netlist, NetlistError
+from sim.gates.words import shifted
 from sim.waves.vcd import VcdError, read_vcd
 from sw.calibrate import FEATURES, Sample, fit, main, predict, validate
 

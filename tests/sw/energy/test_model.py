@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim.activity.map import BlockActivity, MemoryActivity, UnitActivity
+from sim.activity.values import BlockActivity, MemoryActivity, UnitActivity
 from sw.energy.model import (
     CATEGORIES,
     CORE,

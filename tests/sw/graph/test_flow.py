@@ -49,7 +49,7 @@ PROGRAM = compile_graph(INTEGER, CONFIG)
     (lambda: run_integer(PROGRAM, IMAGES), "run_integer takes an IntegerGraph, not a Program"),
     (lambda: prunable_layers(MODULE), "prunable_layers takes a FloatGraph, not a Sequential"),
     (lambda: partition(INTEGER, ["0"], 2), "partition takes a FloatGraph, not an IntegerGraph"),
-    (lambda: apply_plan(FLOAT, ["0"]), "apply_plan takes a Plan, not a list: partition"),
+    (lambda: apply_plan(FLOAT, ["0"]), "apply_plan takes a PartitionPlan, not a list: partition"),
     (lambda: apply_plan(None, None), "apply_plan takes a FloatGraph, not a NoneType"),
 ])
 def test_the_missing_step_is_named(call, message):

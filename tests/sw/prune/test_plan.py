@@ -13,14 +13,9 @@ from scipy.optimize import linear_sum_assignment
 
 from sw.graph.floating import FloatGraph, FloatLayer
 from sw.prune.apply import apply_plan, mask_layers
-from sw.prune.plan import (
-    PARTITIONERS,
-    PartitionError,
-    Plan,
-    balanced_assignment,
-    partition,
-    prunable_layers,
-)
+from sw.prune.layers import prunable_layers
+from sw.prune.partition import PARTITIONERS, balanced_assignment, partition
+from sw.prune.plan import PartitionError, PartitionPlan
 from sw.quantise.post_training import run_float
 
 
@@ -127,7 +122,7 @@ def test_fc_prunes_all_linear_layers_but_the_classifier():
 def test_a_plan_survives_its_file(tmp_path):
     plan = partition(chain(4), ["fc1", "fc2"], 4)
     plan.save(tmp_path / "plan.json")
-    again = Plan.load(tmp_path / "plan.json")
+    again = PartitionPlan.load(tmp_path / "plan.json")
     assert again.layers == plan.layers and again.kept == plan.kept
     assert all(np.array_equal(a, b)
                for a, b in zip(again.boundaries, plan.boundaries, strict=True))
@@ -145,7 +140,7 @@ def test_a_broken_plan_file_is_refused(tmp_path, change, message):
     change(data)
     path.write_text(json.dumps(data))
     with pytest.raises(PartitionError, match=message):
-        Plan.load(path)
+        PartitionPlan.load(path)
 
 
 def random_network(rng: np.random.Generator) -> FloatGraph:

@@ -19,11 +19,13 @@ from sw.quantise.aware import FakeQuantised
 from sw.quantise.post_training import calibrate, quantise, quantise_with, run_float
 from sw.reference.batched import accuracy, run_integer
 from sw.reference.golden import run_golden
+from sw.training.augment import random_crops
 from sw.training.checkpoint import CheckpointError
 from sw.training.dataset import DatasetError, load_tiny_imagenet
 from sw.training.digits import digits_task
 from sw.training.fit import Batches, FitError, Recipe, fit
-from sw.training.trainer import Monitor, Trainer, random_crops, weight_masks
+from sw.training.task import Monitor
+from sw.training.trainer import Trainer, weight_masks
 
 RECIPE = Recipe(epochs=1, batch=64, rate=2e-3, seed=5)
 

@@ -1,0 +1,176 @@
+"""Chooses a network's partitions: which channels belong together."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from sw.graph.floating import FloatGraph
+
+from .layers import select_layers
+from .plan import PartitionError, PartitionPlan
+
+__all__ = ["PARTITIONERS", "balanced_assignment", "partition"]
+
+PARTITIONERS = ("identity", "random", "optimised")
+
+
+def balanced_assignment(gain: np.ndarray) -> np.ndarray:
+    """Assign n items to P places of n / P each so that the total gain is the largest possible.
+
+    Successive shortest paths on the graph of places: start from each item at its best place,
+    which is optimal but for the places' sizes, then move one item at a time along the cheapest
+    chain of places from a full one to one with room. Each step keeps optimality, so the result
+    is exact.
+
+    Parameters
+    ----------
+    gain : float[n, P], P divides n
+
+    Returns
+    -------
+    int[n]
+    """
+    items, places = gain.shape
+    size = items // places
+    place = gain.argmax(axis=1)
+    counts = np.bincount(place, minlength=places)
+
+    def moves(p: int) -> tuple[np.ndarray, np.ndarray]:
+        """Cheapest loss of moving an item from p to each place, and which item."""
+        members = np.flatnonzero(place == p)
+        if not len(members):
+            return np.full(places, np.inf), np.zeros(places, int)
+        loss = gain[members, p][:, None] - gain[members]
+        best = loss.argmin(axis=0)
+        return loss[best, np.arange(places)], members[best]
+
+    table = [moves(p) for p in range(places)]
+    while counts.max() > size:
+        # Bellman-Ford from all overfull places at once
+        distance = np.where(counts > size, 0.0, np.inf)
+        before = np.full(places, -1)
+        for _ in range(places):
+            changed = False
+            for p in range(places):
+                if np.isfinite(distance[p]):
+                    reach = distance[p] + table[p][0]
+                    better = reach < distance - 1e-12
+                    better[p] = False
+                    if better.any():
+                        distance[better], before[better] = reach[better], p
+                        changed = True
+            if not changed:
+                break
+        target = int(np.where(counts < size, distance, np.inf).argmin())
+        counts[target] += 1
+        touched = {target}
+        while before[target] >= 0:
+            source = int(before[target])
+            place[table[source][1][target]] = target
+            touched.add(source)
+            target = source
+        counts[target] -= 1
+        for p in touched:
+            table[p] = moves(p)
+    return place
+
+
+def _kept(energies: list[np.ndarray], boundaries: list[np.ndarray]) -> list[float]:
+    return [float(e[boundaries[k + 1][:, None] == boundaries[k][None, :]].sum())
+            for k, e in enumerate(energies)]
+
+
+def _by_partition(energy: np.ndarray, assignment: np.ndarray, partitions: int) -> np.ndarray:
+    """Sum the columns of float[n, m] by their partition: float[n, P]."""
+    one_hot = np.zeros((len(assignment), partitions), energy.dtype)
+    one_hot[np.arange(len(assignment)), assignment] = 1
+    return energy @ one_hot
+
+
+def _optimise(energies: list[np.ndarray], boundaries: list[np.ndarray], partitions: int,
+              fixed: set[int], limit: int) -> tuple[list[np.ndarray], list[float]]:
+    """Alternate over boundaries until nothing improves."""
+    boundaries = list(boundaries)
+    history = [sum(_kept(energies, boundaries))]
+    for _ in range(limit):
+        start = history[-1]
+        for b in range(len(boundaries)):
+            if b in fixed:
+                continue
+            gain = np.zeros((len(boundaries[b]), partitions))
+            if b > 0:
+                gain += _by_partition(energies[b - 1], boundaries[b - 1], partitions)
+            if b < len(energies):
+                gain += _by_partition(energies[b].T, boundaries[b + 1], partitions)
+            new = balanced_assignment(gain)
+            old_gain = gain[np.arange(len(new)), boundaries[b]].sum()
+            if gain[np.arange(len(new)), new].sum() > old_gain:
+                boundaries[b] = new
+            history.append(sum(_kept(energies, boundaries)))
+        if history[-1] <= start * (1 + 1e-9):
+            break
+    return boundaries, history
+
+
+def partition(graph: FloatGraph, names: Sequence[str], partitions: int,
+              partitioner: str = "optimised", *, seed: int = 1, starts: int = 4,
+              sweeps: int = 30, power: float = 1.0,
+              progress: Callable[[str], None] = lambda text: None) -> PartitionPlan:
+    """Choose partitions for a run of layers.
+
+    Parameters
+    ----------
+    graph : FloatGraph
+    names : the layers to prune, neighbours in order
+    partitions : int, dividing all their widths
+    partitioner : "identity", "random" or "optimised"
+    seed : of the random permutations and starts
+    starts, sweeps : of the optimiser
+    power : exponent q of the kept weight |w|^q that is maximised
+    progress : called with a line now and then
+
+    Raises
+    ------
+    PartitionError
+        Naming the layer and the reason.
+    """
+    if partitioner not in PARTITIONERS:
+        raise PartitionError(f"partitioner is {partitioner!r}; there are "
+                             + ", ".join(PARTITIONERS))
+    indices = select_layers(graph, names, partitions)
+    layers = [graph.layers[i] for i in indices]
+    widths = [layers[0].in_shape[0], *(x.weight.shape[0] for x in layers)]
+    energies = [x.energy(power) for x in layers]
+    totals = [max(float(e.sum()), 1e-30) for e in energies]
+    # Nothing before the first layer of a network can be permuted, and no grouped neighbour.
+    first, last = indices[0], indices[-1]
+    fixed = {0} if first == 0 or graph.layers[first - 1].groups > 1 else set()
+    if last + 1 < len(graph.layers) and graph.layers[last + 1].groups > 1:
+        fixed.add(len(layers))
+    rng = np.random.default_rng(seed)
+
+    def draw(shuffle: bool) -> list[np.ndarray]:
+        result = []
+        for b, width in enumerate(widths):
+            boundary = np.repeat(np.arange(partitions), width // partitions)
+            result.append(rng.permutation(boundary) if shuffle and b not in fixed else boundary)
+        return result
+
+    history: list[float] = []
+    if partitioner != "optimised":
+        best = draw(partitioner == "random")
+        history = [sum(_kept(energies, best))]
+    else:
+        scaled = [e / t for e, t in zip(energies, totals, strict=True)]
+        best, score = draw(False), -1.0
+        for start in range(starts):
+            found, steps = _optimise(scaled, draw(start > 0), partitions, fixed, sweeps)
+            progress(f"partitioning: start {start + 1} of {starts} keeps "
+                     f"{steps[-1] / len(layers):.1%} of |w|")
+            if steps[-1] > score:
+                best, score, history = found, steps[-1], steps
+    kept = tuple(k / t for k, t in zip(_kept(energies, best), totals, strict=True))
+    plan = PartitionPlan(partitions, tuple(names), tuple(best), kept, tuple(history), partitioner,
+                         seed)
+    plan.validate()
+    return plan

@@ -1,0 +1,59 @@
+"""What is trained, on what, and what is said of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from .dataset import ImageData
+from .fit import Augment
+
+__all__ = ["Monitor", "Row", "Task"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A network and its data: `make` gives a fresh module, `in_shape` is what it takes."""
+
+    name: str
+    make: Callable[[], nn.Module]
+    in_shape: tuple[int, int, int]
+    data: ImageData
+    augment: Augment
+    plain: Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a results table; shares are from 0 to 1.
+
+    Members: `kept_weight` is the share of |w| that the partition kept, per layer, before
+    fine-tuning; `parameters` those that are left; `qat` whether int8 was fine-tuned, and
+    `ptq_top1` what post-training quantisation alone gave.
+    """
+
+    name: str
+    partitions: int
+    prune: str
+    partitioner: str
+    seed: int
+    kept_weight: dict[str, float]
+    parameters: int
+    top1: float
+    top5: float
+    ptq_top1: float
+    int8_top1: float
+    int8_top5: float
+    qat: bool
+    seconds: float
+
+
+@dataclass
+class Monitor:
+    """How a run reports: `say` a line; `progress` of a named part; `checkpoint_s` between
+    states."""
+
+    say: Callable[[str], None] = lambda text: None
+    progress: Callable[[str, int, int, float], None] = lambda part, step, steps, loss: None
+    checkpoint_s: float = 60.0
