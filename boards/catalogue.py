@@ -6,8 +6,8 @@ from boards.gateware.sdram import W9825G6KH_6, SdramTiming
 from boards.gateware.system import SystemConfig
 from boards.gateware.uart import MIN_CLOCKS_PER_BIT
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
+from hw.fpga.devices import Device
 from hw.fpga.estimate import DEVICES
-from hw.fpga.toolchain import Device
 from hw.support.arguments import nearest
 
 __all__ = ["BOARDS", "Board", "UnknownBoard", "find"]

@@ -27,9 +27,11 @@ from amaranth.lib import wiring
 from rich.table import Table
 from rich.text import Text
 
+from hw.fpga.devices import DoesNotFitError
 from hw.fpga.estimate import DEVICES, estimate
 from hw.fpga.floorplan import kept_floorplan
-from hw.fpga.toolchain import SEEDS, DoesNotFitError, program_path
+from hw.fpga.routing import SEEDS
+from hw.fpga.tools import program_path
 from hw.gateware.manifest import BLOCK_RAM, manifest, memories
 from hw.gateware.top import TOP_NAME, outer_members
 from hw.gateware.verilog import generate, top_ports

@@ -32,8 +32,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hw.config import PRESETS, Config
+from hw.fpga.devices import DoesNotFitError, Usage
 from hw.fpga.estimate import DEVICES, quick_usage
-from hw.fpga.toolchain import DoesNotFitError, Usage
 from hw.options import named_by_option
 from hw.support.arguments import (
     JOBS,

@@ -7,7 +7,7 @@ import pytest
 from boards.__main__ import main
 from boards.catalogue import BOARDS
 from boards.flow.build import MANIFEST, load_manifest
-from hw.fpga.toolchain import have_tool
+from hw.fpga.tools import have_tool
 
 pytestmark = pytest.mark.slow  # synthesis, place and route: minutes
 

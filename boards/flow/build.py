@@ -12,22 +12,19 @@ from pathlib import Path
 from boards.catalogue import Board
 from boards.gateware.system import board_verilog
 from hw.config import Config
+from hw.fpga.devices import DoesNotFitError, Usage
 from hw.fpga.estimate import quick_usage
 from hw.fpga.floorplan import floorplan
-from hw.fpga.toolchain import (
+from hw.fpga.routing import place_and_route
+from hw.fpga.synthesis import (
     ECP5_MAP,
     ECP5_SECOND_HALF,
     ICE40_OPTIONS,
-    DoesNotFitError,
-    ToolError,
-    Usage,
     ecp5_first_half,
-    place_and_route,
-    program_path,
-    run_tool,
     synthesise,
     usage_of_stat,
 )
+from hw.fpga.tools import ToolError, program_path, run_tool
 from hw.gateware.verilog import generate
 from hw.support.errors import OutputError, ToolMissingError, explain
 from hw.support.folders import FolderKind, ForeignFilesError
@@ -182,7 +179,7 @@ def _with_amaranth(board, config, system, folder, say):
         platform.add_file(f"{module}.v", text)
     family = board.device.family
     if family == "ecp5":
-        platform.add_file(*ECP5_MAP)
+        platform.add_file(ECP5_MAP.name, ECP5_MAP.read_text())
     # An iCE40's SPRAM cannot be initialised; what is in the board's memory is written first.
     options = {"script_after_read": ecp5_first_half("top"), "synth_opts": ECP5_SECOND_HALF} \
         if family == "ecp5" else {"script_after_read": "delete *.memory/t:$meminit*",

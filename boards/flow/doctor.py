@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards.catalogue import BOARDS
-from hw.fpga.toolchain import TOOLS, have_tool
+from hw.fpga.tools import TOOLS, have_tool
 
 from .build import programmer
 

@@ -9,8 +9,10 @@ from hw.gateware.manifest import memories
 from hw.gateware.verilog import write_verilog
 from hw.support.errors import explain
 
+from .devices import Device, Usage
 from .floorplan import floorplan, kept_floorplan, write_floorplan
-from .toolchain import Device, Usage, place_and_route, synthesise
+from .routing import place_and_route
+from .synthesis import synthesise
 
 __all__ = ["DEVICES", "estimate", "quick_usage"]
 

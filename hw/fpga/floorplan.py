@@ -24,7 +24,9 @@ from hw.gateware.verilog import write_verilog
 from hw.support.files import save_file
 from hw.support.reading import FileFormatError, read_json
 
-from .toolchain import Device, ToolError, run_tool, synthesise
+from .devices import Device
+from .synthesis import synthesise
+from .tools import ToolError, run_tool
 
 __all__ = ["Floorplan", "Site", "divide", "floorplan", "kept_floorplan", "match", "net_boxes",
            "write_floorplan"]

@@ -11,8 +11,9 @@ from boards.catalogue import BOARDS
 from boards.flow.build import _FLOWS, BUILD, BuildResult, build
 from boards.flow.results import built
 from hw.build import main as hw_build
+from hw.fpga.devices import DoesNotFitError, Usage
 from hw.fpga.estimate import quick_usage
-from hw.fpga.toolchain import DoesNotFitError, Usage, usage_of_stat
+from hw.fpga.synthesis import usage_of_stat
 from hw.gateware.manifest import memories
 from hw.support.errors import OutputError
 

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
 
 from boards.virtual.board import VirtualBoard
-from hw.fpga.toolchain import have_tool
+from hw.fpga.tools import have_tool
 from sim.verilated.build import build_shared
 from sw.compiler import compile_graph
 from sw.driver.driver import Driver

@@ -7,16 +7,10 @@ import pytest
 
 from hw.build import main
 from hw.config import PRESETS, Config
-from hw.fpga import toolchain
-from hw.fpga.toolchain import (
-    Device,
-    Usage,
-    have_tool,
-    longest_path,
-    place_and_route,
-    progress,
-    read_report,
-)
+from hw.fpga import routing, tools
+from hw.fpga.devices import Device, Usage
+from hw.fpga.routing import longest_path, place_and_route, read_report
+from hw.fpga.tools import have_tool, progress
 from hw.gateware.verilog import generate
 
 
@@ -96,7 +90,7 @@ if seed in "{restless}" and placer == "static":
 json.dump({{"fmax": {{"clk": {{"achieved": 51}}}}, "utilization": {{}}}}, open("report.json", "w"))
 """)
     program.chmod(0o755)
-    monkeypatch.setattr(toolchain, "program_path", lambda name: str(program))
+    monkeypatch.setattr(tools, "program_path", lambda name: str(program))
     fmax, _ = place_and_route(tmp_path, Device("X", "ecp5", 1, 1, 1), [], 50.0, seeds=(1, 2))
     assert fmax == 51 and (tmp_path / "used").read_text().split("\n")[:-1] == used
 
@@ -112,7 +106,7 @@ def test_the_fastest_of_some_placements_counts(tmp_path, monkeypatch, most, used
         tried.append(seed)
 
     tried: list[str] = []
-    monkeypatch.setattr(toolchain, "run_tool", run_tool)
+    monkeypatch.setattr(routing, "run_tool", run_tool)
     fmax, _ = place_and_route(tmp_path, Device("X", "ecp5", 1, 1, 1), [], 50.0,
                               seeds=(1, 2, 3, 4), most=most)
     assert (fmax, "".join(tried)) == (best, used)

@@ -8,7 +8,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from hw.fpga.toolchain import ECP5_OPTIONS, run_tool
+from hw.fpga.synthesis import ECP5_OPTIONS
+from hw.fpga.tools import run_tool
 
 __all__ = ["with_collisions"]
 

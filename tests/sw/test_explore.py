@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS, Config
-from hw.fpga.toolchain import Usage
+from hw.fpga.devices import Usage
 from sw import explore
 from sw.compiler import compile_graph
 from sw.compiler.predict import predict

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from hw.fpga.toolchain import have_tool, run_tool, synthesise
+from hw.fpga.synthesis import synthesise
+from hw.fpga.tools import have_tool, run_tool
 
 _DESIGN = """
 module design (input [2:0] a, b, input signed [7:0] c, d, input [8:0] e, f, input [15:0] g,

@@ -21,7 +21,8 @@ from hw.fpga.floorplan import (
     net_boxes,
     write_floorplan,
 )
-from hw.fpga.toolchain import have_tool, synthesise
+from hw.fpga.synthesis import synthesise
+from hw.fpga.tools import have_tool
 from hw.gateware.verilog import write_verilog
 
 

@@ -12,7 +12,7 @@ def test_verilog_depends_on_gateware_and_not_on_what_is_done_with_it():
     found = {str(f.relative_to(HW)) for f in sources_of(HW / "gateware" / "verilog.py")}
     assert {"gateware/verilog.py", "config.py", "isa.py", "gateware/compute/post.py",
             "gateware/fuse.py", "gateware/micro/program.py", "registers.py"} <= found
-    assert not {"build.py", "fpga/toolchain.py", "support/files.py", "support/errors.py",
+    assert not {"build.py", "fpga/routing.py", "support/files.py", "support/errors.py",
                 "support/console.py"} & found
 
 

@@ -1,0 +1,42 @@
+"""FPGAs: their families, what they have, and what a design takes of them."""
+
+from dataclasses import dataclass
+
+__all__ = ["Device", "DoesNotFitError", "Usage"]
+
+
+class DoesNotFitError(ValueError):
+    """A configuration that is too large for a device."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True)
+class Device:
+    """An FPGA: `name`, `family` of `FAMILIES`, and what it has."""
+
+    name: str
+    family: str
+    luts: int
+    dsps: int
+    block_rams: int
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a design takes: LUTs (with those of carries and small memories), flip-flops, DSP
+    blocks, block RAMs."""
+
+    luts: int
+    flip_flops: int
+    dsps: int
+    block_rams: int
+
+    def lacks(self, device: Device, share: float = 1.0) -> list[str]:
+        """What a device has too little of, in words; with at most a share of its LUTs used."""
+        pairs = (("LUTs", self.luts, int(share * device.luts)),
+                 ("flip-flops", self.flip_flops, device.luts),
+                 ("DSP blocks", self.dsps, device.dsps),
+                 ("block RAMs", self.block_rams, device.block_rams))
+        return [f"{need:,} {what} of {has:,}" for what, need, has in pairs if need > has]
