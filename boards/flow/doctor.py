@@ -67,7 +67,7 @@ def examine() -> list[Finding]:
         findings.append(Finding(name, bool(path), path or "not there",
                                 f"sudo apt-get install {package}", "simulation"))
     try:
-        from sim.verilated.build import verilator_root
+        from sim.verilated.tools import verilator_root
         findings.append(Finding("verilator", True, str(verilator_root()), "", "simulation"))
     except RuntimeError:
         findings.append(Finding("verilator", False, "not there",

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from cocotb_tools.runner import get_runner
 
 from hw.support.entries import cached_file
-from sim.verilated.build import MAKE_SETTINGS, verilator_root
+from sim.verilated.tools import MAKE_SETTINGS, verilator_root
 
 __all__ = ["run_bench"]
 
