@@ -11,9 +11,10 @@ from boards.catalogue import Board
 from boards.virtual.board import VirtualBoard, VirtualPort
 from boards.virtual.simulated import differences, simulated
 from hw.config import Config
-from sw.compiler import compile_graph
+from sw.compiler import Program, compile_graph
 from sw.driver.driver import Driver
-from sw.experiment.workload import load_workload
+from sw.experiment.workload import Workload, load_workload
+from sw.graph.integer import IntegerGraph
 from sw.lowering.errors import DoesNotFit
 from sw.reference.golden import run_golden
 
@@ -83,7 +84,6 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
     SimulationFault
         If the virtual board broke a rule of its memory.
     """
-    system = board.system(config)
     with ExitStack() as stack:
         backend = pseudo = reference = None
         total = 0
@@ -101,12 +101,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             backend = connect(port, 0.25)
         work = load_workload(network, partitions=partitions, seed=seed, images=count, say=say)
         graph = getattr(work, form)
-        program = compile_graph(graph, config)
-        if program.window_bytes > system.memory_bytes:
-            raise DoesNotFit(graph.name, f"{program.window_bytes:,} bytes of memory",
-                             f"{system.memory_bytes:,} on the {board.title}",
-                             "prune it into more partitions (--partitions), or take a smaller "
-                             "network or a board with SDRAM")
+        program = _fitting(graph, config, board)
         if port is None:
             system = board.system(config, baud=virtual_baud, powerup_us=5.0)
             chip = stack.enter_context(VirtualBoard(system, say))
@@ -125,21 +120,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             load_s = time.monotonic() - began
             if reference:
                 reference.load(program)
-            results = []
-            for k, image in enumerate(work.images[:count]):
-                say(f"image {k + 1} of {min(count, len(work.images))}")
-                result = driver.run(image)
-                golden = run_golden(graph, image)
-                exact = all(a is None or np.array_equal(a, b)
-                            for a, b in zip(result.outputs, golden, strict=True))
-                unlike = (tuple(differences(result, reference.run(image))) if reference
-                          else None)
-                last = result.outputs[-1]
-                assert last is not None
-                results.append(ImageRun(
-                    int(last.reshape(-1).argmax()),
-                    None if work.labels is None else int(work.labels[k]), result.cycles, exact,
-                    result.counters, unlike))
+            results = _run_images(driver, reference, graph, work, count, say)
         except Exception:
             if pseudo and pseudo.fault:
                 raise pseudo.fault from None
@@ -147,4 +128,41 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
         if pseudo and pseudo.fault:
             raise pseudo.fault
         return BoardRun(board.name, graph.name, port, board.clock_mhz, total, load_s,
-                        tuple(results), backend.repeats)
+                        results, backend.repeats)
+
+
+def _fitting(graph: IntegerGraph, config: Config, board: Board) -> Program:
+    """Compile a network; raises DoesNotFit if the board has too little memory for it."""
+    program = compile_graph(graph, config)
+    there = board.system(config).memory_bytes
+    if program.window_bytes > there:
+        raise DoesNotFit(graph.name, f"{program.window_bytes:,} bytes of memory",
+                         f"{there:,} on the {board.title}",
+                         "prune it into more partitions (--partitions), or take a smaller "
+                         "network or a board with SDRAM")
+    return program
+
+
+def _run_images(driver: Driver, reference: Driver | None, graph: IntegerGraph, work: Workload,
+                count: int, say: Callable[[str], None]) -> tuple[ImageRun, ...]:
+    images, labels = work.images[:count], work.labels
+    runs = []
+    for k, image in enumerate(images):
+        say(f"image {k + 1} of {len(images)}")
+        label = None if labels is None else int(labels[k])
+        runs.append(_run_image(driver, reference, graph, image, label))
+    return tuple(runs)
+
+
+def _run_image(driver: Driver, reference: Driver | None, graph: IntegerGraph, image: np.ndarray,
+               label: int | None) -> ImageRun:
+    """Run an image on the board, and on the simulation that it is compared with."""
+    result = driver.run(image)
+    golden = run_golden(graph, image)
+    exact = all(a is None or np.array_equal(a, b)
+                for a, b in zip(result.outputs, golden, strict=True))
+    unlike = tuple(differences(result, reference.run(image))) if reference else None
+    last = result.outputs[-1]
+    assert last is not None
+    return ImageRun(int(last.reshape(-1).argmax()), label, result.cycles, exact, result.counters,
+                    unlike)

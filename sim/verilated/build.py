@@ -12,6 +12,7 @@ from hw.config import Config
 from hw.gateware.top import CORE_NAME, SHELL_NAME
 from hw.gateware.verilog import generate
 from hw.support.entries import cached_file
+from hw.support.sources import sources_of
 from sim.activity.instrument import instrument
 from sim.activity.map import ActivityMap, load_maps
 
@@ -25,18 +26,17 @@ from .tools import check_tools, digest, made_by
 
 __all__ = ["activity_maps", "build", "build_shared"]
 
-_SIM = Path(__file__).parents[1]
+_SIM = Path(__file__).resolve().parents[1]
 _HARNESS = Path(__file__).parent / "harness"
-#: What turns Verilog into a library, beside the harness; below `sim`.
-_MAKERS = ("activity/map.py", *(f"verilated/{name}.py" for name in (
-    "build", "compile", "flipflops", "glue", "parts", "tools")))
 #: For `find_parts`: functions whose code stays in a cache while all cores run it, none of which
 #: is moved into its caller.
 _SPLIT_FLAGS = ("--output-split-cfuncs", "2500", "--inline-cfuncs", "0")
 
 
 def _key(texts: dict[str, str], *more: str) -> str:
-    sources = [*sorted(_HARNESS.glob("*")), *(_SIM / name for name in _MAKERS)]
+    """Of Verilog, of the harness, and of what turns both into a library."""
+    makers = [p for p in sorted(sources_of(Path(__file__))) if _SIM in p.parents]
+    sources = [*sorted(_HARNESS.glob("*")), *makers]
     return digest(*texts, *texts.values(), *more, *(p.read_text() for p in sources), made_by())
 
 

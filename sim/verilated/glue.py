@@ -10,10 +10,12 @@ from .parts import Parts
 
 __all__ = ["glue_header"]
 
+#: Direction, bits, C++ name.
+_Port = tuple[str, int, str]
 _PORT = re.compile(r"VL_(IN|OUT)(8|16|64|W)?\(&(\w+),(\d+),0(?:,\d+)?\);")
 
 
-def _ports(header: str) -> dict[str, tuple[str, int, str]]:
+def _ports(header: str) -> dict[str, _Port]:
     """Plain port name -> (direction, bits, C++ name)."""
     return {m[3].replace("__05F", "_"): (m[1], int(m[4]) + 1, m[3])
             for m in _PORT.finditer(header)}
@@ -31,7 +33,7 @@ def _switch(argument: str, cases: list[str]) -> str:
     return f"    switch ({argument}) {{\n{body}\n    }}"
 
 
-def _spared(core: dict[str, tuple[str, int, str]]) -> str:
+def _spared(core: dict[str, _Port]) -> str:
     """What a core's dead input blocks spare, and of which layer."""
     if "control__spared" not in core:
         return "static constexpr bool kSpares = false;\n" \
@@ -42,19 +44,11 @@ def _spared(core: dict[str, tuple[str, int, str]]) -> str:
         for name in ("spared", "spared_layer"))
 
 
-def glue_header(config: Config, headers: dict[str, str],
-                tables: dict[str, list[tuple[FlipFlop, str]]], parts: dict[str, Parts]) -> str:
-    """C++ text that joins cores, shell and memory ports.
-
-    Parameters
-    ----------
-    config : Config
-    headers : Verilator's class headers of "core" and "shell"
-    tables : flip-flops of each with their class members
-    parts : of each, the functions in which it evaluates itself
-    """
-    core, shell = _ports(headers["core"]), _ports(headers["shell"])
-    links = [(name, bits, direction) for name, (direction, bits, _) in core.items()
+def _crossings(config: Config, core: dict[str, _Port], shell: dict[str, _Port],
+               ) -> tuple[list[str], list[str], list[str]]:
+    """Of each instance: the shell's outputs to its core, the core's to the shell, and whether
+    the shell has what the core puts out."""
+    links = [(name, direction) for name, (direction, _, _) in core.items()
              if name not in ("clk", "rst")]
 
     def far(name: str, i: int) -> str:
@@ -64,13 +58,17 @@ def glue_header(config: Config, headers: dict[str, str],
     to_core, to_shell, agree = [], [], []
     for i in range(config.instances):
         to_core.append("\n".join(f"        c.{core[n][2]} = s.{far(n, i)};"
-                                 for n, _, d in links if d == "IN"))
+                                 for n, d in links if d == "IN"))
         to_shell.append("\n".join(f"        s.{far(n, i)} = c.{core[n][2]};"
-                                  for n, _, d in links if d == "OUT"))
+                                  for n, d in links if d == "OUT"))
         agree.append("        return " + "\n            && ".join(
             f"!memcmp(&s.{far(n, i)}, &c.{core[n][2]}, sizeof c.{core[n][2]})"
-            for n, _, d in links if d == "OUT") + ";")
+            for n, d in links if d == "OUT") + ";")
+    return to_core, to_shell, agree
 
+
+def _memory_ports(config: Config, shell: dict[str, _Port]) -> tuple[list[str], list[str]]:
+    """Of each memory port: what its device puts in, and what it takes out."""
     drive, sample = [], []
     for p in range(config.ports):
         def axi(name: str, p: int = p) -> str:
@@ -92,7 +90,23 @@ def glue_header(config: Config, headers: dict[str, str],
             *(f"        d.{n} = {axi(n)};" for n in ("wvalid", "wlast", "bready", "rready")),
             f"        if (d.wvalid) memcpy(d.wdata, {pointer}, {beat});",
             f"        d.wstrb = {axi('wstrb')};"]))
+    return drive, sample
 
+
+def glue_header(config: Config, headers: dict[str, str],
+                tables: dict[str, list[tuple[FlipFlop, str]]], parts: dict[str, Parts]) -> str:
+    """C++ text that joins cores, shell and memory ports.
+
+    Parameters
+    ----------
+    config : Config
+    headers : Verilator's class headers of "core" and "shell"
+    tables : flip-flops of each with their class members
+    parts : of each, the functions in which it evaluates itself
+    """
+    core, shell = _ports(headers["core"]), _ports(headers["shell"])
+    to_core, to_shell, agree = _crossings(config, core, shell)
+    drive, sample = _memory_ports(config, shell)
     return f"""// Generated for {config.instances} instances; see glue.py.
 {parts["core"].header("Core")}
 {parts["shell"].header("Shell")}

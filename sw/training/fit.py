@@ -153,6 +153,63 @@ def _load_state(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, id
     return int(text)
 
 
+def _optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW, which lets matrices decay and vectors not; a GPU's matrices lie channels last."""
+    for parameter in net.parameters():
+        if parameter.ndim == 4 and parameter.device.type == "cuda":
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    matrices = [p for p in net.parameters() if p.ndim > 1]
+    vectors = [p for p in net.parameters() if p.ndim <= 1]
+    return torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": recipe.weight_decay},
+         {"params": vectors, "weight_decay": 0.0}], lr=recipe.rate)
+
+
+class _Drawn:
+    """The batch of each step, the same however often a run was interrupted."""
+
+    def __init__(self, data: Batches, recipe: Recipe, per_epoch: int, device: torch.device):
+        self._data, self._recipe, self._device = data, recipe, device
+        self._per_epoch = per_epoch
+        self._order, self._epoch = torch.empty(0), -1
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images and labels of a step; torch's own generator is seeded for it as well."""
+        data, size, device = self._data, self._recipe.batch, self._device
+        epoch, index = divmod(step, self._per_epoch)
+        if epoch != self._epoch:
+            shuffle = torch.Generator().manual_seed(
+                _step_seed(self._recipe.seed, -epoch - 1 + 2 ** 31))
+            self._order = torch.randperm(len(data.images), generator=shuffle).to(device)
+            self._epoch = epoch
+        seed = _step_seed(self._recipe.seed, step)
+        torch.manual_seed(seed)
+        generator = torch.Generator(device).manual_seed(seed)
+        rows = self._order[index * size:(index + 1) * size]
+        x, y = data.augment(data.images[rows], generator), data.labels[rows]
+        if device.type == "cuda":
+            x = x.to(memory_format=torch.channels_last)
+        return x, y
+
+
+def _masked(net: nn.Module, masks: dict[str, torch.Tensor],
+            ) -> list[tuple[nn.Parameter, torch.Tensor]]:
+    """Parameters with their masks; raises FitError if there is one for none."""
+    masked = [(p, masks[n]) for n, p in net.named_parameters() if n in masks]
+    if len(masked) != len(masks):
+        raise FitError(f"masks for {sorted(set(masks) - {n for n, _ in net.named_parameters()})} "
+                       "match no parameter")
+    return masked
+
+
+def _running_loss(mean: float, now: float, step: int, recipe: Recipe) -> float:
+    """The mean loss with that of a step; raises FitError if that is infinite or NaN."""
+    if not math.isfinite(now):
+        raise FitError(f"the loss is {now} in step {step + 1}; try a lower --rate than "
+                       f"{recipe.rate:g}")
+    return now if math.isnan(mean) else 0.9 * mean + 0.1 * now
+
+
 def _loss(net: nn.Module, teacher: nn.Module | None, recipe: Recipe, x: torch.Tensor,
           y: torch.Tensor) -> torch.Tensor:
     """Of a batch: against its labels, and against the teacher's output."""
@@ -196,49 +253,24 @@ def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch
         If the run is interrupted; where there is a `state`, it is saved before.
     """
     recipe.validate()
-    device = next(net.parameters()).device
-    on_gpu = device.type == "cuda"
     count = len(data.images)
     per_epoch = max(1, count // recipe.batch)
     if count < 2:
         raise FitError(f"{count} training images; there must be 2 or more")
     steps = recipe.epochs * per_epoch
     identity = json.dumps([identity, asdict(recipe), count, sorted(masks)])
-    if on_gpu:
-        for parameter in net.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    matrices = [p for p in net.parameters() if p.ndim > 1]
-    vectors = [p for p in net.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": recipe.weight_decay},
-         {"params": vectors, "weight_decay": 0.0}], lr=recipe.rate)
+    optimiser = _optimiser(net, recipe)
+    drawn = _Drawn(data, recipe, per_epoch, next(net.parameters()).device)
     first = 0
     if state is not None and state.is_file():
         first = _load_state(state, net, optimiser, identity, steps)
-    masked = [(p, masks[n]) for n, p in net.named_parameters() if n in masks]
-    if len(masked) != len(masks):
-        raise FitError(f"masks for {sorted(set(masks) - {n for n, _ in net.named_parameters()})} "
-                       "match no parameter")
+    masked = _masked(net, masks)
     net.train()
     saved, mean = time.monotonic(), float("nan")
-    order, order_epoch = torch.empty(0), -1
     done, buffers = first, [b.clone() for b in net.buffers()]
     try:
         for step in range(first, steps):
-            epoch, index = divmod(step, per_epoch)
-            if epoch != order_epoch:
-                shuffle = torch.Generator().manual_seed(
-                    _step_seed(recipe.seed, -epoch - 1 + 2 ** 31))
-                order, order_epoch = torch.randperm(count, generator=shuffle).to(device), epoch
-            seed = _step_seed(recipe.seed, step)
-            torch.manual_seed(seed)
-            generator = torch.Generator(device).manual_seed(seed)
-            rows = order[index * recipe.batch:(index + 1) * recipe.batch]
-            x, y = data.augment(data.images[rows], generator), data.labels[rows]
-            if on_gpu:
-                x = x.to(memory_format=torch.channels_last)
-            loss = _loss(net, teacher, recipe, x, y)
+            loss = _loss(net, teacher, recipe, *drawn.batch(step))
             for group in optimiser.param_groups:
                 group["lr"] = _rate(recipe, step, steps)
             optimiser.zero_grad(set_to_none=True)
@@ -248,11 +280,7 @@ def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch
                 _fade_masked(masked, _fade(recipe, step, steps))
                 done, buffers = step + 1, [b.clone() for b in net.buffers()]
             if step % 10 == 9 or step == steps - 1:
-                now = float(loss.detach())
-                if not math.isfinite(now):
-                    raise FitError(f"the loss is {now} in step {step + 1}; try a lower --rate than "
-                                   f"{recipe.rate:g}")
-                mean = now if math.isnan(mean) else 0.9 * mean + 0.1 * now
+                mean = _running_loss(mean, float(loss.detach()), step, recipe)
                 progress(step + 1, steps, mean)
             if state is not None and time.monotonic() - saved > checkpoint_s:
                 _save_state(state, net, optimiser, identity, step + 1)
