@@ -69,8 +69,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
 
     Parameters
     ----------
-    board, config : Board, Config
-        What the board holds.
+    board, config : what the board holds
     network, form, partitions, count, seed : what runs; `form` is "pruned" or "dense"
     port : str or None
         A serial port; None makes a virtual board and uses its pseudo-terminal.

@@ -234,9 +234,6 @@ def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch
 
     Parameters
     ----------
-    net : nn.Module
-    data : Batches
-    recipe : Recipe
     masks : parameter name -> 0/1 tensor of its shape; masked weights are zero at the end, and
         after every step once `gradual` of them have passed
     teacher : for `recipe.distil`
