@@ -50,9 +50,16 @@ def test_requantisation_at_every_rounding_corner():
     result = Signal(signed(8))
     m = Module()
     product = Signal(signed(PRODUCT_BITS))
-    fine = shift_fine(m, shift_coarse(m, product, shift), shift)
-    m.d.comb += [product.eq(acc * mult),
-                 result.eq(saturate(round_half_up(nearest_half(fine)), low, high))]
+
+    def held(value):
+        """In a signal, which the simulator works out once, as registers are between stages."""
+        signal = Signal(value.shape())
+        m.d.comb += signal.eq(value)
+        return signal
+
+    fine = held(shift_fine(m, held(shift_coarse(m, product, shift)), shift))
+    rounded = held(round_half_up(held(nearest_half(fine))))
+    m.d.comb += [product.eq(acc * mult), result.eq(saturate(rounded, low, high))]
     cases = []
     edge = [-(1 << 31), (1 << 31) - 1, -1, 0, 1]
     for s in range(48):
