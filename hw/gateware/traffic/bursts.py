@@ -27,7 +27,9 @@ class BurstSplitter(wiring.Component):
     Parameters
     ----------
     config : Config
-    beats_bits, space_bits : widths of a run's length and of `space`
+    beats_bits : width of a run's length
+    depth : int
+        Beats that its reader can hold.
 
     Members
     -------
@@ -38,12 +40,12 @@ class BurstSplitter(wiring.Component):
     busy : 1
     """
 
-    def __init__(self, config: Config, beats_bits: int, space_bits: int):
+    def __init__(self, config: Config, beats_bits: int, depth: int):
         self._config = config
         super().__init__({
             "i": In(stream.Signature(run_layout(config, beats_bits))),
             "o": Out(stream.Signature(read_request(config))),
-            "space": In(space_bits),
+            "space": In(range(depth + 1)),
             "busy": Out(1),
         })
 
