@@ -1,5 +1,7 @@
 """Cuts the weight stream into tiles and parameters, one tile ahead of the array."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -56,7 +58,35 @@ class TileLoader(wiring.Component):
     params : see `param_members`
     drained : pulse for each bank that post-processing has finished with
     busy : 1
+
+    One stream holds both, and a bank's release lets its next parameters in::
+
+                        .-> params of bank 0, 1 --> post-processing
+        chunks --> part |      ^ open: `drained` ------'
+                   or   |
+                   tile `-> shadow tile --> o, taken with a vector
+
+    Timing
+    ------
+    One chunk per cycle: a tile in `tile_chunks` cycles, of which the first may be that in which
+    the tile before is taken; it is valid in the cycle after its last chunk. An instruction is
+    taken up two cycles after it was taken.
+
+    Resources
+    ---------
+    Registers of rows * cols bytes for the shadow tile; for parameters registers of 2 * cols * 56
+    bits, or with one lane or where zeros are skipped a memory.
     """
+
+    #: Cycles from a tile's last chunk to the tile.
+    LATENCY = 1
+
+    i: stream.Interface
+    chunks: stream.Interface
+    o: wiring.PureInterface
+    params: Any  # by configuration: see `param_members`
+    drained: Signal
+    busy: Signal
 
     def __init__(self, config: Config):
         self._config = config

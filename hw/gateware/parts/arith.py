@@ -49,9 +49,10 @@ def times(value, factor):
 
 def count_ones(m: Module, name: str, bits: list[Value]) -> Value:
     """Number of ones, from full adders of single bits: no carry chains for so few."""
-    columns, total = [list(bits)], []
+    columns: list[list[Value]] = [list(bits)]
+    total: list[Value] = []
     for column in columns:
-        carries = []
+        carries: list[Value] = []
         while len(column) > 1:
             a, b, c, *column = [*column, *[Const(0)] * (len(column) == 2)]
             different, one = (Signal(name=f"{name}_{len(total)}_{len(carries)}_{n}")

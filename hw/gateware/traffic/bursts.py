@@ -38,7 +38,24 @@ class BurstSplitter(wiring.Component):
     space : beats that the reader has room for; from the cycle after a burst was taken on, that
         burst is subtracted
     busy : 1
+
+    Timing
+    ------
+    A burst in two cycles; a run's first is asked for `LATENCY` cycles after the run was taken,
+    where there is room for two.
+
+    Resources
+    ---------
+    Adders of an address and of a run's length.
     """
+
+    #: Cycles from a taken run to its first burst.
+    LATENCY = 2
+
+    i: stream.Interface
+    o: stream.Interface
+    space: Signal
+    busy: Signal
 
     def __init__(self, config: Config, beats_bits: int, depth: int):
         self._config = config

@@ -45,7 +45,37 @@ class WeightFetch(wiring.Component):
     release : taken when no more of a table's rows are to come
     done : an instruction's last beat has arrived, a cycle ago
     busy : 1, something is still to arrive
+
+    Two queues tell what the beats of the one FIFO belong to as they come and as they go::
+
+        i ---> bursts ----> req        ret ---> fifo ---> relay ---> chunks
+         |       ^------ space           |       | `--> rows
+         |-- arriving --> count beats <--'       |
+         |                   `--> done           |
+         `-- using -----> count chunks ----------'
+
+    Timing
+    ------
+    One chunk per cycle, `LATENCY` cycles after its beat has come; an instruction's end costs
+    nothing, as the next is there before its first beat.
+
+    Resources
+    ---------
+    A memory of `weight_fifo_beats` beats, and two of `SEGMENTS` instructions' lengths.
     """
+
+    #: Cycles from a beat to its first chunk.
+    LATENCY = 3
+
+    i: stream.Interface
+    req: stream.Interface
+    ret: wiring.PureInterface
+    chunks: stream.Interface
+    needs: stream.Interface
+    rows: stream.Interface
+    release: stream.Interface
+    done: wiring.PureInterface
+    busy: Signal
 
     def __init__(self, config: Config):
         self._config = config
