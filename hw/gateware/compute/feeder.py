@@ -61,19 +61,19 @@ class Feeder(wiring.Component):
 
     Timing
     ------
-    One vector per cycle as long as none waits for the memory, the array or a bank; the first
-    `FIRST` cycles after its instruction, if the feeder is idle, and each `LATENCY` cycles after
-    its step.
+    One vector per cycle as long as none waits for the memory, the array or a bank, `LATENCY`
+    cycles after its read was taken; of an idle feeder the first one `FIRST` cycles after its
+    instruction was.
 
     Resources
     ---------
     One multiplier of the widths of `in_w` and `stride`; a FIFO of `FIFO_DEPTH` vectors.
     """
 
-    #: Cycles from the walk's step to its vector.
-    LATENCY = 1 + ActMemory.LATENCY + 2
+    #: Cycles from a taken read to its vector, through a FIFO.
+    LATENCY = ActMemory.LATENCY + 2
     #: Cycles from a taken instruction to its first vector.
-    FIRST = 5 + LATENCY
+    FIRST = 6 + LATENCY
 
     i: stream.Interface
     acts: wiring.PureInterface

@@ -134,7 +134,8 @@ class Post(wiring.Component):
                      self.busy.eq(windows.busy | self.moved)]
         return m
 
-    def _maximum(self, m: Module, windows: Windows):
+    def _maximum(self, m: Module, windows: Windows) -> tuple[
+            data.View, Value, Value, list[Signal]]:
         """Read accumulators and keep the largest of each window and column; return the place, 1,
         its accumulators have come, 1, they are asked for, and the maxima, a cycle later."""
         layout = windows.place.shape()
@@ -158,36 +159,37 @@ class Post(wiring.Component):
             best.append(value)
         return item, valid, asked, best
 
-    def _lanes(self, m: Module, windows: Windows, item: data.View, start: Value,
+    def _lanes(self, m: Module, windows: Windows, item: data.View, ends: Value,
                best: list[Signal]) -> "_Lanes":
-        """Let the columns of a window go through the lanes, `subs` cycles for each window."""
+        """Let the columns of a window go through the lanes, `subs` cycles for each window, once
+        it `ends`."""
         subs, groups = self._subs, self._config.array.rows // self._config.array.post_lanes
         sub = Signal(range(max(2, subs)))
         busy_lanes = Signal()
         lane_bank, lane_block, lane_insn = Signal(), Signal(), Signal()
         lane_context = Signal()
         lane_group, lane_addr = Signal.like(item.group), Signal(len(item.plane))
-        first = Signal(name="start")
-        m.d.comb += first.eq(start)
+        start = Signal()
+        m.d.comb += start.eq(ends)
         held = best
         if subs > 1:  # the next window may begin while this one's lanes go out
             held = []
             start_2 = Signal()
-            m.d.sync += start_2.eq(first)
+            m.d.sync += start_2.eq(start)
             for c, value in enumerate(best):
                 copy = Signal(signed(ACC_BITS), name=f"held_{c}", reset_less=True)
                 with m.If(start_2):
                     m.d.sync += copy.eq(value)
                 held.append(copy)
             meta_2 = Signal(item.shape().size)
-            with m.If(first):
+            with m.If(start):
                 m.d.sync += meta_2.eq(item)
-            item, first = data.View(item.shape(), meta_2), start_2
+            item, start = data.View(item.shape(), meta_2), start_2
         if self._config.array.zero_skip:
             per_pixel = windows.contexts[item.context].per_pixel
-            m.d.comb += [self.params.en.eq(first), self.params.bank.eq(item.bank),
+            m.d.comb += [self.params.en.eq(start), self.params.bank.eq(item.bank),
                          self.params.block.eq(Mux(per_pixel, item.pixel, 0))]
-        with m.If(first):
+        with m.If(start):
             m.d.sync += [
                 busy_lanes.eq(1), sub.eq(0), lane_bank.eq(item.bank),
                 lane_block.eq(item.block_end), lane_insn.eq(item.insn_end),

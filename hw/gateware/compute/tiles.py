@@ -18,7 +18,7 @@ def param_layout() -> data.StructLayout:
     return data.StructLayout({"bias": 32, "mult": 16, "shift": 8, "unused": 8})
 
 
-def param_members(config: Config):
+def param_members(config: Config) -> wiring.Member:
     """How post-processing gets parameters, as a member of its signature: as registers, bias, mult
     and shift in 56 bits for [2 * cols]; a column at a time from a memory where it has one lane;
     a `ParamPort` where zeros are skipped, since a bank then has many blocks' parameters."""

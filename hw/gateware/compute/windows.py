@@ -1,5 +1,7 @@
 """Walks the pooling windows of POST instructions, accumulator by accumulator."""
 
+from typing import Any
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream
 
@@ -44,7 +46,7 @@ class Contexts:
         #: The prepared instruction's copy has been written.
         self.noted = Signal(name="noted")
 
-    def __getitem__(self, number: Value):
+    def __getitem__(self, number: Value) -> Any:
         """The copy of that number."""
         return Array(data.View(self.layout, copy) for copy in self._copies)[number]
 

@@ -1,6 +1,6 @@
 """Queues that say from registers whether there is something, and whether there is room."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, ShapeLike, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -108,7 +108,7 @@ class Relay(wiring.Component):
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, shape):
+    def __init__(self, shape: ShapeLike):
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform):

@@ -71,7 +71,7 @@ class Loader(wiring.Component):
     """
 
     #: Cycles from a beat to its first word's write.
-    LATENCY = 3
+    LATENCY = Fifo.LATENCY + Relay.LATENCY
 
     i: stream.Interface
     barrier: Signal

@@ -61,7 +61,7 @@ class Storer(wiring.Component):
     """
 
     #: Cycles from a taken read to its beat.
-    LATENCY = ActMemory.STORE_LATENCY + 2 + 1 + 2
+    LATENCY = ActMemory.STORE_LATENCY + Fifo.LATENCY + 1 + Fifo.LATENCY
 
     i: stream.Interface
     acts: wiring.PureInterface

@@ -65,7 +65,7 @@ class WeightFetch(wiring.Component):
     """
 
     #: Cycles from a beat to its first chunk.
-    LATENCY = 3
+    LATENCY = Fifo.LATENCY + Relay.LATENCY
 
     i: stream.Interface
     req: stream.Interface
