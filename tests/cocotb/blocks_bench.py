@@ -158,7 +158,7 @@ async def array(dut, gap):
 
 # -- accumulator ---------------------------------------------------------------------------------
 class SumSource:
-    """Writes blocks of sums at the accumulator, tags `EARLY` cycles before sums as the array does."""
+    """Writes blocks of sums at the accumulator, tags `EARLY` cycles ahead as the array does."""
 
     def __init__(self, bench: Bench, blocks: int):
         self.bench, self.left, self.bank = bench, blocks, 0
