@@ -42,14 +42,17 @@ class Post(wiring.Component):
     busy : 1
     moved : 1, something is on its way through the pipeline
 
-    Where windows, lanes and parameters meet, with R for `Accumulator.READ_LATENCY`, and one lane
-    for every two columns (with as many lanes as columns nothing is held, a cycle less)::
+    Where accumulators, parameters and words meet, of a window's last place, with R for
+    `Accumulator.READ_LATENCY` and half as many lanes as columns::
 
-                 step  acc.valid   acc.data    best     held                       acts.valid
-        cycle     -1       0          R        R + 1    R + 2    R + 3               R + 9
-        window 0  ----- windows --> maximum -> copy --> lane 0 - requantise -------> word, group 0
-                                                        param -^ lane 0 - ---------> word, group 1
-        window 1        ----- windows --> maximum -> copy ---------> lane 0 - ...
+        cycle    -1     0           R          R + 1   R + 2      R + 3      R + 9    R + 10
+        acc      step   acc.valid   acc.data   best    held
+        lanes                                          column 0   column 1
+        params                                         column 0   column 1
+        acts                                                                 word     word
+
+    The next window's last step is as many cycles later as a lane has columns, or more. With as
+    many lanes as columns nothing is held, and all from R + 2 on comes a cycle earlier.
 
     Timing
     ------
