@@ -11,11 +11,16 @@ from hw.gateware.signatures.interfaces import vector_layout
 
 from .tiles import TilePort
 
-__all__ = ["EARLY", "AccTag", "MacArray", "PsumPort"]
+__all__ = ["EARLY", "AccTag", "MacArray", "PsumPort", "array_latency"]
 
 #: Cycles by which a tag is known before its sums.
 EARLY = 2
 _TREE_LEVELS = 3  # adder levels between registers
+
+
+def array_latency(config: Config) -> int:
+    """Cycles from a taken vector to its sums."""
+    return 2 + max(1, -(-ceil_log2(config.array.rows) // _TREE_LEVELS))
 
 
 class AccTag(wiring.Signature):
@@ -73,9 +78,7 @@ class MacArray(wiring.Component):
 
     def __init__(self, config: Config):
         self._config = config
-        levels = max(1, -(-ceil_log2(config.array.rows) // _TREE_LEVELS))
-        #: Cycles from a taken vector to its sums.
-        self.LATENCY = 2 + levels
+        self.LATENCY = array_latency(config)
         super().__init__({
             "i": In(stream.Signature(vector_layout(config))),
             "tile": In(TilePort(config)),

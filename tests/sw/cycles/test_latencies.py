@@ -2,7 +2,7 @@
 
 from hw.config import PRESETS
 from hw.gateware.compute.accumulator import Accumulator
-from hw.gateware.compute.array import MacArray
+from hw.gateware.compute.array import array_latency
 from hw.gateware.compute.feeder import FIFO_DEPTH, Feeder
 from hw.gateware.traffic.loader import AHEAD
 from hw.gateware.traffic.weights import SEGMENTS
@@ -17,4 +17,4 @@ def test_queues_are_as_deep_as_in_the_hardware():
 
 def test_latencies_are_the_blocks():
     assert array._FEED == Feeder.FIRST
-    assert array._FULL == MacArray(PRESETS["default"]).LATENCY + Accumulator.LATENCY
+    assert array._FULL == array_latency(PRESETS["default"]) + Accumulator.LATENCY
