@@ -17,4 +17,4 @@ def test_queues_are_as_deep_as_in_the_hardware():
 
 def test_latencies_are_the_blocks():
     assert array._FEED == Feeder.FIRST
-    assert array._FULL == array_latency(PRESETS["default"]) + Accumulator.LATENCY
+    assert array_latency(PRESETS["default"]) + Accumulator.LATENCY == array._FULL
