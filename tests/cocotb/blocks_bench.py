@@ -12,7 +12,7 @@ import cocotb
 
 from hw.config import Config
 from hw.gateware.compute.accumulator import Accumulator
-from hw.gateware.compute.feeder import READ_LATENCY
+from hw.gateware.compute.array import EARLY
 from hw.gateware.signatures.interfaces import (
     read_request,
     tile_walk,
@@ -136,7 +136,7 @@ async def array(dut, gap):
         expected.append((tuple(tag.values()), sums))
     source = bench.add(Source(bench, "i", vectors))
     bench.add(TileSource(bench, tiles))
-    found, early = [], deque([None, None])
+    found, early = [], deque([None] * EARLY)
 
     def tag(which: str):
         if not bench.get(f"o__{which}__valid"):
@@ -145,7 +145,7 @@ async def array(dut, gap):
 
     def look():
         now = tag("tag")
-        assert now == early.popleft(), "the early tag does not come two cycles ahead"
+        assert now == early.popleft(), "the early tag does not come `EARLY` cycles ahead"
         early.append(tag("early"))
         if now is not None:
             found.append((now, [signed(bench.get(f"o__sums__{c}"), CONFIG.array.psum_bits)
@@ -158,14 +158,14 @@ async def array(dut, gap):
 
 # -- accumulator ---------------------------------------------------------------------------------
 class SumSource:
-    """Writes blocks of sums at the accumulator, tags two cycles before sums as the array does."""
+    """Writes blocks of sums at the accumulator, tags `EARLY` cycles ahead as the array does."""
 
     def __init__(self, bench: Bench, blocks: int):
         self.bench, self.left, self.bank = bench, blocks, 0
         self.free = [True, True]
         self.expected: list[dict[int, list[int]]] = []
         self.items: deque = deque()
-        self.flight: deque = deque([None, None])
+        self.flight: deque = deque([None] * EARLY)
 
     def begin(self) -> None:
         draw = self.bench.random
@@ -374,7 +374,7 @@ async def feeder(dut, gap):
         if vector["close"]:
             drained.ask(vector["bank"])
 
-    bench.add(ActReads(bench, READ_LATENCY, words))
+    bench.add(ActReads(bench, ActMemory.LATENCY, words))
     bench.add(Sink(bench, "o", take))
     done = bench.add(Done(bench, Opcode.COMPUTE))
     await bench.run(lambda: len(found) == len(expected))

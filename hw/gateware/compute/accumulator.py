@@ -44,11 +44,26 @@ class Accumulator(wiring.Component):
     full : level per bank, from the write of the last vector until `drained`
     drained : pulse per bank
 
-    Resources: 2 * cols memories of acc_depth x 32 bits.
+    Timing
+    ------
+    One vector per cycle, `early` and `tag` as far apart as `MacArray` has them; a bank is `full`
+    `LATENCY` cycles after its last vector's tag. A read is answered after `READ_LATENCY` cycles.
+
+    Resources
+    ---------
+    2 * cols memories of acc_depth x 32 bits; for each column an adder and four registers of 32
+    bits.
     """
 
+    #: Cycles from a vector's tag to its sum in the bank.
+    LATENCY = 2
     #: Cycles from a valid `read` to its data.
     READ_LATENCY = 2
+
+    i: wiring.PureInterface
+    read: wiring.PureInterface
+    full: Signal
+    drained: Signal
 
     def __init__(self, config: Config):
         self._config = config

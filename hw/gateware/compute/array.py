@@ -6,13 +6,21 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
 from hw.gateware.parts.arith import add_tree
+from hw.gateware.parts.delay import delay
 from hw.gateware.signatures.interfaces import vector_layout
 
 from .tiles import TilePort
 
-__all__ = ["AccTag", "MacArray", "PsumPort"]
+__all__ = ["EARLY", "AccTag", "MacArray", "PsumPort", "array_latency"]
 
+#: Cycles by which a tag is known before its sums.
+EARLY = 2
 _TREE_LEVELS = 3  # adder levels between registers
+
+
+def array_latency(config: Config) -> int:
+    """Cycles from a taken vector to its sums."""
+    return 2 + max(1, -(-ceil_log2(config.array.rows) // _TREE_LEVELS))
 
 
 class AccTag(wiring.Signature):
@@ -24,7 +32,8 @@ class AccTag(wiring.Signature):
 
 
 class PsumPort(wiring.Signature):
-    """Column sums: `sums` signed[cols], valid with `tag`; `early` is the tag two cycles ahead."""
+    """Column sums: `sums` signed[cols], valid with `tag`; `early` is the tag `EARLY` cycles
+    ahead."""
 
     def __init__(self, config: Config):
         super().__init__({"early": Out(AccTag(config)), "tag": Out(AccTag(config)),
@@ -47,14 +56,29 @@ class MacArray(wiring.Component):
     starved : 1, a vector waits for its tile
     busy : 1, sums are on their way
 
-    Resources: one multiplier per MAC.
+    Timing
+    ------
+    One vector per cycle, with t adder levels in ceil(t / 3) registers::
+
+        cycle  0         1      2          3 ...       LATENCY
+               vector -> acts   products   sums of 8   sums, tag
+               tile ---> weights           early, EARLY cycles ahead of the tag
+
+    Resources
+    ---------
+    rows * cols multipliers of 8 x 8 bits, an adder tree of rows for each column.
     """
+
+    i: stream.Interface
+    tile: wiring.PureInterface
+    o: wiring.PureInterface
+    fire: Signal
+    starved: Signal
+    busy: Signal
 
     def __init__(self, config: Config):
         self._config = config
-        levels = max(1, -(-ceil_log2(config.array.rows) // _TREE_LEVELS))
-        #: Cycles from a taken vector to its sums.
-        self.LATENCY = 2 + levels
+        self.LATENCY = array_latency(config)
         super().__init__({
             "i": In(stream.Signature(vector_layout(config))),
             "tile": In(TilePort(config)),
@@ -78,16 +102,8 @@ class MacArray(wiring.Component):
         ]
 
         # control travels beside the data
-        fields = (vector.acc_addr, vector.acc_first, vector.bank, vector.close)
-        tag, valid = Cat(*fields), fire
-        stages = []
-        for n in range(self.LATENCY):
-            stage, stage_valid = Signal(len(tag), name=f"tag_{n}"), Signal(name=f"valid_{n}")
-            m.d.sync += stage_valid.eq(valid)
-            with m.If(valid):
-                m.d.sync += stage.eq(tag)
-            tag, valid = stage, stage_valid
-            stages.append((stage, stage_valid))
+        tag = Cat(vector.acc_addr, vector.acc_first, vector.bank, vector.close)
+        _, *stages = delay(m, tag, fire, self.LATENCY, names=("tag_{}", "valid_{}"))
 
         def drive(port, index):
             word, is_valid = stages[index]
@@ -95,7 +111,7 @@ class MacArray(wiring.Component):
                          Cat(port.addr, port.first, port.bank, port.close).eq(word)]
 
         m.d.comb += self.busy.eq(Cat(v for _, v in stages).any())
-        drive(self.o.early, self.LATENCY - 3)
+        drive(self.o.early, self.LATENCY - 1 - EARLY)
         drive(self.o.tag, self.LATENCY - 1)
 
         acts = [Signal(signed(8), name=f"act_{r}", reset_less=True) for r in range(rows)]

@@ -1,6 +1,6 @@
 """The compute path of an instance: feeder, tiles, array, accumulators, post-processing."""
 
-from amaranth.hdl import Cat, Const, Module, unsigned
+from amaranth.hdl import Cat, Const, Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -41,7 +41,34 @@ class Datapath(wiring.Component):
     compute_busy, post_busy : 1, from registers: they fall a cycle late
     moved : 1, something advanced
     spared, spared_layer : as `spared_members`
+
+    How streams run, and what comes back::
+
+        act_read <-> feeder ----> array --> accumulator --> post --> act_write
+        i ------------^           ^  ^                       ^ |
+        i_ahead ---> tiles -- tile'  '-- drained ------------|-'
+        chunks ------^ '------------------------ params -----'
     """
+
+    i: stream.Interface
+    i_ahead: stream.Interface
+    i_post: stream.Interface
+    chunks: stream.Interface
+    needs: stream.Interface
+    rows: stream.Interface
+    release: stream.Interface
+    act_read: wiring.PureInterface
+    act_write: wiring.PureInterface
+    done_compute: wiring.PureInterface
+    done_post: wiring.PureInterface
+    fire: Signal
+    starved: Signal
+    acc_wait: Signal
+    compute_busy: Signal
+    post_busy: Signal
+    moved: Signal
+    spared: Signal
+    spared_layer: Signal
 
     def __init__(self, config: Config):
         self._config = config

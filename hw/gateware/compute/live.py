@@ -1,6 +1,6 @@
 """Skips zeros: gathers live inputs, asks for their weights, and feeds the array with both."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,7 +35,31 @@ class LiveInputs(wiring.Component):
     rows : their weights
     release : no more of a table's rows are to come
     busy : 1
+
+    Values and their weights part, and meet again in the array::
+
+        i --> gather -- groups ------> fill --> slots --> use --> o
+                `--> needs      rows ----^-> weights ------'-> tile_o
+
+    Timing
+    ------
+    A word or a live input is searched in a cycle; a group takes its inputs' beats of weights, one
+    per cycle, to fill, and a cycle for each output block, and one more, to use. Vectors that skip
+    nothing pass in the same cycle.
+
+    Resources
+    ---------
+    `rows` memories of 2 * `row_beats` beats; a comparison with `epsilon` for each row.
     """
+
+    i: stream.Interface
+    o: stream.Interface
+    tile_i: wiring.PureInterface
+    tile_o: wiring.PureInterface
+    needs: stream.Interface
+    rows: stream.Interface
+    release: stream.Interface
+    busy: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -77,7 +101,8 @@ class LiveInputs(wiring.Component):
                 m.d.comb += self.i.ready.eq(self.o.ready)
         return m
 
-    def _gather(self, m, groups, group):
+    def _gather(self, m: Module, groups: fifo.SyncFIFOBuffered,
+                group: data.StructLayout) -> Value:
         """Search words for live inputs, ask for their rows and put them into groups; return 1, it
         is at work."""
         lanes = self._config.array.rows
@@ -136,7 +161,8 @@ class LiveInputs(wiring.Component):
                     m.d.sync += first.eq(1)
         return have | count.any()
 
-    def _fill(self, m, groups, group, slots, full):
+    def _fill(self, m: Module, groups: fifo.SyncFIFOBuffered, group: data.StructLayout,
+              slots: list[data.View], full: Signal) -> list[memory.ReadPort]:
         """Put a group's weights into the memories; return their read ports."""
         config = self._config
         head = Signal(group)
@@ -174,7 +200,8 @@ class LiveInputs(wiring.Component):
             ports.append(kept.read_port())
         return ports
 
-    def _use(self, m, slots, full, tiles):
+    def _use(self, m: Module, slots: list[data.View], full: Signal,
+             tiles: list[memory.ReadPort]) -> tuple[Signal, data.View, list[Value]]:
         """Feed the array with a group's values and one block's tile after the other; return
         whether a tile is there, the vector, and the tile."""
         config = self._config

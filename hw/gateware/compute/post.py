@@ -1,28 +1,23 @@
 """Post-processing: pool, requantise and write finished accumulators."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
-from hw.gateware.parts.arith import (
-    ACC_BITS,
-    COARSE_BITS,
-    HALF_BITS,
-    PRODUCT_BITS,
-    nearest_half,
-    round_half_up,
-    saturate,
-    shift_coarse,
-    shift_fine,
-    times,
-)
-from hw.gateware.parts.walk import Walk
+from hw.gateware.parts.arith import ACC_BITS
+from hw.gateware.parts.delay import delay
 from hw.gateware.signatures.interfaces import ActWrite, Done, completion, insn_stream
 from hw.isa import Opcode
 
+from . import requantise as requantising
 from .accumulator import AccRead, Accumulator
+from .requantise import requantise
 from .tiles import param_members
+from .windows import Windows
 
 __all__ = ["Post"]
 
@@ -47,15 +42,44 @@ class Post(wiring.Component):
     busy : 1
     moved : 1, something is on its way through the pipeline
 
-    Timing: a block of p output pixels with windows of w takes max(p * w, p * cols / post_lanes)
-    cycles and `LATENCY` to drain.
+    Where accumulators, parameters and words meet, of a window's last place, with R for
+    `Accumulator.READ_LATENCY` and half as many lanes as columns::
+
+        cycle    -1     0           R          R + 1   R + 2      R + 3      R + 9    R + 10
+        acc      step   acc.valid   acc.data   best    held
+        lanes                                          column 0   column 1
+        params                                         column 0   column 1
+        acts                                                                 word     word
+
+    The next window's last step is as many cycles later as a lane has columns, or more. With as
+    many lanes as columns nothing is held, and all from R + 2 on comes a cycle earlier.
+
+    Timing
+    ------
+    A block of p output pixels with windows of w takes max(p * w, p * cols / post_lanes) cycles,
+    and `LATENCY` to drain.
+
+    Resources
+    ---------
+    Two multipliers of 16 x 16 bits and a shifter for each of `post_lanes`; a maximum, two
+    registers of 32 bits (one with as many lanes as columns), for each column.
     """
 
-    #: From a window's last accumulator read to its first write.
-    LATENCY = Accumulator.READ_LATENCY + 10
+    i: stream.Interface
+    acc: wiring.PureInterface
+    full: Signal
+    params: Any  # by configuration: see `tiles.param_members`
+    drained: Signal
+    acts: wiring.PureInterface
+    done: wiring.PureInterface
+    busy: Signal
+    moved: Signal
 
     def __init__(self, config: Config):
         self._config = config
+        self._subs = config.array.cols // config.array.post_lanes  # columns of a lane
+        #: Cycles from the read of a window's last accumulator to its first write.
+        self.LATENCY = Accumulator.READ_LATENCY + 1 + (self._subs > 1) + requantising.LATENCY
         super().__init__({
             "i": In(insn_stream(Opcode.POST, config)),
             "acc": Out(AccRead(config)),
@@ -69,279 +93,149 @@ class Post(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        config = self._config
-        rows, cols, lanes = config.array.rows, config.array.cols, config.array.post_lanes
-        subs, groups = cols // lanes, rows // lanes
-        # Addresses are modulo the memories' sizes: differences may be negative.
-        acc_addr, act_addr = len(self.acc.addr), config.act_addr_bits
-        pos = signed(12)
+        windows = Windows(m, self._config, self.i, self.full)
+        item, valid, asked, best = self._maximum(m, windows)
+        lanes = self._lanes(m, windows, item, valid & item.window_end, best)
 
-        # -- prepare ---------------------------------------------------------------------------
-        insn = Signal(self.i.payload.shape())
-        have, ready2, ready3, prepared = Signal(), Signal(), Signal(), Signal()
-        row_step, top_words, origin = Signal(acc_addr), Signal(acc_addr), Signal(acc_addr)
-        top, left = Signal(signed(5)), Signal(signed(5))  # position of the first window
-        m.d.comb += self.i.ready.eq(~have)
-        with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [insn.eq(self.i.payload), have.eq(1)]
-        m.d.sync += [ready2.eq(have & ~ready2 & ~ready3 & ~prepared), ready3.eq(ready2)]
-        factor = Signal(Mux(1, insn.pool_stride, insn.pool_top).shape())
-        product = Signal(acc_addr)
-        m.d.comb += product.eq(times(insn.conv_w, factor))
-        with m.If(have & ~ready2 & ~ready3 & ~prepared):
-            m.d.sync += [factor.eq(insn.pool_top),
-                         top.eq(0 - insn.pool_top), left.eq(0 - insn.pool_left)]
-        with m.If(ready2):
-            m.d.sync += [factor.eq(insn.pool_stride), top_words.eq(product)]
-        with m.If(ready3):
-            m.d.sync += [row_step.eq(product), origin.eq(left - top_words), prepared.eq(1)]
+        # -- requantise, then write ------------------------------------------------------------
+        sub_last = lanes.sub == self._subs - 1
+        layout = data.StructLayout({
+            "block_end": 1, "insn_end": 1, "bank": 1, "context": 1, "group": len(lanes.group),
+            "addr": len(lanes.addr)})
+        stages = delay(m, Cat(sub_last & lanes.block_end, sub_last & lanes.insn_end, lanes.bank,
+                              lanes.context, lanes.group, lanes.addr), lanes.busy,
+                       requantising.LATENCY, names=("requant_{}_0", "requant_{}_valid_0"),
+                       reset_less=True)
+        valids = [valid for _, valid in stages]
+        # The limits are chosen a cycle before they are needed.
+        low, high = Signal(signed(8), reset_less=True), Signal(signed(8), reset_less=True)
+        meta, meta_valid = stages[requantising.LIMITS_AT - 1]
+        limits = windows.contexts[data.View(layout, meta).context]
+        with m.If(meta_valid):
+            m.d.sync += [low.eq(limits.low), high.eq(limits.high)]
+        results = []
+        for lane in range(self._config.array.post_lanes):
+            columns = lanes.columns[lane::self._config.array.post_lanes]
+            value = Array(columns)[lanes.sub] if self._subs > 1 else columns[0]
+            results.append(requantise(m, lane, value, self._param(m, lane, lanes), valids,
+                                      low, high))
 
-        # -- walk the windows --------------------------------------------------------------------
-        active, cur = Signal(), Signal.like(insn)
-        cur_row_step, cur_origin = Signal(acc_addr), Signal(acc_addr)
-        cur_top, cur_left = Signal.like(top), Signal.like(left)
-        pixel = Signal(act_addr)
-        group0 = Signal(range(max(2, groups)))
-        plane0 = Signal(act_addr)
-        bank = Signal()
-        # What stays the same in an instruction is kept once, not carried down the pipeline; of
-        # two instructions' copies one can be loaded while the other's last words are written.
-        context = Signal()
-        in_flight = Array([Signal(name="in_flight_0"), Signal(name="in_flight_1")])
-        skipping = config.array.zero_skip
-        telling = completion(insn)
-        kept_widths = len(insn.out_plane), 8, 8, len(telling)
-        kept = Cat(insn.out_plane, insn.low, insn.high, telling,
-                   *([insn.per_pixel] if skipping else []))
-        contexts = Array([Signal(len(kept), name=f"context_{k}", reset_less=True)
-                          for k in range(2)])
-        gap = Signal(range(max(2, subs)))
-
-        # In registers: the bank to be walked is full; lanes still work on the window before.
-        there, lanes_wait = Signal(), Signal()
-        noted = Signal()  # the prepared instruction's copy has been written
-        step, go_on, load = Signal(), Signal(), Signal()
-        walk = Walk(m, [(name, insn[field], cur[field] if name != "block" else None)
-                        for name, field in (
-                            ("px", "pool_w"), ("py", "pool_h"), ("ox", "out_w"), ("oy", "out_h"),
-                            ("block", "out_blocks"))],
-                    go=go_on, load=load)
-        window_end, block_end, insn_end = (walk.ends(n) for n in (2, 4, 5))
+        word, ends = data.View(layout, stages[-1][0]), valids[-1]
+        groups = self._config.array.rows // self._config.array.post_lanes
         m.d.comb += [
-            step.eq(active & there & ~(window_end & lanes_wait)),
-            go_on.eq(step | (noted & ~active)), load.eq(noted & Mux(active, step & insn_end, 1)),
+            self.acts.valid.eq(ends), self.acts.addr.eq(word.addr),
+            self.acts.data.eq(Cat(*(results * groups))), self.acts.lanes.eq(1 << word.group),
+            self.done.valid.eq(ends & word.insn_end),
+            completion(self.done).eq(windows.contexts[word.context].done),
         ]
-        # A bank that has just been walked is still marked full: its release is under way.
-        released = Signal(2)
-        ready = self.full & ~released
-        m.d.sync += there.eq(ready.bit_select(bank, 1))
-        with m.If(gap != 0):
-            m.d.sync += [gap.eq(gap - 1), lanes_wait.eq(gap != 1)]
-        addr = walk.add("addr", acc_addr, [
-            (0, 1), (1, cur.conv_w), (2, cur.pool_stride), (3, cur_row_step), (None, cur_origin)],
-            origin)
-        ix = walk.add("ix", pos, [(0, 1), (1, 0), (1, cur.pool_stride), *[(None, cur_left)] * 2],
-                      left)
-        iy = walk.add("iy", pos, [None, (0, 1), (1, 0), (1, cur.pool_stride), (None, cur_top)],
-                      top)
-        with m.If(step & window_end):
-            m.d.sync += [gap.eq(subs - 1), lanes_wait.eq(subs > 1),
-                         pixel.eq(Mux(block_end, 0, pixel + 1))]
-        with m.If(step & block_end):
-            m.d.sync += [bank.eq(~bank), released.bit_select(bank, 1).eq(1),
-                         there.eq(ready.bit_select(~bank, 1))]
-            # the next block starts `cols` channels further on
-            whole, part = divmod(subs, groups)
-            planes = times(cur.out_plane, Const(whole, max(1, whole.bit_length())))
-            with m.If(group0 + part >= groups):
-                m.d.sync += [group0.eq(group0 + part - groups),
-                             plane0.eq(plane0 + planes + cur.out_plane)]
-            with m.Else():
-                m.d.sync += [group0.eq(group0 + part), plane0.eq(plane0 + planes)]
-            with m.If(insn_end):
-                m.d.sync += active.eq(0)
-        # Its copy is written as soon as there is a place, so that `load` need not reach it.
-        with m.If(prepared & ~noted & ~in_flight[~context]):
-            m.d.sync += [contexts[~context].eq(kept), noted.eq(1)]
-        with m.If(load):
-            m.d.sync += [
-                active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
-                context.eq(~context), in_flight[~context].eq(1), noted.eq(0),
-                cur_row_step.eq(row_step), cur_origin.eq(origin), cur_top.eq(top),
-                cur_left.eq(left), pixel.eq(0), group0.eq(0), plane0.eq(insn.out_addr),
-            ]
+        with m.If(ends & word.insn_end):
+            windows.contexts.end(word.context)
+        with m.If(ends & word.block_end):
+            m.d.comb += self.drained.eq(1 << word.bank)
+            windows.release(word.bank)
+        m.d.comb += [self.moved.eq(asked | valid | lanes.busy | Cat(*valids[1:]).any()),
+                     self.busy.eq(windows.busy | self.moved)]
+        return m
 
-        # -- read, then the window's maximum -----------------------------------------------------
-        inside = Signal()
-        first = Signal(init=1)  # no accumulator of this window has been read yet
-        m.d.comb += inside.eq((iy >= 0) & (iy < cur.conv_h) & (ix >= 0) & (ix < cur.conv_w))
-        with m.If(step):
-            m.d.sync += first.eq(window_end | (first & ~inside))
-        meta = Cat(first, inside, window_end, block_end, insn_end, bank, context, group0, plane0,
-                   pixel)
-        meta_widths = (1, 1, 1, 1, 1, 1, 1, len(group0), act_addr, act_addr)
-        meta, asked = _delay(m, "ask", meta, step, 1)
-        asked_inside, asked_bank, asked_addr = meta[1], meta[5], Signal.like(addr)
-        with m.If(step):
-            m.d.sync += asked_addr.eq(addr)
-        m.d.comb += [self.acc.valid.eq(asked & asked_inside), self.acc.bank.eq(asked_bank),
+    def _maximum(self, m: Module, windows: Windows) -> tuple[
+            data.View, Value, Value, list[Signal]]:
+        """Read accumulators and keep the largest of each window and column; return the place, 1,
+        its accumulators have come, 1, they are asked for, and the maxima, a cycle later."""
+        layout = windows.place.shape()
+        _, (meta, asked) = delay(m, windows.place.as_value(), windows.step, 1,
+                                 names=("ask_{}", "ask_valid_{}"), reset_less=True)
+        ask, asked_addr = data.View(layout, meta), Signal.like(windows.addr)
+        with m.If(windows.step):
+            m.d.sync += asked_addr.eq(windows.addr)
+        m.d.comb += [self.acc.valid.eq(asked & ask.inside), self.acc.bank.eq(ask.bank),
                      self.acc.addr.eq(asked_addr)]
-        meta, valid = _delay(m, "read", meta, asked, Accumulator.READ_LATENCY)
-        parts = _split(meta, *meta_widths)
-        (d_first, d_inside, d_window, d_block, d_insn, d_bank, d_context, d_group, d_plane,
-         d_pixel) = parts
+        *_, (meta, valid) = delay(m, meta, asked, Accumulator.READ_LATENCY,
+                                  names=("read_{}", "read_valid_{}"), reset_less=True)
+        item = data.View(layout, meta)
         best = []
-        take = valid & d_inside
-        for c in range(cols):
+        take = valid & item.inside
+        for c in range(self._config.array.cols):
             value = Signal(signed(ACC_BITS), name=f"best_{c}", reset_less=True)
             sample = self.acc.data[c]
-            with m.If(take & (d_first | (value < sample))):
+            with m.If(take & (item.first | (value < sample))):
                 m.d.sync += value.eq(sample)
             best.append(value)
+        return item, valid, asked, best
 
-        # -- lanes: `subs` cycles for each pixel --------------------------------------------------
+    def _lanes(self, m: Module, windows: Windows, item: data.View, ends: Value,
+               best: list[Signal]) -> "_Lanes":
+        """Let the columns of a window go through the lanes, `subs` cycles for each window, once
+        it `ends`."""
+        subs, groups = self._subs, self._config.array.rows // self._config.array.post_lanes
         sub = Signal(range(max(2, subs)))
         busy_lanes = Signal()
         lane_bank, lane_block, lane_insn = Signal(), Signal(), Signal()
         lane_context = Signal()
-        lane_group, lane_addr = Signal.like(group0), Signal(act_addr)
+        lane_group, lane_addr = Signal.like(item.group), Signal(len(item.plane))
         start = Signal()
-        m.d.comb += start.eq(valid & d_window)
+        m.d.comb += start.eq(ends)
         held = best
         if subs > 1:  # the next window may begin while this one's lanes go out
             held = []
             start_2 = Signal()
             m.d.sync += start_2.eq(start)
-            for c in range(cols):
+            for c, value in enumerate(best):
                 copy = Signal(signed(ACC_BITS), name=f"held_{c}", reset_less=True)
                 with m.If(start_2):
-                    m.d.sync += copy.eq(best[c])
+                    m.d.sync += copy.eq(value)
                 held.append(copy)
-            meta_2 = Signal(len(Cat(*parts)))
+            meta_2 = Signal(item.shape().size)
             with m.If(start):
-                m.d.sync += meta_2.eq(Cat(*parts))
-            parts = _split(meta_2, *meta_widths)
-            _, _, _, d_block, d_insn, d_bank, d_context, d_group, d_plane, d_pixel = parts
-            start = start_2
-        if skipping:
-            m.d.comb += [self.params.en.eq(start), self.params.bank.eq(d_bank),
-                         self.params.block.eq(Mux(contexts[d_context][-1], d_pixel, 0))]
+                m.d.sync += meta_2.eq(item)
+            item, start = data.View(item.shape(), meta_2), start_2
+        if self._config.array.zero_skip:
+            per_pixel = windows.contexts[item.context].per_pixel
+            m.d.comb += [self.params.en.eq(start), self.params.bank.eq(item.bank),
+                         self.params.block.eq(Mux(per_pixel, item.pixel, 0))]
         with m.If(start):
             m.d.sync += [
-                busy_lanes.eq(1), sub.eq(0), lane_bank.eq(d_bank), lane_block.eq(d_block),
-                lane_insn.eq(d_insn), lane_group.eq(d_group), lane_addr.eq(d_plane + d_pixel),
-                lane_context.eq(d_context)]
+                busy_lanes.eq(1), sub.eq(0), lane_bank.eq(item.bank),
+                lane_block.eq(item.block_end), lane_insn.eq(item.insn_end),
+                lane_group.eq(item.group), lane_addr.eq(item.plane + item.pixel),
+                lane_context.eq(item.context)]
         with m.Elif(busy_lanes):
             m.d.sync += sub.eq(sub + 1)
             with m.If(sub == subs - 1):
                 m.d.sync += busy_lanes.eq(0)
             with m.If(lane_group == groups - 1):
                 m.d.sync += [lane_group.eq(0), lane_addr.eq(
-                    lane_addr + contexts[lane_context][:len(insn.out_plane)])]
+                    lane_addr + windows.contexts[lane_context].out_plane)]
             with m.Else():
                 m.d.sync += lane_group.eq(lane_group + 1)
+        return _Lanes(busy_lanes, sub, held, lane_bank, lane_block, lane_insn, lane_context,
+                      lane_group, lane_addr)
 
-        # -- requantise ----------------------------------------------------------------------------
-        sub_last = sub == subs - 1
-        stage = Cat(sub_last & lane_block, sub_last & lane_insn, lane_bank, lane_context,
-                    lane_group, lane_addr)
-        widths = (1, 1, 1, 1, len(lane_group), act_addr)
-        metas, valids = [stage], [busy_lanes]
-        for n in range(7):
-            tag, flag = _delay(m, f"requant_{n}", metas[-1], valids[-1], 1)
-            metas.append(tag)
-            valids.append(flag)
-        # The limits are chosen a cycle before they are needed.
-        low, high = Signal(signed(8), reset_less=True), Signal(signed(8), reset_less=True)
-        _, next_low, next_high, *_ = _split(contexts[metas[5][3]], *kept_widths)
-        with m.If(valids[5]):
-            m.d.sync += [low.eq(next_low), high.eq(next_high)]
-        results = []
-        for lane in range(lanes):
-            value = Array(held[s * lanes + lane] for s in range(subs))[sub] if subs > 1 \
-                else held[lane]
-            if skipping:
-                row = self.params.row
-                param = Array(row[64 * c:64 * c + 64] for c in range(lane, cols, lanes))[sub]
-            elif lanes == 1:
-                m.d.comb += [self.params.bank.eq(lane_bank), self.params.column.eq(sub)]
-                param = self.params.param
-            else:
-                index = [self.params[b * cols + s * lanes + lane]
-                         for b in range(2) for s in range(subs)]
-                param = Array(index)[Cat(sub[:ceil_log2(subs)], lane_bank)] \
-                    if _is_pow2(subs) else \
-                    Mux(lane_bank, Array(index[subs:])[sub], Array(index[:subs])[sub])
-            biased = Signal(signed(ACC_BITS), name=f"biased_{lane}", reset_less=True)
-            mult = Signal(16, name=f"mult_{lane}", reset_less=True)
-            shift_1 = Signal(6, name=f"shift_1_{lane}", reset_less=True)
-            shift_2 = Signal(6, name=f"shift_2_{lane}", reset_less=True)
-            product = Signal(signed(PRODUCT_BITS), name=f"scaled_{lane}", reset_less=True)
-            coarse = Signal(COARSE_BITS, name=f"coarse_{lane}", reset_less=True)
-            fine = Signal(HALF_BITS + 2, name=f"fine_{lane}", reset_less=True)
-            result = Signal(signed(8), name=f"result_{lane}", reset_less=True)
-            with m.If(valids[0]):
-                m.d.sync += [biased.eq(value + param[:32].as_signed()), mult.eq(param[32:48]),
-                             shift_1.eq(param[48:54])]
-            # 32 x 16 bits as two products of 16 x 16, each in a register of its own
-            low_part = Signal(32, name=f"low_part_{lane}", reset_less=True)
-            high_part = Signal(signed(32), name=f"high_part_{lane}", reset_less=True)
-            rounded = Signal(signed(HALF_BITS), name=f"rounded_{lane}", reset_less=True)
-            shift_3 = Signal(6, name=f"shift_3_{lane}", reset_less=True)
-            shift_4 = Signal(4, name=f"shift_4_{lane}", reset_less=True)
-            with m.If(valids[1]):
-                m.d.sync += [low_part.eq(biased[:16] * mult),
-                             high_part.eq(biased[16:].as_signed() * mult), shift_2.eq(shift_1)]
-            with m.If(valids[2]):
-                m.d.sync += [product.eq(low_part + (high_part << 16)), shift_3.eq(shift_2)]
-            with m.If(valids[3]):
-                m.d.sync += [coarse.eq(shift_coarse(m, product, shift_3)), shift_4.eq(shift_3)]
-            with m.If(valids[4]):
-                m.d.sync += fine.eq(shift_fine(m, coarse, shift_4))
-            with m.If(valids[5]):
-                m.d.sync += rounded.eq(round_half_up(nearest_half(fine)))
-            with m.If(valids[6]):
-                m.d.sync += result.eq(saturate(rounded, low, high))
-            results.append(result)
-
-        t_block, t_insn, t_bank, t_context, t_group, t_addr = _split(metas[7], *widths)
-        *_, t_done = _split(contexts[t_context], *kept_widths)
-        m.d.comb += [
-            self.acts.valid.eq(valids[7]), self.acts.addr.eq(t_addr),
-            self.acts.data.eq(Cat(*(results * groups))), self.acts.lanes.eq(1 << t_group),
-            self.done.valid.eq(valids[7] & t_insn),
-            completion(self.done).eq(t_done),
-        ]
-        with m.If(valids[7] & t_insn):
-            m.d.sync += in_flight[t_context].eq(0)
-        with m.If(valids[7] & t_block):
-            m.d.comb += self.drained.eq(1 << t_bank)
-            m.d.sync += released.bit_select(t_bank, 1).eq(0)
-        m.d.comb += [self.moved.eq(asked | valid | busy_lanes | Cat(*valids[1:]).any()),
-                     self.busy.eq(have | active | self.moved)]
-        return m
+    def _param(self, m: Module, lane: int, lanes: "_Lanes") -> Value:
+        """Bias, mult, shift of the column that the lane is at."""
+        config, subs, sub = self._config, self._subs, lanes.sub
+        cols, step = config.array.cols, config.array.post_lanes
+        if config.array.zero_skip:
+            row = self.params.row
+            return Array(row[64 * c:64 * c + 64] for c in range(lane, cols, step))[sub]
+        if step == 1:
+            m.d.comb += [self.params.bank.eq(lanes.bank), self.params.column.eq(sub)]
+            return self.params.param
+        index = self.params[lane::step]
+        if subs & (subs - 1) == 0:
+            return Array(index)[Cat(sub[:ceil_log2(subs)], lanes.bank)]
+        return Mux(lanes.bank, Array(index[subs:])[sub], Array(index[:subs])[sub])
 
 
-def _is_pow2(n: int) -> bool:
-    return n & (n - 1) == 0
+@dataclass(frozen=True)
+class _Lanes:
+    """What the lanes are at: a window's maxima, column `sub` of each lane's."""
 
-
-def _delay(m, name, value, valid, cycles):
-    """Carry a value beside a pipeline."""
-    for n in range(cycles):
-        register, flag = Signal(len(value), name=f"{name}_{n}", reset_less=True), Signal(
-            name=f"{name}_valid_{n}")
-        m.d.sync += flag.eq(valid)
-        with m.If(valid):
-            m.d.sync += register.eq(value)
-        value, valid = register, flag
-    return value, valid
-
-
-def _split(value, *widths):
-    """Take a concatenation apart."""
-    parts, position = [], 0
-    for width in widths:
-        parts.append(value[position:position + width])
-        position += width
-    return parts
+    busy: Signal
+    sub: Signal
+    columns: list[Signal]
+    bank: Signal
+    block_end: Signal  # of its last column; that of a block or of an instruction
+    insn_end: Signal
+    context: Signal
+    group: Signal  # of the word; its address
+    addr: Signal

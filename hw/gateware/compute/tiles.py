@@ -1,6 +1,8 @@
 """Cuts the weight stream into tiles and parameters, one tile ahead of the array."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,7 +18,7 @@ def param_layout() -> data.StructLayout:
     return data.StructLayout({"bias": 32, "mult": 16, "shift": 8, "unused": 8})
 
 
-def param_members(config: Config):
+def param_members(config: Config) -> wiring.Member:
     """How post-processing gets parameters, as a member of its signature: as registers, bias, mult
     and shift in 56 bits for [2 * cols]; a column at a time from a memory where it has one lane;
     a `ParamPort` where zeros are skipped, since a bank then has many blocks' parameters."""
@@ -56,7 +58,35 @@ class TileLoader(wiring.Component):
     params : see `param_members`
     drained : pulse for each bank that post-processing has finished with
     busy : 1
+
+    One stream holds both, and a bank's release lets its next parameters in::
+
+                        .-> params of bank 0, 1 --> post-processing
+        chunks --> part |      ^ open: `drained` ------'
+                   or   |
+                   tile `-> shadow tile --> o, taken with a vector
+
+    Timing
+    ------
+    One chunk per cycle: a tile in `tile_chunks` cycles, of which the first may be that in which
+    the tile before is taken; it is valid in the cycle after its last chunk. An instruction is
+    taken up two cycles after it was taken.
+
+    Resources
+    ---------
+    Registers of rows * cols bytes for the shadow tile; for parameters registers of 2 * cols * 56
+    bits, or with one lane or where zeros are skipped a memory.
     """
+
+    #: Cycles from a tile's last chunk to the tile.
+    LATENCY = 1
+
+    i: stream.Interface
+    chunks: stream.Interface
+    o: wiring.PureInterface
+    params: Any  # by configuration: see `param_members`
+    drained: Signal
+    busy: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -72,7 +102,6 @@ class TileLoader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        rows, cols = config.array.rows, config.array.cols
         param_chunks, tile_chunks = config.param_chunks, config.tile_chunks
         skipping = config.array.zero_skip
         # The next instruction is taken early, so that nothing which ends one reaches the queue.
@@ -88,7 +117,6 @@ class TileLoader(wiring.Component):
         in_params, in_tile = Signal(), Signal()
         param_last, tile_last = Signal(init=param_chunks == 1), Signal(init=tile_chunks == 1)
         param_chunk = Signal(range(max(2, param_chunks)))
-        tile_chunk = Signal(range(max(2, tile_chunks)))
         shadow_full = Signal()
         bank = Signal()
         claimed = Signal(2)
@@ -118,23 +146,12 @@ class TileLoader(wiring.Component):
         with m.If(self.o.take):
             m.d.sync += shadow_full.eq(0)
 
-        chunk = self.chunks.payload
         if skipping:
             self._keep_params(m, take_param, bank, param_block, param_chunk)
         elif config.array.post_lanes == 1:
             self._keep_columns(m, take_param, bank, param_chunk)
         else:
-            params = [Signal(56, name=f"param_{b}_{c}", reset_less=True)
-                      for b in range(2) for c in range(cols)]
-            m.d.comb += [p.eq(s) for p, s in zip(self.params, params, strict=True)]
-            for k in range(param_chunks):
-                for b in range(2):
-                    with m.If(take_param & (param_chunk == k) & (bank == b)):
-                        for byte in range(config.chunk_bytes):
-                            column, part = divmod(k * config.chunk_bytes + byte, 8)
-                            if column < cols and part < 7:
-                                m.d.sync += params[b * cols + column][8 * part:8 * part + 8].eq(
-                                    chunk[8 * byte:8 * byte + 8])
+            self._keep_registers(m, take_param, bank, param_chunk)
 
         params_end, flip = Signal(), Signal()  # with this chunk; the other bank is next
         m.d.comb += params_end.eq(take_param & param_last
@@ -157,24 +174,7 @@ class TileLoader(wiring.Component):
         with m.Elif(self.drained.bit_select(bank, 1)):
             m.d.sync += open_bank.eq(1)
 
-        shadow = [Signal(8, name=f"shadow_{n // rows}_{n % rows}", reset_less=True)
-                  for n in range(config.array.macs)]
-        m.d.comb += [w.eq(s) for w, s in zip(self.o.weights, shadow, strict=True)]
-        for k in range(tile_chunks):
-            with m.If(take_tile & (tile_chunk == k)):
-                for byte in range(config.chunk_bytes):
-                    n = k * config.chunk_bytes + byte
-                    if n < config.array.macs:
-                        m.d.sync += shadow[n].eq(chunk[8 * byte:8 * byte + 8])
-        with m.If(take_tile):
-            m.d.sync += tile_chunk.eq(Mux(tile_last, 0, tile_chunk + 1))
-        if tile_chunks == 1:
-            m.d.comb += [ends_block.eq(tile.last), ends_insn.eq(tile.last & block.last)]
-        else:  # known with the chunk before
-            with m.If(take_tile):
-                nearly = tile_chunk == tile_chunks - 2
-                m.d.sync += [tile_last.eq(nearly), ends_block.eq(nearly & tile.last),
-                             ends_insn.eq(nearly & tile.last & block.last)]
+        self._fill_shadow(m, take_tile, tile_last, tile.last, block.last, ends_block, ends_insn)
         with m.If(tile_end):
             m.d.sync += shadow_full.eq(1)
             tile.step()
@@ -195,7 +195,49 @@ class TileLoader(wiring.Component):
                     m.d.sync += [in_params.eq(insn.first), in_tile.eq(0)]
         return m
 
-    def _keep_params(self, m, take, bank, block, chunk):
+    def _fill_shadow(self, m: Module, take: Value, last: Signal, last_tile: Value,
+                     last_block: Value, ends_block: Signal, ends_insn: Signal) -> None:
+        """Put chunks into the shadow tile; tell of the next whether it is a tile's `last`, and
+        with it ends a block or an instruction."""
+        config = self._config
+        rows, tile_chunks = config.array.rows, config.tile_chunks
+        tile_chunk = Signal(range(max(2, tile_chunks)))
+        shadow = [Signal(8, name=f"shadow_{n // rows}_{n % rows}", reset_less=True)
+                  for n in range(config.array.macs)]
+        m.d.comb += [w.eq(s) for w, s in zip(self.o.weights, shadow, strict=True)]
+        for k in range(tile_chunks):
+            with m.If(take & (tile_chunk == k)):
+                for byte in range(config.chunk_bytes):
+                    n = k * config.chunk_bytes + byte
+                    if n < config.array.macs:
+                        m.d.sync += shadow[n].eq(self.chunks.payload[8 * byte:8 * byte + 8])
+        with m.If(take):
+            m.d.sync += tile_chunk.eq(Mux(last, 0, tile_chunk + 1))
+        if tile_chunks == 1:
+            m.d.comb += [ends_block.eq(last_tile), ends_insn.eq(last_tile & last_block)]
+        else:  # known with the chunk before
+            with m.If(take):
+                nearly = tile_chunk == tile_chunks - 2
+                m.d.sync += [last.eq(nearly), ends_block.eq(nearly & last_tile),
+                             ends_insn.eq(nearly & last_tile & last_block)]
+
+    def _keep_registers(self, m: Module, take: Value, bank: Value, chunk: Value) -> None:
+        """Parameters of two banks' columns in registers."""
+        chunk_bytes, cols = self._config.chunk_bytes, self._config.array.cols
+        params = [Signal(56, name=f"param_{b}_{c}", reset_less=True)
+                  for b in range(2) for c in range(cols)]
+        m.d.comb += [p.eq(s) for p, s in zip(self.params, params, strict=True)]
+        for k in range(self._config.param_chunks):
+            for b in range(2):
+                with m.If(take & (chunk == k) & (bank == b)):
+                    for byte in range(chunk_bytes):
+                        column, part = divmod(k * chunk_bytes + byte, 8)
+                        if column < cols and part < 7:
+                            m.d.sync += params[b * cols + column][8 * part:8 * part + 8].eq(
+                                self.chunks.payload[8 * byte:8 * byte + 8])
+
+    def _keep_params(self, m: Module, take: Value, bank: Value, block: Value,
+                     chunk: Value) -> None:
         """Parameters of all blocks of two banks in a memory."""
         config = self._config
         bits, parts = 8 * config.chunk_bytes, config.param_chunks
@@ -209,7 +251,7 @@ class TileLoader(wiring.Component):
             self.params.row.eq(read.data),
         ]
 
-    def _keep_columns(self, m, take, bank, chunk):
+    def _keep_columns(self, m: Module, take: Value, bank: Value, chunk: Value) -> None:
         """Parameters of two banks' columns in a memory: words of a column or more."""
         config = self._config
         bits = 8 * config.chunk_bytes

@@ -42,16 +42,17 @@ def add_tree(terms: list[Value]) -> Value:
     return terms[0]
 
 
-def times(value, factor):
+def times(value: Value, factor: Value) -> Value:
     """Product as a balanced sum of shifted masks, so that no DSP block is spent on it."""
     return add_tree([Mux(factor[k], value << k, 0) for k in range(len(factor))])
 
 
 def count_ones(m: Module, name: str, bits: list[Value]) -> Value:
     """Number of ones, from full adders of single bits: no carry chains for so few."""
-    columns, total = [list(bits)], []
+    columns: list[list[Value]] = [list(bits)]
+    total: list[Value] = []
     for column in columns:
-        carries = []
+        carries: list[Value] = []
         while len(column) > 1:
             a, b, c, *column = [*column, *[Const(0)] * (len(column) == 2)]
             different, one = (Signal(name=f"{name}_{len(total)}_{len(carries)}_{n}")
@@ -99,7 +100,8 @@ def nearest_half(fine: Value) -> Value:
     return Mux(beyond, limit, value)
 
 
-def _shift_step(m: Module, value: Value, sign: Value, shift: Value, low: int, high: int):
+def _shift_step(m: Module, value: Value, sign: Value, shift: Value, low: int,
+                high: int) -> tuple[Value, Value]:
     """Shift by the amount that the bits low..high of `shift` tell; return also 1 if bits are lost
     that are not the sign's."""
     kept = HALF_BITS + (1 << low) - 1  # the sign's bit is the highest of these

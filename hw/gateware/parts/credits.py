@@ -1,6 +1,6 @@
 """Room that is taken before something is asked for, and given back when it has left."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 
 __all__ = ["Credits"]
 
@@ -16,7 +16,7 @@ class Credits:
     take, give : 1, one is taken, only where there are `some`; one is given back
     """
 
-    def __init__(self, m: Module, total: int, *, take, give):
+    def __init__(self, m: Module, total: int, *, take: Value, give: Value):
         left = Signal(range(total + 1), name="credit", init=total)
         #: 1, one or more can be taken.
         self.some = Signal(name="credit_left", init=1)

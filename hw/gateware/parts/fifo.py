@@ -1,6 +1,6 @@
 """Queues that say from registers whether there is something, and whether there is room."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, ShapeLike, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,10 +25,29 @@ class Fifo(wiring.Component):
     -------
     w_en, w_data : an entry enters; only where there is room
     w_rdy : 1, there is room
-    r_rdy, r_data : there is an entry, two cycles after it entered at the earliest
+    r_rdy, r_data : there is an entry, `LATENCY` cycles after it entered at the earliest
     r_en : it leaves
     any : 1, there are entries
+
+    Timing
+    ------
+    One entry per cycle, `LATENCY` cycles after it entered where nothing is before it.
+
+    Resources
+    ---------
+    A memory of `depth` entries, with the register at its output.
     """
+
+    #: Cycles from an entry's writing to when it can be read.
+    LATENCY = 2
+
+    w_en: Signal
+    w_data: Signal
+    w_rdy: Signal
+    r_rdy: Signal
+    r_data: Signal
+    r_en: Signal
+    any: Signal
 
     def __init__(self, width: int, depth: int, *, block: bool = False):
         self._width, self._depth, self._block = width, depth, block
@@ -72,10 +91,24 @@ class Relay(wiring.Component):
 
     Members
     -------
-    i, o : streams of the same payload, one item per cycle
+    i, o : streams of the same payload
+
+    Timing
+    ------
+    One item per cycle, `LATENCY` later.
+
+    Resources
+    ---------
+    Registers of two items.
     """
 
-    def __init__(self, shape):
+    #: Cycles from a taken item to the same at `o`.
+    LATENCY = 1
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, shape: ShapeLike):
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform):

@@ -15,9 +15,7 @@ class SharedQueues(wiring.Component):
 
     A queue has its own part of the memory, so that none waits for another's room. What happens
     is decided in one cycle and done in the next: where a word goes and that there is room, and
-    which unit's register is filled, the lowest's that is empty first. A word can enter in every
-    second cycle, and one can move to a register in every second. It is in its unit's register
-    three cycles after it entered or after the one before it was done with, at the earliest.
+    which unit's register is filled, the lowest's that is empty first.
 
     Parameters
     ----------
@@ -38,7 +36,27 @@ class SharedQueues(wiring.Component):
     head_0 ..., early_0 ... : what a unit gets of it
     pop : [units] that word is done with
     any : 1, something is queued
+
+    Timing
+    ------
+    A word can enter in every second cycle, and one can move to a register in every second. It is
+    in its unit's register `LATENCY` cycles after it entered or after the one before it was done
+    with, at the earliest.
+
+    Resources
+    ---------
+    A memory of units * depth words, as many bits wide as units get; registers of what they get.
     """
+
+    #: Cycles from a word's entering to when it is its unit's oldest.
+    LATENCY = 3
+
+    word: Signal
+    target: Signal
+    entered: Signal
+    valid: list[Signal]
+    pop: list[Signal]
+    any: Signal
 
     def __init__(self, width: int, taps: list[list[int]], early: list[list[int]], depth: int):
         self._taps, self._early, self._depth = taps, early, depth

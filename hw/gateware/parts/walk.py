@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, ValueLike, signed
 
 __all__ = ["Walk"]
 
@@ -26,7 +26,8 @@ class Walk:
         their steps are left out)
     """
 
-    def __init__(self, m: Module, loops: list, *, go, load, cut=(0, 0)):
+    def __init__(self, m: Module, loops: list, *, go: Value, load: Value,
+                 cut: tuple[int, ValueLike] = (0, 0)):
         self._m, self._go = m, go
         #: 1, all are at their last steps, or no walk is under way; a register.
         self.over = Signal(init=1)
@@ -61,15 +62,15 @@ class Walk:
                 m.d.sync += [self._goes[k].eq(before & ~at_last),
                              self._ends[k + 1].eq(before & at_last)]
 
-    def ends(self, count: int):
+    def ends(self, count: int) -> Value:
         """1, the innermost `count` loops are all at their last steps; a register."""
         return self._ends[count]
 
-    def _goes_on(self, loop: int):
+    def _goes_on(self, loop: int) -> Value:
         """1, a step is done in which a loop goes on or begins."""
         return self._go & self.ends(loop)
 
-    def add(self, name: str, shape, terms: list, begin) -> Signal:
+    def add(self, name: str, shape: ShapeLike, terms: list, begin: Value) -> Signal:
         """Add a value and return it; it takes one adder.
 
         Parameters
@@ -95,7 +96,7 @@ class Walk:
                     bases.setdefault(number, []).append(goes)
                 amounts.append((goes, value))
 
-        def chosen(choices):
+        def chosen(choices) -> Value:
             picked = []
             for choose, value in choices:
                 whole = Signal(shape, name=f"{name}_choice")

@@ -1,5 +1,6 @@
 """AXI4 and AXI4-Lite signatures, as other people's memory controllers and hosts speak them."""
 
+from amaranth.hdl import Cat, Const, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,10 +13,9 @@ __all__ = ["USER_BITS", "AxiLiteSlave", "AxiMaster", "user_bits"]
 USER_BITS = 24
 
 
-def user_bits(instance, channel, layer):
+def user_bits(instance: Value, channel: Value, layer: Value) -> Value:
     """Concatenate what ARUSER and AWUSER carry: bits 4:0 the instance (of a multicast, the one
     that leads it), 6:5 the channel, 17:7 the layer."""
-    from amaranth.hdl import Cat, Const
     return Cat(instance, Const(0, 5 - len(instance)), channel, layer, Const(0, 6))
 
 

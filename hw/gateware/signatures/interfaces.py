@@ -1,7 +1,7 @@
 """Payloads and signatures that blocks share. Data moves on `lib.stream`; returns that have
 space reserved beforehand, and completion pulses, have no back-pressure."""
 
-from amaranth.hdl import Cat, Value, unsigned
+from amaranth.hdl import Cat, Shape, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -87,7 +87,7 @@ class Done(wiring.Signature):
                           "mark": Out(1), "layer": Out(_LAYER_BITS)})
 
 
-def completion(source) -> Value:
+def completion(source: data.View | wiring.PureInterface) -> Value:
     """What is to be told at the end, of an instruction or a `Done`: `signal`, `mark`, `layer`."""
     return Cat(getattr(source, n) for n in ("signal", "mark", "layer") if hasattr(source, n))
 
@@ -105,7 +105,7 @@ def tile_walk(config: Config) -> data.StructLayout:
     return data.StructLayout({n: layout[n].shape for n in names})
 
 
-def chunk_layout(config: Config):
+def chunk_layout(config: Config) -> Shape:
     """Payload of the weight stream: `chunk_bytes` bytes."""
     return unsigned(8 * config.chunk_bytes)
 

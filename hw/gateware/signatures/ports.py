@@ -1,12 +1,13 @@
 """What joins an instance to the memory fabric and to the control registers."""
 
 from amaranth.hdl import Cat, Value
-from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
 from hw.isa import PROGRAM_ALIGNMENT, WINDOW_ALIGNMENT, Cause
 from hw.registers import LOG_WORDS
+from hw.support.enums import Enum
 
 from .interfaces import spared_members, write_data
 
@@ -16,7 +17,7 @@ __all__ = ["READERS", "SLEPT_BITS", "Channel", "ControlPort", "Core", "MemoryPor
 SLEPT_BITS = 8
 
 
-class Channel(enum.Enum, shape=2):
+class Channel(Enum, shape=2):
     """Which unit of an instance uses the memory port; also in the AXI user bits."""
 
     #: The program.
@@ -111,6 +112,9 @@ class Core(wiring.Component):
     memory : port to the fabric
     control : registers
     """
+
+    memory: wiring.PureInterface
+    control: wiring.PureInterface
 
     def __init__(self, config: Config):
         self._config = config

@@ -27,13 +27,26 @@ class ActMemory(wiring.Component):
     end can read it earlier, and a word may come straight out of a block RAM. The store unit's
     reads also go through a register, so that whether compute has to wait is known early.
 
-    Resources: act_words x rows bytes.
+    Timing
+    ------
+    One word per cycle and bank each way; a compute read is answered after `LATENCY` cycles, the
+    store unit's after `STORE_LATENCY`. A word can be read two cycles after its write was taken.
+
+    Resources
+    ---------
+    Two memories of `bank_words` words, act_words x rows bytes together.
     """
 
     #: Cycles from a taken read to its data.
     LATENCY = 2
     #: The same for the store unit.
     STORE_LATENCY = 3
+
+    compute: wiring.PureInterface
+    store: wiring.PureInterface
+    post: wiring.PureInterface
+    load: wiring.PureInterface
+    range_error: Signal
 
     def __init__(self, config: Config):
         self._config = config

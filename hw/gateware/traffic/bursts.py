@@ -27,7 +27,9 @@ class BurstSplitter(wiring.Component):
     Parameters
     ----------
     config : Config
-    beats_bits, space_bits : widths of a run's length and of `space`
+    beats_bits : width of a run's length
+    depth : int
+        Beats that its reader can hold.
 
     Members
     -------
@@ -36,14 +38,31 @@ class BurstSplitter(wiring.Component):
     space : beats that the reader has room for; from the cycle after a burst was taken on, that
         burst is subtracted
     busy : 1
+
+    Timing
+    ------
+    A burst in two cycles; a run's first is asked for `LATENCY` cycles after the run was taken,
+    where there is room for two.
+
+    Resources
+    ---------
+    Adders of an address and of a run's length.
     """
 
-    def __init__(self, config: Config, beats_bits: int, space_bits: int):
+    #: Cycles from a taken run to its first burst.
+    LATENCY = 2
+
+    i: stream.Interface
+    o: stream.Interface
+    space: Signal
+    busy: Signal
+
+    def __init__(self, config: Config, beats_bits: int, depth: int):
         self._config = config
         super().__init__({
             "i": In(stream.Signature(run_layout(config, beats_bits))),
             "o": Out(stream.Signature(read_request(config))),
-            "space": In(space_bits),
+            "space": In(range(depth + 1)),
             "busy": Out(1),
         })
 

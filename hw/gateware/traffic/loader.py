@@ -1,6 +1,6 @@
 """Load unit: activations from external memory, and barriers."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,10 +18,12 @@ from hw.gateware.signatures.interfaces import (
 from hw.isa import Opcode
 
 from .bursts import BurstSplitter
+from .returns import keep_returns
 
-__all__ = ["Loader", "beat_geometry"]
+__all__ = ["AHEAD", "Loader", "beat_geometry"]
 
-_AHEAD = 4  # LOAD instructions between request and data
+#: LOAD instructions between request and data.
+AHEAD = 4
 
 
 def beat_geometry(config: Config) -> tuple[int, int, int]:
@@ -46,12 +48,41 @@ class Loader(wiring.Component):
     acts : write port of the activation memory
     done : completion
     arrive, mask, release : this instance is at a barrier; of these instances; go on
-    waiting : 1, a request waits for the port
     busy : 1
 
-    Timing: one word per cycle, offered to the memory from registers; `done` comes in the cycle
-    after the last word was taken or the barrier was released.
+    A run is asked for and put by two sides, which meet in two FIFOs::
+
+        i --> request side -- runs -> bursts --> req
+                  |              space `--.
+                  `-- queue --.           fifo <-- ret
+                              v            |
+              done <----- data side <------'
+                              `--> relay --> acts
+
+    Timing
+    ------
+    One word per cycle, offered to the memory from registers, `LATENCY` cycles after the beat that
+    completes it has come; `done` comes in the cycle after the last word was taken or the barrier
+    was released.
+
+    Resources
+    ---------
+    A memory of `load_fifo_beats` beats and one of `AHEAD` instructions.
     """
+
+    #: Cycles from a beat to its first word's write.
+    LATENCY = Fifo.LATENCY + Relay.LATENCY
+
+    i: stream.Interface
+    barrier: Signal
+    req: stream.Interface
+    ret: wiring.PureInterface
+    acts: wiring.PureInterface
+    done: wiring.PureInterface
+    arrive: Signal
+    mask: Signal
+    release: Signal
+    busy: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -72,37 +103,46 @@ class Loader(wiring.Component):
         m = Module()
         config = self._config
         words, spans, pitch_bits = beat_geometry(config)
-        beat_bits = ceil_log2(config.port.bytes)
         word_bits = ceil_log2(words)
-        depth = config.load_fifo_beats
-
-        space = Signal(range(depth + 1), init=depth)
         insn = self.i.payload
+        names = ("signal", "mark", "layer", "act_addr", "run_words", "runs", "act_stride")
+        where = data.StructLayout({  # what the data side needs of an instruction
+            **{n: insn.shape()[n].shape for n in names},
+            "offset": word_bits, "step": word_bits})  # in words within a beat
         # of a run: its words and those before it in its first beat, or a word's beats
         run_beats = Signal(len(insn.run_words) + 1 + ceil_log2(spans))
-        m.submodules.bursts = bursts = BurstSplitter(config, len(run_beats), len(space))
+        m.submodules.bursts = bursts = BurstSplitter(config, len(run_beats), config.load_fifo_beats)
         wiring.connect(m, bursts.o, wiring.flipped(self.req))
-        m.submodules.fifo = beats = Fifo(config.beat_bits, depth)
-        popped, sent = Signal(), Signal()
-        m.d.comb += [beats.w_en.eq(self.ret.valid), beats.w_data.eq(self.ret.data),
-                     bursts.space.eq(space), popped.eq(beats.r_rdy & beats.r_en),
-                     sent.eq(self.req.valid & self.req.ready)]
-        with m.If(sent):
-            m.d.sync += space.eq(space - self.req.payload.beats + popped)
-        with m.Elif(popped):
-            m.d.sync += space.eq(space + 1)
-
-        # -- request side: one run after the other -------------------------------------------
-        place_fields = ("signal", "mark", "layer", "act_addr", "run_words", "runs", "act_stride")
-        where = data.StructLayout({  # what the data side needs of an instruction
-            **{n: insn.shape()[n].shape for n in place_fields},
-            "offset": word_bits, "step": word_bits})  # in words within a beat
-        m.submodules.queue = queue = Fifo(where.size, _AHEAD)
+        beats, _ = keep_returns(m, config, config.load_fifo_beats, bursts, self.req, self.ret)
+        m.submodules.queue = queue = Fifo(where.size, AHEAD)
         entry = Signal(where)
         m.d.comb += [
-            *(entry[n].eq(insn[n]) for n in place_fields),
+            *(entry[n].eq(insn[n]) for n in names),
             entry.offset.eq(insn.ext_addr[pitch_bits:pitch_bits + word_bits]),
             entry.step.eq(insn.ext_stride[pitch_bits:pitch_bits + word_bits])]
+        asking, at_barrier, cur = self._request(m, bursts, queue, entry, run_beats)
+        loading, loaded, told = self._put(m, where, queue, beats)
+
+        # -- barrier, completion ---------------------------------------------------------------
+        idle, released = Signal(), Signal()
+        m.d.comb += [idle.eq(~loading & ~queue.any), self.mask.eq(cur.mask),
+                     released.eq(self.arrive & self.release)]
+        m.d.sync += [self.arrive.eq(at_barrier & idle & ~released),
+                     self.done.valid.eq(loaded | released)]
+        with m.If(released):
+            m.d.sync += [at_barrier.eq(0), completion(self.done).eq(completion(cur))]
+        with m.Elif(loaded):
+            m.d.sync += completion(self.done).eq(told)
+        m.d.comb += self.busy.eq(asking | at_barrier | ~idle | bursts.busy | self.done.valid)
+        return m
+
+    def _request(self, m: Module, bursts: BurstSplitter, queue: Fifo, entry: data.View,
+                 run_beats: Signal) -> tuple[Signal, Signal, data.View]:
+        """The request side: one run after the other. Return 1, runs are still to be asked for; 1,
+        at a barrier; and the instruction."""
+        words, spans, pitch_bits = beat_geometry(self._config)
+        beat_bits, word_bits = ceil_log2(self._config.port.bytes), ceil_log2(words)
+        insn = self.i.payload
         asking, at_barrier = Signal(), Signal()
         cur = Signal(insn.shape())
         run_addr = Signal.like(cur.ext_addr)
@@ -129,10 +169,16 @@ class Loader(wiring.Component):
             runs_left.step()
             with m.If(runs_left.last):
                 m.d.sync += asking.eq(0)
+        return asking, at_barrier, cur
 
-        # -- data side ---------------------------------------------------------------------------
-        # Words go to the memory through registers, so that nothing here depends on whether it
-        # takes one within a cycle.
+    def _put(self, m: Module, where: data.StructLayout, queue: Fifo,
+             beats: Fifo) -> tuple[Signal, Signal, Value]:
+        """The data side. Words go to the memory through registers, so that nothing here depends on
+        whether it takes one within a cycle. Return 1, words are still to go; 1, an instruction's
+        last goes; and what is to be told then."""
+        config = self._config
+        words, spans, _ = beat_geometry(config)
+        word_bits = ceil_log2(words)
         loading, putting = Signal(), Signal()  # words are still to go; to be put
         dst = Signal(where)
         words_to_put = Countdown(m, "put_word", dst.run_words)
@@ -150,36 +196,18 @@ class Loader(wiring.Component):
                          span.eq(0),
                          place.eq(next_dst.act_addr), place_run.eq(next_dst.act_addr),
                          offset.eq(next_dst.offset), offset_run.eq(next_dst.offset)]
-        row_bits = config.word_bits
         m.submodules.relay = relay = Relay(data.StructLayout(
-            {"addr": len(place), "data": row_bits, "last": 1}))  # last: of an instruction
-        free, put = relay.i.ready, relay.i.valid
+            {"addr": len(place), "data": config.word_bits, "last": 1}))  # last: of an instruction
         if spans == 1:
-            value = beats.r_data.word_select(offset, 8 * config.word_pitch_bytes)[:row_bits] \
-                if words > 1 else beats.r_data[:row_bits]
-            m.d.comb += [
-                put.eq(putting & beats.r_rdy),
-                beats.r_en.eq(put & free & (last_word | (offset == words - 1 if words > 1 else 1))),
-            ]
+            value = self._take_word(m, beats, relay, putting, offset, last_word)
         else:
-            parts = [Signal(config.beat_bits, name=f"part_{k}") for k in range(spans - 1)]
-            value = Cat(*parts, beats.r_data)[:row_bits]
-            whole = span == spans - 1
-            m.d.comb += [
-                put.eq(putting & beats.r_rdy & whole),
-                beats.r_en.eq(putting & Mux(whole, free, 1)),
-            ]
-            with m.If(beats.r_rdy & beats.r_en):
-                m.d.sync += span.eq(Mux(whole, 0, span + 1))
-                for k, part in enumerate(parts):
-                    with m.If(span == k):
-                        m.d.sync += part.eq(beats.r_data)
+            value = self._join_word(m, beats, relay, putting, span)
         item, out = relay.i.payload, relay.o.payload
         m.d.comb += [
             item.addr.eq(place), item.data.eq(value), item.last.eq(last_word & last_run),
             self.acts.valid.eq(relay.o.valid), relay.o.ready.eq(self.acts.ready),
             self.acts.addr.eq(out.addr), self.acts.data.eq(out.data), self.acts.lanes.eq(~0)]
-        with m.If(put & free):
+        with m.If(relay.i.valid & relay.i.ready):
             words_to_put.step()
             m.d.sync += [place.eq(place + 1), offset.eq(offset + 1)]
             with m.If(last_word):
@@ -195,16 +223,35 @@ class Loader(wiring.Component):
         m.d.comb += loaded.eq(relay.o.valid & self.acts.ready & out.last)
         with m.If(loaded):
             m.d.sync += loading.eq(0)
+        return loading, loaded, completion(dst)
 
-        # -- barrier, completion ---------------------------------------------------------------
-        idle, released = Signal(), Signal()
-        m.d.comb += [idle.eq(~loading & ~queue.any), self.mask.eq(cur.mask),
-                     released.eq(self.arrive & self.release)]
-        m.d.sync += [self.arrive.eq(at_barrier & idle & ~released),
-                     self.done.valid.eq(loaded | released)]
-        with m.If(released):
-            m.d.sync += [at_barrier.eq(0), completion(self.done).eq(completion(cur))]
-        with m.Elif(loaded):
-            m.d.sync += completion(self.done).eq(completion(dst))
-        m.d.comb += self.busy.eq(asking | at_barrier | ~idle | bursts.busy | self.done.valid)
-        return m
+    def _take_word(self, m: Module, beats: Fifo, relay: Relay, putting: Signal, offset: Signal,
+                   last_word: Value) -> Value:
+        """Return a word of a beat, that at `offset`; the beat goes with its last one."""
+        words, _, _ = beat_geometry(self._config)
+        put, free = relay.i.valid, relay.i.ready
+        m.d.comb += [
+            put.eq(putting & beats.r_rdy),
+            beats.r_en.eq(put & free & (last_word | (offset == words - 1 if words > 1 else 1))),
+        ]
+        if words > 1:
+            return beats.r_data.word_select(offset, 8 * self._config.word_pitch_bytes)[
+                :self._config.word_bits]
+        return beats.r_data[:self._config.word_bits]
+
+    def _join_word(self, m: Module, beats: Fifo, relay: Relay, putting: Signal,
+                   span: Signal) -> Value:
+        """Return a word of several beats, which is whole with the last one."""
+        _, spans, _ = beat_geometry(self._config)
+        parts = [Signal(self._config.beat_bits, name=f"part_{k}") for k in range(spans - 1)]
+        whole = span == spans - 1
+        m.d.comb += [
+            relay.i.valid.eq(putting & beats.r_rdy & whole),
+            beats.r_en.eq(putting & Mux(whole, relay.i.ready, 1)),
+        ]
+        with m.If(beats.r_rdy & beats.r_en):
+            m.d.sync += span.eq(Mux(whole, 0, span + 1))
+            for k, part in enumerate(parts):
+                with m.If(span == k):
+                    m.d.sync += part.eq(beats.r_data)
+        return Cat(*parts, beats.r_data)[:self._config.word_bits]

@@ -1,7 +1,7 @@
 """Keeps every memory access of an instance inside its window."""
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
@@ -12,7 +12,7 @@ from hw.gateware.signatures.ports import port_request
 __all__ = ["ReadGate", "WriteGate"]
 
 
-def _outside(config, request, window_bytes):
+def _outside(config: Config, request: data.View, window_bytes: Value) -> Value:
     """1 if the burst ends beyond the window."""
     end = request.addr + (request.beats << ceil_log2(config.port.bytes))
     return window_bytes < end  # not `>`: Yosys makes that of a subtraction and a comparison
@@ -33,7 +33,27 @@ class ReadGate(wiring.Component):
     layer : of that burst
     beats : of the last burst
     busy : 1
+
+    Timing
+    ------
+    One burst per cycle, `LATENCY` later.
+
+    Resources
+    ---------
+    Two adders of an address; registers of a burst.
     """
+
+    #: Cycles from a taken burst to the checked one.
+    LATENCY = 1
+
+    beats: Signal
+    i: stream.Interface
+    o: stream.Interface
+    base: Signal
+    window_bytes: Signal
+    outside: Signal
+    layer: Signal
+    busy: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -79,14 +99,36 @@ class WriteGate(wiring.Component):
     outside : 1, the burst in hand leaves the window; it is held back
     layer : of that burst
     owed : 1, a burst is in hand or beats of a granted one are still to come
+
+    Timing
+    ------
+    One burst in two cycles, one beat per cycle, each `LATENCY` later.
+
+    Resources
+    ---------
+    Two adders of an address; registers of a burst and of two beats.
     """
+
+    #: Cycles from a taken burst to the checked one, and from a beat to it.
+    LATENCY = 1
+
+    i: stream.Interface
+    i_data: stream.Interface
+    o: stream.Interface
+    o_data: stream.Interface
+    halt: Signal
+    base: Signal
+    window_bytes: Signal
+    outside: Signal
+    layer: Signal
+    owed: Signal
 
     def __init__(self, config: Config):
         self._config = config
-        data = stream.Signature(write_data(config))
+        beat = stream.Signature(write_data(config))
         super().__init__({
-            "i": In(stream.Signature(write_request(config))), "i_data": In(data),
-            "o": Out(stream.Signature(port_request(config))), "o_data": Out(data),
+            "i": In(stream.Signature(write_request(config))), "i_data": In(beat),
+            "o": Out(stream.Signature(port_request(config))), "o_data": Out(beat),
             "halt": In(1), "base": In(config.port.address_bits),
             "window_bytes": In(config.port.address_bits + 1),
             "outside": Out(1), "layer": Out(11), "owed": Out(1),

@@ -1,12 +1,15 @@
 """Store unit: activations to external memory."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
 from hw.gateware.parts.countdown import Countdown
 from hw.gateware.parts.credits import Credits
+from hw.gateware.parts.delay import delay
 from hw.gateware.parts.fifo import Fifo
 from hw.gateware.signatures.interfaces import (
     ActRead,
@@ -22,9 +25,10 @@ from hw.isa import Opcode
 from .actmem import ActMemory
 from .loader import beat_geometry
 
-__all__ = ["Storer"]
+__all__ = ["READ_AHEAD", "Storer"]
 
-_READ_AHEAD = 8  # words between reading and packing: as many as there are cycles or more
+#: Words between reading and packing: as many as there are cycles or more.
+READ_AHEAD = 8
 _REQUESTS = 4  # bursts that wait for the port
 _BURSTS = 16  # bursts without an acknowledgement
 
@@ -44,9 +48,28 @@ class Storer(wiring.Component):
     done : the instruction's last burst has been acknowledged
     busy : 1
 
-    Timing: one word per cycle, asked for from a register. An instruction is taken up when the one
-    before has been read, not as it is; `done` comes in the cycle after the acknowledgement.
+    Timing
+    ------
+    One word per cycle, asked for from a register; a beat is offered `LATENCY` cycles after the
+    read of the word that completes it was taken. An instruction is taken up when the one before
+    has been read, not as it is; `done` comes in the cycle after the acknowledgement.
+
+    Resources
+    ---------
+    Memories of two bursts of beats with their strobes, in block RAM, of `READ_AHEAD` words, of 4
+    requests and of 16 bursts that wait for their acknowledgement.
     """
+
+    #: Cycles from a taken read to its beat.
+    LATENCY = ActMemory.STORE_LATENCY + Fifo.LATENCY + 1 + Fifo.LATENCY
+
+    i: stream.Interface
+    acts: wiring.PureInterface
+    req: stream.Interface
+    data: stream.Interface
+    ret: wiring.PureInterface
+    done: wiring.PureInterface
+    busy: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -62,14 +85,71 @@ class Storer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        active, reading, words = self._read(m)
         config = self._config
-        words, spans, pitch_bits = beat_geometry(config)
-        word_bits = ceil_log2(words)
-        pitch = config.word_pitch_bytes
-        burst = config.port.burst_beats
-        beat_bits = ceil_log2(config.port.bytes)
+        burst, beat_bits = config.port.burst_beats, ceil_log2(config.port.bytes)
+        addr, told, popped = words.info.addr, words.info.done, words.popped
 
-        # -- read words ------------------------------------------------------------------------
+        # -- pack words into beats -------------------------------------------------------------
+        # A beat is in registers when it is complete, and moves on in the next cycle.
+        m.submodules.beats = beats = Fifo(
+            config.beat_bits + config.port.bytes, 2 * burst, block=True)
+        m.submodules.requests = requests = Fifo(len(self.req.payload.as_value()), _REQUESTS)
+        m.submodules.bursts = bursts = Fifo(1 + len(told), _BURSTS)
+        step, beat_end, burst_end = Signal(), Signal(), Signal()
+        push, closes = Signal(), Signal()  # a complete beat is in the registers; a burst's last
+        acknowledged = Signal()
+        m.d.sync += [push.eq(step & beat_end), closes.eq(burst_end),
+                     acknowledged.eq(self.ret.valid)]
+        room = [Credits(m, 2 * burst, take=step & beat_end, give=beats.r_rdy & beats.r_en),
+                Credits(m, _REQUESTS, take=step & beat_end & burst_end,
+                        give=requests.r_rdy & requests.r_en),
+                Credits(m, _BURSTS, take=step & beat_end & burst_end, give=acknowledged)]
+        m.d.comb += step.eq(words.queue.r_rdy & Cat(c.some for c in room).all())
+        _, spans, _ = beat_geometry(config)
+        pack = self._gather if spans == 1 else self._cut
+        beat, strobes, beat_addr = pack(m, words, step, beat_end, burst_end)
+        m.d.comb += popped.eq(words.queue.r_rdy & words.queue.r_en)
+        place, closing = Signal(len(addr) - beat_bits), Signal.like(told)
+        end = Signal()
+        with m.If(step):
+            m.d.sync += [place.eq(beat_addr), closing.eq(told),
+                         end.eq(words.info.insn_end & (popped if spans > 1 else 1))]
+        start = Signal.like(place)  # of the open burst
+        count = Signal(ceil_log2(burst) + 1)  # its beats so far
+        begins = Signal(init=1)  # it has none
+        request = Signal(self.req.payload.shape())
+        m.d.comb += [
+            beats.w_en.eq(push), beats.w_data.eq(Cat(beat, strobes)),
+            requests.w_en.eq(push & closes),
+            request.addr.eq(Cat(Const(0, beat_bits), Mux(begins, place, start))),
+            request.beats.eq(count + 1), request.layer.eq(closing[-len(request.layer):]),
+            requests.w_data.eq(request),
+            bursts.w_en.eq(push & closes), bursts.w_data.eq(Cat(end, closing)),
+        ]
+        with m.If(push):
+            m.d.sync += [count.eq(Mux(closes, 0, count + 1)), begins.eq(closes)]
+            with m.If(begins):
+                m.d.sync += start.eq(place)
+
+        # -- to the port, and back -------------------------------------------------------------
+        m.d.comb += [
+            self.req.valid.eq(requests.r_rdy), self.req.payload.eq(requests.r_data),
+            requests.r_en.eq(self.req.ready),
+            self.data.valid.eq(beats.r_rdy), self.data.payload.eq(beats.r_data),
+            beats.r_en.eq(self.data.ready),
+            bursts.r_en.eq(acknowledged),
+            self.done.valid.eq(acknowledged & bursts.r_data[0]),
+            completion(self.done).eq(bursts.r_data[1:]),
+            self.busy.eq(active | reading | room[2].out),
+        ]
+        return m
+
+    def _read(self, m: Module) -> tuple[Signal, Value, "_Words"]:
+        """Read words, which come together with what is known of them in a small FIFO. Return 1,
+        words are still to be asked for; 1, words are under way; and the words."""
+        config = self._config
+        pitch, beat_bits = config.word_pitch_bytes, ceil_log2(config.port.bytes)
         active = Signal()
         cur = Signal(self.i.payload.shape())
         words_left = Countdown(m, "word", cur.run_words)
@@ -78,7 +158,7 @@ class Storer(wiring.Component):
         source, source_run = Signal(config.act_addr_bits), Signal(config.act_addr_bits)
         target, target_run = Signal.like(cur.ext_addr), Signal.like(cur.ext_addr)
         read, popped = Signal(), Signal()
-        credits = Credits(m, _READ_AHEAD, take=read, give=popped)
+        credits = Credits(m, READ_AHEAD, take=read, give=popped)
         m.d.comb += [self.acts.valid.eq(active & credits.some), self.acts.addr.eq(source),
                      read.eq(self.acts.valid & self.acts.ready), self.i.ready.eq(~active)]
         with m.If(self.i.valid & ~active):
@@ -101,106 +181,72 @@ class Storer(wiring.Component):
                 with m.If(last_run):
                     m.d.sync += active.eq(0)
 
-        # -- words and their tags come together in a small FIFO --------------------------------
-        tag = Cat(target, last_word, last_word & last_run, completion(cur))
-        valid = read
-        for n in range(ActMemory.STORE_LATENCY):
-            next_tag, next_valid = Signal(len(tag), name=f"tag_{n}"), Signal(name=f"valid_{n}")
-            m.d.sync += next_valid.eq(valid)
-            with m.If(valid):
-                m.d.sync += next_tag.eq(tag)
-            tag, valid = next_tag, next_valid
-        m.submodules.words = queue = Fifo(config.word_bits + len(tag) + 1, _READ_AHEAD)
-        index_bits = slice(beat_bits, beat_bits + ceil_log2(burst))  # of a beat in its burst
+        told = completion(cur)
+        layout = data.StructLayout({
+            "addr": len(target), "run_end": 1, "insn_end": 1, "done": len(told)})
+        tag, valid = delay(m, Cat(target, last_word, last_word & last_run, told), read,
+                           ActMemory.STORE_LATENCY, names=("tag_{}", "valid_{}"))[-1]
+        m.submodules.words = queue = Fifo(config.word_bits + layout.size + 1, READ_AHEAD)
+        # of a beat in its burst
+        index = slice(beat_bits, beat_bits + ceil_log2(config.port.burst_beats))
         m.d.comb += [queue.w_en.eq(valid),
-                     queue.w_data.eq(Cat(self.acts.data, tag, tag[index_bits].all()))]
-        data = queue.r_data[:config.word_bits]
-        info, at_end = queue.r_data[config.word_bits:-1], queue.r_data[-1]
-        bits = len(target)
-        addr, run_end, insn_end = info[:bits], info[bits], info[bits + 1]
-        done_info = info[bits + 2:]
+                     queue.w_data.eq(Cat(self.acts.data, tag, tag[index].all()))]
+        words = _Words(queue, queue.r_data[:config.word_bits],
+                       data.View(layout, queue.r_data[config.word_bits:-1]), queue.r_data[-1],
+                       popped, index)
+        return active, credits.out, words
 
-        # -- pack words into beats -------------------------------------------------------------
-        # A beat is in registers when it is complete, and moves on in the next cycle.
-        m.submodules.beats = beats = Fifo(
-            config.beat_bits + config.port.bytes, 2 * burst, block=True)
-        m.submodules.requests = requests = Fifo(len(self.req.payload.as_value()), _REQUESTS)
-        m.submodules.bursts = bursts = Fifo(1 + len(done_info), _BURSTS)
-        step, beat_end, burst_end = Signal(), Signal(), Signal()
-        push, closes = Signal(), Signal()  # a complete beat is in the registers; a burst's last
-        acknowledged = Signal()
-        m.d.sync += [push.eq(step & beat_end), closes.eq(burst_end),
-                     acknowledged.eq(self.ret.valid)]
-        room = [Credits(m, 2 * burst, take=step & beat_end, give=beats.r_rdy & beats.r_en),
-                Credits(m, _REQUESTS, take=step & beat_end & burst_end,
-                        give=requests.r_rdy & requests.r_en),
-                Credits(m, _BURSTS, take=step & beat_end & burst_end, give=acknowledged)]
-        m.d.comb += step.eq(queue.r_rdy & Cat(c.some for c in room).all())
+    def _gather(self, m: Module, words: "_Words", step: Signal, beat_end: Signal,
+                burst_end: Signal) -> tuple[Signal, Value, Value]:
+        """Put one or more words into a beat; return it, its strobes, and its number in memory."""
+        config, pitch = self._config, self._config.word_pitch_bytes
+        per_beat, _, pitch_bits = beat_geometry(config)
         beat = Signal(config.beat_bits)
-        if spans == 1:
-            strobes = Signal(config.port.bytes)
-            fresh = Signal(init=1)  # nothing of the next beat is in the registers
-            slot = addr[pitch_bits:pitch_bits + word_bits]
-            m.d.comb += [
-                beat_end.eq(run_end | (slot == words - 1 if words > 1 else 1)),
-                burst_end.eq(run_end | at_end), queue.r_en.eq(step),
-            ]
-            with m.If(step):
-                m.d.sync += fresh.eq(beat_end)
-                with m.If(fresh):
-                    m.d.sync += [beat.eq(0), strobes.eq(0)]
-                for k in range(words):
-                    with m.If(slot == k if words > 1 else 1):
-                        m.d.sync += [
-                            beat[8 * pitch * k:8 * pitch * k + config.word_bits].eq(data),
-                            strobes[pitch * k:pitch * (k + 1)].eq(~0)]
-            this_addr = addr[beat_bits:]
-        else:
-            strobes = Const(-1, config.port.bytes)
-            span = Signal(range(spans))
-            whole = span == spans - 1
-            wide = Signal(8 * pitch)
-            m.d.comb += [
-                wide.eq(data), beat_end.eq(1), queue.r_en.eq(step & whole),
-                burst_end.eq((run_end & whole)
-                             | (addr[index_bits] + span)[:ceil_log2(burst)].all()),
-            ]
-            with m.If(step):
-                m.d.sync += [span.eq(Mux(whole, 0, span + 1)),
-                             beat.eq(wide.word_select(span, config.beat_bits))]
-            this_addr = addr[beat_bits:] + span
-        m.d.comb += popped.eq(queue.r_rdy & queue.r_en)
-        place, closing = Signal(len(addr) - beat_bits), Signal.like(done_info)
-        end = Signal()
+        strobes = Signal(config.port.bytes)
+        fresh = Signal(init=1)  # nothing of the next beat is in the registers
+        slot = words.info.addr[pitch_bits:pitch_bits + ceil_log2(per_beat)]
+        m.d.comb += [
+            beat_end.eq(words.info.run_end | (slot == per_beat - 1 if per_beat > 1 else 1)),
+            burst_end.eq(words.info.run_end | words.at_end), words.queue.r_en.eq(step),
+        ]
         with m.If(step):
-            m.d.sync += [place.eq(this_addr), closing.eq(done_info),
-                         end.eq(insn_end & (popped if spans > 1 else 1))]
-        start = Signal.like(place)  # of the open burst
-        count = Signal(ceil_log2(burst) + 1)  # its beats so far
-        begins = Signal(init=1)  # it has none
-        request = Signal(self.req.payload.shape())
-        m.d.comb += [
-            beats.w_en.eq(push), beats.w_data.eq(Cat(beat, strobes)),
-            requests.w_en.eq(push & closes),
-            request.addr.eq(Cat(Const(0, beat_bits), Mux(begins, place, start))),
-            request.beats.eq(count + 1), request.layer.eq(closing[-len(cur.layer):]),
-            requests.w_data.eq(request),
-            bursts.w_en.eq(push & closes), bursts.w_data.eq(Cat(end, closing)),
-        ]
-        with m.If(push):
-            m.d.sync += [count.eq(Mux(closes, 0, count + 1)), begins.eq(closes)]
-            with m.If(begins):
-                m.d.sync += start.eq(place)
+            m.d.sync += fresh.eq(beat_end)
+            with m.If(fresh):
+                m.d.sync += [beat.eq(0), strobes.eq(0)]
+            for k in range(per_beat):
+                with m.If(slot == k if per_beat > 1 else 1):
+                    m.d.sync += [
+                        beat[8 * pitch * k:8 * pitch * k + config.word_bits].eq(words.data),
+                        strobes[pitch * k:pitch * (k + 1)].eq(~0)]
+        return beat, strobes, words.info.addr[words.index.start:]
 
-        # -- to the port, and back -------------------------------------------------------------
+    def _cut(self, m: Module, words: "_Words", step: Signal, beat_end: Signal,
+             burst_end: Signal) -> tuple[Signal, Value, Value]:
+        """Cut a word into beats; return one, its strobes, and its number in memory."""
+        config, index = self._config, words.index
+        _, spans, _ = beat_geometry(config)
+        beat = Signal(config.beat_bits)
+        span = Signal(range(spans))
+        whole = span == spans - 1
+        wide = Signal(8 * config.word_pitch_bytes)
         m.d.comb += [
-            self.req.valid.eq(requests.r_rdy), self.req.payload.eq(requests.r_data),
-            requests.r_en.eq(self.req.ready),
-            self.data.valid.eq(beats.r_rdy), self.data.payload.eq(beats.r_data),
-            beats.r_en.eq(self.data.ready),
-            bursts.r_en.eq(acknowledged),
-            self.done.valid.eq(acknowledged & bursts.r_data[0]),
-            completion(self.done).eq(bursts.r_data[1:]),
-            self.busy.eq(active | credits.out | room[2].out),
+            wide.eq(words.data), beat_end.eq(1), words.queue.r_en.eq(step & whole),
+            burst_end.eq((words.info.run_end & whole)
+                         | (words.info.addr[index] + span)[:index.stop - index.start].all()),
         ]
-        return m
+        with m.If(step):
+            m.d.sync += [span.eq(Mux(whole, 0, span + 1)),
+                         beat.eq(wide.word_select(span, config.beat_bits))]
+        return beat, Const(-1, config.port.bytes), words.info.addr[index.start:] + span
+
+
+@dataclass(frozen=True)
+class _Words:
+    """Words that have been read, oldest first."""
+
+    queue: Fifo
+    data: Value
+    info: data.View  # its address, the last of a run, of an instruction, and what to tell then
+    at_end: Value  # 1, it is in the last beat that a burst may have
+    popped: Signal  # 1, the oldest goes
+    index: slice  # bits of an address: of a beat in its burst

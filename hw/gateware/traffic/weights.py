@@ -1,6 +1,6 @@
 """Streams weights and parameters from external memory, far ahead of their use."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -19,10 +19,12 @@ from hw.gateware.signatures.interfaces import (
 from hw.isa import Opcode
 
 from .bursts import BurstSplitter
+from .returns import keep_returns
 
-__all__ = ["WeightFetch"]
+__all__ = ["SEGMENTS", "WeightFetch"]
 
-_SEGMENTS = 4  # WEIGHTS instructions between request and use
+#: WEIGHTS instructions between request and use.
+SEGMENTS = 4
 _ROWS = 64  # rows of weights between request and arrival, where zeros are skipped
 
 
@@ -43,7 +45,37 @@ class WeightFetch(wiring.Component):
     release : taken when no more of a table's rows are to come
     done : an instruction's last beat has arrived, a cycle ago
     busy : 1, something is still to arrive
+
+    Two queues tell what the beats of the one FIFO belong to as they come and as they go::
+
+        i ---> bursts ----> req        ret ---> fifo ---> relay ---> chunks
+         |       ^------ space           |       | `--> rows
+         |-- arriving --> count beats <--'       |
+         |                   `--> done           |
+         `-- using -----> count chunks ----------'
+
+    Timing
+    ------
+    One chunk per cycle, `LATENCY` cycles after its beat has come; an instruction's end costs
+    nothing, as the next is there before its first beat.
+
+    Resources
+    ---------
+    A memory of `weight_fifo_beats` beats, and two of `SEGMENTS` instructions' lengths.
     """
+
+    #: Cycles from a beat to its first chunk.
+    LATENCY = Fifo.LATENCY + Relay.LATENCY
+
+    i: stream.Interface
+    req: stream.Interface
+    ret: wiring.PureInterface
+    chunks: stream.Interface
+    needs: stream.Interface
+    rows: stream.Interface
+    release: stream.Interface
+    done: wiring.PureInterface
+    busy: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -64,33 +96,21 @@ class WeightFetch(wiring.Component):
         m = Module()
         config = self._config
         depth = config.buffers.weight_fifo_beats
-        per_beat = config.beat_chunks
-        per_bits = ceil_log2(per_beat)
-
-        space = Signal(range(depth + 1), init=depth)
-        m.submodules.bursts = bursts = BurstSplitter(config, config.port.address_bits,
-                                                      len(space))
+        m.submodules.bursts = bursts = BurstSplitter(config, config.port.address_bits, depth)
         skipping = config.array.zero_skip
         if not skipping:
             wiring.connect(m, bursts.o, wiring.flipped(self.req))
-        m.submodules.fifo = beats = Fifo(config.beat_bits, depth)
-        m.d.comb += [beats.w_en.eq(self.ret.valid), beats.w_data.eq(self.ret.data),
-                     bursts.space.eq(space)]
-        popped, sent = Signal(), Signal()
-        m.d.comb += [popped.eq(beats.r_rdy & beats.r_en), sent.eq(self.req.valid & self.req.ready)]
-        with m.If(sent):
-            m.d.sync += space.eq(space - self.req.payload.beats + popped)
-        with m.Elif(popped):
-            m.d.sync += space.eq(space + 1)
+        beats, space = keep_returns(m, config, depth, bursts, self.req, self.ret)
 
         # one entry per instruction for the arriving side, one for the consuming side
         insn = self.i.payload
         length = config.port.address_bits
         total_beats = Signal(length)
-        m.d.comb += total_beats.eq((insn.chunks + (per_beat - 1)) >> per_bits)
+        m.d.comb += total_beats.eq((insn.chunks + (config.beat_chunks - 1)) >> ceil_log2(
+            config.beat_chunks))
         m.submodules.arriving = arriving = Fifo(
-            length + len(completion(insn)), _ROWS if skipping else _SEGMENTS)
-        m.submodules.using = using = Fifo(length + skipping, _SEGMENTS)
+            length + len(completion(insn)), _ROWS if skipping else SEGMENTS)
+        m.submodules.using = using = Fifo(length + skipping, SEGMENTS)
         accept = Signal()
         expected = Cat(total_beats, completion(insn))
         m.d.comb += [
@@ -102,7 +122,7 @@ class WeightFetch(wiring.Component):
         room = self.i.valid & arriving.w_rdy & using.w_rdy
         choosing = Signal()  # rows are chosen by live inputs
         if skipping:
-            rows = self._rows(m, insn, bursts, accept, choosing, space, arriving)
+            rows = self._rows(m, bursts, accept, choosing, space, arriving)
             chosen = insn.row_beats.any()
             m.d.comb += [
                 accept.eq(room & ~choosing & Mux(chosen, ~bursts.busy, bursts.i.ready)),
@@ -116,18 +136,6 @@ class WeightFetch(wiring.Component):
                          arriving.w_en.eq(accept), arriving.w_data.eq(expected),
                          using.w_data.eq(insn.chunks)]
 
-        # An entry is taken up as soon as the one before is done, long before its first beat.
-        def take_up(queue, left, steps, ends, expecting, info=None):
-            with m.If(steps):
-                left.step()
-            m.d.comb += queue.r_en.eq(ends | ~expecting)
-            with m.If(queue.r_en):
-                m.d.sync += expecting.eq(queue.r_rdy)
-            with m.If(queue.r_en & queue.r_rdy):  # waiting for one clocks nothing else
-                left.load(queue.r_data[:length])
-                if info is not None:
-                    m.d.sync += info.eq(queue.r_data[length:])
-
         beats_left = Countdown(m, "beat", total_beats)
         expecting, done_info = Signal(), Signal.like(completion(insn))
         last_beat = Signal()
@@ -135,20 +143,28 @@ class WeightFetch(wiring.Component):
         m.d.sync += self.done.valid.eq(last_beat)
         with m.If(last_beat):
             m.d.sync += completion(self.done).eq(done_info)
-        take_up(arriving, beats_left, self.ret.valid, last_beat, expecting, done_info)
+        self._take_up(m, arriving, beats_left, self.ret.valid, last_beat, expecting, done_info)
 
-        # Hand out chunks, lowest first, and drop what is left of a stream's last beat. They go
-        # through registers, so that nothing here depends on who takes them within a cycle.
+        self._hand_out(m, beats, using)
+        m.d.comb += self.busy.eq(
+            arriving.any | expecting | bursts.busy | choosing | self.done.valid)
+        return m
+
+    def _hand_out(self, m: Module, beats: Fifo, using: Fifo) -> None:
+        """Hand out chunks, lowest first, and drop what is left of a stream's last beat. They go
+        through registers, so that nothing here depends on who takes them within a cycle."""
+        config, skipping = self._config, self._config.array.zero_skip
+        per_beat = config.beat_chunks
         m.submodules.relay = relay = Relay(chunk_layout(config))
         wiring.connect(m, relay.o, wiring.flipped(self.chunks))
-        chunks_left, handing = Countdown(m, "chunk", insn.chunks), Signal()
+        chunks_left, handing = Countdown(m, "chunk", self.i.payload.chunks), Signal()
         handing_rows = Signal()
         part = Signal(range(max(2, per_beat)))
         take, end = Signal(), Signal()
         m.d.comb += [
             relay.i.valid.eq(beats.r_rdy & handing & ~handing_rows),
             relay.i.payload.eq(
-                beats.r_data.word_select(part[:per_bits], 8 * config.chunk_bytes)
+                beats.r_data.word_select(part[:ceil_log2(per_beat)], 8 * config.chunk_bytes)
                 if per_beat > 1 else beats.r_data),
             take.eq(relay.i.valid & relay.i.ready),
             end.eq(chunks_left.last),
@@ -168,14 +184,28 @@ class WeightFetch(wiring.Component):
                 m.d.sync += part.eq(0)
             with m.If(end):
                 m.d.sync += part.eq(0)
-        take_up(using, chunks_left, take, over, handing, handing_rows if skipping else None)
-        m.d.comb += self.busy.eq(
-            arriving.any | expecting | bursts.busy | choosing | self.done.valid)
-        return m
+        self._take_up(m, using, chunks_left, take, over, handing,
+                      handing_rows if skipping else None)
 
-    def _rows(self, m, insn, bursts, accept, choosing, space, arriving):
+    def _take_up(self, m: Module, queue: Fifo, left: Countdown, steps: Value, ends: Value,
+                 expecting: Signal, info: Signal | None = None) -> None:
+        """Take up an entry as soon as the one before is done, long before its first beat: its
+        length, which `left` counts down, and above it `info`."""
+        length = self._config.port.address_bits
+        with m.If(steps):
+            left.step()
+        m.d.comb += queue.r_en.eq(ends | ~expecting)
+        with m.If(queue.r_en):
+            m.d.sync += expecting.eq(queue.r_rdy)
+        with m.If(queue.r_en & queue.r_rdy):  # waiting for one clocks nothing else
+            left.load(queue.r_data[:length])
+            if info is not None:
+                m.d.sync += info.eq(queue.r_data[length:])
+
+    def _rows(self, m: Module, bursts: BurstSplitter, accept: Value, choosing: Signal,
+              space: Value, arriving: Fifo) -> Signal:
         """Request the rows that `needs` names; return 1, one is requested."""
-        beat_bits = ceil_log2(self._config.port.bytes)
+        beat_bits, insn = ceil_log2(self._config.port.bytes), self.i.payload
         address, table = Signal(len(self._stream_start)), Signal(len(self._stream_start))
         beats, layer = Signal.like(insn.row_beats), Signal(11)
         have, sent = Signal(), Signal()
@@ -208,6 +238,6 @@ class WeightFetch(wiring.Component):
         return sent
 
     @property
-    def _stream_start(self):
+    def _stream_start(self) -> Value:
         """Address of the instruction at `i`: its lowest bits, which are zero, are not passed on."""
         return Cat(Const(0, ceil_log2(self._config.port.bytes)), self.i.payload.ext_addr)
