@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Callable
 
-from hw import isa, registers
-from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
 from hw.support.docstrings import member_docs, parameter_docs
 from hw.support.markdown import markdown_table
+
+from . import isa, registers
+from .config import ArrayConfig, BufferConfig, Config, PortConfig
 
 __all__ = ["TABLES"]
 

@@ -32,7 +32,7 @@ def _packages(root: Path) -> list[Path]:
     return sorted(path.parent for path in root.glob("*/__init__.py"))
 
 
-def readmes(root: Path = ROOT) -> list[Path]:
+def readmes(root: Path) -> list[Path]:
     """Every README.md: the front page, and those of the packages.
 
     Raises
@@ -66,8 +66,7 @@ def known_tables() -> dict[str, Callable[[], str]]:
     return found
 
 
-def render(paths: list[Path], tables: dict[str, Callable[[], str]],
-           root: Path = ROOT) -> dict[Path, str]:
+def render(root: Path, tables: dict[str, Callable[[], str]]) -> dict[Path, str]:
     """README -> its text with current tables.
 
     Raises
@@ -75,6 +74,7 @@ def render(paths: list[Path], tables: dict[str, Callable[[], str]],
     ValueError
         If a README's markers are not in order, one names no table, or a table stands nowhere.
     """
+    paths = readmes(root)
     texts: dict[Path, str] = {}
     shown: set[str] = set()
     for path in paths:
@@ -97,7 +97,7 @@ def parser() -> Parser:
 def run(argv: list[str]) -> int:
     """Run the command and return its exit code; errors are raised."""
     args = parser().parse_args(argv)
-    texts = render(readmes(), known_tables())
+    texts = render(ROOT, known_tables())
     old = {path: text for path, text in texts.items() if path.read_text() != text}
     for path, text in old.items():
         name = path.relative_to(ROOT)
