@@ -9,6 +9,8 @@ import pytest
 from hw.support.markdown import fill, markdown_table
 from sw import ablation, cli, compare, measure, tables
 from sw.data import DATA
+from sw.readme.limits import limits_table
+from sw.readme.measured import scaling_table
 from tests.support import prose
 from tests.support.prose import ROOT
 
@@ -69,6 +71,13 @@ def test_the_front_page_is_short_and_every_package_has_a_page_with_its_rooms():
     for package in ("hw", "hw/fpga", "sim", "sw", "sw/energy", "sw/training", "boards"):
         assert "<!-- table:rooms -->" in TEXTS[f"{package}/README.md"]
     assert "tests/README.md" in TEXTS
+
+
+def test_what_the_front_page_says_of_limits_and_scaling_is_in_their_tables():
+    said, = re.findall(r"^How near the limit:.*?\n\n", FRONT, re.MULTILINE | re.DOTALL)
+    shares = re.findall(r"[\d.]+(?:%|x)", said)
+    cells = re.split(r" ?\| ?", limits_table() + scaling_table())
+    assert len(shares) == 5 and set(shares) <= set(cells)
 
 
 @pytest.mark.parametrize("name", TEXTS)
