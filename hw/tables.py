@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from enum import Enum
 
 from hw.support.docstrings import member_docs, parameter_docs
 from hw.support.markdown import markdown_table
@@ -24,7 +25,7 @@ def config_table() -> str:
     return markdown_table(("field", "default", "range", "meaning"), rows)
 
 
-def _enum_table(enum_class: type, name: str) -> str:
+def _enum_table(enum_class: type[Enum], name: str) -> str:
     docs = member_docs(enum_class)
     return markdown_table((name, "value", "meaning"),
                           [(f"`{m.name}`", m.value, docs[m.name]) for m in enum_class])

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from boards.catalogue import Board
 from hw.support.files import save_file
@@ -28,8 +29,8 @@ def built(board: Board) -> dict | None:
 def add_row(board: Board, result: BuildResult | None, why: str) -> None:
     """Put a build's numbers, or why there are none, into `RESULTS`."""
     known = rows()
-    row = {"board": board.title, "device": board.device.name,
-           "config": board.config.shape, "why": why}
+    row: dict[str, Any] = {"board": board.title, "device": board.device.name,
+                           "config": board.config.shape, "why": why}
     if result:
         row |= {"luts": result.usage.luts, "luts_of": board.device.luts,
                 "dsps": result.usage.dsps, "dsps_of": board.device.dsps,

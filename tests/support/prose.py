@@ -4,6 +4,7 @@ import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sw.tables import readmes
 
@@ -54,7 +55,7 @@ def dotted_exists(name: str) -> bool:
     for k in range(len(parts), 0, -1):
         path = ROOT.joinpath(*parts[:k])
         if path.with_suffix(".py").is_file() or (path / "__init__.py").is_file():
-            found = importlib.import_module(".".join(parts[:k]))
+            found: Any = importlib.import_module(".".join(parts[:k]))
             for attribute in parts[k:]:
                 found = getattr(found, attribute, None)
             return found is not None
