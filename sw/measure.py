@@ -1,4 +1,4 @@
-"""Measures again, in RTL, what the README's tables show of TinyVGG16, and writes it to `sw/data`.
+"""Measures again, in RTL, what the READMEs' tables show of TinyVGG16, and writes it to `sw/data`.
 
 What is measured by name: `headline`, the four arms, with activity; `zeros`, the fully connected
 layers with zeros skipped; `scaling`, other prunings, ports and numbers of instances; `ablation`,
@@ -21,9 +21,8 @@ from pathlib import Path
 from hw.support.arguments import Parser, nearest
 from hw.support.errors import exit_code
 from hw.support.files import check_file
+from sw.data import DATA
 from sw.terminal.console import deliver
-
-from .tables import DATA
 
 __all__ = ["MEASUREMENTS", "SCALING", "main", "scaling_command"]
 

@@ -3,7 +3,7 @@
 Examples:
     python -m sw.train --network digits --partitions 4
     python -m sw.train --data tiny-imagenet-200                    full TinyVGG16, P = 8, on a GPU
-    python -m sw.train --data tiny-imagenet-200 --ablation         the table of the README, full
+    python -m sw.train --data tiny-imagenet-200 --ablation         the table of sw/training, full
     python -m sw.train --data tiny-imagenet-200 --width 0.125 --classes 20 --per-class 300 \\
         --epochs 20 --tune-epochs 3 --ablation                     the same in an hour on 2 cores
 

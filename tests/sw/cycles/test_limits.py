@@ -1,7 +1,6 @@
 """Nothing that is shown passes the bound that it is shown beside."""
 
 import itertools
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -12,23 +11,20 @@ from sw.compiler.compile import lower
 from sw.compiler.predict import predict
 from sw.cycles.limits import Limit, Roof, network_limit
 from sw.cycles.prediction import predict_lowered
+from sw.data import stored
 from sw.experiment.arms import layer_kind
 from sw.graph.integer import IntegerGraph, Pool
+from sw.readme.limits import limit_of
+from sw.readme.tables import TABLES
 from sw.report.values import ArmReport, LayerReport
-from sw.tables import DATA, TABLES, limit_of
 from tests.sim.test_random_networks import PIPELINED
 from tests.support.programs import random_layer, random_network
 
-
-def _measured(file: str):
-    return json.loads((DATA / file).read_text())
-
-
 STORED = [(f"{a['name']}, {file}", a["layers"], a["instances"], a["memory"], 8)
           for file in ("measured-tinyvgg16.json", "zeros-tinyvgg16.json")
-          for a in _measured(file)["arms"]]
+          for a in stored(file)["arms"]]
 STORED += [(f"{r['prune']}-{r['partitions']} {r['memory']}", r["layers"], r["partitions"],
-            r["memory"], r["partitions"]) for r in _measured("scaling-tinyvgg16.json")]
+            r["memory"], r["partitions"]) for r in stored("scaling-tinyvgg16.json")]
 
 
 @pytest.mark.parametrize(("layers", "instances", "memory", "partitions"),

@@ -1,0 +1,42 @@
+"""The energy model's coefficients, and how well they fit the gates."""
+
+from hw.support.markdown import markdown_table
+from sw.calibrate import Sample, validate
+from sw.data import stored
+from sw.energy.model import columns
+
+__all__ = ["calibration_table", "coefficients_table"]
+
+
+def calibration_table() -> str:
+    """Errors of the energy model against gates that its fit did not see."""
+    samples = [Sample(**s) for s in stored("calibration.json")]
+    errors = validate(samples)
+    clock = columns()["sky130"].coefficients["clock"].value
+    rows: list[tuple] = []
+    for array in dict.fromkeys(s.array for s in samples):
+        mine = [k for k, s in enumerate(samples) if s.array == array]
+        cells: list[str] = []
+        for kind in ("stimulus", "array"):
+            sizes = [abs(errors[kind][k]) for k in mine]
+            cells.append(f"{sum(sizes) / len(sizes):.1%} / {max(sizes):.1%}")
+        shares = [samples[k].glitch_share for k in mine if samples[k].logic_pj]
+        idle = next(samples[k] for k in mine if samples[k].stimulus == "idle")
+        rows.append((array, len(mine), f"{samples[mine[0]].flip_flops:,}", *cells,
+                     f"{sum(shares) / len(shares):.0%}", f"{idle.gates_pj / idle.cycles:.1f}",
+                     f"{idle.flip_flops * clock:.0f}"))
+    return markdown_table(("array", "stimuli", "flip-flops", "stimulus left out, mean / largest",
+                           "array left out, mean / largest", "glitches add to logic",
+                           "idle, pJ per cycle", "without clock gates"), rows)
+
+
+def coefficients_table() -> str:
+    """The energy model's coefficients."""
+    table = columns()
+    names = list(next(iter(table.values())).coefficients)
+    rows = []
+    for name in names:
+        cells = [c.coefficients[name] for c in table.values()]
+        rows.append((f"`{name}`", *(f"{c.value:g} (+-{c.error:.0%})" for c in cells),
+                     cells[0].unit, cells[0].source))
+    return markdown_table(("coefficient", *table, "unit", "source of the first column"), rows)
