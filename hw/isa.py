@@ -12,7 +12,9 @@ marked non-zero that holds 0, or one that holds more than the configuration can 
 from dataclasses import dataclass
 
 from amaranth.hdl import signed, unsigned
-from amaranth.lib import data, enum
+from amaranth.lib import data
+
+from hw.support.enums import Enum, IntEnum
 
 from .config import Config, ceil_log2
 
@@ -24,6 +26,8 @@ __all__ = [
     "PROGRAM_ALIGNMENT",
     "READ_AHEAD_BYTES",
     "ROUTES",
+    "UNITS",
+    "UNIT_OF",
     "WINDOW_ALIGNMENT",
     "Cause",
     "ErrorCode",
@@ -47,7 +51,7 @@ READ_AHEAD_BYTES = 512
 PROGRAM_ALIGNMENT, WINDOW_ALIGNMENT = 64, 4096
 
 
-class Opcode(enum.Enum, shape=4):
+class Opcode(Enum, shape=4):
     """What an instruction does, and which unit does it."""
 
     #: Never a valid instruction, so that cleared memory stops a runaway program.
@@ -68,7 +72,14 @@ class Opcode(enum.Enum, shape=4):
     BARRIER = 7
 
 
-class Token(enum.IntEnum, shape=3):
+#: Unit -> the opcode that names its instructions, in the order in which units are numbered.
+UNITS = {"load": Opcode.LOAD, "store": Opcode.STORE, "weights": Opcode.WEIGHTS,
+         "compute": Opcode.COMPUTE, "post": Opcode.POST}
+#: Opcode -> the unit that does it; the load unit does a BARRIER, too.
+UNIT_OF = {**{opcode: unit for unit, opcode in UNITS.items()}, Opcode.BARRIER: "load"}
+
+
+class Token(IntEnum, shape=3):
     """Counting semaphores of an instance, each given by one unit and taken by another."""
 
     #: load -> compute: input is in activation memory.
@@ -103,14 +114,12 @@ ROUTES = {
 
 
 def tokens_of(opcode: Opcode, field: str) -> tuple[Token, ...]:
-    """Tokens that an opcode may name in `signal` or `wait`, lowest first; a BARRIER goes to the
-    unit of LOADs."""
-    unit = Opcode.LOAD if opcode is Opcode.BARRIER else opcode
-    side = ("signal", "wait").index(field)
-    return tuple(t for t in Token if ROUTES[t][side] is unit)
+    """Tokens that an opcode may name in `signal` or `wait`, lowest first: those of its unit."""
+    side, unit = ("signal", "wait").index(field), UNIT_OF.get(opcode)
+    return tuple(t for t in Token if UNIT_OF[ROUTES[t][side]] == unit)
 
 
-class ErrorCode(enum.IntEnum, shape=4):
+class ErrorCode(IntEnum, shape=4):
     """Why an instance stopped."""
 
     #: No error.
@@ -137,7 +146,7 @@ class ErrorCode(enum.IntEnum, shape=4):
     STOPPED = 9
 
 
-class Cause(enum.IntEnum, shape=3):
+class Cause(IntEnum, shape=3):
     """What one cycle of one instance went to. Each cycle counts once, so they sum to the total."""
 
     #: The array took a vector of activations.

@@ -6,7 +6,16 @@ from collections.abc import Generator, Mapping
 import numpy as np
 
 from hw.config import Config, next_pow2
-from hw.isa import INSN_BYTES, PROGRAM_ALIGNMENT, ErrorCode, Opcode, decode, field_error
+from hw.isa import (
+    INSN_BYTES,
+    PROGRAM_ALIGNMENT,
+    UNIT_OF,
+    UNITS,
+    ErrorCode,
+    Opcode,
+    decode,
+    field_error,
+)
 
 from .arith import pool, requantise, taps
 from .result import Hazard, IssResult, Stopped
@@ -14,8 +23,7 @@ from .result import Hazard, IssResult, Stopped
 __all__ = ["Instance"]
 
 _GRAIN_WORDS = 512  # activation words that a load or store moves in one step
-_UNITS = {Opcode.LOAD: "load", Opcode.BARRIER: "load", Opcode.STORE: "store",
-          Opcode.WEIGHTS: "weights", Opcode.COMPUTE: "compute", Opcode.POST: "post"}
+
 Steps = Generator[bool, None, None]
 
 
@@ -28,7 +36,7 @@ class Instance:
         self.number, self.start, self.result = number, start, result
         self.others: dict[int, Instance] = {}
         self.alive, self.ended = True, False
-        self.queues: dict[str, deque] = {name: deque() for name in set(_UNITS.values())}
+        self.queues: dict[str, deque] = {name: deque() for name in UNITS}
         self.current: dict[str, dict[str, int]] = {}
         self.tokens = [0] * 8
         self.meeting: dict[str, tuple] = {}  # unit -> what it waits for together with others
@@ -93,7 +101,7 @@ class Instance:
                 self.ended = True
                 yield True
                 return
-            queue = self.queues[_UNITS[opcode]]
+            queue = self.queues[UNIT_OF[opcode]]
             while len(queue) >= self.config.buffers.queue_depth:
                 yield False
             queue.append(insn)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from hw.isa import Opcode, encode
+from hw.isa import UNIT_OF, Opcode, encode
 
 from .batch import Run
 
@@ -14,7 +14,7 @@ ACT, EXTERNAL = 0, 1
 
 
 class Unit(IntEnum):
-    """The units that run decoupled."""
+    """The units that run decoupled, numbered as in `hw.isa.UNITS`."""
 
     LOAD = 0
     STORE = 1
@@ -23,8 +23,8 @@ class Unit(IntEnum):
     POST = 4
 
 
-UNITS = {Opcode.LOAD: Unit.LOAD, Opcode.BARRIER: Unit.LOAD, Opcode.STORE: Unit.STORE,
-          Opcode.WEIGHTS: Unit.WEIGHTS, Opcode.COMPUTE: Unit.COMPUTE, Opcode.POST: Unit.POST}
+#: Opcode -> the unit that does it.
+UNITS = {opcode: Unit[name.upper()] for opcode, name in UNIT_OF.items()}
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,21 @@ from hw.config import Config
 from hw.gateware.parts.fifo import Fifo
 from hw.gateware.parts.queues import SharedQueues
 from hw.gateware.signatures.interfaces import Done, ReadReturn, insn_stream, read_request, tile_walk
-from hw.isa import FORMATS, HEADER, ErrorCode, Opcode, insn_layout, tokens_of, used_bits
+from hw.isa import (
+    FORMATS,
+    HEADER,
+    UNITS,
+    ErrorCode,
+    Opcode,
+    insn_layout,
+    tokens_of,
+    used_bits,
+)
 
 from .fetch import Fetch
 from .tokens import TokenBank
 
-__all__ = ["UNITS", "Sequencer"]
-
-#: Units in the order of the token bank's ports, with the opcode that names their payload.
-UNITS = {"load": Opcode.LOAD, "store": Opcode.STORE, "weights": Opcode.WEIGHTS,
-         "compute": Opcode.COMPUTE, "post": Opcode.POST}
+__all__ = ["Sequencer"]
 
 _BARRIER_BIT = 0  # of a queued word, whose opcode is not kept
 

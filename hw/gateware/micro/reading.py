@@ -1,6 +1,17 @@
 """The microprogram's part that reads instructions and takes them apart."""
 
-from hw.isa import FORMATS, HEADER, INSN_BYTES, ErrorCode, Field, Opcode, Token, used_bits
+from hw.isa import (
+    FORMATS,
+    HEADER,
+    INSN_BYTES,
+    UNIT_OF,
+    UNITS,
+    ErrorCode,
+    Field,
+    Opcode,
+    Token,
+    used_bits,
+)
 
 from .machine import Get, Op, Put
 from .writer import Unit, Writer
@@ -51,7 +62,7 @@ def _word(w: Writer, number: int) -> None:
 def _read(w: Writer, opcode: Opcode, bits: "_Bits") -> None:
     """Check an instruction, and write its fields to the next slot of its unit."""
     config = w.config
-    unit = w.units[Opcode.LOAD if opcode is Opcode.BARRIER else opcode]
+    unit = w.units[UNITS[UNIT_OF[opcode]]]
     w.ops((Op.LOAD, f"{unit.name}_count"), (Op.STEP, -unit.depth), (Op.ZERO, "units"))
     w.put(f"{unit.name}_tail", Put.SLOT)
     w.copy("new_mark", unit["mark"])

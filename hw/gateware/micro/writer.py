@@ -1,8 +1,7 @@
 """What the microprogram is written with: units, their slots, and steps that come often."""
 
 from hw.config import Config
-from hw.gateware.control.sequencer import UNITS
-from hw.isa import FORMATS, Cause, ErrorCode, Opcode, tokens_of, used_bits
+from hw.isa import FORMATS, UNITS, Cause, ErrorCode, Opcode, tokens_of, used_bits
 
 from .machine import VARIABLE_SLOTS, Assembler, Op, Put, Slot
 
