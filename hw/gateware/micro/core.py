@@ -1,9 +1,11 @@
 """The microcoded core: a small machine, the array that it drives, and one access at a time."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 
-from hw.config import ceil_log2
+from hw.config import Config, ceil_log2
 from hw.gateware.control.runstate import RunState
 from hw.gateware.parts.arith import MULT_BITS, SHIFT_BITS
 from hw.gateware.signatures.ports import READERS, Core
@@ -11,15 +13,31 @@ from hw.isa import ErrorCode
 
 from .access import MemoryAccess
 from .loops import TileLoops
-from .machine import FILE_SLOT, IMMEDIATE_BITS, VARIABLE_SLOTS, Get, Op, Put
+from .machine import FILE_SLOT, Get, Op, Put
 from .product import Product
 from .program import microprogram
+from .steps import Step, run_steps
 from .writer import slots
 
 __all__ = ["MicroInstance"]
 
 #: What reads on each of `READERS`.
 _READS = tuple(getattr(Put, f"READ_{c.name}") for c in READERS)
+
+
+@dataclass(frozen=True)
+class Registers:
+    """What the microprogram puts for the rest of the core: see `Put`; `stream` goes on by itself
+    with each beat that is read."""
+
+    layer: Signal
+    opcode: Signal
+    factor: Signal
+    act_addr: Signal
+    lane: Signal
+    stream: Signal
+    acc_addr: Signal
+    write_addr: Signal
 
 
 class MicroInstance(Core):
@@ -35,209 +53,53 @@ class MicroInstance(Core):
         config, control = self._config, self.control
         program = microprogram(config)
         words = program.words()
-        m.submodules.code = rom = memory.Memory(shape=16, depth=len(words), init=words)
+        m.submodules.code = code = memory.Memory(shape=16, depth=len(words), init=words)
         m.submodules.file = file = memory.Memory(
             shape=32, depth=FILE_SLOT * slots(config), init=[])
-        fetch, operand, keep = rom.read_port(), file.read_port(), file.write_port()
         m.submodules.product = product = Product()
         m.submodules.loops = loops = TileLoops(config)
         m.submodules.access = access = MemoryAccess(config)
         wiring.connect(m, access.memory, wiring.flipped(self.memory))
-
-        # -- micro-instructions: while one is executed, the next one's operand is read, and the one
-        # -- after that
         m.submodules.run = run = RunState()
         working = Signal()  # running, and until all is in the log
-        executing, ends = Signal(), Signal()  # there is one; it is its last cycle
-        word, jumps = Signal(16), Signal()  # to `target`: what was read meanwhile is left
-        following, target = Signal(len(fetch.addr)), Signal(len(fetch.addr))
-        a, result = Signal(signed(33)), Signal(signed(33))  # wide enough for a difference's sign
-        op, immediate = word[IMMEDIATE_BITS + 1:], word[:IMMEDIATE_BITS].as_signed()
-        which = word[:6]  # of `Get` and `Put`; a number of shifts
-
-        def puts(*which_ones):
-            return executing & (op == Op.PUT) & Cat(which == p for p in which_ones).any()
-
-        slot, slot_now = Signal(range(slots(config))), Signal(range(slots(config)))
-        place, coming = Signal(len(keep.addr)), Signal(len(keep.addr))
-        stored = Signal()  # the operand was written as it was read: it is the accumulator still
-        number = Signal(signed(32))
-        error, booted, trapped, traps = Signal(ErrorCode), Signal(), Signal(), Signal()
-        goes_on = ~executing | ends
-        m.d.comb += [
-            slot_now.eq(Mux(puts(Put.SLOT), a, slot)),
-            coming.eq(Mux(fetch.data[IMMEDIATE_BITS],
-                          Cat(fetch.data[:ceil_log2(FILE_SLOT)], slot_now),
-                          fetch.data[:ceil_log2(FILE_SLOT * VARIABLE_SLOTS)])),
-            fetch.addr.eq(Mux(jumps, target, following)), fetch.en.eq(control.start | goes_on),
-            operand.addr.eq(coming), operand.en.eq(goes_on),
-            number.eq(Mux(stored, a, operand.data)),
-            keep.addr.eq(place), keep.data.eq(a), keep.en.eq(executing & (op == Op.STORE)),
-            traps.eq(booted & ~trapped
-                     & ((error != ErrorCode.NONE) | (run.code != ErrorCode.NONE))),
-        ]
-        m.d.sync += slot.eq(slot_now)
-        with m.If(control.start | goes_on):
-            m.d.sync += [
-                following.eq(fetch.addr + 1), word.eq(fetch.data), place.eq(coming),
-                stored.eq(keep.en & (coming == place)),
-                executing.eq(working & ~jumps & ~puts(Put.READY))]
-        with m.If(executing):
-            m.d.sync += a.eq(result)
-        # What a run counts is cleared as it boots: what stops it is kept by `run` until then.
-        with m.If(executing & (op == Op.GET) & (which == Get.PROGRAM)):
-            m.d.sync += booted.eq(1)
-        with m.If(ends & traps):
-            m.d.sync += trapped.eq(1)
-        with m.If(control.start):
-            m.d.sync += [booted.eq(0), trapped.eq(0)]
-        m.d.sync += working.eq(control.start | (working & ~puts(Put.READY)))
+        step = run_steps(m, config, code, file, control.start, working)
+        error, traps = self._trap(m, step, run)
+        m.d.sync += working.eq(control.start | (working & ~step.puts(Put.READY)))
         m.d.comb += [
             run.start.eq(control.start), run.fault.eq(error),
-            *(x.eq(puts(Put.STOP)) for x in (run.finished, run.clean)),
+            *(x.eq(step.puts(Put.STOP)) for x in (run.finished, run.clean)),
         ]
 
-        # -- what the others get -------------------------------------------------------------------
-        def register(put, bits):
-            found = Signal(bits, name=put.name.lower())
-            with m.If(puts(put)):
-                m.d.sync += found.eq(a)
-            return found
-
-        address_bits, lanes = config.port.address_bits, config.array.rows
-        layer, opcode = register(Put.LAYER, 11), register(Put.OPCODE, 4)
-        with m.If(control.start):
-            m.d.sync += [layer.eq(0), opcode.eq(0)]
-        factor = register(Put.FACTOR, MULT_BITS + SHIFT_BITS)
-        act_addr = register(Put.ACT_ADDR, config.act_addr_bits)
-        lane = register(Put.ACT_LANE, max(1, ceil_log2(lanes)))
-        stream = Signal(address_bits)
-        with m.If(puts(Put.STREAM)):
-            m.d.sync += stream.eq(a)
-        with m.Elif(puts(Put.READ_WEIGHTS) & ends):
-            m.d.sync += stream.eq(stream + config.port.bytes)
+        registers = self._registers(m, step, config, len(loops.acc_addr))
         m.d.comb += [
-            product.a.eq(a), product.word.eq(number), product.factor.eq(factor),
-            product.shift.eq(factor[MULT_BITS:]), product.load.eq(executing & (op == Op.BITS)),
-            product.take.eq(executing & (op == Op.TAKE)),
-            product.run.eq(puts(Put.TIMES, Put.SCALE)), product.scales.eq(puts(Put.SCALE)),
-            loops.data.eq(a), loops.put.eq(which), loops.stop.eq(control.start | traps),
-            loops.strobe.eq(executing & (op == Op.PUT) & (which >= Put.WEIGHTS)),
-            loops.acc_addr.eq(register(Put.ACC_ADDR, len(loops.acc_addr))),
-            access.reads.eq(Cat(puts(p) for p in _READS)),
-            access.writes.eq(puts(Put.WRITE)), access.value.eq(a),
-            access.addr.eq(Mux(puts(Put.READ_WEIGHTS), stream, a)),
-            access.write_addr.eq(register(Put.WRITE_ADDR, address_bits)),
+            product.a.eq(step.a), product.word.eq(step.number),
+            product.factor.eq(registers.factor), product.shift.eq(registers.factor[MULT_BITS:]),
+            product.load.eq(step.does(Op.BITS)), product.take.eq(step.does(Op.TAKE)),
+            product.run.eq(step.puts(Put.TIMES, Put.SCALE)),
+            product.scales.eq(step.puts(Put.SCALE)),
+            loops.data.eq(step.a), loops.put.eq(step.which), loops.stop.eq(control.start | traps),
+            loops.strobe.eq(step.does(Op.PUT) & (step.which >= Put.WEIGHTS)),
+            loops.acc_addr.eq(registers.acc_addr),
+            access.reads.eq(Cat(step.puts(p) for p in _READS)),
+            access.writes.eq(step.puts(Put.WRITE)), access.value.eq(step.a),
+            access.addr.eq(Mux(step.puts(Put.READ_WEIGHTS), registers.stream, step.a)),
+            access.write_addr.eq(registers.write_addr),
             access.base.eq(control.window_base), access.window_bytes.eq(control.window_bytes),
-            access.layer.eq(layer), access.running.eq(run.running & ~run.halting),
+            access.layer.eq(registers.layer), access.running.eq(run.running & ~run.halting),
         ]
-        m.submodules.acts = acts = memory.Memory(
-            shape=config.word_bits, depth=config.buffers.act_words, init=[])
-        act_read, act_write = acts.read_port(), acts.write_port(granularity=8)
-        one, writes_act = puts(Put.ACT_BYTE), puts(Put.ACT, Put.ACT_BYTE)
-        beyond = act_addr[-2:].any()
-        m.d.comb += [
-            act_read.addr.eq(Mux(loops.fires, loops.act_addr, act_addr)),
-            loops.acts.eq(act_read.data), act_write.addr.eq(act_addr),
-            act_write.data.eq(Mux(one, a[:8].replicate(lanes), a[:8 * lanes])),
-            act_write.en.eq(Mux(writes_act & ~beyond, Mux(one, 1 << lane, (1 << lanes) - 1), 0)),
-        ]
-
-        # -- counters and log ----------------------------------------------------------------------
-        total, fired, log_count = Signal(32), Signal(32), Signal(12)
-        m.submodules.log = log = memory.Memory(
-            shape=32, depth=16 * config.buffers.log_entries, init=[])
-        log_write, log_read = log.write_port(), log.read_port()
-        log_addr = Signal.like(log_write.addr)
-        with m.If(puts(Put.LOG_ADDR)):
-            m.d.sync += log_addr.eq(a)
-        with m.Elif(puts(Put.LOG)):
-            m.d.sync += log_addr.eq(log_addr + 1)
-        m.d.comb += [
-            log_write.addr.eq(log_addr), log_write.data.eq(a), log_write.en.eq(puts(Put.LOG)),
-            log_read.addr.eq(control.log_select), control.log_data.eq(log_read.data),
-            control.log_count.eq(log_count), control.log_busy.eq(working),
-            control.mark_valid.eq(puts(Put.MARK)), control.mark_layer.eq(a),
-        ]
+        act_word, beyond = self._activations(m, step, registers, loops)
+        total, fired = self._log(m, step, loops, working)
+        _execute(m, step, product, access, loops, {
+            Get.PROGRAM: control.program, Get.WINDOW: control.window_bytes, Get.TOTAL: total,
+            Get.FIRED: fired, Get.ACT: act_word,
+            **{Get.SUM + c: value for c, value in enumerate(loops.sums)}})
+        with m.If(step.ends & traps):
+            m.d.comb += [step.jumps.eq(1), step.target.eq(program.address("trap"))]
         with m.If(control.start):
-            m.d.sync += [total.eq(0), fired.eq(0), log_count.eq(0)]
-        with m.Else():
-            m.d.sync += [total.eq(total + control.counting), fired.eq(fired + loops.fires),
-                         log_count.eq(log_count + control.mark_valid)]
+            m.d.comb += [step.jumps.eq(1), step.target.eq(0)]
 
-        # -- what it does to the accumulator -------------------------------------------------------
-        shifts = Signal(6)
-        shifted = Signal()
-        m.d.comb += [result.eq(a), target.eq(word), ends.eq(executing),
-                     shifted.eq(shifts + 1 == which)]
-        with m.If(executing), m.Switch(op):
-            with m.Case(Op.LOAD):
-                m.d.comb += result.eq(number)
-            with m.Case(Op.ADD, Op.STEP):
-                m.d.comb += result.eq(a + Mux(op == Op.STEP, immediate, number))
-            with m.Case(Op.SUB):
-                m.d.comb += result.eq(a - number)
-            with m.Case(Op.SET):
-                m.d.comb += result.eq(immediate)
-            for branch, taken in ((Op.JUMP, 1), (Op.ZERO, ~a.any()), (Op.SOME, a.any()),
-                                  (Op.MINUS, a[-1])):
-                with m.Case(branch):
-                    m.d.comb += jumps.eq(taken)
-            with m.Case(Op.TAKE, Op.FILL, Op.SPREAD):
-                top = Mux(op == Op.TAKE, product.bit, (op == Op.SPREAD) & a[31])
-                m.d.comb += [result.eq(Cat(a[1:32], top).as_signed()), ends.eq(shifted)]
-                m.d.sync += shifts.eq(Mux(shifted, 0, shifts + 1))
-            with m.Case(Op.GET), m.Switch(which):
-                for source, value in (
-                        (Get.PROGRAM, control.program), (Get.WINDOW, control.window_bytes),
-                        (Get.TOTAL, total), (Get.FIRED, fired), (Get.ACT, act_read.data),
-                        *((Get.SUM + c, value) for c, value in enumerate(loops.sums))):
-                    with m.Case(source):
-                        m.d.comb += result.eq(value)
-            with m.Case(Op.PUT), m.Switch(which):
-                with m.Case(Put.GOTO):
-                    m.d.comb += [jumps.eq(1), target.eq(a)]
-                with m.Case(*_READS):
-                    m.d.comb += [result.eq(Mux(access.done, access.data.as_signed(), a)),
-                                 ends.eq(access.done)]
-                with m.Case(Put.WRITE):
-                    m.d.comb += ends.eq(access.done)
-                with m.Case(Put.TIMES):
-                    m.d.comb += [result.eq(Mux(product.done, product.number, a)),
-                                 ends.eq(product.done)]
-                with m.Case(Put.SCALE):
-                    m.d.comb += [result.eq(Mux(product.done, product.scaled, a)),
-                                 ends.eq(product.done)]
-                with m.Case(*(p for p in Put if p >= Put.WEIGHTS)):
-                    m.d.comb += ends.eq(loops.idle)
-        with m.If(ends & traps):
-            m.d.comb += [jumps.eq(1), target.eq(program.address("trap"))]
-        with m.If(control.start):
-            m.d.comb += [jumps.eq(1), target.eq(0)]
-
-        # -- errors --------------------------------------------------------------------------------
-        moved = Signal()  # since the last pulse of the watchdog
-        begins, misplaced = Signal(), Signal()  # a cycle after a start: before anything is asked
-        m.d.sync += [moved.eq(control.start | ends | (moved & ~control.watchdog)),
-                     begins.eq(control.start), misplaced.eq(self.misplaced)]
-        unaligned = puts(Put.ALIGNED) & a[:2].any()
-        with m.If(puts(Put.ERROR)):
-            m.d.comb += error.eq(a[:4])
-        with m.Elif(unaligned):
-            m.d.comb += error.eq(ErrorCode.BAD_FIELD)
-        with m.Elif(access.outside):
-            m.d.comb += error.eq(ErrorCode.ADDRESS_WINDOW)
-        with m.Elif(access.done & access.refused):
-            m.d.comb += error.eq(ErrorCode.BUS_ERROR)
-        with m.Elif((beyond & (writes_act | (executing & (op == Op.GET) & (which == Get.ACT))))
-                    | loops.beyond):
-            m.d.comb += error.eq(ErrorCode.ACT_RANGE)
-        with m.Elif(run.running & control.watchdog & ~moved):
-            m.d.comb += error.eq(ErrorCode.WATCHDOG)
-        with m.Elif(run.running & control.stop):
-            m.d.comb += error.eq(ErrorCode.STOPPED)
-        with m.Elif(begins & misplaced):
-            m.d.comb += error.eq(ErrorCode.BAD_FIELD)
+        self._choose_fault(m, error, step, access, run, beyond | loops.beyond)
+        layer, opcode = registers.layer, registers.opcode
         m.d.comb += [
             control.running.eq(run.running), control.error_code.eq(run.code),
             control.done.eq(run.done), control.error.eq(run.error),
@@ -245,3 +107,159 @@ class MicroInstance(Core):
             control.error_opcode.eq(Mux(run.error, opcode, 0)),
         ]
         return m
+
+    def _trap(self, m: Module, step: Step, run: RunState) -> tuple[Signal, Signal]:
+        """The error of a cycle, which is for others to say; and 1, the microprogram is to go on in
+        its error routine."""
+        start = self.control.start
+        error, booted, trapped, traps = Signal(ErrorCode), Signal(), Signal(), Signal()
+        m.d.comb += traps.eq(booted & ~trapped
+                             & ((error != ErrorCode.NONE) | (run.code != ErrorCode.NONE)))
+        # What a run counts is cleared as it boots: what stops it is kept by `run` until then.
+        with m.If(step.does(Op.GET) & (step.which == Get.PROGRAM)):
+            m.d.sync += booted.eq(1)
+        with m.If(step.ends & traps):
+            m.d.sync += trapped.eq(1)
+        with m.If(start):
+            m.d.sync += [booted.eq(0), trapped.eq(0)]
+        return error, traps
+
+    def _registers(self, m: Module, step: Step, config: Config, acc_bits: int) -> Registers:
+        """Keep what is put."""
+        start, address_bits, lanes = (
+            self.control.start, config.port.address_bits, config.array.rows)
+
+        def register(put, bits):
+            found = Signal(bits, name=put.name.lower())
+            with m.If(step.puts(put)):
+                m.d.sync += found.eq(step.a)
+            return found
+
+        layer, opcode = register(Put.LAYER, 11), register(Put.OPCODE, 4)
+        with m.If(start):
+            m.d.sync += [layer.eq(0), opcode.eq(0)]
+        factor = register(Put.FACTOR, MULT_BITS + SHIFT_BITS)
+        act_addr = register(Put.ACT_ADDR, config.act_addr_bits)
+        lane = register(Put.ACT_LANE, max(1, ceil_log2(lanes)))
+        stream = Signal(address_bits)
+        with m.If(step.puts(Put.STREAM)):
+            m.d.sync += stream.eq(step.a)
+        with m.Elif(step.puts(Put.READ_WEIGHTS) & step.ends):
+            m.d.sync += stream.eq(stream + config.port.bytes)
+        return Registers(layer, opcode, factor, act_addr, lane, stream,
+                         register(Put.ACC_ADDR, acc_bits), register(Put.WRITE_ADDR, address_bits))
+
+    def _activations(self, m: Module, step: Step, registers: Registers,
+                     loops: TileLoops) -> tuple[Value, Value]:
+        """The activation memory, of which the array reads while it goes through a tile. Returns
+        the word at `Put.ACT_ADDR`, and 1, one beyond the memory is taken or given."""
+        config, a = self._config, step.a
+        lanes, act_addr = config.array.rows, registers.act_addr
+        m.submodules.acts = acts = memory.Memory(
+            shape=config.word_bits, depth=config.buffers.act_words, init=[])
+        act_read, act_write = acts.read_port(), acts.write_port(granularity=8)
+        one, writes_act = step.puts(Put.ACT_BYTE), step.puts(Put.ACT, Put.ACT_BYTE)
+        beyond = act_addr[-2:].any()
+        m.d.comb += [
+            act_read.addr.eq(Mux(loops.fires, loops.act_addr, act_addr)),
+            loops.acts.eq(act_read.data), act_write.addr.eq(act_addr),
+            act_write.data.eq(Mux(one, a[:8].replicate(lanes), a[:8 * lanes])),
+            act_write.en.eq(Mux(writes_act & ~beyond,
+                                Mux(one, 1 << registers.lane, (1 << lanes) - 1), 0)),
+        ]
+        return act_read.data, beyond & (
+            writes_act | (step.does(Op.GET) & (step.which == Get.ACT)))
+
+    def _log(self, m: Module, step: Step, loops: TileLoops,
+             working: Signal) -> tuple[Signal, Signal]:
+        """Counters and log. Returns cycles since the start, and those in which the array
+        multiplied."""
+        control = self.control
+        total, fired, log_count = Signal(32), Signal(32), Signal(12)
+        m.submodules.log = log = memory.Memory(
+            shape=32, depth=16 * self._config.buffers.log_entries, init=[])
+        log_write, log_read = log.write_port(), log.read_port()
+        log_addr = Signal.like(log_write.addr)
+        with m.If(step.puts(Put.LOG_ADDR)):
+            m.d.sync += log_addr.eq(step.a)
+        with m.Elif(step.puts(Put.LOG)):
+            m.d.sync += log_addr.eq(log_addr + 1)
+        m.d.comb += [
+            log_write.addr.eq(log_addr), log_write.data.eq(step.a),
+            log_write.en.eq(step.puts(Put.LOG)),
+            log_read.addr.eq(control.log_select), control.log_data.eq(log_read.data),
+            control.log_count.eq(log_count), control.log_busy.eq(working),
+            control.mark_valid.eq(step.puts(Put.MARK)), control.mark_layer.eq(step.a),
+        ]
+        with m.If(control.start):
+            m.d.sync += [total.eq(0), fired.eq(0), log_count.eq(0)]
+        with m.Else():
+            m.d.sync += [total.eq(total + control.counting), fired.eq(fired + loops.fires),
+                         log_count.eq(log_count + control.mark_valid)]
+        return total, fired
+
+    def _choose_fault(self, m: Module, error: Signal, step: Step, access: MemoryAccess,
+                      run: RunState, beyond: Value) -> None:
+        """Choose one of the errors of a cycle; `beyond`, an activation address is."""
+        control = self.control
+        moved = Signal()  # since the last pulse of the watchdog
+        begins, misplaced = Signal(), Signal()  # a cycle after a start: before anything is asked
+        m.d.sync += [moved.eq(control.start | step.ends | (moved & ~control.watchdog)),
+                     begins.eq(control.start), misplaced.eq(self.misplaced)]
+        unaligned = step.puts(Put.ALIGNED) & step.a[:2].any()
+        with m.If(step.puts(Put.ERROR)):
+            m.d.comb += error.eq(step.a[:4])
+        for code, happens in ((ErrorCode.BAD_FIELD, unaligned),
+                              (ErrorCode.ADDRESS_WINDOW, access.outside),
+                              (ErrorCode.BUS_ERROR, access.done & access.refused),
+                              (ErrorCode.ACT_RANGE, beyond),
+                              (ErrorCode.WATCHDOG, run.running & control.watchdog & ~moved),
+                              (ErrorCode.STOPPED, run.running & control.stop),
+                              (ErrorCode.BAD_FIELD, begins & misplaced)):
+            with m.Elif(happens):
+                m.d.comb += error.eq(code)
+
+
+def _execute(m: Module, step: Step, product: Product, access: MemoryAccess, loops: TileLoops,
+             sources: dict[int, Value]) -> None:
+    """What a step does to the accumulator, and when it ends; `sources` is what `Get` takes."""
+    op, which, a, number = step.op, step.which, step.a, step.number
+    result, ends, jumps, target = step.result, step.ends, step.jumps, step.target
+    shifts = Signal(6)
+    shifted = Signal()
+    m.d.comb += [result.eq(a), target.eq(step.word), ends.eq(step.executing),
+                 shifted.eq(shifts + 1 == which)]
+    with m.If(step.executing), m.Switch(op):
+        with m.Case(Op.LOAD):
+            m.d.comb += result.eq(number)
+        with m.Case(Op.ADD, Op.STEP):
+            m.d.comb += result.eq(a + Mux(op == Op.STEP, step.immediate, number))
+        with m.Case(Op.SUB):
+            m.d.comb += result.eq(a - number)
+        with m.Case(Op.SET):
+            m.d.comb += result.eq(step.immediate)
+        for branch, taken in ((Op.JUMP, 1), (Op.ZERO, ~a.any()), (Op.SOME, a.any()),
+                              (Op.MINUS, a[-1])):
+            with m.Case(branch):
+                m.d.comb += jumps.eq(taken)
+        with m.Case(Op.TAKE, Op.FILL, Op.SPREAD):
+            top = Mux(op == Op.TAKE, product.bit, (op == Op.SPREAD) & a[31])
+            m.d.comb += [result.eq(Cat(a[1:32], top).as_signed()), ends.eq(shifted)]
+            m.d.sync += shifts.eq(Mux(shifted, 0, shifts + 1))
+        with m.Case(Op.GET), m.Switch(which):
+            for source, value in sources.items():
+                with m.Case(source):
+                    m.d.comb += result.eq(value)
+        with m.Case(Op.PUT), m.Switch(which):
+            with m.Case(Put.GOTO):
+                m.d.comb += [jumps.eq(1), target.eq(a)]
+            with m.Case(*_READS):
+                m.d.comb += [result.eq(Mux(access.done, access.data.as_signed(), a)),
+                             ends.eq(access.done)]
+            with m.Case(Put.WRITE):
+                m.d.comb += ends.eq(access.done)
+            for put, value in ((Put.TIMES, product.number), (Put.SCALE, product.scaled)):
+                with m.Case(put):
+                    m.d.comb += [result.eq(Mux(product.done, value, a)), ends.eq(product.done)]
+            with m.Case(*(p for p in Put if p >= Put.WEIGHTS)):
+                m.d.comb += ends.eq(loops.idle)
