@@ -1,6 +1,8 @@
 """Cycle counters by cause, and the log of their values at the end of each layer."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from dataclasses import dataclass
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -49,23 +51,29 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        entries = self._config.buffers.log_entries
-        words = len(LOG_WORDS)
-
         # What is counted is decided late in a cycle: it is counted in the next.
         counting, cause = Signal(), Signal(Cause)
         m.d.sync += counting.eq(self.counting)
         with m.If(self.counting):
             m.d.sync += cause.eq(self.cause)
+        counts = self._count(m, counting, cause)
+        entry = self._choose_entry(m, counting)
+        read, writes = self._copy(m, entry, counts, counting, cause)
+        shows = self._show(m, read, writes[-1])
+        m.d.comb += [
+            self.logging.eq(Cat(entry.copying, *entry.waiting, *writes, *shows).any()),
+            self.busy.eq(self.logging | counting | entry.counted)]
+        return m
 
-        # -- counts ------------------------------------------------------------------------------
+    def _count(self, m: Module, counting: Signal, cause: Signal) -> "_Counts":
+        """Count a cycle, and those before it that count for the same."""
         total = Signal(32)
         m.submodules.counts = counts = memory.Memory(shape=32, depth=8, init=[])
         amount = Signal(SLEPT_BITS + 1)
         m.d.comb += amount.eq(self.slept + 1)
         update, old, shown = counts.write_port(), counts.read_port(domain="comb"), \
             counts.read_port(domain="comb")
-        cleared = Signal(8)  # words that count as zero, whatever the memory holds
+        cleared = Signal(8)
         m.d.comb += [
             old.addr.eq(cause), update.addr.eq(cause), update.en.eq(counting),
             update.data.eq(Mux(cleared.bit_select(cause, 1), 0, old.data) + amount),
@@ -74,8 +82,11 @@ class Counters(wiring.Component):
             m.d.sync += [total.eq(0), cleared.eq(~0)]
         with m.Elif(counting):
             m.d.sync += [total.eq(total + amount), cleared.bit_select(cause, 1).eq(0)]
+        return _Counts(total, shown, cleared)
 
-        # -- marks ------------------------------------------------------------------------------
+    def _choose_entry(self, m: Module, counting: Signal) -> "_Entry":
+        """Begin an entry of the oldest mark, or of a run's end."""
+        entries = self._config.buffers.log_entries
         logged = Signal.like(self.log_count)
         pending = [Signal(name=f"pending_{u}") for u in range(self._units)]
         layers = [Signal(11, name=f"layer_{u}") for u in range(self._units)]
@@ -98,7 +109,7 @@ class Counters(wiring.Component):
         begins = Signal()
         m.d.comb += begins.eq(self.mark_valid | (ended & ~copying))
         with m.If(copying):
-            m.d.sync += [index.eq(index + 1), copying.eq(index != words - 1)]
+            m.d.sync += [index.eq(index + 1), copying.eq(index != len(LOG_WORDS) - 1)]
         with m.If(begins):
             m.d.sync += [copying.eq(1), index.eq(0), layer.eq(self.mark_layer), slot.eq(logged),
                          fits.eq(logged < entries), final.eq(~self.mark_valid)]
@@ -116,44 +127,59 @@ class Counters(wiring.Component):
         with m.If(self.clear):
             m.d.sync += [logged.eq(0), copying.eq(0), ended.eq(0), chosen.eq(0),
                          *(p.eq(0) for p in pending)]
+        return _Entry(begins, copying, index, layer, slot, fits, final, counted,
+                      [*pending, chosen, ended, counted & ~counting])
 
-        # -- the log -----------------------------------------------------------------------------
-        # What has been counted since the entry began, youngest first: valid, cause.
-        since = [Signal(4, name=f"since_{k}") for k in range(words)]
-        for k, event in enumerate(since):
-            source = Cat(counting, cause) if k == 0 else since[k - 1]
-            with m.If(begins & (k > 0)):
-                m.d.sync += event[0].eq(0)
-            with m.Elif(copying | begins):
-                m.d.sync += event.eq(source)
+    def _copy(self, m: Module, entry: "_Entry", counts: "_Counts", counting: Signal,
+              cause: Signal) -> tuple[memory.ReadPort, list[Signal]]:
+        """Write an entry, word by word: a word is read in one cycle, what came late is taken off
+        in the next, and then it is written. Returns the log's read port, and what is 1 until it
+        has been."""
+        copying, index = entry.copying, entry.index
         wanted = Signal(3)
-        m.d.comb += [wanted.eq(index - 2), shown.addr.eq(wanted)]
+        since = self._since(m, entry, Cat(counting, cause))
+        m.d.comb += [wanted.eq(index - 2), counts.shown.addr.eq(wanted)]
         is_total = index == LOG_WORDS.index("TOTAL")
         late = count_ones(
             m, "late", [e[0] & (is_total | (e[1:] == wanted)) for e in since])
-        # A word is read in one cycle, what came late is taken off in the next, and then it is
-        # written.
         value, too_much = Signal(32), Signal.like(late)
         value_layer, is_layer = Signal(), index == LOG_WORDS.index("LAYER")
         with m.If(copying):
             m.d.sync += [
                 too_much.eq(late), value_layer.eq(is_layer),
-                value.eq(Mux(is_total, total, Mux(cleared.bit_select(wanted, 1), 0, shown.data)))]
+                value.eq(Mux(is_total, counts.total,
+                             Mux(counts.cleared.bit_select(wanted, 1), 0, counts.shown.data)))]
 
-        m.submodules.log = log = memory.Memory(shape=32, depth=16 * entries, init=[])
+        m.submodules.log = log = memory.Memory(
+            shape=32, depth=16 * self._config.buffers.log_entries, init=[])
         write, read = log.write_port(), log.read_port()
         place = Array([Const(0, 5)] + [Const(FINAL_WORDS[n], 5) for n in LOG_WORDS[1:]])[index]
         enable, address, datum = Signal(), Signal.like(write.addr), Signal(32)
         ready, ready_address = Signal(), Signal.like(write.addr)
-        m.d.sync += [ready.eq(copying & Mux(final, ~is_layer, fits)), enable.eq(ready)]
+        m.d.sync += [ready.eq(copying & Mux(entry.final, ~is_layer, entry.fits)),
+                     enable.eq(ready)]
         with m.If(copying):
-            m.d.sync += ready_address.eq(Mux(final, place, Cat(index, slot)))
+            m.d.sync += ready_address.eq(Mux(entry.final, place, Cat(index, entry.slot)))
         with m.If(ready):
             m.d.sync += [address.eq(ready_address),
-                         datum.eq(Mux(value_layer, layer, value - too_much))]
+                         datum.eq(Mux(value_layer, entry.layer, value - too_much))]
         m.d.comb += [write.addr.eq(address), write.data.eq(datum), write.en.eq(enable)]
+        return read, [ready, enable]
 
-        # It is read when what it shows may have changed, not in every cycle.
+    def _since(self, m: Module, entry: "_Entry", counted: Value) -> list[Signal]:
+        """What has been counted since an entry began, youngest first: valid, cause."""
+        since = [Signal(4, name=f"since_{k}") for k in range(len(LOG_WORDS))]
+        for k, event in enumerate(since):
+            source = counted if k == 0 else since[k - 1]
+            with m.If(entry.begins & (k > 0)):
+                m.d.sync += event[0].eq(0)
+            with m.Elif(entry.copying | entry.begins):
+                m.d.sync += event.eq(source)
+        return since
+
+    def _show(self, m: Module, read: memory.ReadPort, enable: Signal) -> list[Signal]:
+        """Read the log when what it shows may have changed, not in every cycle. Returns what is 1
+        until that is seen."""
         last = Signal.like(self.log_select)
         written, stale, shows = Signal(init=1), Signal(), Signal()
         m.d.sync += [written.eq(enable), shows.eq(stale)]
@@ -163,8 +189,39 @@ class Counters(wiring.Component):
             m.d.sync += last.eq(self.log_select)
         with m.If(shows):  # those who look at it are far away
             m.d.sync += self.log_data.eq(read.data)
-        m.d.comb += [
-            self.logging.eq(Cat(copying, *pending, chosen, ended, counted & ~counting, ready,
-                                enable, written, shows).any()),
-            self.busy.eq(self.logging | counting | counted)]
-        return m
+        return [written, shows]
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """The counts: `total`, and one for each cause, read at `shown`; those of `cleared` are zero,
+    whatever the memory holds."""
+
+    total: Signal
+    shown: memory.ReadPort
+    cleared: Signal
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An entry of the log.
+
+    Members
+    -------
+    begins, copying : 1, it does; it is copied
+    index : of its words, the next
+    layer, slot : which one it is, and where it belongs in the log; `fits`, 1 if it does
+    final : 1, the counts of a run's end instead
+    counted : 1, the cycle before counted
+    waiting : 1, another is to come
+    """
+
+    begins: Signal
+    copying: Signal
+    index: Signal
+    layer: Signal
+    slot: Signal
+    fits: Signal
+    final: Signal
+    counted: Signal
+    waiting: list[Value]

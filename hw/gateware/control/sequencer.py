@@ -1,6 +1,6 @@
 """Decodes a program into per-unit queues and starts instructions when their tokens are there."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -73,62 +73,87 @@ class Sequencer(wiring.Component):
             fetch.ret.valid.eq(self.ret.valid), fetch.ret.data.eq(self.ret.data),
             self.fetching.eq(fetch.busy),
         ]
-
-        # -- queues and gates ----------------------------------------------------------------
         word = fetch.o.payload
-        opcode, layer = word[:4], word[5:16]
-        barrier = opcode == Opcode.BARRIER
+        queues = self._queues(m, word)
+        started = [self._gate(m, n, queues, tokens) for n in range(len(UNITS))]
+        m.submodules.queue_ahead = ahead = Fifo(
+            len(self.o_ahead.payload.as_value()), config.buffers.queue_depth)
+        m.d.comb += [self.o_ahead.valid.eq(ahead.r_rdy), self.o_ahead.payload.eq(ahead.r_data),
+                     ahead.r_en.eq(self.o_ahead.ready)]
+        leaves, bad_field, illegal = self._dispatch(m, fetch.o, queues, ahead, end_seen)
+
+        m.d.comb += [self.error_layer.eq(word[5:16]), self.error_opcode.eq(word[:4])]
+        with m.If(illegal):
+            m.d.comb += self.error.eq(ErrorCode.ILLEGAL_OPCODE)
+        with m.Elif(bad_field):
+            m.d.comb += self.error.eq(ErrorCode.BAD_FIELD)
+        with m.Elif(tokens.overflow):
+            m.d.comb += self.error.eq(ErrorCode.TOKEN_OVERFLOW)
+        m.d.comb += [self.ended.eq(end_seen & ~queues.any & ~ahead.any),
+                     self.moved.eq(fetch.moved | leaves | Cat(started).any())]
+        return m
+
+    def _queues(self, m: Module, word: Value) -> SharedQueues:
+        """The units' queues, behind the word that is to enter."""
         wanted = [self._wanted_bits(op) for op in UNITS.values()]
         awaited = [self._bits(op)["wait"] for op in UNITS.values()]
         kept = sorted({k for bits in (*wanted, *awaited) for k in bits})
         # A BARRIER goes to the load unit with its mask where a LOAD's is, and a mark in bit 0.
+        barrier = word[:4] == Opcode.BARRIER
         barrier_mask = dict(zip(self._bits(Opcode.LOAD)["mask"],
                                 self._bits(Opcode.BARRIER)["mask"], strict=True))
         entry = [Mux(barrier, word[barrier_mask[k]], word[k]) if k in barrier_mask
                  else barrier if k == _BARRIER_BIT else word[k] for k in kept]
         m.submodules.queues = queues = SharedQueues(
             len(kept), *([[kept.index(k) for k in bits] for bits in taps]
-                         for taps in (wanted, awaited)), config.buffers.queue_depth)
+                         for taps in (wanted, awaited)), self._config.buffers.queue_depth)
         m.d.comb += queues.word.eq(Cat(entry))
-        started = []
-        for n, (unit, op) in enumerate(UNITS.items()):
-            out, done = getattr(self, f"o_{unit}"), getattr(self, f"done_{unit}")
-            head = getattr(queues, f"head_{n}")
-            # An instruction with its tokens is marked in a register, so that nothing which
-            # decides that a unit takes it reaches back to the tokens within a cycle.
-            full = Signal(name=f"full_{unit}")
-            m.d.comb += [
-                out.payload.eq(head), out.valid.eq(full), queues.pop[n].eq(full & out.ready),
-            ]
-            waits, signals = tokens_of(op, "wait"), tokens_of(op, "signal")
-            want = getattr(queues, f"early_{n}")
-            start = Signal(name=f"start_{unit}")
-            m.d.comb += [
-                start.eq(queues.valid[n] & ~full
-                         & ~(want & ~Cat(tokens.there[t] for t in waits)).any()),
-                *(tokens.take[t].eq(start & w) for t, w in zip(waits, want, strict=True)),
-                *(tokens.give[t].eq(done.valid & s)
-                  for t, s in zip(signals, done.signal if signals else (), strict=True)),
-            ]
-            with m.If(start):
-                m.d.sync += full.eq(1)
-            with m.Elif(out.ready):
-                m.d.sync += full.eq(0)
-            if unit == "load":
-                m.d.comb += self.o_barrier.eq(head[-1])
-            started.append(start)
-        m.submodules.queue_ahead = ahead = Fifo(
-            len(self.o_ahead.payload.as_value()), config.buffers.queue_depth)
-        m.d.comb += [self.o_ahead.valid.eq(ahead.r_rdy), self.o_ahead.payload.eq(ahead.r_data),
-                     ahead.r_en.eq(self.o_ahead.ready)]
+        return queues
 
-        # -- dispatch ------------------------------------------------------------------------
-        # An instruction is judged in one cycle, its way decided in the next, and it goes then or
-        # in a later one: all that is wide or comes late depends on registers.
+    def _gate(self, m: Module, n: int, queues: SharedQueues, tokens: TokenBank) -> Signal:
+        """Hand a unit its oldest instruction once its tokens are there. Returns when it is.
+
+        An instruction with its tokens is marked in a register, so that nothing which decides that
+        a unit takes it reaches back to the tokens within a cycle.
+        """
+        unit, op = list(UNITS.items())[n]
+        out, done = getattr(self, f"o_{unit}"), getattr(self, f"done_{unit}")
+        head, want = getattr(queues, f"head_{n}"), getattr(queues, f"early_{n}")
+        full = Signal(name=f"full_{unit}")
+        m.d.comb += [
+            out.payload.eq(head), out.valid.eq(full), queues.pop[n].eq(full & out.ready),
+        ]
+        waits, signals = tokens_of(op, "wait"), tokens_of(op, "signal")
+        start = Signal(name=f"start_{unit}")
+        m.d.comb += [
+            start.eq(queues.valid[n] & ~full
+                     & ~(want & ~Cat(tokens.there[t] for t in waits)).any()),
+            *(tokens.take[t].eq(start & w) for t, w in zip(waits, want, strict=True)),
+            *(tokens.give[t].eq(done.valid & s)
+              for t, s in zip(signals, done.signal if signals else (), strict=True)),
+        ]
+        with m.If(start):
+            m.d.sync += full.eq(1)
+        with m.Elif(out.ready):
+            m.d.sync += full.eq(0)
+        if unit == "load":
+            m.d.comb += self.o_barrier.eq(head[-1])
+        return start
+
+    def _dispatch(self, m: Module, source: stream.Interface, queues: SharedQueues, ahead: Fifo,
+                  end_seen: Signal) -> tuple[Signal, Signal, Signal]:
+        """Judge instructions and send them on their way. Returns 1 in the cycle in which one
+        leaves; 1 of one with a bad field, and of one that is none, both of which stay.
+
+        An instruction is judged in one cycle, its way decided in the next, and it goes then or in
+        a later one: all that is wide or comes late depends on registers.
+        """
+        word = source.payload
+        opcode = word[:4]
         present, judged, leaves = Signal(), Signal(), Signal()
         is_op = {op: Signal(name=f"is_{op.name.lower()}") for op in FORMATS}
         bad = {op: Signal(name=f"bad_{op.name.lower()}") for op in FORMATS}
-        m.d.comb += present.eq(fetch.o.valid & ~end_seen)
+        m.d.comb += present.eq(source.valid & ~end_seen)
         with m.If(leaves):
             m.d.sync += judged.eq(0)
         with m.Elif(present & ~judged):
@@ -144,40 +169,31 @@ class Sequencer(wiring.Component):
         with m.If(ends):
             m.d.sync += end_seen.eq(1)
         m.d.comb += [
-            leaves.eq(queues.entered | ends), fetch.o.ready.eq(leaves),
+            leaves.eq(queues.entered | ends), source.ready.eq(leaves),
             ahead.w_en.eq(queues.entered & is_op[Opcode.COMPUTE]), ahead.w_data.eq(Cat(
-                word[k] for name, _ in tile_walk(config)
+                word[k] for name, _ in tile_walk(self._config)
                 for k in self._bits(Opcode.COMPUTE)[name]))]
-        bad_field, illegal = Signal(), Signal()  # such an instruction stays
+        bad_field, illegal = Signal(), Signal()
         m.d.sync += [bad_field.eq(judged & Cat(is_op[op] & bad[op] for op in FORMATS).any()),
                      illegal.eq(judged & ~Cat(is_op.values()).any())]
+        return leaves, bad_field, illegal
 
-        m.d.comb += [self.error_layer.eq(layer), self.error_opcode.eq(opcode)]
-        with m.If(illegal):
-            m.d.comb += self.error.eq(ErrorCode.ILLEGAL_OPCODE)
-        with m.Elif(bad_field):
-            m.d.comb += self.error.eq(ErrorCode.BAD_FIELD)
-        with m.Elif(tokens.overflow):
-            m.d.comb += self.error.eq(ErrorCode.TOKEN_OVERFLOW)
-        m.d.comb += [self.ended.eq(end_seen & ~queues.any & ~ahead.any),
-                     self.moved.eq(fetch.moved | leaves | Cat(started).any())]
-        return m
-
-    def _bits(self, opcode):
+    def _bits(self, opcode: Opcode) -> dict[str, list[int]]:
         """Name -> positions of a field's bits that this configuration can use."""
-        found, position = {}, 0
+        found: dict[str, list[int]] = {}
+        position = 0
         for f in (*HEADER, *FORMATS[opcode]):
             found[f.name] = [position + k for k in used_bits(self._config, opcode, f)]
             position += f.bits
         return found
 
-    def _wanted_bits(self, opcode):
+    def _wanted_bits(self, opcode: Opcode) -> list[int]:
         """Positions of the bits that a unit gets, in the order of its payload."""
         found = self._bits(opcode)
         bits = [k for name, _ in insn_layout(opcode, self._config) for k in found[name]]
         return [*bits, _BARRIER_BIT] if opcode is Opcode.LOAD else bits
 
-    def _bad_field(self, word, opcode):
+    def _bad_field(self, word: Value, opcode: Opcode) -> Value:
         """1 if a field that must not be zero is, or one has a bit that cannot be used."""
         position, bad = HEADER[0].bits, []
         for f in (*HEADER[1:], *FORMATS[opcode]):
