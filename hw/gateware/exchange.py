@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import PureInterface
 
 from hw.config import Config
-from hw.gateware.shell.fabric import select
+from hw.gateware.parts.select import select
 from hw.gateware.signatures.ports import READERS
 from hw.isa import READ_AHEAD_BYTES
 

@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import Config
 from hw.gateware.micro.core import MicroInstance
-from hw.gateware.shell.fabric import Barrier, Fabric
+from hw.gateware.shell.barrier import Barrier
+from hw.gateware.shell.fabric import Fabric
 from hw.gateware.shell.registers import Control
 from hw.gateware.signatures.axi import AxiLiteSlave, AxiMaster
 from hw.gateware.signatures.ports import READERS, ControlPort, Core, MemoryPort

@@ -1,73 +1,23 @@
 """The interconnect: instances share a memory port, fairly, and what all need crosses it once."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, fifo, wiring
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
 from hw.gateware.parts.fifo import Relay
+from hw.gateware.parts.select import select
 from hw.gateware.signatures.axi import AxiMaster, user_bits
 from hw.gateware.signatures.ports import READERS, Channel, MemoryPort, port_request
 
-__all__ = ["Barrier", "Fabric", "RoundRobin", "select"]
+from .turns import RoundRobin
+
+__all__ = ["Fabric"]
 
 _OUTSTANDING = 32  # bursts in flight on a port, each way
 _BEATS = 4  # of write data between the instances and the port
-
-
-class RoundRobin(wiring.Component):
-    """Grant requests in turn: each waits for at most one grant of every other.
-
-    One is chosen in a cycle and served in a later one, and the next is chosen after that: at most
-    one is served every other cycle. So whom the turn is to pass to is found from registers.
-
-    Members
-    -------
-    requests : who asks
-    free : 1, there is room for the chosen one
-    may : 1, the chosen one may be served; one that may not gives way to the next
-    picked : the chosen one, one-hot, of a register
-    serves : 1, it is served
-    clear : the turn is the first one's again
-    """
-
-    def __init__(self, width: int):
-        self._width = width
-        super().__init__({"requests": In(width), "free": In(1), "may": In(1),
-                          "picked": Out(width), "serves": Out(1), "clear": In(1)})
-
-    def elaborate(self, platform):
-        m = Module()
-        after = Signal(self._width)  # the requesters after the one chosen last
-        later = Signal(self._width)
-        some = Signal()  # one is picked
-
-        def lowest(bits):
-            return bits & (~bits + 1)
-
-        m.d.comb += [self.serves.eq(self.free & self.may & some),
-                     later.eq(self.requests & after)]
-        with m.If(~some):
-            m.d.sync += [self.picked.eq(Mux(later.any(), lowest(later), lowest(self.requests))),
-                         some.eq(self.requests.any())]
-        with m.Else():
-            m.d.sync += after.eq(~((self.picked - 1) | self.picked))
-            with m.If(self.serves | ~self.may):
-                m.d.sync += [self.picked.eq(0), some.eq(0)]
-        with m.If(self.clear):
-            m.d.sync += after.eq(0)
-        return m
-
-
-def select(m, one_hot, values, like):
-    """AND-OR multiplexer: the value whose bit is set, 0 if none is."""
-    chosen = Signal.like(like)
-    terms = [Mux(one_hot[k], v, 0) for k, v in enumerate(values)]
-    while len(terms) > 1:
-        terms = [a | b for a, b in zip(terms[::2], terms[1::2], strict=False)] + (
-            [terms[-1]] if len(terms) % 2 else [])
-    m.d.comb += chosen.eq(terms[0])
-    return chosen
 
 
 class Fabric(wiring.Component):
@@ -114,18 +64,19 @@ class Fabric(wiring.Component):
         m.d.comb += [m.submodules.read_turn.clear.eq(idle), m.submodules.write_turn.clear.eq(idle)]
         return m
 
-    def _instance_number(self, m, one_hot):
+    def _instance_number(self, m: Module, one_hot: Value) -> Signal:
         """Number of the instance whose bit is set."""
         return select(m, one_hot, [Const(i, 5) for i in self._ids], Signal(5))
 
     # -- reads ---------------------------------------------------------------------------------
-    def _rendezvous(self, m, name, streams):
-        """Per instance: (its request may be granted, the set that receives)."""
+    def _rendezvous(self, m: Module, name: str,
+                    streams: list[stream.Interface]) -> list["_Reader"]:
+        """When each of the instances' requests on a channel may be granted, and who receives."""
         count = len(self._ids)
         if count == 1:
-            return [streams[0].valid], [Const(1, 1)]
+            return [_Reader(streams[0], streams[0].valid, Const(1, 1))]
         multi = Cat(s.valid & s.payload.several for s in streams)  # asks for several
-        ready, sets = Signal(count, name=f"met_{name}"), []
+        ready, found = Signal(count, name=f"met_{name}"), []
         for i, s in enumerate(streams):
             mask, members = (Signal(count, name=f"{n}_{name}_{i}") for n in ("mask", "members"))
             m.d.comb += [
@@ -135,28 +86,27 @@ class Fabric(wiring.Component):
             leads = ~mask[:i].any() if i else Const(1)
             met = (mask & ~multi) == 0
             m.d.sync += ready[i].eq(s.valid & (~multi[i] | (leads & met)))
-            sets.append(members)
-        return list(ready), sets
+            found.append(_Reader(s, ready[i], members))
+        return found
 
-    def _reads(self, m):
-        config, axi = self._config, self.axi
-        count = len(self._ids)
-        m.submodules.read_turn = turn = RoundRobin(count * len(READERS))
-        requests, payloads, receivers, sources = [], [], [], []
+    def _reads(self, m: Module) -> None:
+        m.submodules.read_turn = turn = RoundRobin(len(self._ids) * len(READERS))
+        readers = []
         for channel in READERS:
             name = channel.name.lower()
-            streams = [getattr(p, f"rd_{name}") for p in self.instances]
-            ready, sets = self._rendezvous(m, name, streams)
-            requests += ready
-            payloads += [s.payload for s in streams]
-            receivers += sets
-            sources += streams
+            readers += self._rendezvous(
+                m, name, [getattr(p, f"rd_{name}") for p in self.instances])
+        self._return(m, self._ask(m, self._choose(m, turn, readers)))
 
-        # The request in turn is chosen, then asked for. What is known of a requester is from
-        # before its request was taken until it has been told, and a cycle more with a rendezvous.
-        request = port_request(config)
-        chosen = data.StructLayout({"request": request, "members": count, "channel": Channel,
-                                    "lead": 5})
+    def _choose(self, m: Module, turn: RoundRobin, readers: list["_Reader"]) -> Relay:
+        """Choose the request in turn, then ask for it. Returns where it is asked for.
+
+        What is known of a requester is from before its request was taken until it has been told,
+        and a cycle more with a rendezvous.
+        """
+        count = len(self._ids)
+        chosen = data.StructLayout({"request": port_request(self._config), "members": count,
+                                    "channel": Channel, "lead": 5})
         held, held_valid = Signal(chosen), Signal()
         leads, takes = Signal(count), Signal()
         # Its instance was alive a cycle ago. One that has stopped since is told of nothing, and
@@ -168,7 +118,7 @@ class Fabric(wiring.Component):
         m.d.comb += [
             takes.eq(held_valid & asks.i.ready & lead_lives),
             turn.free.eq(~held_valid),
-            turn.requests.eq(Cat(requests) & ~masked),
+            turn.requests.eq(Cat(r.ready for r in readers) & ~masked),
             turn.may.eq(1),  # one whose instance stops meanwhile is dropped later
         ]
         m.d.sync += [told.eq(Mux(takes, held_turn, 0)),
@@ -181,9 +131,11 @@ class Fabric(wiring.Component):
             m.d.sync += [held_valid.eq(0), held_turn.eq(0)]
         with m.If(turn.serves):
             m.d.sync += [
-                held.request.eq(select(m, turn.picked, [p.as_value() for p in payloads],
-                                       held.request.as_value())),
-                held.members.eq(select(m, turn.picked, receivers, held.members)),
+                held.request.eq(select(
+                    m, turn.picked, [r.stream.payload.as_value() for r in readers],
+                    held.request.as_value())),
+                held.members.eq(select(m, turn.picked, [r.members for r in readers],
+                                       held.members)),
                 held.lead.eq(self._instance_number(m, by_instance)), held_valid.eq(1),
                 leads.eq(by_instance), held_turn.eq(turn.picked)]
             for g, channel in zip(by_channel, READERS, strict=True):
@@ -197,13 +149,15 @@ class Fabric(wiring.Component):
             taken = Signal(count, name=f"taken_{channel.name.lower()}")
             m.d.sync += taken.eq(Mux(takes & (held.channel == channel), living, 0))
             for i in range(count):
-                m.d.comb += sources[k * count + i].ready.eq(taken[i])
+                m.d.comb += readers[k * count + i].stream.ready.eq(taken[i])
+        return asks
 
-        route = data.StructLayout({"members": count, "channel": Channel,
-                                   "beats": request["beats"].shape})
+    def _ask(self, m: Module, asks: Relay) -> fifo.SyncFIFOBuffered:
+        """Address a burst, and keep to whom it goes. Returns those that are due, oldest first."""
+        config, axi = self._config, self.axi
         m.submodules.routes = routes = fifo.SyncFIFOBuffered(
-            width=route.size, depth=_OUTSTANDING)
-        ask, entry = asks.o.payload, Signal(route)
+            width=self._route.size, depth=_OUTSTANDING)
+        ask, entry = asks.o.payload, Signal(self._route)
         m.d.comb += [
             axi.arvalid.eq(asks.o.valid & routes.w_rdy),
             asks.o.ready.eq(axi.arready & routes.w_rdy),
@@ -214,8 +168,12 @@ class Fabric(wiring.Component):
             entry.beats.eq(ask.request.beats),
             routes.w_en.eq(axi.arvalid & axi.arready), routes.w_data.eq(entry),
         ]
+        return routes
 
-        due = Signal(route)
+    def _return(self, m: Module, routes: fifo.SyncFIFOBuffered) -> None:
+        """Hand each beat that comes to the members of the oldest burst."""
+        axi = self.axi
+        due = Signal(self._route)
         beat = Signal.like(due.beats)
         arrives, last = Signal(), Signal()
         m.d.comb += [
@@ -223,8 +181,8 @@ class Fabric(wiring.Component):
             arrives.eq(axi.rvalid & axi.rready), last.eq(beat == due.beats - 1),
             routes.r_en.eq(arrives & last),
         ]
-        ret_data, ret_error = Signal(config.beat_bits, reset_less=True), Signal()
-        ret_channel, ret_valid = Signal(Channel), Signal(count)
+        ret_data, ret_error = Signal(self._config.beat_bits, reset_less=True), Signal()
+        ret_channel, ret_valid = Signal(Channel), Signal(len(self._ids))
         m.d.sync += ret_valid.eq(Mux(arrives, due.members, 0))
         with m.If(arrives):
             m.d.sync += [ret_data.eq(axi.rdata), ret_error.eq(axi.rresp[1]),
@@ -233,8 +191,14 @@ class Fabric(wiring.Component):
             m.d.comb += [port.ret_valid.eq(ret_valid[i]), port.ret_channel.eq(ret_channel),
                          port.ret_data.eq(ret_data), port.ret_error.eq(ret_error)]
 
+    @property
+    def _route(self) -> data.StructLayout:
+        """Where the beats of a burst go."""
+        return data.StructLayout({"members": len(self._ids), "channel": Channel,
+                                  "beats": port_request(self._config)["beats"].shape})
+
     # -- writes ----------------------------------------------------------------------------------
-    def _writes(self, m):
+    def _writes(self, m: Module) -> None:
         config, axi = self._config, self.axi
         count = len(self._ids)
         m.submodules.write_turn = turn = RoundRobin(count)
@@ -293,30 +257,10 @@ class Fabric(wiring.Component):
                          port.wr_ret_error.eq(axi.bresp[1])]
 
 
-class Barrier(wiring.Component):
-    """Release instances that wait for each other.
+@dataclass(frozen=True)
+class _Reader:
+    """Requests of an instance on a channel: `ready`, 1 if one may be granted, to `members`."""
 
-    An instance goes on when every instance of its mask has arrived or is not running; a release
-    lasts one cycle for all of them, two after the last arrival.
-
-    Members: `arrive`, `alive`, `release` [instances]; `masks` [instances] of a bit each.
-    """
-
-    def __init__(self, instances: int):
-        self._count = instances
-        super().__init__({"arrive": In(instances), "alive": In(instances),
-                          "masks": In(instances).array(instances), "release": Out(instances)})
-
-    def elaborate(self, platform):
-        m = Module()
-        arrived = Signal(self._count)  # a cycle late, so that a release reaches all at once
-        release = Signal(self._count)
-        # who is released is told so in the next cycle, and is still seen to wait in that
-        m.d.sync += [arrived.eq(self.arrive & ~release & ~self.release), self.release.eq(release)]
-        alive = Signal(self._count)
-        m.d.sync += alive.eq(self.alive)
-        present = arrived | ~alive
-        for i in range(self._count):
-            m.d.comb += release[i].eq(
-                arrived[i] & ~(self.masks[i][:self._count] & ~present).any())
-        return m
+    stream: stream.Interface
+    ready: Value
+    members: Value

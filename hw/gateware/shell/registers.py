@@ -1,10 +1,13 @@
 """The control registers behind AXI4-Lite."""
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
+from hw.gateware.parts.select import select
 from hw.gateware.signatures.axi import AxiLiteSlave
 from hw.gateware.signatures.ports import ControlPort
 from hw.isa import ISA_VERSION
@@ -19,12 +22,11 @@ from hw.registers import (
 )
 
 from .doze import Doze
-from .fabric import select
+from .runs import Runs, follow_runs
 
 __all__ = ["Control"]
 
 _SLVERR = 2
-_READ_CYCLES = 6
 
 
 class Control(wiring.Component):
@@ -46,6 +48,9 @@ class Control(wiring.Component):
     of the last run lie in the log. Cycles count a cycle after they were, in all instances alike.
     """
 
+    #: Cycles from a read's address to its answer.
+    READ_LATENCY = 6
+
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
@@ -57,31 +62,28 @@ class Control(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        bus, ports = self.bus, self.instances
         count = self._config.instances
-        running = Cat(p.running for p in ports)
-        counting, counted, started = Signal(), Signal(), Signal()  # counted: a cycle ago
-        start, stop, active = Signal(count), Signal(count), Signal(count, init=-1)
-        cycles, watchdog, since = Signal(32), Signal(32), Signal(32)
-        barks = Signal()
-        m.d.comb += [counting.eq(running.any()), self.irq.eq(started & ~counting & ~start.any())]
-        with m.If(start.any()):
-            m.d.sync += [started.eq(1), cycles.eq(0)]
-        with m.Elif(counted):
-            m.d.sync += cycles.eq(cycles + 1)
-        for i, p in enumerate(ports):
-            m.d.comb += [p.start.eq(start[i]), p.stop.eq(stop[i]), p.watchdog.eq(barks),
-                         p.counting.eq(counted & active[i])]
-        # One counter for all: an instance must move at least once between two pulses.
-        with m.If(start.any() | (since == 1)):
-            m.d.sync += since.eq(watchdog)
-        with m.Elif(since.any()):
-            m.d.sync += since.eq(since - 1)
-        m.d.sync += barks.eq(since == 1)
-        going = Signal()
-        m.d.sync += [counted.eq(counting), going.eq(start.any() | counting)]
+        runs = follow_runs(m, self.instances, self.irq)
+        writable = self._write(m, runs)
+        values = {
+            "ID": MAGIC, "VERSIONS": MAP_VERSION << 16 | ISA_VERSION,
+            "CONFIG_HASH": int(self._config.digest[:8], 16), "INSTANCES": count,
+            "RUNNING": runs.running, "DONE": Cat(p.done for p in self.instances),
+            "ERROR": Cat(p.error for p in self.instances), "WATCHDOG": runs.watchdog,
+            "CYCLES": runs.cycles, "ACTIVE": runs.active,
+        }
+        read = self._take_address(m)
+        self._clock(m, runs, read)
+        mine = self._choose_instance(m, read.one_hot, writable)
+        waits = self._select_log(m, runs, read, writable)
+        self._answer(m, read, values, mine, waits)
+        return m
 
-        # -- write: address and data are taken together ------------------------------------------
+    def _write(self, m: Module, runs: Runs) -> dict[tuple[int, str], Signal]:
+        """Take an address and its data together. Returns what was written last to the registers of
+        an instance, by its number and their names."""
+        bus, going = self.bus, runs.going
+        start, stop, active, running = runs.start, runs.stop, runs.active, runs.running
         write, write_error = Signal(), Signal()
         m.d.comb += [
             write.eq(bus.awvalid & bus.wvalid & ~bus.bvalid),
@@ -90,14 +92,7 @@ class Control(wiring.Component):
         m.d.sync += start.eq(0)  # a pulse from registers: it clears most of an instance
         m.d.sync += stop.eq(stop & running)  # lasts until there is nothing more to stop
         whole = bus.wstrb.all()
-        writable = {}
-        for i, p in enumerate(ports):
-            for name in ("PROGRAM", "WINDOW_BASE", "WINDOW_BYTES", "LOG_SELECT"):
-                mine = getattr(p, name.lower())
-                register = Signal(len(mine), name=f"{name.lower()}_{i}")
-                writable[i, name] = register
-                if name != "LOG_SELECT":
-                    m.d.comb += mine.eq(register)
+        writable = self._writable(m)
         with m.If(bus.bvalid & bus.bready):
             m.d.sync += bus.bvalid.eq(0)
         m.d.comb += write_error.eq(1)
@@ -115,26 +110,34 @@ class Control(wiring.Component):
                     m.d.sync += active.eq(bus.wdata)
             with m.Case(GLOBAL["WATCHDOG"].offset):
                 m.d.comb += write_error.eq(0)
-                m.d.sync += watchdog.eq(bus.wdata)
+                m.d.sync += runs.watchdog.eq(bus.wdata)
             for (i, name), register in writable.items():
-                with m.Case(self._address(name, i)):
+                with m.Case(_address(name, i)):
                     m.d.comb += write_error.eq(0)
                     with m.If(~going | int(name == "LOG_SELECT")):
                         m.d.sync += register.eq(bus.wdata)
         with m.If(write):
             m.d.sync += [bus.bvalid.eq(1), bus.bresp.eq(write_error * _SLVERR)]
+        return writable
 
-        # -- read: choose the instance, then its register; the counters come out of its log -------
-        values = {
-            "ID": MAGIC, "VERSIONS": MAP_VERSION << 16 | ISA_VERSION,
-            "CONFIG_HASH": int(self._config.digest[:8], 16), "INSTANCES": count,
-            "RUNNING": running, "DONE": Cat(p.done for p in ports),
-            "ERROR": Cat(p.error for p in ports), "WATCHDOG": watchdog, "CYCLES": cycles,
-            "ACTIVE": active,
-        }
+    def _writable(self, m: Module) -> dict[tuple[int, str], Signal]:
+        """Registers of the instances that can be written."""
+        writable = {}
+        for i, p in enumerate(self.instances):
+            for name in ("PROGRAM", "WINDOW_BASE", "WINDOW_BYTES", "LOG_SELECT"):
+                mine = getattr(p, name.lower())
+                register = Signal(len(mine), name=f"{name.lower()}_{i}")
+                writable[i, name] = register
+                if name != "LOG_SELECT":
+                    m.d.comb += mine.eq(register)
+        return writable
+
+    # -- read: choose the instance, then its register; the counters come out of its log ----------
+    def _take_address(self, m: Module) -> "_Read":
+        """Take the address of a read."""
+        bus, count = self.bus, self._config.instances
         asked, chosen, addr = Signal(), Signal(3), Signal.like(bus.araddr)
-        of_one, one_hot = Signal(), Signal(count)  # the address is an instance's; this one's
-        offset = addr[:ceil_log2(INSTANCE_STRIDE)]
+        of_one, one_hot = Signal(), Signal(count)
         m.d.comb += bus.arready.eq(~asked & ~bus.rvalid)
         with m.If(bus.arvalid & bus.arready):
             index = bus.araddr[ceil_log2(INSTANCE_STRIDE):ceil_log2(INSTANCE_BASE)]
@@ -143,61 +146,104 @@ class Control(wiring.Component):
                          one_hot.eq(Cat(index == i for i in range(count)))]
         with m.If(bus.rvalid & bus.rready):
             m.d.sync += bus.rvalid.eq(0)
+        return _Read(asked, chosen, addr, of_one, one_hot)
 
-        m.submodules.doze = doze = Doze(count)
+    def _clock(self, m: Module, runs: Runs, read: "_Read") -> None:
+        """Decide who needs a clock."""
+        bus, ports, start, stop = self.bus, self.instances, runs.start, runs.stop
+        m.submodules.doze = doze = Doze(self._config.instances)
         m.d.comb += [
             # nobody sleeps where a run begins or ends, the watchdog barks, or the host is here
-            doze.stir.eq(barks | start.any() | stop.any() | (counting != counted) | bus.awvalid
-                         | bus.wvalid | bus.bvalid | bus.arvalid | asked | bus.rvalid),
+            doze.stir.eq(runs.barks | start.any() | stop.any() | (runs.counting != runs.counted)
+                         | bus.awvalid | bus.wvalid | bus.bvalid | bus.arvalid | read.asked
+                         | bus.rvalid),
             doze.events.eq(self.events), doze.dozing.eq(Cat(p.dozing for p in ports)),
             doze.counting.eq(Cat(p.counting for p in ports))]
         for i, p in enumerate(ports):
             m.d.comb += [p.wake.eq(doze.wake[i]), p.slept.eq(doze.slept[i])]
+        reads = Mux(read.asked & read.of_one, read.one_hot, 0)
+        m.d.comb += self.clocks.eq(
+            (runs.active | runs.running | Cat(p.log_busy for p in ports) | reads) & ~doze.asleep)
 
-        reads = Mux(asked & of_one, one_hot, 0)
-        m.d.comb += self.clocks.eq((active | running | Cat(p.log_busy for p in ports) | reads)
-                                   & ~doze.asleep)
+    def _choose_instance(self, m: Module, one_hot: Signal,
+                         writable: dict[tuple[int, str], Signal]) -> dict[str, Signal]:
+        """Registers of the instance that is read."""
         mine = {}
         for name in INSTANCE:
             if name in FINAL_WORDS:
                 continue
             sources = [writable.get((i, name), getattr(p, name.lower(), None))
-                       for i, p in enumerate(ports)]
+                       for i, p in enumerate(self.instances)]
             mine[name] = Signal(len(Value.cast(sources[0])), name=f"mine_{name.lower()}")
             m.d.sync += mine[name].eq(select(m, one_hot, sources, mine[name]))
+        return mine
+
+    def _select_log(self, m: Module, runs: Runs, read: "_Read",
+                    writable: dict[tuple[int, str], Signal]) -> Value:
+        """Show the word that is a counter's, or the one that was asked for. Returns 1 while a
+        counter is not in the log yet."""
+        ports, one_hot = self.instances, read.one_hot
         busy, counter = Signal(), Signal()
         final = Signal.like(ports[0].log_select)
-        m.d.sync += busy.eq((one_hot & Cat(p.log_busy for p in ports)).any() & ~counted)
-        with m.Switch(offset):
+        m.d.sync += busy.eq((one_hot & Cat(p.log_busy for p in ports)).any() & ~runs.counted)
+        with m.Switch(read.offset):
             for name, word in FINAL_WORDS.items():
                 with m.Case(INSTANCE[name].offset):
-                    m.d.comb += [counter.eq(of_one), final.eq(word)]
+                    m.d.comb += [counter.eq(read.of_one), final.eq(word)]
         for i, p in enumerate(ports):
-            m.d.sync += p.log_select.eq(Mux(asked & counter & one_hot[i], final,
+            m.d.sync += p.log_select.eq(Mux(read.asked & counter & one_hot[i], final,
                                             writable[i, "LOG_SELECT"]))
+        return counter & busy
 
-        # what there is of all instances, and what of one
+    def _answer(self, m: Module, read: "_Read", values: dict[str, Value],
+                mine: dict[str, Signal], waits: Value) -> None:
+        """Answer with a register of all instances, one of `values`, or with one of `mine`."""
+        bus = self.bus
         found = []
         in_log = [INSTANCE[n].offset for n in ("LOG_DATA", *FINAL_WORDS)]
         for name, where, cases in (
-                ("common", addr, [([GLOBAL[n].offset], v) for n, v in values.items()]),
-                ("own", offset, [(in_log if n == "LOG_DATA" else [INSTANCE[n].offset], v)
-                                 for n, v in mine.items()])):
+                ("common", read.addr, [([GLOBAL[n].offset], v) for n, v in values.items()]),
+                ("own", read.offset, [(in_log if n == "LOG_DATA" else [INSTANCE[n].offset], v)
+                                      for n, v in mine.items()])):
             which, value = Signal(len(cases), name=f"{name}_which"), Signal(32, name=name)
             m.d.sync += [which.eq(Cat(where.matches(*at) for at, _ in cases)),
                          value.eq(select(m, which, [v for _, v in cases], value))]
             found += [value, which.any()]
         common, is_common, own, is_own = found
         known = Signal()
-        m.d.sync += known.eq(Mux(of_one, one_hot.any() & is_own, is_common))
+        m.d.sync += known.eq(Mux(read.of_one, read.one_hot.any() & is_own, is_common))
         # three cycles for the log to be read, one for the instance to be chosen, two for the value
-        with m.If(asked & ~(counter & busy)):
-            m.d.sync += chosen.eq(chosen + 1)
-            with m.If(chosen == _READ_CYCLES - 1):
-                m.d.sync += [asked.eq(0), bus.rvalid.eq(1), bus.rdata.eq(Mux(of_one, own, common)),
+        with m.If(read.asked & ~waits):
+            m.d.sync += read.chosen.eq(read.chosen + 1)
+            with m.If(read.chosen == self.READ_LATENCY - 1):
+                m.d.sync += [read.asked.eq(0), bus.rvalid.eq(1),
+                             bus.rdata.eq(Mux(read.of_one, own, common)),
                              bus.rresp.eq(~known * _SLVERR)]
-        return m
 
-    @staticmethod
-    def _address(name, instance):
-        return INSTANCE_BASE + INSTANCE_STRIDE * instance + INSTANCE[name].offset
+
+def _address(name: str, instance: int) -> int:
+    """Of an instance's register."""
+    return INSTANCE_BASE + INSTANCE_STRIDE * instance + INSTANCE[name].offset
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A read under way.
+
+    Members
+    -------
+    asked : 1, there is one
+    chosen : cycles since its address came
+    addr : of the register; `offset` in an instance's
+    of_one : 1, the register is an instance's; `one_hot` [instances], of which
+    """
+
+    asked: Signal
+    chosen: Signal
+    addr: Signal
+    of_one: Signal
+    one_hot: Signal
+
+    @property
+    def offset(self) -> Value:
+        return self.addr[:ceil_log2(INSTANCE_STRIDE)]

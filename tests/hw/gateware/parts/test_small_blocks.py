@@ -24,7 +24,8 @@ from hw.gateware.parts.arith import (
     shift_fine,
 )
 from hw.gateware.parts.queues import SharedQueues
-from hw.gateware.shell.fabric import Barrier, RoundRobin
+from hw.gateware.shell.barrier import Barrier
+from hw.gateware.shell.turns import RoundRobin
 from hw.isa import Cause, Token
 from hw.registers import FINAL_WORDS, LOG_WORDS
 
