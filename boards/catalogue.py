@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from boards.gateware.sdram import W9825G6KH_6, SdramTiming
+from boards.gateware.chips import W9825G6KH_6, SdramTiming
 from boards.gateware.system import SystemConfig
 from boards.gateware.uart import MIN_CLOCKS_PER_BIT
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig

@@ -8,89 +8,19 @@ next burst needs is opened while data of the one before is still on its way.
 import math
 from dataclasses import dataclass
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
-from amaranth.lib import data, fifo, wiring
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
 from hw.gateware.signatures.axi import AxiMaster
 
-__all__ = ["W9825G6KH_6", "SdramController", "SdramPins", "SdramTiming", "check_timing"]
+from .banks import Banks, count_waits
+from .bursts import Bursts, queue_bursts, take_next
+from .chips import SdramTiming
+from .words import Answers, Moves, queue_answers, send_words, take_words
 
-_REFRESHES = 8192  # rows, each refreshed once in `retention_ms`
-
-
-@dataclass(frozen=True, kw_only=True)
-class SdramTiming:
-    """A chip, by its datasheet.
-
-    Parameters
-    ----------
-    name : str
-    banks, rows, columns, data_bits : int
-        Geometry; `columns` words of `data_bits` in a row.
-    t_rcd, t_rp, t_ras, t_rc, t_rfc, t_rrd, t_wr : float
-        Nanoseconds: activate to column, precharge, activate to precharge, activate to activate
-        in one bank, refresh, activate to activate in another bank, last data to precharge.
-    t_mrd : int
-        Cycles after setting the mode.
-    cas : int
-        CAS latency in cycles.
-    max_mhz : float
-        Fastest clock at that CAS latency.
-    powerup_us, retention_ms : float
-    """
-
-    name: str
-    banks: int = 4
-    rows: int = 8192
-    columns: int = 512
-    data_bits: int = 16
-    t_rcd: float
-    t_rp: float
-    t_ras: float
-    t_rc: float
-    t_rfc: float
-    t_rrd: float
-    t_wr: float
-    t_mrd: int = 2
-    cas: int = 2
-    max_mhz: float
-    powerup_us: float = 200.0
-    retention_ms: float = 64.0
-
-    @property
-    def bytes(self) -> int:
-        return self.banks * self.rows * self.columns * self.data_bits // 8
-
-    def cycles(self, name: str, clock_mhz: float) -> int:
-        """Whole cycles that a time of the datasheet takes."""
-        return math.ceil(getattr(self, name) * clock_mhz / 1000 - 1e-9)
-
-    def refresh_cycles(self, clock_mhz: float) -> float:
-        """Cycles between refreshes, on average at most."""
-        return self.retention_ms * 1000 * clock_mhz / _REFRESHES
-
-
-#: Winbond W9825G6KH-6, 32 MiB, as on the ULX3S (datasheet revision A03, speed grade -6, CL 2).
-W9825G6KH_6 = SdramTiming(
-    name="W9825G6KH-6", t_rcd=15, t_rp=15, t_ras=42, t_rc=60, t_rfc=60, t_rrd=12, t_wr=15,
-    cas=2, max_mhz=133)
-
-
-def check_timing(config: Config, timing: SdramTiming, clock_mhz: float) -> None:
-    """Refuse a clock faster than the chip, or a port whose beat is no burst of the chip.
-
-    Raises
-    ------
-    ValueError
-    """
-    if clock_mhz > timing.max_mhz:
-        raise ValueError(f"the clock is {clock_mhz} MHz; {timing.name} goes up to "
-                         f"{timing.max_mhz} MHz at CAS latency {timing.cas}")
-    if 8 * config.port.bytes // timing.data_bits not in (2, 4, 8):
-        raise ValueError(f"port.bytes is {config.port.bytes}; {timing.name} of "
-                         f"{timing.data_bits} bits needs 2, 4 or 8 words for a beat")
+__all__ = ["SdramController", "SdramPins"]
 
 
 class SdramPins(wiring.Signature):
@@ -161,102 +91,80 @@ class SdramController(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        config, timing, axi, mhz = self._config, self._timing, self.axi, self._mhz
-        words, cas = self._words, timing.cas
-        t = {n: timing.cycles(n, mhz) for n in ("t_rcd", "t_rp", "t_ras", "t_rc", "t_rfc",
-                                                "t_rrd", "t_wr")}
+        config, timing = self._config, self._timing
         byte_bits = ceil_log2(timing.data_bits // 8)
         col_bits, bank_bits = ceil_log2(timing.columns), ceil_log2(timing.banks)
         row_bits = ceil_log2(timing.rows)
-        addr_bits = byte_bits + col_bits + bank_bits + row_bits
-
-        # -- bursts, reads and writes in turn ---------------------------------------------------
-        request = data.StructLayout({"addr": addr_bits, "len": 8})
-        m.submodules.reads = reads = fifo.SyncFIFOBuffered(width=request.size, depth=8)
-        m.submodules.writes = writes = fifo.SyncFIFOBuffered(width=request.size, depth=4)
-        m.d.comb += [
-            reads.w_data.eq(Cat(axi.araddr[:addr_bits], axi.arlen)), reads.w_en.eq(axi.arvalid),
-            axi.arready.eq(reads.w_rdy),
-            writes.w_data.eq(Cat(axi.awaddr[:addr_bits], axi.awlen)), writes.w_en.eq(axi.awvalid),
-            axi.awready.eq(writes.w_rdy),
-        ]
-        # Written beats wait here, so that whoever sends them need not wait for the chip's state;
-        # they come after their request, since the next request may be another master's.
-        m.submodules.beats = beats = fifo.SyncFIFOBuffered(
-            width=config.beat_bits + config.port.bytes, depth=4)
-        owed = Signal(4)  # requests whose last beat has not come
-        m.d.comb += [
-            beats.w_data.eq(Cat(axi.wdata, axi.wstrb)), beats.w_en.eq(axi.wvalid & (owed != 0)),
-            axi.wready.eq(beats.w_rdy & (owed != 0)),
-        ]
-        m.d.sync += owed.eq(owed + (axi.awvalid & axi.awready)
-                            - (axi.wvalid & axi.wready & axi.wlast))
-        active, writing = Signal(), Signal()
-        left, addr = Signal(8), Signal(addr_bits)
-        beat_done, finish = Signal(), Signal()
-        take_write = Signal()
-        head_r, head_w = Signal(request), Signal(request)
-        m.d.comb += [
-            head_r.eq(reads.r_data), head_w.eq(writes.r_data),
-            finish.eq(beat_done & (left == 0)),
-            take_write.eq(writes.r_rdy & (~reads.r_rdy | ~writing)),
-        ]
-        with m.If(beat_done):
-            m.d.sync += [left.eq(left - 1), addr.eq(addr + config.port.bytes)]
+        bursts = queue_bursts(m, self.axi, config, byte_bits + col_bits + bank_bits + row_bits)
         was_running, settling = Signal(), Signal(range(self.settle_cycles + 1))
         begins, blocked = Signal(), Signal()
         m.d.comb += [begins.eq(self.running & ~was_running),
                      blocked.eq(begins | (settling != 0))]
         m.d.sync += was_running.eq(self.running)
-        with m.If(~active | finish):
-            m.d.sync += [active.eq((reads.r_rdy | writes.r_rdy) & ~blocked),
-                         writing.eq(take_write & ~blocked)]
-            m.d.comb += [writes.r_en.eq(take_write & ~blocked),
-                         reads.r_en.eq(~take_write & ~blocked)]
-            with m.If(take_write):
-                m.d.sync += [addr.eq(head_w.addr), left.eq(head_w.len)]
-            with m.Else():
-                m.d.sync += [addr.eq(head_r.addr), left.eq(head_r.len)]
-        column = addr[byte_bits:byte_bits + col_bits]
-        bank = addr[byte_bits + col_bits:byte_bits + col_bits + bank_bits]
-        row = addr[byte_bits + col_bits + bank_bits:]
+        take_next(m, bursts, blocked)
+        addr = bursts.addr
+        place = _Place(addr[byte_bits:byte_bits + col_bits],
+                       addr[byte_bits + col_bits:byte_bits + col_bits + bank_bits],
+                       addr[byte_bits + col_bits + bank_bits:])
+        answers = queue_answers(m, self.axi, config.beat_bits)
+        command = self._command(m)
+        banks = count_waits(m, timing, self._words, self._cycles)
+        refresh = self._refresh(m, begins, settling)
+        bank, row = place.bank, place.row
+        hit = Signal()
+        open_row = Signal(row_bits)
+        m.d.comb += [open_row.eq(banks.rows[bank]),
+                     hit.eq(banks.is_open.bit_select(bank, 1) & (open_row == row))]
+        data_read, last_read = Signal(), Signal()
+        moves = Moves(data_read, last_read)
+        quiet = Signal()  # every bank may be precharged
+        m.d.comb += quiet.eq(~Cat(*(c > self._cycles["t_rc"] - self._cycles["t_ras"]
+                                    for c in banks.since_active),
+                                  *(c != 0 for c in banks.recover)).any())
+        reopens_in = Array(banks.since_active)[bank]
+        with m.FSM():
+            self._initialise(m, command, banks, refresh)
+            with m.State("RUN"):
+                m.d.comb += self.ready.eq(1)
+                with m.If(banks.wait != 0):
+                    pass
+                with m.Elif(refresh.due):
+                    with m.If(banks.is_open == 0):
+                        m.d.comb += command.code.eq(_REFRESH)
+                        m.d.sync += [refresh.due.eq(0), banks.wait.eq(self._cycles["t_rfc"] - 1)]
+                    with m.Elif(quiet):
+                        self._precharge_all(m, command, banks)
+                with m.Elif(bursts.active & hit):
+                    self._access(m, bursts, place, command, banks, answers, moves)
+                with m.Elif(bursts.active & banks.is_open.bit_select(bank, 1)):
+                    self._close(m, bank, reopens_in, command, banks)
+                with m.Elif(bursts.active):
+                    self._open(m, place, reopens_in, command, banks)
+        send_words(m, self.pins, self.axi, bursts, answers, self._words)
+        take_words(m, self.pins, answers, moves, self._words, timing.cas)
+        return m
 
-        # -- answers ------------------------------------------------------------------------------
-        m.submodules.answers = answers = fifo.SyncFIFOBuffered(
-            width=config.beat_bits + 1, depth=16)
-        room = Signal(range(17), init=16)
-        acks = Signal(6)
-        m.d.comb += [
-            axi.rvalid.eq(answers.r_rdy), axi.rdata.eq(answers.r_data[:config.beat_bits]),
-            axi.rlast.eq(answers.r_data[-1]), answers.r_en.eq(axi.rready),
-            axi.bvalid.eq(acks != 0),
-        ]
+    @property
+    def _cycles(self) -> dict[str, int]:
+        """Whole cycles of the datasheet's times."""
+        return {n: self._timing.cycles(n, self._mhz)
+                for n in ("t_rcd", "t_rp", "t_ras", "t_rc", "t_rfc", "t_rrd", "t_wr")}
 
-        # -- pins, each from a register -----------------------------------------------------------
-        pins = self.pins
-        command, pin_bank, pin_addr = Signal(3), Signal(bank_bits), Signal(row_bits)
-        m.d.comb += command.eq(_NOP)
-        m.d.sync += [Cat(pins.we_n, pins.cas_n, pins.ras_n).eq(command), pins.ba.eq(pin_bank),
-                     pins.a.eq(pin_addr)]
+    def _command(self, m: Module) -> "_Command":
+        """Give commands to the pins, each from a register."""
+        pins, timing = self.pins, self._timing
+        command = _Command(Signal(3), Signal(ceil_log2(timing.banks)),
+                           Signal(ceil_log2(timing.rows)))
+        m.d.comb += command.code.eq(_NOP)
+        m.d.sync += [Cat(pins.we_n, pins.cas_n, pins.ras_n).eq(command.code),
+                     pins.ba.eq(command.bank), pins.a.eq(command.addr)]
+        return command
 
-        # -- what must be waited for --------------------------------------------------------------
-        def timer(name, cycles):
-            return Signal(range(max(2, cycles + 1)), name=name)
-
-        since_active = [timer(f"ras_{b}", t["t_rc"]) for b in range(timing.banks)]
-        recover = [timer(f"recover_{b}", words + max(t["t_wr"], cas)) for b in
-                   range(timing.banks)]  # until the bank may be precharged
-        is_open = Signal(timing.banks)
-        rows = Array([Signal(row_bits, name=f"row_{b}") for b in range(timing.banks)])
-        column_wait, write_wait = timer("column_wait", words), timer("write_wait", words + cas + 2)
-        wait = timer("wait", max(t["t_rfc"], t["t_rp"], t["t_rcd"], timing.t_mrd, t["t_rrd"]))
-        for counter in (*since_active, *recover, column_wait, write_wait, wait):
-            with m.If(counter != 0):
-                m.d.sync += counter.eq(counter - 1)
-
-        # -- refresh: due early enough that what is under way can end first ----------------------
+    def _refresh(self, m: Module, begins: Signal, settling: Signal) -> "_Refresh":
+        """Say when a refresh is due: early enough that what is under way can end first."""
+        t, words = self._cycles, self._words
         slack = 2 * words + t["t_ras"] + t["t_wr"] + t["t_rp"] + 24
-        interval = int(timing.refresh_cycles(mhz)) - slack
+        interval = int(self._timing.refresh_cycles(self._mhz)) - slack
         refresh_in, due = Signal(range(interval + 1), init=interval), Signal()
         with m.If(refresh_in == 0):
             m.d.sync += [refresh_in.eq(interval), due.eq(1)]
@@ -268,108 +176,101 @@ class SdramController(wiring.Component):
             m.d.sync += settling.eq(settling - 1)
             with m.If(settling == 1):
                 m.d.sync += refresh_in.eq(interval)
+        return _Refresh(refresh_in, due, interval)
 
-        powerup = max(1, math.ceil(self._powerup * mhz))
+    def _precharge_all(self, m: Module, command: "_Command", banks: Banks) -> None:
+        m.d.comb += [command.code.eq(_PRECHARGE), command.addr.eq(_A10)]
+        m.d.sync += [banks.is_open.eq(0), banks.wait.eq(self._cycles["t_rp"] - 1)]
+
+    def _initialise(self, m: Module, command: "_Command", banks: Banks,
+                    refresh: "_Refresh") -> None:
+        """States from reset until the chip is ready."""
+        timing, wait = self._timing, banks.wait
+        powerup = max(1, math.ceil(self._powerup * self._mhz))
         startup = Signal(range(powerup + 1), init=powerup)
         setups = Signal(range(12))
-        hit = Signal()
-        open_row = Signal(row_bits)
-        m.d.comb += [open_row.eq(rows[bank]),
-                     hit.eq(is_open.bit_select(bank, 1) & (open_row == row))]
-        old = Array(since_active)[bank]
-        busy_write = Array(recover)[bank]
-        data_read, last_read = Signal(), Signal()
-        out_words, out_strobes = Signal(config.beat_bits), Signal(config.port.bytes)
-        out_left = Signal(range(words + 1))
-        lanes = timing.data_bits // 8
+        with m.State("POWER"):
+            m.d.sync += startup.eq(startup - 1)
+            with m.If(startup == 0):
+                self._precharge_all(m, command, banks)
+                m.d.sync += setups.eq(9)
+                m.next = "SETUP"
+        with m.State("SETUP"):  # eight refreshes, then the mode
+            with m.If(wait == 0):
+                m.d.sync += setups.eq(setups - 1)
+                with m.If(setups > 1):
+                    m.d.comb += command.code.eq(_REFRESH)
+                    m.d.sync += wait.eq(self._cycles["t_rfc"] - 1)
+                with m.Elif(setups == 1):
+                    m.d.comb += [command.code.eq(_MODE),
+                                 command.addr.eq(timing.cas << 4 | ceil_log2(self._words))]
+                    m.d.sync += wait.eq(timing.t_mrd - 1)
+                with m.Else():
+                    m.d.sync += [refresh.left.eq(refresh.interval), refresh.due.eq(0)]
+                    m.next = "RUN"
 
-        def precharge_all():
-            m.d.comb += [command.eq(_PRECHARGE), pin_addr.eq(_A10)]
-            m.d.sync += [is_open.eq(0), wait.eq(t["t_rp"] - 1)]
+    def _access(self, m: Module, bursts: Bursts, place: "_Place", command: "_Command",
+                banks: Banks, answers: Answers, moves: Moves) -> None:
+        """Read or write a beat of the row that is open."""
+        words, writing, bank = self._words, bursts.writing, place.bank
+        go = (banks.column_wait == 0) & Mux(
+            writing, bursts.beats.r_rdy & (banks.write_wait == 0) & (answers.acks < 32),
+            answers.room != 0)
+        with m.If(go):
+            m.d.comb += [
+                command.code.eq(Mux(writing, _WRITE, _READ)), command.bank.eq(bank),
+                command.addr.eq(place.column), bursts.beat_done.eq(1),
+                bursts.beats.r_en.eq(writing),
+                moves.reads.eq(~writing), moves.last.eq(bursts.left == 0)]
+            m.d.sync += banks.column_wait.eq(words - 1)
+            with m.If(writing):
+                m.d.sync += Array(banks.recover)[bank].eq(words + self._cycles["t_wr"] - 1)
+            with m.Else():
+                m.d.sync += [banks.write_wait.eq(words + self._timing.cas),
+                             Array(banks.recover)[bank].eq(words)]
 
-        quiet = Signal()  # every bank may be precharged
-        m.d.comb += quiet.eq(~Cat(*(c > t["t_rc"] - t["t_ras"] for c in since_active),
-                                  *(c != 0 for c in recover)).any())
-        with m.FSM():
-            with m.State("POWER"):
-                m.d.sync += startup.eq(startup - 1)
-                with m.If(startup == 0):
-                    precharge_all()
-                    m.d.sync += setups.eq(9)
-                    m.next = "SETUP"
-            with m.State("SETUP"):  # eight refreshes, then the mode
-                with m.If(wait == 0):
-                    m.d.sync += setups.eq(setups - 1)
-                    with m.If(setups > 1):
-                        m.d.comb += command.eq(_REFRESH)
-                        m.d.sync += wait.eq(t["t_rfc"] - 1)
-                    with m.Elif(setups == 1):
-                        m.d.comb += [command.eq(_MODE),
-                                     pin_addr.eq(cas << 4 | ceil_log2(words))]
-                        m.d.sync += wait.eq(timing.t_mrd - 1)
-                    with m.Else():
-                        m.d.sync += [refresh_in.eq(interval), due.eq(0)]
-                        m.next = "RUN"
-            with m.State("RUN"):
-                m.d.comb += self.ready.eq(1)
-                with m.If(wait != 0):
-                    pass
-                with m.Elif(due):
-                    with m.If(is_open == 0):
-                        m.d.comb += command.eq(_REFRESH)
-                        m.d.sync += [due.eq(0), wait.eq(t["t_rfc"] - 1)]
-                    with m.Elif(quiet):
-                        precharge_all()
-                with m.Elif(active & hit):
-                    go = (column_wait == 0) & Mux(
-                        writing, beats.r_rdy & (write_wait == 0) & (acks < 32), room != 0)
-                    with m.If(go):
-                        m.d.comb += [
-                            command.eq(Mux(writing, _WRITE, _READ)), pin_bank.eq(bank),
-                            pin_addr.eq(column), beat_done.eq(1), beats.r_en.eq(writing),
-                            data_read.eq(~writing), last_read.eq(left == 0)]
-                        m.d.sync += column_wait.eq(words - 1)
-                        with m.If(writing):
-                            m.d.sync += Array(recover)[bank].eq(words + t["t_wr"] - 1)
-                        with m.Else():
-                            m.d.sync += [write_wait.eq(words + cas),
-                                         Array(recover)[bank].eq(words)]
-                with m.Elif(active & is_open.bit_select(bank, 1)):
-                    with m.If((old <= t["t_rc"] - t["t_ras"]) & (busy_write == 0)):
-                        m.d.comb += [command.eq(_PRECHARGE), pin_bank.eq(bank)]
-                        m.d.sync += [is_open.bit_select(bank, 1).eq(0), wait.eq(t["t_rp"] - 1)]
-                with m.Elif(active), m.If(old == 0):
-                    m.d.comb += [command.eq(_ACTIVE), pin_bank.eq(bank), pin_addr.eq(row)]
-                    m.d.sync += [is_open.bit_select(bank, 1).eq(1), rows[bank].eq(row),
-                                 Array(since_active)[bank].eq(t["t_rc"] - 1),
-                                 wait.eq(max(t["t_rcd"], t["t_rrd"]) - 1)]
+    def _close(self, m: Module, bank: Value, reopens_in: Value, command: "_Command",
+               banks: Banks) -> None:
+        """Close the row that is open in a bank."""
+        t = self._cycles
+        busy_write = Array(banks.recover)[bank]
+        with m.If((reopens_in <= t["t_rc"] - t["t_ras"]) & (busy_write == 0)):
+            m.d.comb += [command.code.eq(_PRECHARGE), command.bank.eq(bank)]
+            m.d.sync += [banks.is_open.bit_select(bank, 1).eq(0), banks.wait.eq(t["t_rp"] - 1)]
 
-        # -- written data: the word of a cycle goes out with the command, or after it ------------
-        # Command and data leave their registers together: data is a cycle behind `beats`.
-        first_word = Signal()
-        beat, strobes = beats.r_data[:config.beat_bits], beats.r_data[config.beat_bits:]
-        m.d.comb += first_word.eq(beats.r_en & beats.r_rdy)
-        word_now = Mux(first_word, beat[:timing.data_bits], out_words[:timing.data_bits])
-        mask_now = Mux(first_word, strobes[:lanes], out_strobes[:lanes])
-        m.d.sync += [pins.dq_o.eq(word_now), pins.dq_oe.eq(first_word | (out_left != 0)),
-                     pins.dqm.eq(Mux(first_word | (out_left != 0), ~mask_now, 0))]
-        with m.If(first_word):
-            m.d.sync += [out_words.eq(beat >> timing.data_bits),
-                         out_strobes.eq(strobes >> lanes), out_left.eq(words - 1)]
-        with m.Elif(out_left != 0):
-            m.d.sync += [out_words.eq(out_words >> timing.data_bits),
-                         out_strobes.eq(out_strobes >> lanes), out_left.eq(out_left - 1)]
-        accepted = Signal()  # a write burst's last beat
-        m.d.comb += accepted.eq(first_word & (left == 0))
-        m.d.sync += acks.eq(acks + accepted - (axi.bvalid & axi.bready))
+    def _open(self, m: Module, place: "_Place", reopens_in: Value, command: "_Command",
+              banks: Banks) -> None:
+        """Open the row that is needed."""
+        t, bank, row = self._cycles, place.bank, place.row
+        with m.If(reopens_in == 0):
+            m.d.comb += [command.code.eq(_ACTIVE), command.bank.eq(bank), command.addr.eq(row)]
+            m.d.sync += [banks.is_open.bit_select(bank, 1).eq(1), banks.rows[bank].eq(row),
+                         Array(banks.since_active)[bank].eq(t["t_rc"] - 1),
+                         banks.wait.eq(max(t["t_rcd"], t["t_rrd"]) - 1)]
 
-        # -- read data: a word per cycle, `cas` and two registers after the command --------------
-        flight, lasts = Signal(cas + words + 1), Signal(cas + words + 1)
-        m.d.sync += [flight.eq(Cat(data_read, flight[:-1])), lasts.eq(Cat(last_read, lasts[:-1]))]
-        shift = Signal(config.beat_bits - timing.data_bits)
-        m.d.sync += shift.eq(Cat(shift, pins.dq_i)[timing.data_bits:])
-        arrives = flight[-1]
-        m.d.comb += [answers.w_en.eq(arrives),
-                     answers.w_data.eq(Cat(shift, pins.dq_i, lasts[-1]))]
-        m.d.sync += room.eq(room - data_read + (answers.r_rdy & answers.r_en))
-        return m
+
+@dataclass(frozen=True)
+class _Place:
+    """Where in the chip the next beat is."""
+
+    column: Value
+    bank: Value
+    row: Value
+
+
+@dataclass(frozen=True)
+class _Command:
+    """What the chip is told in a cycle."""
+
+    code: Signal
+    bank: Signal
+    addr: Signal
+
+
+@dataclass(frozen=True)
+class _Refresh:
+    """A refresh is `due`, or will be after `left` cycles, at first `interval`."""
+
+    left: Signal
+    due: Signal
+    interval: int

@@ -13,9 +13,10 @@ from hw.config import Config
 from hw.gateware.top import TOP_NAME, outer_members
 from hw.gateware.verilog import top_ports
 
+from .chips import SdramTiming, check_timing
 from .link import Link
 from .memory import AxiRam, AxiSwitch
-from .sdram import SdramController, SdramPins, SdramTiming, check_timing
+from .sdram import SdramController, SdramPins
 from .uart import MIN_CLOCKS_PER_BIT
 
 __all__ = ["BoardSystem", "SystemConfig", "board_verilog", "identity", "memory_verilog"]

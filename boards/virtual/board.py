@@ -9,7 +9,7 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
-from boards.gateware.sdram import SdramTiming
+from boards.gateware.chips import SdramTiming
 from boards.gateware.system import SystemConfig, board_verilog
 from hw.gateware.verilog import generate
 from sim.backend import SimulationFault

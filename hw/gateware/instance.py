@@ -6,6 +6,7 @@ from amaranth.lib import wiring
 from hw.gateware.control.counters import Counters
 from hw.gateware.control.runstate import RunState
 from hw.gateware.signatures.ports import READERS, Core
+from hw.gateware.traffic.portmux import ReadGate, WriteGate
 from hw.isa import UNITS, ErrorCode
 
 from .blocks import Blocks
@@ -117,10 +118,11 @@ class Instance(Core):
             connect(m, wiring.flipped(getattr(memory, f"rd_{kind.name.lower()}")), gates[kind].o)
             m.d.comb += [unit.ret.valid.eq(answers.returned_to[READERS.index(kind)]),
                          unit.ret.data.eq(answers.data)]
+        every: list[ReadGate | WriteGate] = [*gates.values(), writes]
         m.d.comb += [
             storer.ret.valid.eq(answers.acknowledged), writes.halt.eq(run.halting),
-            *(x.base.eq(control.window_base) for x in (*gates.values(), writes)),
-            *(x.window_bytes.eq(control.window_bytes) for x in (*gates.values(), writes)),
+            *(x.base.eq(control.window_base) for x in every),
+            *(x.window_bytes.eq(control.window_bytes) for x in every),
             memory.arrive.eq(loader.arrive), memory.mask.eq(loader.mask),
             loader.release.eq(memory.release), memory.alive.eq(run.running & ~run.halting),
         ]

@@ -104,9 +104,10 @@ class Sequencer(wiring.Component):
                                 self._bits(Opcode.BARRIER)["mask"], strict=True))
         entry = [Mux(barrier, word[barrier_mask[k]], word[k]) if k in barrier_mask
                  else barrier if k == _BARRIER_BIT else word[k] for k in kept]
+        taps, early = ([[kept.index(k) for k in bits] for bits in units]
+                       for units in (wanted, awaited))
         m.submodules.queues = queues = SharedQueues(
-            len(kept), *([[kept.index(k) for k in bits] for bits in taps]
-                         for taps in (wanted, awaited)), self._config.buffers.queue_depth)
+            len(kept), taps, early, self._config.buffers.queue_depth)
         m.d.comb += queues.word.eq(Cat(entry))
         return queues
 
