@@ -28,7 +28,19 @@ class Framer(wiring.Component):
 
     Members: `i` stream of `byte`, the frame's final one with `last`; `o` bytes for the UART;
     `busy`.
+
+    Timing
+    ------
+    A byte in two cycles, one that is escaped in three, if the UART takes them at once.
+
+    Resources
+    ---------
+    The crc of a byte in one cycle.
     """
+
+    i: stream.Interface
+    o: stream.Interface
+    busy: Signal
 
     def __init__(self):
         super().__init__({

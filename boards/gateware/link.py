@@ -44,7 +44,29 @@ class Link(wiring.Component):
     memory_bytes : int
     identity : bytes of length `IDENTITY_BYTES`
         What HELLO is answered with.
+
+    A request on its way, and its answer's::
+
+        rx --> receiver --> buffer --> control, memory
+                   `--> header           |       |
+                          |              v       v
+        tx <-- transmitter <-- framer <-- header, value, beat
+
+    Timing
+    ------
+    One request at a time, its bytes at the UART's pace of 10 * clocks_per_bit cycles; then two
+    cycles for each byte that is written to memory, and what the memory takes for each beat.
+
+    Resources
+    ---------
+    A buffer of 2048 bytes; two crcs of a byte in one cycle; registers of a beat.
     """
+
+    rx: Signal
+    tx: Signal
+    control: wiring.PureInterface
+    memory: wiring.PureInterface
+    active: Signal
 
     def __init__(self, config: Config, *, clocks_per_bit: int, memory_bytes: int,
                  identity: bytes):

@@ -20,7 +20,22 @@ class AxiRam(wiring.Component):
     config : Config
     size : int
         Bytes; a multiple of the port's. Accesses beyond it answer SLVERR.
+
+    Timing
+    ------
+    The first beat of a read comes `READ_LATENCY` cycles after its request was taken.
+
+    Resources
+    ---------
+    Block RAM of `size` bytes.
     """
+
+    #: Cycles from a read's request to its first beat.
+    READ_LATENCY = 2
+
+    axi: wiring.PureInterface
+    running: Signal
+    ready: Signal
 
     def __init__(self, config: Config, size: int):
         if size % config.port.bytes:
@@ -91,7 +106,19 @@ class AxiSwitch(wiring.Component):
     -------
     first, second : masters; the second makes one transaction of one beat at a time
     slave : memory
+
+    Timing
+    ------
+    Nothing is delayed on its way; changing masters takes two cycles with nothing outstanding.
+
+    Resources
+    ---------
+    Counters of 8 bits of reads and of writes; a multiplexer of each channel.
     """
+
+    first: wiring.PureInterface
+    second: wiring.PureInterface
+    slave: wiring.PureInterface
 
     def __init__(self, config: Config):
         super().__init__({"first": In(AxiMaster(config)), "second": In(AxiMaster(config)),

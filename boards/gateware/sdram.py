@@ -65,19 +65,43 @@ class SdramController(wiring.Component):
 
     The three must have passed `check_timing`.
 
-    Timing: one beat per `beat bytes / data bytes` cycles on an open row. Opening another takes
-    t_rp + t_rcd, during which the data of earlier columns still moves.
-
     When `running` rises, requests wait for `settle_cycles`, in which every row is closed and the
     chip refreshed; then the refresh timer starts anew. A run thus takes the same cycles whatever
     was done before.
+
+    From AXI to the chip and back::
+
+        AR --> reads  --.                        .--> command, bank, row or column
+        AW --> writes --+--> burst --> state of -+
+        W  --> beats ----------------- the banks `--> words --> dq
+        R  <-- answers <----------------------------- words <-- dq
+        B  <-- acks
+
+    Timing
+    ------
+    One beat per `beat bytes / data bytes` cycles on an open row, whose first comes `READ_LATENCY`
+    cycles after its request. Opening another takes t_rp + t_rcd, during which the data of earlier
+    columns still moves.
+
+    Resources
+    ---------
+    FIFOs of 8 reads, 4 writes, 4 beats to write and 16 beats that were read; three registers for
+    each bank.
     """
+
+    axi: wiring.PureInterface
+    pins: wiring.PureInterface
+    running: Signal
+    ready: Signal
 
     def __init__(self, config: Config, timing: SdramTiming, clock_mhz: float, *,
                  powerup_us: float | None = None):
         self._config, self._timing, self._mhz = config, timing, clock_mhz
         self._powerup = timing.powerup_us if powerup_us is None else powerup_us
         self._words = 8 * config.port.bytes // timing.data_bits
+        #: Cycles from a read's request to its first beat, on an open row where nothing waits: the
+        #: request through its queue, the command to its pins, the words, the beat's queue.
+        self.READ_LATENCY = 3 + 1 + timing.cas + self._words + 2
         super().__init__({"axi": In(AxiMaster(config)), "pins": Out(SdramPins(timing)),
                           "running": In(1), "ready": Out(1)})
 

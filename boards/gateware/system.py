@@ -96,6 +96,13 @@ class BoardSystem(wiring.Component):
     running, talking, memory_ready : for lights
     """
 
+    rx: Signal
+    tx: Signal
+    running: Signal
+    talking: Signal
+    memory_ready: Signal
+    sdram: wiring.PureInterface
+
     def __init__(self, system: SystemConfig):
         self._system = system
         members = {"rx": In(1, init=1), "tx": Out(1, init=1), "running": Out(1),

@@ -15,7 +15,19 @@ class UartReceiver(wiring.Component):
     """Receive bytes; those whose stop bit is missing are dropped.
 
     Members: `rx` the pin; `valid` pulse with `data`.
+
+    Timing
+    ------
+    A byte comes in the middle of its stop bit.
+
+    Resources
+    ---------
+    A shift register of 8 bits and two counters.
     """
+
+    rx: Signal
+    valid: Signal
+    data: Signal
 
     def __init__(self, clocks_per_bit: int):
         self._clocks = clocks_per_bit
@@ -45,7 +57,19 @@ class UartReceiver(wiring.Component):
 
 
 class UartTransmitter(wiring.Component):
-    """Send bytes. Members: `tx` the pin; `i` stream of bytes."""
+    """Send bytes. Members: `tx` the pin; `i` stream of bytes.
+
+    Timing
+    ------
+    A byte in 10 bits, each of `clocks_per_bit` cycles.
+
+    Resources
+    ---------
+    A shift register of 10 bits and two counters.
+    """
+
+    tx: Signal
+    i: stream.Interface
 
     def __init__(self, clocks_per_bit: int):
         self._clocks = clocks_per_bit

@@ -54,6 +54,16 @@ def shell_members(config: Config) -> dict:
 class Shell(wiring.Component):
     """Everything but the cores; its members are those of `shell_members`."""
 
+    s_axil: wiring.PureInterface
+    m_axi: list[wiring.PureInterface]
+    irq: Signal
+    running: Signal
+    mark_valid: Signal
+    mark_layer: Signal
+    clocks: Signal
+    memory: list[wiring.PureInterface]
+    control: list[wiring.PureInterface]
+
     def __init__(self, config: Config):
         self._config = config
         super().__init__(shell_members(config))
@@ -111,6 +121,13 @@ class Top(wiring.Component):
         With `verilog`, give each core its clock through a module `GATE_NAME`, open while the shell
         says so. Without, and without `verilog`, a core that is not active or asleep idles.
     """
+
+    s_axil: wiring.PureInterface
+    m_axi: list[wiring.PureInterface]
+    irq: Signal
+    running: Signal
+    mark_valid: Signal
+    mark_layer: Signal
 
     def __init__(self, config: Config, *, verilog: bool = False, clock_gates: bool = True):
         self._config = config

@@ -36,7 +36,36 @@ class Counters(wiring.Component):
 
     Marks that come within the cycles in which one is written (one for each word) are logged
     after it, with the counters as they are then.
+
+    Timing
+    ------
+    A cycle is counted a cycle later. A mark is known `LATENCY` cycles after it came, where none is
+    before it; its entry takes a cycle for each of `LOG_WORDS`. A word of the log is shown
+    `READ_LATENCY` cycles after it was selected.
+
+    Resources
+    ---------
+    Memories of 8 words, and of 16 for each entry of the log, 32 bits wide.
     """
+
+    #: Cycles from a mark to `mark_valid`.
+    LATENCY = 2
+    #: Cycles from `log_select` to `log_data`.
+    READ_LATENCY = 2
+
+    clear: Signal
+    counting: Signal
+    cause: Signal
+    slept: Signal
+    marks: list[Signal]
+    layers: list[Signal]
+    log_select: Signal
+    log_data: Signal
+    log_count: Signal
+    mark_valid: Signal
+    mark_layer: Signal
+    busy: Signal
+    logging: Signal
 
     def __init__(self, config: Config, units: int):
         self._config = config

@@ -27,10 +27,31 @@ class Fetch(wiring.Component):
     o : instructions, bits[256]
     busy : 1, requested data has not arrived
     moved : 1, data is put together to an instruction
+
+    Timing
+    ------
+    The first request comes two cycles after `start`, an instruction `LATENCY` cycles after the
+    beat that completes it. One instruction per cycle, or one for its beats and a cycle more where
+    it has several.
+
+    Resources
+    ---------
+    A memory of `READ_AHEAD_BYTES`; a register for an instruction of several beats.
     """
+
+    start: Signal
+    program: Signal
+    stop: Signal
+    req: stream.Interface
+    ret: wiring.PureInterface
+    o: stream.Interface
+    busy: Signal
+    moved: Signal
 
     def __init__(self, config: Config):
         self._config = config
+        #: Cycles from the beat that completes an instruction to the instruction.
+        self.LATENCY = 2 + (config.port.bytes < INSN_BYTES)
         super().__init__({
             "start": In(1), "program": In(config.port.address_bits), "stop": In(1),
             "req": Out(stream.Signature(read_request(config))),

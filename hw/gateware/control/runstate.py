@@ -1,6 +1,6 @@
 """Whether an instance runs, and how its run ended."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,6 +34,17 @@ class RunState(wiring.Component):
     done, error : 1, the last run has ended so; neither while one runs
     code : `ErrorCode` of the last run
     """
+
+    start: Signal
+    fault: Signal
+    finished: Signal
+    clean: Signal
+    running: Signal
+    halting: Signal
+    catches: Signal
+    done: Signal
+    error: Signal
+    code: Signal
 
     def __init__(self):
         super().__init__({

@@ -47,10 +47,54 @@ class Sequencer(wiring.Component):
     ended : 1, END has been dispatched and all queues are empty
     moved : 1, an instruction was put together, dispatched or started
     fetching : 1, program data is on its way
+
+    From the program to the units::
+
+        ret --> fetch --> judged --> queues --> gates --> o_load, o_store, ...
+                            |                     ^
+                            `--> queue_ahead --.  tokens <-- done_load, done_store, ...
+                                               `--> o_ahead
+
+    Timing
+    ------
+    An instruction is offered to its unit `LATENCY` cycles after the beat that completes it has
+    come, where none is before it and its tokens are there. One can be dispatched in every third
+    cycle.
+
+    Resources
+    ---------
+    A memory of `queue_depth` instructions for each of the units and one of as many tile walks.
     """
+
+    start: Signal
+    program: Signal
+    req: stream.Interface
+    ret: wiring.PureInterface
+    o_load: stream.Interface
+    o_store: stream.Interface
+    o_weights: stream.Interface
+    o_compute: stream.Interface
+    o_post: stream.Interface
+    o_ahead: stream.Interface
+    o_barrier: Signal
+    done_load: wiring.PureInterface
+    done_store: wiring.PureInterface
+    done_weights: wiring.PureInterface
+    done_compute: wiring.PureInterface
+    done_post: wiring.PureInterface
+    error: Signal
+    error_layer: Signal
+    error_opcode: Signal
+    ended: Signal
+    moved: Signal
+    fetching: Signal
 
     def __init__(self, config: Config):
         self._config = config
+        self._fetch = Fetch(config)
+        #: Cycles from the beat that completes an instruction to its offer to the unit: it is
+        #: judged, enters a queue, comes to the queue's register, and has its tokens.
+        self.LATENCY = self._fetch.LATENCY + 1 + 1 + 3 + 1
         super().__init__({
             "start": In(1), "program": In(config.port.address_bits),
             "req": Out(stream.Signature(read_request(config))), "ret": In(ReadReturn(config)),
@@ -64,7 +108,7 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        m.submodules.fetch = fetch = Fetch(config)
+        m.submodules.fetch = fetch = self._fetch
         wiring.connect(m, wiring.flipped(self.req), fetch.req)
         m.submodules.tokens = tokens = TokenBank()
         end_seen = Signal()

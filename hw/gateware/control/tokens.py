@@ -21,8 +21,23 @@ class TokenBank(wiring.Component):
     there : mask of tokens that may be taken
     overflow : 1, a token was given for the 256th time
 
-    A token can be taken two cycles after it was given; an overflow is seen two cycles after it.
+    Timing
+    ------
+    A token can be taken `LATENCY` cycles after it was given, and of those that are left of its
+    kind the next one two cycles after one was taken. An overflow is seen as late as the token.
+
+    Resources
+    ---------
+    A counter of 8 bits for each of `Token`.
     """
+
+    #: Cycles from a token's giving to when it can be taken.
+    LATENCY = 2
+
+    give: Signal
+    take: Signal
+    there: Signal
+    overflow: Signal
 
     def __init__(self):
         tokens = len(Token)

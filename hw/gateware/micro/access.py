@@ -22,7 +22,30 @@ class MemoryAccess(wiring.Component):
         the window and was not done; `refused`, 1 if the memory answered with an error
     running : 0, make no request that was not yet taken
     base, window_bytes, layer : of requests
+
+    Timing
+    ------
+    A request is made in the cycle in which it is held, and done in that of the memory's answer.
+
+    Resources
+    ---------
+    Seven flip-flops, an adder and a comparison of addresses, a shifter of 32 bits.
     """
+
+    memory: wiring.PureInterface
+    reads: Signal
+    writes: Signal
+    addr: Signal
+    write_addr: Signal
+    value: Signal
+    done: Signal
+    data: Signal
+    outside: Signal
+    refused: Signal
+    running: Signal
+    base: Signal
+    window_bytes: Signal
+    layer: Signal
 
     def __init__(self, config: Config):
         self._config = config

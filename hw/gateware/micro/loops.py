@@ -27,7 +27,31 @@ class TileLoops(wiring.Component):
     acts : those asked for in the cycle before
     beyond : 1, the address is beyond the memory
     acc_addr, sums : an accumulator to look at, while idle, and its columns a cycle later
+
+    Timing
+    ------
+    One pixel per cycle from the cycle after `Put.START` on; its sums are written `LATENCY` cycles
+    after it was fired.
+
+    Resources
+    ---------
+    rows * cols multipliers of 8 by 8 bits; a memory of two banks of `acc_depth` sums.
     """
+
+    #: Cycles from a pixel's address to its sums' writing.
+    LATENCY = 1
+
+    data: Signal
+    put: Signal
+    strobe: Signal
+    idle: Signal
+    stop: Signal
+    fires: Signal
+    act_addr: Signal
+    beyond: Signal
+    acts: Signal
+    acc_addr: Signal
+    sums: list[Signal]
 
     def __init__(self, config: Config):
         self._config = config

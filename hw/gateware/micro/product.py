@@ -22,7 +22,31 @@ class Product(wiring.Component):
     run : multiply, until `done`; `scales`, and shift right
     number : 32 bits of the product
     scaled : what is left of it, rounded a half up, at the nearest end of 16 bits if it is beyond
+
+    Timing
+    ------
+    A product takes `LATENCY` cycles, one that is scaled `shift` more.
+
+    Resources
+    ---------
+    An adder of 34 bits, a shift register of `PRODUCT_BITS` + 1.
     """
+
+    #: Cycles from `run` to `done`.
+    LATENCY = MULT_BITS + 1
+
+    a: Signal
+    load: Signal
+    word: Signal
+    take: Signal
+    bit: Signal
+    factor: Signal
+    shift: Signal
+    run: Signal
+    scales: Signal
+    done: Signal
+    number: Signal
+    scaled: Signal
 
     def __init__(self):
         super().__init__({

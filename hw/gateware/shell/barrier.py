@@ -11,10 +11,27 @@ class Barrier(wiring.Component):
     """Release instances that wait for each other.
 
     An instance goes on when every instance of its mask has arrived or is not running; a release
-    lasts one cycle for all of them, two after the last arrival.
+    lasts one cycle for all of them.
 
     Members: `arrive`, `alive`, `release` [instances]; `masks` [instances] of a bit each.
+
+    Timing
+    ------
+    A release comes `LATENCY` cycles after the last arrival, or after the last that was waited for
+    has died.
+
+    Resources
+    ---------
+    Three registers of a bit for each instance.
     """
+
+    #: Cycles from the last arrival to the release.
+    LATENCY = 2
+
+    arrive: Signal
+    alive: Signal
+    masks: list[Signal]
+    release: Signal
 
     def __init__(self, instances: int):
         self._count = instances

@@ -1,6 +1,6 @@
 """Clocks of instances that wait: off until what they wait for happens."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,7 +25,23 @@ class Doze(wiring.Component):
     wake : [instances] 1, awake, dozing or not
     asleep : [instances] 1, its clock can be off
     slept : array of the cycles, those that count, since each was awake last
+
+    Timing
+    ------
+    An instance is awake in the cycle of its event.
+
+    Resources
+    ---------
+    A counter of `SLEPT_BITS` for each instance.
     """
+
+    dozing: Signal
+    events: Signal
+    stir: Signal
+    counting: Signal
+    wake: Signal
+    asleep: Signal
+    slept: list[Signal]
 
     def __init__(self, instances: int):
         self._count = instances

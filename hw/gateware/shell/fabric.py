@@ -41,12 +41,44 @@ class Fabric(wiring.Component):
     ----------
     config : Config
     ids : the instances behind this port, by number
+
+    Where the streams meet::
+
+        rd_*    --> rendezvous --> read_turn --> held --> asks --> AR
+                                                                `--> routes --.
+        ret_*   <--------------------- register <-- R <-----------------------'
+        wr      --> write_turn --> held --> AW
+                               `--> acks --.
+        wr_data --> beats --> W            |
+        wr_ret  <-- B <--------------------'
+
+    Timing
+    ------
+    A read is asked for `READ_LATENCY` cycles after its request was made, a write
+    `WRITE_LATENCY`, where the turn is free; their instance is told in that cycle. One read in
+    every second cycle; one write at a time. A beat reaches its instance `RETURN_LATENCY` cycles
+    after it came.
+
+    Resources
+    ---------
+    FIFOs of 32 reads and 32 writes in flight and of 4 beats to write; AND-OR multiplexers of
+    three requests, a write and its beat for each instance.
     """
+
+    #: Cycles from a write's request to AWVALID.
+    WRITE_LATENCY = 2 + RoundRobin.LATENCY
+    #: Cycles from RVALID to the instance.
+    RETURN_LATENCY = 1
+
+    instances: list[wiring.PureInterface]
+    axi: wiring.PureInterface
 
     def __init__(self, config: Config, ids: list[int]):
         self._config = config
         self._ids = ids
         self._live = Signal(len(ids), name="live")
+        #: Cycles from a read's request to ARVALID: a rendezvous, the turn, the choice, the relay.
+        self.READ_LATENCY = (len(ids) > 1) + RoundRobin.LATENCY + 1 + 1
         super().__init__({
             "instances": In(MemoryPort(config)).array(len(ids)),
             "axi": Out(AxiMaster(config)),

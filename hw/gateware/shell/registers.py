@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
+from hw.gateware.control.counters import Counters
 from hw.gateware.parts.select import select
 from hw.gateware.signatures.axi import AxiLiteSlave
 from hw.gateware.signatures.ports import ControlPort
@@ -44,12 +45,27 @@ class Control(wiring.Component):
     An instance that is not active has a clock while it ends a run, and while one of its registers
     is read: those tell of the last run in which it took part.
 
-    Timing: a read is answered six cycles after its address, one of a counter when the counters
-    of the last run lie in the log. Cycles count a cycle after they were, in all instances alike.
+    Timing
+    ------
+    A read is answered `READ_LATENCY` cycles after its address was taken, one of a counter when the
+    counters of the last run lie in the log; a write in the next cycle. Cycles count a cycle after
+    they were, in all instances alike.
+
+    Resources
+    ---------
+    Four registers for each instance; AND-OR multiplexers of 32 bits over instances
+    and over registers.
     """
 
-    #: Cycles from a read's address to its answer.
-    READ_LATENCY = 6
+    #: Cycles from a read's address to its answer: the log is selected and read, the instance is
+    #: chosen, and the value in two steps.
+    READ_LATENCY = 1 + Counters.READ_LATENCY + 1 + 2
+
+    bus: wiring.PureInterface
+    instances: list[wiring.PureInterface]
+    irq: Signal
+    clocks: Signal
+    events: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -212,7 +228,6 @@ class Control(wiring.Component):
         common, is_common, own, is_own = found
         known = Signal()
         m.d.sync += known.eq(Mux(read.of_one, read.one_hot.any() & is_own, is_common))
-        # three cycles for the log to be read, one for the instance to be chosen, two for the value
         with m.If(read.asked & ~waits):
             m.d.sync += read.chosen.eq(read.chosen + 1)
             with m.If(read.chosen == self.READ_LATENCY - 1):

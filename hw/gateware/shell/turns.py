@@ -10,8 +10,8 @@ __all__ = ["RoundRobin"]
 class RoundRobin(wiring.Component):
     """Grant requests in turn: each waits for at most one grant of every other.
 
-    One is chosen in a cycle and served in a later one, and the next is chosen after that: at most
-    one is served every other cycle. So whom the turn is to pass to is found from registers.
+    One is chosen in a cycle and served in a later one, and the next is chosen after that. So whom
+    the turn is to pass to is found from registers.
 
     Members
     -------
@@ -21,7 +21,26 @@ class RoundRobin(wiring.Component):
     picked : the chosen one, one-hot, of a register
     serves : 1, it is served
     clear : the turn is the first one's again
+
+    Timing
+    ------
+    A request is picked `LATENCY` cycles after it was made, where none is before it; one is served
+    in every second cycle.
+
+    Resources
+    ---------
+    Two registers of `width` bits, three carry chains as long.
     """
+
+    #: Cycles from a request to its choice.
+    LATENCY = 1
+
+    requests: Signal
+    free: Signal
+    may: Signal
+    picked: Signal
+    serves: Signal
+    clear: Signal
 
     def __init__(self, width: int):
         self._width = width
