@@ -57,9 +57,9 @@ class Control(wiring.Component):
     and over registers.
     """
 
-    #: Cycles from a read's address to its answer: the log is selected and read, the instance is
-    #: chosen, and the value in two steps.
-    READ_LATENCY = 1 + Counters.READ_LATENCY + 1 + 2
+    #: Cycles from a read's address to its answer: the address is kept, the log selected and read,
+    #: the instance chosen, and then the value, in two steps.
+    READ_LATENCY = 1 + 1 + Counters.READ_LATENCY + 1 + 2
 
     bus: wiring.PureInterface
     instances: list[wiring.PureInterface]
@@ -230,7 +230,7 @@ class Control(wiring.Component):
         m.d.sync += known.eq(Mux(read.of_one, read.one_hot.any() & is_own, is_common))
         with m.If(read.asked & ~waits):
             m.d.sync += read.chosen.eq(read.chosen + 1)
-            with m.If(read.chosen == self.READ_LATENCY - 1):
+            with m.If(read.chosen == self.READ_LATENCY - 2):
                 m.d.sync += [read.asked.eq(0), bus.rvalid.eq(1),
                              bus.rdata.eq(Mux(read.of_one, own, common)),
                              bus.rresp.eq(~known * _SLVERR)]

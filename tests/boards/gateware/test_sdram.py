@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from boards.gateware.chips import W9825G6KH_6
+from boards.gateware.sdram import SdramController
 from boards.virtual.board import VirtualBoard
 from hw import registers
 from hw.config import PRESETS
@@ -14,6 +15,7 @@ from sw.compiler import compile_graph
 from sw.driver.driver import Driver
 from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
+from tests.support.blocks import cycles_until, send, simulate
 from tests.support.programs import random_graph, random_layer
 from tests.support.systems import CONFIG, SDRAM, backend
 
@@ -92,3 +94,19 @@ def test_times_become_whole_cycles():
     assert W9825G6KH_6.refresh_cycles(80) == 625
     assert W9825G6KH_6.bytes == 32 << 20
     assert registers.address("CYCLES") == 0x24
+
+
+@pytest.mark.parametrize("port_bytes", [4, 16])
+def test_a_read_of_an_open_row_is_answered_after_its_latency(port_bytes):
+    dut = SdramController(CONFIG.replace(port__bytes=port_bytes), W9825G6KH_6, 80, powerup_us=0.1)
+    opening = W9825G6KH_6.cycles("t_rcd", 80)
+
+    async def bench(ctx):
+        await cycles_until(ctx, dut.ready)
+        ctx.set(dut.axi.rready, 1)
+        for late in (opening, 0):
+            await send(ctx, dut.axi.arvalid, dut.axi.arready)
+            assert 1 + await cycles_until(ctx, dut.axi.rvalid) == dut.READ_LATENCY + late
+            await ctx.tick().repeat(4)
+
+    simulate(dut, bench)

@@ -1,0 +1,49 @@
+"""From the beats of a program to its instructions, as late as the blocks say."""
+
+import pytest
+
+from hw.config import PRESETS
+from hw.gateware.control.fetch import Fetch
+from hw.gateware.control.sequencer import Sequencer
+from hw.isa import INSN_BYTES, UNITS, Opcode, encode
+from tests.support.blocks import cycles_until, send, simulate
+
+STORE = encode(Opcode.STORE, ext_addr=0, act_addr=5, run_words=1, runs=1, ext_stride=0,
+               act_stride=0, layer=7)
+
+
+async def feed(ctx, dut) -> None:
+    """Start, and answer the first request with one instruction."""
+    await send(ctx, dut.start)
+    assert await cycles_until(ctx, dut.req.valid) == 1
+    await send(ctx, dut.req.ready)
+    size = len(dut.ret.data) // 8
+    for at in range(0, max(size, INSN_BYTES), size):
+        ctx.set(dut.ret.data, int.from_bytes(STORE[at:at + size], "little"))
+        await send(ctx, dut.ret.valid)
+
+
+@pytest.mark.parametrize("port_bytes", [4, 8, 32, 64])
+def test_an_instruction_comes_a_latency_after_its_last_beat(port_bytes):
+    dut = Fetch(PRESETS["tiny"].replace(port__bytes=port_bytes))
+
+    async def bench(ctx):
+        await feed(ctx, dut)
+        assert 1 + await cycles_until(ctx, dut.o.valid) == dut.LATENCY
+        assert ctx.get(dut.o.payload) == int.from_bytes(STORE, "little")
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("port_bytes", [8, 32])
+def test_an_instruction_is_offered_to_its_unit_a_latency_after_its_last_beat(port_bytes):
+    dut = Sequencer(PRESETS["tiny"].replace(port__bytes=port_bytes))
+
+    async def bench(ctx):
+        await feed(ctx, dut)
+        assert 1 + await cycles_until(ctx, dut.o_store.valid) == dut.LATENCY
+        assert not any(ctx.get(getattr(dut, f"o_{u}").valid) for u in UNITS if u != "store")
+        assert ctx.get(dut.o_store.payload.layer) == 7
+        assert ctx.get(dut.o_store.payload.act_addr) == 5
+
+    simulate(dut, bench)

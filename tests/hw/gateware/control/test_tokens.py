@@ -1,0 +1,36 @@
+"""Tokens are counted, and taken as late as the bank says."""
+
+from hw.gateware.control.tokens import TokenBank
+from hw.isa import Token
+from tests.support.blocks import simulate
+
+
+def test_tokens_are_taken_once_and_counted():
+    dut = TokenBank()
+    first, second = (1 << t.value for t in list(Token)[:2])
+
+    async def bench(ctx):
+        async def cycle(give=0, take=0):
+            ctx.set(dut.give, give)
+            ctx.set(dut.take, take)
+            there, overflow = ctx.get(dut.there), ctx.get(dut.overflow)
+            await ctx.tick()
+            return there, overflow
+
+        assert TokenBank.LATENCY == 2
+        assert (await cycle(give=first | second))[0] == 0
+        assert (await cycle(give=first))[0] == 0, "it can be taken two cycles after it was given"
+        there, _ = await cycle(take=first | second)
+        assert there == first | second
+        assert (await cycle())[0] == 0, "a token of which one was taken rests for a cycle"
+        assert (await cycle(take=first))[0] == first, "another of the same is left"
+        await cycle()
+        assert (await cycle())[0] == 0
+        for _ in range(256):
+            _, overflow = await cycle(give=first)
+            assert not overflow
+        await cycle()
+        _, overflow = await cycle()
+        assert overflow
+
+    simulate(dut, bench)

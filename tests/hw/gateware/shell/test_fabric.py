@@ -1,0 +1,57 @@
+"""The fabric: requests to the port and beats back, as late as it says."""
+
+import pytest
+
+from hw.config import PRESETS
+from hw.gateware.shell.fabric import Fabric
+from tests.support.blocks import cycles_until, send, simulate
+
+
+@pytest.mark.parametrize("instances", [1, 2])
+def test_requests_reach_the_port_and_beats_their_instance_after_its_latencies(instances):
+    dut = Fabric(PRESETS["tiny"], list(range(instances)))
+    port, axi = dut.instances[-1], dut.axi
+
+    async def bench(ctx):
+        for p in dut.instances:
+            ctx.set(p.alive, 1)
+        await ctx.tick().repeat(3)
+        for stream in (port.rd_load, port.wr):
+            ctx.set(stream.payload.beats, 1)
+        ctx.set(axi.arready, 1)
+        ctx.set(port.rd_load.valid, 1)
+        assert await cycles_until(ctx, axi.arvalid) == dut.READ_LATENCY
+        assert ctx.get(port.rd_load.ready), "its instance is told in that cycle"
+        await ctx.tick()
+        ctx.set(port.rd_load.valid, 0)
+
+        ctx.set(axi.rdata, 1234)
+        await send(ctx, axi.rvalid, axi.rready)
+        assert 1 + await cycles_until(ctx, port.ret_valid) == dut.RETURN_LATENCY
+        assert ctx.get(port.ret_data) == 1234
+
+        ctx.set(port.wr.valid, 1)
+        assert await cycles_until(ctx, axi.awvalid) == dut.WRITE_LATENCY
+        assert ctx.get(port.wr.ready)
+
+    simulate(dut, bench)
+
+
+def test_two_instances_reads_follow_each_other_in_every_second_cycle():
+    dut = Fabric(PRESETS["tiny"], [0, 1])
+    asked = []
+
+    async def bench(ctx):
+        ctx.set(dut.axi.arready, 1)
+        for p in dut.instances:
+            ctx.set(p.alive, 1)
+            for stream in (p.rd_load, p.rd_weights):
+                ctx.set(stream.payload.beats, 1)
+                ctx.set(stream.valid, 1)
+        for _ in range(24):
+            asked.append(ctx.get(dut.axi.arvalid))
+            await ctx.tick()
+
+    simulate(dut, bench)
+    first = asked.index(1)
+    assert asked[first:first + 8] == [1, 0] * 4, asked

@@ -1,0 +1,32 @@
+"""Single blocks in Amaranth's simulator."""
+
+from amaranth.sim import Simulator
+
+__all__ = ["cycles_until", "send", "simulate"]
+
+
+def simulate(module, bench) -> None:
+    """Run a bench with a block's clock, until it ends."""
+    simulator = Simulator(module)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+async def cycles_until(ctx, signal, limit: int = 1000) -> int:
+    """Cycles until a signal is 1."""
+    cycles = 0
+    while not ctx.get(signal):
+        await ctx.tick()
+        cycles += 1
+        assert cycles < limit, f"{signal} stays 0"
+    return cycles
+
+
+async def send(ctx, valid, ready=None) -> None:
+    """Hold `valid` until it has been taken: for a cycle, if there is no `ready`."""
+    ctx.set(valid, 1)
+    if ready is not None:
+        await cycles_until(ctx, ready)
+    await ctx.tick()
+    ctx.set(valid, 0)
