@@ -51,7 +51,7 @@ class Fetch(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         #: Cycles from the beat that completes an instruction to the instruction.
-        self.LATENCY = 2 + (config.port.bytes < INSN_BYTES)
+        self.LATENCY = Fifo.LATENCY + (config.port.bytes < INSN_BYTES)
         super().__init__({
             "start": In(1), "program": In(config.port.address_bits), "stop": In(1),
             "req": Out(stream.Signature(read_request(config))),

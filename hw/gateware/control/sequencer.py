@@ -94,7 +94,7 @@ class Sequencer(wiring.Component):
         self._fetch = Fetch(config)
         #: Cycles from the beat that completes an instruction to its offer to the unit: it is
         #: judged, enters a queue, comes to the queue's register, and has its tokens.
-        self.LATENCY = self._fetch.LATENCY + 1 + 1 + 3 + 1
+        self.LATENCY = self._fetch.LATENCY + 1 + 1 + SharedQueues.LATENCY + 1
         super().__init__({
             "start": In(1), "program": In(config.port.address_bits),
             "req": Out(stream.Signature(read_request(config))), "ret": In(ReadReturn(config)),

@@ -78,7 +78,7 @@ class Fabric(wiring.Component):
         self._ids = ids
         self._live = Signal(len(ids), name="live")
         #: Cycles from a read's request to ARVALID: a rendezvous, the turn, the choice, the relay.
-        self.READ_LATENCY = (len(ids) > 1) + RoundRobin.LATENCY + 1 + 1
+        self.READ_LATENCY = (len(ids) > 1) + RoundRobin.LATENCY + 1 + Relay.LATENCY
         super().__init__({
             "instances": In(MemoryPort(config)).array(len(ids)),
             "axi": Out(AxiMaster(config)),
