@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from boards.gateware.sdram import W9825G6KH_6, SdramTiming
-from boards.gateware.system import SystemConfig
-from boards.gateware.uart import MIN_CLOCKS_PER_BIT
+from boards.gateware.chips import W9825G6KH_6, SdramTiming
+from boards.gateware.settings import SystemConfig
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
-from hw.fpga.devices import Device
-from hw.fpga.estimate import DEVICES
+from hw.fpga.devices import DEVICES, Device
 from hw.support.arguments import nearest
+
+from .protocol import MIN_CLOCKS_PER_BIT
 
 __all__ = ["BOARDS", "Board", "UnknownBoard", "find"]
 

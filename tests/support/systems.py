@@ -2,8 +2,8 @@
 
 import random
 
-from boards.gateware.sdram import W9825G6KH_6
-from boards.gateware.system import SystemConfig
+from boards.gateware.chips import W9825G6KH_6
+from boards.gateware.settings import SystemConfig
 from boards.host.client import SerialBackend
 from boards.virtual.board import VirtualBoard
 from hw.config import PRESETS

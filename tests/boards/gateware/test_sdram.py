@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from boards.gateware.sdram import W9825G6KH_6
+from boards.gateware.chips import W9825G6KH_6
 from boards.virtual.board import VirtualBoard
 from hw import registers
 from hw.config import PRESETS

@@ -38,6 +38,7 @@ def command(body: str) -> str:
     return ("import os, signal, subprocess, sys, tempfile, threading, time\n"
             "from pathlib import Path\n"
             "from hw.support.errors import exit_code\nfrom hw.support.interrupts import *\n"
+            "from hw.support.pools import thread_pool\n"
             "def ready(): print('ready', flush=True)\n"
             "def run(argv):\n" + "".join(f"    {line}\n" for line in body.splitlines())
             + "    return 0\nif __name__ == '__main__':\n    sys.exit(exit_code(run, [], 'it'))\n")

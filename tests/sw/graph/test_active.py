@@ -9,7 +9,9 @@ import torch
 from hw.config import PRESETS
 from sw import scale
 from sw.compiler import CompileError, Program, compile_graph
-from sw.energy.model import CATEGORIES, EnergyError, Level
+from sw.energy.coefficients import EnergyError
+from sw.energy.levels import Level
+from sw.energy.model import CATEGORIES
 from sw.frontend.torch import capture
 from sw.graph.active import ScalingError, with_active
 from sw.graph.integer import IntegerGraph

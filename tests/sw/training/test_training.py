@@ -23,7 +23,8 @@ from sw.training.augment import random_crops
 from sw.training.checkpoint import CheckpointError
 from sw.training.dataset import DatasetError, load_tiny_imagenet
 from sw.training.digits import digits_task
-from sw.training.fit import Batches, FitError, Recipe, fit
+from sw.training.fit import Batches, fit
+from sw.training.recipe import FitError, Recipe
 from sw.training.task import Monitor
 from sw.training.trainer import Trainer, weight_masks
 

@@ -1,0 +1,83 @@
+"""Memory chips by their datasheets."""
+
+import math
+from dataclasses import dataclass
+
+from hw.config import Config
+
+__all__ = ["W9825G6KH_6", "SdramTiming", "check_timing"]
+
+_REFRESHES = 8192  # rows, each refreshed once in `retention_ms`
+
+
+@dataclass(frozen=True, kw_only=True)
+class SdramTiming:
+    """A chip, by its datasheet.
+
+    Parameters
+    ----------
+    name : str
+    banks, rows, columns, data_bits : int
+        Geometry; `columns` words of `data_bits` in a row.
+    t_rcd, t_rp, t_ras, t_rc, t_rfc, t_rrd, t_wr : float
+        Nanoseconds: activate to column, precharge, activate to precharge, activate to activate
+        in one bank, refresh, activate to activate in another bank, last data to precharge.
+    t_mrd : int
+        Cycles after setting the mode.
+    cas : int
+        CAS latency in cycles.
+    max_mhz : float
+        Fastest clock at that CAS latency.
+    powerup_us, retention_ms : float
+    """
+
+    name: str
+    banks: int = 4
+    rows: int = 8192
+    columns: int = 512
+    data_bits: int = 16
+    t_rcd: float
+    t_rp: float
+    t_ras: float
+    t_rc: float
+    t_rfc: float
+    t_rrd: float
+    t_wr: float
+    t_mrd: int = 2
+    cas: int = 2
+    max_mhz: float
+    powerup_us: float = 200.0
+    retention_ms: float = 64.0
+
+    @property
+    def bytes(self) -> int:
+        return self.banks * self.rows * self.columns * self.data_bits // 8
+
+    def cycles(self, name: str, clock_mhz: float) -> int:
+        """Whole cycles that a time of the datasheet takes."""
+        return math.ceil(getattr(self, name) * clock_mhz / 1000 - 1e-9)
+
+    def refresh_cycles(self, clock_mhz: float) -> float:
+        """Cycles between refreshes, on average at most."""
+        return self.retention_ms * 1000 * clock_mhz / _REFRESHES
+
+
+#: Winbond W9825G6KH-6, 32 MiB, as on the ULX3S (datasheet revision A03, speed grade -6, CL 2).
+W9825G6KH_6 = SdramTiming(
+    name="W9825G6KH-6", t_rcd=15, t_rp=15, t_ras=42, t_rc=60, t_rfc=60, t_rrd=12, t_wr=15,
+    cas=2, max_mhz=133)
+
+
+def check_timing(config: Config, timing: SdramTiming, clock_mhz: float) -> None:
+    """Refuse a clock faster than the chip, or a port whose beat is no burst of the chip.
+
+    Raises
+    ------
+    ValueError
+    """
+    if clock_mhz > timing.max_mhz:
+        raise ValueError(f"the clock is {clock_mhz} MHz; {timing.name} goes up to "
+                         f"{timing.max_mhz} MHz at CAS latency {timing.cas}")
+    if 8 * config.port.bytes // timing.data_bits not in (2, 4, 8):
+        raise ValueError(f"port.bytes is {config.port.bytes}; {timing.name} of "
+                         f"{timing.data_bits} bits needs 2, 4 or 8 words for a beat")
