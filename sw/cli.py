@@ -40,7 +40,8 @@ def _help() -> str:
     margin = max(map(len, found)) + 4
     listed = [textwrap.fill(f"{summary(point)} ({program(point)})", _WIDTH,
                             initial_indent=f"  {name}".ljust(margin),
-                            subsequent_indent=" " * margin) for name, point in found.items()]
+                            subsequent_indent=" " * margin, break_on_hyphens=False)
+              for name, point in found.items()]
     return "\n".join([(__doc__ or "").strip(), "", *listed, "", textwrap.fill(_END, _WIDTH)])
 
 

@@ -50,7 +50,7 @@ def parser() -> Parser:
     parser = Parser(prog="python -m sw.scale", description=__doc__)
     what = parser.add_argument_group("what runs")
     add_options(what, "--network", choices=("digits",), default="digits",
-                note="with as many partitions as instances, as wide as the array needs")
+                note="as many partitions as instances, as wide as the array needs; default digits")
     add_options(what, "--epochs", default=INCREMENTAL.epochs,
                 note=f"of each partition; default {INCREMENTAL.epochs}")
     add_options(what, "--images", default=4, note="held out, for each number of active partitions; "
