@@ -72,11 +72,11 @@ def _config(args: argparse.Namespace, board: Board) -> Config:
 def _print(done: BoardRun) -> None:
     for k, image in enumerate(done.images):
         label = "" if image.expected is None else f", is {image.expected}"
+        simulated = ("" if image.differences is None else "; CYCLES DIFFER from simulation:"
+                     if image.differences else "; cycles as in simulation")
         print(f"image {k}: class {image.found}{label}; {image.cycles:,} cycles, "
               f"{image.cycles / done.clock_mhz / 1000:.2f} ms at {done.clock_mhz:g} MHz; "
-              + ("bit-exact" if image.bit_exact else "DIFFERS from the golden model")
-              + {None: "", (): "; cycles as in simulation"}.get(
-                  image.differences, "; CYCLES DIFFER from simulation:"))
+              + ("bit-exact" if image.bit_exact else "DIFFERS from the golden model") + simulated)
         for line in (image.differences or ())[:8]:
             print(f"  {line}")
     print(f"{done.program_bytes:,} bytes loaded in {done.load_s:.1f} s; "
