@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 
 from boards.gateware.chips import W9825G6KH_6, SdramTiming
-from boards.gateware.system import SystemConfig
-from boards.gateware.uart import MIN_CLOCKS_PER_BIT
+from boards.gateware.settings import SystemConfig
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
-from hw.fpga.devices import Device
-from hw.fpga.estimate import DEVICES
+from hw.fpga.devices import DEVICES, Device
 from hw.support.arguments import nearest
 
-__all__ = ["BOARDS", "Board", "UnknownBoard", "find"]
+from .protocol import MIN_CLOCKS_PER_BIT
+
+__all__ = ["BOARDS", "VIRTUAL_BAUD", "Board", "UnknownBoard", "find"]
+
+#: Of a simulated UART, in simulated time, where nobody says and the board's clock allows it.
+VIRTUAL_BAUD = 6_000_000
 
 
 class UnknownBoard(ValueError):

@@ -29,8 +29,8 @@ import zlib
 from enum import IntEnum
 
 __all__ = ["ANSWER", "CRC_BYTES", "ESCAPE", "ESCAPE_XOR", "FLAG", "HEADER", "HEADER_BYTES",
-           "IDENTITY_BYTES", "MAX_DATA", "PROTOCOL_VERSION", "Deframer", "Op", "Status", "body",
-           "frame"]
+           "IDENTITY_BYTES", "MAX_DATA", "MIN_CLOCKS_PER_BIT", "PROTOCOL_VERSION", "Deframer", "Op",
+           "Status", "body", "frame"]
 
 PROTOCOL_VERSION = 1
 FLAG, ESCAPE, ESCAPE_XOR = 0x7E, 0x7D, 0x20
@@ -39,6 +39,8 @@ ANSWER = 0x80
 HEADER = struct.Struct("<BHHI")
 HEADER_BYTES = HEADER.size
 CRC_BYTES = 4
+#: Of a baud rate: fewer do not leave the receiver room to sample in the middle of a bit.
+MIN_CLOCKS_PER_BIT = 6
 #: Data bytes in a frame, at most.
 MAX_DATA = 1024
 #: HELLO's answer: protocol version (1), zeros (3), the first bytes of the build's digest (28).

@@ -3,16 +3,20 @@
 import argparse
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
+from typing import Any
 
 from hw.support.arguments import integer
 
 from .config import CORES, PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 
-__all__ = ["add_config_arguments", "changed_config", "config_from_arguments", "contradiction",
-           "named_by_option"]
+__all__ = ["JSON", "add_config_arguments", "changed_config", "changed_fields",
+           "config_from_arguments", "contradiction", "named_by_option"]
+
+#: The option --json of every command.
+JSON: dict[str, Any] = {"action": "store_true", "help": "JSON alone on stdout"}
 
 #: Option -> (path in `Config.replace`, type, help).
 _FIELDS = {
@@ -36,13 +40,21 @@ _FIELDS = {
 _CHOICES = {"--memory": ("shared", "private"), "--core": CORES}
 
 
-def add_config_arguments(parser: argparse.ArgumentParser, *, preset: bool = True) -> None:
-    """Add an option for each field of `Config`, and `--preset`."""
+def add_config_arguments(parser: argparse.ArgumentParser, *, preset: str | None = "default",
+                         only: Iterable[str] = tuple(_FIELDS)) -> None:
+    """Add an option for each field of `Config`, and `--preset`.
+
+    Parameters
+    ----------
+    preset : the preset where nobody says; None for no such option
+    only : options of these fields
+    """
     group = parser.add_argument_group("accelerator")
     if preset:
-        group.add_argument("--preset", choices=tuple(PRESETS), default="default",
-                           help="start from this configuration (default: default)")
-    for option, (path, kind, text) in _FIELDS.items():
+        group.add_argument("--preset", choices=tuple(PRESETS), default=preset,
+                           help=f"start from this configuration (default {preset})")
+    for option in only:
+        path, kind, text = _FIELDS[option]
         choices = _CHOICES.get(option)
         if kind is bool:
             group.add_argument(option, dest=path, action="store_true", default=None, help=text)
@@ -65,13 +77,18 @@ def config_from_arguments(args: argparse.Namespace) -> Config:
 
 def changed_config(config: Config, args: argparse.Namespace) -> Config:
     """Return a configuration with the given fields changed; raises as `config_from_arguments`."""
-    changes = {path: getattr(args, path) for path, _, _ in _FIELDS.values()
-               if getattr(args, path) is not None}
+    changes = changed_fields(args)
     # The lanes that a preset derived from its array follow a changed array.
     if {"array__rows", "array__cols"} & set(changes):
         changes.setdefault("array__post_lanes", 0)
     with named_by_option():
         return config.replace(**changes)
+
+
+def changed_fields(args: argparse.Namespace) -> dict:
+    """The fields that options change, for `Config.replace`."""
+    given = {path: getattr(args, path, None) for path, _, _ in _FIELDS.values()}
+    return {path: value for path, value in given.items() if value is not None}
 
 
 def contradiction(config: Config, args: argparse.Namespace) -> str | None:

@@ -1,8 +1,7 @@
 """Rules for the numbers that reach the simulation's C, whose words would wrap without a sound."""
 
+import numbers
 import operator
-
-import numpy as np
 
 __all__ = ["LIMITS", "MOST_STALL", "check_integer", "check_settings", "check_stall"]
 
@@ -43,5 +42,5 @@ def check_settings(**values: object) -> None:
 
 def check_stall(value: object) -> None:
     """Refuse what is no probability of stalling; raises as `check_integer`."""
-    if not isinstance(value, int | float | np.number) or not 0 <= value <= MOST_STALL:
+    if not isinstance(value, numbers.Real) or not 0 <= float(value) <= MOST_STALL:
         raise ValueError(f"stall_probability is {value!r}; it must be from 0 to {MOST_STALL}")

@@ -11,8 +11,8 @@
 
 import numpy as np
 
-from hw.build import build
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
+from hw.rtl.folder import build
 from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
 from sw.driver.result import RunResult

@@ -1,36 +1,17 @@
-"""The `partita` command: the same programs as the `python -m` forms.
+"""The `partita` command: the same programs as the `python -m` forms."""
 
-    partita build     generate the RTL            (python -m hw.build)
-    partita compare   measure a network in RTL    (python -m sw.compare)
-    partita train     train, partition, fine-tune   (python -m sw.train)
-    partita explore   cycles of many configurations (python -m sw.explore)
-    partita scale     accuracy, time and energy of fewer partitions (python -m sw.scale)
-    partita trace     waveforms and a timeline      (python -m sw.trace)
-    partita ablation  cycles without each of the compiler's optimisations (python -m sw.ablation)
-    partita calibrate fit energy to gates           (python -m sw.calibrate)
-    partita measure   measure the README's tables again (python -m sw.measure)
-    partita tables    write the README's tables     (python -m sw.tables)
-    partita demo      the whole demonstration       (python -m sw.demo)
-    partita boards    bitstreams, flashing, running on boards  (python -m boards)
-
-`partita COMMAND --help` explains each; `partita --version` says which version this is.
-"""
-
-import importlib
 import sys
+import textwrap
 from importlib import metadata
 
-from hw.support.arguments import nearest
+from hw.support.commands import command, commands, program, summary
 from hw.support.errors import exit_code
 from hw.support.interrupts import end_while_starting
 
-__all__ = ["COMMANDS", "main", "version"]
+__all__ = ["main", "version"]
 
-#: Command -> module with a `main(argv) -> exit code`.
-COMMANDS = {"build": "hw.build", "compare": "sw.compare", "demo": "sw.demo",
-            "train": "sw.train", "explore": "sw.explore", "scale": "sw.scale", "trace": "sw.trace",
-            "ablation": "sw.ablation", "calibrate": "sw.calibrate", "measure": "sw.measure",
-            "tables": "sw.tables", "boards": "boards.__main__"}
+_WIDTH = 80
+_END = "`partita COMMAND --help` explains each; `partita --version` says which version this is."
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,8 +19,8 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None:
         end_while_starting()
         argv = sys.argv[1:]
-    if argv and argv[0] in COMMANDS:
-        return importlib.import_module(COMMANDS[argv[0]]).main(argv[1:])
+    if argv and argv[0] in commands():
+        return command(argv[0])(argv[1:])
     return exit_code(_about, argv, "partita")
 
 
@@ -47,11 +28,21 @@ def _about(argv: list[str]) -> int:
     if argv and argv[0] == "--version":
         print(f"partita {version()}")
     elif not argv or argv[0] in ("-h", "--help"):
-        print(__doc__.strip())
+        print(_help())
     else:
-        raise ValueError(f"no command {argv[0]!r}; there are {', '.join(COMMANDS)}"
-                         + nearest(argv[0], COMMANDS))
+        command(argv[0])  # there is none: raises what says so
     return 0 if argv else 2
+
+
+def _help() -> str:
+    """What this is, and each command in the words of its own text."""
+    found = commands()
+    margin = max(map(len, found)) + 4
+    listed = [textwrap.fill(f"{summary(point)} ({program(point)})", _WIDTH,
+                            initial_indent=f"  {name}".ljust(margin),
+                            subsequent_indent=" " * margin, break_on_hyphens=False)
+              for name, point in found.items()]
+    return "\n".join([(__doc__ or "").strip(), "", *listed, "", textwrap.fill(_END, _WIDTH)])
 
 
 def version() -> str:

@@ -16,330 +16,57 @@ Exit codes: 0 ok, 1 RTL and golden model differ, 2 usage, 3 a tool is missing, 4
 5 input or output failed, 130 interrupted.
 """
 
-import argparse
-import itertools
-import json
-import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 
-import numpy as np
-from rich.table import Table
-from rich.text import Text
-
-from hw.config import PRESETS, Config
-from hw.fpga.devices import DoesNotFitError, Usage
-from hw.fpga.estimate import DEVICES, quick_usage
-from hw.options import named_by_option
-from hw.support.arguments import (
-    JOBS,
-    PARTITIONS,
-    Items,
-    Parser,
-    array_size,
-    file_path,
-    given,
-    integer,
-    integers,
-    word,
-)
-from hw.support.console import console
-from hw.support.errors import ToolMissingError, exit_code
-from hw.support.files import check_outputs
-from hw.support.interrupts import hidden_from_terminal, in_pool_process
+from hw.fpga.devices import DEVICES
+from hw.options import add_config_arguments
+from hw.support.arguments import PARTITIONS, Items, Parser, integer, integers, word
+from hw.support.errors import exit_code
+from hw.support.interrupts import importing
 from hw.support.processors import processors
-from sw.compiler.predict import predict
-from sw.cycles.limits import network_limit
-from sw.experiment.pareto import pareto
-from sw.graph.integer import IntegerGraph
-from sw.networks.shapes import SHAPES, shape_graph
-from sw.report.charts import scatter
-from sw.terminal.console import deliver
+from sw.terminal.options import add_options
 
-from .compiler import CompileError
-
-__all__ = ["Point", "Result", "evaluate", "front", "main"]
-
-_MOST_POINTS = 10_000
-_FEW_POINTS = 16
-
-
-class PoolError(RuntimeError):
-    """A process that points were given to has gone."""
-
-    exit_code = 1
-
-
-@dataclass(frozen=True)
-class Point:
-    """One combination: a network cut into `partitions` (1: dense) on a configuration."""
-
-    network: str
-    prune: str
-    partitions: int
-    config: Config
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of a point.
-
-    Members: predicted `cycles`, None with the reason in `why` if it cannot run; `limit` as
-    sw/cycles/limits.py; `usage` as far as known without synthesis; `fits` the device
-    asked for; `rtl_cycles` if it was run.
-    """
-
-    point: Point
-    cycles: int | None
-    limit: int
-    usage: Usage
-    why: str = ""
-    fits: bool = True
-    rtl_cycles: int | None = None
-
-    def row(self) -> dict:
-        """For JSON."""
-        p = self.point
-        data = {k: v for k, v in asdict(self).items() if k not in ("point", "usage")}
-        return {"network": p.network, "prune": p.prune, "partitions": p.partitions,
-                "config": p.config.to_dict(), "dsps": self.usage.dsps,
-                "block_rams": self.usage.block_rams, **data}
-
-
-def _random_weights(graph: IntegerGraph, seed: int) -> IntegerGraph:
-    """Weights and requantisation whose outputs spread over int8."""
-    rng = np.random.default_rng(seed)
-    layers = []
-    for x in graph.layers:
-        out, terms = x.weight.shape[0], math.prod(x.weight.shape[1:])
-        layers.append(replace(
-            x, weight=rng.integers(-127, 128, x.weight.shape, dtype=np.int8),
-            bias=rng.integers(-2000, 2000, (out,), dtype=np.int32),
-            mult=np.full(out, 1 << 14, np.uint16),
-            shift=np.full(out, 20 + int(math.log2(terms) / 2), np.uint8)))
-    return replace(graph, layers=tuple(layers))
-
-
-def evaluate(point: Point, graph: IntegerGraph | None = None) -> Result:
-    """Predict a point."""
-    graph = graph or shape_graph(point.network, point.prune, point.partitions)
-    limit = network_limit(graph.layers, point.config).cycles
-    try:
-        cycles, why = predict(graph, point.config).cycles, ""
-    except CompileError as error:
-        cycles, why = None, str(error)
-    return Result(point, cycles, limit, quick_usage(point.config), why)
-
-
-def measure(point: Point, seed: int = 1) -> int:
-    """Run a point in RTL with random weights and return its cycles.
-
-    Raises
-    ------
-    RuntimeError
-        If an output differs from the golden model's.
-    """
-    from sw.driver.backend import open_backend
-    from sw.driver.driver import Driver
-    from sw.reference.golden import run_golden
-
-    from .compiler import compile_graph
-    graph = _random_weights(shape_graph(point.network, point.prune, point.partitions), seed)
-    image = np.random.default_rng(seed).integers(-128, 128, graph.in_shape, dtype=np.int8)
-    program = compile_graph(graph, point.config)
-    with open_backend("verilator", point.config, memory_bytes=program.window_bytes) as backend:
-        driver = Driver(backend)
-        driver.load(program)
-        result = driver.run(image)
-    for layer, ours, theirs in zip(graph.layers, result.outputs, run_golden(graph, image),
-                                   strict=True):
-        if ours is not None and not np.array_equal(ours, theirs):
-            raise RuntimeError(f"{point.config.shape}, {point.partitions} partitions: layer "
-                               f"{layer.name} in RTL differs from the golden model")
-    return result.cycles
-
-
-def front(results: Iterable[Result]) -> list[Result]:
-    """Those that no other with as many partitions and the same memory beats, fastest first."""
-    able = [r for r in results if r.cycles is not None and r.fits]
-
-    def key(r: Result) -> tuple[int, int, int]:
-        assert r.cycles is not None
-        return r.cycles, r.usage.dsps, r.usage.block_rams
-
-    def kind(r: Result) -> tuple:
-        return r.point.partitions, r.point.prune, r.point.config.port
-
-    best = [r for k in {kind(r): None for r in able}
-            for r in pareto([r for r in able if kind(r) == k], key)]
-    return sorted(best, key=lambda r: (r.point.partitions, key(r)))
+__all__ = ["main", "parser", "run"]
 
 
 def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m sw.explore", description=__doc__)
     what = parser.add_argument_group("what is combined")
-    what.add_argument("--network", choices=tuple(SHAPES), default="tinyvgg16")
+    add_options(what, "--network")
     what.add_argument("--partitions", type=Items(PARTITIONS, "1,8"), default=[1, 8], metavar="P,P",
-                      help="1 is the dense network (default 1,8)")
-    what.add_argument("--prune", choices=("fc", "all"), default="fc")
+                      help="diagonal blocks of the pruned layers; 1 is the dense network (default "
+                      "1,8)")
+    add_options(what, "--prune")
     what.add_argument("--instances", type=integers(1, 32, "1,2,4"), default=[1, 2, 4, 8],
-                      metavar="N,N", dest="counts")
-    what.add_argument("--arrays", type=Items(array_size, "4x4,8x8"), default=[(4, 4), (8, 8)],
-                      metavar="RxC,RxC")
+                      metavar="N,N", dest="counts",
+                      help="identical instances (default 1,2,4,8)")
+    add_options(what, "--arrays", default=[(4, 4), (8, 8)], note="default 4x4,8x8")
     what.add_argument("--buffers", type=Items(integer(), "1024,4096"), metavar="W,W",
                       help="activation memories in words (default: the preset's)")
     what.add_argument("--fifos", type=Items(integer(), "32,64"), metavar="B,B",
                       help="weight FIFOs in beats (default: the preset's)")
-    what.add_argument("--preset", choices=tuple(PRESETS), default="default",
-                      help="for everything else")
-    what.add_argument("--memory", choices=("shared", "private"), default=None)
-    what.add_argument("--port-bytes", type=integer(), default=None, metavar="N")
+    add_config_arguments(parser, only=("--memory", "--port-bytes"))
     how = parser.add_argument_group("how")
     how.add_argument("--device", choices=tuple(DEVICES),
                      help="keep what its DSP blocks and block RAMs hold")
     how.add_argument("--rtl", action="store_true", help="also run the front in RTL")
-    how.add_argument("--jobs", type=JOBS, default=processors(), metavar="N",
-                     help="local processes (default: one for each core)")
+    add_options(how, "--jobs", default=processors(),
+                note="points, in local processes; default: one for each core")
     how.add_argument("--scheduler", type=word, metavar="ADDRESS",
                      help="a Dask scheduler, such as tcp://host:8786")
     how.add_argument("--all", action="store_true", help="print every point, not only the front")
-    how.add_argument("--plot", type=file_path, metavar="FILE.svg")
-    how.add_argument("--json", action="store_true")
+    add_options(how, "--plot", note="cycles over DSP blocks")
+    add_options(how, "--json")
     return parser
-
-
-def _points(args: argparse.Namespace) -> list[Point]:
-    base = PRESETS[args.preset]
-    buffers = args.buffers or [base.buffers.act_words]
-    fifos = args.fifos or [base.buffers.weight_fifo_beats]
-    changes: dict = {}
-    if args.memory:
-        changes["port__memory"] = args.memory
-    if args.port_bytes is not None:
-        changes["port__bytes"] = args.port_bytes
-    grid = list(itertools.product(args.partitions, args.counts, args.arrays, buffers, fifos))
-    if len(grid) > _MOST_POINTS:
-        raise ValueError(f"{len(grid):,} combinations; at most {_MOST_POINTS:,}: shorten a list")
-    with named_by_option({"array.rows": "--arrays", "array.cols": "--arrays",
-                          "instances": "--instances", "buffers.act_words": "--buffers",
-                          "buffers.weight_fifo_beats": "--fifos"}):
-        return [Point(args.network, args.prune, partitions, base.replace(
-                    instances=instances, array__rows=rows, array__cols=cols, array__post_lanes=0,
-                    buffers__act_words=words, buffers__weight_fifo_beats=beats, **changes))
-                for partitions, instances, (rows, cols), words, beats in grid]
-
-
-def _run(function: Callable, points: Sequence[Point], args: argparse.Namespace,
-         ) -> Iterator[tuple[int, object]]:
-    """Apply a function to all points, in processes or on a cluster; (index, value) as they end."""
-    if args.scheduler:
-        try:
-            from distributed import Client
-            from distributed import as_completed as ended
-        except ImportError as error:
-            raise ToolMissingError("--scheduler needs Dask: pip install distributed") from error
-        try:
-            client = Client(args.scheduler, timeout=10)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"--scheduler {args.scheduler}: no Dask scheduler answers: "
-                             f"{error}") from error
-        with client:
-            futures = client.map(function, points, pure=False)
-            places = {f.key: k for k, f in enumerate(futures)}
-            for future in ended(futures):
-                yield places[future.key], future.result()
-        return
-    few = len(points) <= (_FEW_POINTS if function is evaluate else 1)
-    if args.jobs == 1 or few:  # a process takes longer to start than few points to predict
-        for k, point in enumerate(points):
-            yield k, function(point)
-        return
-    with ProcessPoolExecutor(min(args.jobs, len(points)), mp_context=get_context("spawn")) as pool:
-        with hidden_from_terminal():
-            tasks = {pool.submit(in_pool_process, function, point): k
-                     for k, point in enumerate(points)}
-        for task in as_completed(tasks):
-            try:
-                yield tasks[task], task.result()
-            except BrokenProcessPool:
-                raise PoolError("a process of the pool was killed, as where memory runs out; try "
-                                "fewer --jobs") from None
-
-
-def _print(results: Sequence[Result], chosen: Sequence[Result], every: bool) -> None:
-    shown = results if every else chosen
-    table = Table(title=f"{len(chosen)} of {len(results)} configurations are on the front")
-    for name in ("P", "instances", "act words", "FIFO", "DSPs", "block RAMs", "cycles",
-                 "of the limit", *(["RTL", "model"] if any(r.rtl_cycles for r in shown) else [])):
-        table.add_column(name, justify="right")
-    if every:
-        table.add_column("")
-    for r in shown:
-        c = r.point.config
-        cells = [str(r.point.partitions), c.shape, f"{c.buffers.act_words:,}",
-                 str(c.buffers.weight_fifo_beats), str(r.usage.dsps), str(r.usage.block_rams),
-                 f"{r.cycles:,}" if r.cycles else "", f"{r.limit / r.cycles:.1%}"
-                 if r.cycles else ""]
-        if any(x.rtl_cycles for x in shown):
-            cells += [f"{r.rtl_cycles:,}", f"{r.cycles / r.rtl_cycles - 1:+.2%}"] \
-                if r.rtl_cycles and r.cycles else ["", ""]
-        mark = "front" if r in chosen else "" if r.fits and r.cycles else "too large" \
-            if not r.fits else r.why
-        table.add_row(*cells, *([mark] if every else []))
-    console(wide=True).print(table)
 
 
 def run(argv: list[str]) -> int:
     """Explore and print; errors are raised."""
     args = parser().parse_args(argv)
-    check_outputs(plot=args.plot)
-    points = _points(args)
-    for partitions in args.partitions:
-        with given("--partitions", partitions):
-            shape_graph(args.network, args.prune, partitions)
-    notes = console(stderr=True)
-    results: list[Result] = [None] * len(points)  # type: ignore[list-item]
-    device = DEVICES[args.device] if args.device else None
-    with notes.status(Text(f"predicting {len(points)} points")) as status:
-        for done, (k, value) in enumerate(_run(evaluate, points, args), 1):
-            assert isinstance(value, Result)
-            lacks = value.usage.lacks(device) if device else []
-            results[k] = replace(value, fits=not lacks, why="; ".join(lacks) or value.why)
-            status.update(Text(f"predicted {done} of {len(points)} points"))
-    chosen = front(results)
-    if not chosen:
-        raise DoesNotFitError(f"none of {len(points)} configurations fits"
-                              + (f" {device.name}" if device else "")
-                              + f"; the first: {results[0].why}")
-    if args.rtl:
-        with notes.status(Text(f"running {len(chosen)} points in RTL")) as status:
-            for done, (k, value) in enumerate(_run(measure, [r.point for r in chosen], args), 1):
-                assert isinstance(value, int)
-                old, chosen[k] = chosen[k], replace(chosen[k], rtl_cycles=value)
-                results[results.index(old)] = chosen[k]
-                status.update(Text(f"ran {done} of {len(chosen)} points in RTL"))
-    rows = [r.row() | {"front": r in chosen} for r in results]
-    deliver(json.dumps({"schema": "partita.explore", "version": 1, "points": rows}),
-            lambda: _print(results, chosen, args.all),
-            {args.plot: lambda: _plot(results, chosen)}, as_json=args.json)
-    if args.plot:
-        notes.print(f"wrote {args.plot}")
-    return 0
-
-
-def _plot(results: Sequence[Result], chosen: Sequence[Result]) -> str:
-    kinds = sorted({r.point.partitions for r in results})
-    return scatter(
-        [(kinds.index(r.point.partitions), r.usage.dsps, r.cycles, r in chosen,
-          f"{r.point.config.shape}, {r.point.config.buffers.act_words:,} words: {r.cycles:,} "
-          f"cycles, {r.usage.dsps} DSP blocks, {r.usage.block_rams} block RAMs")
-         for r in results if r.cycles is not None and r.fits],
-        [f"P = {k}" if k > 1 else "dense" for k in kinds], "DSP blocks", "cycles")
+    with importing():
+        from sw.experiment.exploration import explore_as_asked
+    return explore_as_asked(args)
 
 
 def main(argv: list[str] | None = None) -> int:

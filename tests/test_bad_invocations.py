@@ -18,6 +18,7 @@ import pytest
 
 from hw.options import add_config_arguments
 from hw.support.arguments import Items, Number, file_path, word
+from hw.support.commands import commands
 from sw import cli
 
 SEED = int(os.environ.get("PARTITA_SEED", "28"))
@@ -38,10 +39,12 @@ WORKS = {
 }
 #: What a command begins its work with.
 BEGINS = (
-    "hw.build.generate", "hw.build.estimate", "sw.compare.load_workload",
-    "sw.ablation.workloads", "sw.trace.load_workload", "sw.scale.grow_digits", "sw.train.Trainer",
-    "sw.explore._run", "sw.calibrate.map_core", "sw.calibrate.generate", "boards.flow.build.build",
-    "boards.host.run.run_network", "sw.measure._run", "sw.compare.run_arm", "subprocess.run",
+    "hw.rtl.folder.generate", "hw.rtl.command.estimate", "sw.experiment.comparison.load_workload",
+    "sw.experiment.comparison.run_arm", "sw.experiment.ablation.workloads",
+    "sw.experiment.tracing.load_workload", "sw.experiment.dropping.grow_digits",
+    "sw.experiment.training.Trainer", "sw.experiment.exploration.each",
+    "sw.experiment.calibration.map_core", "sw.experiment.gates.generate", "sw.measure._run",
+    "boards.flow.commands.build", "boards.host.command.run_network", "subprocess.run",
     "subprocess.Popen",
 )
 
@@ -67,7 +70,7 @@ def idle(monkeypatch):
 def parser_of(command: str) -> argparse.ArgumentParser:
     """The parser of a command or, as "boards run", of a command's command."""
     first, _, second = command.partition(" ")
-    parser = importlib.import_module(cli.COMMANDS[first]).parser()
+    parser = importlib.import_module(commands()[first].module).parser()
     if not second:
         return parser
     return next(a for a in parser._actions
@@ -215,7 +218,7 @@ def test_there_are_hundreds_of_them():
 
 def test_every_command_of_every_command_is_tried():
     tried = {command.partition(" ")[0] for command in WORKS}
-    assert tried == set(cli.COMMANDS)
+    assert tried == set(commands())
     boards = next(a for a in parser_of("boards")._actions
                   if isinstance(a, argparse._SubParsersAction))
     assert {f"boards {name}" for name in boards.choices} <= set(WORKS)
@@ -224,7 +227,7 @@ def test_every_command_of_every_command_is_tried():
 def test_every_number_has_bounds_or_is_a_field_of_the_configuration():
     fields = argparse.ArgumentParser()
     add_config_arguments(fields)
-    known = {a.dest for a in fields._actions} | {"port_bytes"}
+    known = {a.dest for a in fields._actions}
     for command in WORKS:
         for action in parser_of(command)._actions:
             assert action.choices or action.type not in (int, float, str), action

@@ -1,12 +1,12 @@
 """What is installed is whole: the packages' data files, and a command for every program."""
 
-import re
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from hw.support.commands import GROUP, commands
 from sw import cli
 
 ROOT = Path(__file__).parent.parent
@@ -35,14 +35,10 @@ def test_every_program_is_a_command_and_every_command_a_program():
     programs = {".".join(path.relative_to(ROOT).with_suffix("").parts)
                 for package in PACKAGES for path in (ROOT / package).rglob("*.py")
                 if '__name__ == "__main__"' in path.read_text()}
-    assert programs - {"sw.cli"} == set(cli.COMMANDS.values())
+    points = PROJECT["project"]["entry-points"][GROUP]
+    assert {f"{module}:main" for module in programs - {"sw.cli"}} == set(points.values())
+    assert points == {name: point.value for name, point in commands().items()}
     assert PROJECT["project"]["scripts"] == {"partita": "sw.cli:main"}
-
-
-def test_the_help_tells_each_command_and_its_program():
-    told = dict(re.findall(r"^    partita (\w+) .*\(python -m ([\w.]+)\)$", cli.__doc__,
-                           re.MULTILINE))
-    assert {name: module.removesuffix(".__main__") for name, module in cli.COMMANDS.items()} == told
 
 
 def test_the_version_is_the_projects(capsys):

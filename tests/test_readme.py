@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from hw.support.commands import commands
 from hw.support.markdown import fill, markdown_table
-from sw import ablation, cli, compare, measure, tables
+from sw import ablation, compare, measure, tables
 from sw.data import DATA
 from sw.readme.limits import limits_table
 from sw.readme.measured import scaling_table
@@ -114,7 +115,7 @@ def test_commands_take_the_options_that_they_are_shown_with(name):
 
 def test_every_command_is_on_the_front_page():
     shown = {module for module, _ in prose.commands(FRONT)}
-    assert {module.removesuffix(".__main__") for module in cli.COMMANDS.values()} == shown
+    assert {point.module.removesuffix(".__main__") for point in commands().values()} == shown
 
 
 def test_the_example_of_ones_own_network_runs(capsys):

@@ -9,7 +9,8 @@ from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
 from boards.catalogue import Board
-from boards.gateware.system import BoardSystem, SystemConfig
+from boards.gateware.settings import SystemConfig
+from boards.gateware.system import BoardSystem
 
 __all__ = ["BoardTop", "make_platform"]
 

@@ -5,10 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["MIN_CLOCKS_PER_BIT", "UartReceiver", "UartTransmitter"]
-
-#: Fewer do not leave the receiver room to sample in the middle of a bit.
-MIN_CLOCKS_PER_BIT = 6
+__all__ = ["UartReceiver", "UartTransmitter"]
 
 
 class UartReceiver(wiring.Component):

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from boards.gateware.chips import SdramTiming
-from boards.gateware.system import SystemConfig, board_verilog
+from boards.gateware.settings import SystemConfig
+from boards.gateware.system import board_verilog
 from hw.gateware.verilog import generate
 from sim.backend import SimulationFault
 from sim.verilated.build import build_shared

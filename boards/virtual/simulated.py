@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from boards.gateware.system import SystemConfig, memory_verilog
+from boards.gateware.settings import SystemConfig
+from boards.gateware.system import memory_verilog
 from sim.backend import VerilatorBackend
 from sim.verilated.memory import RtlMemory
 from sw.driver.result import RunResult

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Device", "DoesNotFitError", "Usage"]
+__all__ = ["DEVICES", "Device", "DoesNotFitError", "Usage"]
 
 
 class DoesNotFitError(ValueError):
@@ -40,3 +40,17 @@ class Usage:
                  ("DSP blocks", self.dsps, device.dsps),
                  ("block RAMs", self.block_rams, device.block_rams))
         return [f"{need:,} {what} of {has:,}" for what, need, has in pairs if need > has]
+
+
+#: Name -> device.
+DEVICES = {
+    "ecp5-25k": Device("LFE5U-25F", "ecp5", 24288, 28, 56,
+                       ("--25k", "--package", "CABGA381", "--speed", "6")),
+    "ecp5-45k": Device("LFE5U-45F", "ecp5", 43848, 72, 108,
+                       ("--45k", "--package", "CABGA381", "--speed", "6")),
+    "ecp5-85k": Device("LFE5U-85F", "ecp5", 83640, 156, 208,
+                       ("--85k", "--package", "CABGA381", "--speed", "6")),
+    "ice40up5k": Device("iCE40UP5K", "ice40", 5280, 8, 30, ("--up5k", "--package", "sg48")),
+    "gw2ar-18": Device("GW2AR-18", "gowin", 20736, 48, 46,
+                       ("--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C")),
+}

@@ -14,20 +14,8 @@ from .floorplan import floorplan, kept_floorplan, write_floorplan
 from .routing import place_and_route
 from .synthesis import synthesise
 
-__all__ = ["DEVICES", "estimate", "quick_usage"]
+__all__ = ["estimate", "quick_usage"]
 
-#: Devices that `--estimate` knows.
-DEVICES = {
-    "ecp5-25k": Device("LFE5U-25F", "ecp5", 24288, 28, 56,
-                       ("--25k", "--package", "CABGA381", "--speed", "6")),
-    "ecp5-45k": Device("LFE5U-45F", "ecp5", 43848, 72, 108,
-                       ("--45k", "--package", "CABGA381", "--speed", "6")),
-    "ecp5-85k": Device("LFE5U-85F", "ecp5", 83640, 156, 208,
-                       ("--85k", "--package", "CABGA381", "--speed", "6")),
-    "ice40up5k": Device("iCE40UP5K", "ice40", 5280, 8, 30, ("--up5k", "--package", "sg48")),
-    "gw2ar-18": Device("GW2AR-18", "gowin", 20736, 48, 46,
-                       ("--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C")),
-}
 #: What nextpnr is asked for where no board sets the clock.
 _GOAL_MHZ = 90
 

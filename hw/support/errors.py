@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .cache import NoCacheError, cache_dir
-from .console import printable, show_everything
 from .interrupts import interruptible, leave
+from .text import printable, show_everything
 
 __all__ = ["OutputError", "ToolMissingError", "exit_code", "explain", "raise_if_full"]
 

@@ -2,9 +2,9 @@
 
 A signal becomes an exception in the main thread, so that `with` and `finally` put away what was
 begun: temporary folders, unfinished files. Child processes are ended before, as they write into
-these folders; threads of a `thread_pool` get an exception as well. Where the main thread is in
-a long call of a library and cannot see the exception, the process ends by force, its temporary
-folders removed.
+these folders; threads of a `hw.support.pools.thread_pool` get an exception as well. Where the main
+thread is in a long call of a library and cannot see the exception, the process ends by force, its
+temporary folders removed.
 """
 
 import ctypes
@@ -17,14 +17,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
-__all__ = ["Interrupted", "end_children", "end_while_starting", "hidden_from_terminal",
-           "in_pool_process", "interruptible", "leave", "thread_pool", "unfinished",
-           "uninterrupted"]
+__all__ = ["Interrupted", "end_children", "end_while_starting", "importing", "interruptible",
+           "leave", "unfinished", "uninterrupted"]
 
 #: What ends a command: Ctrl-C, a polite kill, and a terminal that is closed.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -55,6 +54,8 @@ class _Hold:
     #: Blocks of `uninterrupted` that are under way.
     depth = 0
     waiting: int | None = None
+    #: Modules are being imported.
+    importing = False
     installed = False
     #: Python runs one of the commands and nothing else.
     program = False
@@ -111,11 +112,20 @@ def _handle(number: int, frame) -> None:
     for n in SIGNALS:  # once is enough: a second one must not disturb what puts things away
         if signal.getsignal(n) is _handle:
             signal.signal(n, lambda number, frame: None)
+    if _Hold.importing and _Hold.program:
+        _end_here(number)
     if _Hold.depth:
         _Hold.waiting = number
         return
     end_children()
     raise Interrupted(number)
+
+
+def _end_here(number: int) -> NoReturn:
+    """End a program that has begun nothing that would have to be put away."""
+    with suppress(OSError):
+        os.write(2, b"interrupted\n")
+    os._exit(128 + number)
 
 
 @contextmanager
@@ -133,6 +143,18 @@ def uninterrupted() -> Iterator[None]:
             number, _Hold.waiting = _Hold.waiting, None
             end_children()
             raise Interrupted(number)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import what a command works with, which takes seconds: a signal ends the program on the
+    spot, or waits where there is more than the command, as no module must be left half made."""
+    _Hold.importing = True
+    try:
+        with uninterrupted():
+            yield
+    finally:
+        _Hold.importing = False
 
 
 def _watch(pipe: int) -> None:
@@ -201,13 +223,9 @@ def end_while_starting(package: str | None = None) -> None:
         return
     _Hold.program = True
 
-    def leave(number: int, frame) -> None:
-        os.write(2, b"interrupted\n")
-        os._exit(128 + number)
-
     for n in SIGNALS:
         if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(n, leave)
+            signal.signal(n, lambda number, frame: _end_here(number))
 
 
 def leave(code: int) -> int:
@@ -218,63 +236,3 @@ def leave(code: int) -> int:
             sys.stdout.flush()
         os._exit(code)
     return code
-
-
-@contextmanager
-def thread_pool(jobs: int) -> Iterator[Callable[..., Future]]:
-    """Threads that end with the block: if an exception leaves it, a signal's or a task's own,
-    tasks that have not begun are dropped, and the others stopped, with their child processes.
-
-    Yields
-    ------
-    function
-        Takes a function and its arguments, and returns a Future, as `Executor.submit`.
-    """
-    busy: set[int] = set()
-    lock = threading.Lock()
-
-    def call(function: Callable, *arguments):
-        with lock:
-            busy.add(threading.get_ident())
-        try:
-            return function(*arguments)
-        finally:
-            with lock:
-                busy.discard(threading.get_ident())
-
-    def submit(function: Callable, *arguments) -> Future:
-        return pool.submit(call, function, *arguments)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            yield submit
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            with lock:
-                for ident in busy:
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                        ctypes.c_ulong(ident), ctypes.py_object(KeyboardInterrupt))
-            while busy:
-                end_children()
-                time.sleep(0.02)
-            raise
-
-
-@contextmanager
-def hidden_from_terminal() -> Iterator[None]:
-    """Have processes that are started here not see a terminal's Ctrl-C: the parent ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def in_pool_process(function: Callable, *arguments):
-    """Run a task in a process of a pool, which a signal ends once the task has put its things
-    away."""
-    with interruptible():
-        try:
-            return function(*arguments)
-        except Interrupted as stop:
-            os._exit(stop.exit_code)

@@ -13,81 +13,26 @@ unit, value, relative error and source; columns of different technologies are ne
 """
 
 import argparse
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
-from hw.support.arguments import given, real, word
+from hw.support.arguments import given
 from sim.activity.values import UnitActivity
-from sw.data import DATA
 
-__all__ = ["CATEGORIES", "CORE", "DEFAULT_LEVELS", "Column", "EnergyError", "EnergyModel",
-           "Features", "Interval", "Level", "add_energy_arguments", "columns",
-           "energy_from_arguments", "features", "ratio", "total", "unit_features"]
+from .coefficients import CLOCKS_MHZ, Column, EnergyError, columns
 
-TABLE = DATA / "energy.json"
+__all__ = ["CATEGORIES", "CORE", "EnergyModel", "Features", "Interval", "energy_from_arguments",
+           "features", "ratio", "total", "unit_features"]
+
 #: What energy is split into.
 CATEGORIES = ("clock", "logic", "memories", "fabric", "external", "static")
 #: Those inside the chip, without leakage.
 CORE = ("clock", "logic", "memories", "fabric")
-#: Coefficients that glitches add to.
-_LOGIC = ("toggle", "accumulator", "multiplier")
 _REFERENCE_BITS = 8 * 8192  # memory coefficients are for 8 KB
 _SAMPLES = 4000
-#: Slowest and fastest clock that energy is told for.
-CLOCKS_MHZ = (0.001, 10_000)
-
-
-class EnergyError(ValueError):
-    """A column or coefficient that does not exist."""
-
-
-@dataclass(frozen=True)
-class Coefficient:
-    """A value with its unit, relative error (one standard deviation) and source."""
-
-    value: float
-    unit: str
-    error: float
-    source: str
-
-
-@dataclass(frozen=True)
-class Column:
-    """Coefficients of one technology; `calibrated` tells whether gates or a board back them."""
-
-    name: str
-    label: str
-    calibrated: bool
-    coefficients: Mapping[str, Coefficient]
-
-    def sample(self, rng: np.random.Generator, count: int) -> dict[str, np.ndarray]:
-        """Draw coefficients, log-normal about their values, with glitches anywhere between none
-        and all that unit delays show; float[count] each."""
-        drawn = {name: c.value * np.exp(c.error * rng.standard_normal(count))
-                 for name, c in self.coefficients.items()}
-        return self._with_glitches(drawn, rng.uniform(0, 1, count))
-
-    def values(self) -> dict[str, float]:
-        """Coefficients as they are, with half of the glitches."""
-        return self._with_glitches({k: c.value for k, c in self.coefficients.items()}, 0.5)
-
-    def _with_glitches(self, values: dict, share) -> dict:
-        factor = 1 + share * values["glitch"]
-        return {**values, **{k: values[k] * factor for k in _LOGIC}}
-
-
-@cache
-def columns() -> dict[str, Column]:
-    """The table of coefficients, by name of the column."""
-    data = json.loads(TABLE.read_text())
-    return {name: Column(name, c["label"], c["calibrated"], {
-        k: Coefficient(**v) for k, v in {**data["common"], **c["coefficients"]}.items()})
-        for name, c in data["columns"].items()}
 
 
 @dataclass(frozen=True)
@@ -146,72 +91,10 @@ class EnergyModel:
         return columns()[self.column]
 
 
-def add_energy_arguments(group: argparse._ArgumentGroup) -> None:
-    """Add the options that are an `EnergyModel`'s fields."""
-    group.add_argument("--energy-column", default="sky130", choices=tuple(columns()),
-                       help="technology of the coefficients (default sky130)")
-    group.add_argument("--external", type=word, default="lpddr4", metavar="KIND",
-                       help="external memory: lpddr4, lpddr or ddr3 (default lpddr4)")
-    group.add_argument("--clock-mhz", type=real(*CLOCKS_MHZ), default=100.0, metavar="F",
-                       help="nominal clock, for time and leakage (default 100)")
-
-
 def energy_from_arguments(args: argparse.Namespace) -> EnergyModel:
-    """The model of `add_energy_arguments`' options."""
+    """The model that the options of energy say."""
     with given("--external", args.external):
         return EnergyModel(args.energy_column, args.external, args.clock_mhz)
-
-
-@dataclass(frozen=True)
-class Level:
-    """A supply voltage and a clock, as shares of those that the coefficients and the model's
-    clock are for.
-
-    Energy of what switches inside the chip goes with the square of the voltage. Leakage, as a
-    power, goes with the voltage and lasts as long as the clock makes the run. External memory has
-    its own supply. That the chip works at such a clock is an assumption of who gives it.
-
-    Raises
-    ------
-    EnergyError
-        Naming the field, its value and the rule.
-    """
-
-    voltage: float
-    clock: float
-
-    def __post_init__(self) -> None:
-        for name, value in (("voltage", self.voltage), ("clock", self.clock)):
-            if not 0 < value <= 2:
-                raise EnergyError(f"a level's {name} is {value}; it must be above 0 and at most 2, "
-                                  "as a share of the nominal one")
-
-    def __str__(self) -> str:
-        return f"{self.voltage:g}V@{self.clock:g}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Level":
-        """Read what `str` writes, such as "0.8V@0.6"."""
-        try:
-            voltage, clock = text.split("V@")
-            return cls(float(voltage), float(clock))
-        except ValueError as error:
-            if isinstance(error, EnergyError):
-                raise
-            raise EnergyError(f"{text!r} is not a level like 0.8V@0.6: voltage and clock as shares "
-                              "of the nominal ones") from None
-
-    def scale(self, energy: Mapping[str, float]) -> dict[str, float]:
-        """pJ by category at this level, of pJ by category at the nominal one."""
-        factors = {"external": 1.0, "static": self.voltage / self.clock}
-        return {c: pj * factors.get(c, self.voltage ** 2) for c, pj in energy.items()}
-
-
-#: A tenfold span of the clock and a third of the voltage, as processors' governors have it; the
-#: voltages stay above what the alpha-power law asks for (exponent 1.3, threshold 0.3): at 0.66 it
-#: allows 0.64 of the clock.
-DEFAULT_LEVELS = (Level(1.0, 1.0), Level(0.85, 0.7), Level(0.75, 0.4), Level(0.66, 0.2),
-                  Level(0.66, 0.1))
 
 
 def features(instances: Iterable[UnitActivity], shell: UnitActivity, *, cycles: int,

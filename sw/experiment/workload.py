@@ -22,6 +22,7 @@ from sw.networks.architectures import (
     tinyvgg16,
     trained_like,
 )
+from sw.networks.names import NETWORKS, check_images
 from sw.networks.shapes import shape_graph
 from sw.prune.apply import apply_plan, pictures
 from sw.prune.layers import prunable_layers
@@ -32,11 +33,10 @@ from sw.report.values import Picture
 from sw.training.augment import random_crops
 from sw.training.checkpoint import load_checkpoint
 from sw.training.dataset import load_tiny_imagenet
-from sw.training.digits import HELD_OUT, train_digits
+from sw.training.digits import train_digits
 
-__all__ = ["NETWORKS", "Workload", "check_images", "load_workload"]
+__all__ = ["Workload", "load_workload"]
 
-NETWORKS = ("tinyvgg16", "tinyvgg16-slim", "digits")
 _SLIM_PARTITIONS = 8
 
 
@@ -90,12 +90,6 @@ def load_workload(name: str, *, partitions: int, seed: int, images: int | None =
     if name == "tinyvgg16":
         return _tinyvgg16(partitions, seed, images or 1, checkpoint, partitioner, prune, say)
     return _digits(partitions, seed, images or 64, partitioner or "optimised", prune, say)
-
-
-def check_images(name: str, count: int | None) -> None:
-    """Refuse more images than there are; raises ValueError."""
-    if name == "digits" and count is not None and count > HELD_OUT:
-        raise ValueError(f"digits has {HELD_OUT} scans that it was not trained on")
 
 
 def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,

@@ -7,11 +7,10 @@ import numpy as np
 from sw.graph.floating import FloatGraph
 
 from .layers import select_layers
+from .names import PARTITIONERS
 from .plan import PartitionError, PartitionPlan
 
-__all__ = ["PARTITIONERS", "balanced_assignment", "partition"]
-
-PARTITIONERS = ("identity", "random", "optimised")
+__all__ = ["balanced_assignment", "partition"]
 
 
 def balanced_assignment(gain: np.ndarray) -> np.ndarray:

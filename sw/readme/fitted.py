@@ -1,9 +1,9 @@
 """The energy model's coefficients, and how well they fit the gates."""
 
 from hw.support.markdown import markdown_table
-from sw.calibrate import Sample, validate
 from sw.data import stored
-from sw.energy.model import columns
+from sw.energy.coefficients import columns
+from sw.energy.fit import Sample, validate
 
 __all__ = ["calibration_table", "coefficients_table"]
 

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hw.support.console import printable
+from hw.support.text import printable
 from sw.energy.model import CATEGORIES, Interval
 
 from .values import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP, ArmReport, Report, quotient

@@ -3,7 +3,7 @@
 import html
 from collections.abc import Iterable, Sequence
 
-from hw.support.console import printable
+from hw.support.text import printable
 
 __all__ = ["FILLS", "STYLE", "bar_chart", "escaped", "html_table", "legend"]
 

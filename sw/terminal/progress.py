@@ -15,7 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from hw.support.console import console, printable
+from hw.support.console import console
+from hw.support.text import printable
 
 __all__ = ["SimulationProgress", "TrainingProgress"]
 

@@ -23,13 +23,11 @@ from sw.networks.architectures import digits_partition
 from sw.quantise.post_training import calibrate, quantise_with
 
 from .digits import RECIPE_VERSION, digits_task
-from .fit import Recipe
+from .recipe import INCREMENTAL, Recipe
 from .task import Monitor, Task
 from .trainer import Trainer
 
 __all__ = ["Grown", "grow_digits", "join", "train_partition"]
-
-DIGITS = Recipe(20, 64, 3e-3, 0, weight_decay=1e-2, smoothing=0.05)
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,8 @@ def _wider(shape: tuple[int, int, int], count: int) -> tuple[int, int, int]:
     return shape[0] * count, *shape[1:]
 
 
-def grow_digits(partitions: int, width: int, *, seed: int, cache: Path, epochs: int = DIGITS.epochs,
+def grow_digits(partitions: int, width: int, *, seed: int, cache: Path,
+                epochs: int = INCREMENTAL.epochs,
                 say: Callable[[str], None] = lambda text: None) -> Grown:
     """Train a network for digits, partition by partition, and quantise it.
 
@@ -99,7 +98,7 @@ def grow_digits(partitions: int, width: int, *, seed: int, cache: Path, epochs: 
     say : called with progress lines
     """
     task = replace(digits_task(seed), make=lambda: digits_partition(width))
-    recipe = replace(DIGITS, seed=seed, epochs=epochs)
+    recipe = replace(INCREMENTAL, seed=seed, epochs=epochs)
     text = json.dumps([RECIPE_VERSION, width, asdict(recipe), torch.__version__])
     folder = cache / f"grown-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     trainer = Trainer(task, folder, cache=True)

@@ -27,7 +27,8 @@ from sw.quantise.post_training import calibrate, quantise_with
 from sw.reference.batched import Accuracy, accuracy, run_integer
 
 from .checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
-from .fit import Batches, FitError, Recipe, StateError, fit
+from .fit import Batches, StateError, fit
+from .recipe import FitError, Recipe
 from .task import Monitor, Row, Task
 
 __all__ = ["Trainer", "pruned_names", "weight_masks"]

@@ -33,7 +33,7 @@ def test_the_list_says_what_a_preset_took_or_why_it_does_not_fit(capsys, monkeyp
     said = capsys.readouterr().out
     assert "8 x 4x4 at 50 MHz, built: " in said
     assert "1 x 4x2 at 12 MHz, built: " in said
-    monkeypatch.setattr("boards.__main__.built", lambda board: None)
+    monkeypatch.setattr("boards.flow.commands.built", lambda board: None)
     assert main(["list"]) == 0
     assert "152 DSP blocks and 200 block RAMs: fits, LUTs aside; not built yet" \
         in capsys.readouterr().out
@@ -41,7 +41,8 @@ def test_the_list_says_what_a_preset_took_or_why_it_does_not_fit(capsys, monkeyp
 
 def test_the_table_has_a_row_for_each_build_and_says_why_there_is_none(capsys, tmp_path,
                                                                        monkeypatch):
-    monkeypatch.setattr("boards.flow.results.RESULTS", tmp_path / "results.json")
+    for module in ("results", "commands"):
+        monkeypatch.setattr(f"boards.flow.{module}.RESULTS", tmp_path / "results.json")
 
     def build(board, config, out, *, say):
         if board.name == "orangecrab":
@@ -49,7 +50,7 @@ def test_the_table_has_a_row_for_each_build_and_says_why_there_is_none(capsys, t
         return BuildResult(board.name, Usage(4000, 3000, 8, 26), 17.04, board.clock_mhz,
                            out / board.bitstream, 104090, 64.7)
 
-    monkeypatch.setattr("boards.flow.build.build", build)
+    monkeypatch.setattr("boards.flow.commands.build", build)
     assert main(["table", "icebreaker", "orangecrab"]) == 0
     capsys.readouterr()
     row = built(BOARDS["icebreaker"])
@@ -152,7 +153,8 @@ def test_a_bitstream_that_cannot_be_written_is_kept(tmp_path, monkeypatch, spoil
 
 def test_the_table_refuses_a_folder_before_the_first_build(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("boards.flow.build.build", lambda *args, **options: pytest.fail("it began"))
+    monkeypatch.setattr("boards.flow.commands.build",
+                        lambda *args, **options: pytest.fail("it began"))
     (tmp_path / "build" / "ulx3s").mkdir(parents=True)
     (tmp_path / "build" / "ulx3s" / "letter.txt").write_text("dear")
     assert main(["table", "icebreaker", "ulx3s"]) == 2

@@ -19,7 +19,7 @@ from boards.gateware.system import identity
 from boards.host.client import LinkError, SerialBackend
 from boards.protocol import ANSWER, Op, body, frame
 from hw.config import PRESETS
-from hw.fpga.estimate import DEVICES
+from hw.fpga.devices import DEVICES
 from hw.fpga.floorplan import Site, kept_floorplan, write_floorplan
 from hw.support.reading import FileFormatError, read_config, read_json
 from sim.gates.liberty import LibertyError, read_liberty

@@ -3,7 +3,7 @@
 import random
 
 from boards.gateware.chips import W9825G6KH_6
-from boards.gateware.system import SystemConfig
+from boards.gateware.settings import SystemConfig
 from boards.host.client import SerialBackend
 from boards.virtual.board import VirtualBoard
 from hw.config import PRESETS

@@ -1,27 +1,49 @@
 """The `partita` command finds its programs."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from hw.support.commands import GROUP, commands, program, summary
 from sw import cli
 
 ROOT = Path(cli.__file__).parent.parent
 
 
-def test_help_lists_the_commands(capsys):
+def test_help_lists_the_commands_in_their_own_words(capsys):
     assert cli.main(["--help"]) == 0
     text = capsys.readouterr().out
-    assert all(name in text for name in cli.COMMANDS)
+    assert max(map(len, text.splitlines())) <= 80
+    told = " ".join(text.split())
+    for name, point in commands().items():
+        assert f" {name} {summary(point)} ({program(point)})" in told
+
+
+def test_a_package_beside_this_one_adds_a_command(tmp_path):
+    """By an entry point of its own, whether it is installed or found on the path."""
+    (tmp_path / "theirs.py").write_text('"""Count sheep."""\ndef main(argv): return len(argv)\n')
+    about = tmp_path / "theirs-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(f"[{GROUP}]\nsheep = theirs:main\n")
+    found = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+
+    def ask(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, "-m", "sw.cli", *arguments], cwd=tmp_path,
+                              env=found, capture_output=True, text=True)
+
+    assert ask("sheep", "a", "b", "c").returncode == 3
+    assert "Count sheep. (python -m theirs)" in ask("--help").stdout
 
 
 def test_no_command_and_an_unknown_one_are_usage_errors(capsys):
     assert cli.main([]) == 2
     assert cli.main(["fly"]) == 2
-    assert "no command 'fly'; there are build, compare, demo" in capsys.readouterr().err
+    assert "no command 'fly'; there are " in capsys.readouterr().err
 
 
 def test_commands_are_the_modules(capsys):

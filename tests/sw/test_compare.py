@@ -13,7 +13,7 @@ from hw.support.errors import exit_code
 from sw import compare
 from sw.compiler import DoesNotFit
 from sw.energy.model import EnergyModel, Features
-from sw.experiment import arms
+from sw.experiment import arms, comparison
 from sw.experiment.arms import Arm, golden_outputs, run_arm, segments
 from sw.experiment.workload import load_workload
 from sw.graph.integer import IntegerGraph
@@ -229,12 +229,12 @@ def test_energy_is_activity_times_coefficients(report):
 
 
 def test_one_array_may_have_the_macs_of_all(report):
-    big = compare._big(PRESETS["default"])
+    big = comparison._big(PRESETS["default"])
     assert (big.instances, big.array.rows, big.array.cols) == (1, 16, 32)
     assert big.array.macs == PRESETS["default"].array.macs * 8
     for instances in (3, 32):
         with pytest.raises(ValueError, match="do not make one of at most 32x32"):
-            compare._big(PRESETS["default"].replace(instances=instances))
+            comparison._big(PRESETS["default"].replace(instances=instances))
 
 
 def test_a_page_is_written_and_bad_energy_options_are_named(tmp_path, capsys):

@@ -16,7 +16,8 @@ from sw.compiler.predict import predict
 from sw.compiler.search import search_splits
 from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
-from sw.explore import Point, Result, evaluate, front
+from sw.experiment.exploration import Point, Result, evaluate, front
+from sw.experiment.pool import PoolError, each
 from sw.networks.shapes import shape_graph
 from sw.reference.golden import run_golden
 from tests.sim.test_random_networks import PIPELINED
@@ -110,9 +111,8 @@ def test_bad_usage_is_refused(capsys, arguments, code, message):
 
 def test_a_process_that_is_killed_is_told_of():
     points = [Point("digits", "fc", 1, Config())] * 2
-    args = explore.parser().parse_args(["--jobs", "2"])
-    with pytest.raises(explore.PoolError, match="try fewer --jobs"):
-        list(explore._run(_killed, points, args))
+    with pytest.raises(PoolError, match="try fewer --jobs"):
+        list(each(_killed, points, jobs=2, scheduler=None, few=1))
 
 
 def _killed(point: Point) -> None:

@@ -14,8 +14,9 @@ from torch import nn
 
 from hw.config import PRESETS
 from hw.support.arguments import nearest
-from hw.support.console import console, printable
+from hw.support.console import console
 from hw.support.errors import exit_code
+from hw.support.text import printable
 from sw.api import capture, compile_graph, partition, quantise
 from sw.compiler import Program
 from sw.experiment.arms import segments

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import hw.fpga.floorplan
 from hw.config import PRESETS
-from hw.fpga.estimate import DEVICES, quick_usage
+from hw.fpga.devices import DEVICES
+from hw.fpga.estimate import quick_usage
 from hw.fpga.floorplan import (
     Site,
     divide,

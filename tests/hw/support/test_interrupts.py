@@ -38,6 +38,7 @@ def command(body: str) -> str:
     return ("import os, signal, subprocess, sys, tempfile, threading, time\n"
             "from pathlib import Path\n"
             "from hw.support.errors import exit_code\nfrom hw.support.interrupts import *\n"
+            "from hw.support.pools import thread_pool\n"
             "def ready(): print('ready', flush=True)\n"
             "def run(argv):\n" + "".join(f"    {line}\n" for line in body.splitlines())
             + "    return 0\nif __name__ == '__main__':\n    sys.exit(exit_code(run, [], 'it'))\n")
@@ -175,15 +176,18 @@ def test_signals_are_the_callers_again_afterwards():
     assert before == [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
 
 
-@pytest.mark.parametrize("module", ["sw.compare", "boards"])
-def test_a_command_that_still_starts_ends_without_a_traceback(tmp_path, module):
-    """While it imports what it needs, which takes seconds."""
+@pytest.mark.parametrize(("line", "module"), [
+    ("sw.compare --network digits --images 361", "argparse"),
+    ("sw.compare --network digits --images 361", "torch._utils"),
+    ("boards run ulx3s --virtual --images 361", "numpy._utils")])
+def test_a_command_that_still_starts_ends_without_a_traceback(tmp_path, line, module):
+    """While it imports what it reads its arguments with, or works with, which takes seconds."""
     process = subprocess.Popen(
-        [sys.executable, "-X", "importtime", "-m", module, "--help"], cwd=tmp_path, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        [sys.executable, "-X", "importtime", "-m", *line.split()], cwd=tmp_path, text=True,
+       stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         preexec_fn=as_from_a_terminal, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    for line in process.stderr:
-        if line.endswith("numpy._utils\n"):
+    for said in process.stderr:
+        if said.endswith(f" {module}\n"):
             break
     interrupt(process)
 
@@ -225,7 +229,8 @@ def test_training_ends_and_goes_on(tmp_path):
     process = start("""
 import functools, sys
 from sw import train
-train.Monitor = functools.partial(train.Monitor, checkpoint_s=0.1)
+from sw.experiment import training
+training.Monitor = functools.partial(training.Monitor, checkpoint_s=0.1)
 sys.exit(train.main(["--network", "digits", "--out", "run", "--quiet"]))""", tmp_path)
     run = tmp_path / "run"
     while not (run / "dense.state").exists():

@@ -11,7 +11,8 @@ from sim.gates.liberty import LibertyError, read_liberty
 from sim.gates.netlist import SLEW_NS, MismatchError, Netlist, NetlistError
 from sim.gates.words import shifted
 from sim.waves.vcd import VcdError, read_vcd
-from sw.calibrate import FEATURES, Sample, fit, main, predict, validate
+from sw.calibrate import main
+from sw.energy.fit import FEATURES, Sample, fit, predict, validate
 
 LIBERTY = """library ("toy") { /* a comment */
   capacitive_load_unit (1.0, "pf");

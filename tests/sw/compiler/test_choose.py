@@ -15,8 +15,8 @@ from sw.compiler.predict import predict
 from sw.cycles.prediction import predict_lowered
 from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
-from sw.explore import shape_graph
 from sw.graph.integer import IntegerGraph
+from sw.networks.shapes import shape_graph
 from sw.reference.golden import run_golden
 from tests.sim.test_random_networks import CONFIGS
 from tests.support.compiler_cases import configs, graphs, make_layer

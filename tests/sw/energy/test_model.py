@@ -8,15 +8,12 @@ import numpy as np
 import pytest
 
 from sim.activity.values import BlockActivity, MemoryActivity, UnitActivity
+from sw.energy.coefficients import TABLE, Coefficient, EnergyError, columns
 from sw.energy.model import (
     CATEGORIES,
     CORE,
-    TABLE,
-    Coefficient,
-    EnergyError,
     EnergyModel,
     Features,
-    columns,
     features,
     ratio,
     total,

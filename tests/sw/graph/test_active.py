@@ -9,7 +9,10 @@ import torch
 from hw.config import PRESETS
 from sw import scale
 from sw.compiler import CompileError, Program, compile_graph
-from sw.energy.model import CATEGORIES, EnergyError, Level
+from sw.energy.coefficients import EnergyError
+from sw.energy.levels import Level
+from sw.energy.model import CATEGORIES
+from sw.experiment.dropping import Point, front, spread
 from sw.frontend.torch import capture
 from sw.graph.active import ScalingError, with_active
 from sw.graph.integer import IntegerGraph
@@ -17,7 +20,6 @@ from sw.iss.system import run_program
 from sw.networks.architectures import DIGITS_SHAPE, digits_partition
 from sw.quantise.post_training import run_float
 from sw.reference.golden import run_golden
-from sw.scale import Point, front, spread
 from sw.training.incremental import grow_digits, join
 from tests.sim.test_scaling import partitioned_graph
 from tests.support.programs import random_layer
@@ -139,7 +141,8 @@ def test_the_command_measures_every_number_of_partitions(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("arguments,message", [
-    (["--images", "0"], "--images is 0; it must be a whole number from 1 to 360"),
+    (["--images", "0"], "--images is 0; it must be a whole number from 1 to 10,000"),
+    (["--images", "361"], "--images is 361: digits has 360 scans that it was not trained on"),
     (["--epochs", "0"], "--epochs is 0"),
     (["--instances", "1"], "--instances is 1; there must be 2 or more"),
     (["--clock-mhz", "0"], "--clock-mhz is 0; it must be a number from 0.001"),

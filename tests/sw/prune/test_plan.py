@@ -14,7 +14,8 @@ from scipy.optimize import linear_sum_assignment
 from sw.graph.floating import FloatGraph, FloatLayer
 from sw.prune.apply import apply_plan, mask_layers
 from sw.prune.layers import prunable_layers
-from sw.prune.partition import PARTITIONERS, balanced_assignment, partition
+from sw.prune.names import PARTITIONERS
+from sw.prune.partition import balanced_assignment, partition
 from sw.prune.plan import PartitionError, PartitionPlan
 from sw.quantise.post_training import run_float
 

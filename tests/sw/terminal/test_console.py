@@ -25,9 +25,10 @@ def nothing_runs(monkeypatch):
     def work(*arguments, **options):
         pytest.fail("the work has begun")
 
-    for place in ("sw.compare.load_workload", "sw.ablation.workloads", "sw.scale.grow_digits",
-                  "sw.explore.evaluate", "sw.trace.load_workload", "sw.train.digits_task",
-                  "hw.build.generate", "boards.flow.build.generate"):
+    for place in ("sw.experiment.comparison.load_workload", "sw.experiment.ablation.workloads",
+                  "sw.experiment.dropping.grow_digits", "sw.experiment.exploration.evaluate",
+                  "sw.experiment.tracing.load_workload", "sw.experiment.training.digits_task",
+                  "hw.rtl.folder.generate", "boards.flow.build.generate"):
         module, name = place.rsplit(".", 1)
         monkeypatch.setattr(importlib.import_module(module), name, work)
 

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 from sw import train
+from sw.experiment.training import RUN
 from sw.graph.artefact import load_integer, save_integer
 from sw.graph.integer import GraphError
 from sw.networks.architectures import tinyvgg16
@@ -23,7 +24,8 @@ from sw.training.augment import random_crops
 from sw.training.checkpoint import CheckpointError
 from sw.training.dataset import DatasetError, load_tiny_imagenet
 from sw.training.digits import digits_task
-from sw.training.fit import Batches, FitError, Recipe, fit
+from sw.training.fit import Batches, fit
+from sw.training.recipe import FitError, Recipe
 from sw.training.task import Monitor
 from sw.training.trainer import Trainer, weight_masks
 
@@ -405,9 +407,9 @@ def test_bad_usage_is_refused(tmp_path, capsys, arguments, message):
 
 
 def test_a_folder_that_another_run_holds_is_refused(tmp_path, capsys):
-    train.RUN.claim(tmp_path, ["dense.state"])
+    RUN.claim(tmp_path, ["dense.state"])
     (tmp_path / "dense.state").write_text("of a run that goes on")
-    with train.RUN.held(tmp_path):
+    with RUN.held(tmp_path):
         before = {p: p.read_bytes() for p in tmp_path.iterdir()}
         assert train.main(["--network", "digits", "--out", str(tmp_path), "--restart"]) == 5
         assert before == {p: p.read_bytes() for p in tmp_path.iterdir()}

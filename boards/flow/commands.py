@@ -1,0 +1,121 @@
+"""What `python -m boards` does without a board at hand: tells, builds, flashes."""
+
+import argparse
+import json
+import shlex
+import subprocess
+
+from boards.catalogue import BOARDS, Board, find
+from hw.fpga.estimate import quick_usage
+from hw.options import changed_config
+from hw.support.files import check_outputs
+
+from .asked import out_folder, say
+from .build import BUILD, build, flash_command
+from .doctor import examine
+from .results import RESULTS, add_row, built
+
+__all__ = ["WORK"]
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = []
+    for board in BOARDS.values():
+        usage = quick_usage(board.config)
+        device = board.device
+        rows.append({
+            "name": board.name, "title": board.title, "device": device.name, "luts": device.luts,
+            "dsps": device.dsps, "block_rams": device.block_rams, "memory": board.memory,
+            "link": board.link, "clock_mhz": board.clock_mhz, "config": board.config.to_dict(),
+            "dsps_used": usage.dsps, "block_rams_used": usage.block_rams,
+            "built": (row := built(board)), "note": board.note,
+            "fits": not (row["why"] if row else usage.lacks(device))})
+    if args.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    width = max(map(len, BOARDS)) + 2
+    for board, row in zip(BOARDS.values(), rows, strict=True):
+        lines = [f"{board.title}: {row['device']}, {row['luts']:,} LUTs, {row['dsps']} DSP blocks, "
+                 f"{row['block_rams']} block RAMs",
+                 f"memory: {board.memory}", f"link:   {board.link}, {board.baud:,} baud",
+                 f"preset: {_preset(board, row)}",
+                 *([f"note:   {board.note}"] if board.note else [])]
+        for k, line in enumerate(lines):
+            print(f"{board.name if k == 0 else '':{width}}{line}")
+    return 0
+
+
+def _preset(board: Board, row: dict) -> str:
+    """The preset, and whether it fits: by its build, or by what is known without one."""
+    what = f"{board.config.shape} at {board.clock_mhz:g} MHz"
+    if done := row["built"]:
+        return done["why"] or (
+            f"{what}, built: {done['luts']:,} LUTs, {done['dsps']} DSP blocks, "
+            f"{done['block_rams']} block RAMs, reaches {done['fmax_mhz']:g} MHz")
+    return (f"{what}, {row['dsps_used']} DSP blocks and {row['block_rams_used']} block RAMs: "
+            f"{'fits' if row['fits'] else 'does not fit'}, LUTs aside; not built yet")
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    findings = examine()
+    if args.json:
+        print(json.dumps([vars(f) for f in findings], indent=1))
+    else:
+        for f in findings:
+            mark = "ok     " if f.ok else "MISSING"
+            print(f"{mark}  {f.what:34} {f.found}")
+            if not f.ok:
+                print(f"         for {f.needed_for}: {f.fix}")
+    return 0 if all(f.ok for f in findings) else 3
+
+
+def _build(args: argparse.Namespace) -> int:
+    board = find(args.board)
+    out = out_folder(args, board)
+    config = changed_config(board.config, args)
+    result = build(board, config, out, say=say)
+    data = {"board": board.name, "config": config.shape,
+            **vars(result.usage), "fmax_mhz": round(result.fmax_mhz, 2),
+            "clock_mhz": result.clock_mhz, "bitstream": str(result.bitstream),
+            "bytes": result.bytes, "seconds": round(result.seconds, 1)}
+    if args.json:
+        print(json.dumps(data, indent=1))
+    else:
+        u, d = result.usage, board.device
+        print(f"{board.title}, {data['config']}: {u.luts:,} of {d.luts:,} LUTs, {u.dsps} of "
+              f"{d.dsps} DSPs, {u.block_rams} of {d.block_rams} block RAMs; reaches "
+              f"{result.fmax_mhz:.1f} MHz, runs at {result.clock_mhz:g}")
+        print(f"wrote {result.bitstream} ({result.bytes:,} bytes) in {result.seconds:.0f} s; "
+              f"next: python -m boards flash {board.name}")
+    return 0
+
+
+def _flash(args: argparse.Namespace) -> int:
+    board = find(args.board)
+    command = flash_command(board, out_folder(args, board), to_flash=args.flash)
+    print(shlex.join(command))
+    if args.dry_run:
+        return 0
+    return 1 if subprocess.run(command).returncode else 0
+
+
+def _table(args: argparse.Namespace) -> int:
+    check_outputs(results=RESULTS)
+    boards = [find(name) for name in args.boards or BOARDS]
+    for board in boards:
+        BUILD.check(out_folder(args, board))
+    for board in boards:
+        say(f"-- {board.title}")
+        try:
+            result = build(board, board.config, out_folder(args, board), say=say)
+        except (RuntimeError, ValueError) as error:
+            if getattr(error, "exit_code", None) not in (1, 4):
+                raise
+            add_row(board, None, str(error).splitlines()[0])
+            continue
+        add_row(board, result, "")
+    return 0
+
+
+#: Command -> what it does with its arguments; returns the exit code.
+WORK = {"list": _list, "doctor": _doctor, "build": _build, "flash": _flash, "table": _table}

@@ -1,0 +1,1 @@
+"""RTL in a folder: what `hw.build` is thin over."""

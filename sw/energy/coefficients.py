@@ -1,0 +1,68 @@
+"""What an event takes, by technology: the columns of `sw/data/energy.json`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from sw.data import DATA
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["CLOCKS_MHZ", "TABLE", "Coefficient", "Column", "EnergyError", "columns"]
+
+TABLE = DATA / "energy.json"
+#: Coefficients that glitches add to.
+_LOGIC = ("toggle", "accumulator", "multiplier")
+#: Slowest and fastest clock that energy is told for.
+CLOCKS_MHZ = (0.001, 10_000)
+
+
+class EnergyError(ValueError):
+    """A column or coefficient that does not exist."""
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """A value with its unit, relative error (one standard deviation) and source."""
+
+    value: float
+    unit: str
+    error: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """Coefficients of one technology; `calibrated` tells whether gates or a board back them."""
+
+    name: str
+    label: str
+    calibrated: bool
+    coefficients: Mapping[str, Coefficient]
+
+    def sample(self, rng: "np.random.Generator", count: int) -> dict[str, "np.ndarray"]:
+        """Draw coefficients, log-normal about their values, with glitches anywhere between none
+        and all that unit delays show; float[count] each."""
+        drawn = {name: c.value * rng.lognormal(0, c.error, count)
+                 for name, c in self.coefficients.items()}
+        return self._with_glitches(drawn, rng.uniform(0, 1, count))
+
+    def values(self) -> dict[str, float]:
+        """Coefficients as they are, with half of the glitches."""
+        return self._with_glitches({k: c.value for k, c in self.coefficients.items()}, 0.5)
+
+    def _with_glitches(self, values: dict, share) -> dict:
+        factor = 1 + share * values["glitch"]
+        return {**values, **{k: values[k] * factor for k in _LOGIC}}
+
+
+@cache
+def columns() -> dict[str, Column]:
+    """The table of coefficients, by name of the column."""
+    data = json.loads(TABLE.read_text())
+    return {name: Column(name, c["label"], c["calibrated"], {
+        k: Coefficient(**v) for k, v in {**data["common"], **c["coefficients"]}.items()})
+        for name, c in data["columns"].items()}

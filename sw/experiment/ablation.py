@@ -1,0 +1,107 @@
+"""Runs with one of the compiler's optimisations left out."""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from hw.config import Config
+from hw.options import config_from_arguments
+from hw.support.arguments import given, nearest
+from hw.support.console import console
+from hw.support.files import check_outputs
+from hw.support.processors import processors
+from sw.lowering.switches import switched
+from sw.networks.shapes import shape_graph
+from sw.terminal.console import deliver
+from sw.terminal.progress import SimulationProgress
+
+from .arms import Arm, golden_outputs, layer_kind, run_arm
+from .names import SWITCHES
+from .workload import load_workload
+
+__all__ = ["Work", "ablate_as_asked", "measure", "workloads"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A workload: `name`, what runs, and the `layers` of it (None for all)."""
+
+    name: str
+    arm: Arm
+    layers: tuple[str, ...] | None = None
+
+
+def workloads(network: str, config: Config, partitions: int, seed: int,
+              say: Callable[[str], None]) -> list[Work]:
+    """Those that `sw.ablation`'s text tells."""
+    found = []
+    for prune, memory in (("fc", "shared"), ("all", "private")):
+        work = load_workload(network, partitions=partitions, seed=seed, images=1, prune=prune,
+                             checkpoint=None, partitioner=None, data=None, say=say)
+        own = config.replace(port__memory=memory)
+        kinds = {"fc": "fully connected layers pruned, one port",
+                 "all": "all layers pruned, a port each"}
+        found.append(Work(kinds[prune], Arm(f"{prune}-{memory}", work.pruned, own, work.images,
+                                            golden_outputs(work.pruned, work.images))))
+    convolutions = tuple(x.name for x in work.dense.layers if layer_kind(x) == "conv")
+    found.append(Work("convolutions, dense, one port",
+                      Arm("dense", work.dense, config.replace(port__memory="shared"), work.images,
+                          golden_outputs(work.dense, work.images)), convolutions))
+    return found
+
+
+def measure(work: Work, off: str | None, memory: dict,
+            say: Callable[[str], None] = lambda text: None) -> tuple[int, bool]:
+    """Cycles of a workload with an optimisation left out (None: with all), and whether every
+    layer was as in the golden model."""
+    with switched(**({off: False} if off else {})):
+        report, _ = run_arm(work.arm, work.layers, count_toggles=False, memory=memory,
+                            threads=processors(), say=say)
+    return report.cycles, report.bit_exact
+
+
+def ablate_as_asked(args: argparse.Namespace) -> int:
+    """Do what `sw.ablation`'s arguments ask for, and return the exit code; errors are raised."""
+    config = config_from_arguments(args)
+    chosen = args.only or list(SWITCHES)
+    for name in chosen:
+        if name not in SWITCHES:
+            raise ValueError(f"--only names {name!r}; there are {', '.join(SWITCHES)}"
+                             + nearest(name, SWITCHES))
+    check_outputs(save=args.save)
+    with given("--partitions", args.partitions):
+        for prune in ("fc", "all"):
+            shape_graph(args.network, prune, args.partitions)
+    memory = {"latency_cycles": args.latency}
+    rows: dict[str, dict[str, int]] = {}
+    exact = True
+    with SimulationProgress(quiet=args.quiet) as progress:
+        works = workloads(args.network, config, args.partitions, args.seed, progress.say)
+        for off in (None, *chosen):
+            for work in works:
+                progress.say(f"{work.name}, without {off}" if off else work.name)
+                cycles, right = measure(work, off, memory, progress.say)
+                rows.setdefault(off or "", {})[work.name] = cycles
+                exact &= right
+    data = {"network": args.network, "config": config.to_dict(), "bit_exact": exact,
+            "cycles": rows}
+    text = json.dumps(data, indent=1) + "\n"
+    deliver(text, lambda: console(wide=True).print(_table(rows)), {args.save: lambda: text},
+            as_json=args.json)
+    return 0 if exact else 1
+
+
+def _table(rows: dict[str, dict[str, int]]) -> Table:
+    table = Table(title="cycles with one optimisation left out", title_justify="left",
+                  title_style="bold", box=None, pad_edge=False, header_style="dim")
+    table.add_column("without", no_wrap=True)
+    for name in rows[""]:
+        table.add_column(name, justify="right")
+    for off, cycles in rows.items():
+        table.add_row(off.replace("_", " ") or "(nothing left out)", *(
+            f"{n:,}" + (f" ({n / rows[''][name] - 1:+.1%})" if off else "")
+            for name, n in cycles.items()))
+    return table

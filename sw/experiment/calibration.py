@@ -1,0 +1,87 @@
+"""Coefficients of the energy model from gates."""
+
+import argparse
+import json
+from dataclasses import asdict
+
+import numpy as np
+from rich.table import Table
+
+from hw.config import PRESETS, Config
+from hw.gateware.top import CORE_NAME
+from hw.support.console import console
+from hw.support.files import check_outputs, save_file
+from sim.gates.liberty import read_liberty
+from sim.gates.netlist import Netlist
+from sw.energy.coefficients import TABLE
+from sw.energy.fit import FEATURES, Sample, column, fit, predict, validate
+
+from .gates import map_core, stimuli
+
+__all__ = ["calibrate_as_asked"]
+
+
+def calibrate_as_asked(args: argparse.Namespace) -> int:
+    """Do what `sw.calibrate`'s arguments ask for, and return the exit code; errors are raised."""
+    if args.write:
+        check_outputs(write=TABLE)
+    library = read_liberty(args.liberty)
+    notes = console(stderr=True)
+    samples: list[Sample] = []
+    for rows, cols in args.arrays:
+        config = _config(rows, cols)
+        netlist = Netlist(map_core(config, args.liberty, notes.print), library, CORE_NAME)
+        notes.print(f"{config.array.rows}x{config.array.cols}: {len(netlist.flip_flops):,} "
+                    f"flip-flops, {netlist.area / 1e6:.2f} mm2 of cells")
+        for sample in stimuli(config, netlist, args.cycles, args.windows, notes.print):
+            samples.append(sample)
+            notes.print(f"  {sample.array} {sample.stimulus}: "
+                        f"{sample.gates_pj / sample.cycles:.1f} pJ per cycle")
+    if args.json:
+        print(json.dumps([asdict(s) for s in samples], indent=1))
+    else:
+        _print(samples)
+    if args.write:
+        data = json.loads(TABLE.read_text())
+        data["columns"]["sky130"]["coefficients"].update(column(samples, library.name))
+        save_file(TABLE, json.dumps(data, indent=1) + "\n")
+        save_file(TABLE.parent / "calibration.json",
+                  json.dumps([asdict(s) for s in samples], indent=1) + "\n")
+    return 0
+
+
+def _config(rows: int, cols: int) -> Config:
+    return PRESETS["tiny"].replace(
+        array__rows=rows, array__cols=cols, array__post_lanes=0, buffers__act_words=4096,
+        buffers__acc_depth=64, instances=2)
+
+
+def _print(samples: list[Sample]) -> None:
+    coefficients, errors = fit(samples), validate(samples)
+    table = Table(title="gates against model, error of fits that left it out", box=None,
+                  title_justify="left")
+    for heading in ("array", "stimulus"):
+        table.add_column(heading)
+    for heading in ("gates pJ/cycle", "clock share", "glitches add", "model",
+                    "stimulus left out", "array left out"):
+        table.add_column(heading, justify="right")
+    for s, a, b in zip(samples, errors["stimulus"], errors["array"], strict=True):
+        table.add_row(
+            s.array, s.stimulus, f"{s.gates_pj / s.cycles:.2f}", f"{s.clock_pj / s.gates_pj:.0%}",
+            f"{s.glitch_share:.0%}" if s.logic_pj else "-",
+            f"{predict(coefficients, s) / s.gates_pj - 1:+.1%}", f"{a:+.1%}", f"{b:+.1%}")
+    out = console()
+    out.print(table)
+    for name, values in errors.items():
+        size = np.abs(values)
+        out.print(f"{name} left out: mean error {size.mean():.1%}, largest {size.max():.1%}")
+    total = np.array([s.toggle + s.accumulator for s in samples], float)
+    energy = np.array([s.gates_pj for s in samples])
+    best = (total / energy).sum() / ((total / energy) ** 2).sum()
+    alone = np.abs(best * total / energy - 1)
+    out.print(f"for comparison, toggles alone: mean {alone.mean():.0%}, largest "
+                  f"{alone.max():.0%}")
+    out.print("pJ: " + ", ".join(f"{n} {c:.4f}" for n, c in
+                                     zip(FEATURES, coefficients, strict=True)))
+    out.print(f"{sum(s.compared_bits for s in samples):,} bits of netlist state and outputs "
+                  "equal the RTL's")

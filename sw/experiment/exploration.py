@@ -1,0 +1,231 @@
+"""Configurations predicted by the cycle model, and those that nothing else beats."""
+
+import argparse
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from hw.config import PRESETS, Config
+from hw.fpga.devices import DEVICES, DoesNotFitError, Usage
+from hw.fpga.estimate import quick_usage
+from hw.options import changed_fields, named_by_option
+from hw.support.arguments import given
+from hw.support.console import console
+from hw.support.files import check_outputs
+from sw.compiler import CompileError, compile_graph
+from sw.compiler.predict import predict
+from sw.cycles.limits import network_limit
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
+from sw.graph.integer import IntegerGraph
+from sw.networks.shapes import shape_graph
+from sw.reference.golden import run_golden
+from sw.report.charts import scatter
+from sw.terminal.console import deliver
+
+from .pareto import pareto
+from .pool import each
+
+__all__ = ["Point", "Result", "evaluate", "explore_as_asked", "front", "measure"]
+
+_MOST_POINTS = 10_000
+_FEW_POINTS = 16
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination: a network cut into `partitions` (1: dense) on a configuration."""
+
+    network: str
+    prune: str
+    partitions: int
+    config: Config
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a point.
+
+    Members: predicted `cycles`, None with the reason in `why` if it cannot run; `limit` as
+    sw/cycles/limits.py; `usage` as far as known without synthesis; `fits` the device
+    asked for; `rtl_cycles` if it was run.
+    """
+
+    point: Point
+    cycles: int | None
+    limit: int
+    usage: Usage
+    why: str = ""
+    fits: bool = True
+    rtl_cycles: int | None = None
+
+    def row(self) -> dict:
+        """For JSON."""
+        p = self.point
+        data = {k: v for k, v in asdict(self).items() if k not in ("point", "usage")}
+        return {"network": p.network, "prune": p.prune, "partitions": p.partitions,
+                "config": p.config.to_dict(), "dsps": self.usage.dsps,
+                "block_rams": self.usage.block_rams, **data}
+
+
+def _random_weights(graph: IntegerGraph, seed: int) -> IntegerGraph:
+    """Weights and requantisation whose outputs spread over int8."""
+    rng = np.random.default_rng(seed)
+    layers = []
+    for x in graph.layers:
+        out, terms = x.weight.shape[0], math.prod(x.weight.shape[1:])
+        layers.append(replace(
+            x, weight=rng.integers(-127, 128, x.weight.shape, dtype=np.int8),
+            bias=rng.integers(-2000, 2000, (out,), dtype=np.int32),
+            mult=np.full(out, 1 << 14, np.uint16),
+            shift=np.full(out, 20 + int(math.log2(terms) / 2), np.uint8)))
+    return replace(graph, layers=tuple(layers))
+
+
+def evaluate(point: Point, graph: IntegerGraph | None = None) -> Result:
+    """Predict a point."""
+    graph = graph or shape_graph(point.network, point.prune, point.partitions)
+    limit = network_limit(graph.layers, point.config).cycles
+    try:
+        cycles, why = predict(graph, point.config).cycles, ""
+    except CompileError as error:
+        cycles, why = None, str(error)
+    return Result(point, cycles, limit, quick_usage(point.config), why)
+
+
+def measure(point: Point, seed: int = 1) -> int:
+    """Run a point in RTL with random weights and return its cycles.
+
+    Raises
+    ------
+    RuntimeError
+        If an output differs from the golden model's.
+    """
+    graph = _random_weights(shape_graph(point.network, point.prune, point.partitions), seed)
+    image = np.random.default_rng(seed).integers(-128, 128, graph.in_shape, dtype=np.int8)
+    program = compile_graph(graph, point.config)
+    with open_backend("verilator", point.config, memory_bytes=program.window_bytes) as backend:
+        driver = Driver(backend)
+        driver.load(program)
+        result = driver.run(image)
+    for layer, ours, theirs in zip(graph.layers, result.outputs, run_golden(graph, image),
+                                   strict=True):
+        if ours is not None and not np.array_equal(ours, theirs):
+            raise RuntimeError(f"{point.config.shape}, {point.partitions} partitions: layer "
+                               f"{layer.name} in RTL differs from the golden model")
+    return result.cycles
+
+
+def front(results: Iterable[Result]) -> list[Result]:
+    """Those that no other with as many partitions and the same memory beats, fastest first."""
+    able = [r for r in results if r.cycles is not None and r.fits]
+
+    def key(r: Result) -> tuple[int, int, int]:
+        assert r.cycles is not None
+        return r.cycles, r.usage.dsps, r.usage.block_rams
+
+    def kind(r: Result) -> tuple:
+        return r.point.partitions, r.point.prune, r.point.config.port
+
+    best = [r for k in {kind(r): None for r in able}
+            for r in pareto([r for r in able if kind(r) == k], key)]
+    return sorted(best, key=lambda r: (r.point.partitions, key(r)))
+
+
+def explore_as_asked(args: argparse.Namespace) -> int:
+    """Do what `sw.explore`'s arguments ask for, and return the exit code; errors are raised."""
+    check_outputs(plot=args.plot)
+    points = _points(args)
+    for partitions in args.partitions:
+        with given("--partitions", partitions):
+            shape_graph(args.network, args.prune, partitions)
+    notes = console(stderr=True)
+    results: list[Result] = [None] * len(points)  # type: ignore[list-item]
+    device = DEVICES[args.device] if args.device else None
+    with notes.status(Text(f"predicting {len(points)} points")) as status:
+        for done, (k, value) in enumerate(_each(evaluate, points, args), 1):
+            assert isinstance(value, Result)
+            lacks = value.usage.lacks(device) if device else []
+            results[k] = replace(value, fits=not lacks, why="; ".join(lacks) or value.why)
+            status.update(Text(f"predicted {done} of {len(points)} points"))
+    chosen = front(results)
+    if not chosen:
+        raise DoesNotFitError(f"none of {len(points)} configurations fits"
+                              + (f" {device.name}" if device else "")
+                              + f"; the first: {results[0].why}")
+    if args.rtl:
+        with notes.status(Text(f"running {len(chosen)} points in RTL")) as status:
+            for done, (k, value) in enumerate(_each(measure, [r.point for r in chosen], args), 1):
+                assert isinstance(value, int)
+                old, chosen[k] = chosen[k], replace(chosen[k], rtl_cycles=value)
+                results[results.index(old)] = chosen[k]
+                status.update(Text(f"ran {done} of {len(chosen)} points in RTL"))
+    rows = [r.row() | {"front": r in chosen} for r in results]
+    deliver(json.dumps({"schema": "partita.explore", "version": 1, "points": rows}),
+            lambda: _print(results, chosen, args.all),
+            {args.plot: lambda: _plot(results, chosen)}, as_json=args.json)
+    if args.plot:
+        notes.print(f"wrote {args.plot}")
+    return 0
+
+
+def _points(args: argparse.Namespace) -> list[Point]:
+    base = PRESETS[args.preset]
+    buffers = args.buffers or [base.buffers.act_words]
+    fifos = args.fifos or [base.buffers.weight_fifo_beats]
+    changes = changed_fields(args)
+    grid = list(itertools.product(args.partitions, args.counts, args.arrays, buffers, fifos))
+    if len(grid) > _MOST_POINTS:
+        raise ValueError(f"{len(grid):,} combinations; at most {_MOST_POINTS:,}: shorten a list")
+    with named_by_option({"array.rows": "--arrays", "array.cols": "--arrays",
+                          "instances": "--instances", "buffers.act_words": "--buffers",
+                          "buffers.weight_fifo_beats": "--fifos"}):
+        return [Point(args.network, args.prune, partitions, base.replace(
+                    instances=instances, array__rows=rows, array__cols=cols, array__post_lanes=0,
+                    buffers__act_words=words, buffers__weight_fifo_beats=beats, **changes))
+                for partitions, instances, (rows, cols), words, beats in grid]
+
+
+def _each(function: Callable, points: Sequence[Point], args: argparse.Namespace,
+          ) -> Iterator[tuple[int, object]]:
+    return each(function, points, jobs=args.jobs, scheduler=args.scheduler,
+                few=_FEW_POINTS if function is evaluate else 1)
+
+
+def _print(results: Sequence[Result], chosen: Sequence[Result], every: bool) -> None:
+    shown = results if every else chosen
+    table = Table(title=f"{len(chosen)} of {len(results)} configurations are on the front")
+    for name in ("P", "instances", "act words", "FIFO", "DSPs", "block RAMs", "cycles",
+                 "of the limit", *(["RTL", "model"] if any(r.rtl_cycles for r in shown) else [])):
+        table.add_column(name, justify="right")
+    if every:
+        table.add_column("")
+    for r in shown:
+        c = r.point.config
+        cells = [str(r.point.partitions), c.shape, f"{c.buffers.act_words:,}",
+                 str(c.buffers.weight_fifo_beats), str(r.usage.dsps), str(r.usage.block_rams),
+                 f"{r.cycles:,}" if r.cycles else "", f"{r.limit / r.cycles:.1%}"
+                 if r.cycles else ""]
+        if any(x.rtl_cycles for x in shown):
+            cells += [f"{r.rtl_cycles:,}", f"{r.cycles / r.rtl_cycles - 1:+.2%}"] \
+                if r.rtl_cycles and r.cycles else ["", ""]
+        mark = "front" if r in chosen else "" if r.fits and r.cycles else "too large" \
+            if not r.fits else r.why
+        table.add_row(*cells, *([mark] if every else []))
+    console(wide=True).print(table)
+
+
+def _plot(results: Sequence[Result], chosen: Sequence[Result]) -> str:
+    kinds = sorted({r.point.partitions for r in results})
+    return scatter(
+        [(kinds.index(r.point.partitions), r.usage.dsps, r.cycles, r in chosen,
+          f"{r.point.config.shape}, {r.point.config.buffers.act_words:,} words: {r.cycles:,} "
+          f"cycles, {r.usage.dsps} DSP blocks, {r.usage.block_rams} block RAMs")
+         for r in results if r.cycles is not None and r.fits],
+        [f"P = {k}" if k > 1 else "dense" for k in kinds], "DSP blocks", "cycles")

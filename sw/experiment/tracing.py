@@ -1,0 +1,98 @@
+"""One run looked into: signals of a window of cycles, and a timeline of all of it."""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from hw.options import config_from_arguments
+from hw.support.arguments import given, nearest
+from hw.support.console import console
+from hw.support.files import check_outputs, save_file
+from sim.waves.fst import require_fst, vcd_to_fst
+from sw.compiler import compile_graph
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
+from sw.driver.result import RunResult
+from sw.networks.shapes import shape_graph
+from sw.terminal.console import deliver
+
+from .workload import load_workload
+
+__all__ = ["timeline", "trace_as_asked"]
+
+
+def timeline(result: RunResult, names: list[str], title: str) -> str:
+    """Return a run as trace events: a span for each layer of each instance.
+
+    Parameters
+    ----------
+    result : RunResult
+    names : of the layers
+    title : of the process
+    """
+    assert result.ledger is not None
+    events: list[dict] = [{"ph": "M", "pid": 1, "name": "process_name", "args": {"name": title}}]
+    for i in range(len(result.counters)):
+        events.append({"ph": "M", "pid": 1, "tid": i, "name": "thread_name",
+                       "args": {"name": f"instance {i}"}})
+        at = 0
+        for name, row in zip(names, result.ledger, strict=True):
+            cycles = sum(row[i].values())
+            if cycles:
+                events.append({"ph": "X", "pid": 1, "tid": i, "ts": at, "dur": cycles,
+                               "name": name, "args": row[i]})
+            at += cycles
+    return json.dumps({"displayTimeUnit": "ns", "traceEvents": events}) + "\n"
+
+
+def trace_as_asked(args: argparse.Namespace) -> int:
+    """Do what `sw.trace`'s arguments ask for, and return the exit code; errors are raised."""
+    if args.out is None and args.timeline is None:
+        raise ValueError("nothing to write: give --out, --timeline or both")
+    check_outputs(out=args.out, timeline=args.timeline)
+    if args.out and args.out.suffix not in (".fst", ".vcd"):
+        raise ValueError(f"--out {args.out}: name a file that ends in .fst or .vcd")
+    if args.out and args.out.suffix == ".fst":
+        require_fst()
+    config = config_from_arguments(args)
+    with given("--partitions", args.partitions):
+        names = [x.name for x in shape_graph(args.network, "fc", args.partitions).layers]
+    if args.layer is not None and args.layer not in names:
+        raise ValueError(f"--layer {args.layer!r} is not in {args.network}; its layers are "
+                         + ", ".join(names) + nearest(args.layer, names))
+    notes = console(stderr=True)
+    work = load_workload(args.network, partitions=args.partitions, seed=args.seed, images=1,
+                         say=notes.print)
+    graph = work.dense if args.form == "dense" else work.pruned
+    program = compile_graph(graph, config)
+    program.check_log()
+    with open_backend("verilator", config, memory_bytes=program.window_bytes, say=notes.print,
+                      kind="wave" if args.out else None) as backend:
+        driver = Driver(backend)
+        driver.load(program)
+        notes.print("running once, to see where layers begin")
+        result = driver.run(work.images[0])
+        if args.timeline:
+            text = timeline(result, names, f"{graph.name} on {config.instances} instances")
+            deliver(text, lambda: None, {args.timeline: lambda: text}, as_json=False)
+            notes.print(f"wrote {args.timeline}: {result.cycles:,} cycles")
+        if args.out:
+            first = names.index(args.layer) if args.layer else 0
+            assert result.layer_cycles is not None
+            begin = sum(result.layer_cycles[:first]) + args.start
+            if begin >= result.cycles:
+                raise ValueError(f"--start {args.start}: the run is over {result.cycles - begin:,} "
+                                 "cycles before")
+            driver.start(work.images[0])
+            if begin:
+                backend.advance(begin)
+            with tempfile.TemporaryDirectory() as folder:
+                made = Path(folder) / "signals.vcd"
+                backend.trace(made, args.cycles)
+                if args.out.suffix == ".fst":
+                    vcd_to_fst(made, made.with_suffix(".fst"))
+                with made.with_suffix(args.out.suffix).open("rb") as file:
+                    save_file(args.out, file)
+            notes.print(f"wrote {args.out}: {args.cycles:,} cycles from cycle {begin:,}")
+    return 0

@@ -1,0 +1,251 @@
+"""A network trained, partitioned and fine-tuned, once or in every way, and what comes of it."""
+
+import argparse
+import itertools
+import json
+import platform
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from importlib import metadata
+
+import torch
+from rich.table import Table
+
+from hw.support.arguments import UsageError, given
+from hw.support.console import console
+from hw.support.entries import own_cache
+from hw.support.files import save_file
+from hw.support.folders import FolderKind
+from sw.networks.architectures import PIXEL_DEVIATION, PIXEL_MEAN, TINYVGG16_SHAPE, tinyvgg16
+from sw.networks.shapes import bare_graph, captured
+from sw.networks.statistics import graph_statistics
+from sw.prune.layers import select_layers
+from sw.prune.names import PARTITIONERS, PRUNINGS
+from sw.terminal.console import deliver
+from sw.terminal.progress import TrainingProgress
+from sw.training.augment import random_crops
+from sw.training.dataset import load_tiny_imagenet, root_of
+from sw.training.digits import digits_task
+from sw.training.recipe import Recipe
+from sw.training.task import Monitor, Row, Task
+from sw.training.trainer import Trainer, pruned_names
+
+__all__ = ["RUN", "train_as_asked"]
+
+RESULTS_NAME = "partita.train"
+RESULTS_VERSION = 1
+ABLATION_PARTITIONS = (2, 4, 8)
+#: Options that TinyVGG16 alone has, and those that an ablation has not -> their defaults.
+_TINYVGG16 = {"data": None, "width": 1.0, "classes": None, "per_class": None}
+_ONE_PARTITION = {"partitions": 8, "prune": "fc", "partitioner": "optimised"}
+RUN = FolderKind("run.json", "partita.run", "run of this program")
+
+
+def train_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
+    """Do what `sw.train`'s arguments ask for, and return the exit code; errors are raised."""
+    _check(args)
+    device = torch.device("cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu")
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+    recipes = _recipes(args, device)
+    RUN.check(args.out)
+    with RUN.held(args.out):
+        return _work(args, argv, recipes, device)
+
+
+def _settle(args: argparse.Namespace, defaults: dict, applies: bool, rule: str) -> None:
+    """Give options their defaults; refuse those that are given and would change nothing."""
+    for name, default in defaults.items():
+        if getattr(args, name) is None:
+            setattr(args, name, default)
+        elif not applies:
+            raise UsageError(f"--{name.replace('_', '-')} {rule}")
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what cannot work before anything is read or trained."""
+    if args.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device is cuda; this torch sees no GPU: use --device cpu")
+    if args.network == "tinyvgg16" and args.data is None:
+        raise ValueError("tinyvgg16 trains on Tiny ImageNet: give its folder with --data "
+                         "(or train --network digits, which needs none)")
+    _settle(args, _TINYVGG16, args.network == "tinyvgg16", "goes with --network tinyvgg16")
+    _settle(args, _ONE_PARTITION, not args.ablation,
+            "does not go with --ablation, which takes several in turn")
+    if args.network == "tinyvgg16":
+        with given("--data", args.data):
+            root_of(args.data)
+    _check_layers(args)
+
+
+def _check_layers(args: argparse.Namespace) -> None:
+    """Refuse layers that are not there or not divisible before anything is trained."""
+    graph = captured("digits") if args.network == "digits" else bare_graph(
+        partial(tinyvgg16, width=args.width, classes=args.classes or 200), TINYVGG16_SHAPE,
+        args.network)
+    for partitions, prune, _, _ in _variants(args):
+        with given("--prune", prune):
+            names = pruned_names(graph, prune)
+            for name in names:
+                graph.layer(name)
+        with given("--partitions", partitions):
+            select_layers(graph, names, partitions)
+
+
+def _variants(args: argparse.Namespace) -> list[tuple[int, str, str, int]]:
+    """(partitions, prune, partitioner, seed) of every network to fine-tune."""
+    if not args.ablation:
+        return [(args.partitions, args.prune, args.partitioner, args.seed + s)
+                for s in range(args.seeds)]
+    return [(p, prune, partitioner, args.seed + s)
+            for p, prune, partitioner in itertools.product(
+                ABLATION_PARTITIONS, PRUNINGS, PARTITIONERS)
+            for s in range(args.seeds if p == max(ABLATION_PARTITIONS) else 1)]
+
+
+def _recipes(args: argparse.Namespace, device: torch.device) -> tuple[Recipe, Recipe, Recipe]:
+    digits = args.network == "digits"
+
+    def default(value, for_digits, otherwise):
+        return value if value is not None else for_digits if digits else otherwise
+
+    batch = default(args.batch, 64, 256 if device.type == "cuda" else 64)
+    rate = default(args.rate, 3e-3, 1e-3)
+    dense = Recipe(default(args.epochs, 25, 60), batch, rate, args.seed,
+                   smoothing=0.05 if digits else 0.1)
+    tune = replace(dense, epochs=default(args.tune_epochs, 15, 20), rate=rate / 2,
+                   gradual=args.gradual, distil=args.distil)
+    qat = replace(dense, epochs=args.qat_epochs, rate=rate / 20)
+    with given("--rate", rate):  # options have the other fields' rules
+        for recipe in (dense, tune, qat):
+            recipe.validate()
+    return dense, tune, qat
+
+
+def _task(args: argparse.Namespace, monitor: Monitor) -> Task:
+    if args.network == "digits":
+        return digits_task(args.seed)
+    data = load_tiny_imagenet(args.data, classes=args.classes, per_class=args.per_class,
+                              cache=own_cache() / "images", say=monitor.say)
+    augment, plain = random_crops(TINYVGG16_SHAPE[1], PIXEL_MEAN, PIXEL_DEVIATION)
+    name = "tinyvgg16" if args.width == 1 else f"tinyvgg16-w{args.width:g}"
+    return Task(name, lambda: tinyvgg16(width=args.width, classes=len(data.classes),
+                                        batch_norm=True),
+                TINYVGG16_SHAPE, data, augment, plain)
+
+
+def _name(variant: tuple[int, str, str, int]) -> str:
+    partitions, prune, partitioner, seed = variant
+    return f"p{partitions}-{prune.replace(',', '+')}-{partitioner}-{seed}"
+
+
+def _claim(args: argparse.Namespace) -> None:
+    """Make sure of the run's folder, and drop an earlier run if that is asked for."""
+    names = ["dense", *map(_name, _variants(args))]
+    files = ["results.json", "statistics.json", *(f"{n}.plan.json" for n in names[1:])]
+    for name in names:
+        files += [f"{name}.safetensors", f"{name}.state", f"{name}-int8.safetensors",
+                  f"{name}-int8.state"]
+    RUN.check(args.out)
+    if args.restart:
+        RUN.clear(args.out)
+    RUN.claim(args.out, files)
+
+
+def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Recipe, Recipe],
+          device: torch.device) -> int:
+    """Train into the run's folder, which is held, and deliver the results."""
+    rows: list[Row] = []
+    with TrainingProgress(quiet=args.quiet) as progress:
+        monitor = Monitor(progress.say, progress.update)
+        task = _task(args, monitor)
+
+        def results() -> str:
+            return _results(args, argv, task, recipes, rows, device)
+
+        _claim(args)
+        try:
+            _train(args, Trainer(task, args.out, device, monitor), recipes, rows, results)
+        except OSError:
+            if rows:
+                print(results(), end="")  # what took hours is not lost
+            raise
+
+    def show() -> None:
+        _print(rows, f"{task.name}: {task.data.source}")
+        print(f"\nweights, plans, statistics and results.json are in {args.out}")
+
+    text = results()
+    deliver(text, show, {args.out / "results.json": lambda: text}, as_json=args.json)
+    return 0
+
+
+def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Recipe, Recipe],
+           rows: list[Row], results: Callable[[], str]) -> None:
+    """Train all networks and add what is measured of each to `rows`."""
+    dense_recipe, tune, qat = recipes
+    monitor, variants = trainer.monitor, _variants(args)
+    began = time.monotonic()
+    net = trainer.dense(dense_recipe)
+    graph = trainer.graph(net)
+    save_file(args.out / "statistics.json", json.dumps(graph_statistics(
+        graph, trainer.calibration(), trainer.task.data.source)) + "\n")
+    row, integer = trainer.row("dense", net, None, prune="", seed=args.seed,
+                               qat=qat if qat.epochs else None, began=began)
+    rows.append(row)
+    trainer.save("dense", integer)
+    for k, variant in enumerate(variants, 1):
+        partitions, prune, partitioner, seed = variant
+        began, name = time.monotonic(), _name(variant)
+        monitor.say(f"{k} of {len(variants)}: {name}")
+        plan = trainer.plan(net, partitions, prune, partitioner, seed)
+        plan.save(args.out / f"{name}.plan.json")
+        pruned = trainer.pruned(name, net, plan, replace(tune, seed=seed))
+        row, integer = trainer.row(name, pruned, plan, prune=prune, seed=seed,
+                                   qat=replace(qat, seed=seed) if qat.epochs else None,
+                                   began=began)
+        rows.append(row)
+        trainer.save(name, integer)
+        monitor.say(f"{name}: top-1 {row.top1:.2%}, int8 {row.int8_top1:.2%}; dense "
+                    f"{rows[0].top1:.2%}")
+        save_file(args.out / "results.json", results())
+
+
+def _results(args: argparse.Namespace, argv: list[str], task: Task, recipes, rows: list[Row],
+             device: torch.device) -> str:
+    dense, tune, qat = recipes
+    return json.dumps({
+        "schema": RESULTS_NAME, "version": RESULTS_VERSION, "network": task.name,
+        "data": task.data.source, "held_out": len(task.data.held_labels), "seed": args.seed,
+        "recipes": {"dense": asdict(dense), "tune": asdict(tune), "qat": asdict(qat)},
+        "rows": [asdict(r) for r in rows],
+        "command": "python -m sw.train " + shlex.join(argv),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__,
+                     "numpy": metadata.version("numpy"), "device": device.type},
+    }, indent=1) + "\n"
+
+
+def _print(rows: list[Row], title: str) -> None:
+    table = Table(title=title, box=None, title_justify="left")
+    for left in ("P", "pruned", "partitioner", "seed"):
+        table.add_column(left)
+    for right in ("|w| kept", "weights", "top-1 %", "top-5 %", "to dense", "int8 top-1 %",
+                  "to float"):
+        table.add_column(right, justify="right", no_wrap=True)
+    for row in rows:
+        kept = row.kept_weight.values()
+        table.add_row(
+            str(row.partitions), row.prune, row.partitioner, str(row.seed),
+            f"{min(kept):.0%}-{max(kept):.0%}" if kept else "", f"{row.parameters:,}",
+            f"{100 * row.top1:.2f}", f"{100 * row.top5:.2f}",
+            f"{100 * (row.top1 - rows[0].top1):+.2f}",
+            f"{100 * row.int8_top1:.2f}" + (" *" if row.qat else "  "),
+            f"{100 * (row.int8_top1 - row.top1):+.2f}")
+    out = console(wide=True)
+    out.print(table)
+    if any(r.qat for r in rows):
+        out.print("* fine-tuned with quantisation; the others are quantised after training")

@@ -1,0 +1,77 @@
+"""Options that several commands have, each defined once: one name, one meaning everywhere.
+
+An accelerator's are in `hw.options`.
+"""
+
+import argparse
+from typing import Any
+
+from hw.options import JSON
+from hw.support.arguments import (
+    IMAGES,
+    JOBS,
+    PARTITIONS,
+    SEED,
+    Items,
+    array_size,
+    file_path,
+    integer,
+    real,
+    word,
+)
+from sim.settings import LIMITS
+from sw.energy.coefficients import CLOCKS_MHZ, columns
+from sw.networks.names import NETWORKS
+from sw.prune.names import PARTITIONERS, PRUNINGS
+
+__all__ = ["ENERGY", "add_options"]
+
+#: Option -> what argparse makes it of; where there is a default, its text goes on to tell it.
+_SHARED: dict[str, dict[str, Any]] = {
+    "--network": {"choices": NETWORKS, "default": "tinyvgg16", "help": "what runs"},
+    "--partitions": {"type": PARTITIONS, "default": 8, "metavar": "P",
+                     "help": "diagonal blocks of the pruned layers"},
+    "--prune": {"choices": PRUNINGS, "default": "fc",
+                "help": "prune the linear layers but the classifier, or all layers but the first "
+                "and the classifier"},
+    "--partitioner": {"choices": PARTITIONERS, "help": "how partitions are chosen"},
+    "--images": {"type": IMAGES, "metavar": "N", "help": "images to run"},
+    "--data": {"type": file_path, "metavar": "DIR", "help": "the Tiny ImageNet folder"},
+    "--seed": {"type": SEED, "default": 1, "help": "of all that is random"},
+    "--epochs": {"type": integer(1, 100_000), "metavar": "N", "help": "of training"},
+    "--arrays": {"type": Items(array_size, "4x4,8x8"), "metavar": "RxC,RxC",
+                 "help": "arrays of multipliers, rows and columns"},
+    "--latency": {"type": integer(*LIMITS["latency_cycles"]), "default": 40, "metavar": "CYCLES",
+                  "help": "of external memory"},
+    "--jobs": {"type": JOBS, "metavar": "N", "help": "how many run at a time"},
+    "--energy-column": {"choices": tuple(columns()), "default": "sky130",
+                        "help": "technology of the coefficients"},
+    "--external": {"type": word, "default": "lpddr4", "metavar": "KIND",
+                   "help": "external memory: lpddr4, lpddr or ddr3"},
+    "--clock-mhz": {"type": real(*CLOCKS_MHZ), "default": 100.0, "metavar": "F",
+                    "help": "nominal clock, for time and leakage"},
+    "--json": JSON,
+    "--save": {"type": file_path, "metavar": "FILE", "help": "also write the JSON to a file"},
+    "--plot": {"type": file_path, "metavar": "FILE.svg", "help": "also write a figure"},
+    "--quiet": {"action": "store_true", "help": "no progress"},
+}
+#: Those that are an `EnergyModel`.
+ENERGY = ("--energy-column", "--external", "--clock-mhz")
+
+
+def add_options(group: argparse._ActionsContainer, *names: str, note: str = "",
+                **changes: Any) -> None:
+    """Add options by name.
+
+    Parameters
+    ----------
+    note : what this command adds to their text, in place of the default
+    **changes : their `default`, or fewer `choices`
+    """
+    for name in names:
+        settings = _SHARED[name] | changes
+        default = settings.get("default")
+        more = note or (f"default {default:g}" if isinstance(default, int | float) else
+                        f"default {default}" if default is not None else "")
+        group.add_argument(name, **settings | {
+            "help": settings["help"] + (f" ({more})" if more else "")})
