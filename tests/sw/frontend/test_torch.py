@@ -32,6 +32,7 @@ def random_chain(rng: np.random.Generator) -> tuple[nn.Module, tuple[int, int, i
         channels, size = out, (size + 2 * pad - kernel) // stride + 1
         if rng.integers(2):
             norm = nn.BatchNorm2d(channels)
+            assert norm.running_mean is not None and norm.running_var is not None
             norm.running_mean.uniform_(-1, 1)
             norm.running_var.uniform_(0.5, 2)
             nn.init.uniform_(norm.weight, -1, 1)
