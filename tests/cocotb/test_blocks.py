@@ -19,6 +19,7 @@ from hw.gateware.traffic.storer import Storer
 from hw.gateware.traffic.weights import WeightFetch
 from tests.support.runner import run_bench
 
+#: Name -> block; the bench of a block is in `tests.cocotb.benches`, in a file of its name.
 BLOCKS: dict[str, Callable[[Config], wiring.Component]] = {
     "array": MacArray, "accumulator": Accumulator, "tiles": TileLoader, "feeder": Feeder,
     "post": Post, "weights": WeightFetch, "loader": Loader, "storer": Storer}
@@ -49,5 +50,6 @@ def side_by_side(config: Config) -> str:
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_blocks(tmp_path, config):
-    run_bench(side_by_side(CONFIGS[config]), "blocks", "tests.cocotb.blocks_bench", tmp_path,
+    benches = [f"tests.cocotb.benches.{block}" for block in BLOCKS]
+    run_bench(side_by_side(CONFIGS[config]), "blocks", benches, tmp_path,
               {"PARTITA_CONFIG": json.dumps(CONFIGS[config].to_dict())})
