@@ -15,8 +15,6 @@ from sim.verilated.tools import MAKE_SETTINGS, verilator_root
 __all__ = ["run_bench"]
 
 ROOT = Path(__file__).parent.parent.parent
-
-
 BUILD = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-O3")
 #: Short runs: a quick compilation is worth more than a quick model.
 MAKE = (*MAKE_SETTINGS, "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
@@ -41,17 +39,14 @@ def run_bench(text: str, top: str, modules: Sequence[str], folder: Path,
     saved = dict(os.environ)
     os.environ.update(
         PATH=f"{verilator_root() / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        VERILATOR_ROOT=str(verilator_root()),
-        MAKEFLAGS=" ".join(MAKE))
+        VERILATOR_ROOT=str(verilator_root()), MAKEFLAGS=" ".join(MAKE))
     try:
         runner = get_runner("verilator")
 
         def make(build: Path) -> Path:
             source = build / f"{top}.v"
             source.write_text(text)
-            runner.build(
-                sources=[source], hdl_toplevel=top, build_dir=build,
-                build_args=BUILD)
+            runner.build(sources=[source], hdl_toplevel=top, build_dir=build, build_args=BUILD)
             return build / top
 
         # Never built again in the same folder: `#include <array>` would find the program `array`.
@@ -65,6 +60,8 @@ def run_bench(text: str, top: str, modules: Sequence[str], folder: Path,
         os.environ.clear()
         os.environ.update(saved)
     cases = list(ElementTree.parse(results).iter("testcase"))
+    ran = {case.get("classname") for case in cases}
+    assert ran == set(modules), f"no tests of {', '.join(set(modules) - ran)} ran; see {folder}"
     failed = [case.get("name") for case in cases if case.find("failure") is not None]
-    assert cases and not failed, f"{len(failed)} of {len(cases)} cocotb tests failed: " \
+    assert not failed, f"{len(failed)} of {len(cases)} cocotb tests failed: " \
         f"{', '.join(map(str, failed))}; see {folder}"
