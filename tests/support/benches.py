@@ -12,7 +12,7 @@ from hw.isa import FORMATS, Opcode, insn_layout, tokens_of, used_bits
 from .agents import Bench, Sink, pack, unpack
 
 __all__ = ["COLS", "CONFIG", "DEPTH", "GAPS", "ONE_LANE", "ROWS", "Done", "ReadPort", "begin",
-           "insn", "join", "requantised", "signed", "split", "transfers"]
+           "insn", "join", "signed", "split", "transfers"]
 
 CONFIG = Config.from_dict(json.loads(os.environ["PARTITA_CONFIG"]))
 #: Probability of a gap in a cycle, on each stream by itself.
@@ -32,14 +32,6 @@ def join(values, bits: int) -> int:
 
 def split(value: int, bits: int, count: int) -> list[int]:
     return [value >> bits * k & ((1 << bits) - 1) for k in range(count)]
-
-
-def requantised(acc: int, mult: int, shift: int, low: int, high: int) -> int:
-    """The integer specification, in Python's own integers."""
-    product = acc * mult
-    if shift:
-        product = (product + (1 << shift - 1)) >> shift
-    return max(low, min(high, product))
 
 
 def begin(dut, block: str, seed: int, gap: float) -> Bench:

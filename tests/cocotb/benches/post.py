@@ -9,18 +9,8 @@ import cocotb
 from hw.gateware.compute.accumulator import Accumulator
 from hw.isa import Opcode
 from tests.support.agents import Bench, Delay, Source
-from tests.support.benches import (
-    COLS,
-    CONFIG,
-    DEPTH,
-    GAPS,
-    ONE_LANE,
-    ROWS,
-    Done,
-    begin,
-    insn,
-    requantised,
-)
+from tests.support.benches import COLS, CONFIG, DEPTH, GAPS, ONE_LANE, ROWS, Done, begin, insn
+from tests.support.requantise import requantised
 
 
 class Bank(NamedTuple):
