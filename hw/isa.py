@@ -343,7 +343,7 @@ def _token_bits(name: str, value) -> int:
     return sum(1 << Token(t).value for t in set(value))
 
 
-def encode(opcode: Opcode, *, mark: bool = False, layer: int = 0, wait=(), signal=(),
+def encode(opcode: Opcode, *, mark: int = 0, layer: int = 0, wait=(), signal=(),
            **fields: int) -> bytes:
     """Encode one instruction.
 
@@ -369,7 +369,7 @@ def encode(opcode: Opcode, *, mark: bool = False, layer: int = 0, wait=(), signa
     unknown = set(fields) - {f.name for f in spec}
     if unknown:
         raise ValueError(f"{opcode.name} has no field {sorted(unknown)[0]!r}")
-    values = {"opcode": opcode.value, "mark": int(mark), "layer": layer,
+    values = {"opcode": opcode.value, "mark": mark, "layer": layer,
               "wait": _token_bits("wait", wait), "signal": _token_bits("signal", signal), **fields}
     word = position = 0
     for f in (*HEADER, *spec):

@@ -2,6 +2,7 @@
 
 import numbers
 import operator
+from typing import SupportsIndex
 
 __all__ = ["LIMITS", "MOST_STALL", "check_integer", "check_settings", "check_stall"]
 
@@ -26,8 +27,9 @@ def check_integer(name: str, value: object, low: int, high: int) -> None:
         Naming the setting, its value and the rule.
     """
     try:
-        number = None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
+        number = operator.index(value) \
+            if isinstance(value, SupportsIndex) and not isinstance(value, bool) else None
+    except TypeError:  # an array, unless it is of one whole number
         number = None
     if number is None or not low <= number <= high:
         raise ValueError(f"{name} is {value!r}; it must be a whole number from {low:,} to "

@@ -161,7 +161,5 @@ def _run_image(driver: Driver, reference: Driver | None, graph: IntegerGraph, im
     exact = all(a is None or np.array_equal(a, b)
                 for a, b in zip(result.outputs, golden, strict=True))
     unlike = tuple(differences(result, reference.run(image))) if reference else None
-    last = result.outputs[-1]
-    assert last is not None
-    return ImageRun(int(last.reshape(-1).argmax()), label, result.cycles, exact, result.counters,
+    return ImageRun(int(result.output.argmax()), label, result.cycles, exact, result.counters,
                     unlike)

@@ -46,11 +46,11 @@ def differences(board: RunResult, simulation: RunResult) -> list[str]:
     for k, (a, b) in enumerate(zip(*spans, strict=True)):
         if a != b:
             found.append(f"layer {k}: {a:,} cycles on the board, {b:,} simulated")
-    for i, (a, b) in enumerate(zip(board.counters, simulation.counters, strict=True)):
-        found += [f"instance {i}, {name}: {a[name]:,} on the board, {b[name]:,} simulated"
-                  for name in a if a[name] != b[name]]
+    for i, (ours, theirs) in enumerate(zip(board.counters, simulation.counters, strict=True)):
+        found += [f"instance {i}, {name}: {a:,} on the board, {b:,} simulated"
+                  for name, a in ours.items() if a != (b := theirs[name])]
     ledgers = board.ledger or (), simulation.ledger or ()
-    for k, (mine, theirs) in enumerate(zip(*ledgers, strict=True)):
-        found += [f"layer {k}, instance {i}: {a} on the board, {b} simulated"
-                  for i, (a, b) in enumerate(zip(mine, theirs, strict=True)) if a != b]
+    for k, layer in enumerate(zip(*ledgers, strict=True)):
+        found += [f"layer {k}, instance {i}: {ours} on the board, {theirs} simulated"
+                  for i, (ours, theirs) in enumerate(zip(*layer, strict=True)) if ours != theirs]
     return found

@@ -9,8 +9,8 @@ __all__ = ["FLAG", "Module", "instrument"]
 FLAG = "partita_en_"
 _MODULE = re.compile(r"^module (\S+?) ?\((.*?)^endmodule", re.MULTILINE | re.DOTALL)
 _PROCESS = re.compile(r"^  always @\(posedge clk\) begin\n(.*?)^  end\n", re.MULTILINE | re.DOTALL)
-_ASSIGNMENT = re.compile(r"^( +(?:\S+: )?)((?:\\\S+ |\w+) ?(?:\[.*?\] ?)*<= .*;)$")
-_TARGET = re.compile(r"^(\\\S+ |\w+)")
+#: Indentation and label, statement, target.
+_ASSIGNMENT = re.compile(r"^( +(?:\S+: )?)((\\\S+ |\w+) ?(?:\[.*?\] ?)*<= .*;)$")
 _MEMORY = re.compile(r"^  reg (?:\[(\d+):0\] )?(\\\S+ |\w+) ?\[(\d+):0\];", re.MULTILINE)
 _READ = re.compile(r"<= (\\\S+ |\w+) ?\[")
 _LANE = re.compile(r"\]\[(\d+)(?::(\d+))?\] <= ")
@@ -83,7 +83,7 @@ class _Instrumenter:
     def _process(self, match: re.Match) -> str:
         lines = match[1].splitlines()
         found = [(k, a) for k, x in enumerate(lines) if (a := _ASSIGNMENT.match(x))]
-        targets = {_plain(_TARGET.match(a[2])[1]) for _, a in found}  # type: ignore[index]
+        targets = {_plain(a[3]) for _, a in found}
         if len(targets) != 1:
             return match[0]
         target = targets.pop()

@@ -49,3 +49,10 @@ class RunResult:
     activity: tuple[tuple[UnitActivity, ...], ...] | None = None
     page_misses: tuple[int, ...] | None = None
     spared_vectors: tuple[int, ...] | None = None
+
+    @property
+    def output(self) -> np.ndarray:
+        """The network's output: the last layer's, which every program stores."""
+        last = self.outputs[-1]
+        assert last is not None
+        return last

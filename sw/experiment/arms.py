@@ -209,8 +209,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
                 for mine, seen in zip(counters, result.counters, strict=True):
                     for cause, value in seen.items():
                         mine[cause] = mine.get(cause, 0) + value
-                if result.outputs[-1] is not None:
-                    finals.extend([result.outputs[-1]] if arm.batch == 1 else result.outputs[-1])
+                finals.extend([result.output] if arm.batch == 1 else result.output)
         reports += [_layer_report(layer, info, totals[layer.name], arm, model)
                     for layer, info in zip(graph.layers, program.layers, strict=True)]
     roof = Roof.of(arm.config)

@@ -100,7 +100,7 @@ def measure(grown: Grown, config: Config, images: int, model: EnergyModel, say) 
                 .energy(model.coefficients.values())
             share = accuracy(partial(run_integer, left), torch.from_numpy(grown.images),
                              torch.from_numpy(grown.labels)).top1
-            hits = [int(np.argmax(r.outputs[-1])) == y  # type: ignore[arg-type]
+            hits = [int(np.argmax(r.output)) == y
                     for r, y in zip(results, grown.labels, strict=False)]
             measured.append(Measured(
                 active, share, float(np.mean(hits)), float(np.mean([r.cycles for r in results])),

@@ -146,14 +146,15 @@ def explore_as_asked(args: argparse.Namespace) -> int:
         with given("--partitions", partitions):
             shape_graph(args.network, args.prune, partitions)
     notes = console(stderr=True)
-    results: list[Result] = [None] * len(points)  # type: ignore[list-item]
+    found: dict[int, Result] = {}
     device = DEVICES[args.device] if args.device else None
     with notes.status(Text(f"predicting {len(points)} points")) as status:
-        for done, (k, value) in enumerate(_each(evaluate, points, args), 1):
+        for k, value in _each(evaluate, points, args):
             assert isinstance(value, Result)
             lacks = value.usage.lacks(device) if device else []
-            results[k] = replace(value, fits=not lacks, why="; ".join(lacks) or value.why)
-            status.update(Text(f"predicted {done} of {len(points)} points"))
+            found[k] = replace(value, fits=not lacks, why="; ".join(lacks) or value.why)
+            status.update(Text(f"predicted {len(found)} of {len(points)} points"))
+    results = [found[k] for k in range(len(points))]
     chosen = front(results)
     if not chosen:
         raise DoesNotFitError(f"none of {len(points)} configurations fits"

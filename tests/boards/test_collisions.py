@@ -9,7 +9,6 @@ from amaranth.back import verilog
 from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import Out
-from amaranth.sim import Simulator
 
 from boards.virtual.board import VirtualBoard
 from hw.fpga.tools import have_tool
@@ -18,6 +17,7 @@ from sw.compiler import compile_graph
 from sw.driver.driver import Driver
 from sw.reference.golden import run_golden
 from tests import support
+from tests.support.blocks import simulate
 from tests.support.collisions import with_collisions
 from tests.support.programs import random_graph
 from tests.support.systems import MICROCODED, SDRAM, backend
@@ -58,10 +58,7 @@ def intended() -> list[tuple[int, int]]:
             found.append((ctx.get(block.same), ctx.get(block.other)))
 
     block = Block()
-    simulator = Simulator(block)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+    simulate(block, bench)
     return found
 
 

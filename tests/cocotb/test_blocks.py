@@ -1,10 +1,12 @@
 """Each block by itself, in cocotb on Verilator, with gaps on every stream."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from amaranth.back import verilog
 from amaranth.hdl import Module, Value
+from amaranth.lib import wiring
 
 from hw.config import PRESETS, Config
 from hw.gateware.compute.accumulator import Accumulator
@@ -17,8 +19,10 @@ from hw.gateware.traffic.storer import Storer
 from hw.gateware.traffic.weights import WeightFetch
 from tests.support.runner import run_bench
 
-BLOCKS = {"array": MacArray, "accumulator": Accumulator, "tiles": TileLoader, "feeder": Feeder,
-          "post": Post, "weights": WeightFetch, "loader": Loader, "storer": Storer}
+#: Name -> block; the bench of a block is in `tests.cocotb.benches`, in a file of its name.
+BLOCKS: dict[str, Callable[[Config], wiring.Component]] = {
+    "array": MacArray, "accumulator": Accumulator, "tiles": TileLoader, "feeder": Feeder,
+    "post": Post, "weights": WeightFetch, "loader": Loader, "storer": Storer}
 SMALL = {"instances": 3, "buffers__acc_depth": 32, "buffers__act_words": 1 << 15}
 CONFIGS = {
     "4x4": PRESETS["tiny"].replace(**SMALL),
@@ -46,5 +50,6 @@ def side_by_side(config: Config) -> str:
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_blocks(tmp_path, config):
-    run_bench(side_by_side(CONFIGS[config]), "blocks", "tests.cocotb.blocks_bench", tmp_path,
+    benches = [f"tests.cocotb.benches.{block}" for block in BLOCKS]
+    run_bench(side_by_side(CONFIGS[config]), "blocks", benches, tmp_path,
               {"PARTITA_CONFIG": json.dumps(CONFIGS[config].to_dict())})

@@ -50,9 +50,9 @@ def run_blocks(tmp_path, memory: str, stall: float, active: int | None) -> None:
     left = graph if active is None else with_active(graph, config.instances, active)
     outputs = {f"layer_{k}": x for k, x in enumerate(run_golden(left, image))}
     program.save(tmp_path / "program.npz")
-    np.savez(tmp_path / "data.npz", image=image, **outputs)
+    np.savez(tmp_path / "data.npz", allow_pickle=False, image=image, **outputs)
     job = {"program": str(tmp_path / "program.npz"), "data": str(tmp_path / "data.npz"),
            "stall": stall, "seed": 3, "limit": 400_000, "active": active}
     (tmp_path / "job.json").write_text(json.dumps(job))
-    run_bench("\n".join(generate(config).values()), TOP_NAME, "tests.cocotb.top_bench", tmp_path,
+    run_bench("\n".join(generate(config).values()), TOP_NAME, ["tests.cocotb.top_bench"], tmp_path,
               {"PARTITA_JOB": str(tmp_path / "job.json")})

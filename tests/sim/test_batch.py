@@ -38,8 +38,9 @@ def run(graph: IntegerGraph, config, batch: int, images: int) -> RunResult:
     expected = [np.stack(maps) for maps in zip(*(run_golden(graph, x) for x in inputs),
                                                strict=True)]
     for layer, ours, theirs in zip(graph.layers, result.outputs, expected, strict=True):
+        assert ours is not None
         assert np.array_equal(ours if batch > 1 else ours[None], theirs), layer.name
-    assert sum(result.layer_cycles) == result.cycles
+    assert result.layer_cycles is not None and sum(result.layer_cycles) == result.cycles
     return result
 
 

@@ -74,7 +74,9 @@ def check(config: Config, graph: IntegerGraph, seed: int, stall: float) -> None:
             result = driver.run(image, timeout_cycles=3_000_000)
             expected = run_golden(graph, image)
             for layer, ours, theirs in zip(graph.layers, result.outputs, expected, strict=True):
-                assert np.array_equal(ours, theirs), f"layer {layer.name} of {graph.name}"
+                assert ours is not None and np.array_equal(ours, theirs), \
+                    f"layer {layer.name} of {graph.name}"
+            assert result.layer_cycles is not None
             assert sum(result.layer_cycles) == result.cycles
             for counters in result.counters:
                 assert sum(v for k, v in counters.items() if k != "TOTAL") == counters["TOTAL"]

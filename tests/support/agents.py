@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from amaranth.lib import data
 from cocotb.triggers import Timer
 
-__all__ = ["ActReads", "Bench", "Delay", "Pulse", "Sink", "Source", "pack", "unpack"]
+__all__ = ["ActReads", "Bench", "Delay", "Pulse", "Sink", "Source", "Watch", "pack", "unpack"]
 
 
 def pack(layout: data.StructLayout, **fields: int) -> int:
@@ -206,3 +206,19 @@ class ActReads(Delay):
         if not (self.ready and self.bench.get("acts__valid")):
             return None
         return {"acts__data": self.words[self.bench.get("acts__addr")]}
+
+
+class Watch:
+    """Looks at every cycle with a function."""
+
+    def __init__(self, look: Callable[[], None]):
+        self.look = look
+
+    def idle(self) -> None:
+        pass
+
+    def drive(self) -> None:
+        pass
+
+    def sample(self) -> None:
+        self.look()

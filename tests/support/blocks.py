@@ -6,9 +6,9 @@ __all__ = ["cycles_until", "send", "simulate"]
 
 
 def simulate(module, bench) -> None:
-    """Run a bench with a block's clock, until it ends."""
+    """Run a bench with a block's clock, if it has one, until the bench ends."""
     simulator = Simulator(module)
-    simulator.add_clock(1e-6)
+    simulator.add_clock(1e-6, if_exists=True)
     simulator.add_testbench(bench)
     simulator.run()
 

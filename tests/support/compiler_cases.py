@@ -15,13 +15,15 @@ def make_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, in
                relu: bool = True) -> Layer:
     """A layer with random weights; `pool` is (window, stride, padding)."""
     channels, height, width = in_shape
-    conv = (out, *((size + 2 * pad - k) // stride + 1
-                   for size, pad, k in zip((height, width), padding, kernel, strict=True)))
-    pooled, shape = None, conv
+    rows, columns = ((size + 2 * pad - k) // stride + 1
+                     for size, pad, k in zip((height, width), padding, kernel, strict=True))
+    conv = shape = out, rows, columns
+    pooled = None
     if pool is not None:
         size, step, pad = pool
-        shape = (out, *((n + 2 * pad - size) // step + 1 for n in conv[1:]))
-        pooled = Pool((size, size), (step, step), (pad, pad), shape[1:])
+        rows, columns = ((n + 2 * pad - size) // step + 1 for n in (rows, columns))
+        pooled = Pool((size, size), (step, step), (pad, pad), (rows, columns))
+        shape = out, rows, columns
     fan_in = channels // groups * kernel[0] * kernel[1]
     shift = int(np.clip(np.log2(fan_in) / 2 + 14, 0, 47))
     return Layer(

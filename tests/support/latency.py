@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from amaranth.hdl import ValueLike
-from amaranth.sim import Simulator
+
+from .blocks import simulate
 
 __all__ = ["latency"]
 
@@ -38,9 +39,6 @@ def latency(dut, drive: Inputs, cause: ValueLike, effect: ValueLike, *, before: 
                 return
             await ctx.tick()
 
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+    simulate(dut, bench)
     assert len(found) == 2, f"not seen within {limit} cycles; seen: {found}"
     return found["effect"] - found["cause"]

@@ -4,11 +4,13 @@ import numpy as np
 
 from hw import registers
 from hw.config import PRESETS, Config
-from hw.isa import Opcode, encode
+from hw.isa import INSN_BYTES, Opcode, decode, encode
 from sim.backend import VerilatorBackend
+from sw.compiler import Program
 from sw.graph.integer import IntegerGraph, Layer, Pool
 
-__all__ = ["MICROCODED", "TINY", "Machine", "random_graph", "random_layer", "random_network"]
+__all__ = ["MICROCODED", "TINY", "Machine", "end", "instructions", "random_graph", "random_layer",
+           "random_network"]
 
 TINY = PRESETS["tiny"]
 MICROCODED = TINY.replace(
@@ -16,8 +18,8 @@ MICROCODED = TINY.replace(
     port__bytes=4, port__address_bits=20, buffers__queue_depth=1)
 
 
-def random_layer(rng: np.random.Generator, name: str, in_shape, out: int, kernel: int, *,
-                 stride: int = 1, pad: int = 0, groups: int = 1, pool: int = 1,
+def random_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, int], out: int,
+                 kernel: int, *, stride: int = 1, pad: int = 0, groups: int = 1, pool: int = 1,
                  low: int = 0) -> Layer:
     """A layer of random weights whose outputs spread over int8."""
     channels, height, width = in_shape
@@ -31,7 +33,7 @@ def random_layer(rng: np.random.Generator, name: str, in_shape, out: int, kernel
         name, rng.integers(-127, 128, (out, channels // groups, kernel, kernel), dtype=np.int8),
         rng.integers(-20000, 20000, out).astype(np.int32),
         rng.integers(1 << 13, 1 << 15, out).astype(np.uint16), np.full(out, shift, np.uint8),
-        low, 127, stride, (pad, pad), groups, tuple(in_shape), shape,
+        low, 127, stride, (pad, pad), groups, in_shape, shape,
         (out, *pooled.out) if pooled else shape, pooled)
 
 
@@ -43,7 +45,7 @@ def random_graph(seed: int, *, groups: int = 1) -> IntegerGraph:
     _, rows, columns = second.out_shape
     weight = rng.integers(-127, 128, (10, 16, rows, columns), dtype=np.int8)
     last = Layer("fc", weight, np.zeros(10, np.int32), np.full(10, 1 << 14, np.uint16),
-                 np.full(10, 25, np.uint8), -128, 127, 1, (0, 0), 1, tuple(second.out_shape),
+                 np.full(10, 25, np.uint8), -128, 127, 1, (0, 0), 1, second.out_shape,
                  (10, 1, 1), (10, 1, 1))
     return IntegerGraph("random", (first, second, last), 1.0, 1.0)
 
@@ -85,6 +87,14 @@ class Machine:
 def end() -> bytes:
     """The last instruction."""
     return encode(Opcode.END)
+
+
+def instructions(program: Program, instance: int) -> list[tuple[Opcode, dict[str, int]]]:
+    """An instance's instructions."""
+    start = program.programs[instance]
+    assert start is not None, f"instance {instance} has no program"
+    code = dict(program.segments)[start].tobytes()
+    return [decode(code[k:k + INSN_BYTES]) for k in range(0, len(code), INSN_BYTES)]
 
 
 def random_network(seed: int) -> IntegerGraph:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,44 +15,44 @@ from sim.verilated.tools import MAKE_SETTINGS, verilator_root
 __all__ = ["run_bench"]
 
 ROOT = Path(__file__).parent.parent.parent
+BUILD = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-O3")
+#: Short runs: a quick compilation is worth more than a quick model.
+MAKE = (*MAKE_SETTINGS, "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
 
 
-def run_bench(text: str, top: str, module: str, folder: Path, environment: dict[str, str]) -> None:
-    """Build Verilog and run a bench on it; a failed test is an AssertionError.
+def run_bench(text: str, top: str, modules: Sequence[str], folder: Path,
+              environment: dict[str, str]) -> None:
+    """Build Verilog and run benches on it; a failed test is an AssertionError.
 
     Parameters
     ----------
     text : Verilog
     top : its module
-    module : dotted name of the bench's module
+    modules : dotted names of the benches' modules
     folder : where the run's files go
     environment : for the bench
     """
     # Programs link to libraries of this environment, so others do not share them.
-    parts = (text, Path(__file__).read_text(), str(verilator_root()), metadata.version("cocotb"),
+    parts = (text, top, *BUILD, *MAKE, str(verilator_root()), metadata.version("cocotb"),
              metadata.version("verilator"))
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     saved = dict(os.environ)
     os.environ.update(
         PATH=f"{verilator_root() / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        VERILATOR_ROOT=str(verilator_root()),
-        # Short runs: a quick compilation is worth more than a quick model.
-        MAKEFLAGS=" ".join((*MAKE_SETTINGS, "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")))
+        VERILATOR_ROOT=str(verilator_root()), MAKEFLAGS=" ".join(MAKE))
     try:
         runner = get_runner("verilator")
 
         def make(build: Path) -> Path:
             source = build / f"{top}.v"
             source.write_text(text)
-            runner.build(
-                sources=[source], hdl_toplevel=top, build_dir=build,
-                build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-O3"])
+            runner.build(sources=[source], hdl_toplevel=top, build_dir=build, build_args=BUILD)
             return build / top
 
         # Never built again in the same folder: `#include <array>` would find the program `array`.
         (folder / top).symlink_to(cached_file(f"cocotb-{top}-{key}", make))
         results = runner.test(
-            hdl_toplevel=top, hdl_toplevel_lang="verilog", test_module=module,
+            hdl_toplevel=top, hdl_toplevel_lang="verilog", test_module=modules,
             build_dir=folder, test_dir=folder,
             results_xml=str(folder / "results.xml"),
             extra_env={**environment, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"})
@@ -59,6 +60,8 @@ def run_bench(text: str, top: str, module: str, folder: Path, environment: dict[
         os.environ.clear()
         os.environ.update(saved)
     cases = list(ElementTree.parse(results).iter("testcase"))
+    ran = {case.get("classname") for case in cases}
+    assert ran == set(modules), f"no tests of {', '.join(set(modules) - ran)} ran; see {folder}"
     failed = [case.get("name") for case in cases if case.find("failure") is not None]
-    assert cases and not failed, f"{len(failed)} of {len(cases)} cocotb tests failed: " \
+    assert not failed, f"{len(failed)} of {len(cases)} cocotb tests failed: " \
         f"{', '.join(map(str, failed))}; see {folder}"

@@ -126,10 +126,9 @@ def storm(board: VirtualBoard, faults: int, seed: int) -> None:
     liar = Liar(seed, 0.4)
     draw = random.Random(seed)
     memory = bytearray(512)
-    link = backend(board)
-    link.write_memory(0, bytes(memory))
+    backend(board).write_memory(0, bytes(memory))
     resets = 0
-    link = None
+    link: SerialBackend | None = None
     while liar.faults + resets < faults:
         touched = None
         try:

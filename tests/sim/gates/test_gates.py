@@ -190,7 +190,8 @@ def made_up(rng, array: str, stimulus: str, coefficients, noise: float) -> Sampl
     counts = rng.integers(1000, 100_000, len(coefficients))
     clock, *rest = coefficients * counts * (1 + noise * rng.standard_normal(len(counts)))
     energy = float(clock + sum(rest))
-    return Sample(array, stimulus, 1024, *(int(c) for c in counts), energy, float(clock),
+    clocks, toggles, sums, products = counts.tolist()
+    return Sample(array, stimulus, 1024, clocks, toggles, sums, products, energy, float(clock),
                   energy / 10, 1.0, 100, 1)
 
 

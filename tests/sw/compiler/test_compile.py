@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
-from hw.isa import INSN_BYTES, Opcode, decode
+from hw.isa import Opcode
 from sw.compiler import DoesNotFit, Program, ProgramError, Unsupported, compile_graph
 from sw.graph.integer import IntegerGraph
 from sw.iss.system import run_program
@@ -18,6 +18,7 @@ from sw.lowering.steps import Step, hold_pieces
 from sw.lowering.switches import Switches, switched
 from sw.reference.golden import run_golden
 from tests.support.compiler_cases import configs, graphs, make_layer
+from tests.support.programs import instructions
 
 SMALL = Config(instances=2, array=ArrayConfig(rows=4, cols=4),
                buffers=BufferConfig(act_words=512, acc_depth=64, weight_fifo_beats=32),
@@ -45,11 +46,6 @@ def check(graph: IntegerGraph, program: Program, seed: int = 0) -> None:
     for marks in result.marks.values():
         assert program.batch > 1 or marks == sorted(marks)
         assert all(runs[layer] == count for layer, count in Counter(marks).items())
-
-
-def instructions(program: Program, instance: int) -> list[tuple[Opcode, dict[str, int]]]:
-    code = dict(program.segments)[program.programs[instance]].tobytes()
-    return [decode(code[k:k + INSN_BYTES]) for k in range(0, len(code), INSN_BYTES)]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -1,5 +1,8 @@
 """A step that is left out is named, whatever object comes instead."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from torch import nn
@@ -27,31 +30,35 @@ CONFIG = Config(instances=1)
 PROGRAM = compile_graph(INTEGER, CONFIG)
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: capture(FLOAT, (1, 5, 5)), "capture takes a Module, not a FloatGraph: that step is "
-     "done; give it the Module from before"),
-    (lambda: capture(nn.Conv2d, (1, 5, 5)), "capture takes a Module, not a type: a network is an"),
-    (lambda: quantise(MODULE, IMAGES), "quantise takes a FloatGraph, not a Sequential: call "
+#: A step, what it is given, and what is said: wrong types on purpose.
+CALLS: list[tuple[Callable[..., Any], tuple[Any, ...], str]] = [
+    (capture, (FLOAT, (1, 5, 5)), "capture takes a Module, not a FloatGraph: that step is done; "
+     "give it the Module from before"),
+    (capture, (nn.Conv2d, (1, 5, 5)), "capture takes a Module, not a type: a network is an"),
+    (quantise, (MODULE, IMAGES), "quantise takes a FloatGraph, not a Sequential: call "
      r"capture\(module, in_shape\)$"),
-    (lambda: quantise(INTEGER, IMAGES), "quantise takes a FloatGraph, not an IntegerGraph: that"),
-    (lambda: calibrate(MODULE, IMAGES), "calibrate takes a FloatGraph"),
-    (lambda: quantise_with(MODULE, [1.0]), "quantise_with takes a FloatGraph"),
-    (lambda: compile_graph(FLOAT, CONFIG), "compile_graph takes an IntegerGraph, not a FloatGraph: "
+    (quantise, (INTEGER, IMAGES), "quantise takes a FloatGraph, not an IntegerGraph: that"),
+    (calibrate, (MODULE, IMAGES), "calibrate takes a FloatGraph"),
+    (quantise_with, (MODULE, [1.0]), "quantise_with takes a FloatGraph"),
+    (compile_graph, (FLOAT, CONFIG), "compile_graph takes an IntegerGraph, not a FloatGraph: "
      r"call quantise\(graph, images\)$"),
-    (lambda: compile_graph(MODULE, CONFIG), "compile_graph takes an IntegerGraph, not a Sequential:"
+    (compile_graph, (MODULE, CONFIG), "compile_graph takes an IntegerGraph, not a Sequential:"
      r" call capture\(module, in_shape\), then quantise\(graph, images\)$"),
-    (lambda: compile_graph(PROGRAM, CONFIG), "not a Program: that step is done"),
-    (lambda: compile_graph(INTEGER, "ice40up5k"), "compile_graph takes a Config, not a str: a "
+    (compile_graph, (PROGRAM, CONFIG), "not a Program: that step is done"),
+    (compile_graph, (INTEGER, "ice40up5k"), "compile_graph takes a Config, not a str: a "
      r"configuration comes from Config\(...\) or sw.api.PRESETS\[name\]"),
-    (lambda: run(INTEGER, IMAGES[0]), "run takes a Program, not an IntegerGraph: call "
+    (run, (INTEGER, IMAGES[0]), "run takes a Program, not an IntegerGraph: call "
      r"compile_graph\(graph, config\)"),
-    (lambda: run_golden(FLOAT, IMAGES[0]), "run_golden takes an IntegerGraph, not a FloatGraph"),
-    (lambda: run_integer(PROGRAM, IMAGES), "run_integer takes an IntegerGraph, not a Program"),
-    (lambda: prunable_layers(MODULE), "prunable_layers takes a FloatGraph, not a Sequential"),
-    (lambda: partition(INTEGER, ["0"], 2), "partition takes a FloatGraph, not an IntegerGraph"),
-    (lambda: apply_plan(FLOAT, ["0"]), "apply_plan takes a PartitionPlan, not a list: partition"),
-    (lambda: apply_plan(None, None), "apply_plan takes a FloatGraph, not a NoneType"),
-])
-def test_the_missing_step_is_named(call, message):
+    (run_golden, (FLOAT, IMAGES[0]), "run_golden takes an IntegerGraph, not a FloatGraph"),
+    (run_integer, (PROGRAM, IMAGES), "run_integer takes an IntegerGraph, not a Program"),
+    (prunable_layers, (MODULE,), "prunable_layers takes a FloatGraph, not a Sequential"),
+    (partition, (INTEGER, ["0"], 2), "partition takes a FloatGraph, not an IntegerGraph"),
+    (apply_plan, (FLOAT, ["0"]), "apply_plan takes a PartitionPlan, not a list: partition"),
+    (apply_plan, (None, None), "apply_plan takes a FloatGraph, not a NoneType"),
+]
+
+
+@pytest.mark.parametrize(("step", "given", "message"), CALLS)
+def test_the_missing_step_is_named(step, given, message):
     with pytest.raises(FlowError, match=message):
-        call()
+        step(*given)

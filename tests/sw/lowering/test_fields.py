@@ -15,8 +15,8 @@ from sw.graph.active import ActiveError
 from sw.graph.integer import GraphError, IntegerGraph
 from sw.lowering.switches import switched
 from tests.support.compiler_cases import configs, graphs, make_layer
+from tests.support.programs import instructions
 from tests.sw.compiler.test_choose import dense
-from tests.sw.compiler.test_compile import instructions
 
 
 def outcome(function, *arguments, **options):

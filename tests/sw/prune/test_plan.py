@@ -24,8 +24,8 @@ def linear(name: str, weight: np.ndarray, low: float | None = 0.0) -> FloatLayer
     out, inputs = weight.shape
     rng = np.random.default_rng(out)
     return FloatLayer(name, weight.astype(np.float32).reshape(out, inputs, 1, 1),
-                      rng.standard_normal(out).astype(np.float32), 1, (0, 0), 1, (inputs, 1, 1),
-                      (out, 1, 1), (out, 1, 1), low=low)
+                      rng.standard_normal((out,)).astype(np.float32), 1, (0, 0), 1,
+                      (inputs, 1, 1), (out, 1, 1), (out, 1, 1), low=low)
 
 
 def chain(seed: int, widths=(24, 48, 32, 16, 10)) -> FloatGraph:
@@ -146,7 +146,8 @@ def test_a_broken_plan_file_is_refused(tmp_path, change, message):
 
 def random_network(rng: np.random.Generator) -> FloatGraph:
     """Convolutions, some of them grouped or depthwise, then linear layers, of random widths."""
-    layers, shape = [], (int(rng.choice([1, 3, 4, 6])), 3, 3)
+    layers: list[FloatLayer] = []
+    shape = int(rng.choice([1, 3, 4, 6])), 3, 3
 
     def add(out: int, kernel: int, groups: int, size: int) -> None:
         nonlocal shape

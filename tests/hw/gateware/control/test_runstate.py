@@ -2,10 +2,9 @@
 
 import itertools
 
-from amaranth.sim import Simulator
-
 from hw.gateware.control.runstate import RunState
 from hw.isa import ErrorCode
+from tests.support.blocks import simulate
 
 STATE = ("running", "halting", "done", "error", "code")
 INPUTS = ("start", "fault", "finished", "clean")
@@ -34,10 +33,7 @@ def transitions() -> list[tuple[dict, dict, dict, int]]:
                     reached.append(after)
                     todo.append(after)
 
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
+    simulate(dut, bench)
     return found
 
 

@@ -1,11 +1,10 @@
-"""Arithmetic at its corners, and queues, in Amaranth's simulator."""
+"""Arithmetic at its corners."""
 
 import itertools
 import random
 
 import pytest
 from amaranth.hdl import Cat, Module, Signal, signed
-from amaranth.sim import Simulator
 
 from hw.gateware.parts.arith import (
     ACC_BITS,
@@ -19,16 +18,8 @@ from hw.gateware.parts.arith import (
     shift_coarse,
     shift_fine,
 )
-from hw.gateware.parts.queues import SharedQueues
 from tests.support.blocks import simulate
-
-
-def requantised(acc: int, mult: int, shift: int, low: int, high: int) -> int:
-    """The integer specification, in Python's own integers."""
-    product = acc * mult
-    if shift:
-        product = (product + (1 << shift - 1)) >> shift
-    return max(low, min(high, product))
+from tests.support.requantise import requantised
 
 
 def test_requantisation_at_every_rounding_corner():
@@ -70,9 +61,7 @@ def test_requantisation_at_every_rounding_corner():
             ctx.set(Cat(acc, mult, shift, low, high), word)
             assert ctx.get(result) == requantised(a, k, s, lo, hi), (a, k, s, lo, hi)
 
-    simulator = Simulator(m)
-    simulator.add_testbench(bench)
-    simulator.run()
+    simulate(m, bench)
     assert len(cases) > 1000
 
 
@@ -91,9 +80,7 @@ def test_an_adder_tree_holds_its_extremes(count):
                 ctx.set(t, value)
             assert ctx.get(out) == value * count
 
-    simulator = Simulator(m)
-    simulator.add_testbench(bench)
-    simulator.run()
+    simulate(m, bench)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6, 7])
@@ -108,51 +95,4 @@ def test_ones_are_counted(count):
             ctx.set(bits, value)
             assert ctx.get(out) == value.bit_count()
 
-    simulator = Simulator(m)
-    simulator.add_testbench(bench)
-    simulator.run()
-
-
-@pytest.mark.parametrize("depth", [1, 2, 3, 8])
-def test_queues_in_one_memory_keep_every_units_order(depth):
-    taps, early = [[0, 1, 2, 3], [7, 0], [4, 5, 6]], [[6, 5], [], [0]]
-    dut = SharedQueues(8, taps, early, depth)
-    rng = random.Random(depth)
-
-    def pick(word, bits):
-        return sum((word >> b & 1) << k for k, b in enumerate(bits))
-
-    async def bench(ctx):
-        queued = [[] for _ in taps]
-        offered = None  # (unit, word, cycles for which it could have entered)
-        moved = 0
-        for _ in range(1500):
-            if offered is None and rng.random() < 0.8:
-                offered = (rng.randrange(3), rng.randrange(256), 0)
-            unit, word, age = offered or (0, 0, 0)
-            ctx.set(dut.word, word)
-            ctx.set(dut.target, 1 << unit if offered else 0)
-            entered = ctx.get(dut.entered)
-            assert not (entered and age == 0), "it entered in the cycle in which it was offered"
-            pops = [ctx.get(dut.valid[u]) and rng.random() < 0.4 for u in range(3)]
-            for u in range(3):
-                if ctx.get(dut.valid[u]):
-                    assert ctx.get(getattr(dut, f"head_{u}")) == pick(queued[u][0], taps[u])
-                    if early[u]:
-                        assert ctx.get(getattr(dut, f"early_{u}")) == pick(queued[u][0], early[u])
-                ctx.set(dut.pop[u], int(pops[u]))
-                if pops[u]:
-                    queued[u].pop(0)
-                    moved += 1
-            await ctx.tick()
-            if entered:
-                queued[unit].append(word)
-                offered = None
-            elif offered:
-                offered = (unit, word, age + 1 if len(queued[unit]) < depth else 1)
-                assert age < 3, "there was room"
-            assert all(len(q) <= depth + 1 for q in queued)
-            assert ctx.get(dut.any) == any(queued)
-        assert moved > 200
-
-    simulate(dut, bench)
+    simulate(m, bench)

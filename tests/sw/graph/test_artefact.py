@@ -1,0 +1,30 @@
+"""An integer network's file."""
+
+import numpy as np
+import pytest
+
+from sw.graph.artefact import load_integer, save_integer
+from sw.graph.integer import GraphError
+from sw.prune.apply import apply_plan
+from sw.quantise.post_training import quantise
+from sw.reference.golden import run_golden
+
+
+def test_an_integer_network_survives_its_file(dense, task, tmp_path):
+    trainer, net = dense
+    graph = quantise(apply_plan(trainer.graph(net), trainer.plan(net, 4, "fc", "random", 1)),
+                     trainer.calibration())
+    save_integer(graph, tmp_path / "net.safetensors")
+    loaded = load_integer(tmp_path / "net.safetensors")
+    image = graph.quantise_input(trainer.calibration()[0])
+    for a, b in zip(run_golden(graph, image), run_golden(loaded, image), strict=True):
+        assert np.array_equal(a, b)
+    assert [x.name for x in loaded.layers if x.pruned] == ["fc1", "fc2"]
+
+
+def test_a_file_that_is_no_integer_network_is_refused(dense, tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(b"\x00" * 40)
+    with pytest.raises(GraphError, match=r"a\.safetensors: not an integer network"):
+        load_integer(tmp_path / "a.safetensors")
+    with pytest.raises(GraphError, match="not an integer network of this project"):
+        load_integer(dense[0].folder / "dense.safetensors")
