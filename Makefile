@@ -1,7 +1,9 @@
 # Everything runs in .venv, which the first target that needs it makes.
 #   make demo        build the accelerator and print the comparison (the main job)
 #   make test        all tests          make test-slow   deep runs: fuzzing, whole networks
-#   make lint        ruff and mypy      make tables      regenerate the README's tables
+#   make test-fast   tests that build no simulation and train nothing: under a minute
+#   make check       lint and the fast tests, before a commit
+#   make lint        ruff and mypy      make tables      regenerate the READMEs' tables
 #   make boards      a bitstream for every board, and the table of them
 #   make measure     measure TinyVGG16 again, for the tables: a quarter of an hour
 #
@@ -13,12 +15,18 @@ TORCH_INDEX ?=
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.partita-installed
 
-.PHONY: demo test test-slow lint tables measure boards setup check-system clean
+.PHONY: demo test test-fast test-slow check lint tables measure boards setup check-system clean
 demo: setup
 	$(PY) -m sw.demo
 
 test: setup
 	$(PY) -m pytest -n logical --dist worksteal
+
+# Processes take seconds to load what they test: more of them than processors gain nothing.
+test-fast: setup
+	$(PY) -m pytest -m "not slow and not builds and not trains" -n logical --dist worksteal
+
+check: lint test-fast
 
 test-slow: setup
 	$(PY) -m pytest -m slow --override-ini addopts=-q
@@ -35,7 +43,7 @@ measure: setup
 	$(PY) -m sw.measure
 	$(PY) -m sw.tables
 
-# Bitstreams of every board, and the README's table of them; an hour or more.
+# Bitstreams of every board, and the READMEs' table of them; an hour or more.
 boards: setup
 	$(PY) -m pip install --quiet -e '.[boards]'
 	$(PY) -m boards table

@@ -1,9 +1,12 @@
-"""Fixtures that several tests use."""
+"""Fixtures that several tests use, and what holds their marks true."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from sim.verilated import build
 
 ROOT = Path(__file__).parent.parent
 
@@ -12,3 +15,20 @@ ROOT = Path(__file__).parent.parent
 def measured_tinyvgg16() -> dict:
     """The report of the full comparison that the package carries."""
     return json.loads((ROOT / "sw" / "data" / "measured-tinyvgg16.json").read_text())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a test that is not marked `builds` fail where it, or a fixture of it, asks for a
+    simulation, whether or not that is in the cache."""
+    made_by = build.made_by
+
+    def refuse() -> str:
+        pytest.fail(f"{item.nodeid} builds a simulation: mark it `builds`")
+
+    if item.get_closest_marker("builds") is None:
+        build.made_by = refuse
+    try:
+        return (yield)
+    finally:
+        build.made_by = made_by
