@@ -30,7 +30,8 @@ def to_verilog(elaboratable, name: str, **options) -> str:
 @contextmanager
 def _zeros_unlisted() -> Iterator[None]:
     """Let Amaranth leave out contents that are zero: it makes an object of each of their bits,
-    over a million in an instance of the default configuration."""
+    over a million in an instance of the default configuration. What another thread converts by
+    other ways meanwhile lacks them, too."""
     emit = rtlil.ModuleEmitter.emit_memory
 
     def emit_contents(self, index, cell):

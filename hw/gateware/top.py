@@ -163,16 +163,16 @@ class Top(wiring.Component):
                 other = "i_" if direction == "o_" else "o_"
                 cores[path[1]][other + "__".join(str(p) for p in (path[0], *path[2:]))] = value
         m.submodules.shell = BlackBox(SHELL_NAME, **wires)
-        for i, core in enumerate(cores):
+        for i, pins in enumerate(cores):
             if self._clock_gates:
-                core["i_clk"] = Signal(name=f"clk_{i}")
+                pins["i_clk"] = Signal(name=f"clk_{i}")
                 # Reset reaches a core that is not active, too.
                 m.submodules[f"gate_{i}"] = BlackBox(
                     GATE_NAME, i_clk=ClockSignal(), i_enable=shell.clocks[i] | ResetSignal(),
-                    o_gated=core["i_clk"])
+                    o_gated=pins["i_clk"])
             else:
-                core["i_control__wake"] = Const(1)  # nobody ever dozes
-            m.submodules[f"core_{i}"] = BlackBox(CORE_NAME, **core)
+                pins["i_control__wake"] = Const(1)  # nobody ever dozes
+            m.submodules[f"core_{i}"] = BlackBox(CORE_NAME, **pins)
         return m
 
 

@@ -22,8 +22,8 @@ def commands() -> dict[str, EntryPoint]:
     whether it is installed or not."""
     found = {x.name: x for x in entry_points(group=GROUP)}
     if _PROJECT.is_file():
-        project = tomllib.loads(_PROJECT.read_text())["project"]
-        if project["name"] == "partita":
+        project = tomllib.loads(_PROJECT.read_text()).get("project", {})
+        if project.get("name") == "partita":  # and not that of whoever has these packages beside
             found |= {name: EntryPoint(name, value, GROUP)
                       for name, value in project["entry-points"][GROUP].items()}
     return found

@@ -3,11 +3,12 @@
 import hashlib
 import re
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["sources_key", "sources_of"]
+__all__ = ["edited", "sources_key", "sources_of"]
 
 #: Below which packages lie: what is imported from elsewhere has a version of its own.
 _ROOT = Path(__file__).resolve().parents[2]
@@ -16,6 +17,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]+)"
                      r"|import[ \t]+([^\n]+))", re.MULTILINE)
 _NAME = re.compile(r"[\w.]+")
+_BEGAN = time.time()
 
 
 @cache
@@ -34,6 +36,13 @@ def sources_key(*modules: ModuleType | str) -> str:
     """A short hash of the sources of some modules, or of those of their names."""
     loaded = [sys.modules[m] if isinstance(m, str) else m for m in modules]
     return _hash(set().union(*(sources_of(Path(str(m.__file__))) for m in loaded)))
+
+
+def edited(*modules: str) -> bool:
+    """Whether a source of some modules has changed since this program began: what is loaded may
+    be older than what a key is of."""
+    return any(f.stat().st_mtime >= _BEGAN
+               for m in modules for f in sources_of(Path(str(sys.modules[m].__file__))))
 
 
 def _hash(files: set[Path]) -> str:

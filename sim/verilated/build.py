@@ -1,7 +1,7 @@
 """Builds the RTL and the harness into a shared library, once per content.
 
-A library is known by what it is made from: the Verilog, the harness, the compilers. So what leaves
-the Verilog as it is builds nothing again, whatever was edited.
+A library is known by what it is made from: C++, which is made from Verilog, which is made from
+Python. What leaves one of them as it is makes nothing again of what follows, whatever was edited.
 """
 
 import json
@@ -11,33 +11,33 @@ from pathlib import Path
 from hw.config import Config
 from hw.gateware.top import CORE_NAME, SHELL_NAME
 from hw.gateware.verilog import generate
-from hw.support.entries import cached_file
 from hw.support.sources import sources_of
 from sim.activity.instrument import instrument
 from sim.activity.map import ActivityMap, load_maps
 
-from .compile import compile_model, trace_options, verilate
+from .compile import trace_options, verilate
 from .flipflops import keep_registers, map_members, walk_modules
 from .glue import glue_header
+from .library import cached_library, texts_beside
 from .memory import MEMORY_NAME, RtlMemory
 from .parts import find_parts
 from .rtl import cached_rtl
-from .tools import check_tools, digest, made_by
+from .tools import digest, made_by
 
 __all__ = ["activity_maps", "build", "build_shared"]
 
 _SIM = Path(__file__).resolve().parents[1]
-_HARNESS = Path(__file__).parent / "harness"
+_HARNESS = Path(__file__).parent / "harness" / "model.cpp"
 #: For `find_parts`: functions whose code stays in a cache while all cores run it, none of which
 #: is moved into its caller.
 _SPLIT_FLAGS = ("--output-split-cfuncs", "2500", "--inline-cfuncs", "0")
 
 
-def _key(texts: dict[str, str], *more: str) -> str:
-    """Of Verilog, of the harness, and of what turns both into a library."""
+def _key(texts: dict[str, str], options: str, *harness: Path) -> str:
+    """Of what a library is made from: Verilog, the harness, and what turns them into C++."""
     makers = [p for p in sorted(sources_of(Path(__file__))) if _SIM in p.parents]
-    sources = [*sorted(_HARNESS.glob("*")), *makers]
-    return digest(*texts, *texts.values(), *more, *(p.read_text() for p in sources), made_by())
+    return digest(*texts, *texts.values(), options, made_by(), *(p.read_text() for p in makers),
+                  *(text for file in harness for text in texts_beside(file)))
 
 
 def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
@@ -61,22 +61,22 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
     """
     texts = cached_rtl(config.shape, config.digest, (), lambda: generate(config), say)
     around: dict[str, str] = {}
-    beside: list[str] = []
+    macros: list[str] = []
+    headers: list[Path] = []
     if memory:
         around = cached_rtl("memory", memory.design, [memory.generator], memory.generate, say)
-        beside = [*memory.macros, *_texts_beside(memory.header)]
-    key = _key({**texts, **around}, *beside)
+        macros = [f'-DPARTITA_MEMORY="{memory.header.name}"', *memory.macros]
+        headers = [memory.header]
+    models = [CORE_NAME, SHELL_NAME, *([MEMORY_NAME] if memory else [])]
 
-    def make(folder: Path) -> Path:
-        check_tools()
-        return _build_in(folder, config, texts, say, kind, memory, around)
+    def prepare(folder: Path) -> None:
+        _prepare(folder, config, texts, say, kind)
+        if memory:
+            _verilate(folder, MEMORY_NAME, around, say)
 
-    return cached_file(f"{kind}-{config.digest[:16]}-{key}", make, say=say)
-
-
-def _texts_beside(file: Path) -> list[str]:
-    """The texts of all files in a file's folder."""
-    return [f.read_text() for f in sorted(file.parent.glob("*")) if f.is_file()]
+    return cached_library(
+        f"{kind}-{config.digest[:16]}", _key({**texts, **around}, kind, _HARNESS, *headers),
+        prepare, _HARNESS, models, headers=headers, macros=macros, kind=kind, say=say)
 
 
 def build_shared(top: str, design: str, generators: Sequence[str], generate_texts: Callable[
@@ -103,15 +103,11 @@ def build_shared(top: str, design: str, generators: Sequence[str], generate_text
     """
     texts = cached_rtl(top, design, generators, generate_texts, say)
 
-    def make(folder: Path) -> Path:
-        check_tools()
-        say(f"building the Verilator model: {top}")
-        for module, text in texts.items():
-            (folder / f"{module}.v").write_text(text)
-        verilate(folder, top, [f"{m}.v" for m in texts])
-        return compile_model(folder, harness, [top], macros.split())
+    def prepare(folder: Path) -> None:
+        _verilate(folder, top, texts, say)
 
-    return cached_file(f"{top}-{_key(texts, macros, *_texts_beside(harness))}", make, say=say)
+    return cached_library(top, _key(texts, macros, harness), prepare, harness, [top],
+                          macros=macros.split(), say=say)
 
 
 def activity_maps(library: Path) -> dict[str, ActivityMap]:
@@ -119,11 +115,18 @@ def activity_maps(library: Path) -> dict[str, ActivityMap]:
     return load_maps(library.with_suffix(".json").read_text())
 
 
-def _build_in(folder: Path, config: Config, texts: dict[str, str],
-              say: Callable[[str], None], kind: str, memory: RtlMemory | None,
-              around: dict[str, str]) -> Path:
+def _verilate(folder: Path, top: str, texts: dict[str, str], say: Callable[[str], None]) -> None:
+    """Write the C++ of some modules, of which one is the top."""
+    say(f"building the Verilator model: {top}")
+    for module, text in texts.items():
+        (folder / f"{module}.v").write_text(text)
+    verilate(folder, top, [f"{m}.v" for m in texts])
+
+
+def _prepare(folder: Path, config: Config, texts: dict[str, str], say: Callable[[str], None],
+             kind: str) -> None:
+    """Write the C++ of core and shell, what joins them, and the meaning of what is counted."""
     headers, tables, parts, maps = {}, {}, {}, {}
-    macros: list[str] = []
     for name in (CORE_NAME, SHELL_NAME):
         say(f"building the Verilator model: {name}")
         text, modules = (texts[name], {}) if kind in ("plain", "wave") else \
@@ -146,13 +149,3 @@ def _build_in(folder: Path, config: Config, texts: dict[str, str],
                 more_gates=config.instances if name == SHELL_NAME else 0)
     (folder / "model.json").write_text(json.dumps({n: m.to_json() for n, m in maps.items()}))
     (folder / "glue.h").write_text(glue_header(config, headers, tables, parts))
-    if memory:
-        say(f"building the Verilator model: {MEMORY_NAME}")
-        for module, text in around.items():
-            (folder / f"{module}.v").write_text(text)
-        verilate(folder, MEMORY_NAME, [f"{m}.v" for m in around])
-        macros += [f'-DPARTITA_MEMORY="{memory.header.name}"', f"-I{memory.header.parent}",
-                   *memory.macros]
-    say("compiling the models and the harness")
-    names = (CORE_NAME, SHELL_NAME, *((MEMORY_NAME,) if memory else ()))
-    return compile_model(folder, _HARNESS / "model.cpp", names, macros, kind)

