@@ -60,7 +60,7 @@ class VirtualBoard:
                  chip: SdramTiming | None = None,
                  change: Callable[[dict[str, str]], dict[str, str]] | None = None):
         self.system = system
-        design, generators = repr(system), [type(system).__module__]
+        design, generators = repr(system), [board_verilog.__module__]
         if change:
             design += change.__qualname__
             generators.append(change.__module__)

@@ -18,7 +18,7 @@ def board_memory(system: SystemConfig) -> RtlMemory:
     """A board's memory, controller and chip, for the simulated accelerator's port."""
     folder = Path(__file__).parent
     return RtlMemory(
-        repr(system), type(system).__module__, lambda: memory_verilog(system),
+        repr(system), memory_verilog.__module__, lambda: memory_verilog(system),
         folder / "harness" / "port.h",
         ("-DPARTITA_SDRAM",) if system.sdram else (),
         chip_timing(system, system.sdram) if system.sdram else None)
