@@ -44,7 +44,7 @@ class Interrupted(KeyboardInterrupt):
         self.exit_code = 128 + number
 
 
-#: Files and folders that are being written, to be removed if the process is ended by force.
+#: Files and folders that are being written, to be removed where the command ends before that.
 unfinished: set[Path] = set()
 
 
@@ -172,15 +172,20 @@ def _watch(pipe: int) -> None:
         if isinstance(thing, tempfile.TemporaryDirectory):
             with suppress(OSError):
                 thing.cleanup()
+    _remove_unfinished()
+    with suppress(OSError):
+        os.write(2, b"interrupted\n")
+    os._exit(128 + number)
+
+
+def _remove_unfinished() -> None:
     for path in tuple(unfinished):
         with suppress(OSError):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink()
-    with suppress(OSError):
-        os.write(2, b"interrupted\n")
-    os._exit(128 + number)
+        unfinished.discard(path)
 
 
 @contextmanager
@@ -209,6 +214,7 @@ def interruptible() -> Iterator[None]:
         _Hold.installed = False
         os.write(into, b"\0")
         watch.join()
+        _remove_unfinished()  # a thread may have been stopped while it put its own away
         os.close(into)
         os.close(out)
 

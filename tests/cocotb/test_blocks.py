@@ -19,6 +19,8 @@ from hw.gateware.traffic.storer import Storer
 from hw.gateware.traffic.weights import WeightFetch
 from tests.support.runner import run_bench
 
+pytestmark = pytest.mark.builds
+
 #: Name -> block; the bench of a block is in `tests.cocotb.benches`, in a file of its name.
 BLOCKS: dict[str, Callable[[Config], wiring.Component]] = {
     "array": MacArray, "accumulator": Accumulator, "tiles": TileLoader, "feeder": Feeder,

@@ -20,6 +20,8 @@ from sw.reference.golden import run_golden
 from tests.support.programs import random_layer
 from tests.support.runner import run_bench
 
+pytestmark = pytest.mark.builds
+
 
 def tinyvgg16_blocks() -> IntegerGraph:
     """Blocks of conv4_2, fc1 and fc2 and a dense classifier, in TinyVGG16's order."""

@@ -14,6 +14,8 @@ from tests.support.programs import random_layer
 
 from .test_random_networks import CONFIGS, PIPELINED
 
+pytestmark = pytest.mark.builds
+
 
 def network(groups: int, channels: int = 16) -> IntegerGraph:
     """A convolution, and three linear layers on 3x3 maps, two of them in `groups`."""

@@ -17,6 +17,8 @@ from tests.support.programs import TINY, Machine, end, random_layer
 
 from .test_random_networks import CONFIGS, networks
 
+pytestmark = pytest.mark.builds
+
 
 def run(config, graph, image, **options):
     """A network's first run: what a memory that stalls does later depends on when it is asked."""

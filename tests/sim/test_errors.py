@@ -12,6 +12,8 @@ from sw.driver.errors import ConfigMismatch, InstanceError, TimeoutExpired
 from sw.reference.golden import run_golden
 from tests.support.programs import MICROCODED, TINY, Machine, end, random_graph
 
+pytestmark = pytest.mark.builds
+
 TRANSFER = {"act_addr": 0, "run_words": 4, "runs": 1, "ext_stride": 0, "act_stride": 0}
 COMPUTE = {
     "in_addr": 0, "in_plane": 16, "in_w": 4, "in_h": 4, "pad_top": 0, "pad_left": 0, "stride": 1,

@@ -12,6 +12,8 @@ from sw.lowering.errors import DoesNotFit
 from sw.reference.golden import run_golden
 from tests.support.programs import TINY, Machine, random_layer
 
+pytestmark = pytest.mark.builds
+
 ENTRIES = TINY.buffers.log_entries
 
 

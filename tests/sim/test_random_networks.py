@@ -13,6 +13,8 @@ from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
 from tests.support.programs import MICROCODED, random_layer
 
+pytestmark = pytest.mark.builds
+
 
 def small(instances: int, rows: int, cols: int, lanes: int, memory: str, port: int) -> Config:
     return PRESETS["tiny"].replace(

@@ -6,6 +6,8 @@ from hw.isa import ErrorCode, Opcode, encode
 from hw.registers import COUNTERS
 from tests.support.programs import MICROCODED, TINY, Machine, end
 
+pytestmark = pytest.mark.builds
+
 #: Cycles after a run, which has written its last words into its log in fewer; and a share of them.
 DISTANCES = range(301)
 SHARE = (*DISTANCES[:70], *DISTANCES[70::11])

@@ -15,6 +15,8 @@ from tests.support.programs import TINY, Machine, end, random_layer
 
 from .test_random_networks import CONFIGS
 
+pytestmark = pytest.mark.builds
+
 #: Configurations that other tests build, too.
 CASES = {"3x 3x5, private": 15, "4x 4x8, two lanes": 8, "8x 2x2": 2}
 

@@ -17,6 +17,8 @@ from tests.support.programs import MICROCODED, TINY, Machine, end, random_layer
 
 from .test_random_networks import CONFIGS
 
+pytestmark = pytest.mark.builds
+
 #: One instance, several on one memory and on private ones, more than need the same data.
 STOPPED = {"2x 4x4": TINY, "4x2, microcoded": MICROCODED,
            **{name: CONFIGS[name] for name in ("3x 3x5, private", "8x 2x2")}}

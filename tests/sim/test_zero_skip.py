@@ -18,6 +18,8 @@ from sw.iss.system import run_program
 from sw.reference.golden import run_golden
 from tests.support.programs import instructions, random_layer
 
+pytestmark = pytest.mark.builds
+
 PLAIN = PRESETS["tiny"]
 SKIPS = PLAIN.replace(array__zero_skip=True)
 #: Rows of weights of one beat, and a queue that holds no instruction ahead.

@@ -20,6 +20,8 @@ from sw.graph.integer import IntegerGraph
 from sw.report.values import PUBLISHED_SPEEDUP
 from tests.support.programs import random_layer
 
+pytestmark = pytest.mark.builds
+
 SCHEMA = json.loads((Path(compare.__file__).parent / "report" / "schema.json").read_text())
 MEMORY = {"latency_cycles": 40}
 

@@ -11,6 +11,8 @@ from boards.virtual.board import VirtualBoard
 from hw import registers
 from tests.support.systems import RAM, Wire, backend
 
+pytestmark = pytest.mark.builds
+
 CONFIG = RAM.config
 
 

@@ -36,6 +36,7 @@ def linear(inputs: int, outputs: int) -> IntegerGraph:
     return IntegerGraph("fc", (layer,), 1.0, 1.0)
 
 
+@pytest.mark.builds
 def test_networks_run_from_it_bit_exactly_and_no_time_is_violated():
     with VirtualBoard(SDRAM) as board:
         for seed in (3, 4):
@@ -44,6 +45,7 @@ def test_networks_run_from_it_bit_exactly_and_no_time_is_violated():
     assert counts["refreshes"] > 100 and counts["activates"] > 100
 
 
+@pytest.mark.builds
 def test_weight_streams_use_the_chip_well():
     with VirtualBoard(SDRAM) as board:
         driver = Driver(backend(board))
@@ -60,6 +62,7 @@ def test_weight_streams_use_the_chip_well():
     assert moved / peak >= 0.85, f"{moved / peak:.3f} of the chip's peak"
 
 
+@pytest.mark.builds
 @pytest.mark.parametrize("change,rule", [
     ({"t_rcd": 40}, "tRCD"), ({"t_rp": 60}, "tRP"), ({"t_ras": 90, "t_rc": 60}, "tRAS"),
     ({"t_rc": 500}, "tRC"), ({"t_rfc": 200}, "tRFC"), ({"t_wr": 60}, "tWR"),

@@ -19,6 +19,8 @@ from sw.experiment.workload import Workload
 from tests.support.programs import random_graph
 from tests.support.systems import CONFIG, SDRAM
 
+pytestmark = pytest.mark.builds
+
 GRAPH = random_graph(6)
 IMAGES = np.random.default_rng(6).integers(-128, 128, (2, *GRAPH.in_shape), dtype=np.int8)
 

@@ -13,6 +13,8 @@ from sw.graph.integer import IntegerGraph
 from tests.support.programs import random_graph, random_layer
 from tests.support.systems import CONFIG, RAM, SDRAM, backend
 
+pytestmark = pytest.mark.builds
+
 
 def images(graph: IntegerGraph, count: int) -> list[np.ndarray]:
     rng = np.random.default_rng(7)

@@ -194,6 +194,7 @@ def test_a_command_that_still_starts_ends_without_a_traceback(tmp_path, line, mo
 
 
 # -- what commands do ---------------------------------------------------------------------------
+@pytest.mark.builds
 def test_a_build_of_the_model_ends(tmp_path):
     """Compilers run in a thread, as in `sw.compare`; then the cache holds no folder of theirs."""
     cache = tmp_path / "cache"

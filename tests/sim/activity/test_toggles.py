@@ -23,6 +23,8 @@ from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
 from tests.support.programs import TINY, random_graph
 
+pytestmark = pytest.mark.builds
+
 _LINE = re.compile(r"^ *\(INSTANCE (\S+)$|^ *\((\S+) \(T0 .*\(TC (\d+)\)\)$|^ *(\(NET)$|^ *(\))$")
 
 

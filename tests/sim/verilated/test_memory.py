@@ -11,6 +11,8 @@ from sw.driver.driver import Driver
 from sw.driver.errors import ConfigMismatch
 from tests.support.programs import TINY, random_graph
 
+pytestmark = pytest.mark.builds
+
 GRAPH = random_graph(5)
 PROGRAM = compile_graph(GRAPH, TINY.replace(instances=1))
 IMAGE = np.random.default_rng(2).integers(-128, 128, GRAPH.in_shape, dtype=np.int8)

@@ -9,6 +9,8 @@ from tests.sim.test_doze import pruned_end, run
 from tests.sim.test_random_networks import CONFIGS
 from tests.support.programs import TINY
 
+pytestmark = pytest.mark.builds
+
 
 @pytest.mark.parametrize("threads", [2, 3, 99])
 def test_cycles_outputs_and_toggles_are_those_of_one_thread(threads):

@@ -117,6 +117,7 @@ def test_the_front_and_the_spread():
     assert spread([best, cheap, worse], "chip_nj") == (3.0, 4.0)
 
 
+@pytest.mark.builds
 def test_the_command_measures_every_number_of_partitions(capsys, tmp_path):
     plot = tmp_path / "scaling.svg"
     assert scale.main(["--preset", "tiny", "--epochs", "1", "--images", "1", "--levels",
