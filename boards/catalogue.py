@@ -1,6 +1,6 @@
 """The boards that are known: devices, memories, links, and the configuration that suits each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from boards.gateware.chips import W9825G6KH_6, SdramTiming
 from boards.gateware.settings import SystemConfig
@@ -29,6 +29,8 @@ class Board:
     name, title : on the command line, and in full
     device : Device
     platform : "module:class" of amaranth-boards, or "" for one built without Amaranth's flow
+    link_pins : (connector, rx, tx) of the link, where the platform has no UART
+    pins : name in the top's Verilog -> pin, where there is no platform
     clock_mhz : of the accelerator, made by `pll`
     pll : parameters of the device's PLL from the board's oscillator, see `boards.flow.platforms`
     memory : in words
@@ -45,6 +47,8 @@ class Board:
     title: str
     device: Device
     platform: str
+    link_pins: tuple[str, str, str] | None = None
+    pins: dict[str, int] = field(default_factory=dict)
     clock_mhz: float
     pll: dict
     memory: str
@@ -111,8 +115,9 @@ _BOARDS = (
         name="orangecrab", title="OrangeCrab r0.2 85F", device=Device(
             "LFE5U-85F", "ecp5", 83640, 156, 208,
             ("--85k", "--package", "CSFBGA285", "--speed", "8")),
-        platform="amaranth_boards.orangecrab_r0_2:OrangeCrabR0_2_85FPlatform", clock_mhz=48.0,
-        pll={}, memory="128 KiB block RAM (its DDR3 is not driven)", ram_bytes=1 << 17,
+        platform="amaranth_boards.orangecrab_r0_2:OrangeCrabR0_2_85FPlatform",
+        link_pins=("io", "0", "1"), clock_mhz=48.0, pll={},
+        memory="128 KiB block RAM (its DDR3 is not driven)", ram_bytes=1 << 17,
         link="3.3 V serial on GPIO 0 (in) and 1 (out)", baud=3_000_000,
         config=_config(2, 2, 2, act_words=4096, acc_depth=128, fifo=64, port=8, address_bits=17),
         programmer=("-b", "orangecrab"), usb="1209:5af0", bitstream="top.bit", partitions=32,
@@ -126,6 +131,7 @@ _BOARDS = (
         note="networks up to 128 KiB, weights and activations together"),
     Board(
         name="tangnano20k", title="Tang Nano 20K", device=DEVICES["gw2ar-18"], platform="",
+        pins={"clk": 4, "uart_rx": 70, "uart_tx": 69, "led[0]": 15, "led[1]": 16, "led[2]": 17},
         clock_mhz=27.0, pll={}, memory="16 KiB block RAM (its SDRAM is not driven)",
         ram_bytes=1 << 14, link="USB serial (BL616)", baud=1_000_000,
         config=_config(1, 4, 4, act_words=1024, acc_depth=64, fifo=32, port=4, address_bits=16,

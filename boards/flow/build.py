@@ -207,7 +207,7 @@ def _place_and_route(board, folder, arguments, say):
     return place_and_route(folder, board.device, arguments, board.clock_mhz, say=say)
 
 
-_TANG_TOP = """\
+_GOWIN_TOP = """\
 module top(input clk, input uart_rx, output uart_tx, output [2:0] led);
   reg [3:0] count = 0;
   always @(posedge clk) if (!(&count)) count <= count + 1;
@@ -217,23 +217,22 @@ module top(input clk, input uart_rx, output uart_tx, output [2:0] led);
                .talking(talking), .memory_ready(ready));
 endmodule
 """
-#: Pins of the Tang Nano 20K: 27 MHz oscillator, the BL616's UART, three LEDs.
-_TANG_PINS = {"clk": 4, "uart_rx": 70, "uart_tx": 69, "led[0]": 15, "led[1]": 16, "led[2]": 17}
 
 
 def _gowin(board, config, system, folder, say):
     """Gowin: the himbaechel flow, which Amaranth's platforms do not speak yet. Returns the same."""
-    texts = {**generate(config, clock_gates=False), **board_verilog(system), "top": _TANG_TOP}
+    texts = {**generate(config, clock_gates=False), **board_verilog(system), "top": _GOWIN_TOP}
     for module, text in texts.items():
         (folder / f"{module}.v").write_text(text)
     (folder / "top.cst").write_text("".join(
-        f'IO_LOC "{n}" {p};\nIO_PORT "{n}" IO_TYPE=LVCMOS33;\n' for n, p in _TANG_PINS.items()))
+        f'IO_LOC "{n}" {p};\nIO_PORT "{n}" IO_TYPE=LVCMOS33;\n' for n, p in board.pins.items()))
     check_fit(board, config, synthesise(folder, [f"{m}.v" for m in texts], "top", "gowin",
                                         say=say))
     reached = _place_and_route(board, folder, [
         "--vopt", "cst=top.cst", "--json", "top.json", "--write", "placed.json",
         "--freq", str(board.clock_mhz)], say)
-    run_tool("gowin_pack", ["-d", "GW2A-18C", "-o", "top.fs", "placed.json"], folder)
+    family = board.device.options[-1].removeprefix("family=")
+    run_tool("gowin_pack", ["-d", family, "-o", "top.fs", "placed.json"], folder)
     return reached
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 
+from amaranth.build import Attrs, Pins, Resource, Subsignal
 from amaranth.hdl import Cat, ClockDomain, Elaboratable, Module, Signal
 from amaranth.hdl import Instance as BlackBox
 from amaranth.lib import io
@@ -13,6 +14,8 @@ from boards.gateware.settings import SystemConfig
 from boards.gateware.system import BoardSystem
 
 __all__ = ["BoardTop", "make_platform"]
+
+_LINK = "partita_uart"  # the resource of a board's `link_pins`
 
 
 class BoardTop(Elaboratable):
@@ -26,10 +29,7 @@ class BoardTop(Elaboratable):
         board = self._board
         m.submodules.system = system = BoardSystem(self._system)
         self._clock(m, platform)
-        if board.name == "orangecrab":
-            uart = platform.request("partita_uart", 0, dir={"rx": "-", "tx": "-"})
-        else:
-            uart = platform.request("uart", 0, dir="-")
+        uart = platform.request(_LINK if board.link_pins else "uart", 0, dir="-")
         m.submodules.rx = rx = io.Buffer("i", uart.rx)
         m.submodules.tx = tx = io.Buffer("o", uart.tx)
         m.d.comb += [system.rx.eq(rx.i), tx.o.eq(system.tx)]
@@ -63,7 +63,8 @@ class BoardTop(Elaboratable):
         divide = board.pll["CLKOP_DIV"]
         phase = board.pll["shift"] * divide * 8 // 360  # in eighths of the VCO's period
         m.submodules.pll = BlackBox(
-            "EHXPLLL", a_FREQUENCY_PIN_CLKI="25", a_ICP_CURRENT="12", a_LPF_RESISTOR="8",
+            "EHXPLLL", a_FREQUENCY_PIN_CLKI=f"{platform.default_clk_frequency / 1e6:g}",
+            a_ICP_CURRENT="12", a_LPF_RESISTOR="8",
             a_MFG_ENABLE_FILTEROPAMP="1", a_MFG_GMCREF_SEL="2",
             p_PLLRST_ENA="DISABLED", p_INTFB_WAKE="DISABLED", p_STDBY_ENABLE="DISABLED",
             p_DPHASE_SOURCE="DISABLED", p_OUTDIVIDER_MUXA="DIVA", p_OUTDIVIDER_MUXB="DIVB",
@@ -109,10 +110,10 @@ def make_platform(board: Board):
     """The amaranth-boards platform of a board, with what it lacks."""
     module, name = board.platform.split(":")
     platform = getattr(importlib.import_module(module), name)()
-    if board.name == "orangecrab":
-        from amaranth.build import Attrs, Pins, Resource, Subsignal
+    if board.link_pins:
+        connector, rx, tx = board.link_pins
         platform.add_resources([Resource(
-            "partita_uart", 0, Subsignal("rx", Pins("0", dir="i", conn=("io", 0))),
-            Subsignal("tx", Pins("1", dir="o", conn=("io", 0))), Attrs(IO_TYPE="LVCMOS33"))])
+            _LINK, 0, Subsignal("rx", Pins(rx, dir="i", conn=(connector, 0))),
+            Subsignal("tx", Pins(tx, dir="o", conn=(connector, 0))), Attrs(IO_TYPE="LVCMOS33"))])
     return platform
 

@@ -99,7 +99,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
         if port is not None:  # what is wrong with a board should show before anything is trained
             backend = connect(port, 0.25)
         work = load_workload(network, partitions=partitions, seed=seed, images=count, say=say)
-        graph = getattr(work, form)
+        graph = work.forms[form]
         program = _fitting(graph, config, board)
         if port is None:
             system = board.system(config, baud=virtual_baud, powerup_us=5.0)
