@@ -8,6 +8,7 @@ import torch
 from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph, Layer
+from sw.reference.tensors import convolve, max_pool
 
 from .scales import Observed, round_weights, weight_steps
 
@@ -48,25 +49,10 @@ def run_float_layer(layer: FloatLayer, x: torch.Tensor, weight: torch.Tensor | N
         weight = torch.from_numpy(layer.weight)
     if bias is None:
         bias = torch.from_numpy(layer.bias)
-    _, rows, columns = layer.conv_shape
-    if (rows, columns) == (1, 1) and layer.groups == 1 and weight.shape[2:] == x.shape[2:]:
-        x = torch.nn.functional.linear(x.flatten(1), weight.flatten(1), bias)[..., None, None]
-    else:
-        (top, left), s = layer.padding, layer.stride
-        bottom = (rows - 1) * s + weight.shape[2] - top - x.shape[2]
-        right = (columns - 1) * s + weight.shape[3] - left - x.shape[3]
-        x = torch.nn.functional.pad(x, (left, right, top, bottom))
-        x = torch.nn.functional.conv2d(x, weight, bias, stride=s, groups=layer.groups)
+    x = convolve(layer, x, weight, bias)
     if layer.low is not None or layer.high is not None:
         x = torch.clamp(x, layer.low, layer.high)
-    if layer.pool is not None:
-        p = layer.pool
-        bottom = (p.out[0] - 1) * p.stride[0] + p.kernel[0] - p.padding[0] - x.shape[2]
-        right = (p.out[1] - 1) * p.stride[1] + p.kernel[1] - p.padding[1] - x.shape[3]
-        x = torch.nn.functional.pad(x, (p.padding[1], right, p.padding[0], bottom),
-                                    value=float("-inf"))
-        x = torch.nn.functional.max_pool2d(x, p.kernel, p.stride)
-    return x
+    return max_pool(layer, x, float("-inf"))
 
 
 def multiplier(real: float) -> tuple[int, int]:
