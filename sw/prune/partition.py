@@ -1,6 +1,7 @@
 """Chooses a network's partitions: which channels belong together."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from .names import PARTITIONERS
 from .plan import PartitionError, PartitionPlan
 
 __all__ = ["balanced_assignment", "partition"]
+
+_LEAST = 1e-30  # of a layer's weight, to divide by
 
 
 def balanced_assignment(gain: np.ndarray) -> np.ndarray:
@@ -111,6 +114,63 @@ def _optimise(energies: list[np.ndarray], boundaries: list[np.ndarray], partitio
     return boundaries, history
 
 
+@dataclass(frozen=True)
+class _Problem:
+    """What a partitioner chooses for.
+
+    Members: `energies` of the layers' channel pairs, `partitions`, numbers of the boundaries that
+    are `fixed`, `rng`, `starts` and `sweeps` at most, `progress` called with a line now and then.
+    """
+
+    energies: list[np.ndarray]
+    partitions: int
+    fixed: set[int]
+    rng: np.random.Generator
+    starts: int
+    sweeps: int
+    progress: Callable[[str], None]
+
+    def draw(self, shuffle: bool) -> list[np.ndarray]:
+        """Channels in the order that they have, or in a random one."""
+        result = []
+        widths = [self.energies[0].shape[1], *(len(e) for e in self.energies)]
+        for b, width in enumerate(widths):
+            boundary = np.repeat(np.arange(self.partitions), width // self.partitions)
+            result.append(self.rng.permutation(boundary) if shuffle and b not in self.fixed
+                          else boundary)
+        return result
+
+
+#: Boundaries, and the kept weight after each step.
+_Found = tuple[list[np.ndarray], list[float]]
+
+
+def _once(problem: _Problem, shuffle: bool) -> _Found:
+    found = problem.draw(shuffle)
+    return found, [sum(_kept(problem.energies, found))]
+
+
+def _optimised(problem: _Problem) -> _Found:
+    """The best of several starts, each layer's weight of equal worth."""
+    scaled = [e / max(float(e.sum()), _LEAST) for e in problem.energies]
+    best: _Found = problem.draw(False), [-1.0]
+    for start in range(problem.starts):
+        found, steps = _optimise(scaled, problem.draw(start > 0), problem.partitions,
+                                 problem.fixed, problem.sweeps)
+        problem.progress(f"partitioning: start {start + 1} of {problem.starts} keeps "
+                         f"{steps[-1] / len(scaled):.1%} of |w|")
+        if steps[-1] > best[1][-1]:
+            best = found, steps
+    return best
+
+
+#: Name, one of `PARTITIONERS`, -> what chooses.
+_CHOICES: dict[str, Callable[[_Problem], _Found]] = {
+    "identity": lambda problem: _once(problem, False),
+    "random": lambda problem: _once(problem, True),
+    "optimised": _optimised}
+
+
 def partition(graph: FloatGraph, names: Sequence[str], partitions: int,
               partitioner: str = "optimised", *, seed: int = 1, starts: int = 4,
               sweeps: int = 30, power: float = 1.0,
@@ -122,7 +182,7 @@ def partition(graph: FloatGraph, names: Sequence[str], partitions: int,
     graph : FloatGraph
     names : the layers to prune, neighbours in order
     partitions : int, dividing all their widths
-    partitioner : "identity", "random" or "optimised"
+    partitioner : one of `PARTITIONERS`
     seed : of the random permutations and starts
     starts, sweeps : of the optimiser
     power : exponent q of the kept weight |w|^q that is maximised
@@ -137,39 +197,17 @@ def partition(graph: FloatGraph, names: Sequence[str], partitions: int,
         raise PartitionError(f"partitioner is {partitioner!r}; there are "
                              + ", ".join(PARTITIONERS))
     indices = select_layers(graph, names, partitions)
-    layers = [graph.layers[i] for i in indices]
-    widths = [layers[0].in_shape[0], *(x.weight.shape[0] for x in layers)]
-    energies = [x.energy(power) for x in layers]
-    totals = [max(float(e.sum()), 1e-30) for e in energies]
+    energies = [graph.layers[i].energy(power) for i in indices]
     # Nothing before the first layer of a network can be permuted, and no grouped neighbour.
     first, last = indices[0], indices[-1]
     fixed = {0} if first == 0 or graph.layers[first - 1].groups > 1 else set()
     if last + 1 < len(graph.layers) and graph.layers[last + 1].groups > 1:
-        fixed.add(len(layers))
-    rng = np.random.default_rng(seed)
-
-    def draw(shuffle: bool) -> list[np.ndarray]:
-        result = []
-        for b, width in enumerate(widths):
-            boundary = np.repeat(np.arange(partitions), width // partitions)
-            result.append(rng.permutation(boundary) if shuffle and b not in fixed else boundary)
-        return result
-
-    history: list[float] = []
-    if partitioner != "optimised":
-        best = draw(partitioner == "random")
-        history = [sum(_kept(energies, best))]
-    else:
-        scaled = [e / t for e, t in zip(energies, totals, strict=True)]
-        best, score = draw(False), -1.0
-        for start in range(starts):
-            found, steps = _optimise(scaled, draw(start > 0), partitions, fixed, sweeps)
-            progress(f"partitioning: start {start + 1} of {starts} keeps "
-                     f"{steps[-1] / len(layers):.1%} of |w|")
-            if steps[-1] > score:
-                best, score, history = found, steps[-1], steps
-    kept = tuple(k / t for k, t in zip(_kept(energies, best), totals, strict=True))
-    plan = PartitionPlan(partitions, tuple(names), tuple(best), kept, tuple(history), partitioner,
-                         seed)
+        fixed.add(len(indices))
+    boundaries, history = _CHOICES[partitioner](_Problem(
+        energies, partitions, fixed, np.random.default_rng(seed), starts, sweeps, progress))
+    kept = tuple(k / max(float(e.sum()), _LEAST)
+                 for k, e in zip(_kept(energies, boundaries), energies, strict=True))
+    plan = PartitionPlan(partitions, tuple(names), tuple(boundaries), kept, tuple(history),
+                         partitioner, seed)
     plan.validate()
     return plan
