@@ -31,13 +31,11 @@ class Contexts:
 
     def __init__(self, m: Module, insn: data.View, zero_skip: bool):
         self._m = m
-        telling = completion(insn)
+        kept = {"out_plane": insn.out_plane, "low": insn.low, "high": insn.high,
+                "done": completion(insn), **({"per_pixel": insn.per_pixel} if zero_skip else {})}
         #: Fields: `out_plane`, `low`, `high`, `done`; `per_pixel` where zeros are skipped.
-        self.layout = data.StructLayout({
-            "out_plane": len(insn.out_plane), "low": 8, "high": 8, "done": len(telling),
-            **({"per_pixel": 1} if zero_skip else {})})
-        self._coming = Cat(insn.out_plane, insn.low, insn.high, telling,
-                           *([insn.per_pixel] if zero_skip else []))
+        self.layout = data.StructLayout({name: len(value) for name, value in kept.items()})
+        self._coming = Cat(kept.values())
         #: Number of the copy of the instruction under way.
         self.current = Signal(name="context")
         self._in_flight = Array([Signal(name="in_flight_0"), Signal(name="in_flight_1")])
