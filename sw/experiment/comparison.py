@@ -50,8 +50,8 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
                              partitioner=args.partitioner, prune=args.prune, data=args.data,
                              say=progress.say)
         if args.epsilon:
-            work = replace(work, dense=_with_epsilon(work.dense, args.epsilon),
-                           pruned=_with_epsilon(work.pruned, args.epsilon))
+            work = replace(work, **{form: _with_epsilon(graph, args.epsilon)
+                                    for form, graph in work.forms.items()})
         report = compare(work, config, arms=arms, layers=args.layers, memory=memory,
                          count_toggles=not args.no_toggles, jobs=args.jobs, threads=args.threads,
                          search=args.search, partitions=args.partitions, seed=args.seed,
@@ -120,13 +120,12 @@ def _arms(names: list[str], config: Config, work: Workload, batch: int) -> list[
     arms: list[Arm] = []
     for name in names:
         form, count = name.split("-")
-        graph = work.dense if form == "dense" else work.pruned
         instances = config.instances if count == "N" else 1
         if form not in golden:
-            golden[form] = golden_outputs(graph, work.images)
+            golden[form] = golden_outputs(work.forms[form], work.images)
         own = _big(config) if name == BIG else config.replace(instances=instances)
-        arm = Arm(name if name == BIG else f"{form}-{instances}", graph, own, work.images,
-                  golden[form], batch)
+        arm = Arm(name if name == BIG else f"{form}-{instances}", work.forms[form], own,
+                  work.images, golden[form], batch)
         if arm.name not in [a.name for a in arms]:
             arms.append(arm)
     return arms
@@ -155,7 +154,7 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
     ValueError
         If a layer name is unknown.
     """
-    for graph in (work.dense, work.pruned):
+    for graph in work.forms.values():
         segments(graph, layers)
     progress.say("golden model: computing every layer's expected output")
     todo = _arms(arms, config, work, batch)
@@ -196,11 +195,12 @@ def _accuracy(work: Workload, results: dict, layers: list[str] | None) -> dict |
         return work.accuracy
     accuracy = dict(work.accuracy or {})
     if not layers:
-        for form, graph in (("int8", work.dense), ("pruned int8", work.pruned)):
+        for form, graph in work.forms.items():
             finals = [run_golden(graph, x)[-1] for x in work.images]
-            accuracy[f"{form} on the {len(finals)} images in RTL"] = _share(finals, work.labels)
+            what = "int8" if form == "dense" else f"{form} int8"
+            accuracy[f"{what} on the {len(finals)} images in RTL"] = _share(finals, work.labels)
     for name, (_, finals) in results.items():
-        graph = work.dense if name.startswith("dense") else work.pruned
+        graph = work.forms[name.partition("-")[0]]
         if layers and graph.layers[-1].name not in layers:
             continue
         accuracy[f"RTL {name}"] = _share(finals[-len(work.labels):], work.labels)

@@ -58,6 +58,11 @@ class Workload:
     accuracy: dict[str, float] | None = None
     pictures: tuple[Picture, ...] = ()
 
+    @property
+    def forms(self) -> dict[str, IntegerGraph]:
+        """The network in each form, by the name that arms give it."""
+        return {"dense": self.dense, "pruned": self.pruned}
+
 
 def load_workload(name: str, *, partitions: int, seed: int, images: int | None = None,
                   checkpoint: Path | None = None, partitioner: str | None = None, prune: str = "fc",
