@@ -6,6 +6,7 @@ import shlex
 from concurrent.futures import as_completed
 from dataclasses import replace
 from importlib import metadata
+from typing import Any
 
 import numpy as np
 
@@ -50,8 +51,9 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
                              partitioner=args.partitioner, prune=args.prune, data=args.data,
                              say=progress.say)
         if args.epsilon:
-            work = replace(work, **{form: _with_epsilon(graph, args.epsilon)
-                                    for form, graph in work.forms.items()})
+            changed: dict[str, Any] = {form: _with_epsilon(graph, args.epsilon)
+                                       for form, graph in work.forms.items()}
+            work = replace(work, **changed)
         report = compare(work, config, arms=arms, layers=args.layers, memory=memory,
                          count_toggles=not args.no_toggles, jobs=args.jobs, threads=args.threads,
                          search=args.search, partitions=args.partitions, seed=args.seed,
