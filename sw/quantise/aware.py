@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from sw.graph.floating import FloatGraph, FloatLayer
+from sw.reference.floating import run_float_layer
 
-from .post_training import run_float_layer
 from .scales import round_weights, weight_steps
 
 __all__ = ["FakeQuantised"]

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph, Layer
+
+from .operators import convolve, max_pool
 
 __all__ = ["Accuracy", "accuracy", "run_integer"]
 
@@ -92,24 +93,9 @@ def _run_layer(layer: Layer, x: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(array.astype("int64")).to(x.device)[:, None, None]
 
     weight = torch.from_numpy(layer.weight).to(x.device).double()
-    _, rows, columns = layer.conv_shape
-    (top, left), s = layer.padding, layer.stride
-    bottom = (rows - 1) * s + weight.shape[2] - top - x.shape[2]
-    right = (columns - 1) * s + weight.shape[3] - left - x.shape[3]
-    if weight.shape[2:] == x.shape[2:] and (rows, columns) == (1, 1) and layer.groups == 1:
-        acc = functional.linear(x.flatten(1), weight.flatten(1))[..., None, None]
-    else:
-        x = functional.pad(x, (left, right, top, bottom))
-        acc = functional.conv2d(x, weight, stride=s, groups=layer.groups)
+    acc = convolve(layer, x, weight)
     shift = column(layer.shift)
     half = torch.where(shift > 0, 1 << torch.clamp(shift - 1, min=0), 0)
     # a library may convolve by transforms, whose error is far below one half
     y = ((acc.round().long() + column(layer.bias)) * column(layer.mult) + half) >> shift
-    y = torch.clamp(y, layer.low, layer.high).double()
-    if layer.pool is not None:
-        p = layer.pool
-        below = (p.out[0] - 1) * p.stride[0] + p.kernel[0] - p.padding[0] - y.shape[2]
-        beside = (p.out[1] - 1) * p.stride[1] + p.kernel[1] - p.padding[1] - y.shape[3]
-        y = functional.pad(y, (p.padding[1], beside, p.padding[0], below), value=-128.0)
-        y = functional.max_pool2d(y, p.kernel, p.stride)
-    return y
+    return max_pool(layer.pool, torch.clamp(y, layer.low, layer.high).double(), -128.0)

@@ -13,9 +13,8 @@ from sklearn.datasets import load_digits
 from sw.graph.integer import IntegerGraph
 from sw.networks.architectures import DIGITS_SHAPE, slim_digits
 from sw.networks.names import HELD_OUT
-from sw.prune.apply import pictures
+from sw.prune.picture import Picture, pictures
 from sw.prune.plan import PartitionPlan
-from sw.report.values import Picture
 
 from .augment import random_shifts
 from .dataset import ImageData
