@@ -24,7 +24,7 @@ from hw.support.files import check_file
 from sw.data import DATA
 from sw.terminal.console import deliver
 
-__all__ = ["MEASUREMENTS", "SCALING", "main", "scaling_command"]
+__all__ = ["MEASUREMENTS", "SCALING", "main"]
 
 #: What is measured -> the file in `DATA` that it is in.
 MEASUREMENTS = {name: f"{stem}-tinyvgg16.json" for name, stem in (

@@ -12,7 +12,7 @@ from sw.reference.floating import run_float_layer
 
 from .scales import Observed, round_weights, weight_steps
 
-__all__ = ["QuantiseError", "calibrate", "multiplier", "quantise", "quantise_with"]
+__all__ = ["QuantiseError", "calibrate", "quantise", "quantise_with"]
 
 _BATCH_BYTES = 256 << 20  # of maps at a time, while calibrating
 

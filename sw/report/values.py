@@ -11,12 +11,9 @@ from sw.prune.picture import Picture
 __all__ = [
     "PUBLISHED_ENERGY",
     "PUBLISHED_SPEEDUP",
-    "SCHEMA_NAME",
-    "SCHEMA_VERSION",
     "ArmReport",
     "LayerReport",
     "Report",
-    "SoFar",
     "quotient",
 ]
 

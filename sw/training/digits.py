@@ -22,7 +22,7 @@ from .recipe import Recipe
 from .task import Monitor, Task
 from .trainer import Trainer
 
-__all__ = ["RECIPE_VERSION", "DigitsResult", "digits_task", "train_digits"]
+__all__ = ["RECIPE_VERSION", "digits_task", "train_digits"]
 
 #: Of all that trained weights depend on beside the values of their recipe: architecture, data,
 #: augmentation, training and partitioning. What is cached was trained under the same version.
