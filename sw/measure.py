@@ -21,8 +21,9 @@ from pathlib import Path
 from hw.support.arguments import Parser, nearest
 from hw.support.errors import exit_code
 from hw.support.files import check_file
-from sw.data import DATA
 from sw.terminal.console import deliver
+
+from .data import DATA
 
 __all__ = ["MEASUREMENTS", "SCALING", "main"]
 
