@@ -5,7 +5,7 @@
 #   make check       lint and the fast tests, before a commit
 #   make lint        ruff and mypy      make tables      regenerate the READMEs' tables
 #   make boards      a bitstream for every board, and the table of them
-#   make measure     measure TinyVGG16 again, for the tables: a quarter of an hour
+#   make measure     measure again what the tables show: a quarter of an hour
 #
 # Where pip would fetch the CUDA build of torch, name the CPU wheel index that the
 # "Get started" page of pytorch.org shows:  make demo TORCH_INDEX=URL
@@ -38,7 +38,7 @@ lint: setup
 tables: setup
 	$(PY) -m sw.tables
 
-# What the tables show of TinyVGG16, in RTL; a quarter of an hour on two cores.
+# What the tables show, in RTL; a quarter of an hour on two cores.
 measure: setup
 	$(PY) -m sw.measure
 	$(PY) -m sw.tables

@@ -24,7 +24,7 @@ from sw.terminal.options import add_options
 
 from .catalogue import BOARDS, VIRTUAL_BAUD
 
-__all__ = ["main", "parser", "run"]
+__all__ = ["main", "parser"]
 
 
 def parser() -> Parser:

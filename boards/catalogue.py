@@ -10,7 +10,7 @@ from hw.support.arguments import nearest
 
 from .protocol import MIN_CLOCKS_PER_BIT
 
-__all__ = ["BOARDS", "VIRTUAL_BAUD", "Board", "UnknownBoard", "find"]
+__all__ = ["BOARDS", "VIRTUAL_BAUD", "Board", "find"]
 
 #: Of a simulated UART, in simulated time, where nobody says and the board's clock allows it.
 VIRTUAL_BAUD = 6_000_000

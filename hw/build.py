@@ -26,7 +26,7 @@ from hw.support.interrupts import importing
 
 from .options import JSON, add_config_arguments
 
-__all__ = ["main", "parser", "run"]
+__all__ = ["main", "parser"]
 
 
 def parser() -> Parser:

@@ -13,7 +13,6 @@ __all__ = [
     "LOG_WORDS",
     "MAGIC",
     "MAP_VERSION",
-    "Register",
     "address",
 ]
 

@@ -4,7 +4,7 @@ import numbers
 import operator
 from typing import SupportsIndex
 
-__all__ = ["LIMITS", "MOST_STALL", "check_integer", "check_settings", "check_stall"]
+__all__ = ["LIMITS", "MOST_STALL", "check_settings", "check_stall"]
 
 _MOST_WORD = (1 << 32) - 1
 #: Setting -> its smallest and largest value.

@@ -22,7 +22,7 @@ from hw.support.interrupts import importing
 from sw.experiment.names import SWITCHES
 from sw.terminal.options import add_options
 
-__all__ = ["main", "parser", "run"]
+__all__ = ["main", "parser"]
 
 
 def parser() -> Parser:

@@ -29,9 +29,8 @@ from sw.report.values import Report
 from .compiler import Program, compile_graph
 
 __all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "FlowError", "PartitionPlan",
-           "PortConfig",
-           "Program", "Report", "RunResult", "apply_plan", "build", "capture", "compile_graph",
-           "partition", "prunable_layers", "quantise", "run", "run_golden"]
+           "PortConfig", "Program", "Report", "RunResult", "apply_plan", "build", "capture",
+           "compile_graph", "partition", "prunable_layers", "quantise", "run", "run_golden"]
 
 
 def run(program: Program, image: np.ndarray, *, backend: str = "verilator",
@@ -42,7 +41,7 @@ def run(program: Program, image: np.ndarray, *, backend: str = "verilator",
     ----------
     program : Program
     image : int8[C, H, W], or int8[n, C, H, W] of a program for a batch of n or more
-    backend : a name of `sw.driver.driver.BACKENDS`
+    backend : a name of `sw.driver.backend.BACKENDS`
     count_toggles : bool
     **options : of the backend, such as `latency_cycles`
 

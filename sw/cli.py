@@ -8,7 +8,7 @@ from hw.support.commands import command, commands, program, summary
 from hw.support.errors import exit_code
 from hw.support.interrupts import end_while_starting
 
-__all__ = ["main", "version"]
+__all__ = ["main"]
 
 _WIDTH = 80
 _END = "`partita COMMAND --help` explains each; `partita --version` says which version this is."

@@ -26,7 +26,7 @@ from hw.support.interrupts import importing
 from hw.support.processors import processors
 from sw.terminal.options import add_options
 
-__all__ = ["main", "parser", "run"]
+__all__ = ["main", "parser"]
 
 
 def parser() -> Parser:

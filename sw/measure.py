@@ -1,9 +1,9 @@
-"""Measures again, in RTL, what the READMEs' tables show of TinyVGG16, and writes it to `sw/data`.
+"""Measures again, in RTL, what the READMEs' tables show, and writes it to `sw/data`.
 
-What is measured by name: `headline`, the four arms, with activity; `zeros`, the fully connected
-layers with zeros skipped; `scaling`, other prunings, ports and numbers of instances; `ablation`,
-cycles with one of the compiler's optimisations left out. `python -m sw.tables` then writes the
-tables.
+What is measured by name, of TinyVGG16: `headline`, the four arms, with activity; `zeros`, the
+fully connected layers with zeros skipped; `scaling`, other prunings, ports and numbers of
+instances; `ablation`, cycles with one of the compiler's optimisations left out. And of digits:
+`levels`, fewer partitions at levels of supply. `python -m sw.tables` then writes the tables.
 
 Examples:
     python -m sw.measure                   everything: a quarter of an hour on two cores
@@ -21,19 +21,21 @@ from pathlib import Path
 from hw.support.arguments import Parser, nearest
 from hw.support.errors import exit_code
 from hw.support.files import check_file
-from sw.data import DATA
 from sw.terminal.console import deliver
 
-__all__ = ["MEASUREMENTS", "SCALING", "main", "scaling_command"]
+from .data import DATA
+
+__all__ = ["MEASUREMENTS", "SCALING", "main"]
 
 #: What is measured -> the file in `DATA` that it is in.
 MEASUREMENTS = {name: f"{stem}-tinyvgg16.json" for name, stem in (
     ("headline", "measured"), ("zeros", "zeros"), ("scaling", "scaling"),
-    ("ablation", "ablation"))}
+    ("ablation", "ablation"))} | {"levels": "levels-digits.json"}
 _COMMANDS = {
     "headline": ["sw.compare", "--json"],
     "zeros": ["sw.compare", "--zero-skip", "--layers", "fc1,fc2,fc3", "--json"],
     "ablation": ["sw.ablation", "--json"],
+    "levels": ["sw.scale", "--json"],
 }
 #: Of `scaling`: what is pruned, partitions and instances, and the memory port.
 SCALING = (("fc", 8, "private"), ("all", 8, "shared"), ("all", 8, "private"), ("fc", 16, "shared"),

@@ -32,7 +32,7 @@ from sw.energy.levels import DEFAULT_LEVELS, Level
 from sw.terminal.options import ENERGY, add_options
 from sw.training.recipe import INCREMENTAL
 
-__all__ = ["main", "parser", "run"]
+__all__ = ["main", "parser"]
 
 
 def _levels(text: str) -> list[Level]:

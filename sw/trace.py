@@ -23,7 +23,7 @@ from hw.support.errors import exit_code
 from hw.support.interrupts import importing
 from sw.terminal.options import add_options
 
-__all__ = ["main", "parser", "run"]
+__all__ = ["main", "parser"]
 
 _MOST_CYCLES = 100_000
 _LAST_START = 2 ** 32 - 1

@@ -8,7 +8,7 @@ import pytest
 
 from hw.support.commands import commands
 from hw.support.markdown import fill, markdown_table
-from sw import ablation, compare, measure, tables
+from sw import ablation, compare, measure, scale, tables
 from sw.data import DATA
 from sw.readme.limits import limits_table
 from sw.readme.measured import scaling_table
@@ -131,19 +131,21 @@ def test_the_example_of_ones_own_network_runs(capsys):
 
 def test_measuring_again_writes_what_the_tables_read(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(measure, "DATA", tmp_path)
-    parsers = {"sw.compare": compare.parser(), "sw.ablation": ablation.parser()}
+    parsers = {"sw.compare": compare.parser(), "sw.ablation": ablation.parser(),
+               "sw.scale": scale.parser()}
 
     def canned(command):
         parsers[command[0]].parse_args(command[1:])  # the command exists
         asked.append(command)
-        old = {"zeros": "--zero-skip" in command, "ablation": command[0] == "sw.ablation"}
+        old = {"zeros": "--zero-skip" in command, "ablation": command[0] == "sw.ablation",
+               "levels": command[0] == "sw.scale"}
         name = next((n for n, is_it in old.items() if is_it), "headline")
         return json.loads((DATA / measure.MEASUREMENTS[name]).read_text())
 
     asked: list = []
     monkeypatch.setattr(measure, "_run", canned)
     assert measure.main([]) == 0
-    assert len(asked) == 3 + len(measure.SCALING)
+    assert len(asked) == 4 + len(measure.SCALING)
     kept = {name: json.loads((DATA / file).read_text())
             for name, file in measure.MEASUREMENTS.items()}
     for name, file in measure.MEASUREMENTS.items():

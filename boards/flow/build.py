@@ -32,8 +32,7 @@ from hw.support.reading import FileFormatError, read_config, read_json
 
 from .platforms import BoardTop, make_platform
 
-__all__ = ["BuildResult", "build", "check_fit", "flash_command", "load_manifest", "nearest_fit",
-           "programmer"]
+__all__ = ["BuildResult", "build", "flash_command", "load_manifest", "programmer"]
 
 MANIFEST = "board.json"
 BUILD = FolderKind(MANIFEST, "partita.board", "build of a board")

@@ -12,7 +12,7 @@ from hw.fpga.tools import TOOLS, have_tool
 
 from .build import programmer
 
-__all__ = ["Finding", "examine"]
+__all__ = ["examine"]
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ from hw import registers
 from hw.config import Config
 from sw.driver.errors import DriverError
 
-__all__ = ["BoardMismatch", "BoardReset", "LinkError", "LinkTimeout", "SerialBackend",
-           "Transport", "open_port"]
+__all__ = ["BoardMismatch", "BoardReset", "LinkError", "LinkTimeout", "SerialBackend", "open_port"]
 
 _TRIES = 8
 _CHANCE = random.SystemRandom()

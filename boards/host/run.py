@@ -20,7 +20,7 @@ from sw.reference.golden import run_golden
 
 from .client import SerialBackend, open_port
 
-__all__ = ["BoardRun", "ImageRun", "run_network"]
+__all__ = ["BoardRun", "run_network"]
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,7 @@ from .devices import Device
 from .synthesis import synthesise
 from .tools import ToolError, run_tool
 
-__all__ = ["Floorplan", "Site", "divide", "floorplan", "kept_floorplan", "match", "net_boxes",
-           "write_floorplan"]
+__all__ = ["Site", "divide", "floorplan", "kept_floorplan", "match", "net_boxes", "write_floorplan"]
 
 #: Cell types that are placed here -> their kind.
 KINDS = {"DP16KD": "ram", "PDPW16KD": "ram", "MULT18X18D": "mult"}

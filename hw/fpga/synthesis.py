@@ -8,8 +8,8 @@ from pathlib import Path
 from .devices import Usage
 from .tools import run_tool
 
-__all__ = ["ECP5_MAP", "ECP5_OPTIONS", "ECP5_SECOND_HALF", "FAMILIES", "ICE40_OPTIONS",
-           "ecp5_first_half", "synthesise", "usage_of_stat"]
+__all__ = ["ECP5_MAP", "ECP5_OPTIONS", "ECP5_SECOND_HALF", "ICE40_OPTIONS", "ecp5_first_half",
+           "synthesise", "usage_of_stat"]
 
 #: Options of `synth_ice40`: as below, and multipliers and large memories are the device's own.
 ICE40_OPTIONS = "-dsp -spram -no-rw-check"

@@ -8,7 +8,7 @@ from hw.gateware.micro.machine import FILE_SLOT
 from hw.gateware.micro.program import microprogram
 from hw.gateware.micro.writer import slots
 
-__all__ = ["BLOCK_RAM", "MANIFEST_VERSION", "Memory", "manifest", "memories"]
+__all__ = ["BLOCK_RAM", "manifest", "memories"]
 
 MANIFEST_VERSION = 1
 

@@ -11,7 +11,7 @@ from hw.gateware.top import outer_members
 from hw.gateware.verilog import generate, top_ports
 from hw.support.folders import FolderKind
 
-__all__ = ["BUILD", "build"]
+__all__ = ["build"]
 
 BUILD = FolderKind("manifest.json", "partita.build", "build of this program")
 

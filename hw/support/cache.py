@@ -1,4 +1,4 @@
-"""Where builds and trained weights are kept between runs."""
+"""The cache folder: where it is."""
 
 import os
 from pathlib import Path

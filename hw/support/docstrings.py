@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .markdown import markdown_table
 
-__all__ = ["member_docs", "parameter_docs", "purpose", "rooms_table"]
+__all__ = ["member_docs", "parameter_docs", "rooms_table"]
 
 
 def parameter_docs(cls: type) -> dict[str, tuple[str, str]]:

@@ -4,7 +4,7 @@ import errno
 import fcntl
 from typing import IO
 
-__all__ = ["NO_LOCKS", "lock"]
+__all__ = ["lock"]
 
 #: What locking fails with where a filesystem has no locks.
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)

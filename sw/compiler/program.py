@@ -12,9 +12,9 @@ from sw.lowering.errors import DoesNotFit
 from sw.lowering.layout import TensorPlace
 from sw.lowering.taps import Taps
 
-from .programfile import PROGRAM_VERSION, ProgramError, read_program, write_program
+from .programfile import ProgramError, read_program, write_program
 
-__all__ = ["PROGRAM_VERSION", "LayerInfo", "Program", "ProgramError"]
+__all__ = ["LayerInfo", "Program", "ProgramError"]
 
 @dataclass(frozen=True)
 class LayerInfo:

@@ -22,7 +22,7 @@ from hw.support.reading import Field, parse_json, read_config
 from sw.lowering.layout import TensorPlace
 from sw.lowering.taps import Taps
 
-__all__ = ["PROGRAM_VERSION", "ProgramError", "read_program", "write_program"]
+__all__ = ["ProgramError", "read_program", "write_program"]
 
 PROGRAM_VERSION = 3
 _WHAT = "a compiled network"

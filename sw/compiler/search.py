@@ -11,7 +11,7 @@ from sw.lowering.split import Split, promising
 
 from .compile import lower
 
-__all__ = ["Found", "search_splits"]
+__all__ = ["search_splits"]
 
 _WORTH = 0.0005  # of all cycles: the model cannot tell less apart
 

@@ -22,7 +22,7 @@ from .arms import Arm, golden_outputs, layer_kind, run_arm
 from .names import SWITCHES
 from .workload import load_workload
 
-__all__ = ["Work", "ablate_as_asked", "measure", "workloads"]
+__all__ = ["ablate_as_asked", "workloads"]
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Arm:
 
 def layer_kind(layer: Layer) -> str:
     """"fc" for a layer with one output pixel, else "conv"."""
-    return "fc" if tuple(layer.conv_shape[1:]) == (1, 1) else "conv"
+    return "fc" if layer.gives_vector else "conv"
 
 
 def segments(graph: IntegerGraph, names: Sequence[str] | None) -> list[tuple[int, IntegerGraph]]:

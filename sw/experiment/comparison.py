@@ -33,7 +33,7 @@ from .arms import Arm, expected_cycles, golden_outputs, layer_kind, run_arm, seg
 from .names import ARMS, BIG
 from .workload import Workload, load_workload
 
-__all__ = ["compare", "compare_as_asked"]
+__all__ = ["compare_as_asked"]
 
 
 def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:

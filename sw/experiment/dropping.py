@@ -33,7 +33,7 @@ from sw.training.incremental import Grown, grow_digits
 
 from .pareto import pareto
 
-__all__ = ["Measured", "Point", "drop_as_asked", "front", "measure", "points_of", "spread"]
+__all__ = ["Point", "drop_as_asked", "front", "spread"]
 
 #: Dynamic range in energy and time of channel groups trained incrementally, with a choice of
 #: processor and levels of supply: Xun et al., arXiv 2105.03600.

@@ -32,7 +32,7 @@ from sw.terminal.console import deliver
 from .pareto import pareto
 from .pool import each
 
-__all__ = ["Point", "Result", "evaluate", "explore_as_asked", "front", "measure"]
+__all__ = ["Point", "Result", "evaluate", "explore_as_asked", "front"]
 
 _MOST_POINTS = 10_000
 _FEW_POINTS = 16

@@ -27,7 +27,7 @@ from sw.energy.fit import Sample
 
 from .workload import load_workload
 
-__all__ = ["map_core", "price", "stimuli"]
+__all__ = ["map_core", "stimuli"]
 
 _GATED_BITS = 4
 _SCRIPT = """read_verilog core.v

@@ -19,7 +19,7 @@ from sw.terminal.console import deliver
 
 from .workload import load_workload
 
-__all__ = ["timeline", "trace_as_asked"]
+__all__ = ["trace_as_asked"]
 
 
 def timeline(result: RunResult, names: list[str], title: str) -> str:

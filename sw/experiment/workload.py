@@ -24,12 +24,12 @@ from sw.networks.architectures import (
 )
 from sw.networks.names import NETWORKS, check_images
 from sw.networks.shapes import shape_graph
-from sw.prune.apply import apply_plan, pictures
+from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
+from sw.prune.picture import Picture, pictures
 from sw.quantise.post_training import quantise
 from sw.reference.batched import accuracy, run_integer
-from sw.report.values import Picture
 from sw.training.augment import random_crops
 from sw.training.checkpoint import load_checkpoint
 from sw.training.dataset import load_tiny_imagenet

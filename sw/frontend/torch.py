@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from sw.graph.convolution import one_pixel
 from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.flow import expect
 from sw.graph.integer import Pool
@@ -66,7 +67,7 @@ class _Capture:
         like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
         example = torch.zeros(_BATCH, *in_shape, dtype=like.dtype, device=like.device)
         try:
-            if tuple(in_shape[1:]) == (1, 1) and not self._takes(module, example):
+            if one_pixel(in_shape) and not self._takes(module, example):
                 example = example.flatten(1)  # a network of vectors takes [N, F]
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")

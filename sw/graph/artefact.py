@@ -13,7 +13,7 @@ from hw.support.reading import Field, parse_json
 
 from .integer import GraphError, IntegerGraph, Layer, Pool
 
-__all__ = ["ARTEFACT_VERSION", "load_integer", "save_integer"]
+__all__ = ["load_integer", "save_integer"]
 
 ARTEFACT_VERSION = 1
 _NAME = "partita.integer-network"

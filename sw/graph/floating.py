@@ -6,13 +6,14 @@ import numpy as np
 
 from hw.support.arguments import nearest
 
+from .convolution import Convolution
 from .integer import Pool
 
 __all__ = ["FloatGraph", "FloatLayer"]
 
 
 @dataclass(frozen=True, eq=False)
-class FloatLayer:
+class FloatLayer(Convolution):
     """One convolution or linear layer with what follows it folded in.
 
     Members: `weight` float32[out, in / groups, rows, columns] (a linear layer's kernel covers
@@ -35,10 +36,6 @@ class FloatLayer:
     high: float | None = None
     pruned: bool = False
     dense_macs: int = 0
-
-    @property
-    def macs(self) -> int:
-        return self.weight.size * self.conv_shape[1] * self.conv_shape[2]
 
     def energy(self, power: float = 1.0) -> np.ndarray:
         """Weight per channel pair, sum over the kernel of |w|^power: float64[out, in].

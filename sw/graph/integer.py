@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from .convolution import Convolution
+
 __all__ = ["GraphError", "IntegerGraph", "Layer", "Pool"]
 
 _INT32 = 1 << 31
@@ -29,7 +31,7 @@ class Pool:
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class Layer(Convolution):
     """One convolution (a linear layer is one whose kernel covers its input map).
 
     Parameters
@@ -77,17 +79,6 @@ class Layer:
     dense_macs: int = 0
     epsilon: int = 0
     images: int = 1
-
-    @property
-    def kernel(self) -> tuple[int, int]:
-        """Kernel (rows, columns)."""
-        return self.weight.shape[2], self.weight.shape[3]
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of the layer as it is, its groups counted only."""
-        _, rows, columns = self.conv_shape
-        return self.weight.size * rows * columns
 
     @property
     def needed_macs(self) -> int:

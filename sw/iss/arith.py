@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["AccumulatorOverflow", "pool", "requantise", "taps"]
+__all__ = ["pool", "requantise", "taps"]
 
 
 class AccumulatorOverflow(ArithmeticError):

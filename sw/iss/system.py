@@ -17,7 +17,7 @@ from sw.compiler import Program
 from .instance import Instance
 from .result import Hazard, IssResult, Stopped
 
-__all__ = ["Hazard", "IssResult", "Stopped", "run_program", "simulate"]
+__all__ = ["Hazard", "Stopped", "run_program", "simulate"]
 
 _RESPEED_STEPS = 400  # steps between draws of the units' speeds
 

@@ -30,14 +30,10 @@ def stack_layers(layers: Sequence[Layer], batch: int) -> tuple[Layer, ...]:
     """
     stacked = list(layers)
     for k in reversed(range(len(layers))):
-        if batch == 1 or not _is_connected(layers[k]):
+        if batch == 1 or not (layers[k].is_linear and layers[k].pool is None):
             break
         stacked[k] = _stack(layers[k], batch)
     return tuple(stacked)
-
-
-def _is_connected(layer: Layer) -> bool:
-    return tuple(layer.conv_shape[1:]) == (1, 1) and layer.padding == (0, 0) and layer.pool is None
 
 
 def _stack(layer: Layer, batch: int) -> Layer:

@@ -8,7 +8,6 @@ from sw.graph.integer import Layer
 __all__ = [
     "Window",
     "ceil_div",
-    "input_words",
     "output_blocks",
     "output_words",
     "parts",
@@ -67,8 +66,3 @@ def output_blocks(layer: Layer, config: Config) -> int:
 def output_words(layer: Layer, config: Config) -> int:
     """Word blocks of `rows` output channels."""
     return ceil_div(layer.conv_shape[0], config.array.rows)
-
-
-def input_words(layer: Layer, config: Config) -> int:
-    """Word blocks of `rows` input channels."""
-    return ceil_div(layer.in_shape[0], config.array.rows)

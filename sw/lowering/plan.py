@@ -111,9 +111,8 @@ def plan_layer(layer: Layer, split: Split, config: Config, source: LayerPlan | N
 
 def skips_zeros(layer: Layer, config: Config) -> bool:
     """Whether the hardware skips a layer's zero inputs: it is fully connected."""
-    return (config.array.zero_skip and layer.images == 1 and layer.pool is None
-            and layer.conv_shape[1:] == (1, 1) and layer.kernel == layer.in_shape[1:]
-            and layer.padding == (0, 0))
+    return (config.array.zero_skip and layer.images == 1 and layer.is_linear
+            and layer.pool is None)
 
 
 def _fewer(layer: Layer) -> list[str]:

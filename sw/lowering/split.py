@@ -11,8 +11,8 @@ from sw.graph.integer import Layer
 
 from .geometry import ceil_div, output_blocks, output_words, parts, window
 
-__all__ = ["Item", "Option", "Segment", "Split", "Work", "is_local", "is_resident", "make_item",
-           "promising", "resident_pairs", "work_of"]
+__all__ = ["Item", "Option", "Split", "is_local", "is_resident", "make_item", "promising",
+           "resident_pairs", "work_of"]
 
 #: Cycles that a barrier with the store before it and the load after it are taken to cost.
 _BOUNDARY_CYCLES = 300

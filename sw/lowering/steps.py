@@ -9,7 +9,7 @@ from .plan import FIRST_WORDS, LayerPlan
 from .split import Item
 from .switches import switches
 
-__all__ = ["Held", "Step", "hold_pieces", "load_pieces", "passes", "plane_words", "steps_of"]
+__all__ = ["Step", "hold_pieces", "load_pieces", "passes", "plane_words", "steps_of"]
 
 _GROWTH = 3  # each further load is so many times the one before it
 

@@ -10,8 +10,7 @@ from sw.graph.integer import Layer
 
 from .steps import Step, passes
 
-__all__ = ["LiveTable", "live_tables", "stream_alignment", "stream_bytes", "stream_chunks",
-           "weight_stream"]
+__all__ = ["live_tables", "stream_alignment", "stream_bytes", "stream_chunks", "weight_stream"]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import nn
 
 from sw.data import DATA
 from sw.graph.floating import FloatGraph
-from sw.quantise.post_training import run_float_layer
+from sw.reference.floating import run_float_layer
 
 from .statistics import QUANTILES
 

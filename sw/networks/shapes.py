@@ -14,7 +14,7 @@ from sw.prune.layers import prunable_layers, select_layers
 
 from .architectures import DIGITS_SHAPE, TINYVGG16_SHAPE, slim_digits, tinyvgg16
 
-__all__ = ["SHAPES", "bare_graph", "captured", "shape_graph"]
+__all__ = ["bare_graph", "captured", "shape_graph"]
 
 #: Network -> what makes its module, and the shape of its input.
 SHAPES: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {

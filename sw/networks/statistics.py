@@ -4,9 +4,9 @@ import numpy as np
 import torch
 
 from sw.graph.floating import FloatGraph
-from sw.quantise.post_training import run_float_layer
+from sw.reference.floating import run_float_layer
 
-__all__ = ["QUANTILES", "STATISTICS_VERSION", "graph_statistics"]
+__all__ = ["QUANTILES", "graph_statistics"]
 
 STATISTICS_VERSION = 1
 #: Points at which distributions are kept, denser at the tails.

@@ -11,21 +11,11 @@ import numpy as np
 
 from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.flow import expect
-from sw.report.values import Picture
 
 from .layers import select_layers
 from .plan import PartitionError, PartitionPlan
 
-__all__ = ["apply_plan", "mask_layers", "permute_inputs", "permute_outputs", "pictures"]
-
-
-def mask_layers(graph: FloatGraph, plan: PartitionPlan) -> FloatGraph:
-    """Return the graph with the weights that the plan prunes set to zero, nothing moved."""
-    layers = list(graph.layers)
-    for k, index in enumerate(select_layers(graph, plan.layers, plan.partitions)):
-        mask = plan.mask(k)[:, :, None, None]
-        layers[index] = replace(layers[index], weight=layers[index].weight * mask)
-    return graph.with_layers(layers)
+__all__ = ["apply_plan"]
 
 
 def permute_outputs(layer: FloatLayer, order: np.ndarray) -> FloatLayer:
@@ -92,24 +82,3 @@ def apply_plan(graph: FloatGraph, plan: PartitionPlan) -> FloatGraph:
     for k, index in enumerate(indices):
         layers[index] = _blocks(layers[index], plan, k)
     return graph.with_layers(layers, f"{graph.name}-p{plan.partitions}")
-
-
-def pictures(graph: FloatGraph, plan: PartitionPlan, side: int = 32) -> tuple[Picture, ...]:
-    """Draw the pruned layers' weights before and after: mean |w| in at most side x side squares."""
-    def squares(energy: np.ndarray) -> tuple[tuple[float, ...], ...]:
-        for axis in (0, 1):
-            edges = np.linspace(0, energy.shape[axis], min(side, energy.shape[axis]) + 1)
-            starts = edges[:-1].astype(int)
-            sizes = np.diff(edges.astype(int))
-            shape = [1, 1]
-            shape[axis] = -1
-            energy = np.add.reduceat(energy, starts, axis=axis) / sizes.reshape(shape)
-        return tuple(tuple(float(f"{v:.3g}") for v in row) for row in energy)
-
-    result = []
-    for k, name in enumerate(plan.layers):
-        energy = graph.layer(name).energy()
-        kept = energy * plan.mask(k)
-        kept = kept[np.ix_(plan.permutation(k + 1), plan.permutation(k))]
-        result.append(Picture(name, squares(energy), squares(kept)))
-    return tuple(result)

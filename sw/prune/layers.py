@@ -26,7 +26,7 @@ def prunable_layers(graph: FloatGraph, prune: str = "fc") -> list[str]:
     most: list[FloatLayer] = []
     run: list[FloatLayer] = []
     for k, layer in enumerate(graph.layers[:-1]):
-        chosen = k > 0 if prune == "all" else tuple(layer.conv_shape[1:]) == (1, 1)
+        chosen = k > 0 if prune == "all" else layer.gives_vector
         run = [*run, layer] if chosen and layer.groups == 1 else []
         while run and _common_divisor(run) == 1:
             run = run[1:]

@@ -1,4 +1,9 @@
-"""Chooses a network's partitions: which channels belong together."""
+"""Partition Pruning as an optimisation: chooses which channels belong together.
+
+The joint problem, the largest kept weight, is solved boundary by boundary: with the others fixed,
+one boundary is a balanced assignment, which is solved exactly; sweeps go on until nothing
+improves, from several starts.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,10 +1,8 @@
-"""Partition Pruning as an optimisation: which neuron belongs to which of P parts.
+"""Partition plans: which channel belongs to which of P parts, in memory and as a file.
 
 Between two layers lies a boundary of channels. Each channel of a boundary gets a partition, as
 many to each; a weight is kept if both its ends have the same one. One map serves both sides of a
-boundary, so instances exchange nothing. The joint problem is solved boundary by boundary: with
-the others fixed, one boundary is a balanced assignment, which is solved exactly; sweeps go on
-until nothing improves, from several starts.
+boundary, so instances exchange nothing.
 """
 
 import json
@@ -16,7 +14,7 @@ import numpy as np
 from hw.support.files import save_file
 from hw.support.reading import read_json
 
-__all__ = ["PLAN_VERSION", "PartitionError", "PartitionPlan"]
+__all__ = ["PartitionError", "PartitionPlan"]
 
 PLAN_VERSION = 1
 _MOST_SEED = (1 << 128) - 1

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from sw.graph.floating import FloatGraph, FloatLayer
+from sw.reference.floating import run_float_layer
 
-from .post_training import run_float_layer
 from .scales import round_weights, weight_steps
 
 __all__ = ["FakeQuantised"]
@@ -26,14 +26,14 @@ def _fake(x: torch.Tensor, step: float) -> torch.Tensor:
 class FakeQuantised(nn.Module):
     """A float graph as a module whose weights and activations are rounded as int8 will be.
 
-    Activation steps stay as calibrated; weights and biases are rounded
-    as `quantise_with` does it, with steps that follow them.
+    Activation steps stay as calibrated; weights and biases are rounded as `quantise_with` does it,
+    with steps that follow them.
 
     Parameters
     ----------
     graph : FloatGraph
         Batch norm folded; pruned layers as groups, so that pruned weights do not exist.
-    scales : of the input and of each layer's output, as `quantise.calibrate` gives them
+    scales : of the input and of each layer's output, as `calibrate` gives them
     """
 
     def __init__(self, graph: FloatGraph, scales: list[float]):

@@ -8,51 +8,17 @@ import torch
 from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph, Layer
-from sw.reference.tensors import convolve, max_pool
+from sw.reference.floating import run_float_layer
 
 from .scales import Observed, round_weights, weight_steps
 
-__all__ = ["QuantiseError", "calibrate", "multiplier", "quantise", "quantise_with", "run_float",
-           "run_float_layer"]
+__all__ = ["QuantiseError", "calibrate", "quantise", "quantise_with"]
 
 _BATCH_BYTES = 256 << 20  # of maps at a time, while calibrating
 
 
 class QuantiseError(ValueError):
     """A layer whose values the integer format cannot hold; the message names it."""
-
-
-def run_float(graph: FloatGraph, images: np.ndarray | torch.Tensor) -> list[torch.Tensor]:
-    """Return every layer's float output [N, C, H, W] for images [N, C, H, W].
-
-    Raises
-    ------
-    FlowError
-        If the graph is not one that `capture` made.
-    QuantiseError
-        If the images are not the network's.
-    """
-    expect(graph, FloatGraph, "run_float")
-    outputs, x = [], _batch_of(graph, _as_images(graph, images, "images"), "images")
-    with torch.no_grad():
-        for layer in graph.layers:
-            x = run_float_layer(layer, x)
-            outputs.append(x)
-    return outputs
-
-
-def run_float_layer(layer: FloatLayer, x: torch.Tensor, weight: torch.Tensor | None = None,
-                    bias: torch.Tensor | None = None) -> torch.Tensor:
-    """Return one layer's float output [N, C, H, W], with a `weight` and `bias` in place of the
-    layer's own where given."""
-    if weight is None:
-        weight = torch.from_numpy(layer.weight)
-    if bias is None:
-        bias = torch.from_numpy(layer.bias)
-    x = convolve(layer, x, weight, bias)
-    if layer.low is not None or layer.high is not None:
-        x = torch.clamp(x, layer.low, layer.high)
-    return max_pool(layer, x, float("-inf"))
 
 
 def multiplier(real: float) -> tuple[int, int]:
@@ -121,20 +87,21 @@ def calibrate(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np
 
 
 def _as_images(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np.ndarray],
-               what: str = "calibration images") -> np.ndarray:
+               ) -> np.ndarray:
     """Images as one array of numbers [N, C, H, W], N above 0."""
     takes = f"{graph.name} takes [N, {', '.join(map(str, graph.layers[0].in_shape))}]"
     try:
         whole = isinstance(images, torch.Tensor | np.ndarray)
         pixels = np.asarray(_as_array(images) if whole else [_as_array(x) for x in images])
     except (TypeError, ValueError, RuntimeError) as error:
-        raise QuantiseError(f"{what} are no array of numbers ({error}); {takes}") from None
+        raise QuantiseError(f"calibration images are no array of numbers ({error}); "
+                            f"{takes}") from None
     if pixels.ndim != 4 or pixels.shape[1:] != tuple(graph.layers[0].in_shape):
-        raise QuantiseError(f"{what} are {list(pixels.shape)}; {takes}")
+        raise QuantiseError(f"calibration images are {list(pixels.shape)}; {takes}")
     if pixels.dtype.kind not in "fiub":
-        raise QuantiseError(f"{what} are {pixels.dtype}; they must be real numbers")
+        raise QuantiseError(f"calibration images are {pixels.dtype}; they must be real numbers")
     if not len(pixels):
-        raise QuantiseError(f"there are no {what}; {takes}, with N of 1 or more")
+        raise QuantiseError(f"there are no calibration images; {takes}, with N of 1 or more")
     return pixels
 
 
@@ -160,12 +127,11 @@ def _require_finite(graph: FloatGraph) -> None:
                 raise QuantiseError(f"layer {layer.name}: its {what} hold NaN or infinity")
 
 
-def _batch_of(graph: FloatGraph, pixels: np.ndarray, what: str = "calibration images",
-              ) -> torch.Tensor:
+def _batch_of(graph: FloatGraph, pixels: np.ndarray) -> torch.Tensor:
     with np.errstate(over="ignore"):
         x = torch.from_numpy(np.array(pixels, np.float32))
     if not bool(torch.isfinite(x).all()):
-        raise QuantiseError(f"{what} of {graph.name} hold NaN or infinity")
+        raise QuantiseError(f"calibration images of {graph.name} hold NaN or infinity")
     return x
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-__all__ = ["Observed", "best_scale", "round_weights", "weight_steps"]
+__all__ = ["Observed", "round_weights", "weight_steps"]
 
 _STEPS = 127
 _USUAL = 0.9  # share of the images, whose peaks are not out of the ordinary

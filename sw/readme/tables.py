@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from .fitted import calibration_table, coefficients_table
+from .levels import levels_table, ranges_table
 from .limits import limits_table
 from .measured import ablation_table, energy_table, headline_table, scaling_table, zeros_table
 from .trained import training_table
@@ -14,6 +15,7 @@ __all__ = ["TABLES"]
 TABLES: dict[str, Callable[[], str]] = {
     "headline": headline_table, "energy": energy_table, "scaling": scaling_table,
     "limits": limits_table, "ablation": ablation_table, "zeros": zeros_table,
+    "levels": levels_table, "ranges": ranges_table,
     "coefficients": coefficients_table, "calibration": calibration_table,
     "training": partial(training_table, "training-results.json"),
     "training-digits": partial(training_table, "training-digits.json")}

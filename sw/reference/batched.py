@@ -8,7 +8,7 @@ import torch
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph, Layer
 
-from .tensors import convolve, max_pool
+from .operators import convolve, max_pool
 
 __all__ = ["Accuracy", "accuracy", "run_integer"]
 
@@ -98,4 +98,4 @@ def _run_layer(layer: Layer, x: torch.Tensor) -> torch.Tensor:
     half = torch.where(shift > 0, 1 << torch.clamp(shift - 1, min=0), 0)
     # a library may convolve by transforms, whose error is far below one half
     y = ((acc.round().long() + column(layer.bias)) * column(layer.mult) + half) >> shift
-    return max_pool(layer, torch.clamp(y, layer.low, layer.high).double(), -128.0)
+    return max_pool(layer.pool, torch.clamp(y, layer.low, layer.high).double(), -128.0)

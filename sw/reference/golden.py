@@ -17,7 +17,7 @@ import numpy as np
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph, Layer
 
-__all__ = ["convolve", "max_pool", "requantise", "run_golden", "run_layer"]
+__all__ = ["convolve", "requantise", "run_golden", "run_layer"]
 
 _BLOCK_BYTES = 64 << 20  # weights and patches are converted in pieces of this size
 

@@ -6,17 +6,14 @@ from dataclasses import dataclass, field
 
 from sw.cycles.limits import Limit, Roof
 from sw.energy.model import CATEGORIES, CORE, EnergyModel, Features, Interval, ratio
+from sw.prune.picture import Picture
 
 __all__ = [
     "PUBLISHED_ENERGY",
     "PUBLISHED_SPEEDUP",
-    "SCHEMA_NAME",
-    "SCHEMA_VERSION",
     "ArmReport",
     "LayerReport",
-    "Picture",
     "Report",
-    "SoFar",
     "quotient",
 ]
 
@@ -156,16 +153,6 @@ class ArmReport:
         joules = sum(split.values()) * 1e-12 / images
         seconds = self.cycles / images / (model.clock_mhz * 1e6)
         return {**split, "joules_per_image": joules, "joule_seconds": joules * seconds}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A pruned layer's weights as two matrices of squares, mean |w| in each: dense as trained, and
-    pruned with its channels in the order of their parts; outputs down, inputs across."""
-
-    layer: str
-    before: tuple[tuple[float, ...], ...]
-    after: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)

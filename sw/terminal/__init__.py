@@ -1,1 +1,1 @@
-"""Tables and progress in a terminal."""
+"""What commands share in a terminal: options, results and progress."""

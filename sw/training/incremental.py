@@ -27,7 +27,7 @@ from .recipe import INCREMENTAL, Recipe
 from .task import Monitor, Task
 from .trainer import Trainer
 
-__all__ = ["Grown", "grow_digits", "join", "train_partition"]
+__all__ = ["Grown", "grow_digits", "join"]
 
 
 @dataclass(frozen=True)

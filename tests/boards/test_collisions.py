@@ -69,7 +69,7 @@ def test_a_block_that_uses_such_a_word_is_found_and_one_that_does_not_is_left_al
         "collide", "", [__name__, with_collisions.__module__],
         lambda: with_collisions({"collide": verilog.convert(Block(), name="collide",
                                                             emit_src=False)}),
-        Path(support.__file__).parent / "collide.cpp")
+        Path(support.__file__).parent / "collide" / "collide.cpp")
     same, other = (ctypes.c_uint32 * CYCLES)(), (ctypes.c_uint32 * CYCLES)()
     ctypes.CDLL(str(library)).collide_run(same, other, CYCLES)
     meant_same, meant_other = intended()[20]

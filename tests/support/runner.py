@@ -10,14 +10,16 @@ from xml.etree import ElementTree
 from cocotb_tools.runner import get_runner
 
 from hw.support.entries import cached_file
-from sim.verilated.tools import MAKE_SETTINGS, verilator_root
+from sim.verilated.tools import verilator_root
 
 __all__ = ["run_bench"]
 
 ROOT = Path(__file__).parent.parent.parent
 BUILD = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-O3")
-#: Short runs: a quick compilation is worth more than a quick model.
-MAKE = (*MAKE_SETTINGS, "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
+#: What the wheel's verilated.mk leaves empty, and quick compilation: runs are short.
+MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_STD=-std=gnu++20",
+        "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CFG_LDLIBS_THREADS=-pthread",
+        "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
 
 
 def run_bench(text: str, top: str, modules: Sequence[str], folder: Path,

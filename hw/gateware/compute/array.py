@@ -11,7 +11,7 @@ from hw.gateware.signatures.interfaces import vector_layout
 
 from .tiles import TilePort
 
-__all__ = ["EARLY", "AccTag", "MacArray", "PsumPort", "array_latency"]
+__all__ = ["EARLY", "MacArray", "PsumPort", "array_latency"]
 
 #: Cycles by which a tag is known before its sums.
 EARLY = 2

@@ -3,19 +3,14 @@
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2, next_pow2
 from hw.gateware.parts.countdown import Countdown
 from hw.gateware.signatures.interfaces import LaneParams, ParamPort, chunk_layout, tile_walk
 
-__all__ = ["TileLoader", "TilePort", "param_layout", "param_members"]
-
-
-def param_layout() -> data.StructLayout:
-    """Requantisation parameters of one output channel, as they lie in memory (8 bytes)."""
-    return data.StructLayout({"bias": 32, "mult": 16, "shift": 8, "unused": 8})
+__all__ = ["TileLoader", "TilePort", "param_members"]
 
 
 def param_members(config: Config) -> wiring.Member:

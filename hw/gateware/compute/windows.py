@@ -12,7 +12,7 @@ from hw.gateware.signatures.interfaces import completion
 
 from .task import Task
 
-__all__ = ["Contexts", "Windows"]
+__all__ = ["Windows"]
 
 _POSITION = signed(12)  # of an accumulator in its plane, which it may lie outside of
 

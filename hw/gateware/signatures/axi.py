@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.config import Config
 from hw.registers import CONTROL_ADDR_BITS
 
-__all__ = ["USER_BITS", "AxiLiteSlave", "AxiMaster", "user_bits"]
+__all__ = ["AxiLiteSlave", "AxiMaster", "user_bits"]
 
 #: Width of ARUSER and AWUSER: see `user_bits`.
 USER_BITS = 24

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.config import Config, ceil_log2
 from hw.gateware.signatures.interfaces import read_request
 
-__all__ = ["BurstSplitter", "run_layout"]
+__all__ = ["BurstSplitter"]
 
 
 def run_layout(config: Config, beats_bits: int) -> data.StructLayout:

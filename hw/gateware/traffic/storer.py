@@ -25,7 +25,7 @@ from hw.isa import Opcode
 from .actmem import ActMemory
 from .loader import beat_geometry
 
-__all__ = ["READ_AHEAD", "Storer"]
+__all__ = ["Storer"]
 
 #: Words between reading and packing: as many as there are cycles or more.
 READ_AHEAD = 8

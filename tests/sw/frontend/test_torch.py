@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sw.frontend.torch import UnsupportedLayer, capture
-from sw.quantise.post_training import run_float
+from tests.support.floating import run_float
 from tests.support.modules import Calls, random_chain
 
 

@@ -18,10 +18,10 @@ from sw.graph.active import ScalingError, with_active
 from sw.graph.integer import IntegerGraph
 from sw.iss.system import run_program
 from sw.networks.architectures import DIGITS_SHAPE, digits_partition
-from sw.quantise.post_training import run_float
 from sw.reference.golden import run_golden
 from sw.training.incremental import grow_digits, join
 from tests.sim.test_scaling import partitioned_graph
+from tests.support.floating import run_float
 from tests.support.programs import random_layer
 
 TINY = PRESETS["tiny"]

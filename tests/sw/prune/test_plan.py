@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from sw.graph.floating import FloatGraph, FloatLayer
-from sw.prune.apply import apply_plan, mask_layers
+from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers
 from sw.prune.names import PARTITIONERS
 from sw.prune.partition import balanced_assignment, partition
 from sw.prune.plan import PartitionError, PartitionPlan
-from sw.quantise.post_training import run_float
+from tests.support.floating import mask_layers, run_float
 
 
 def linear(name: str, weight: np.ndarray, low: float | None = 0.0) -> FloatLayer:

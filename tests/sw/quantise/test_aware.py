@@ -5,9 +5,10 @@ from dataclasses import replace
 import torch
 
 from sw.quantise.aware import FakeQuantised
-from sw.quantise.post_training import calibrate, quantise_with, run_float
+from sw.quantise.post_training import calibrate, quantise_with
 from sw.reference.batched import run_integer
 from sw.training.fit import fit
+from tests.support.floating import run_float
 from tests.support.training import RECIPE, batches
 
 

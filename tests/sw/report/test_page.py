@@ -11,8 +11,9 @@ from html.parser import HTMLParser
 import pytest
 
 from sw.energy.model import EnergyModel, unit_features
+from sw.prune.picture import Picture
 from sw.report.page import render
-from sw.report.values import ArmReport, LayerReport, Picture, Report
+from sw.report.values import ArmReport, LayerReport, Report
 from tests.sw.energy.test_model import UNIT
 
 CAUSES = {"COMPUTE": 500, "WEIGHTS": 100, "ACTS": 50, "PORT": 20, "BARRIER": 10, "DRAIN": 5,

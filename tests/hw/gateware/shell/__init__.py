@@ -1,1 +1,1 @@
-"""Tests of hw/gateware/control."""
+"""Tests of hw/gateware/shell."""

@@ -1,0 +1,45 @@
+"""What a layer's shapes say, of floats and of integers alike."""
+
+import numpy as np
+
+__all__ = ["Convolution", "one_pixel"]
+
+
+def one_pixel(shape: tuple[int, int, int]) -> bool:
+    """Whether a map [C, H, W] is a vector of channels."""
+    return tuple(shape[1:]) == (1, 1)
+
+
+class Convolution:
+    """A convolution from a map [C, H, W] to another; a linear layer is one, too."""
+
+    weight: np.ndarray
+    stride: int
+    padding: tuple[int, int]
+    in_shape: tuple[int, int, int]
+    groups: int
+    conv_shape: tuple[int, int, int]
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Kernel (rows, columns)."""
+        return self.weight.shape[2], self.weight.shape[3]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the layer as it is, its groups counted only."""
+        _, rows, columns = self.conv_shape
+        return self.weight.size * rows * columns
+
+    @property
+    def gives_vector(self) -> bool:
+        """Whether each weight is used once an image: the convolution gives one pixel. So does a
+        linear layer, and a convolution that leaves nothing but channels."""
+        return one_pixel(self.conv_shape)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it is a matrix times its flattened input (one for each group): the kernel covers
+        the whole map, and nothing else."""
+        return (self.gives_vector and tuple(self.padding) == (0, 0)
+                and self.kernel == tuple(self.in_shape[1:]))

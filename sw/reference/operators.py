@@ -1,0 +1,33 @@
+"""Convolution and pooling of a batch in torch, of floats or of integers held as such."""
+
+import torch
+from torch.nn import functional
+
+from sw.graph.convolution import Convolution
+from sw.graph.integer import Pool
+
+__all__ = ["convolve", "max_pool"]
+
+
+def convolve(layer: Convolution, x: torch.Tensor, weight: torch.Tensor,
+             bias: torch.Tensor | None = None) -> torch.Tensor:
+    """Return a layer's convolution [N, C, H, W], with a `weight` and `bias` of its shape."""
+    if layer.is_linear and layer.groups == 1:
+        return functional.linear(x.flatten(1), weight.flatten(1), bias)[..., None, None]
+    _, rows, columns = layer.conv_shape
+    (top, left), (height, width), s = layer.padding, layer.kernel, layer.stride
+    bottom = (rows - 1) * s + height - top - x.shape[2]
+    right = (columns - 1) * s + width - left - x.shape[3]
+    x = functional.pad(x, (left, right, top, bottom))
+    return functional.conv2d(x, weight, bias, stride=s, groups=layer.groups)
+
+
+def max_pool(pool: Pool | None, x: torch.Tensor, lowest: float) -> torch.Tensor:
+    """Return the maximum of each window; positions outside the map count as `lowest`."""
+    if pool is None:
+        return x
+    top, left = pool.padding
+    bottom = (pool.out[0] - 1) * pool.stride[0] + pool.kernel[0] - top - x.shape[2]
+    right = (pool.out[1] - 1) * pool.stride[1] + pool.kernel[1] - left - x.shape[3]
+    x = functional.pad(x, (left, right, top, bottom), value=lowest)
+    return functional.max_pool2d(x, pool.kernel, pool.stride)
