@@ -20,10 +20,13 @@ WINDOW = {"out_w": 1, "out_h": 1, "conv_w": 1, "conv_h": 1, "pool_w": 1, "pool_h
 
 @pytest.mark.parametrize("rows", [4, 8, 16])
 def test_sums_come_as_long_after_a_vector_as_the_array_says(rows):
-    for port, cycles_before in (("tag", 0), ("early", EARLY)):
+    ones = int.from_bytes(bytes([1] * rows))
+    for effect, cycles_before in ((lambda o: o.sums[0] == rows, 0), (lambda o: o.tag.valid, 0),
+                                  (lambda o: o.early.valid, EARLY)):
         dut = MacArray(TINY.replace(array__rows=rows))
-        assert latency(dut, [(dut.i.valid, 1), (dut.i.payload.swap, 1), (dut.tile.valid, 1)],
-                       dut.fire, getattr(dut.o, port).valid) == dut.LATENCY - cycles_before
+        assert latency(dut, [(dut.i.valid, 1), (dut.i.payload.swap, 1), (dut.i.payload.acts, ones),
+                             (dut.tile.valid, 1), *((weight, 1) for weight in dut.tile.weights)],
+                       dut.fire, effect(dut.o)) == dut.LATENCY - cycles_before
 
 
 def test_a_bank_is_full_and_read_as_long_after_as_the_accumulator_says():
