@@ -4,7 +4,9 @@ size."""
 import ast
 import functools
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("hw", "sw", "sim", "boards", "tests")
@@ -30,7 +32,7 @@ WHOLES: dict[str, str] = {
     "hw/gateware/top.py: Shell": "registers, barrier and fabric",
     "hw/gateware/top.py: Top": "a shell and its instances",
 }
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+Node = TypeVar("Node", bound=ast.AST)
 
 
 @functools.cache
@@ -39,16 +41,20 @@ def sources() -> dict[str, str]:
             for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))}
 
 
-def of_kind(kind, packages: tuple[str, ...] = PACKAGES) -> Iterator[tuple[str, ast.AST]]:
-    for name, text in sources().items():
-        if name.startswith(packages):
-            yield from ((name, node) for node in ast.walk(ast.parse(text))
-                        if isinstance(node, kind))
+@functools.cache
+def trees() -> dict[str, ast.Module]:
+    return {file: ast.parse(text) for file, text in sources().items()}
+
+
+def of_kind(kind: type[Node]) -> Iterator[tuple[str, Node]]:
+    """Files and what they have of a kind."""
+    for file, tree in trees().items():
+        yield from ((file, node) for node in ast.walk(tree) if isinstance(node, kind))
 
 
 def components() -> Iterator[tuple[str, ast.ClassDef]]:
-    """Every class that is a component itself, by its base or its base's."""
-    classes = [(file, node) for file, node in of_kind(ast.ClassDef, ("hw", "boards"))]
+    """Every class that is a component, by its base or its base's."""
+    classes = [c for c in of_kind(ast.ClassDef) if c[0].startswith(("hw/", "boards/"))]
     known = {"Component"}
     while new := {node.name for _, node in classes if node.name not in known and known & {
             ast.unparse(base).rpartition(".")[2] for base in node.bases}}:
@@ -57,8 +63,9 @@ def components() -> Iterator[tuple[str, ast.ClassDef]]:
 
 
 def test_functions_are_short():
-    long = [f"{file}: {node.name} has {lines} lines" for file, node in of_kind(Function)
-            if (lines := node.end_lineno - node.lineno + 1) >
+    long = [f"{file}: {node.name} has {lines} lines"
+            for file, node in chain(of_kind(ast.FunctionDef), of_kind(ast.AsyncFunctionDef))
+            if (lines := (node.end_lineno or 0) - node.lineno + 1) >
             (ELABORATE_LINES if node.name == "elaborate" else FUNCTION_LINES)]
     assert not long
 
