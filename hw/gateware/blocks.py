@@ -12,8 +12,8 @@ from hw.gateware.compute.datapath import Datapath
 from hw.gateware.control.sequencer import Sequencer
 from hw.gateware.signatures.ports import READERS, Channel
 from hw.gateware.traffic.actmem import ActMemory
+from hw.gateware.traffic.gates import ReadGate, WriteGate
 from hw.gateware.traffic.loader import Loader
-from hw.gateware.traffic.portmux import ReadGate, WriteGate
 from hw.gateware.traffic.storer import Storer
 from hw.gateware.traffic.weights import WeightFetch
 

@@ -12,11 +12,11 @@ from hw.isa import READ_AHEAD_BYTES
 
 from .blocks import Blocks
 
-__all__ = ["Answers", "Outstanding", "count_outstanding", "take_answers"]
+__all__ = ["MemoryAnswers", "Outstanding", "count_outstanding", "take_answers"]
 
 
 @dataclass(frozen=True)
-class Answers:
+class MemoryAnswers:
     """What the memory answered a cycle ago: an instance lies far from the port.
 
     Members: `returned`, a beat, to one of `returned_to` [readers], `data`; `acknowledged`, a write
@@ -30,7 +30,7 @@ class Answers:
     refused: Signal
 
 
-def take_answers(m: Module, memory: PureInterface, config: Config) -> Answers:
+def take_answers(m: Module, memory: PureInterface, config: Config) -> MemoryAnswers:
     """Put what comes from the memory into registers."""
     returned, returned_to = Signal(), Signal(len(READERS))
     returned_data = Signal(config.beat_bits, reset_less=True)
@@ -43,7 +43,7 @@ def take_answers(m: Module, memory: PureInterface, config: Config) -> Answers:
     ]
     with m.If(memory.ret_valid):
         m.d.sync += returned_data.eq(memory.ret_data)
-    return Answers(returned, returned_to, returned_data, acknowledged, refused)
+    return MemoryAnswers(returned, returned_to, returned_data, acknowledged, refused)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Outstanding:
     events: Value
 
 
-def count_outstanding(m: Module, blocks: Blocks, memory: PureInterface, answers: Answers,
+def count_outstanding(m: Module, blocks: Blocks, memory: PureInterface, answers: MemoryAnswers,
                       config: Config) -> Outstanding:
     """Count what the memory owes."""
     returned, acknowledged = answers.returned, answers.acknowledged

@@ -6,12 +6,12 @@ from amaranth.lib import wiring
 from hw.gateware.control.counters import Counters
 from hw.gateware.control.runstate import RunState
 from hw.gateware.signatures.ports import READERS, Core
-from hw.gateware.traffic.portmux import ReadGate, WriteGate
+from hw.gateware.traffic.gates import ReadGate, WriteGate
 from hw.isa import UNITS, ErrorCode
 
 from .blocks import Blocks
 from .causes import choose_cause
-from .exchange import Answers, Outstanding, count_outstanding, take_answers
+from .exchange import MemoryAnswers, Outstanding, count_outstanding, take_answers
 from .faults import Fault, choose_fault
 from .progress import doze, follow_progress
 
@@ -105,7 +105,8 @@ class Instance(Core):
             m.d.comb += [control.spared.eq(path.spared),
                          control.spared_layer.eq(path.spared_layer)]
 
-    def _connect_port(self, m: Module, blocks: Blocks, answers: Answers, run: RunState) -> None:
+    def _connect_port(self, m: Module, blocks: Blocks, answers: MemoryAnswers,
+                      run: RunState) -> None:
         """Requests through their gates to the memory port, and answers back."""
         connect, memory, control = wiring.connect, self.memory, self.control
         loader, storer, gates, writes = blocks.loader, blocks.storer, blocks.gates, blocks.writes

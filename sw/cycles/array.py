@@ -15,8 +15,12 @@ __all__ = ["ARRAY", "DRAIN", "Array"]
 
 # Latencies in cycles.
 _FEED = 10  # from a COMPUTE's start to its first vector in the array
-_FULL = 5  # from the array's last vector to post-processing's start
-_REQUANTISE = 14  # from post-processing's last read to the bank's release
+_FULL = 5  # from the array's last vector to a full bank; of more than 8 rows it is 6
+#: From a block's last cycle in post-processing to the POST's end and the bank's release alike. With
+#: as many lanes as columns that is 11 to the last word and 17 to the first vector that the
+#: drained bank lets into the array, with fewer one more; predictions with each for itself are no
+#: closer.
+_REQUANTISE = (11 + 17) // 2
 
 _FEEDER_VECTORS = 8  # that wait in front of the array
 _COMPUTE, _POST = (1 << unit for unit in (Unit.COMPUTE, Unit.POST))

@@ -53,7 +53,7 @@ def workloads(network: str, config: Config, partitions: int, seed: int,
     return found
 
 
-def measure(work: Work, off: str | None, memory: dict,
+def measure_without(work: Work, off: str | None, memory: dict,
             say: Callable[[str], None] = lambda text: None) -> tuple[int, bool]:
     """Cycles of a workload with an optimisation left out (None: with all), and whether every
     layer was as in the golden model."""
@@ -83,7 +83,7 @@ def ablate_as_asked(args: argparse.Namespace) -> int:
         for off in (None, *chosen):
             for work in works:
                 progress.say(f"{work.name}, without {off}" if off else work.name)
-                cycles, right = measure(work, off, memory, progress.say)
+                cycles, right = measure_without(work, off, memory, progress.say)
                 rows.setdefault(off or "", {})[work.name] = cycles
                 exact &= right
     data = {"network": args.network, "config": config.to_dict(), "bit_exact": exact,

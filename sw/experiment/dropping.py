@@ -33,7 +33,7 @@ from sw.training.incremental import Grown, grow_digits
 
 from .pareto import pareto
 
-__all__ = ["Point", "drop_as_asked", "front", "spread"]
+__all__ = ["OperatingPoint", "drop_as_asked", "spread", "unbeaten_points"]
 
 #: Dynamic range in energy and time of channel groups trained incrementally, with a choice of
 #: processor and levels of supply: Xun et al., arXiv 2105.03600.
@@ -58,7 +58,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Point:
+class OperatingPoint:
     """Some partitions active at a level: what an image takes; `chip_nj` is `energy_nj` without
     external memory, which no level scales."""
 
@@ -70,7 +70,11 @@ class Point:
     chip_nj: float
 
 
-def measure(grown: Grown, config: Config, images: int, model: EnergyModel, say) -> list[Measured]:
+Points = Sequence[OperatingPoint]
+
+
+def measure_active(grown: Grown, config: Config, images: int, model: EnergyModel,
+                   say) -> list[Measured]:
     """Run with 1 to all partitions, from one program in one simulation.
 
     Raises
@@ -120,24 +124,24 @@ def _features(result: RunResult, model: EnergyModel) -> Features:
 
 
 def points_of(measured: Iterable[Measured], levels: Sequence[Level],
-              model: EnergyModel) -> list[Point]:
+              model: EnergyModel) -> list[OperatingPoint]:
     """Time and energy of each at each level."""
     points = []
     for m in measured:
         for level in levels:
             energy = level.scale(m.energy_pj)
-            points.append(Point(
+            points.append(OperatingPoint(
                 m.active, level, m.accuracy, m.cycles / (model.clock_mhz * level.clock),
                 sum(energy.values()) / 1e3, (sum(energy.values()) - energy["external"]) / 1e3))
     return points
 
 
-def front(points: Sequence[Point]) -> list[Point]:
+def unbeaten_points(points: Points) -> list[OperatingPoint]:
     """Those that no other beats in accuracy, time and energy at once."""
     return pareto(points, lambda p: (-p.accuracy, p.time_us, p.energy_nj))
 
 
-def spread(points: Iterable[Point], energy: str = "energy_nj") -> tuple[float, float]:
+def spread(points: Iterable[OperatingPoint], energy: str = "energy_nj") -> tuple[float, float]:
     """Largest over smallest energy, and time."""
     chosen = list(points)
     energies, times = ([getattr(p, name) for p in chosen] for name in (energy, "time_us"))
@@ -160,9 +164,9 @@ def drop_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
 
     grown = grow_digits(config.instances, config.unit_channels, seed=args.seed, cache=own_cache(),
                         epochs=args.epochs, say=say)
-    measured = measure(grown, config, args.images, model, say)
+    measured = measure_active(grown, config, args.images, model, say)
     points = points_of(measured, args.levels, model)
-    best = front(points)
+    best = unbeaten_points(points)
     deliver(_json(measured, points, best, config, args, argv),
             lambda: _print(measured, points, best, config, args),
             {args.plot: lambda: _plot(points, best, args.levels)}, as_json=args.json)
@@ -171,13 +175,13 @@ def drop_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     return 0 if all(m.bit_exact for m in measured) else 1
 
 
-def _ranges(points: Sequence[Point], levels: Sequence[Level]) -> dict[str, tuple[float, float]]:
+def _ranges(points: Points, levels: Sequence[Level]) -> dict[str, tuple[float, float]]:
     """Spread of dropping partitions alone, at the first level, and with all levels."""
     return {"dropping": spread(p for p in points if p.level == levels[0]), "all": spread(points),
             "all_chip": spread(points, "chip_nj")}
 
 
-def _json(measured: Sequence[Measured], points: Sequence[Point], best: Sequence[Point],
+def _json(measured: Sequence[Measured], points: Points, best: Points,
           config: Config, args: argparse.Namespace, argv: list[str]) -> str:
     return json.dumps({
         "schema": "partita.scale", "version": 1, "network": args.network, "seed": args.seed,
@@ -191,7 +195,7 @@ def _json(measured: Sequence[Measured], points: Sequence[Point], best: Sequence[
         "published_range": dict(zip(("energy", "time"), PUBLISHED_RANGE, strict=True))})
 
 
-def _print(measured: Sequence[Measured], points: Sequence[Point], best: Sequence[Point],
+def _print(measured: Sequence[Measured], points: Points, best: Points,
            config: Config, args: argparse.Namespace) -> None:
     table = Table(title=f"{args.network} on {config.shape}, {config.port.memory} port of "
                   f"{config.port.bytes} bytes: us and uJ per image", title_justify="left", box=None,
@@ -219,7 +223,7 @@ def _print(measured: Sequence[Measured], points: Sequence[Point], best: Sequence
                   "every layer of every run is bit-exact")
 
 
-def _plot(points: Sequence[Point], best: Sequence[Point], levels: Sequence[Level]) -> str:
+def _plot(points: Points, best: Points, levels: Sequence[Level]) -> str:
     return scatter(
         [(levels.index(p.level), p.time_us, p.energy_nj, p in best,
           f"{p.active} active at {p.level}: {p.accuracy:.1%}, {p.time_us:,.0f} us, "

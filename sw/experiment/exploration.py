@@ -32,14 +32,14 @@ from sw.terminal.console import deliver
 from .pareto import pareto
 from .pool import each
 
-__all__ = ["Point", "Result", "evaluate", "explore_as_asked", "front"]
+__all__ = ["Candidate", "Result", "evaluate", "explore_as_asked", "unbeaten_results"]
 
 _MOST_POINTS = 10_000
 _FEW_POINTS = 16
 
 
 @dataclass(frozen=True)
-class Point:
+class Candidate:
     """One combination: a network cut into `partitions` (1: dense) on a configuration."""
 
     network: str
@@ -50,14 +50,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a point.
+    """What became of a candidate.
 
     Members: predicted `cycles`, None with the reason in `why` if it cannot run; `limit` as
     sw/cycles/limits.py; `usage` as far as known without synthesis; `fits` the device
     asked for; `rtl_cycles` if it was run.
     """
 
-    point: Point
+    candidate: Candidate
     cycles: int | None
     limit: int
     usage: Usage
@@ -67,8 +67,8 @@ class Result:
 
     def row(self) -> dict:
         """For JSON."""
-        p = self.point
-        data = {k: v for k, v in asdict(self).items() if k not in ("point", "usage")}
+        p = self.candidate
+        data = {k: v for k, v in asdict(self).items() if k not in ("candidate", "usage")}
         return {"network": p.network, "prune": p.prune, "partitions": p.partitions,
                 "config": p.config.to_dict(), "dsps": self.usage.dsps,
                 "block_rams": self.usage.block_rams, **data}
@@ -88,41 +88,42 @@ def _random_weights(graph: IntegerGraph, seed: int) -> IntegerGraph:
     return replace(graph, layers=tuple(layers))
 
 
-def evaluate(point: Point, graph: IntegerGraph | None = None) -> Result:
-    """Predict a point."""
-    graph = graph or shape_graph(point.network, point.prune, point.partitions)
-    limit = network_limit(graph.layers, point.config).cycles
+def evaluate(candidate: Candidate, graph: IntegerGraph | None = None) -> Result:
+    """Predict a candidate."""
+    graph = graph or shape_graph(candidate.network, candidate.prune, candidate.partitions)
+    limit = network_limit(graph.layers, candidate.config).cycles
     try:
-        cycles, why = predict(graph, point.config).cycles, ""
+        cycles, why = predict(graph, candidate.config).cycles, ""
     except CompileError as error:
         cycles, why = None, str(error)
-    return Result(point, cycles, limit, quick_usage(point.config), why)
+    return Result(candidate, cycles, limit, quick_usage(candidate.config), why)
 
 
-def measure(point: Point, seed: int = 1) -> int:
-    """Run a point in RTL with random weights and return its cycles.
+def cycles_in_rtl(candidate: Candidate, seed: int = 1) -> int:
+    """Run a candidate in RTL with random weights and return its cycles.
 
     Raises
     ------
     RuntimeError
         If an output differs from the golden model's.
     """
-    graph = _random_weights(shape_graph(point.network, point.prune, point.partitions), seed)
+    graph = _random_weights(
+        shape_graph(candidate.network, candidate.prune, candidate.partitions), seed)
     image = np.random.default_rng(seed).integers(-128, 128, graph.in_shape, dtype=np.int8)
-    program = compile_graph(graph, point.config)
-    with open_backend("verilator", point.config, memory_bytes=program.window_bytes) as backend:
+    program = compile_graph(graph, candidate.config)
+    with open_backend("verilator", candidate.config, memory_bytes=program.window_bytes) as backend:
         driver = Driver(backend)
         driver.load(program)
         result = driver.run(image)
     for layer, ours, theirs in zip(graph.layers, result.outputs, run_golden(graph, image),
                                    strict=True):
         if ours is not None and not np.array_equal(ours, theirs):
-            raise RuntimeError(f"{point.config.shape}, {point.partitions} partitions: layer "
-                               f"{layer.name} in RTL differs from the golden model")
+            raise RuntimeError(f"{candidate.config.shape}, {candidate.partitions} partitions: "
+                               f"layer {layer.name} in RTL differs from the golden model")
     return result.cycles
 
 
-def front(results: Iterable[Result]) -> list[Result]:
+def unbeaten_results(results: Iterable[Result]) -> list[Result]:
     """Those that no other with as many partitions and the same memory beats, fastest first."""
     able = [r for r in results if r.cycles is not None and r.fits]
 
@@ -131,11 +132,11 @@ def front(results: Iterable[Result]) -> list[Result]:
         return r.cycles, r.usage.dsps, r.usage.block_rams
 
     def kind(r: Result) -> tuple:
-        return r.point.partitions, r.point.prune, r.point.config.port
+        return r.candidate.partitions, r.candidate.prune, r.candidate.config.port
 
     best = [r for k in {kind(r): None for r in able}
             for r in pareto([r for r in able if kind(r) == k], key)]
-    return sorted(best, key=lambda r: (r.point.partitions, key(r)))
+    return sorted(best, key=lambda r: (r.candidate.partitions, key(r)))
 
 
 def explore_as_asked(args: argparse.Namespace) -> int:
@@ -155,14 +156,15 @@ def explore_as_asked(args: argparse.Namespace) -> int:
             found[k] = replace(value, fits=not lacks, why="; ".join(lacks) or value.why)
             status.update(Text(f"predicted {len(found)} of {len(points)} points"))
     results = [found[k] for k in range(len(points))]
-    chosen = front(results)
+    chosen = unbeaten_results(results)
     if not chosen:
         raise DoesNotFitError(f"none of {len(points)} configurations fits"
                               + (f" {device.name}" if device else "")
                               + f"; the first: {results[0].why}")
     if args.rtl:
         with notes.status(Text(f"running {len(chosen)} points in RTL")) as status:
-            for done, (k, value) in enumerate(_each(measure, [r.point for r in chosen], args), 1):
+            measured = _each(cycles_in_rtl, [r.candidate for r in chosen], args)
+            for done, (k, value) in enumerate(measured, 1):
                 assert isinstance(value, int)
                 old, chosen[k] = chosen[k], replace(chosen[k], rtl_cycles=value)
                 results[results.index(old)] = chosen[k]
@@ -176,7 +178,7 @@ def explore_as_asked(args: argparse.Namespace) -> int:
     return 0
 
 
-def _points(args: argparse.Namespace) -> list[Point]:
+def _points(args: argparse.Namespace) -> list[Candidate]:
     base = PRESETS[args.preset]
     buffers = args.buffers or [base.buffers.act_words]
     fifos = args.fifos or [base.buffers.weight_fifo_beats]
@@ -187,13 +189,13 @@ def _points(args: argparse.Namespace) -> list[Point]:
     with named_by_option({"array.rows": "--arrays", "array.cols": "--arrays",
                           "instances": "--instances", "buffers.act_words": "--buffers",
                           "buffers.weight_fifo_beats": "--fifos"}):
-        return [Point(args.network, args.prune, partitions, base.replace(
+        return [Candidate(args.network, args.prune, partitions, base.replace(
                     instances=instances, array__rows=rows, array__cols=cols, array__post_lanes=0,
                     buffers__act_words=words, buffers__weight_fifo_beats=beats, **changes))
                 for partitions, instances, (rows, cols), words, beats in grid]
 
 
-def _each(function: Callable, points: Sequence[Point], args: argparse.Namespace,
+def _each(function: Callable, points: Sequence[Candidate], args: argparse.Namespace,
           ) -> Iterator[tuple[int, object]]:
     return each(function, points, jobs=args.jobs, scheduler=args.scheduler,
                 few=_FEW_POINTS if function is evaluate else 1)
@@ -208,8 +210,8 @@ def _print(results: Sequence[Result], chosen: Sequence[Result], every: bool) -> 
     if every:
         table.add_column("")
     for r in shown:
-        c = r.point.config
-        cells = [str(r.point.partitions), c.shape, f"{c.buffers.act_words:,}",
+        c = r.candidate.config
+        cells = [str(r.candidate.partitions), c.shape, f"{c.buffers.act_words:,}",
                  str(c.buffers.weight_fifo_beats), str(r.usage.dsps), str(r.usage.block_rams),
                  f"{r.cycles:,}" if r.cycles else "", f"{r.limit / r.cycles:.1%}"
                  if r.cycles else ""]
@@ -223,10 +225,10 @@ def _print(results: Sequence[Result], chosen: Sequence[Result], every: bool) -> 
 
 
 def _plot(results: Sequence[Result], chosen: Sequence[Result]) -> str:
-    kinds = sorted({r.point.partitions for r in results})
+    kinds = sorted({r.candidate.partitions for r in results})
     return scatter(
-        [(kinds.index(r.point.partitions), r.usage.dsps, r.cycles, r in chosen,
-          f"{r.point.config.shape}, {r.point.config.buffers.act_words:,} words: {r.cycles:,} "
-          f"cycles, {r.usage.dsps} DSP blocks, {r.usage.block_rams} block RAMs")
+        [(kinds.index(r.candidate.partitions), r.usage.dsps, r.cycles, r in chosen,
+          f"{r.candidate.config.shape}, {r.candidate.config.buffers.act_words:,} words: "
+          f"{r.cycles:,} cycles, {r.usage.dsps} DSP blocks, {r.usage.block_rams} block RAMs")
          for r in results if r.cycles is not None and r.fits],
         [f"P = {k}" if k > 1 else "dense" for k in kinds], "DSP blocks", "cycles")

@@ -16,7 +16,7 @@ from sw.compiler.predict import predict
 from sw.compiler.search import search_splits
 from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
-from sw.experiment.exploration import Point, Result, evaluate, front
+from sw.experiment.exploration import Candidate, Result, evaluate, unbeaten_results
 from sw.experiment.pool import PoolError, each
 from sw.networks.shapes import shape_graph
 from sw.reference.golden import run_golden
@@ -57,13 +57,13 @@ def test_the_front_holds_what_nothing_else_beats():
     config = PRESETS["tiny"]
 
     def result(cycles, dsps, rams, partitions=1, **more):
-        return Result(Point("digits", "fc", partitions, config), cycles, 1,
+        return Result(Candidate("digits", "fc", partitions, config), cycles, 1,
                       Usage(0, 0, dsps, rams), **more)
 
     fast, small = result(10, 8, 8), result(20, 4, 8)
     worse, none, large = result(20, 8, 8), result(None, 1, 1), result(1, 99, 9, fits=False)
     pruned = result(30, 8, 8, partitions=8)
-    assert front([worse, small, none, pruned, large, fast]) == [fast, small, pruned]
+    assert unbeaten_results([worse, small, none, pruned, large, fast]) == [fast, small, pruned]
 
 
 def test_explores_and_measures_the_front_in_rtl(capsys, tmp_path):
@@ -110,19 +110,19 @@ def test_bad_usage_is_refused(capsys, arguments, code, message):
 
 
 def test_a_process_that_is_killed_is_told_of():
-    points = [Point("digits", "fc", 1, Config())] * 2
+    points = [Candidate("digits", "fc", 1, Config())] * 2
     with pytest.raises(PoolError, match="try fewer --jobs"):
         list(each(_killed, points, jobs=2, scheduler=None, few=1))
 
 
-def _killed(point: Point) -> None:
+def _killed(candidate: Candidate) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_weights_are_not_needed():
     graph = shape_graph("tinyvgg16", "all", 8)
     assert sum(x.groups == 8 for x in graph.layers) == 11
-    assert evaluate(Point("tinyvgg16", "all", 8, Config()), graph).cycles
+    assert evaluate(Candidate("tinyvgg16", "all", 8, Config()), graph).cycles
 
 
 def test_a_search_finds_faster_splits_that_run_exactly():

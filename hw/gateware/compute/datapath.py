@@ -48,6 +48,15 @@ class Datapath(wiring.Component):
         i ------------^           ^  ^                       ^ |
         i_ahead ---> tiles -- tile'  '-- drained ------------|-'
         chunks ------^ '------------------------ params -----'
+
+    Timing
+    ------
+    One vector per cycle; from a read's grant to its sum in a bank `LATENCY` of the feeder, the
+    array and the accumulators one after the other. A bank is drained while the other fills.
+
+    Resources
+    ---------
+    Its blocks; two flip-flops of its own.
     """
 
     i: stream.Interface

@@ -44,13 +44,17 @@ class LiveInputs(wiring.Component):
     Timing
     ------
     A word or a live input is searched in a cycle; a group takes its inputs' beats of weights, one
-    per cycle, to fill, and a cycle for each output block, and one more, to use. Vectors that skip
-    nothing pass in the same cycle.
+    per cycle, to fill, and a cycle for each output block, and one more, to use. Its first tile is
+    there `LATENCY` cycles after its last beat, where none is used. Vectors that skip nothing pass
+    in the same cycle.
 
     Resources
     ---------
     `rows` memories of 2 * `row_beats` beats; a comparison with `epsilon` for each row.
     """
+
+    #: Cycles from a group's last beat of weights to its first tile.
+    LATENCY = 2
 
     i: stream.Interface
     o: stream.Interface

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from amaranth.hdl import Signal
 from amaranth.lib import data
 
-__all__ = ["Task"]
+__all__ = ["WalkTask"]
 
 
 @dataclass(frozen=True)
-class Task:
+class WalkTask:
     """An instruction, with what the walk over a plane is to know of it beforehand.
 
     Members

@@ -6,7 +6,7 @@ from amaranth.lib import stream
 from hw.config import Config, ceil_log2
 from hw.gateware.parts.walk import Walk
 
-from .task import Task
+from .task import WalkTask
 
 __all__ = ["Vectors"]
 
@@ -73,7 +73,8 @@ class Vectors:
             go_on.eq(step | (prepared & ~active)),
             load.eq(prepared & Mux(active, step & insn_end, 1)),
         ]
-        addr, ix, iy = _position(walk, task, Task(cur, cur_row_step, cur_origin, cur_top, cur_left))
+        addr, ix, iy = _position(
+            walk, task, WalkTask(cur, cur_row_step, cur_origin, cur_top, cur_left))
         with m.If(step):
             m.d.sync += [first_pixel.eq(tile_end), pixel.eq(Mux(tile_end, 0, pixel + 1)),
                          opens.eq(block_end & cur.first)]
@@ -103,7 +104,7 @@ class Vectors:
         self.busy = have | active
 
 
-def _prepare(m: Module, i: stream.Interface, addr_bits: int) -> tuple[Task, Signal, Signal]:
+def _prepare(m: Module, i: stream.Interface, addr_bits: int) -> tuple[WalkTask, Signal, Signal]:
     """Take an instruction and make the products that its walk needs, three cycles ahead of it.
     Return it, that there is one, and that all of it is there."""
     insn = Signal(i.payload.shape())
@@ -132,10 +133,10 @@ def _prepare(m: Module, i: stream.Interface, addr_bits: int) -> tuple[Task, Sign
     with m.If(ready3):
         m.d.sync += [words.eq(product), origin.eq(insn.in_addr - words + left),
                      prepared.eq(1)]
-    return Task(insn, words, origin, top, left), have, prepared
+    return WalkTask(insn, words, origin, top, left), have, prepared
 
 
-def _position(walk: Walk, task: Task, cur: Task) -> tuple[Signal, Signal, Signal]:
+def _position(walk: Walk, task: WalkTask, cur: WalkTask) -> tuple[Signal, Signal, Signal]:
     """Where the walk is: a word's address, modulo the memory's size, and its column and row."""
     insn = cur.insn
     addr = walk.add("addr", task.origin.shape(), [

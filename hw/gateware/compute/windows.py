@@ -10,7 +10,7 @@ from hw.gateware.parts.arith import times
 from hw.gateware.parts.walk import Walk
 from hw.gateware.signatures.interfaces import completion
 
-from .task import Task
+from .task import WalkTask
 
 __all__ = ["Windows"]
 
@@ -65,7 +65,7 @@ class Contexts:
         self._m.d.sync += self._in_flight[number].eq(0)
 
 
-def _prepare(m: Module, i: stream.Interface, acc_bits: int) -> tuple[Task, Signal, Signal]:
+def _prepare(m: Module, i: stream.Interface, acc_bits: int) -> tuple[WalkTask, Signal, Signal]:
     """Take an instruction; the same adders make its two products, in turn. Return it, that there
     is one, and that all of it is there."""
     insn = Signal(i.payload.shape())
@@ -86,7 +86,7 @@ def _prepare(m: Module, i: stream.Interface, acc_bits: int) -> tuple[Task, Signa
         m.d.sync += [factor.eq(insn.pool_stride), top_words.eq(product)]
     with m.If(ready3):
         m.d.sync += [row_step.eq(product), origin.eq(left - top_words), prepared.eq(1)]
-    return Task(insn, row_step, origin, top, left), have, prepared
+    return WalkTask(insn, row_step, origin, top, left), have, prepared
 
 
 class Windows:
@@ -122,7 +122,7 @@ class Windows:
         insn = task.insn
         cur_row_step, cur_origin = Signal(acc_bits), Signal(acc_bits)
         cur_top, cur_left = Signal.like(task.top), Signal.like(task.left)
-        cur = Task(Signal.like(insn), cur_row_step, cur_origin, cur_top, cur_left)
+        cur = WalkTask(Signal.like(insn), cur_row_step, cur_origin, cur_top, cur_left)
         self.contexts = contexts = Contexts(m, insn, config.array.zero_skip)
         pixel = Signal(act_bits)
         plane0 = Signal(act_bits)
@@ -181,7 +181,7 @@ class Windows:
         self._m.d.sync += self._released.bit_select(bank, 1).eq(0)
 
 
-def _position(m: Module, walk: Walk, task: Task, cur: Task) -> tuple[Signal, Signal]:
+def _position(m: Module, walk: Walk, task: WalkTask, cur: WalkTask) -> tuple[Signal, Signal]:
     """Where the walk is: an accumulator's address, and that there is one, inside the plane."""
     insn = cur.insn
     addr = walk.add("addr", task.origin.shape(), [

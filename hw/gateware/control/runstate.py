@@ -33,6 +33,14 @@ class RunState(wiring.Component):
     catches : 1, this fault is the one with which it halts, `code` from the next cycle on
     done, error : 1, the last run has ended so; neither while one runs
     code : `ErrorCode` of the last run
+
+    Timing
+    ------
+    What is told of a run changes in the cycle after its cause; `catches` is 1 in that of the fault.
+
+    Resources
+    ---------
+    Four flip-flops and an `ErrorCode`.
     """
 
     start: Signal

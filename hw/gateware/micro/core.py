@@ -16,7 +16,7 @@ from .loops import TileLoops
 from .machine import FILE_SLOT, Get, Op, Put
 from .product import Product
 from .program import microprogram
-from .steps import Step, run_steps
+from .steps import MicroStep, run_steps
 from .writer import slots
 
 __all__ = ["MicroInstance"]
@@ -108,7 +108,7 @@ class MicroInstance(Core):
         ]
         return m
 
-    def _trap(self, m: Module, step: Step, run: RunState) -> tuple[Signal, Signal]:
+    def _trap(self, m: Module, step: MicroStep, run: RunState) -> tuple[Signal, Signal]:
         """The error of a cycle, which is for others to say; and 1, the microprogram is to go on in
         its error routine."""
         start = self.control.start
@@ -124,7 +124,7 @@ class MicroInstance(Core):
             m.d.sync += [booted.eq(0), trapped.eq(0)]
         return error, traps
 
-    def _registers(self, m: Module, step: Step, config: Config, acc_bits: int) -> Registers:
+    def _registers(self, m: Module, step: MicroStep, config: Config, acc_bits: int) -> Registers:
         """Keep what is put."""
         start, address_bits, lanes = (
             self.control.start, config.port.address_bits, config.array.rows)
@@ -149,7 +149,7 @@ class MicroInstance(Core):
         return Registers(layer, opcode, factor, act_addr, lane, stream,
                          register(Put.ACC_ADDR, acc_bits), register(Put.WRITE_ADDR, address_bits))
 
-    def _activations(self, m: Module, step: Step, registers: Registers,
+    def _activations(self, m: Module, step: MicroStep, registers: Registers,
                      loops: TileLoops) -> tuple[Value, Value]:
         """The activation memory, of which the array reads while it goes through a tile. Returns
         the word at `Put.ACT_ADDR`, and 1, one beyond the memory is taken or given."""
@@ -170,7 +170,7 @@ class MicroInstance(Core):
         return act_read.data, beyond & (
             writes_act | (step.does(Op.GET) & (step.which == Get.ACT)))
 
-    def _log(self, m: Module, step: Step, loops: TileLoops,
+    def _log(self, m: Module, step: MicroStep, loops: TileLoops,
              working: Signal) -> tuple[Signal, Signal]:
         """Counters and log. Returns cycles since the start, and those in which the array
         multiplied."""
@@ -198,7 +198,7 @@ class MicroInstance(Core):
                          log_count.eq(log_count + control.mark_valid)]
         return total, fired
 
-    def _choose_fault(self, m: Module, error: Signal, step: Step, access: MemoryAccess,
+    def _choose_fault(self, m: Module, error: Signal, step: MicroStep, access: MemoryAccess,
                       run: RunState, beyond: Value) -> None:
         """Choose one of the errors of a cycle; `beyond`, an activation address is."""
         control = self.control
@@ -220,7 +220,7 @@ class MicroInstance(Core):
                 m.d.comb += error.eq(code)
 
 
-def _execute(m: Module, step: Step, product: Product, access: MemoryAccess, loops: TileLoops,
+def _execute(m: Module, step: MicroStep, product: Product, access: MemoryAccess, loops: TileLoops,
              sources: dict[int, Value]) -> None:
     """What a step does to the accumulator, and when it ends; `sources` is what `Get` takes."""
     op, which, a, number = step.op, step.which, step.a, step.number

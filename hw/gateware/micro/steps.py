@@ -10,11 +10,11 @@ from hw.config import Config, ceil_log2
 from .machine import FILE_SLOT, IMMEDIATE_BITS, VARIABLE_SLOTS, Op, Put
 from .writer import slots
 
-__all__ = ["Step", "run_steps"]
+__all__ = ["MicroStep", "run_steps"]
 
 
 @dataclass(frozen=True)
-class Step:
+class MicroStep:
     """The micro-instruction that is executed.
 
     Members
@@ -61,7 +61,7 @@ class Step:
 
 
 def run_steps(m: Module, config: Config, code: memory.Memory, file: memory.Memory,
-              start: Signal, working: Signal) -> Step:
+              start: Signal, working: Signal) -> MicroStep:
     """Fetch from the microprogram while `working`: while one is executed, the next one's operand
     is read, and the one after that. What a step does to `ends`, `result`, `jumps` and `target` is
     for others to say.
@@ -79,7 +79,7 @@ def run_steps(m: Module, config: Config, code: memory.Memory, file: memory.Memor
     stored = Signal()  # the operand was written as it was read: it is the accumulator still
     number = Signal(signed(32))
     wide = signed(33)  # enough for a difference's sign
-    step = Step(executing=Signal(), ends=Signal(), word=word, number=number, a=Signal(wide),
+    step = MicroStep(executing=Signal(), ends=Signal(), word=word, number=number, a=Signal(wide),
                 result=Signal(wide), jumps=jumps, target=target)
     executing, a = step.executing, step.a
     goes_on = ~executing | step.ends

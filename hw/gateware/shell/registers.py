@@ -48,8 +48,8 @@ class Control(wiring.Component):
     Timing
     ------
     A read is answered `READ_LATENCY` cycles after its address was taken, one of a counter when the
-    counters of the last run lie in the log; a write in the next cycle. Cycles count a cycle after
-    they were, in all instances alike.
+    counters of the last run lie in the log, and a cycle later where that shows another word; a
+    write in the next cycle. Cycles count a cycle after they were, in all instances alike.
 
     Resources
     ---------

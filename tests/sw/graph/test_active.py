@@ -12,7 +12,7 @@ from sw.compiler import CompileError, Program, compile_graph
 from sw.energy.coefficients import EnergyError
 from sw.energy.levels import Level
 from sw.energy.model import CATEGORIES
-from sw.experiment.dropping import Point, front, spread
+from sw.experiment.dropping import OperatingPoint, spread, unbeaten_points
 from sw.frontend.torch import capture
 from sw.graph.active import ScalingError, with_active
 from sw.graph.integer import IntegerGraph
@@ -110,9 +110,10 @@ def test_levels_scale_what_switches_what_leaks_and_leave_the_memory_alone():
 
 def test_the_front_and_the_spread():
     level = Level(1, 1)
-    best, cheap = Point(2, level, 0.9, 4.0, 4.0, 3.0), Point(1, level, 0.8, 1.0, 2.0, 1.0)
-    worse, equal = Point(3, level, 0.9, 4.0, 5.0, 1.0), Point(4, level, 0.9, 4.0, 4.0, 3.0)
-    assert front([best, cheap, worse, equal]) == [best, cheap, equal]
+    best, cheap, worse, equal = (OperatingPoint(active, level, *rest) for active, *rest in (
+        (2, 0.9, 4.0, 4.0, 3.0), (1, 0.8, 1.0, 2.0, 1.0), (3, 0.9, 4.0, 5.0, 1.0),
+        (4, 0.9, 4.0, 4.0, 3.0)))
+    assert unbeaten_points([best, cheap, worse, equal]) == [best, cheap, equal]
     assert spread([best, cheap, worse]) == (2.5, 4.0)
     assert spread([best, cheap, worse], "chip_nj") == (3.0, 4.0)
 

@@ -6,24 +6,24 @@ from hw.config import PRESETS
 from hw.gateware.compute.accumulator import Accumulator
 from hw.gateware.compute.array import EARLY, MacArray
 from hw.gateware.compute.feeder import Feeder
+from hw.gateware.compute.live import LiveInputs
 from hw.gateware.compute.post import Post
 from hw.gateware.compute.tiles import TileLoader
+from tests.support.blocks import POINT, WINDOW
 from tests.support.latency import latency
 
 TINY = PRESETS["tiny"]
-#: One output of one input, and another after it.
-POINT = {"in_w": 1, "in_h": 1, "stride": 1, "kernel_w": 1, "kernel_h": 1, "out_w": 1, "out_h": 1,
-         "in_blocks": 1, "out_blocks": 1, "tiles": 1, "first": 1, "last": 1}
-WINDOW = {"out_w": 1, "out_h": 1, "conv_w": 1, "conv_h": 1, "pool_w": 1, "pool_h": 1,
-          "pool_stride": 1, "out_blocks": 1, "out_plane": 1, "low": 0x80, "high": 0x7f}
 
 
 @pytest.mark.parametrize("rows", [4, 8, 16])
 def test_sums_come_as_long_after_a_vector_as_the_array_says(rows):
-    for port, cycles_before in (("tag", 0), ("early", EARLY)):
+    ones = int.from_bytes(bytes([1] * rows))
+    for effect, cycles_before in ((lambda o: o.sums[0] == rows, 0), (lambda o: o.tag.valid, 0),
+                                  (lambda o: o.early.valid, EARLY)):
         dut = MacArray(TINY.replace(array__rows=rows))
-        assert latency(dut, [(dut.i.valid, 1), (dut.i.payload.swap, 1), (dut.tile.valid, 1)],
-                       dut.fire, getattr(dut.o, port).valid) == dut.LATENCY - cycles_before
+        assert latency(dut, [(dut.i.valid, 1), (dut.i.payload.swap, 1), (dut.i.payload.acts, ones),
+                             (dut.tile.valid, 1), *((weight, 1) for weight in dut.tile.weights)],
+                       dut.fire, effect(dut.o)) == dut.LATENCY - cycles_before
 
 
 def test_a_bank_is_full_and_read_as_long_after_as_the_accumulator_says():
@@ -43,6 +43,13 @@ def test_vectors_come_as_long_after_an_instruction_and_a_read_as_the_feeder_says
         dut = Feeder(TINY)
         assert latency(dut, [(dut.i.valid, 1), (dut.i.payload, POINT), (dut.acts.ready, 1)],
                        cause(dut), dut.o.valid) == cycles
+
+
+def test_a_groups_tile_is_there_as_long_after_its_last_beat_as_live_inputs_say():
+    dut = LiveInputs(TINY.replace(array__zero_skip=True))
+    word = [(dut.i.valid, 1), (dut.i.payload, {"acts": 1, "live_blocks": 1, "close": 1})]
+    assert latency(dut, [*word, (dut.needs.ready, 1), (dut.rows.valid, 1), (dut.release.ready, 1)],
+                   dut.rows.valid & dut.rows.ready, dut.tile_o.valid) == LiveInputs.LATENCY
 
 
 def test_a_tile_is_there_as_long_after_its_last_chunk_as_the_tile_loader_says():

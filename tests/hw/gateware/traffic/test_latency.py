@@ -3,8 +3,8 @@
 from hw.config import PRESETS
 from hw.gateware.traffic.actmem import ActMemory
 from hw.gateware.traffic.bursts import BurstSplitter
+from hw.gateware.traffic.gates import ReadGate, WriteGate
 from hw.gateware.traffic.loader import Loader
-from hw.gateware.traffic.portmux import ReadGate, WriteGate
 from hw.gateware.traffic.storer import Storer
 from hw.gateware.traffic.weights import WeightFetch
 from tests.support.latency import latency
