@@ -118,6 +118,7 @@ def test_every_command_is_on_the_front_page():
     assert {point.module.removesuffix(".__main__") for point in commands().values()} == shown
 
 
+@pytest.mark.builds
 def test_the_example_of_ones_own_network_runs(capsys):
     scope: dict = {}
     example, = re.findall(r"```python\n(.*?)```", FRONT, re.DOTALL)

@@ -24,6 +24,7 @@ from tests.sim.test_random_networks import PIPELINED
 from tests.support.programs import random_network
 
 
+@pytest.mark.builds
 def test_predictions_of_fifty_random_networks_are_those_of_the_rtl():
     """They run for 4,000 to 400,000 cycles, on five configurations. Predictions take no input for
     zero, so those that skip zeros are left out."""
@@ -66,6 +67,7 @@ def test_the_front_holds_what_nothing_else_beats():
     assert unbeaten_results([worse, small, none, pruned, large, fast]) == [fast, small, pruned]
 
 
+@pytest.mark.builds
 def test_explores_and_measures_the_front_in_rtl(capsys, tmp_path):
     plot = tmp_path / "plan.svg"
     assert explore.main(["--network", "digits", "--preset", "tiny", "--instances", "2", "--arrays",
@@ -125,6 +127,7 @@ def test_weights_are_not_needed():
     assert evaluate(Candidate("tinyvgg16", "all", 8, Config()), graph).cycles
 
 
+@pytest.mark.builds
 def test_a_search_finds_faster_splits_that_run_exactly():
     config, graph = PIPELINED["2x 4x4"], random_network(3009)
     found = search_splits(graph, config)
