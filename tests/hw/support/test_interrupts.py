@@ -227,6 +227,7 @@ def work():
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.trains
 def test_training_ends_and_goes_on(tmp_path):
     process = start("""
 import functools, sys

@@ -27,6 +27,7 @@ def test_fake_quantisation_is_what_the_integers_compute_to_a_step(dense, task):
     assert float((exact - integer).abs().mean()) > 0.2  # rounding is felt
 
 
+@pytest.mark.trains
 def test_quantisation_aware_tuning_recovers_what_coarse_steps_lose(dense, task):
     trainer, net = dense
     graph = trainer.graph(net)

@@ -10,6 +10,8 @@ from sw.training.fit import fit
 from sw.training.recipe import FitError
 from tests.support.training import RECIPE, batches
 
+pytestmark = pytest.mark.trains
+
 
 def test_masks_hold_after_every_step(task):
     net = task.make()

@@ -11,6 +11,8 @@ from sw.training.task import Monitor
 from sw.training.trainer import Trainer, weight_masks
 from tests.support.training import RECIPE
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.mark.parametrize("gradual", [0.0, 0.6])
 def test_masked_weights_are_zero_after_training_and_nothing_else_is(dense, task, gradual):
