@@ -1,7 +1,7 @@
 # Everything runs in .venv, which the first target that needs it makes.
 #   make demo        build the accelerator and print the comparison (the main job)
 #   make test        all tests          make test-slow   deep runs: fuzzing, whole networks
-#   make test-fast   tests that build no simulation and train nothing: under a minute
+#   make test-fast   tests that build no simulation and train nothing: minutes
 #   make check       lint and the fast tests, before a commit
 #   make lint        ruff and mypy      make tables      regenerate the READMEs' tables
 #   make boards      a bitstream for every board, and the table of them

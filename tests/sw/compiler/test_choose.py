@@ -93,6 +93,7 @@ def test_large_layers_still_use_all_instances(prune, partitions, memory):
         assert None not in stage.split.items
 
 
+@pytest.mark.builds
 @pytest.mark.parametrize("graph", [dense(16, 64, 64, 32, 10), random_network(3), dense(8, 8)],
                          ids=["dense", "random", "one layer"])
 def test_idle_instances_save_cycles_in_rtl(graph):
