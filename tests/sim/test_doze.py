@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.gateware import instance
+from hw.gateware import progress
 from hw.isa import Opcode, encode
 from hw.registers import COUNTERS
 from sim.backend import SimulationFault
@@ -87,7 +87,7 @@ def test_who_waits_long_counts_every_cycle_of_it():
 
 
 def test_dozing_too_early_is_found_by_the_check(monkeypatch, tmp_path):
-    monkeypatch.setattr(instance, "_DOZE_CYCLES", 1)
+    monkeypatch.setattr(progress, "_DOZE_CYCLES", 1)
     monkeypatch.setenv("PARTITA_CACHE", str(tmp_path))  # builds are known by configuration
     graph = pruned_end(2)
     with pytest.raises(SimulationFault, match="of a core changes asleep"):
