@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.verilated import build
+from sim.verilated import library
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,14 +25,14 @@ def measured_tinyvgg16() -> dict:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Let a test that is not marked `builds` fail where it, or a fixture of it, asks for a
     simulation, whether or not that is in the cache."""
-    made_by = build.made_by
+    made_by = library.made_by
 
     def refuse() -> str:
         pytest.fail(f"{item.nodeid} builds a simulation: mark it `builds`")
 
     if item.get_closest_marker("builds") is None:
-        build.made_by = refuse
+        library.made_by = refuse
     try:
         return (yield)
     finally:
-        build.made_by = made_by
+        library.made_by = made_by

@@ -18,11 +18,10 @@ from sim.activity.map import ActivityMap, load_maps
 from .compile import trace_options, verilate
 from .flipflops import keep_registers, map_members, walk_modules
 from .glue import glue_header
-from .library import cached_library, texts_beside
+from .library import cached_library
 from .memory import MEMORY_NAME, RtlMemory
 from .parts import find_parts
 from .rtl import cached_rtl
-from .tools import digest, made_by
 
 __all__ = ["activity_maps", "build", "build_shared"]
 
@@ -33,11 +32,10 @@ _HARNESS = Path(__file__).parent / "harness" / "model.cpp"
 _SPLIT_FLAGS = ("--output-split-cfuncs", "2500", "--inline-cfuncs", "0")
 
 
-def _key(texts: dict[str, str], options: str, *harness: Path) -> str:
-    """Of what a library is made from: Verilog, the harness, and what turns them into C++."""
+def _sources(texts: dict[str, str]) -> list[str]:
+    """What C++ is made from: the Verilog of modules, and what turns it into C++."""
     makers = [p for p in sorted(sources_of(Path(__file__))) if _SIM in p.parents]
-    return digest(*texts, *texts.values(), options, made_by(), *(p.read_text() for p in makers),
-                  *(text for file in harness for text in texts_beside(file)))
+    return [*texts, *texts.values(), *(p.read_text() for p in makers)]
 
 
 def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
@@ -75,8 +73,8 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
             _verilate(folder, MEMORY_NAME, around, say)
 
     return cached_library(
-        f"{kind}-{config.digest[:16]}", _key({**texts, **around}, kind, _HARNESS, *headers),
-        prepare, _HARNESS, models, headers=headers, macros=macros, kind=kind, say=say)
+        f"{kind}-{config.digest[:16]}", _sources({**texts, **around}), prepare, _HARNESS, models,
+        headers=headers, macros=macros, kind=kind, say=say)
 
 
 def build_shared(top: str, design: str, generators: Sequence[str], generate_texts: Callable[
@@ -106,8 +104,8 @@ def build_shared(top: str, design: str, generators: Sequence[str], generate_text
     def prepare(folder: Path) -> None:
         _verilate(folder, top, texts, say)
 
-    return cached_library(top, _key(texts, macros, harness), prepare, harness, [top],
-                          macros=macros.split(), say=say)
+    return cached_library(top, _sources(texts), prepare, harness, [top], macros=macros.split(),
+                          say=say)
 
 
 def activity_maps(library: Path) -> dict[str, ActivityMap]:

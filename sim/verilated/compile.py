@@ -19,8 +19,6 @@ _CXX_FLAGS = ("-march=native", "-fPIC", "-std=gnu++20", "-fno-plt", "-w")
 #: rest.
 _OFTEN, _SELDOM, _ONCE = "-O3", "-O1", "-O0"
 _RUNS_ONCE = re.compile(r"__(?:Slow|Syms)\b|__Syms__")
-
-
 #: Kind of build that traces -> Verilator's options, macros, support source.
 _TRACES = {
     "saif": (("--trace-saif", "--trace-underscore"),
@@ -68,13 +66,13 @@ def _runtime(kind: str) -> Path:
 
 
 def compile_model(folder: Path, harness: Path, names: Sequence[str], macros: Sequence[str] = (),
-             kind: str = "plain") -> Path:
+                  kind: str = "plain") -> Path:
     """Compile what `verilate` wrote, and a harness around it, to `model.so`.
 
     Translation units that take about as long, each of which reads Verilator's headers once: the
     first model, and the others with the harness, optimised; and what runs once.
     """
-    units = {"core": names[:1], "shell": names[1:], "once": names}
+    units = {"first": names[:1], "others": names[1:], "once": names}
     macros = [*_TRACES.get(kind, _NO_TRACE)[1].split(), *macros]
     include = [folder, harness.parent, *(folder / f"o_{name}" for name in names)]
     compiler = ["g++", *_CXX_FLAGS, *macros, *(f"-I{i}" for i in include), *_includes()]
@@ -83,7 +81,7 @@ def compile_model(folder: Path, harness: Path, names: Sequence[str], macros: Seq
              ["g++", "-shared", "-o", "model.so", *objects, str(_runtime(kind)), "-pthread"]}
     for unit, models in units.items():
         text = "".join(_included(folder, name, once=unit == "once") for name in models)
-        if unit == "shell":
+        if unit == "others":
             text += f'#include "{harness}"\n'
         (folder / f"{unit}.cpp").write_text(text)
         rules[f"{unit}.o: {unit}.cpp"] = [*compiler, _ONCE if unit == "once" else _OFTEN, "-c",

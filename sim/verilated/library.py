@@ -8,13 +8,13 @@ from hw.support.entries import cached_file
 from . import compile as compiler
 from .tools import check_tools, digest, made_by
 
-__all__ = ["cached_library", "texts_beside"]
+__all__ = ["cached_library"]
 
 _CXX = (".cpp", ".h")
 
 
-def cached_library(name: str, key: str, prepare: Callable[[Path], None], harness: Path,
-                   models: Sequence[str], *, headers: Sequence[Path] = (),
+def cached_library(name: str, sources: Sequence[str], prepare: Callable[[Path], None],
+                   harness: Path, models: Sequence[str], *, headers: Sequence[Path] = (),
                    macros: Sequence[str] = (), kind: str = "plain",
                    say: Callable[[str], None] = lambda text: None) -> Path:
     """Return the library of a harness around Verilated models, from the cache or new.
@@ -24,7 +24,7 @@ def cached_library(name: str, key: str, prepare: Callable[[Path], None], harness
     Parameters
     ----------
     name : of the library, for people
-    key : of all that `prepare` depends on, which spares preparing to know the C++
+    sources : texts of all that the C++ is made from, which spare making it to know it
     prepare : writes the models' C++, and what the harness includes, into a folder
     headers : that the harness includes beside those in its folder
     harness, models, macros, kind : as `compile_model` takes them
@@ -33,34 +33,32 @@ def cached_library(name: str, key: str, prepare: Callable[[Path], None], harness
     ------
     ToolMissingError, BuildError
     """
+    compiled = [name, kind, *macros, made_by(), Path(compiler.__file__).read_text(),
+                *(text for file in (harness, *headers) for text in _texts_beside(file))]
+
     def make(folder: Path) -> Path:
         say("compiling the models and the harness")
         include = [f"-I{header.parent}" for header in headers]
         return compiler.compile_model(folder, harness, models, [*macros, *include], kind)
 
-    def find(folder: Path) -> Path:
+    def prepared(folder: Path) -> Path:
         check_tools()
         prepare(folder)
-        cxx = sorted(p for p in folder.rglob("*") if p.suffix in (*_CXX, ".json"))
-        contents = digest(*macros, kind, made_by(),
-                          *(text for file in (harness, *headers) for text in texts_beside(file)),
-                          Path(compiler.__file__).read_text(),
-                          *(text for p in cxx for text in (str(p.relative_to(folder)),
-                                                           p.read_text())))
-        library = f"{name}-{contents}"
+        return folder
+
+    def find(folder: Path) -> Path:
+        files = sorted(p for p in prepared(folder).rglob("*") if p.suffix in (*_CXX, ".json"))
+        cxx = (text for p in files for text in (str(p.relative_to(folder)), p.read_text()))
+        library = f"{name}-{digest(*compiled, *cxx)}"
         cached_file(library, lambda _: make(folder), say=say)
         (folder / "library.txt").write_text(library)
         return folder / "library.txt"
 
-    def make_again(folder: Path) -> Path:  # it was there, and is not, or is damaged
-        check_tools()
-        prepare(folder)
-        return make(folder)
-
-    library = cached_file(f"cxx-{key}", find, say=say).read_text()
-    return cached_file(library, make_again, say=say)
+    library = cached_file(f"cxx-{digest(*compiled, *sources)}", find, say=say).read_text()
+    # one that was there, and is not, or is damaged, is made again
+    return cached_file(library, lambda folder: make(prepared(folder)), say=say)
 
 
-def texts_beside(file: Path) -> list[str]:
+def _texts_beside(file: Path) -> list[str]:
     """The texts of a C++ file and of those that are in its folder."""
     return [f.read_text() for f in sorted(file.parent.iterdir()) if f.suffix in _CXX]

@@ -1,7 +1,9 @@
 """What is cached depends on the sources that it is made from, and on no others."""
 
 import importlib
+import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import hw.gateware.verilog
 from boards.catalogue import BOARDS
 from boards.virtual.board import VirtualBoard
 from boards.virtual.simulated import board_memory
-from hw.support.sources import sources_key, sources_of
+from hw.support.sources import edited, sources_key, sources_of
 
 HW = Path(hw.gateware.verilog.__file__).parents[1]
 
@@ -54,3 +56,16 @@ def test_an_edit_at_any_depth_gives_another_key(tmp_path, monkeypatch):
         (package / f"{name}.py").write_text(texts[name] + "# changed\n")
         assert (sources_key("shop.top") != before) == changes
         (package / f"{name}.py").write_text(texts[name])
+
+
+def test_a_source_that_changes_after_the_start_is_noticed(tmp_path, monkeypatch):
+    source = tmp_path / "shop2.py"
+    source.write_text("x = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    shop2 = importlib.import_module("shop2")
+    began = time.time()
+    monkeypatch.setattr("hw.support.sources._BEGAN", began)
+    os.utime(source, (began - 1, began - 1))
+    assert not edited(shop2.__name__)
+    os.utime(source, (began + 1, began + 1))
+    assert edited(shop2.__name__)

@@ -10,6 +10,7 @@ from hw.support.errors import ToolMissingError
 from sim.verilated import build as verilator
 from sim.verilated import compile as compiler
 from sim.verilated import rtl, tools
+from sim.verilated.memory import RtlMemory
 
 TINY = PRESETS["tiny"]
 pytestmark = pytest.mark.builds  # as far as the marks can tell
@@ -90,3 +91,14 @@ def test_verilog_of_sources_that_changed_meanwhile_is_not_kept(work, monkeypatch
     library = verilator.build(TINY)
     assert verilator.build(TINY) == library and work.done == (2, 1, 1)
     assert not list(library.parents[1].glob("rtl-*"))
+
+
+def test_other_options_of_the_compiler_make_another_library(work, monkeypatch, tmp_path):
+    """Of the accelerator with a memory in Verilog, too, whose Verilog is the same."""
+    monkeypatch.setattr(verilator, "_verilate", lambda folder, top, texts, say: None)
+    header = tmp_path / "port.h"
+    header.write_text("")
+    made = {verilator.build(TINY, memory=RtlMemory("design", "hw.gateware.verilog", lambda: {},
+                                                   header, macros))
+            for macros in ((), ("-DPARTITA_SDRAM",), ())}
+    assert len(made) == 2
