@@ -215,11 +215,7 @@ class Link(wiring.Component):
             with m.If(at == 4):
                 m.next = "WRITE REGISTER"
         with m.State("WRITE REGISTER"):
-            m.d.comb += [control.awvalid.eq(~addressed), control.wvalid.eq(~written)]
-            with m.If(control.awvalid & control.awready):
-                m.d.sync += addressed.eq(1)
-            with m.If(control.wvalid & control.wready):
-                m.d.sync += written.eq(1)
+            _offer(m, control, access)
             with m.If(control.bvalid):
                 failed = Mux(control.bresp[1], Status.BUS_ERROR, Status.OK)
                 m.d.sync += [addressed.eq(0), written.eq(0), request.status.eq(failed),
@@ -245,11 +241,7 @@ class Link(wiring.Component):
                 m.d.sync += where.eq(where + 1)
                 m.next = "FETCH"
         with m.State("PUT"):
-            m.d.comb += [mem.awvalid.eq(~addressed), mem.wvalid.eq(~written)]
-            with m.If(mem.awvalid & mem.awready):
-                m.d.sync += addressed.eq(1)
-            with m.If(mem.wvalid & mem.wready):
-                m.d.sync += written.eq(1)
+            _offer(m, mem, access)
             with m.If(mem.bvalid):
                 m.d.sync += [addressed.eq(0), written.eq(0), strobes.eq(0), where.eq(where + 1)]
                 with m.If(mem.bresp[1]):
@@ -310,3 +302,12 @@ class Link(wiring.Component):
                     m.next = "GET"
         with m.State("FINISH"), m.If(~framer.busy):
             m.next = "RECEIVE"
+
+
+def _offer(m: Module, bus: wiring.PureInterface, access: Access) -> None:
+    """Offer a write's address and data until each has been taken, in either order."""
+    for valid, ready, done in ((bus.awvalid, bus.awready, access.addressed),
+                               (bus.wvalid, bus.wready, access.written)):
+        m.d.comb += valid.eq(~done)
+        with m.If(valid & ready):
+            m.d.sync += done.eq(1)

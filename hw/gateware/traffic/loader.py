@@ -19,6 +19,7 @@ from hw.isa import Opcode
 
 from .bursts import BurstSplitter
 from .returns import keep_returns
+from .runs import step_runs
 
 __all__ = ["AHEAD", "Loader", "beat_geometry"]
 
@@ -208,17 +209,8 @@ class Loader(wiring.Component):
             self.acts.valid.eq(relay.o.valid), relay.o.ready.eq(self.acts.ready),
             self.acts.addr.eq(out.addr), self.acts.data.eq(out.data), self.acts.lanes.eq(~0)]
         with m.If(relay.i.valid & relay.i.ready):
-            words_to_put.step()
-            m.d.sync += [place.eq(place + 1), offset.eq(offset + 1)]
-            with m.If(last_word):
-                words_to_put.again(dst.run_words)
-                runs_to_put.step()
-                m.d.sync += [place.eq(place_run + dst.act_stride),
-                             place_run.eq(place_run + dst.act_stride),
-                             offset.eq(offset_run + dst.step),
-                             offset_run.eq(offset_run + dst.step)]
-                with m.If(last_run):
-                    m.d.sync += putting.eq(0)
+            step_runs(m, words_to_put, dst.run_words, runs_to_put, putting, [
+                (place, place_run, 1, dst.act_stride), (offset, offset_run, 1, dst.step)])
         loaded = Signal()
         m.d.comb += loaded.eq(relay.o.valid & self.acts.ready & out.last)
         with m.If(loaded):

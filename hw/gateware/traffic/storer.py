@@ -24,6 +24,7 @@ from hw.isa import Opcode
 
 from .actmem import ActMemory
 from .loader import beat_geometry
+from .runs import step_runs
 
 __all__ = ["Storer"]
 
@@ -169,17 +170,9 @@ class Storer(wiring.Component):
                          source.eq(insn.act_addr), source_run.eq(insn.act_addr),
                          target.eq(insn.ext_addr), target_run.eq(insn.ext_addr)]
         with m.If(read):
-            m.d.sync += [source.eq(source + 1), target.eq(target + pitch)]
-            words_left.step()
-            with m.If(last_word):
-                words_left.again(cur.run_words)
-                runs_left.step()
-                m.d.sync += [source.eq(source_run + cur.act_stride),
-                             source_run.eq(source_run + cur.act_stride),
-                             target.eq(target_run + cur.ext_stride),
-                             target_run.eq(target_run + cur.ext_stride)]
-                with m.If(last_run):
-                    m.d.sync += active.eq(0)
+            step_runs(m, words_left, cur.run_words, runs_left, active, [
+                (source, source_run, 1, cur.act_stride),
+                (target, target_run, pitch, cur.ext_stride)])
 
         told = completion(cur)
         layout = data.StructLayout({
