@@ -4,6 +4,7 @@ Examples:
     python -m hw.build --instances 8
     python -m hw.build --preset ecp5-85k --out build/ulx3s
     python -m hw.build --instances 16 --rows 4 --cols 16 --memory private --json
+    python -m hw.build --clock-gates --out build/asic
     python -m hw.build --preset ecp5-85k --instances 4 --estimate ecp5-85k   LUTs, DSPs, fmax
 
 The top module is `partita`: AXI4 memory ports m0_axi_*, m1_axi_*, ... and AXI4-Lite control
@@ -35,6 +36,10 @@ def parser() -> Parser:
     add_config_arguments(parser)
     parser.add_argument("--out", type=file_path, default=Path("build/rtl"), metavar="FOLDER",
                         help="where to write (default build/rtl)")
+    parser.add_argument("--clock-gates", action="store_true",
+                        help="give each instance its clock through a latch and a gate, for an ASIC "
+                        "or a simulation of energy; without, as for an FPGA, flip-flops have "
+                        "enables")
     parser.add_argument("--json", **JSON)
     parser.add_argument("--estimate", choices=DEVICES, metavar="DEVICE",
                         help="also synthesise, place and route for a device, without a board: "

@@ -174,7 +174,7 @@ def _deliver(board: Board, folder: Path, out: Path, data: dict) -> None:
 def _with_amaranth(board, config, system, folder, say):
     """Lattice: top level, pins and constraints from Amaranth's platform. Returns fmax and usage."""
     platform = make_platform(board)
-    for module, text in generate(config, clock_gates=False).items():
+    for module, text in generate(config).items():
         platform.add_file(f"{module}.v", text)
     family = board.device.family
     if family == "ecp5":
@@ -220,7 +220,7 @@ endmodule
 
 def _gowin(board, config, system, folder, say):
     """Gowin: the himbaechel flow, which Amaranth's platforms do not speak yet. Returns the same."""
-    texts = {**generate(config, clock_gates=False), **board_verilog(system), "top": _GOWIN_TOP}
+    texts = {**generate(config), **board_verilog(system), "top": _GOWIN_TOP}
     for module, text in texts.items():
         (folder / f"{module}.v").write_text(text)
     (folder / "top.cst").write_text("".join(

@@ -66,7 +66,7 @@ class VirtualBoard:
             generators.append(change.__module__)
 
         def texts() -> dict[str, str]:
-            found = {**generate(system.config, clock_gates=False), **board_verilog(system)}
+            found = {**generate(system.config), **board_verilog(system)}
             return change(found) if change else found
 
         library = build_shared(

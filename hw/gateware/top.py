@@ -129,7 +129,7 @@ class Top(wiring.Component):
     mark_valid: Signal
     mark_layer: Signal
 
-    def __init__(self, config: Config, *, verilog: bool = False, clock_gates: bool = True):
+    def __init__(self, config: Config, *, verilog: bool = False, clock_gates: bool = False):
         self._config = config
         self._verilog = verilog
         self._clock_gates = clock_gates

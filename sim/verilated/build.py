@@ -57,7 +57,8 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
     ------
     ToolMissingError, BuildError, UnmappedError
     """
-    texts = cached_rtl(config.shape, config.digest, (), lambda: generate(config), say)
+    texts = cached_rtl(config.shape, config.digest, (),
+                       lambda: generate(config, clock_gates=True), say)
     around: dict[str, str] = {}
     macros: list[str] = []
     headers: list[Path] = []

@@ -56,5 +56,5 @@ def run_blocks(tmp_path, memory: str, stall: float, active: int | None) -> None:
     job = {"program": str(tmp_path / "program.npz"), "data": str(tmp_path / "data.npz"),
            "stall": stall, "seed": 3, "limit": 400_000, "active": active}
     (tmp_path / "job.json").write_text(json.dumps(job))
-    run_bench("\n".join(generate(config).values()), TOP_NAME, ["tests.cocotb.top_bench"], tmp_path,
-              {"PARTITA_JOB": str(tmp_path / "job.json")})
+    run_bench("\n".join(generate(config, clock_gates=True).values()), TOP_NAME,
+              ["tests.cocotb.top_bench"], tmp_path, {"PARTITA_JOB": str(tmp_path / "job.json")})

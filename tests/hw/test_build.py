@@ -1,7 +1,9 @@
 """`python -m hw.build` writes whole builds, explains itself and refuses what breaks a rule."""
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,14 +21,33 @@ def test_a_build_has_verilog_and_a_manifest(tmp_path, capsys):
     assert main(["--preset", "tiny", "--out", str(out), "--json"]) == 0
     manifest = json.loads(capsys.readouterr().out)
     assert manifest == json.loads((out / "manifest.json").read_text())
-    assert sorted(p.name for p in out.iterdir()) == ["clock_gate.v", "core.v", "manifest.json",
+    assert sorted(p.name for p in out.iterdir()) == ["README.md", "core.v", "manifest.json",
                                                      "partita.v", "shell.v"]
     assert Config.from_dict(manifest["config"]) == PRESETS["tiny"]
     assert manifest["ports"]["m0_axi_rdata"] == 64
     assert manifest["registers"]["global"]["START"]["address"] == 0x10
     assert "module partita(" in (out / "partita.v").read_text()
+    assert_clocks(out, gated=False)
     assert main(["--preset", "tiny", "--instances", "3", "--out", str(out)]) == 0
     assert "3 instances" in capsys.readouterr().out
+
+
+def assert_clocks(folder: Path, *, gated: bool) -> None:
+    """A build has latches in its clocks, and its README says so; or neither."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["clock_gates"] is gated
+    texts = [(folder / name).read_text() for name in manifest["files"].values()]
+    assert any("clock_gate" in text for text in texts) is gated
+    clocks = set(re.findall(r"\.clk\((\w+)\)", (folder / "partita.v").read_text()))
+    assert (clocks == {"clk"}) is not gated
+    told = (folder / "README.md").read_text()
+    assert ("\nClock gates: " in told, "\nClock enables: " in told) == (gated, not gated)
+    assert all(f"`{name}`" in told for name in manifest["files"].values())
+
+
+def test_clocks_are_gated_where_that_is_asked_for(tmp_path):
+    assert main(["--preset", "ice40up5k", "--out", str(tmp_path), "--clock-gates"]) == 0
+    assert_clocks(tmp_path, gated=True)
 
 
 def test_multipliers_of_both_sizes_of_a_gowin_device_are_counted(tmp_path):

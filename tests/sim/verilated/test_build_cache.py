@@ -29,7 +29,7 @@ class Work:
         monkeypatch.setattr(compiler, "compile_model", self.compile)
         monkeypatch.setattr(tools.shutil, "which", lambda tool: f"/usr/bin/{tool}")
 
-    def generate(self, config) -> dict[str, str]:
+    def generate(self, config, *, clock_gates: bool) -> dict[str, str]:
         self.generated += 1
         return {"core": self.rtl}
 
