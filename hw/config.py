@@ -13,6 +13,8 @@ __all__ = ["CORES", "PRESETS", "ArrayConfig", "BufferConfig", "Config", "PortCon
 CONFIG_VERSION = 1
 #: What an instance can be.
 CORES = ("pipelined", "microcoded")
+#: What the field `live_blocks` of COMPUTE holds.
+_MOST_LIVE_BLOCKS = 255
 
 
 def ceil_log2(n: int) -> int:
@@ -288,14 +290,21 @@ class Config:
     @property
     def row_beats(self) -> int:
         """Beats of weights that a live input brings at most, a power of two: one burst, and no
-        more than lets those of a group of `rows` inputs wait for its last."""
+        more than lets those of a group of `rows` inputs wait for its last. 1 where zeros are not
+        skipped."""
+        if not self.array.zero_skip:
+            return 1
         most = min(8, self.port.burst_beats, self.buffers.weight_fifo_beats // self.array.rows)
         return 1 << (most.bit_length() - 1)
 
     @property
     def live_blocks(self) -> int:
-        """Output blocks for which live inputs are fetched at a time, at most."""
-        return min(self.row_beats * self.port.bytes // self.array.cols, self.buffers.acc_depth)
+        """Output blocks for which live inputs are fetched at a time, at most: no more than an
+        instruction holds. 1 where zeros are not skipped."""
+        if not self.array.zero_skip:
+            return 1
+        return min(self.row_beats * self.port.bytes // self.array.cols, self.buffers.acc_depth,
+                   _MOST_LIVE_BLOCKS)
 
     @cached_property
     def unit_channels(self) -> int:

@@ -16,6 +16,7 @@ from sw.graph.integer import GraphError, IntegerGraph
 from sw.lowering.switches import switched
 from tests.support.compiler_cases import configs, graphs, make_layer
 from tests.support.programs import instructions
+from tests.support.space import draw_config
 from tests.sw.compiler.test_choose import dense
 
 
@@ -52,6 +53,29 @@ def check_encoded(program: Program) -> None:
         if start is not None:
             for opcode, values in instructions(program, instance):
                 assert field_error(program.config, opcode, values) is None
+
+
+WIDE = Config().replace(instances=1, array__rows=1, array__cols=1, array__post_lanes=1,
+                        array__zero_skip=True, port__bytes=64)
+
+
+@pytest.mark.parametrize("configs", [[WIDE], *(
+    [draw_config(10 * k + n) for n in range(10)] for k in range(3))], ids=range(4))
+def test_a_small_network_compiles_for_any_configuration(configs):
+    """Or it does not fit; but what is compiled runs."""
+    rng = np.random.default_rng(0)
+    small = IntegerGraph("small", (
+        make_layer(rng, "conv", (3, 6, 5), 8, pool=(2, 2, 0)),
+        make_layer(rng, "fc", (8, 3, 2), 10, kernel=(3, 2), padding=(0, 0))), 1.0, 1.0)
+    for config in configs:
+        for graph in (small, dense(40, 600)):
+            try:
+                check_encoded(compile_graph(graph, config))
+            except DoesNotFit:
+                assert config is not WIDE
+            except Exception as error:
+                error.add_note(str(config))
+                raise
 
 
 def test_external_memory_beyond_the_port_is_refused_by_both():
