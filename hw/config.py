@@ -234,6 +234,12 @@ class Config:
         return 8 * self.port.bytes
 
     @property
+    def offset_bits(self) -> int:
+        """Bits of a byte offset from a window's base: one more than addresses have, so that an
+        access beyond all memory is seen."""
+        return self.port.address_bits + 1
+
+    @property
     def load_fifo_beats(self) -> int:
         """Beats of activations that the load unit can have asked for."""
         return max(64, 2 * self.port.burst_beats)

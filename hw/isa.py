@@ -128,9 +128,10 @@ class ErrorCode(IntEnum, shape=4):
     ILLEGAL_OPCODE = 1
     #: A non-zero field holds zero, a field more than this configuration can use, a token is
     #: another unit's, or an address is not a multiple of what it must be: of the weights, or of
-    #: the program or the window, which no instruction names.
+    #: the program, which no instruction names.
     BAD_FIELD = 2
-    #: A memory access would leave the instance's window.
+    #: A memory access would leave the instance's window, also where its address is beyond all
+    #: that can be addressed.
     ADDRESS_WINDOW = 3
     #: An activation address is beyond the activation memory.
     ACT_RANGE = 4
@@ -144,6 +145,8 @@ class ErrorCode(IntEnum, shape=4):
     BUS_ERROR = 8
     #: The host stopped it.
     STOPPED = 9
+    #: The window does not lie in the memory that can be addressed: nothing was started.
+    BAD_WINDOW = 10
 
 
 class Cause(IntEnum, shape=3):

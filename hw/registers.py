@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from .config import Config, ceil_log2
+from .isa import WINDOW_ALIGNMENT
+
 __all__ = [
     "CONTROL_ADDR_BITS",
     "COUNTERS",
@@ -13,13 +16,16 @@ __all__ = [
     "LOG_WORDS",
     "MAGIC",
     "MAP_VERSION",
+    "REFUSED_WIDE",
     "address",
+    "kept_bits",
 ]
 
 MAGIC = 0x5041_5254  # "PART"
 
-#: Of this map, and of what its registers do. Hardware that does not tell has 0, without STOP.
-MAP_VERSION = 1
+#: Of this map, and of what its registers do. Hardware that does not tell has 0, without STOP; 1
+#: cuts programs and windows to the addresses' width.
+MAP_VERSION = 2
 
 #: Per-instance registers start here, a stride apart.
 INSTANCE_BASE = 0x2000
@@ -58,11 +64,13 @@ GLOBAL: dict[str, Register] = {
 
 INSTANCE: dict[str, Register] = {
     "PROGRAM": Register(0x00, "rw", "byte offset of the program from the window's base, a multiple "
-                        "of 64; with another START leads to `BAD_FIELD`; ignored while any runs"),
-    "WINDOW_BASE": Register(0x04, "rw", "first byte address of the memory window, a multiple of "
-                            "4096; with another START leads to `BAD_FIELD`; ignored while any "
-                            "runs"),
-    "WINDOW_BYTES": Register(0x08, "rw", "bytes in the memory window; ignored while any runs"),
+                        "of 64; with another START leads to `BAD_FIELD`; one wider than addresses "
+                        "is kept as all ones, which is another; ignored while any runs"),
+    "WINDOW_BASE": Register(0x04, "rw", "first byte address of the memory window; bits 11:0 are "
+                            "zero; where the window is not within 2^`address_bits` bytes, START "
+                            "leads to `BAD_WINDOW`; one wider than addresses is kept as all ones, "
+                            "which is not; ignored while any runs"),
+    "WINDOW_BYTES": Register(0x08, "rw", "bytes in the memory window; otherwise as `WINDOW_BASE`"),
     "ERROR_CODE": Register(0x0C, "ro", "an `ErrorCode`"),
     "ERROR_LAYER": Register(0x10, "ro", "layer of the instruction at fault"),
     "ERROR_OPCODE": Register(0x14, "ro", "opcode of the instruction at fault"),
@@ -92,6 +100,20 @@ LOG_WORDS = ("LAYER", "TOTAL", *COUNTERS)
 FINAL_WORDS = {"TOTAL": 16 + len(LOG_WORDS),
                **{name: len(LOG_WORDS) + k for k, name in enumerate(COUNTERS)}}
 assert max(FINAL_WORDS[name] for name in COUNTERS) < 16
+
+
+#: Registers that keep all ones of a value wider than they are: START refuses it.
+REFUSED_WIDE = ("PROGRAM", "WINDOW_BASE", "WINDOW_BYTES")
+
+
+def kept_bits(config: Config, name: str) -> range:
+    """Positions of the bits that a register of `rw` keeps; the others read as zero."""
+    address, beyond = config.port.address_bits, min(32, config.port.address_bits + 1)
+    return {
+        "WATCHDOG": range(32), "ACTIVE": range(config.instances), "PROGRAM": range(address),
+        "WINDOW_BASE": range(ceil_log2(WINDOW_ALIGNMENT), beyond), "WINDOW_BYTES": range(beyond),
+        "LOG_SELECT": range(ceil_log2(16 * config.buffers.log_entries)),
+    }[name]
 
 
 def address(name: str, instance: int | None = None) -> int:

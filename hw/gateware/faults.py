@@ -26,13 +26,13 @@ class Fault:
 
 
 def choose_fault(m: Module, blocks: Blocks, control: PureInterface, progress: Progress, *,
-                 refused: Signal, misplaced: Value) -> Fault:
+                 refused: Signal, refusal: Value) -> Fault:
     """Choose one of the errors of a cycle, and say of which instruction it is.
 
     Parameters
     ----------
     refused : 1, the memory answered with an error
-    misplaced : 1, the program or the window that a start came with is not where it may be
+    refusal : of the program or the window that a start came with, an `ErrorCode`
     """
     sequencer, gates, writes = blocks.sequencer, blocks.gates, blocks.writes
     error, layer, opcode = Signal(ErrorCode), Signal(11), Signal(4)
@@ -55,9 +55,11 @@ def choose_fault(m: Module, blocks: Blocks, control: PureInterface, progress: Pr
                           (ErrorCode.ACT_RANGE, blocks.acts.range_error),
                           (ErrorCode.TOKEN_UNDERFLOW, progress.stuck),
                           (ErrorCode.WATCHDOG, control.watchdog & ~progress.moved_lately),
-                          (ErrorCode.STOPPED, control.stop), (ErrorCode.BAD_FIELD, misplaced)):
+                          (ErrorCode.STOPPED, control.stop)):
         with m.Elif(happens):
             m.d.comb += error.eq(code)
+    with m.Else():
+        m.d.comb += error.eq(refusal)
     return Fault(error, caught, caught_layer, caught_opcode)
 
 

@@ -44,8 +44,8 @@ class Instance(Core):
         clears = Signal()  # a start, a cycle later
         begins = Signal()  # two cycles later
         starting = Signal()  # either
-        misplaced = Signal()  # its program or window is not where it may be
-        m.d.sync += [clears.eq(control.start), begins.eq(clears), misplaced.eq(self.misplaced)]
+        refusal = Signal(ErrorCode)  # of a program or window that is not where it may be
+        m.d.sync += [clears.eq(control.start), begins.eq(clears), refusal.eq(self.refusal)]
         m.d.comb += starting.eq(clears | begins)
         blocks = Blocks.of(config)
         blocks.place(m, ResetInserter(clear))
@@ -55,13 +55,13 @@ class Instance(Core):
         m.submodules.counters = EnableInserter(~asleep)(counters)
         answers = take_answers(m, memory, config)
 
-        self._connect_instructions(m, blocks, counters, begins & ~misplaced)
+        self._connect_instructions(m, blocks, counters, begins & (refusal == ErrorCode.NONE))
         self._connect_data(m, blocks)
         self._connect_port(m, blocks, answers, run)
         outstanding = count_outstanding(m, blocks, memory, answers, config)
         progress = follow_progress(m, blocks, control, memory, running, outstanding)
         fault = choose_fault(m, blocks, control, progress, refused=answers.refused,
-                             misplaced=begins & misplaced)
+                             refusal=Mux(begins, refusal, ErrorCode.NONE))
         doze(m, control.dozing,
              ~(progress.moving | control.wake | starting | halting | counters.logging)
              & (fault.code == ErrorCode.NONE) & (fault.caught == ErrorCode.NONE)
@@ -122,7 +122,7 @@ class Instance(Core):
         every: list[ReadGate | WriteGate] = [*gates.values(), writes]
         m.d.comb += [
             storer.ret.valid.eq(answers.acknowledged), writes.halt.eq(run.halting),
-            *(x.base.eq(control.window_base) for x in every),
+            *(x.base.eq(self.window_base) for x in every),
             *(x.window_bytes.eq(control.window_bytes) for x in every),
             memory.arrive.eq(loader.arrive), memory.mask.eq(loader.mask),
             loader.release.eq(memory.release), memory.alive.eq(run.running & ~run.halting),

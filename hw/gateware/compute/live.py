@@ -151,8 +151,10 @@ class LiveInputs(wiring.Component):
             with m.Else():
                 m.d.sync += [values.word_select(count[:ceil_log2(lanes)], 8).eq(value),
                              count.eq(count + 1)]
-        with m.If(done):
-            m.d.sync += [have.eq(0), number.eq(number + 1)]
+        following = number + 1
+        with m.If(done):  # beyond all memory it stays there
+            m.d.sync += [have.eq(0), number.eq(
+                Cat(following[:len(number) - 1], following[len(number) - 1] | number[-1]))]
         with m.If(over):
             m.d.sync += [values.eq(0), count.eq(0), number.eq(0)]
         with m.If(vector.live_blocks.any()):

@@ -67,7 +67,7 @@ class Fetch(wiring.Component):
         burst = min(config.port.burst_beats, max(1, _BLOCK_BYTES // port))
         depth = READ_AHEAD_BYTES // port
 
-        running, addr = Signal(), Signal(config.port.address_bits)
+        running, addr = Signal(), Signal(config.offset_bits)
         space = Signal(range(depth + 1), init=depth)
         missing = Signal(range(depth + 1))
         asking, sent = Signal(), Signal()

@@ -49,12 +49,12 @@ class MemoryAccess(wiring.Component):
 
     def __init__(self, config: Config):
         self._config = config
-        bits = config.port.address_bits
+        bits, offset = config.port.address_bits, config.offset_bits
         super().__init__({
             "memory": Out(MemoryPort(config)), "reads": In(len(READERS)), "writes": In(1),
-            "addr": In(bits), "write_addr": In(bits), "value": In(config.word_bits),
+            "addr": In(offset), "write_addr": In(offset), "value": In(config.word_bits),
             "done": Out(1), "data": Out(32), "outside": Out(1), "refused": Out(1),
-            "running": In(1), "base": In(bits), "window_bytes": In(bits + 1), "layer": In(11),
+            "running": In(1), "base": In(bits), "window_bytes": In(offset), "layer": In(11),
         })
 
     def elaborate(self, platform):

@@ -84,7 +84,7 @@ class MicroInstance(Core):
             access.writes.eq(step.puts(Put.WRITE)), access.value.eq(step.a),
             access.addr.eq(Mux(step.puts(Put.READ_WEIGHTS), registers.stream, step.a)),
             access.write_addr.eq(registers.write_addr),
-            access.base.eq(control.window_base), access.window_bytes.eq(control.window_bytes),
+            access.base.eq(self.window_base), access.window_bytes.eq(control.window_bytes),
             access.layer.eq(registers.layer), access.running.eq(run.running & ~run.halting),
         ]
         act_word, beyond = self._activations(m, step, registers, loops)
@@ -126,8 +126,7 @@ class MicroInstance(Core):
 
     def _registers(self, m: Module, step: MicroStep, config: Config, acc_bits: int) -> Registers:
         """Keep what is put."""
-        start, address_bits, lanes = (
-            self.control.start, config.port.address_bits, config.array.rows)
+        start, offset_bits, lanes = self.control.start, config.offset_bits, config.array.rows
 
         def register(put, bits):
             found = Signal(bits, name=put.name.lower())
@@ -141,13 +140,13 @@ class MicroInstance(Core):
         factor = register(Put.FACTOR, MULT_BITS + SHIFT_BITS)
         act_addr = register(Put.ACT_ADDR, config.act_addr_bits)
         lane = register(Put.ACT_LANE, max(1, ceil_log2(lanes)))
-        stream = Signal(address_bits)
+        stream = Signal(offset_bits)
         with m.If(step.puts(Put.STREAM)):
             m.d.sync += stream.eq(step.a)
         with m.Elif(step.puts(Put.READ_WEIGHTS) & step.ends):
             m.d.sync += stream.eq(stream + config.port.bytes)
         return Registers(layer, opcode, factor, act_addr, lane, stream,
-                         register(Put.ACC_ADDR, acc_bits), register(Put.WRITE_ADDR, address_bits))
+                         register(Put.ACC_ADDR, acc_bits), register(Put.WRITE_ADDR, offset_bits))
 
     def _activations(self, m: Module, step: MicroStep, registers: Registers,
                      loops: TileLoops) -> tuple[Value, Value]:
@@ -203,9 +202,9 @@ class MicroInstance(Core):
         """Choose one of the errors of a cycle; `beyond`, an activation address is."""
         control = self.control
         moved = Signal()  # since the last pulse of the watchdog
-        begins, misplaced = Signal(), Signal()  # a cycle after a start: before anything is asked
+        begins, refusal = Signal(), Signal(ErrorCode)  # a cycle after a start: nothing is asked yet
         m.d.sync += [moved.eq(control.start | step.ends | (moved & ~control.watchdog)),
-                     begins.eq(control.start), misplaced.eq(self.misplaced)]
+                     begins.eq(control.start), refusal.eq(self.refusal)]
         unaligned = step.puts(Put.ALIGNED) & step.a[:2].any()
         with m.If(step.puts(Put.ERROR)):
             m.d.comb += error.eq(step.a[:4])
@@ -214,10 +213,11 @@ class MicroInstance(Core):
                               (ErrorCode.BUS_ERROR, access.done & access.refused),
                               (ErrorCode.ACT_RANGE, beyond),
                               (ErrorCode.WATCHDOG, run.running & control.watchdog & ~moved),
-                              (ErrorCode.STOPPED, run.running & control.stop),
-                              (ErrorCode.BAD_FIELD, begins & misplaced)):
+                              (ErrorCode.STOPPED, run.running & control.stop)):
             with m.Elif(happens):
                 m.d.comb += error.eq(code)
+        with m.Elif(begins):
+            m.d.comb += error.eq(refusal)
 
 
 def _execute(m: Module, step: MicroStep, product: Product, access: MemoryAccess, loops: TileLoops,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,6 +20,8 @@ from hw.registers import (
     INSTANCE_STRIDE,
     MAGIC,
     MAP_VERSION,
+    REFUSED_WIDE,
+    kept_bits,
 )
 
 from .doze import Doze
@@ -131,10 +133,17 @@ class Control(wiring.Component):
                 with m.Case(_address(name, i)):
                     m.d.comb += write_error.eq(0)
                     with m.If(~going | int(name == "LOG_SELECT")):
-                        m.d.sync += register.eq(bus.wdata)
+                        m.d.sync += register.eq(self._kept(name))
         with m.If(write):
             m.d.sync += [bus.bvalid.eq(1), bus.bresp.eq(write_error * _SLVERR)]
         return writable
+
+    def _kept(self, name: str) -> Value:
+        """What a register of an instance keeps of the word that is written."""
+        word, bits = self.bus.wdata, kept_bits(self._config, name)
+        if name in REFUSED_WIDE and bits.stop < len(word):
+            word = word | word[bits.stop:].any().replicate(len(word))
+        return word[bits.start:bits.stop]
 
     def _writable(self, m: Module) -> dict[tuple[int, str], Signal]:
         """Registers of the instances that can be written."""
@@ -182,7 +191,7 @@ class Control(wiring.Component):
             (runs.active | runs.running | Cat(p.log_busy for p in ports) | reads) & ~doze.asleep)
 
     def _choose_instance(self, m: Module, one_hot: Signal,
-                         writable: dict[tuple[int, str], Signal]) -> dict[str, Signal]:
+                         writable: dict[tuple[int, str], Signal]) -> dict[str, Value]:
         """Registers of the instance that is read."""
         mine = {}
         for name in INSTANCE:
@@ -190,8 +199,10 @@ class Control(wiring.Component):
                 continue
             sources = [writable.get((i, name), getattr(p, name.lower(), None))
                        for i, p in enumerate(self.instances)]
-            mine[name] = Signal(len(Value.cast(sources[0])), name=f"mine_{name.lower()}")
-            m.d.sync += mine[name].eq(select(m, one_hot, sources, mine[name]))
+            chosen = Signal(len(Value.cast(sources[0])), name=f"mine_{name.lower()}")
+            m.d.sync += chosen.eq(select(m, one_hot, sources, chosen))
+            below = kept_bits(self._config, name).start if INSTANCE[name].access == "rw" else 0
+            mine[name] = Cat(Const(0, below), chosen)
         return mine
 
     def _select_log(self, m: Module, runs: Runs, read: "_Read",
@@ -212,7 +223,7 @@ class Control(wiring.Component):
         return counter & busy
 
     def _answer(self, m: Module, read: "_Read", values: dict[str, Value],
-                mine: dict[str, Signal], waits: Value) -> None:
+                mine: dict[str, Value], waits: Value) -> None:
         """Answer with a register of all instances, one of `values`, or with one of `mine`."""
         bus = self.bus
         found = []

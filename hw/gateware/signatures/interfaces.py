@@ -34,11 +34,12 @@ _LAYER_BITS = 11
 def read_request(config: Config) -> data.StructLayout:
     """One read burst: never longer than `burst_beats`, never across 4096 bytes of offset.
 
-    Members: `addr` byte offset from the window (a multiple of the port's bytes), `beats` 1 or
-    more, `mask` of the multicast (0 for none), `layer` for tagging.
+    Members: `addr` byte offset from the window (a multiple of the port's bytes), which may be
+    beyond all memory, `beats` 1 or more, `mask` of the multicast (0 for none), `layer` for
+    tagging.
     """
     return data.StructLayout({
-        "addr": config.port.address_bits,
+        "addr": config.offset_bits,
         "beats": ceil_log2(config.port.burst_beats) + 1,
         "mask": config.instances,
         "layer": _LAYER_BITS,
@@ -56,7 +57,7 @@ class ReadReturn(wiring.Signature):
 def write_request(config: Config) -> data.StructLayout:
     """One write burst, as `read_request` without a mask."""
     return data.StructLayout({
-        "addr": config.port.address_bits,
+        "addr": config.offset_bits,
         "beats": ceil_log2(config.port.burst_beats) + 1,
         "layer": _LAYER_BITS,
     })
@@ -151,9 +152,10 @@ def vector_layout(config: Config) -> data.StructLayout:
 
 
 def need_layout(config: Config) -> data.StructLayout:
-    """A live input's row of weights is needed: `index` of the input, or `end` of a table's."""
+    """A live input's row of weights is needed: `index` of the input, or `end` of a table's. Its
+    highest bit is 1 from the index on at which every row is beyond all memory."""
     return data.StructLayout({
-        "index": config.port.address_bits - ceil_log2(config.port.bytes), "end": 1})
+        "index": config.offset_bits - ceil_log2(config.port.bytes), "end": 1})
 
 
 class ParamPort(wiring.Signature):

@@ -1,12 +1,12 @@
 """What joins an instance to the memory fabric and to the control registers."""
 
-from amaranth.hdl import Cat, Value
+from amaranth.hdl import Cat, Const, Mux, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
-from hw.isa import PROGRAM_ALIGNMENT, WINDOW_ALIGNMENT, Cause
-from hw.registers import LOG_WORDS
+from hw.isa import PROGRAM_ALIGNMENT, WINDOW_ALIGNMENT, Cause, ErrorCode
+from hw.registers import LOG_WORDS, kept_bits
 from hw.support.enums import Enum
 
 from .interfaces import spared_members, write_data
@@ -80,7 +80,7 @@ class ControlPort(wiring.Signature):
     -------
     start : pulse
     stop : 1 until it no longer runs
-    program, window_base, window_bytes : registers
+    program, window_base, window_bytes : registers, the bits that are kept
     watchdog : pulse; an instance in which nothing moved since the one before stops
     running, done, error : status; `error_code`, `error_layer`, `error_opcode` say why
     counting : 1 while any instance runs and this one is active
@@ -92,9 +92,9 @@ class ControlPort(wiring.Signature):
 
     def __init__(self, config: Config):
         super().__init__({
-            "start": In(1), "stop": In(1), "program": In(config.port.address_bits),
-            "window_base": In(config.port.address_bits),
-            "window_bytes": In(config.port.address_bits + 1),
+            "start": In(1), "stop": In(1),
+            **{n: In(len(kept_bits(config, n.upper())))
+               for n in ("program", "window_base", "window_bytes")},
             "watchdog": In(1), "counting": In(1),
             "running": Out(1), "done": Out(1), "error": Out(1),
             "error_code": Out(4), "error_layer": Out(11), "error_opcode": Out(4),
@@ -121,10 +121,23 @@ class Core(wiring.Component):
         super().__init__({"memory": Out(MemoryPort(config)), "control": Out(ControlPort(config))})
 
     @property
-    def misplaced(self) -> Value:
-        """1 if the program or the window does not start where one may."""
-        return Cat(self.control.program[:ceil_log2(PROGRAM_ALIGNMENT)],
-                   self.control.window_base[:ceil_log2(WINDOW_ALIGNMENT)]).any()
+    def window_base(self) -> Value:
+        """The window's first byte address."""
+        pages = Cat(Const(0, ceil_log2(WINDOW_ALIGNMENT)), self.control.window_base)
+        return pages[:self._config.port.address_bits]
+
+    @property
+    def refusal(self) -> Value:
+        """The `ErrorCode` with which a start is refused, NONE if it is not: the program does not
+        start where one may, or the window is not within the memory that can be addressed."""
+        page, control = ceil_log2(WINDOW_ALIGNMENT), self.control
+        top = self._config.port.address_bits - page
+        end, rest = control.window_base + control.window_bytes[page:], control.window_bytes[:page]
+        beyond = Cat(control.window_base[top:], end[top + 1:],
+                     end[top] & Cat(end[:top], rest).any()).any()
+        return Mux(beyond, ErrorCode.BAD_WINDOW,
+                   Mux(control.program[:ceil_log2(PROGRAM_ALIGNMENT)].any(), ErrorCode.BAD_FIELD,
+                       ErrorCode.NONE))
 
 
 assert len(LOG_WORDS) == len(Cause) + 2

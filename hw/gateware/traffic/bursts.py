@@ -13,7 +13,7 @@ __all__ = ["BurstSplitter"]
 def run_layout(config: Config, beats_bits: int) -> data.StructLayout:
     """A run of consecutive beats. Members: `addr` (of a beat), `beats` 1 or more, `mask`,
     `layer`."""
-    return data.StructLayout({"addr": config.port.address_bits, "beats": beats_bits,
+    return data.StructLayout({"addr": config.offset_bits, "beats": beats_bits,
                               "mask": config.instances, "layer": 11})
 
 

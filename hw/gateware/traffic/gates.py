@@ -62,7 +62,7 @@ class ReadGate(wiring.Component):
             "i": In(stream.Signature(read_request(config))),
             "o": Out(stream.Signature(port_request(config))),
             "base": In(config.port.address_bits),
-            "window_bytes": In(config.port.address_bits + 1),
+            "window_bytes": In(config.offset_bits),
             "outside": Out(1), "layer": Out(11), "busy": Out(1),
         })
 
@@ -130,7 +130,7 @@ class WriteGate(wiring.Component):
             "i": In(stream.Signature(write_request(config))), "i_data": In(beat),
             "o": Out(stream.Signature(port_request(config))), "o_data": Out(beat),
             "halt": In(1), "base": In(config.port.address_bits),
-            "window_bytes": In(config.port.address_bits + 1),
+            "window_bytes": In(config.offset_bits),
             "outside": Out(1), "layer": Out(11), "owed": Out(1),
         })
 

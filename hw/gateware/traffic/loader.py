@@ -146,7 +146,7 @@ class Loader(wiring.Component):
         insn = self.i.payload
         asking, at_barrier = Signal(), Signal()
         cur = Signal(insn.shape())
-        run_addr = Signal.like(cur.ext_addr)
+        run_addr = Signal(self._config.offset_bits)
         runs_left = Countdown(m, "run", cur.runs)
         skip = run_addr[pitch_bits:pitch_bits + word_bits]  # words before the run in its beat
         m.d.comb += [

@@ -157,7 +157,7 @@ class Storer(wiring.Component):
         runs_left = Countdown(m, "run", cur.runs)
         last_word, last_run = words_left.last, runs_left.last
         source, source_run = Signal(config.act_addr_bits), Signal(config.act_addr_bits)
-        target, target_run = Signal.like(cur.ext_addr), Signal.like(cur.ext_addr)
+        target, target_run = Signal(config.offset_bits), Signal(config.offset_bits)
         read, popped = Signal(), Signal()
         credits = Credits(m, READ_AHEAD, take=read, give=popped)
         m.d.comb += [self.acts.valid.eq(active & credits.some), self.acts.addr.eq(source),

@@ -206,7 +206,7 @@ class WeightFetch(wiring.Component):
               space: Value, arriving: Fifo) -> Signal:
         """Request the rows that `needs` names; return 1, one is requested."""
         beat_bits, insn = ceil_log2(self._config.port.bytes), self.i.payload
-        address, table = Signal(len(self._stream_start)), Signal(len(self._stream_start))
+        address, table = Signal(self._config.offset_bits), Signal(len(self._stream_start))
         beats, layer = Signal.like(insn.row_beats), Signal(11)
         have, sent = Signal(), Signal()
         need = self.needs.payload
@@ -229,8 +229,9 @@ class WeightFetch(wiring.Component):
                          bursts.o.ready.eq(self.req.ready)]
         with m.If(sent):
             m.d.sync += have.eq(0)
+        place = table + steps[-1]
         with m.If(self.needs.valid & self.needs.ready):
-            m.d.sync += [address.eq(table + steps[-1]), have.eq(~need.end),
+            m.d.sync += [address.eq(Cat(place[:len(table)], place[len(table):].any())), have.eq(~need.end),
                          choosing.eq(~need.end)]
         with m.If(accept & insn.row_beats.any()):
             m.d.sync += [choosing.eq(1), table.eq(self._stream_start), beats.eq(insn.row_beats),
