@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .config import Config, ceil_log2
-from .isa import WINDOW_ALIGNMENT
+from .isa import ISA_VERSION, WINDOW_ALIGNMENT
 
 __all__ = [
     "CONTROL_ADDR_BITS",
@@ -19,6 +19,7 @@ __all__ = [
     "REFUSED_WIDE",
     "address",
     "kept_bits",
+    "reset_value",
 ]
 
 MAGIC = 0x5041_5254  # "PART"
@@ -114,6 +115,15 @@ def kept_bits(config: Config, name: str) -> range:
         "WINDOW_BASE": range(ceil_log2(WINDOW_ALIGNMENT), beyond), "WINDOW_BYTES": range(beyond),
         "LOG_SELECT": range(ceil_log2(16 * config.buffers.log_entries)),
     }[name]
+
+
+def reset_value(config: Config, name: str) -> int | None:
+    """What a register reads after a reset; None of what is in the log, which is undefined until it
+    is written."""
+    known = {"ID": MAGIC, "VERSIONS": MAP_VERSION << 16 | ISA_VERSION,
+             "CONFIG_HASH": int(config.digest[:8], 16), "INSTANCES": config.instances,
+             "ACTIVE": (1 << config.instances) - 1, "LOG_DATA": None, **dict.fromkeys(FINAL_WORDS)}
+    return known.get(name, 0)
 
 
 def address(name: str, instance: int | None = None) -> int:

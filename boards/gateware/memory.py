@@ -1,6 +1,6 @@
 """Memory on the board's own block RAM, and the switch by which accelerator and link share one."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -100,7 +100,9 @@ class AxiSwitch(wiring.Component):
     """Let a second master in between the bursts of a first.
 
     The second waits until nothing of the first's is outstanding, and then has the memory for
-    one transaction. A request that the slave has seen is never withdrawn.
+    one transaction. What the slave has seen is never withdrawn. Data of a burst passes with its
+    address or after it, so that a slave that takes data early never has that of a burst whose
+    address is held back.
 
     Members
     -------
@@ -109,11 +111,13 @@ class AxiSwitch(wiring.Component):
 
     Timing
     ------
-    Nothing is delayed on its way; changing masters takes two cycles with nothing outstanding.
+    Nothing is delayed on its way but data that comes before its address; changing masters takes
+    two cycles with nothing outstanding.
 
     Resources
     ---------
-    Counters of 8 bits of reads and of writes; a multiplexer of each channel.
+    Counters of 8 bits of reads, of writes and of bursts whose data is due; a multiplexer of each
+    channel.
     """
 
     first: wiring.PureInterface
@@ -129,6 +133,9 @@ class AxiSwitch(wiring.Component):
         first, second, slave = self.first, self.second, self.slave
         owner, hold = Signal(), Signal()
         reads, writes = Signal(8), Signal(8)
+        # Bursts of the first whose address the slave has taken and whose data it has not; -1 if it
+        # has taken all data of the one whose address it is offered.
+        due, may_write = Signal(signed(8)), Signal()
         wants = Signal()
         m.d.comb += wants.eq(second.arvalid | second.awvalid)
         for path, member, value in slave.signature.flatten(slave):
@@ -137,11 +144,15 @@ class AxiSwitch(wiring.Component):
             if member.flow == Out:
                 if name in ("arvalid", "awvalid"):
                     m.d.comb += value.eq(Mux(owner, b, a & ~hold))
+                elif name == "wvalid":
+                    m.d.comb += value.eq(Mux(owner, b, a & may_write))
                 else:
                     m.d.comb += value.eq(Mux(owner, b, a))
             elif name in ("arready", "awready"):
                 m.d.comb += [a.eq(value & ~owner & ~hold), b.eq(value & owner)]
-            elif name in ("rvalid", "bvalid", "wready"):
+            elif name == "wready":
+                m.d.comb += [a.eq(value & ~owner & may_write), b.eq(value & owner)]
+            elif name in ("rvalid", "bvalid"):
                 m.d.comb += [a.eq(value & ~owner), b.eq(value & owner)]
             else:
                 m.d.comb += [a.eq(value), b.eq(value)]
@@ -149,7 +160,10 @@ class AxiSwitch(wiring.Component):
             reads.eq(reads + (first.arvalid & first.arready)
                      - (first.rvalid & first.rready & first.rlast)),
             writes.eq(writes + (first.awvalid & first.awready) - (first.bvalid & first.bready)),
+            due.eq(due + (first.awvalid & first.awready)
+                   - (first.wvalid & first.wready & first.wlast)),
         ]
+        m.d.comb += may_write.eq(due + (first.awvalid & ~hold) > 0)
         seen = (slave.arvalid & ~slave.arready) | (slave.awvalid & ~slave.awready)
         with m.If(~owner):
             with m.If(wants & ~seen):

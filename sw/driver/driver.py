@@ -24,6 +24,7 @@ from .errors import (
     StillRunning,
     StopFailed,
     TimeoutExpired,
+    WindowError,
 )
 from .ledger import Entry, divide
 from .result import RunResult
@@ -93,14 +94,10 @@ class Driver:
         ConfigMismatch
             If it was compiled for another configuration.
         StillRunning
-        ValueError
-            If `base` is not aligned.
+        WindowError
+            If the accelerator can have no window there.
         """
-        if base % WINDOW_ALIGNMENT:
-            raise ValueError(f"base is {base}; it must be a multiple of {WINDOW_ALIGNMENT}")
-        if base + program.window_bytes > 1 << program.config.port.address_bits:
-            raise ValueError(f"base is {base}; with the program's {program.window_bytes} bytes it "
-                             f"must stay below 2^{program.config.port.address_bits}")
+        _check_window(base, program)
         self._check_config(program.config)
         self._check_idle("a program is loaded")
         self._program = None  # until all of it is there
@@ -311,3 +308,17 @@ class Driver:
     def _log_word(self, instance: int, entry: int, word: str) -> int:
         self._write("LOG_SELECT", entry * 16 + registers.LOG_WORDS.index(word), instance)
         return self._read("LOG_DATA", instance)
+
+
+def _check_window(base: int, program: Program) -> None:
+    """Raise a WindowError if a program's window cannot begin there."""
+    size, bits = program.window_bytes, program.config.port.address_bits
+    if base < 0 or base % WINDOW_ALIGNMENT:
+        raise WindowError(f"base is {base}; a memory window starts at a multiple of "
+                          f"{WINDOW_ALIGNMENT}: choose one")
+    if base + size > 1 << bits:
+        raise WindowError(f"base is {base}; with the program's {size} bytes the window must stay "
+                          f"within 2^{bits}: choose a lower base, or raise port.address_bits")
+    if size >> 32:
+        raise WindowError(f"the program's window has {size} bytes; a register holds 2^32 - 1 of "
+                          "them: make the network smaller")

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from hw.isa import ErrorCode, Opcode
 
 __all__ = ["ConfigMismatch", "DriverError", "InstanceError", "InstanceFault",
-           "StillRunning", "StopFailed", "TimeoutExpired"]
+           "StillRunning", "StopFailed", "TimeoutExpired", "WindowError"]
 
 
 class DriverError(RuntimeError):
     """The accelerator could not do what was asked."""
 
     exit_code = 1
+
+
+class WindowError(DriverError, ValueError):
+    """A memory window where the accelerator can have none."""
+
+    exit_code = 2
 
 
 class ConfigMismatch(DriverError):

@@ -83,7 +83,10 @@ class Instance:
 
     def _dispatch(self) -> Steps:
         at = self.start
-        if at % PROGRAM_ALIGNMENT:
+        bits = self.config.port.address_bits
+        if len(self.memory) > 1 << bits:
+            raise Stopped(ErrorCode.BAD_WINDOW)
+        if at % PROGRAM_ALIGNMENT or at >> bits:
             raise Stopped(ErrorCode.BAD_FIELD)
         while True:
             if at + INSN_BYTES > len(self.memory):

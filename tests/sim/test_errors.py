@@ -134,27 +134,6 @@ def test_the_microcoded_core_stops_with_the_same_code(microcoded, what):
         assert sum(counts) == microcoded.read("TOTAL", 0) == microcoded.read("CYCLES")
 
 
-@pytest.mark.parametrize("config", [TINY, MICROCODED], ids=lambda config: config.core)
-def test_a_program_or_window_that_is_not_aligned_is_not_started(config):
-    """And the memory is asked for nothing, which would be a fault of the bus."""
-    places = [(0x1000 + (1 << k), 0) for k in range(6)] + [(0x1000, 1 << k) for k in range(12)]
-    with Machine(config, check=False) as machine:
-        machine.place(0, load(ext_addr=64) + end(), at=0x1000)
-        machine.start(1, cycles=100_000)
-        for at, base in places:
-            machine.write("PROGRAM", at, 0)
-            machine.write("WINDOW_BASE", base, 0)
-            machine.backend.begin_account()
-            machine.start(1)
-            assert (machine.read("ERROR"), machine.read("DONE")) == (1, 0)
-            assert ErrorCode(machine.read("ERROR_CODE", 0)) == ErrorCode.BAD_FIELD
-            assert (machine.read("ERROR_LAYER", 0), machine.read("ERROR_OPCODE", 0)) == (0, 0)
-            assert not machine.backend.port_bytes(16).any()
-        machine.place(0, load(ext_addr=64) + end(), at=0x1000 - 64, base=1 << 12)
-        machine.start(1, cycles=100_000)
-        assert machine.read("DONE") == 1
-
-
 def test_an_error_response_stops_the_microcoded_core():
     with Machine(MICROCODED, memory_bytes=1 << 13) as machine:
         machine.place(0, load(ext_addr=1 << 13) + end(), at=0x1000)

@@ -11,17 +11,15 @@ from hw.gateware.control.counters import Counters
 from hw.gateware.parts.select import select
 from hw.gateware.signatures.axi import AxiLiteSlave
 from hw.gateware.signatures.ports import ControlPort
-from hw.isa import ISA_VERSION
 from hw.registers import (
     FINAL_WORDS,
     GLOBAL,
     INSTANCE,
     INSTANCE_BASE,
     INSTANCE_STRIDE,
-    MAGIC,
-    MAP_VERSION,
     REFUSED_WIDE,
     kept_bits,
+    reset_value,
 )
 
 from .doze import Doze
@@ -80,12 +78,11 @@ class Control(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        count = self._config.instances
         runs = follow_runs(m, self.instances, self.irq)
         writable = self._write(m, runs)
         values = {
-            "ID": MAGIC, "VERSIONS": MAP_VERSION << 16 | ISA_VERSION,
-            "CONFIG_HASH": int(self._config.digest[:8], 16), "INSTANCES": count,
+            **{name: reset_value(self._config, name)
+               for name in ("ID", "VERSIONS", "CONFIG_HASH", "INSTANCES")},
             "RUNNING": runs.running, "DONE": Cat(p.done for p in self.instances),
             "ERROR": Cat(p.error for p in self.instances), "WATCHDOG": runs.watchdog,
             "CYCLES": runs.cycles, "ACTIVE": runs.active,

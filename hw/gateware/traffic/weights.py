@@ -231,8 +231,8 @@ class WeightFetch(wiring.Component):
             m.d.sync += have.eq(0)
         place = table + steps[-1]
         with m.If(self.needs.valid & self.needs.ready):
-            m.d.sync += [address.eq(Cat(place[:len(table)], place[len(table):].any())), have.eq(~need.end),
-                         choosing.eq(~need.end)]
+            m.d.sync += [address.eq(Cat(place[:len(table)], place[len(table):].any())),
+                         have.eq(~need.end), choosing.eq(~need.end)]
         with m.If(accept & insn.row_beats.any()):
             m.d.sync += [choosing.eq(1), table.eq(self._stream_start), beats.eq(insn.row_beats),
                          layer.eq(insn.layer)]

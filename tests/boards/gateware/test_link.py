@@ -9,6 +9,7 @@ from boards.host.client import BoardMismatch, BoardReset, LinkError, LinkTimeout
 from boards.protocol import ANSWER, HEADER, MAX_DATA, Deframer, Op, Status, body, frame
 from boards.virtual.board import VirtualBoard
 from hw import registers
+from tests.support.register_map import assert_whole_words
 from tests.support.systems import RAM, Wire, backend
 
 pytestmark = pytest.mark.builds
@@ -38,6 +39,13 @@ def test_memory_and_registers_by_byte_and_word(board):
         at, size = rng.integers(0, 2000), rng.integers(1, 2000)
         assert np.array_equal(link.read_memory(int(at), int(size)), memory[at:at + size])
     assert link.repeats == 0
+
+
+def test_every_register(board):
+    with VirtualBoard(RAM) as fresh:
+        link = backend(fresh)
+        assert_whole_words(CONFIG, link.write_register, link.read_register, beside=8)
+        assert link.repeats == 0
 
 
 def test_what_is_not_there_is_an_error(board):
