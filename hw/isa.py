@@ -19,6 +19,7 @@ from hw.support.enums import Enum, IntEnum
 from .config import Config, ceil_log2
 
 __all__ = [
+    "ALONE_LIVE",
     "FORMATS",
     "HEADER",
     "INSN_BYTES",
@@ -128,7 +129,9 @@ class ErrorCode(IntEnum, shape=4):
     ILLEGAL_OPCODE = 1
     #: A non-zero field holds zero, a field more than this configuration can use, a token is
     #: another unit's, or an address is not a multiple of what it must be: of the weights, or of
-    #: the program, which no instruction names.
+    #: the program, which no instruction names. Or fields contradict each other: more pixels than
+    #: accumulators, `tiles` that are not in_blocks * kernel_h * kernel_w, `live_blocks` of several
+    #: pixels or output blocks, a pooling window with no accumulator in it.
     BAD_FIELD = 2
     #: A memory access would leave the instance's window, also where its address is beyond all
     #: that can be addressed.
@@ -282,6 +285,10 @@ FORMATS: dict[Opcode, tuple[Field, ...]] = {
 }
 
 
+#: Fields of a COMPUTE that are 1 where `live_blocks` is not 0.
+ALONE_LIVE = ("out_w", "out_h", "out_blocks")
+
+
 def field_bits(config: Config, field: Field) -> int:
     """Bits of a field that a configuration can use; those above must be zero."""
     address = config.port.address_bits
@@ -319,6 +326,8 @@ def field_error(config: Config, opcode: Opcode, values: dict[str, int]) -> str |
         value = values[f.name] & ((1 << f.bits) - 1)
         if (f.nonzero and value == 0) or value & ~used:
             return f.name
+    if opcode is Opcode.COMPUTE and values["live_blocks"]:
+        return next((name for name in ALONE_LIVE if values[name] != 1), None)
     return None
 
 

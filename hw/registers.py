@@ -61,6 +61,8 @@ GLOBAL: dict[str, Register] = {
                        "started, and their clock is off; all after reset, ignored while any runs"),
     "STOP": Register(0x2C, "wo", "one bit per instance: stop it, with `STOPPED`, as soon as the "
                      "memory has given what it owes; does nothing to one that does not run"),
+    "WRAPPED": Register(0x30, "ro", "1, the last run has taken 2^32 cycles or more: `CYCLES` and "
+                        "the counters of the instances have begun anew at 0"),
 }
 
 INSTANCE: dict[str, Register] = {

@@ -51,6 +51,11 @@ def choose_fault(m: Module, blocks: Blocks, control: PureInterface, progress: Pr
     with m.Elif(writes.outside):
         m.d.comb += [error.eq(ErrorCode.ADDRESS_WINDOW), layer.eq(writes.layer),
                      opcode.eq(Opcode.STORE)]
+    path = blocks.path
+    for bad, its_layer, op in ((path.bad_compute, path.bad_compute_layer, Opcode.COMPUTE),
+                               (path.bad_post, path.bad_post_layer, Opcode.POST)):
+        with m.Elif(bad):
+            m.d.comb += [error.eq(ErrorCode.BAD_FIELD), layer.eq(its_layer), opcode.eq(op)]
     for code, happens in ((ErrorCode.BUS_ERROR, refused),
                           (ErrorCode.ACT_RANGE, blocks.acts.range_error),
                           (ErrorCode.TOKEN_UNDERFLOW, progress.stuck),

@@ -18,6 +18,7 @@ from sw.compiler import Program
 from .backend import Backend, Observer
 from .errors import (
     ConfigMismatch,
+    CountersWrapped,
     DriverError,
     InstanceError,
     InstanceFault,
@@ -155,6 +156,8 @@ class Driver:
         InstanceError
             If an instance stopped; the others have finished by then.
         TimeoutExpired, StopFailed, StillRunning
+        CountersWrapped
+            If it took 2^32 cycles or more, which `timeout_cycles` must allow.
         """
         program = self._prepare(image)
         try:
@@ -169,6 +172,9 @@ class Driver:
         if isinstance(self._backend, Observer):  # before results are read, which takes cycles
             self._backend.end_account(len(program.layers) - 1)
         self._raise_faults(program)
+        if self._read("WRAPPED"):
+            raise CountersWrapped("the run took 2^32 cycles or more, which no counter holds: take "
+                                  "a smaller batch, or stop at a lower timeout_cycles")
         return self._gather(program, program.images_in(image))
 
     def start(self, image: np.ndarray) -> Program:

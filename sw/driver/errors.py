@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hw.isa import ErrorCode, Opcode
 
-__all__ = ["ConfigMismatch", "DriverError", "InstanceError", "InstanceFault",
+__all__ = ["ConfigMismatch", "CountersWrapped", "DriverError", "InstanceError", "InstanceFault",
            "StillRunning", "StopFailed", "TimeoutExpired", "WindowError"]
 
 
@@ -30,6 +30,10 @@ class TimeoutExpired(DriverError):
 
 class StillRunning(DriverError):
     """What was asked for needs an accelerator that does not run."""
+
+
+class CountersWrapped(DriverError):
+    """A run took more cycles than the accelerator can count."""
 
 
 class StopFailed(DriverError):

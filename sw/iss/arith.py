@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["pool", "requantise", "taps"]
+__all__ = ["holds_nothing", "pool", "requantise", "taps"]
 
 
 class AccumulatorOverflow(ArithmeticError):
@@ -21,6 +21,15 @@ def taps(insn: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
     inside = (y >= 0) & (y < insn["in_h"]) & (x >= 0) & (x < insn["in_w"])
     shape = insn["out_h"] * insn["out_w"], insn["kernel_h"] * insn["kernel_w"]
     return np.where(inside, y * insn["in_w"] + x, 0).reshape(shape), inside.reshape(shape)
+
+
+def holds_nothing(insn: Mapping[str, int]) -> bool:
+    """Whether a pooling window lies in the padding, and no sum within it."""
+    def outside(out: int, window: int, pad: int, conv: int) -> bool:
+        return pad >= window or (out - 1) * insn["pool_stride"] - pad >= conv
+
+    return (outside(insn["out_h"], insn["pool_h"], insn["pool_top"], insn["conv_h"])
+            or outside(insn["out_w"], insn["pool_w"], insn["pool_left"], insn["conv_w"]))
 
 
 def pool(conv: np.ndarray, insn: Mapping[str, int]) -> np.ndarray:

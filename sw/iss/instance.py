@@ -17,7 +17,7 @@ from hw.isa import (
     field_error,
 )
 
-from .arith import pool, requantise, taps
+from .arith import holds_nothing, pool, requantise, taps
 from .result import Hazard, IssResult, Stopped
 
 __all__ = ["Instance"]
@@ -262,10 +262,9 @@ class Instance:
     def _compute(self, insn: Mapping[str, int]) -> Steps:
         config, array = self.config, self.config.array
         count = insn["kernel_h"] * insn["kernel_w"]
-        if insn["tiles"] != insn["in_blocks"] * count:
-            raise Hazard(f"COMPUTE has {insn['tiles']} tiles")
-        if insn["out_h"] * insn["out_w"] > config.buffers.acc_depth:
-            raise Hazard("COMPUTE exceeds the accumulators")
+        if insn["tiles"] != insn["in_blocks"] * count \
+                or insn["out_h"] * insn["out_w"] > config.buffers.acc_depth:
+            raise Stopped(ErrorCode.BAD_FIELD, insn)
         if not insn["last"] and insn["out_blocks"] != 1:
             raise Hazard("COMPUTE leaves several blocks open")
         where, inside = taps(insn)
@@ -308,8 +307,6 @@ class Instance:
     def _compute_live(self, insn: Mapping[str, int], where: np.ndarray, param_bytes: int) -> Steps:
         """Multiply live inputs alone; their rows come when the last of a pass are known."""
         cols, count, bank = self.config.array.cols, insn["live_blocks"], self.bank
-        if insn["out_blocks"] != 1 or insn["out_h"] * insn["out_w"] != 1:
-            raise Hazard("COMPUTE of live inputs has several blocks or pixels")
         if insn["first"]:
             while self.busy[bank]:
                 yield False
@@ -347,6 +344,10 @@ class Instance:
             bank = self.posted
             while not self.full[bank]:
                 yield False
+            if insn["conv_h"] * insn["conv_w"] > config.buffers.acc_depth:
+                raise Hazard("POST reads more accumulators than there are")
+            if holds_nothing(insn):
+                raise Stopped(ErrorCode.BAD_FIELD, insn)
             conv = self.acc[bank, :insn["conv_h"] * insn["conv_w"]] \
                 .reshape(insn["conv_h"], insn["conv_w"], array.cols)
             pooled = pool(conv, insn).reshape(out_h * out_w, array.cols)

@@ -1,6 +1,6 @@
 """The MAC array: rows x cols int8 products a cycle, summed down each column."""
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -55,6 +55,8 @@ class MacArray(wiring.Component):
     fire : 1, a vector was taken
     starved : 1, a vector waits for its tile
     busy : 1, sums are on their way
+    mismatch : 1, an output block has fewer or more tiles than its vectors are made for; the first
+        of them has just gone, or come. It is an instruction of `odd`
 
     Timing
     ------
@@ -75,6 +77,8 @@ class MacArray(wiring.Component):
     fire: Signal
     starved: Signal
     busy: Signal
+    mismatch: Signal
+    odd: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -86,6 +90,7 @@ class MacArray(wiring.Component):
             "fire": Out(1),
             "starved": Out(1),
             "busy": Out(1),
+            "mismatch": Out(1), "odd": Out(1),
         })
 
     def elaborate(self, platform):
@@ -100,6 +105,15 @@ class MacArray(wiring.Component):
             self.tile.take.eq(fire & vector.swap),
             self.fire.eq(fire),
         ]
+
+        last, ended = Signal(), Signal()  # of the active tile; of the vector before
+        m.d.sync += [self.odd.eq(vector.odd), self.mismatch.eq(
+            (fire & vector.block_end & ~Mux(vector.swap, self.tile.last, last))
+            | (self.i.valid & vector.swap & last & ~ended))]
+        with m.If(fire):
+            m.d.sync += ended.eq(vector.block_end)
+            with m.If(vector.swap):
+                m.d.sync += last.eq(self.tile.last)
 
         # control travels beside the data
         tag = Cat(vector.acc_addr, vector.acc_first, vector.bank, vector.close)

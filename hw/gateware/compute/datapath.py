@@ -1,6 +1,6 @@
 """The compute path of an instance: feeder, tiles, array, accumulators, post-processing."""
 
-from amaranth.hdl import Cat, Const, Module, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -39,6 +39,8 @@ class Datapath(wiring.Component):
     done_compute, done_post : completions
     fire, starved, acc_wait : what the array does; see `Cause`
     compute_busy, post_busy : 1, from registers: they fall a cycle late
+    bad_compute, bad_post : 1, fields of an instruction contradict each other, of a layer in
+        `bad_compute_layer` or `bad_post_layer`
     moved : 1, something advanced
     spared, spared_layer : as `spared_members`
 
@@ -73,6 +75,10 @@ class Datapath(wiring.Component):
     fire: Signal
     starved: Signal
     acc_wait: Signal
+    bad_compute: Signal
+    bad_compute_layer: Signal
+    bad_post: Signal
+    bad_post_layer: Signal
     compute_busy: Signal
     post_busy: Signal
     moved: Signal
@@ -93,6 +99,8 @@ class Datapath(wiring.Component):
             "act_read": Out(ActRead(config)), "act_write": Out(ActWrite(config)),
             "done_compute": Out(Done(Opcode.COMPUTE)), "done_post": Out(Done(Opcode.POST)),
             "fire": Out(1), "starved": Out(1), "acc_wait": Out(1),
+            "bad_compute": Out(1), "bad_compute_layer": Out(11),
+            "bad_post": Out(1), "bad_post_layer": Out(11),
             "compute_busy": Out(1), "post_busy": Out(1), "moved": Out(1),
         })
 
@@ -148,6 +156,10 @@ class Datapath(wiring.Component):
             *(block.drained.eq(post.drained) for block in (feeder, tiles, accumulator)),
             self.fire.eq(array.fire), self.starved.eq(array.starved),
             self.acc_wait.eq(feeder.acc_wait),
+            self.bad_compute.eq(feeder.overflow | array.mismatch),
+            self.bad_compute_layer.eq(Mux(array.mismatch & (array.odd != feeder.odd),
+                                          feeder.layer_before, feeder.layer)),
+            self.bad_post.eq(post.empty), self.bad_post_layer.eq(post.empty_layer),
             self.moved.eq(Cat(feeder.moved, array.fire, tiles.chunks.valid & tiles.chunks.ready,
                               post.moved, skipped).any()),
         ]

@@ -50,6 +50,8 @@ class Feeder(wiring.Component):
     acc_wait : 1, blocked because the bank is not drained
     busy : 1
     moved : 1, a vector came in or went out
+    overflow : 1, an instruction has more pixels than there are accumulators
+    odd, layer, layer_before : `odd` of the instruction under way, its layer, that of the one before
     spared, spared_layer : where zeros are skipped, vectors left out, in the cycle after
 
     A read's data meets what the walk knows of it in the FIFO; A is `ActMemory.LATENCY`::
@@ -81,6 +83,10 @@ class Feeder(wiring.Component):
     done: wiring.PureInterface
     drained: Signal
     acc_wait: Signal
+    overflow: Signal
+    odd: Signal
+    layer: Signal
+    layer_before: Signal
     busy: Signal
     moved: Signal
     spared: Signal
@@ -96,6 +102,7 @@ class Feeder(wiring.Component):
             "done": Out(Done(Opcode.COMPUTE)),
             "drained": In(2),
             "acc_wait": Out(1),
+            "overflow": Out(1), "odd": Out(1), "layer": Out(11), "layer_before": Out(11),
             "busy": Out(1), "moved": Out(1),
         })
 
@@ -110,7 +117,9 @@ class Feeder(wiring.Component):
         popped = Signal()
         asked = self._ask(m, at, dead, spare_valid, popped)
         self._collect(m, at, dead, asked, popped, cut)
-        m.d.comb += self.moved.eq(asked.go | popped)
+        m.d.comb += [self.overflow.eq(at.overflow), self.odd.eq(at.odd),
+                     self.layer.eq(at.insn.layer), self.layer_before.eq(at.layer_before),
+                     self.moved.eq(asked.go | popped)]
         m.d.comb += self.busy.eq(at.busy | asked.waits | spare_valid | asked.out)
         return m
 
@@ -124,7 +133,7 @@ class Feeder(wiring.Component):
                               & ~(dead.skips if dead else 0))
         block_end, insn_end = (at.walk.ends(n) for n in (5, 6))
         meta = Cat(at.first_pixel, at.pixel, at.first_tile & cur.first, at.bank,
-                   block_end & cur.last, *skipping, ~inside)
+                   block_end & cur.last, block_end, at.odd, *skipping, ~inside)
         layout = data.StructLayout({"meta": len(meta), "pad": 1, "addr": len(at.addr), "end": 1,
                                     "done": len(insn_done)})
         item, spare, coming = Signal(layout), Signal(layout, reset_less=True), Signal(layout)

@@ -93,13 +93,13 @@ class LiveInputs(wiring.Component):
         m.d.comb += self.busy.eq(gathering | groups.level.any() | full.any() | using)
         with m.If(self.busy):
             m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(vector),
-                         self.tile_o.valid.eq(using),
+                         self.tile_o.valid.eq(using), self.tile_o.last.eq(1),
                          *(t.eq(w) for t, w in zip(self.tile_o.weights, weights, strict=True))]
         with m.Else():
             m.d.comb += [
                 self.o.valid.eq(self.i.valid & ~self.i.payload.live_blocks.any()),
                 self.o.payload.eq(self.i.payload), self.tile_o.valid.eq(self.tile_i.valid),
-                self.tile_i.take.eq(self.tile_o.take),
+                self.tile_i.take.eq(self.tile_o.take), self.tile_o.last.eq(self.tile_i.last),
                 *(t.eq(w) for t, w in zip(self.tile_o.weights, self.tile_i.weights, strict=True))]
             with m.If(~self.i.payload.live_blocks.any()):
                 m.d.comb += self.i.ready.eq(self.o.ready)
@@ -239,7 +239,7 @@ class LiveInputs(wiring.Component):
         vector = Signal(vector_layout(config))
         m.d.comb += [vector.acts.eq(slot.values), vector.swap.eq(1), vector.acc_addr.eq(block),
                      vector.acc_first.eq(slot.first), vector.bank.eq(slot.bank),
-                     vector.close.eq(slot.last & last)]
+                     vector.close.eq(slot.last & last), vector.block_end.eq(1)]
         weights = [port.data.word_select(part, 8 * cols)[8 * c:8 * c + 8]
                    for c in range(cols) for port in tiles]
         return there, vector, weights

@@ -41,6 +41,7 @@ class Post(wiring.Component):
     done : an instruction's last word has been written
     busy : 1
     moved : 1, something is on its way through the pipeline
+    empty, empty_layer : 1, a pooling window holds no accumulator; its layer
 
     Where accumulators, parameters and words meet, of a window's last place, with R for
     `Accumulator.READ_LATENCY` and half as many lanes as columns::
@@ -74,6 +75,8 @@ class Post(wiring.Component):
     done: wiring.PureInterface
     busy: Signal
     moved: Signal
+    empty: Signal
+    empty_layer: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -88,7 +91,7 @@ class Post(wiring.Component):
             "drained": Out(2),
             "acts": Out(ActWrite(config)),
             "done": Out(Done(Opcode.POST)),
-            "busy": Out(1), "moved": Out(1),
+            "busy": Out(1), "moved": Out(1), "empty": Out(1), "empty_layer": Out(11),
         })
 
     def elaborate(self, platform):
@@ -134,7 +137,9 @@ class Post(wiring.Component):
             m.d.comb += self.drained.eq(1 << word.bank)
             windows.release(word.bank)
         m.d.comb += [self.moved.eq(asked | valid | lanes.busy | Cat(*valids[1:]).any()),
-                     self.busy.eq(windows.busy | self.moved)]
+                     self.busy.eq(windows.busy | self.moved), self.empty.eq(windows.empty),
+                     self.empty_layer.eq(windows.contexts[windows.empty_context].done[
+                         -len(self.empty_layer):])]
         return m
 
     def _maximum(self, m: Module, windows: Windows) -> tuple[

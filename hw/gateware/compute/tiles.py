@@ -27,13 +27,13 @@ def param_members(config: Config) -> wiring.Member:
 class TilePort(wiring.Signature):
     """A complete tile, seen from its producer.
 
-    Members: `valid`; `weights` int8[cols * rows], column by column; `take`, high in the cycle
-    in which the array copies it.
+    Members: `valid`; `weights` int8[cols * rows], column by column; `last`, 1 of an output block's
+    last tile; `take`, high in the cycle in which the array copies it.
     """
 
     def __init__(self, config: Config):
         super().__init__({"valid": Out(1), "weights": Out(8).array(config.array.macs),
-                          "take": In(1)})
+                          "last": Out(1), "take": In(1)})
 
 
 class TileLoader(wiring.Component):
@@ -171,7 +171,7 @@ class TileLoader(wiring.Component):
 
         self._fill_shadow(m, take_tile, tile_last, tile.last, block.last, ends_block, ends_insn)
         with m.If(tile_end):
-            m.d.sync += shadow_full.eq(1)
+            m.d.sync += [shadow_full.eq(1), self.o.last.eq(ends_block)]
             tile.step()
         with m.If(block_end):
             m.d.sync += [in_params.eq(last), in_tile.eq(~last)]

@@ -37,6 +37,9 @@ class Vectors:
     addr, ix, iy : the input's word, and its column and row in the plane, or outside of it
     pixel, bank : the accumulator
     first_pixel, first_tile : of the tile; of the output block
+    overflow : 1, a tile has more pixels than there are accumulators; of `insn`
+    odd : of every second instruction, 1
+    layer_before : of the instruction before
     busy : 1, an instruction is there
     """
 
@@ -54,6 +57,7 @@ class Vectors:
         bank = Signal()
         occupied = Signal(2)
         first_pixel, first_tile = Signal(init=1), Signal(init=1)
+        overflow, odd, layer_before = Signal(), Signal(), Signal.like(cur.layer)
 
         # In registers: the next step opens a block, and its bank is not drained.
         opens, taken = Signal(), Signal()
@@ -75,6 +79,7 @@ class Vectors:
         ]
         addr, ix, iy = _position(
             walk, task, WalkTask(cur, cur_row_step, cur_origin, cur_top, cur_left))
+        m.d.sync += overflow.eq(step & pixel.all() & ~tile_end)
         with m.If(step):
             m.d.sync += [first_pixel.eq(tile_end), pixel.eq(Mux(tile_end, 0, pixel + 1)),
                          opens.eq(block_end & cur.first)]
@@ -95,12 +100,13 @@ class Vectors:
                 active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
                 cur_row_step.eq(task.row_step), cur_origin.eq(task.origin), cur_top.eq(task.top),
                 cur_left.eq(task.left), pixel.eq(0), first_pixel.eq(1), first_tile.eq(1),
-                opens.eq(insn.first),
+                opens.eq(insn.first), odd.eq(~odd), layer_before.eq(cur.layer),
             ]
         self.walk, self.step, self.load, self.again = walk, step, load, insn.out_blocks != 1
         self.insn, self.addr, self.ix, self.iy = cur, addr, ix, iy
         self.pixel, self.bank = pixel, bank
         self.first_pixel, self.first_tile = first_pixel, first_tile
+        self.overflow, self.odd, self.layer_before = overflow, odd, layer_before
         self.busy = have | active
 
 

@@ -110,6 +110,7 @@ class Windows:
         the address as a sum of `plane` and `pixel`
     contexts : what an instruction's last words still need of it
     busy : 1, an instruction is prepared or under way
+    empty : 1, a window holds no accumulator, of the instruction with context `empty_context`
     """
 
     def __init__(self, m: Module, config: Config, i: stream.Interface, full: Value):
@@ -171,6 +172,9 @@ class Windows:
         first = Signal(init=1)  # no accumulator of this window has been read yet
         with m.If(step):
             m.d.sync += first.eq(window_end | (first & ~inside))
+        self.empty, self.empty_context = Signal(), Signal()
+        m.d.sync += [self.empty.eq(step & window_end & first & ~inside),
+                     self.empty_context.eq(contexts.current)]
         self.step, self.addr, self.busy, self._released = step, addr, have | active, released
         self.place = data.View(_place_layout(groups, act_bits), Cat(
             first, inside, window_end, block_end, insn_end, bank, contexts.current, group0,

@@ -9,6 +9,7 @@ from hw.gateware.parts.fifo import Fifo
 from hw.gateware.parts.queues import SharedQueues
 from hw.gateware.signatures.interfaces import Done, ReadReturn, insn_stream, read_request, tile_walk
 from hw.isa import (
+    ALONE_LIVE,
     FORMATS,
     HEADER,
     UNITS,
@@ -239,12 +240,18 @@ class Sequencer(wiring.Component):
         return [*bits, _BARRIER_BIT] if opcode is Opcode.LOAD else bits
 
     def _bad_field(self, word: Value, opcode: Opcode) -> Value:
-        """1 if a field that must not be zero is, or one has a bit that cannot be used."""
+        """1 if a field that must not be zero is, one has a bit that cannot be used, or fields
+        contradict each other."""
         position, bad = HEADER[0].bits, []
+        found: dict[str, Value] = {}
         for f in (*HEADER[1:], *FORMATS[opcode]):
             bits, used = word[position:position + f.bits], used_bits(self._config, opcode, f)
             if f.nonzero:
                 bad.append(~bits.any())
             bad.append(Cat(bits[k] for k in range(f.bits) if k not in used).any())
+            found[f.name] = bits
             position += f.bits
+        if opcode is Opcode.COMPUTE and self._config.array.zero_skip:
+            bad.append(found["live_blocks"].any()
+                       & Cat(found[name] != 1 for name in ALONE_LIVE).any())
         return Cat(bad).any()

@@ -98,7 +98,8 @@ class MicroInstance(Core):
         with m.If(control.start):
             m.d.comb += [step.jumps.eq(1), step.target.eq(0)]
 
-        self._choose_fault(m, error, step, access, run, beyond | loops.beyond)
+        self._choose_fault(m, error, step, access, run, beyond | loops.beyond,
+                           loops.overflow)
         layer, opcode = registers.layer, registers.opcode
         m.d.comb += [
             control.running.eq(run.running), control.error_code.eq(run.code),
@@ -198,8 +199,9 @@ class MicroInstance(Core):
         return total, fired
 
     def _choose_fault(self, m: Module, error: Signal, step: MicroStep, access: MemoryAccess,
-                      run: RunState, beyond: Value) -> None:
-        """Choose one of the errors of a cycle; `beyond`, an activation address is."""
+                      run: RunState, beyond: Value, overflow: Value) -> None:
+        """Choose one of the errors of a cycle; `beyond`, an activation address is; `overflow`, an
+        accumulator's would be."""
         control = self.control
         moved = Signal()  # since the last pulse of the watchdog
         begins, refusal = Signal(), Signal(ErrorCode)  # a cycle after a start: nothing is asked yet
@@ -208,7 +210,7 @@ class MicroInstance(Core):
         unaligned = step.puts(Put.ALIGNED) & step.a[:2].any()
         with m.If(step.puts(Put.ERROR)):
             m.d.comb += error.eq(step.a[:4])
-        for code, happens in ((ErrorCode.BAD_FIELD, unaligned),
+        for code, happens in ((ErrorCode.BAD_FIELD, unaligned | overflow),
                               (ErrorCode.ADDRESS_WINDOW, access.outside),
                               (ErrorCode.BUS_ERROR, access.done & access.refused),
                               (ErrorCode.ACT_RANGE, beyond),

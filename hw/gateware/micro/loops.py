@@ -26,6 +26,7 @@ class TileLoops(wiring.Component):
     act_addr : its activations
     acts : those asked for in the cycle before
     beyond : 1, the address is beyond the memory
+    overflow : 1, there are more pixels than accumulators
     acc_addr, sums : an accumulator to look at, while idle, and its columns a cycle later
 
     Timing
@@ -49,6 +50,7 @@ class TileLoops(wiring.Component):
     fires: Signal
     act_addr: Signal
     beyond: Signal
+    overflow: Signal
     acts: Signal
     acc_addr: Signal
     sums: list[Signal]
@@ -58,6 +60,7 @@ class TileLoops(wiring.Component):
         super().__init__({
             "data": In(signed(33)), "put": In(6), "strobe": In(1), "idle": Out(1), "stop": In(1),
             "fires": Out(1), "act_addr": Out(config.act_addr_bits), "beyond": Out(1),
+            "overflow": Out(1),
             "acts": In(config.word_bits),
             "acc_addr": In(ceil_log2(config.buffers.acc_depth) + 1),
             "sums": Out(signed(ACC_BITS)).array(config.array.cols),
@@ -87,6 +90,7 @@ class TileLoops(wiring.Component):
             inside.eq((x >= 0) & (x < in_w) & (y >= 0) & (y < in_h)),
             self.act_addr.eq(addr), self.fires.eq(active),
             self.beyond.eq(active & inside & addr[-2:].any()),
+            self.overflow.eq(active & pixel.all() & ((columns != 1) | (lines != 1))),
         ]
         with m.If(active):
             m.d.sync += [pixel.eq(pixel + 1), columns.eq(columns - 1), x.eq(x + stride),

@@ -92,6 +92,10 @@ def write_streams(w: Writer) -> None:
 def write_compute(w: Writer, unit: Unit) -> None:
     """Tile by tile, through the pixels of a stripe."""
     cols = w.config.array.cols
+    w.put(unit["kernel_h"], Put.FACTOR)
+    w.ops((Op.LOAD, unit["kernel_w"]), (Op.PUT, Put.TIMES), (Op.PUT, Put.FACTOR),
+          (Op.LOAD, unit["in_blocks"]), (Op.PUT, Put.TIMES), (Op.SUB, unit["tiles"]),
+          (Op.SOME, "bad"))
     w.put(unit["in_w"], Put.FACTOR)
     w.ops((Op.LOAD, unit["stride"]), (Op.PUT, Put.TIMES), (Op.PUT, Put.ROW_STEP),
           (Op.LOAD, unit["pad_top"]), (Op.PUT, Put.TIMES), (Op.STORE, "origin"),
@@ -225,7 +229,7 @@ def _inside(w: Writer, variable: str, limit: Slot, inside: str, outside: str) ->
 
 
 def _window(w: Writer, unit: Unit) -> None:
-    """The largest sum of each column in a pooling window."""
+    """The largest sum of each column in a pooling window; sums are never the lowest number."""
     cols = w.config.array.cols
     w.copy("lowest", *(f"best_{c}" for c in range(cols)))
     w.copy(unit["pool_h"], "rows_left")
@@ -251,6 +255,7 @@ def _window(w: Writer, unit: Unit) -> None:
     w.label("window_next_row")
     w.add("line", 1)
     w.loop("rows_left", "window_row")
+    w.ops((Op.LOAD, "best_0"), (Op.SUB, "lowest"), (Op.ZERO, "bad"))  # there was none
 
 
 def _clamp(w: Writer, unit: Unit, variable: str, number: int) -> None:

@@ -85,7 +85,7 @@ class Control(wiring.Component):
                for name in ("ID", "VERSIONS", "CONFIG_HASH", "INSTANCES")},
             "RUNNING": runs.running, "DONE": Cat(p.done for p in self.instances),
             "ERROR": Cat(p.error for p in self.instances), "WATCHDOG": runs.watchdog,
-            "CYCLES": runs.cycles, "ACTIVE": runs.active,
+            "CYCLES": runs.cycles, "WRAPPED": runs.wrapped, "ACTIVE": runs.active,
         }
         read = self._take_address(m)
         self._clock(m, runs, read)

@@ -7,6 +7,8 @@ from amaranth.lib.wiring import PureInterface
 
 __all__ = ["Runs", "follow_runs"]
 
+_CYCLE_BITS = 32
+
 
 @dataclass(frozen=True)
 class Runs:
@@ -19,6 +21,7 @@ class Runs:
     going : 1, a run is under way or has just been started
     start, stop, active : [instances] registers
     cycles, watchdog : registers
+    wrapped : 1, `cycles` has begun anew in this run
     barks : pulse of the watchdog
     """
 
@@ -31,6 +34,7 @@ class Runs:
     active: Signal
     cycles: Signal
     watchdog: Signal
+    wrapped: Signal
     barks: Signal
 
 
@@ -41,13 +45,14 @@ def follow_runs(m: Module, ports: list[PureInterface], irq: Signal) -> Runs:
     running = Cat(p.running for p in ports)
     counting, counted, started = Signal(), Signal(), Signal()
     start, stop, active = Signal(count), Signal(count), Signal(count, init=-1)
-    cycles, watchdog, since = Signal(32), Signal(32), Signal(32)
+    cycles, watchdog, since = Signal(_CYCLE_BITS), Signal(32), Signal(32)
+    wrapped = Signal()
     barks = Signal()
     m.d.comb += [counting.eq(running.any()), irq.eq(started & ~counting & ~start.any())]
     with m.If(start.any()):
-        m.d.sync += [started.eq(1), cycles.eq(0)]
+        m.d.sync += [started.eq(1), cycles.eq(0), wrapped.eq(0)]
     with m.Elif(counted):
-        m.d.sync += cycles.eq(cycles + 1)
+        m.d.sync += [cycles.eq(cycles + 1), wrapped.eq(wrapped | cycles.all())]
     for i, p in enumerate(ports):
         m.d.comb += [p.start.eq(start[i]), p.stop.eq(stop[i]), p.watchdog.eq(barks),
                      p.counting.eq(counted & active[i])]
@@ -60,4 +65,4 @@ def follow_runs(m: Module, ports: list[PureInterface], irq: Signal) -> Runs:
     going = Signal()
     m.d.sync += [counted.eq(counting), going.eq(start.any() | counting)]
     return Runs(running, counting, counted, going, start, stop, active, cycles, watchdog,
-                barks)
+                wrapped, barks)

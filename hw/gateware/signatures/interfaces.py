@@ -135,6 +135,10 @@ def vector_layout(config: Config) -> data.StructLayout:
         Accumulator bank.
     close : 1
         Last vector of the block: the bank is full when it has been accumulated.
+    block_end : 1
+        Last vector of an output block of its instruction.
+    odd : 1
+        `Vectors.odd` of its instruction.
     live_blocks, epsilon
         As in COMPUTE; where zeros are skipped.
     """
@@ -147,6 +151,8 @@ def vector_layout(config: Config) -> data.StructLayout:
         "acc_first": 1,
         "bank": 1,
         "close": 1,
+        "block_end": 1,
+        "odd": 1,
         **{name: layout[name].shape for name in skipping},
     })
 

@@ -48,6 +48,42 @@ def test_a_bad_program_stops_its_instance_and_no_other(insn, code):
     assert list(result.errors) == [0]
 
 
+COMPUTE = {"in_addr": 0, "in_plane": 16, "in_w": 4, "in_h": 4, "pad_top": 0, "pad_left": 0,
+           "stride": 1, "kernel_h": 1, "kernel_w": 1, "out_w": 4, "out_h": 4, "in_blocks": 1,
+           "out_blocks": 1, "tiles": 1, "first": 1, "last": 1}
+POST = {"out_addr": 0, "out_plane": 16, "out_w": 2, "out_h": 2, "conv_w": 4, "conv_h": 4,
+        "pool_h": 2, "pool_w": 2, "pool_stride": 2, "pool_top": 0, "pool_left": 0, "out_blocks": 1,
+        "low": -128, "high": 127}
+
+
+@pytest.mark.parametrize("opcode,fields", [
+    (Opcode.COMPUTE, {"tiles": 2}), (Opcode.COMPUTE, {"kernel_w": 2, "out_w": 3}),
+    (Opcode.COMPUTE, {"in_w": 17, "in_h": 1, "out_w": 17, "out_h": 1}),
+    (Opcode.COMPUTE, {"live_blocks": 2}), (Opcode.POST, {"pool_top": 2}),
+    (Opcode.POST, {"pool_left": 3}), (Opcode.POST, {"out_h": 3}), (Opcode.POST, {"out_w": 3})])
+def test_fields_that_contradict_each_other_are_an_error(opcode, fields):
+    values = {Opcode.COMPUTE: COMPUTE, Opcode.POST: POST}
+    values[opcode] = {**values[opcode], **fields}
+    config = CONFIG.replace(array__zero_skip="live_blocks" in fields)
+    code = (encode(Opcode.LOAD, signal=[Token.LOADED], **{**LOAD, "run_words": 32})
+            + encode(Opcode.WEIGHTS, ext_addr=0, chunks=4, mask=0)
+            + encode(Opcode.COMPUTE, wait=[Token.LOADED], **values[Opcode.COMPUTE])
+            + encode(Opcode.POST, **values[Opcode.POST]) + END)
+    result = run(code, config=config)
+    assert (result.errors[0].code, result.errors[0].opcode) == (ErrorCode.BAD_FIELD, opcode.value)
+
+
+@pytest.mark.parametrize("bits,start,code", [(16, 1 << 16, ErrorCode.BAD_FIELD),
+                                             (16, 256, ErrorCode.BAD_WINDOW), (17, 256, None)])
+def test_a_program_and_its_window_lie_in_the_memory(bits, start, code):
+    size = (1 << 16) + 4096 * (start == 256)
+    memory = np.zeros(size, np.uint8)
+    memory[256:256 + len(END)] = np.frombuffer(END, np.uint8)
+    config = CONFIG.replace(port__address_bits=bits)
+    errors = simulate(config, memory, np.ones(size, bool), {0: start}).errors
+    assert {i: e.code for i, e in errors.items()} == ({0: code} if code else {})
+
+
 def test_too_many_tokens_are_an_error():
     load = encode(Opcode.LOAD, signal=[Token.LOADED], **LOAD)
     result = run(load * 100 + END)

@@ -5,21 +5,21 @@ import pytest
 from hw.config import PRESETS
 from hw.gateware.control.fetch import Fetch
 from hw.gateware.control.sequencer import Sequencer
-from hw.isa import INSN_BYTES, UNITS, Opcode, encode
-from tests.support.blocks import cycles_until, send, simulate
+from hw.isa import ALONE_LIVE, INSN_BYTES, UNITS, ErrorCode, Opcode, decode, encode, field_error
+from tests.support.blocks import POINT, cycles_until, send, simulate
 
 STORE = encode(Opcode.STORE, ext_addr=0, act_addr=5, run_words=1, runs=1, ext_stride=0,
                act_stride=0, layer=7)
 
 
-async def feed(ctx, dut) -> None:
+async def feed(ctx, dut, insn: bytes = STORE) -> None:
     """Start, and answer the first request with one instruction."""
     await send(ctx, dut.start)
     assert await cycles_until(ctx, dut.req.valid) == 1
     await send(ctx, dut.req.ready)
     size = len(dut.ret.data) // 8
     for at in range(0, max(size, INSN_BYTES), size):
-        ctx.set(dut.ret.data, int.from_bytes(STORE[at:at + size], "little"))
+        ctx.set(dut.ret.data, int.from_bytes(insn[at:at + size], "little"))
         await send(ctx, dut.ret.valid)
 
 
@@ -45,5 +45,28 @@ def test_an_instruction_is_offered_to_its_unit_a_latency_after_its_last_beat(por
         assert not any(ctx.get(getattr(dut, f"o_{u}").valid) for u in UNITS if u != "store")
         assert ctx.get(dut.o_store.payload.layer) == 7
         assert ctx.get(dut.o_store.payload.act_addr) == 5
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("wrong", [None, *ALONE_LIVE])
+def test_live_inputs_are_of_one_pixel_and_one_output_block(wrong):
+    config = PRESETS["tiny"].replace(array__zero_skip=True)
+    insn = encode(Opcode.COMPUTE, in_addr=0, in_plane=1, pad_top=0, pad_left=0, layer=9,
+                  live_blocks=2, epsilon=1, **{**POINT, **({wrong: 2} if wrong else {})})
+    assert field_error(config, *decode(insn)) == wrong
+    dut = Sequencer(config)
+
+    async def bench(ctx):
+        await feed(ctx, dut, insn)
+        for _ in range(2 * dut.LATENCY):
+            error = ctx.get(dut.error)
+            if error != ErrorCode.NONE:
+                assert wrong and error == ErrorCode.BAD_FIELD
+                assert (ctx.get(dut.error_layer), ctx.get(dut.error_opcode)) == (
+                    9, Opcode.COMPUTE.value)
+                return
+            await ctx.tick()
+        assert not wrong and ctx.get(dut.o_compute.valid)
 
     simulate(dut, bench)

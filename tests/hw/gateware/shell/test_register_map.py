@@ -3,6 +3,7 @@
 import pytest
 
 from hw.config import PRESETS
+from hw.gateware.shell import runs
 from hw.gateware.shell.registers import Control
 from hw.registers import address, reset_value
 from tests.support.blocks import cycles_until, send, simulate
@@ -113,6 +114,23 @@ def test_between_and_behind_the_registers_is_nothing(config):
             assert await write(ctx, dut.bus, at, 0xFFFFFFFF) == SLVERR, hex(at)
             assert await read(ctx, dut.bus, at) == (0, SLVERR), hex(at)
         await assert_reads(ctx, dut.bus, after_reset(config))
+
+    simulate(dut, bench)
+
+
+def test_counters_that_have_begun_anew_say_so(monkeypatch):
+    monkeypatch.setattr(runs, "_CYCLE_BITS", 7)
+    dut = Control(CONFIGS[0])
+
+    async def bench(ctx):
+        for cycles, wraps in ((126, 0), (130, 1), (300, 1), (20, 0)):
+            await write(ctx, dut.bus, address("START"), 1)
+            ctx.set(dut.instances[0].running, 1)
+            await ctx.tick().repeat(cycles)
+            ctx.set(dut.instances[0].running, 0)
+            await ctx.tick().repeat(4)
+            assert await read(ctx, dut.bus, address("CYCLES")) == (cycles % 128, OKAY)
+            assert await read(ctx, dut.bus, address("WRAPPED")) == (wraps, OKAY)
 
     simulate(dut, bench)
 
