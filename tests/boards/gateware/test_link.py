@@ -41,7 +41,7 @@ def test_memory_and_registers_by_byte_and_word(board):
     assert link.repeats == 0
 
 
-def test_every_register(board):
+def test_every_register():
     with VirtualBoard(RAM) as fresh:
         link = backend(fresh)
         assert_whole_words(CONFIG, link.write_register, link.read_register, beside=8)
