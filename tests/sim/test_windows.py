@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from hw.isa import ErrorCode, Opcode, encode
+from hw.registers import address
 from sw.compiler import compile_graph
 from sw.driver.driver import Driver
-from sw.driver.errors import WindowError
+from sw.driver.errors import CountersWrapped, WindowError
 from tests.support.programs import MICROCODED, TINY, Machine, end, random_graph
 from tests.support.register_map import assert_whole_words
 
@@ -96,3 +97,16 @@ def test_the_driver_refuses_a_window_before_it_writes_it(base, message):
         with pytest.raises(WindowError, match=f"^{message}$"):
             driver.load(program, base)
         driver.load(program, (1 << 20) - (program.window_bytes + 4095) // 4096 * 4096)
+
+
+def test_the_driver_refuses_counters_that_have_begun_anew(monkeypatch):
+    graph = random_graph(4)
+    program = compile_graph(graph, TINY)
+    with Machine(memory_bytes=max(program.window_bytes, 1 << 16)) as machine:
+        driver = Driver(machine.backend)
+        driver.load(program)
+        read = machine.backend.read_register
+        monkeypatch.setattr(machine.backend, "read_register", lambda at: (
+            1 if at == address("WRAPPED") else read(at)))
+        with pytest.raises(CountersWrapped, match=r"2\^32 cycles or more"):
+            driver.run(np.zeros(graph.in_shape, np.int8))
