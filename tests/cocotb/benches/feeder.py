@@ -46,7 +46,8 @@ async def feeder(dut, gap):
                     "acts": words[addr] if inside else 0, "swap": int(oy == ox == 0),
                     "acc_addr": oy * out_w + ox,
                     "acc_first": int(first and ib == ky == kx == 0), "bank": bank,
-                    "close": int(last and n == len(steps) - 1)})
+                    "close": int(last and n == len(steps) - 1),
+                    "block_end": int(n == len(steps) - 1), "odd": (k + 1) % 2})
             if last:
                 bank ^= 1
         open_block, was = not last, (out_w, out_h)
