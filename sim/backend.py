@@ -10,6 +10,7 @@ import numpy as np
 from hw.config import Config
 from hw.gateware.signatures.ports import Channel
 from hw.gateware.top import CORE_NAME, SHELL_NAME
+from hw.registers import COUNTERS
 from sim.activity.values import UnitActivity
 from sim.verilated.build import activity_maps, build
 from sim.verilated.memory import RtlMemory
@@ -44,6 +45,7 @@ def _library(path: Path) -> ctypes.CDLL:
         "count_toggles": (None, [pointer, i]),
         "begin": (None, [pointer]), "end": (None, [pointer, u32]), "cycle": (u64, [pointer]),
         "layers_ended": (ctypes.POINTER(u32), [pointer]),
+        "causes": (ctypes.POINTER(u64), [pointer, i]),
         "page_misses": (ctypes.POINTER(u64), [pointer]),
         "spared": (ctypes.POINTER(u64), [pointer]),
         "traffic": (ctypes.POINTER(u64), [pointer]),
@@ -251,6 +253,12 @@ class VerilatorBackend:
         """Vectors that dead input blocks have left out since the account began: int[layers]."""
         return np.ctypeslib.as_array(self._lib.partita_spared(self._model),
                                      (_LAYERS,)).astype(np.int64)
+
+    def causes(self, instance: int) -> dict[str, int] | None:
+        """Cycles of an instance's last run by cause, found from what its units show where `check`
+        is on; None for a microcoded core, which shows nothing."""
+        table = self._lib.partita_causes(self._model, instance)
+        return dict(zip(COUNTERS, table[:len(COUNTERS)], strict=True)) if table else None
 
     def cycle(self) -> int:
         """Clock cycles since the model was made."""

@@ -8,11 +8,29 @@ from pathlib import Path
 import pytest
 
 from sim.verilated import library
+from tests.support.seeds import VARIABLE, choose_seed, run_seed
 
 ROOT = Path(__file__).parent.parent
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers are as many as processors
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_configure() -> None:
+    choose_seed()  # before others that run tests are started, which inherit it
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"seed of this run: {VARIABLE}={run_seed()}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Show with each failure the seed with which it comes again."""
+    report = yield
+    if report.failed:
+        report.sections.append(("seed of this run", f"{VARIABLE}={run_seed()}"))
+    return report
 
 
 @pytest.fixture(scope="session")

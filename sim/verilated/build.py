@@ -22,6 +22,7 @@ from .library import cached_library
 from .memory import MEMORY_NAME, RtlMemory
 from .parts import find_parts
 from .rtl import cached_rtl
+from .shown import keep_shown
 
 __all__ = ["activity_maps", "build", "build_shared"]
 
@@ -130,7 +131,7 @@ def _prepare(folder: Path, config: Config, texts: dict[str, str], say: Callable[
         say(f"building the Verilator model: {name}")
         text, modules = (texts[name], {}) if kind in ("plain", "wave") else \
             instrument(texts[name])
-        (folder / f"{name}.v").write_text(keep_registers(text))
+        (folder / f"{name}.v").write_text(keep_shown(keep_registers(text)))
         trace = trace_options(kind) if name == CORE_NAME else ()
         verilate(folder, name, [f"{name}.v"], *_SPLIT_FLAGS, *trace)
         made = folder / f"o_{name}"

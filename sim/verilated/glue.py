@@ -7,6 +7,7 @@ from sim.activity.instrument import FLAG
 
 from .flipflops import FlipFlop
 from .parts import Parts
+from .shown import shown_function
 
 __all__ = ["glue_header"]
 
@@ -131,6 +132,7 @@ inline bool is_dozing(Vcore &c) {{ return c.{core["control__dozing"][2]}; }}
 inline void stay_awake(Vcore &c) {{ c.{core["control__wake"][2]} = 1; }}
 inline uint32_t mark_layer(Vcore &c) {{ return c.{core["control__mark_layer"][2]}; }}
 {_spared(core)}
+{shown_function(config, {name: port[2] for name, port in core.items()})}
 inline void port_drive(int p, Vshell &s, const AxiToDevice &d) {{
 {_switch("p", drive)}
 }}

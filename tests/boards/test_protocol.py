@@ -1,12 +1,11 @@
 """The link's framing: nothing damaged passes, and it is in step again soon."""
 
-import random
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from boards.protocol import ESCAPE, FLAG, MAX_DATA, Deframer, Op, body, frame
+from tests.support.seeds import draws
 
 
 @given(st.binary(max_size=MAX_DATA), st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF))
@@ -17,9 +16,9 @@ def test_a_frame_comes_out_as_it_went_in(data, sequence, address):
     assert Deframer().feed(line) == [content[:-4]]
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_damage_is_dropped_and_the_second_frame_after_it_arrives(seed):
-    draw = random.Random(seed)
+@pytest.mark.parametrize("number", range(20))
+def test_damage_is_dropped_and_the_second_frame_after_it_arrives(number):
+    draw = draws("damage", number)
     for _ in range(50):
         data = bytes(draw.choice([FLAG, ESCAPE, draw.randrange(256)]) for _ in range(60))
         good = [frame(body(Op.WRITE_MEMORY, k, k, data)) for k in range(3)]
@@ -40,5 +39,5 @@ def test_damage_is_dropped_and_the_second_frame_after_it_arrives(seed):
 
 
 def test_noise_never_becomes_a_frame():
-    draw = random.Random(1)
+    draw = draws("line noise")
     assert Deframer().feed(draw.randbytes(1_000_000)) == []

@@ -19,6 +19,7 @@ from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
 from tests.support.programs import random_layer
 from tests.support.runner import run_bench
+from tests.support.seeds import run_seed
 
 pytestmark = pytest.mark.builds
 
@@ -48,13 +49,13 @@ def run_blocks(tmp_path, memory: str, stall: float, active: int | None) -> None:
     config = PRESETS["tiny"].replace(port__memory=memory)
     graph = tinyvgg16_blocks()
     program = compile_graph(graph, config, scalable=active is not None)
-    image = np.random.default_rng(7).integers(-128, 128, graph.in_shape, dtype=np.int8)
+    image = np.random.default_rng(run_seed()).integers(-128, 128, graph.in_shape, dtype=np.int8)
     left = graph if active is None else with_active(graph, config.instances, active)
     outputs = {f"layer_{k}": x for k, x in enumerate(run_golden(left, image))}
     program.save(tmp_path / "program.npz")
     np.savez(tmp_path / "data.npz", allow_pickle=False, image=image, **outputs)
     job = {"program": str(tmp_path / "program.npz"), "data": str(tmp_path / "data.npz"),
-           "stall": stall, "seed": 3, "limit": 400_000, "active": active}
+           "stall": stall, "seed": run_seed(), "limit": 400_000, "active": active}
     (tmp_path / "job.json").write_text(json.dumps(job))
     run_bench("\n".join(generate(config, clock_gates=True).values()), TOP_NAME,
               ["tests.cocotb.top_bench"], tmp_path, {"PARTITA_JOB": str(tmp_path / "job.json")})

@@ -10,9 +10,8 @@ from sw.driver.driver import Driver
 from sw.driver.result import RunResult
 from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
+from tests.support.accelerators import CONFIGS, PIPELINED
 from tests.support.programs import random_layer
-
-from .test_random_networks import CONFIGS, PIPELINED
 
 pytestmark = pytest.mark.builds
 
@@ -53,7 +52,7 @@ def test_each_image_of_a_batch_is_exact(name, batch, images):
         run(network(groups), CONFIGS[name], batch, images)
 
 
-@pytest.mark.parametrize("name", ["2x 4x4", "8x 2x2"])
+@pytest.mark.parametrize("name", ["2x4x4", "8x1x1"])
 def test_weights_of_linear_layers_cross_the_port_once_per_batch(name):
     """Counted on the bus: a byte for each weight and eight for each output's parameters."""
     graph = network(2)
@@ -64,7 +63,7 @@ def test_weights_of_linear_layers_cross_the_port_once_per_batch(name):
 
 
 def test_a_batch_too_large_to_hold_is_loaded_in_pieces_and_weights_still_once():
-    config, graph = CONFIGS["2x 4x4"], network(1, channels=64)
+    config, graph = CONFIGS["2x4x4"], network(1, channels=64)
     layer = graph.layers[1]
     words = 8 * np.prod(layer.in_shape) // config.array.rows
     assert words > config.buffers.act_words
@@ -76,8 +75,8 @@ def test_a_batch_too_large_to_hold_is_loaded_in_pieces_and_weights_still_once():
 
 def test_a_batch_on_private_ports_counts_each_instance_s_own_weights():
     graph = network(4, channels=24)
-    found = run(graph, CONFIGS["3x 3x5, private"], 4, 4).weight_port_bytes
-    again = run(graph, CONFIGS["3x 3x5, private"], 2, 2).weight_port_bytes
+    found = run(graph, CONFIGS["3x9x3"], 4, 4).weight_port_bytes
+    again = run(graph, CONFIGS["3x9x3"], 2, 2).weight_port_bytes
     assert found[1:] == again[1:]
 
 

@@ -1,110 +1,145 @@
-"""Random networks, configurations and data: compiler, RTL and golden model agree to the bit."""
+"""Random networks, configurations and data: compiler, RTL and golden model agree to the bit.
+
+Each run of the tests draws others. One that is wrong is shown with the command that repeats it and
+shrinks it; see `tests.random_networks`.
+"""
+
+import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from hw.config import PRESETS, Config
-from sw.compiler import compile_graph
-from sw.driver.backend import open_backend
-from sw.driver.driver import Driver
-from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
-from tests.support.programs import MICROCODED, random_layer
+from tests import random_networks
+from tests.support import exactness
+from tests.support.accelerators import CONFIGS
+from tests.support.exactness import wrong
+from tests.support.operators import OPERATORS
+from tests.support.recipes import RUN, LayerRecipe, Recipe
+from tests.support.seeds import draws, run_seed
 
 pytestmark = pytest.mark.builds
 
-
-def small(instances: int, rows: int, cols: int, lanes: int, memory: str, port: int) -> Config:
-    return PRESETS["tiny"].replace(
-        instances=instances, array__rows=rows, array__cols=cols, array__post_lanes=lanes,
-        port__memory=memory, port__bytes=port)
+#: Networks of each configuration, in parts that are run side by side.
+COUNT, PARTS = 250, 2
 
 
-#: Few, as each is built; 1, 2, 3, 4 and 8 instances, odd shapes, both kinds of memory, zeros
-CONFIGS = {
-    "1x 8x4, wide port": small(1, 8, 4, 0, "shared", 32),
-    "2x 4x4": PRESETS["tiny"],
-    "3x 3x5, private": small(3, 3, 5, 0, "private", 4),
-    "4x 4x8, two lanes": small(4, 4, 8, 2, "shared", 8),
-    "8x 2x2": small(8, 2, 2, 0, "shared", 16),
-    "2x 4x4, zeros skipped": PRESETS["tiny"].replace(array__zero_skip=True),
-    "4x2, microcoded": MICROCODED,
-    "2x4, microcoded, deep queues": MICROCODED.replace(
-        array__rows=2, array__cols=4, buffers__queue_depth=3, buffers__acc_depth=32),
-}
-
-#: Those of which the cycle model is.
-PIPELINED = {name: config for name, config in CONFIGS.items() if config.core == "pipelined"}
+def explore(name: str, count: int, first: int) -> None:
+    failures = random_networks.explore(name, count, run_seed(), first)
+    assert not failures, f"{len(failures)} of {count} networks:\n" + "\n".join(failures[:5])
 
 
-@st.composite
-def networks(draw) -> IntegerGraph:
-    """Two to four layers of any supported shape, a grouped one among them."""
-    seed = draw(st.integers(0, 2**32 - 1))
-    rng = np.random.default_rng(seed)
-    shape = (draw(st.integers(1, 9)), draw(st.integers(3, 9)), draw(st.integers(3, 9)))
-    layers = []
-    for k in range(draw(st.integers(1, 3))):
-        channels, height, width = shape
-        kernel = draw(st.integers(1, min(5, height, width)))
-        stride = draw(st.integers(1, 2))
-        pad = draw(st.integers(0, kernel - 1))
-        groups = draw(st.sampled_from([g for g in (1, 2, 3, 4, 8) if channels % g == 0]))
-        out = groups * draw(st.integers(1, 16 // groups + 1))
-        rows, columns = ((n + 2 * pad - kernel) // stride + 1 for n in (height, width))
-        pool = draw(st.integers(1, 2)) if min(rows, columns) >= 2 else 1
-        layers.append(random_layer(rng, f"conv{k}", shape, out, kernel, stride=stride, pad=pad,
-                                   groups=groups, pool=pool, low=draw(st.sampled_from([0, -128]))))
-        shape = layers[-1].out_shape
-    if shape[1] == shape[2]:
-        layers.append(random_layer(rng, "fc", shape, draw(st.integers(1, 20)), shape[1], low=-128))
-    return IntegerGraph(f"random-{seed}", tuple(layers), 1.0, 1.0)
-
-
-def check(config: Config, graph: IntegerGraph, seed: int, stall: float) -> None:
-    """Run a network in RTL and compare every layer."""
-    program = compile_graph(graph, config)
-    rng = np.random.default_rng(seed)
-    with open_backend("verilator", config, memory_bytes=program.window_bytes, check=True,
-                      stall_probability=stall, seed=seed + 1) as backend:
-        driver = Driver(backend)
-        driver.load(program)
-        for _ in range(2):  # a second run finds nothing of the first
-            image = rng.integers(-128, 128, graph.in_shape, dtype=np.int8)
-            result = driver.run(image, timeout_cycles=3_000_000)
-            expected = run_golden(graph, image)
-            for layer, ours, theirs in zip(graph.layers, result.outputs, expected, strict=True):
-                assert ours is not None and np.array_equal(ours, theirs), \
-                    f"layer {layer.name} of {graph.name}"
-            assert result.layer_cycles is not None
-            assert sum(result.layer_cycles) == result.cycles
-            for counters in result.counters:
-                assert sum(v for k, v in counters.items() if k != "TOTAL") == counters["TOTAL"]
-
-
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("name", CONFIGS)
-@settings(max_examples=12, deadline=None)
-@given(graph=networks(), seed=st.integers(0, 2**31), stall=st.sampled_from([0, 0, 0.3, 0.9]))
-def test_rtl_equals_the_golden_model(name, graph, seed, stall):
-    check(CONFIGS[name], graph, seed, stall)
+def test_rtl_equals_the_golden_model(name, part):
+    explore(name, COUNT // PARTS, part * COUNT // PARTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONFIGS)
+def test_rtl_equals_the_golden_model_of_two_thousand(name):
+    explore(name, 2000, COUNT)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("partitions", [1, 2, 4, 8])
 def test_partitions_more_than_equal_to_and_fewer_than_instances(name, partitions):
-    rng = np.random.default_rng(partitions)
-    first = random_layer(rng, "conv", (3, 6, 6), 16, 3, pad=1, pool=2)
-    second = random_layer(rng, "fc1", first.out_shape, 32, 3, groups=partitions)
-    third = random_layer(rng, "fc2", second.out_shape, 16, 1, groups=partitions)
-    last = random_layer(rng, "fc3", third.out_shape, 10, 1, low=-128)
-    check(CONFIGS[name], IntegerGraph("pruned", (first, second, third, last), 1.0, 1.0), 5, 0.0)
+    recipe = Recipe.parse(
+        f"{name} seed={draws('parted').getrandbits(32)} latency=40 channels=3 rows=6 columns=6 "
+        "conv out=16 kernel_h=3 kernel_w=3 pad_top=1 pad_left=1 pool=2 pool_stride=2 "
+        f"fc out=32 groups={partitions} fc out=16 groups={partitions} fc out=10 low=-128")
+    assert wrong(recipe) is None, recipe
 
 
-@pytest.mark.slow
-@settings(max_examples=300, deadline=None)
-@given(name=st.sampled_from(sorted(CONFIGS)), graph=networks(), seed=st.integers(0, 2**31),
-       stall=st.sampled_from([0, 0.1, 0.5, 0.9]))
-def test_many_random_networks(name, graph, seed, stall):
-    check(CONFIGS[name], graph, seed, stall)
+def test_zeros_are_skipped_behind_the_blocks_that_are_looked_at():
+    """Of more than 64 input blocks, those behind are multiplied whatever they are."""
+    recipe = Recipe.parse("2x4x4-zeros seed=1 latency=40 channels=280 rows=2 columns=3 dead=100 "
+                          "conv out=9 fc out=5")
+    assert recipe.graph.in_shape[0] > 64 * recipe.config.array.rows
+    assert wrong(recipe) is None
+
+
+# -- how failures are shown, repeated and shrunk ---------------------------------------------------
+#: Wrong where a kernel is wider than a column, in a layer behind the first.
+BIG = ("2x4x4 seed=5 latency=40 stall=30 channels=5 rows=7 columns=6 dead=30 batch=2 "
+       "conv out=6 kernel_h=3 kernel_w=3 pad_top=1 groups=1 conv out=8 kernel_h=2 kernel_w=2 "
+       "groups=2 low=-128 pool=2 pool_stride=2 fc out=7 low=-128")
+
+
+def broken_golden(graph, image):
+    """The golden model, but that layers of two columns have a wrong first value."""
+    outputs = run_golden(graph, image)
+    for layer, output in zip(graph.layers, outputs, strict=True):
+        if layer.name.startswith("conv") and layer.kernel[1] == 2:
+            output[0, 0, 0] ^= 1
+    return outputs
+
+
+def test_a_failure_is_shown_repeated_and_shrunk(monkeypatch, capsys):
+    monkeypatch.setattr(exactness.wrong, "__defaults__", (broken_golden,))
+    assert random_networks.main(BIG.split()) == 1
+    found, smallest, again = capsys.readouterr().out.splitlines()
+    assert found.startswith("run 0: layer conv1 of image 0: [0, 0, 0] is ")
+    assert "by the golden model" in found and "1 of " in found
+    assert smallest == "smallest: 2x4x4 columns=2 conv kernel_w=2"
+    assert again.startswith("run 0: layer conv0 of image 0: [0, 0, 0] is ")
+    assert random_networks.main(smallest.removeprefix("smallest: ").split()) == 1
+
+
+def test_random_failures_are_shown_with_the_command_that_repeats_them(monkeypatch, capsys):
+    monkeypatch.setattr(exactness.wrong, "__defaults__", (broken_golden,))
+    assert random_networks.main(["2x4x4", "--count", "20", "--seed", "3"]) == 1
+    count, *failures = capsys.readouterr().out.splitlines()
+    assert count.endswith("of 20 are wrong (seed 3)") and not count.startswith("0 ")
+    command = "  python -m tests.random_networks "
+    assert failures[1].startswith(command)
+    assert random_networks.main(failures[1].removeprefix(command).split()) == 1
+    monkeypatch.undo()
+    assert random_networks.main(failures[1].removeprefix(command).split()) == 0
+    assert capsys.readouterr().out.endswith("exact\n")
+
+
+def test_what_a_run_ends_with_is_a_failure(monkeypatch):
+    def stub(*args, **kwargs):
+        raise RuntimeError("no such machine")
+
+    monkeypatch.setattr(exactness, "VerilatorBackend", stub)
+    assert wrong(Recipe.parse("2x4x4 conv")) == "RuntimeError: no such machine"
+
+
+def test_a_recipe_is_what_it_says():
+    recipe = Recipe.parse("  ".join(BIG.split()))
+    assert Recipe.parse(str(recipe)) == recipe
+    assert str(recipe) == BIG.replace(" groups=1", "").replace(
+        "pool=2 pool_stride=2", "").replace("groups=2 low=-128 ", "pool=2 pool_stride=2 groups=2 "
+                                            "low=-128")
+    assert recipe.run == {**RUN, "seed": 5, "latency": 40, "stall": 30, "channels": 5, "rows": 7,
+                          "columns": 6, "dead": 30, "batch": 2}
+    assert recipe.layers[2] == LayerRecipe("fc", {**OPERATORS["fc"].simplest, "out": 7,
+                                                  "low": -128})
+    shorter = Recipe.parse(BIG.rpartition(" fc")[0])  # a layer's weights are its own
+    assert np.array_equal(shorter.graph.layers[1].weight, recipe.graph.layers[1].weight)
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("", "'' is no configuration; there are 2x4x4, "),
+    ("3x3", "'3x3' is no configuration"),
+    ("2x4x4 cow", r"'cow' is neither an operator \(conv, fc\) nor one of seed, "),
+    ("2x4x4 fc kernel_h=3", "'kernel_h=3' is neither .* nor one of epsilon, out, "),
+    ("2x4x4 fc out=x", "'out=x' is neither .* with a whole number"),
+])
+def test_what_is_no_recipe_says_why(text, says):
+    with pytest.raises(ValueError, match=says):
+        Recipe.parse(text)
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("2x4x4 cow", "'cow' is neither"),
+    ("2x4x4 conv kernel_h=3", r"a window of \(3, 1\) in \[1, 1\]"),
+    ("2x4x4 channels=3 fc groups=2", "2 groups of 3 and 1 channels"),
+])
+def test_a_network_that_there_is_not_is_refused(text, says, capsys):
+    with pytest.raises(SystemExit) as end:
+        random_networks.main(text.split())
+    assert end.value.code == 2
+    assert re.search(says, capsys.readouterr().err)

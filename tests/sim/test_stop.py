@@ -13,15 +13,13 @@ from sw.driver.errors import StillRunning, TimeoutExpired
 from sw.graph.integer import IntegerGraph
 from sw.lowering.split import Split, promising
 from sw.reference.golden import run_golden
-from tests.support.programs import MICROCODED, TINY, Machine, end, random_layer
-
-from .test_random_networks import CONFIGS
+from tests.support.accelerators import CONFIGS
+from tests.support.programs import TINY, Machine, end, random_layer
 
 pytestmark = pytest.mark.builds
 
 #: One instance, several on one memory and on private ones, more than need the same data.
-STOPPED = {"2x 4x4": TINY, "4x2, microcoded": MICROCODED,
-           **{name: CONFIGS[name] for name in ("3x 3x5, private", "8x 2x2")}}
+STOPPED = {name: CONFIGS[name] for name in ("2x4x4", "1x4x2-micro", "3x9x3", "8x1x1")}
 #: Cycles after which a stopped machine is at rest, with the memory that `Network` has.
 MOST_CYCLES = 400
 

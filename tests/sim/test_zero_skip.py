@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.config import PRESETS, Config
+from hw.config import Config
 from hw.isa import Opcode
 from sw.compiler import Program, Unsupported, compile_graph
 from sw.driver.backend import open_backend
@@ -16,18 +16,15 @@ from sw.driver.result import RunResult
 from sw.graph.integer import IntegerGraph, Layer
 from sw.iss.system import run_program
 from sw.reference.golden import run_golden
+from tests.support.accelerators import CONFIGS
 from tests.support.programs import instructions, random_layer
 
 pytestmark = pytest.mark.builds
 
-PLAIN = PRESETS["tiny"]
-SKIPS = PLAIN.replace(array__zero_skip=True)
+PLAIN, SKIPS = CONFIGS["2x4x4"], CONFIGS["2x4x4-zeros"]
 #: Rows of weights of one beat, and a queue that holds no instruction ahead.
 NARROW = SKIPS.replace(instances=1, array__rows=2, array__cols=2, array__post_lanes=1,
                        port__bytes=16, buffers__queue_depth=1)
-#: A pass takes more COMPUTEs than a queue holds, and its parameters more beats than the FIFO.
-CRAMPED = SKIPS.replace(instances=1, buffers__act_words=64, buffers__queue_depth=2,
-                        buffers__weight_fifo_beats=16)
 
 
 def fully_connected(rng: np.random.Generator, name: str, shape, out: int, *, groups: int = 1,
@@ -78,9 +75,6 @@ def fields_of(program: Program, opcode: Opcode) -> list[dict[str, int]]:
 
 
 DEAD = st.sampled_from([0.0, 0.3, 0.7, 0.95, 1.0])
-STALL = st.sampled_from([0.0, 0.0, 0.3, 0.9])
-IN_RTL = pytest.mark.parametrize("config", [SKIPS, NARROW, CRAMPED],
-                                 ids=["2x 4x4", "1x 2x2", "cramped"])
 
 
 @settings(max_examples=60, deadline=None)
@@ -92,15 +86,6 @@ def test_the_program_is_right_under_any_schedule(graph, seed, dead, config):
     outputs, _ = run_program(compile_graph(graph, config), image, seed)
     for ours, theirs in zip(outputs, run_golden(graph, image), strict=True):
         assert np.array_equal(ours, theirs)
-
-
-@IN_RTL
-@settings(max_examples=20, deadline=None)
-@given(graph=networks(), seed=st.integers(0, 2**31), dead=DEAD, stall=STALL)
-def test_rtl_equals_the_golden_model(config, graph, seed, dead, stall):
-    rng = np.random.default_rng(seed)
-    run(config, graph, image_of(graph, rng, dead), image_of(graph, rng, dead),
-        stall_probability=stall, seed=seed + 1)
 
 
 def test_a_row_crosses_the_port_for_each_live_input_alone():
@@ -130,38 +115,6 @@ def test_gains_what_zeros_allow_and_costs_next_to_nothing_without(groups):
     full, less = (r.cycles for r in run(SKIPS, graph, dense, sparse))
     assert full <= 1.01 * whole
     assert whole - less >= 0.9 * whole * (sparse == 0).mean()
-
-
-@st.composite
-def convolutions(draw) -> IntegerGraph:
-    """Up to three convolutions of few to many output blocks, pixels and taps."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    shape, layers = (draw(st.integers(1, 24)), draw(st.integers(3, 7)), draw(st.integers(3, 7))), []
-    for k in range(draw(st.integers(1, 3))):
-        groups = draw(st.sampled_from([g for g in (1, 1, 2) if shape[0] % g == 0]))
-        kernel = draw(st.sampled_from([1, 3]))
-        layers.append(random_layer(
-            rng, f"conv{k}", shape, groups * draw(st.integers(1, 40 // groups)), kernel,
-            pad=kernel // 2, groups=groups, stride=draw(st.sampled_from([1, 1, 2]))))
-        shape = layers[-1].out_shape
-    return IntegerGraph("random", tuple(layers), 1.0, 1.0)
-
-
-@IN_RTL
-@settings(max_examples=20, deadline=None)
-@given(graph=convolutions(), seed=st.integers(0, 2**31), dead=DEAD, stall=STALL)
-def test_a_vector_is_multiplied_or_spared(config, graph, seed, dead, stall):
-    """Whole channels are dead, next to others that are zero here and there."""
-    rng = np.random.default_rng(seed)
-    image = image_of(graph, rng, dead / 2)
-    image[rng.random(len(image)) < dead] = 0
-    result, = run(config, graph, image, stall_probability=stall, seed=seed + 1)
-    layers = [x for x in compile_graph(graph, config).layers if x.vectors]
-    if len(layers) < len(graph.layers):
-        return  # of live inputs alone, a fire is of some of them
-    assert result.spared_vectors is not None
-    assert sum(c["COMPUTE"] for c in result.counters) + sum(result.spared_vectors) == sum(
-        x.vectors for x in layers)
 
 
 @pytest.mark.parametrize("out", [4, 40])

@@ -1,4 +1,5 @@
-"""Drives and watches a block cycle by cycle, with random gaps on everything that may wait."""
+"""Drives and watches a block cycle by cycle, with gaps on everything that may wait, which each
+agent has by itself."""
 
 import random
 from collections import deque
@@ -6,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from amaranth.lib import data
 from cocotb.triggers import Timer
+
+from .gaps import Gap, Gaps
 
 __all__ = ["ActReads", "Bench", "Delay", "Pulse", "Sink", "Source", "Watch", "pack", "unpack"]
 
@@ -33,22 +36,22 @@ class Bench:
     In each cycle every agent drives, the logic settles, every agent samples, the clock rises.
     """
 
-    def __init__(self, dut, block: str, seed: int, gap: float):
+    def __init__(self, dut, block: str, draw: random.Random, gaps: str):
         self.dut = dut
         self.block = block
-        self.random = random.Random(seed)
-        self.gap = gap
+        self.random = draw
         self.agents: list = []
         self.cycle = 0
+        self._gaps = Gaps(gaps, draw)
 
     def add(self, agent):
         """Let an agent take part; returns it."""
         self.agents.append(agent)
         return agent
 
-    def go(self) -> bool:
-        """Toss for a gap."""
-        return self.random.random() >= self.gap
+    def gap(self) -> Gap:
+        """When another agent may go, told at each cycle: see `go`."""
+        return self._gaps.another()
 
     def get(self, name: str) -> int:
         """Value of an output."""
@@ -58,7 +61,7 @@ class Bench:
         """Drive an input."""
         getattr(self.dut, f"{self.block}__{name}").value = value
 
-    async def run(self, done: Callable[[], bool], limit: int = 20_000) -> None:
+    async def run(self, done: Callable[[], bool], limit: int = 100_000) -> None:
         """Reset, then clock until `done`."""
         self.dut.clk.value, self.dut.rst.value = 0, 1
         for agent in self.agents:
@@ -67,6 +70,7 @@ class Bench:
             await self._clock()
         self.dut.rst.value = 0
         for self.cycle in range(limit):
+            self._gaps.begin(self.cycle)
             for agent in self.agents:
                 agent.drive()
             await Timer(1, "ns")
@@ -89,7 +93,7 @@ class Source:
     come values of other inputs, which hold as long as it is offered."""
 
     def __init__(self, bench: Bench, name: str, items=()):
-        self.bench, self.name = bench, name
+        self.bench, self.name, self.gap = bench, name, bench.gap()
         self.items = deque(items)
         self.offered = False
         self.taken = 0
@@ -98,7 +102,7 @@ class Source:
         self.bench.set(f"{self.name}__valid", 0)
 
     def drive(self) -> None:
-        if not self.offered and self.items and self.bench.go():
+        if not self.offered and self.items and self.gap.go():
             self.offered = True
             item = self.items[0]
             payload, beside = item if isinstance(item, tuple) else (item, {})
@@ -118,7 +122,7 @@ class Sink:
     """Takes items from a stream, and checks that an offer stands until it is taken."""
 
     def __init__(self, bench: Bench, name: str, each: Callable[[int], None] | None = None):
-        self.bench, self.name, self.each = bench, name, each
+        self.bench, self.name, self.each, self.gap = bench, name, each, bench.gap()
         self.items: list[int] = []
         self.pending: int | None = None
         self.ready = False
@@ -127,7 +131,7 @@ class Sink:
         self.bench.set(f"{self.name}__ready", 0)
 
     def drive(self) -> None:
-        self.ready = self.bench.go()
+        self.ready = self.gap.go()
         self.bench.set(f"{self.name}__ready", int(self.ready))
 
     def sample(self) -> None:
@@ -146,7 +150,7 @@ class Pulse:
     """Drives a mask of pulses: bits that were asked for, each after a random delay."""
 
     def __init__(self, bench: Bench, name: str):
-        self.bench, self.name = bench, name
+        self.bench, self.name, self.gap = bench, name, bench.gap()
         self.waiting: list[int] = []
         self.sent: list[int] = []
 
@@ -157,7 +161,7 @@ class Pulse:
         self.bench.set(self.name, 0)
 
     def drive(self) -> None:
-        now = [b for b in dict.fromkeys(self.waiting) if self.bench.go()]
+        now = [b for b in dict.fromkeys(self.waiting) if self.gap.go()]
         for b in now:
             self.waiting.remove(b)
         self.sent = now
@@ -192,14 +196,14 @@ class ActReads(Delay):
 
     def __init__(self, bench: Bench, latency: int, words: Mapping[int, int] | Sequence[int]):
         super().__init__(bench, latency, self._answer)
-        self.words, self.ready = words, False
+        self.words, self.ready, self.gap = words, False, bench.gap()
 
     def idle(self) -> None:
         self.bench.set("acts__ready", 0)
 
     def drive(self) -> None:
         super().drive()
-        self.ready = self.bench.go()
+        self.ready = self.gap.go()
         self.bench.set("acts__ready", int(self.ready))
 
     def _answer(self) -> dict[str, int] | None:

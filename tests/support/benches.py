@@ -10,13 +10,15 @@ from hw.gateware.signatures.interfaces import read_request
 from hw.isa import FORMATS, Opcode, insn_layout, tokens_of, used_bits
 
 from .agents import Bench, Sink, pack, unpack
+from .gaps import PATTERNS
+from .seeds import draws
 
 __all__ = ["COLS", "CONFIG", "DEPTH", "GAPS", "ONE_LANE", "ROWS", "Done", "ReadPort", "begin",
            "insn", "join", "signed", "split", "transfers"]
 
 CONFIG = Config.from_dict(json.loads(os.environ["PARTITA_CONFIG"]))
-#: Probability of a gap in a cycle, on each stream by itself.
-GAPS = [0.0, 0.5, 0.85]
+#: How the gaps of a bench's agents meet.
+GAPS = list(PATTERNS)
 ROWS, COLS = CONFIG.array.rows, CONFIG.array.cols
 DEPTH = CONFIG.buffers.acc_depth
 ONE_LANE = CONFIG.array.post_lanes == 1
@@ -34,9 +36,9 @@ def split(value: int, bits: int, count: int) -> list[int]:
     return [value >> bits * k & ((1 << bits) - 1) for k in range(count)]
 
 
-def begin(dut, block: str, seed: int, gap: float) -> Bench:
-    """A bench of one of the blocks."""
-    return Bench(dut, block, seed + round(10 * gap), gap)
+def begin(dut, block: str, gaps: str) -> Bench:
+    """A bench of one of the blocks, with gaps in one of the patterns."""
+    return Bench(dut, block, draws(CONFIG.digest, block, gaps), gaps)
 
 
 def insn(opcode: Opcode, **fields: int) -> int:
@@ -70,7 +72,7 @@ class ReadPort:
     """Answers read bursts in order, beats at random times, whether there is room or not."""
 
     def __init__(self, bench: Bench, memory: bytes):
-        self.bench, self.memory = bench, memory
+        self.bench, self.memory, self.gap = bench, memory, bench.gap()
         self.beats: deque = deque()
         self.sink = Sink(bench, "req", self._take)
 
@@ -88,7 +90,7 @@ class ReadPort:
 
     def drive(self) -> None:
         self.sink.drive()
-        ready = bool(self.beats) and self.bench.go()
+        ready = bool(self.beats) and self.gap.go()
         self.bench.set("ret__valid", int(ready))
         if ready:
             at = self.beats.popleft()

@@ -1,10 +1,14 @@
 """Random integer networks and configurations for the compiler's tests."""
 
+import random
+
 import numpy as np
 from hypothesis import strategies as st
 
 from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
 from sw.graph.integer import IntegerGraph, Layer, Pool
+
+from .recipes import draw_network
 
 __all__ = ["configs", "graphs", "make_layer"]
 
@@ -52,35 +56,7 @@ def configs(draw) -> Config:
                         bytes=port_bytes, burst_beats=8))
 
 
-@st.composite
-def graphs(draw) -> IntegerGraph:
-    """Chains of one to four layers: convolutions, grouped ones, pooling, a linear end."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    shape = (draw(st.integers(1, 12)), draw(st.integers(1, 12)), draw(st.integers(1, 12)))
-    layers: list[Layer] = []
-    for k in range(draw(st.integers(1, 4))):
-        channels, height, width = shape
-        if draw(st.integers(0, 4)) == 0:
-            layer = make_layer(rng, f"fc{k}", shape, draw(st.integers(1, 24)),
-                               kernel=(height, width), padding=(0, 0),
-                               relu=draw(st.booleans()))
-        else:
-            kernel = tuple(draw(st.integers(1, min(4, n + 1))) for n in (height, width))
-            padding = tuple(draw(st.integers(0, s // 2)) for s in kernel)
-            if any(n + 2 * p < s for n, p, s in zip((height, width), padding, kernel,
-                                                    strict=True)):
-                kernel, padding = (1, 1), (0, 0)
-            groups = draw(st.sampled_from([g for g in range(1, channels + 1)
-                                           if channels % g == 0]))
-            pool = draw(st.sampled_from([None, None, (2, 2, 0), (3, 2, 1), (2, 1, 0)]))
-            stride = draw(st.sampled_from([1, 1, 2, 3]))
-            small = min((n + 2 * p - s) // stride + 1 for n, p, s
-                        in zip((height, width), padding, kernel, strict=True))
-            if pool is not None and small + 2 * pool[2] < pool[0]:
-                pool = None
-            layer = make_layer(rng, f"conv{k}", shape, groups * draw(st.integers(1, 24 // groups)),
-                               kernel=kernel, stride=stride, padding=padding, groups=groups,
-                               pool=pool, relu=draw(st.booleans()))
-        layers.append(layer)
-        shape = layer.out_shape
-    return IntegerGraph("random", tuple(layers), 1.0, 1.0)
+def graphs() -> st.SearchStrategy[IntegerGraph]:
+    """Chains as the random networks in RTL are, for any accelerator."""
+    return st.integers(0, 2**64 - 1).map(
+        lambda seed: draw_network("2x4x4", random.Random(seed)).graph)

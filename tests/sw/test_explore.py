@@ -20,7 +20,7 @@ from sw.experiment.exploration import Candidate, Result, evaluate, unbeaten_resu
 from sw.experiment.pool import PoolError, each
 from sw.networks.shapes import shape_graph
 from sw.reference.golden import run_golden
-from tests.sim.test_random_networks import PIPELINED
+from tests.support.accelerators import PIPELINED
 from tests.support.programs import random_network
 
 
@@ -129,7 +129,7 @@ def test_weights_are_not_needed():
 
 @pytest.mark.builds
 def test_a_search_finds_faster_splits_that_run_exactly():
-    config, graph = PIPELINED["2x 4x4"], random_network(3009)
+    config, graph = PIPELINED["2x4x4"], random_network(3009)
     found = search_splits(graph, config)
     assert found.after.cycles < found.before.cycles
     program = compile_graph(graph, config, splits=found.splits)

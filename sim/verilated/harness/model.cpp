@@ -55,6 +55,7 @@ struct TraceFile : private VcdFile, public VerilatedVcdC {
 #else
 #include "memory.h"
 #endif
+#include "causes.h"
 #include "crew.h"
 #include "toggles.h"
 
@@ -213,6 +214,7 @@ class Model {
     bool checking = false, doze = true;
     std::map<std::pair<int, uint32_t>, Entry> toggles;
     std::array<uint32_t, kCores> ended{};  // layers, of each core
+    Causes<kCores> causes;  // found while checking
     MemoryPort &port() { return ports_[0]; }  // all see one address space
     const StateMap &map(int unit) const { return unit < kCores ? core_map_ : shell_map_; }
 
@@ -268,6 +270,7 @@ class Model {
         clocked_.clear();
         for (int i = 0; i < kCores; i++)
             if (clocks >> i & 1) clocked_.push_back(i);
+        if (checking) find_causes();
         if (checking) sleepers_stay(clocks);
         if constexpr (kSpares)
             for (int i : clocked_) traffic.spare(spared_layer(*cores_[i]), spared(*cores_[i]));
@@ -330,6 +333,14 @@ class Model {
         }
     }
 
+    // A cycle counts where any core runs.
+    void find_causes() {
+        if (!kShows || !shell_->running) return void(ran_ = false);
+        if (!ran_) causes.clear();
+        ran_ = true;
+        for (int i = 0; i < kCores; i++) causes.add(i, shown(*cores_[i]));
+    }
+
     void note_marks(uint32_t marked, const uint32_t *layers) {
         for (int i = 0; i < kCores; i++)
             if (marked >> i & 1) {
@@ -350,6 +361,7 @@ class Model {
     std::vector<int> clocked_;  // cores that have a clock in this cycle
     int shares_;                // in which threads clock them
     bool axil_awready_ = false, axil_arready_ = false, axil_bvalid_ = false, axil_rvalid_ = false;
+    bool ran_ = false;  // a core, in the cycle before
     uint32_t axil_bresp_ = 0, axil_rresp_ = 0, axil_rdata_ = 0;
     Crew crew_;  // the last member: its threads end before what they work on
 };
@@ -400,6 +412,10 @@ int partita_trace(void *m, const char *path, uint64_t cycles) {
 void partita_begin(void *m) { model(m).begin(); }
 void partita_end(void *m, uint32_t layer) { model(m).end(layer); }
 uint64_t partita_cycle(void *m) { return model(m).cycle; }
+// Cycles of a core's last run by cause, as found while checking; 0 if the core does not show them.
+const uint64_t *partita_causes(void *m, int core) {
+    return partita::kShows ? model(m).causes.of(core) : nullptr;
+}
 // Pages opened since `begin`: [layer 2048].
 const uint64_t *partita_page_misses(void *m) { return model(m).traffic.misses.data(); }
 

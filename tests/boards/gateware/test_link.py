@@ -10,6 +10,7 @@ from boards.protocol import ANSWER, HEADER, MAX_DATA, Deframer, Op, Status, body
 from boards.virtual.board import VirtualBoard
 from hw import registers
 from tests.support.register_map import assert_whole_words
+from tests.support.seeds import draws, run_seed
 from tests.support.systems import RAM, Wire, backend
 
 pytestmark = pytest.mark.builds
@@ -28,7 +29,7 @@ def test_memory_and_registers_by_byte_and_word(board):
     assert link.read_register(registers.address("ID")) == registers.MAGIC
     link.write_register(registers.address("WATCHDOG"), 12345)
     assert link.read_register(registers.address("WATCHDOG")) == 12345
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(run_seed())
     memory = np.zeros(4096, np.uint8)
     link.write_memory(0, memory)
     for _ in range(12):
@@ -95,7 +96,7 @@ def test_sequence_numbers(board):
     (body(Op.WRITE_MEMORY, 101, 0, b"1234", length=8), "less data than announced"),
 ])
 def test_bad_requests_are_refused_and_do_nothing(board, request_, why):
-    answers = talk(board, frame(body(Op.HELLO, 100, random.getrandbits(32))), frame(request_))
+    answers = talk(board, frame(body(Op.HELLO, 100, draws(why).getrandbits(32))), frame(request_))
     assert [a[3] for a in answers] == [Status.OK, Status.BAD_REQUEST], why
 
 
@@ -105,8 +106,8 @@ class Liar:
     `rate` is that of requests; an answer comes in pieces, which are spoilt at an eighth of it.
     """
 
-    def __init__(self, seed: int, rate: float):
-        self.random, self.rate, self.faults, self.on = random.Random(seed), rate, 0, True
+    def __init__(self, draw: random.Random, rate: float):
+        self.random, self.rate, self.faults, self.on = draw, rate, 0, True
 
     def __call__(self, data: bytes, to_board: bool) -> bytes:
         draw = self.random
@@ -131,10 +132,9 @@ class Liar:
         return bytes(line)
 
 
-def storm(board: VirtualBoard, faults: int, seed: int) -> None:
+def storm(board: VirtualBoard, faults: int) -> None:
     """Random accesses over a lying wire, with resets in mid-frame, against a plain model."""
-    liar = Liar(seed, 0.4)
-    draw = random.Random(seed)
+    liar, draw = Liar(draws("liar", faults), 0.4), draws("storm", faults)
     memory = bytearray(512)
     backend(board).write_memory(0, bytes(memory))
     resets = 0
@@ -183,12 +183,12 @@ def storm(board: VirtualBoard, faults: int, seed: int) -> None:
 
 
 def test_nothing_is_lost_damaged_or_done_twice_over_a_lying_wire(board):
-    storm(board, 150, seed=1)
+    storm(board, 150)
 
 
 @pytest.mark.slow
 def test_ten_thousand_faults(board):
-    storm(board, 10_000, seed=2)
+    storm(board, 10_000)
 
 
 @pytest.mark.parametrize("sent", [False, True], ids=["unsent", "unanswered"])
@@ -219,7 +219,7 @@ def noise(board: VirtualBoard, count: int) -> None:
     link.write_memory(0, pattern)
     watchdog = registers.address("WATCHDOG")
     link.write_register(watchdog, 4711)
-    draw = random.Random(5)
+    draw = draws("noise", count)
     for _ in range(0, count, 10_000):
         board.feed(draw.randbytes(10_000))
         while board.unsent:

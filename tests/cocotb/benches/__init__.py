@@ -1,4 +1,5 @@
-"""cocotb benches of single blocks, one a file, with random gaps on every stream.
+"""cocotb benches of single blocks, one a file, with gaps on every stream, which meet as
+`tests.support.gaps` tells.
 
 Each has a model of what its block must do, written from the block's documented behaviour and
 the instruction set, not from its logic. All run on one model, in which the blocks stand side by

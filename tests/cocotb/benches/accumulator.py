@@ -14,7 +14,7 @@ class SumSource:
     """Writes blocks of sums at the accumulator, tags `EARLY` cycles ahead as the array does."""
 
     def __init__(self, bench: Bench, blocks: int):
-        self.bench, self.left, self.bank = bench, blocks, 0
+        self.bench, self.left, self.bank, self.gap = bench, blocks, 0, bench.gap()
         self.free = [True, True]
         self.expected: list[dict[int, list[int]]] = []
         self.items: deque = deque()
@@ -47,7 +47,7 @@ class SumSource:
     def drive(self) -> None:
         if not self.items and self.left and self.free[self.bank]:
             self.begin()
-        item = self.items.popleft() if self.items and self.bench.go() else None
+        item = self.items.popleft() if self.items and self.gap.go() else None
         for which, entry in (("early", item), ("tag", self.flight.popleft())):
             self.bench.set(f"i__{which}__valid", int(entry is not None))
             if entry is not None:
@@ -69,6 +69,7 @@ class BankReader:
 
     def __init__(self, bench: Bench, source: SumSource):
         self.bench, self.source, self.bank, self.block = bench, source, 0, 0
+        self.gap = bench.gap()
         self.queue: deque | None = None
         self.flight: deque = deque([None] * Accumulator.READ_LATENCY)
         self.full = 0
@@ -79,10 +80,10 @@ class BankReader:
 
     def drive(self) -> None:
         self.bench.set("drained", 0)
-        if self.queue is None and self.full >> self.bank & 1 and self.bench.go():
+        if self.queue is None and self.full >> self.bank & 1 and self.gap.go():
             self.queue = deque(self.source.expected[self.block].items())
         now = None
-        if self.queue and self.bench.go():
+        if self.queue and self.gap.go():
             now = self.queue.popleft()
             self.bench.set("read__bank", self.bank)
             self.bench.set("read__addr", now[0])
@@ -103,9 +104,9 @@ class BankReader:
 
 
 @cocotb.test()
-@cocotb.parametrize(gap=GAPS)
-async def accumulator(dut, gap):
-    bench = begin(dut, "accumulator", 2, gap)
+@cocotb.parametrize(gaps=GAPS)
+async def accumulator(dut, gaps):
+    bench = begin(dut, "accumulator", gaps)
     source = bench.add(SumSource(bench, 20))
     reader = bench.add(BankReader(bench, source))
     await bench.run(lambda: reader.block == 20)

@@ -15,12 +15,13 @@ class TileSource:
 
     def __init__(self, bench: Bench, tiles):
         self.bench, self.tiles, self.offered = bench, deque(tiles), False
+        self.gap = bench.gap()
 
     def idle(self) -> None:
         self.bench.set("tile__valid", 0)
 
     def drive(self) -> None:
-        if not self.offered and self.tiles and self.bench.go():
+        if not self.offered and self.tiles and self.gap.go():
             self.offered = True
             for n, weight in enumerate(self.tiles[0]):
                 self.bench.set(f"tile__weights__{n}", weight & 255)
@@ -34,9 +35,9 @@ class TileSource:
 
 
 @cocotb.test()
-@cocotb.parametrize(gap=GAPS)
-async def array(dut, gap):
-    bench = begin(dut, "array", 1, gap)
+@cocotb.parametrize(gaps=GAPS)
+async def array(dut, gaps):
+    bench = begin(dut, "array", gaps)
     draw = bench.random
     tiles, vectors, expected = [], [], []
     layout = vector_layout(CONFIG)

@@ -10,9 +10,9 @@ from tests.support.benches import CONFIG, GAPS, ROWS, Done, begin, insn
 
 
 @cocotb.test()
-@cocotb.parametrize(gap=GAPS)
-async def feeder(dut, gap):
-    bench = begin(dut, "feeder", 4, gap)
+@cocotb.parametrize(gaps=GAPS)
+async def feeder(dut, gaps):
+    bench = begin(dut, "feeder", gaps)
     draw = bench.random
     words = [draw.getrandbits(8 * ROWS) for _ in range(4096)]
     instructions, expected, signals = [], [], []

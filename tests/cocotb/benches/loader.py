@@ -8,9 +8,9 @@ from tests.support.benches import GAPS, ROWS, Done, ReadPort, begin, insn, trans
 
 
 @cocotb.test()
-@cocotb.parametrize(gap=GAPS)
-async def loader(dut, gap):
-    bench = begin(dut, "loader", 7, gap)
+@cocotb.parametrize(gaps=GAPS)
+async def loader(dut, gaps):
+    bench = begin(dut, "loader", gaps)
     draw = bench.random
     memory = draw.randbytes(1 << 14)
     work = transfers(bench, 14, Opcode.LOAD, ext_limit=1 << 14)
@@ -27,7 +27,7 @@ async def loader(dut, gap):
     bench.add(Source(bench, "i", items))
     bench.add(ReadPort(bench, memory))
     written: dict[int, int] = {}
-    passed = []
+    passed, takes, lets = [], bench.gap(), bench.gap()
 
     class Acts:
         def idle(self):
@@ -35,9 +35,9 @@ async def loader(dut, gap):
             bench.set("release", 0)
 
         def drive(self):
-            self.ready = bench.go()
+            self.ready = takes.go()
             bench.set("acts__ready", int(self.ready))
-            self.let = bench.go()
+            self.let = lets.go()
             bench.set("release", int(self.let))
 
         def sample(self):
@@ -53,5 +53,5 @@ async def loader(dut, gap):
 
     bench.add(Acts())
     done = bench.add(Done(bench, Opcode.LOAD))
-    await bench.run(lambda: len(done.items) == len(signals), 60_000)
+    await bench.run(lambda: len(done.items) == len(signals))
     assert written == expected and done.items == signals

@@ -85,7 +85,7 @@ class Around(Delay):
 
     def __init__(self, bench: Bench, banks: list[Bank]):
         super().__init__(bench, Accumulator.READ_LATENCY, self._answer)
-        self.left = deque(banks)
+        self.left, self.gap = deque(banks), bench.gap()
         self.full = 0  # a mask of banks
         self.next = 0
         self.holds: list[Bank | None] = [None, None]
@@ -97,7 +97,7 @@ class Around(Delay):
 
     def drive(self) -> None:
         super().drive()
-        if self.left and not self.full >> self.next & 1 and self.bench.go():
+        if self.left and not self.full >> self.next & 1 and self.gap.go():
             self._fill(self.left.popleft())
         self.bench.set("full", self.full)
         if ONE_LANE and (held := self.holds[self.bench.get("params__bank")]):
@@ -137,9 +137,9 @@ class Around(Delay):
 
 
 @cocotb.test()
-@cocotb.parametrize(gap=GAPS)
-async def post(dut, gap):
-    bench = begin(dut, "post", 5, gap)
+@cocotb.parametrize(gaps=GAPS)
+async def post(dut, gaps):
+    bench = begin(dut, "post", gaps)
     work = Work(bench.random, 10)
     bench.add(Source(bench, "i", work.instructions))
     done = bench.add(Done(bench, Opcode.POST))

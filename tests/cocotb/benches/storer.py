@@ -12,9 +12,9 @@ from tests.support.benches import CONFIG, GAPS, ROWS, Done, begin, split, transf
 
 
 @cocotb.test()
-@cocotb.parametrize(gap=GAPS)
-async def storer(dut, gap):
-    bench = begin(dut, "storer", 8, gap)
+@cocotb.parametrize(gaps=GAPS)
+async def storer(dut, gaps):
+    bench = begin(dut, "storer", gaps)
     draw = bench.random
     port, pitch = CONFIG.port.bytes, CONFIG.word_pitch_bytes
     work = transfers(bench, 14, Opcode.STORE, ext_limit=1 << 14)
@@ -60,6 +60,6 @@ async def storer(dut, gap):
     bench.add(Sink(bench, "req", burst))
     bench.add(Sink(bench, "data", beat))
     done = bench.add(Done(bench, Opcode.STORE))
-    await bench.run(lambda: len(done.items) == len(work), 60_000)
+    await bench.run(lambda: len(done.items) == len(work))
     assert memory == expected
     assert done.items == [(k % 2, k) for k in range(len(work))]

@@ -8,9 +8,9 @@ from tests.support.benches import COLS, CONFIG, GAPS, ONE_LANE, ROWS, begin
 
 
 @cocotb.test()
-@cocotb.parametrize(gap=GAPS)
-async def tiles(dut, gap):
-    bench = begin(dut, "tiles", 3, gap)
+@cocotb.parametrize(gaps=GAPS)
+async def tiles(dut, gaps):
+    bench = begin(dut, "tiles", gaps)
     draw = bench.random
     chunk = CONFIG.chunk_bytes
     instructions, stream, expected = [], bytearray(), []
@@ -31,7 +31,7 @@ async def tiles(dut, gap):
     bench.add(Source(bench, "i", instructions))
     bench.add(Source(bench, "chunks", chunks))
     drained = bench.add(Pulse(bench, "drained"))
-    seen, bank = [], 0
+    seen, bank, gap = [], 0, bench.gap()
 
     class Taker:
         def idle(self):
@@ -43,7 +43,7 @@ async def tiles(dut, gap):
                 self.column = (self.column + 1) % COLS
                 bench.set("params__bank", bank)
                 bench.set("params__column", self.column)
-            self.take = bench.go() and bench.get("o__valid") and (
+            self.take = gap.go() and bench.get("o__valid") and (
                 not ONE_LANE or len(self.params) == COLS)
             bench.set("o__take", int(self.take))
 

@@ -8,9 +8,9 @@ from tests.support.benches import CONFIG, GAPS, Done, ReadPort, begin, insn
 
 
 @cocotb.test()
-@cocotb.parametrize(gap=GAPS)
-async def weights(dut, gap):
-    bench = begin(dut, "weights", 6, gap)
+@cocotb.parametrize(gaps=GAPS)
+async def weights(dut, gaps):
+    bench = begin(dut, "weights", gaps)
     draw = bench.random
     memory = draw.randbytes(1 << 16)
     chunk, port = CONFIG.chunk_bytes, CONFIG.port.bytes
@@ -27,5 +27,5 @@ async def weights(dut, gap):
     bench.add(ReadPort(bench, memory))
     chunks = bench.add(Sink(bench, "chunks"))
     done = bench.add(Done(bench, Opcode.WEIGHTS))
-    await bench.run(lambda: len(chunks.items) == len(expected), 60_000)
+    await bench.run(lambda: len(chunks.items) == len(expected))
     assert chunks.items == expected and done.items == signals

@@ -6,7 +6,7 @@ import pytest
 from hw.support.processors import processors
 from sw.driver.backend import open_backend
 from tests.sim.test_doze import pruned_end, run
-from tests.sim.test_random_networks import CONFIGS
+from tests.support.accelerators import CONFIGS
 from tests.support.programs import TINY
 
 pytestmark = pytest.mark.builds
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.builds
 
 @pytest.mark.parametrize("threads", [2, 3, 99])
 def test_cycles_outputs_and_toggles_are_those_of_one_thread(threads):
-    config, graph = CONFIGS["8x 2x2"], pruned_end(8)
+    config, graph = CONFIGS["4x6x9"], pruned_end(4)
     image = np.random.default_rng(3).integers(-128, 128, graph.in_shape, dtype=np.int8)
     one, more = (run(config, graph, image, threads=n, count_toggles=True) for n in (1, threads))
     assert one.layer_cycles == more.layer_cycles

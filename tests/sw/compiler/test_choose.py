@@ -18,7 +18,7 @@ from sw.driver.driver import Driver
 from sw.graph.integer import IntegerGraph
 from sw.networks.shapes import shape_graph
 from sw.reference.golden import run_golden
-from tests.sim.test_random_networks import CONFIGS
+from tests.support.accelerators import CONFIGS
 from tests.support.compiler_cases import configs, graphs, make_layer
 from tests.support.programs import random_network
 
@@ -97,7 +97,7 @@ def test_large_layers_still_use_all_instances(prune, partitions, memory):
 @pytest.mark.parametrize("graph", [dense(16, 64, 64, 32, 10), random_network(3), dense(8, 8)],
                          ids=["dense", "random", "one layer"])
 def test_idle_instances_save_cycles_in_rtl(graph):
-    config = CONFIGS["8x 2x2"]
+    config = CONFIGS["8x1x1"]
     image = np.random.default_rng(2).integers(-128, 128, graph.in_shape, dtype=np.int8)
     measured = []
     for splits in (None, _Chains(graph.layers, config).cheapest([8])):

@@ -17,7 +17,7 @@ from sw.graph.integer import IntegerGraph, Pool
 from sw.readme.limits import limit_of
 from sw.readme.tables import TABLES
 from sw.report.values import ArmReport, LayerReport
-from tests.sim.test_random_networks import PIPELINED
+from tests.support.accelerators import PIPELINED
 from tests.support.programs import random_layer, random_network
 
 STORED = [(f"{a['name']}, {file}", a["layers"], a["instances"], a["memory"], 8)

@@ -7,7 +7,7 @@ from sw.compiler.predict import predict
 from sw.cycles.clock import TINY, Clock
 from sw.cycles.fifo import Fifo
 from sw.cycles.port import Port
-from tests.sim.test_random_networks import PIPELINED
+from tests.support.accelerators import PIPELINED
 from tests.support.programs import random_network
 
 

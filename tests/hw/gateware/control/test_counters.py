@@ -1,12 +1,11 @@
 """Every cycle is counted once, and every mark logged."""
 
-import random
-
 from hw.config import PRESETS
 from hw.gateware.control.counters import Counters
 from hw.isa import Cause
 from hw.registers import FINAL_WORDS, LOG_WORDS
 from tests.support.blocks import cycles_until, send, simulate
+from tests.support.seeds import draws
 
 
 def test_a_mark_is_known_after_the_latency():
@@ -24,7 +23,7 @@ def test_a_mark_is_known_after_the_latency():
 def test_counters_sum_to_the_total_and_log_every_mark():
     config = PRESETS["tiny"]
     dut = Counters(config, 3)
-    rng = random.Random(3)
+    rng = draws("counters")
 
     async def bench(ctx):
         ctx.set(dut.clear, 1)

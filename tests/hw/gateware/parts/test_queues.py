@@ -1,18 +1,21 @@
 """Queues that share a memory."""
 
-import random
-
 import pytest
 
 from hw.gateware.parts.queues import SharedQueues
 from tests.support.blocks import simulate
+from tests.support.gaps import PATTERNS, Gaps
+from tests.support.seeds import draws
 
 
+@pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("depth", [1, 2, 3, 8])
-def test_queues_in_one_memory_keep_every_units_order(depth):
+def test_queues_in_one_memory_keep_every_units_order(depth, pattern):
     taps, early = [[0, 1, 2, 3], [7, 0], [4, 5, 6]], [[6, 5], [], [0]]
     dut = SharedQueues(8, taps, early, depth)
-    rng = random.Random(depth)
+    rng = draws("queues", depth, pattern)
+    gaps = Gaps(pattern, rng)
+    offers, takes = gaps.another(), [gaps.another() for _ in taps]
 
     def pick(word, bits):
         return sum((word >> b & 1) << k for k, b in enumerate(bits))
@@ -21,15 +24,16 @@ def test_queues_in_one_memory_keep_every_units_order(depth):
         queued = [[] for _ in taps]
         offered = None  # (unit, word, cycles for which it could have entered)
         moved = 0
-        for _ in range(1500):
-            if offered is None and rng.random() < 0.8:
+        for cycle in range(1500):
+            gaps.begin(cycle)
+            if offered is None and offers.go():
                 offered = (rng.randrange(3), rng.randrange(256), 0)
             unit, word, age = offered or (0, 0, 0)
             ctx.set(dut.word, word)
             ctx.set(dut.target, 1 << unit if offered else 0)
             entered = ctx.get(dut.entered)
             assert not (entered and age == 0), "it entered in the cycle in which it was offered"
-            pops = [ctx.get(dut.valid[u]) and rng.random() < 0.4 for u in range(3)]
+            pops = [ctx.get(dut.valid[u]) and takes[u].go() for u in range(3)]
             for u in range(3):
                 if ctx.get(dut.valid[u]):
                     assert ctx.get(getattr(dut, f"head_{u}")) == pick(queued[u][0], taps[u])
@@ -48,6 +52,6 @@ def test_queues_in_one_memory_keep_every_units_order(depth):
                 assert age < 3, "there was room"
             assert all(len(q) <= depth + 1 for q in queued)
             assert ctx.get(dut.any) == any(queued)
-        assert moved > 200
+        assert moved > 100
 
     simulate(dut, bench)
