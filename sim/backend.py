@@ -89,6 +89,8 @@ class VerilatorBackend:
     memory : RtlMemory or None
         Takes the model's place; the model's settings are then of no effect. Its configuration has
         one port.
+    library : what `sim.verilated.build.build` has returned for the configuration, for those who
+        make many models of it; None looks for it anew
     say : called with a line before each long step
 
     Raises
@@ -103,7 +105,7 @@ class VerilatorBackend:
                  stall_probability: float = 0.0, seed: int = 1, count_toggles: bool = False,
                  check: bool = False, doze: bool = True, threads: int = 1,
                  kind: str | None = None, memory: RtlMemory | None = None,
-                 say: Callable[[str], None] = lambda text: None):
+                 library: Path | None = None, say: Callable[[str], None] = lambda text: None):
         check_stall(stall_probability)
         check_settings(memory_bytes=memory_bytes, latency_cycles=latency_cycles,
                        page_miss_cycles=page_miss_cycles, page_bytes=page_bytes, banks=banks,
@@ -111,8 +113,8 @@ class VerilatorBackend:
         if memory and config.ports != 1:
             raise ValueError(f"a memory in Verilog has one port; the configuration {config.ports}")
         self.config = config
-        library = build(config, say, kind=kind or ("activity" if count_toggles else "plain"),
-                        memory=memory)
+        library = library or build(
+            config, say, kind=kind or ("activity" if count_toggles else "plain"), memory=memory)
         self._lib = _library(library)
         self._maps = activity_maps(library) if count_toggles else {}
         self._handle = self._lib.partita_new(

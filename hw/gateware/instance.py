@@ -154,9 +154,13 @@ class Instance(Core):
     def _connect_counters(self, m: Module, counters: Counters, cause: Signal) -> None:
         """Count a cycle for its cause, and show the log."""
         control = self.control
-        m.d.sync += counters.cause.eq(cause)  # in the cycle in which that before is said to count
+        counted = Signal()
+        m.d.sync += [counted.eq(control.counting),
+                     # in the cycle in which that before is said to count
+                     counters.cause.eq(cause)]
         m.d.comb += [
-            counters.clear.eq(control.start), counters.counting.eq(control.counting),
+            # where any instance begins, which may not be this one
+            counters.clear.eq(control.counting & ~counted), counters.counting.eq(control.counting),
             counters.slept.eq(control.slept),
             counters.log_select.eq(control.log_select), control.log_data.eq(counters.log_data),
             control.log_count.eq(counters.log_count), control.log_busy.eq(counters.busy),

@@ -1,16 +1,20 @@
 """Whether a recipe's network is exact in RTL, and what is wrong if it is not."""
 
+import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from hw.registers import COUNTERS
 from sim.backend import VerilatorBackend
+from sim.verilated.build import build
 from sw.driver.driver import Driver
 from sw.driver.result import RunResult
 from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
 
+from .accelerators import CONFIGS
 from .recipes import Recipe
 
 __all__ = ["Golden", "wrong"]
@@ -20,14 +24,20 @@ Golden = Callable[[IntegerGraph, np.ndarray], Sequence[np.ndarray]]
 _TIMEOUT_CYCLES = 3_000_000
 
 
+@functools.cache
+def _library(name: str) -> Path:
+    return build(CONFIGS[name])
+
+
 def wrong(recipe: Recipe, golden: Golden = run_golden) -> str | None:
     """Run a network; what is the first thing wrong with it, or None."""
     try:
         program, images = recipe.program, recipe.inputs()
         with VerilatorBackend(
-                recipe.config, memory_bytes=program.window_bytes, check=True,
-                latency_cycles=recipe.run["latency"], seed=recipe.run["seed"],
-                stall_probability=recipe.run["stall"] / 100) as backend:
+                recipe.config, library=_library(recipe.config_name), check=True,
+                memory_bytes=program.window_bytes, latency_cycles=recipe.run["latency"],
+                stall_probability=recipe.run["stall"] / 100, seed=recipe.run["seed"],
+        ) as backend:
             driver = Driver(backend)
             driver.load(program)
             for k, inputs in enumerate(images):
@@ -68,7 +78,8 @@ def _wrong_count(recipe: Recipe, result: RunResult) -> str | None:
             return f"instance {i} counts {counters} of {result.cycles} cycles"
     layers, spared = recipe.program.layers, result.spared_vectors
     if all(layer.vectors for layer in layers) and spared is not None:  # else by live inputs
-        vectors = sum(layer.vectors for layer in layers)
+        vectors = sum(layer.vectors * (1 if layer.stacked else recipe.program.batch)
+                      for layer in layers)
         fed = sum(counters["COMPUTE"] for counters in result.counters)
         if fed + sum(spared) != vectors:
             return f"{fed} vectors multiplied and {sum(spared)} spared of {vectors}"

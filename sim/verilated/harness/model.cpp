@@ -67,7 +67,7 @@ class Model {
   public:
     Model(uint64_t memory_bytes, const MemoryOptions &options, int threads)
         : memory(memory_bytes, 0), core_map_(kCoreFlipFlops, kCoreFlipFlopCount),
-          shell_map_(kShellFlipFlops, kShellFlipFlopCount),
+          shell_map_(kShellFlipFlops, kShellFlipFlopCount), still_(core_map_),
           shares_(std::clamp(threads, 1, kCores)),
           crew_(shares_, [this](int share) { clock_cores(share); }) {
         context_ = std::make_unique<VerilatedContext>();
@@ -317,17 +317,11 @@ class Model {
         for (int i = 0; i < kCores; i++) {
             if (clocks >> i & 1 || !is_dozing(*cores_[i])) continue;
             Vcore___024root *root = cores_[i]->rootp;
-            ToggleCounter changes(core_map_, root);
+            still_.capture(root);
             rise(&root, &root + 1);
-            changes.cycle();
-            const uint64_t *count = changes.take().data();
-            size_t number = 0;
-            for (const FlipFlop &f : core_map_.flip_flops()) {
-                for (uint32_t k = 0; k < f.bits; k++)
-                    if (*count++ && !f.flag)
-                        fault = "register " + std::to_string(number) + " of a core changes asleep";
-                number++;
-            }
+            int number = still_.changed(root);
+            if (number >= 0)
+                fault = "register " + std::to_string(number) + " of a core changes asleep";
             if (!core_agrees(i, *shell_, *cores_[i]))
                 fault = "an output of a core changes asleep";
         }
@@ -357,6 +351,7 @@ class Model {
     std::vector<std::unique_ptr<Vcore>> cores_;
     std::vector<MemoryPort> ports_;
     StateMap core_map_, shell_map_;
+    Stillness still_;  // of a core that sleeps
     std::vector<std::unique_ptr<ToggleCounter>> counters_;
     std::vector<int> clocked_;  // cores that have a clock in this cycle
     int shares_;                // in which threads clock them

@@ -54,6 +54,41 @@ class StateMap {
     uint64_t bits_ = 0;
 };
 
+// What flip-flops were, to see whether any changes.
+class Stillness {
+  public:
+    explicit Stillness(const StateMap &map) : map_(map), last_(map.blocks().size() * kBlock) {}
+    void capture(const void *object) {
+        for (size_t b = 0; b < map_.blocks().size(); b++)
+            memcpy(&last_[b * kBlock], at(object, b), kBlock);
+    }
+    // Number of the first one that has changed, or -1; whether flags have does not matter.
+    int changed(const void *object) const {
+        bool same = true;
+        for (size_t b = 0; b < map_.blocks().size(); b++)
+            same = same && !memcmp(&last_[b * kBlock], at(object, b), kBlock);
+        if (same) return -1;
+        int number = 0;
+        for (const FlipFlop &f : map_.flip_flops()) {
+            for (uint32_t k = 0; k < f.bits && !f.flag; k++) {
+                uint32_t byte = f.offset + k / 8;
+                uint8_t now = static_cast<const uint8_t *>(object)[byte];
+                if ((now ^ last_[map_.position(byte)]) >> k % 8 & 1) return number;
+            }
+            number++;
+        }
+        return -1;
+    }
+
+  private:
+    static constexpr size_t kBlock = 64;
+    const uint8_t *at(const void *object, size_t block) const {
+        return static_cast<const uint8_t *>(object) + map_.blocks()[block];
+    }
+    const StateMap &map_;
+    std::vector<uint8_t> last_;
+};
+
 class ToggleCounter {
   public:
     ToggleCounter(const StateMap &map, const void *object)
