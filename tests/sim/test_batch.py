@@ -10,7 +10,7 @@ from sw.driver.driver import Driver
 from sw.driver.result import RunResult
 from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
-from tests.support.accelerators import CONFIGS, PIPELINED
+from tests.support.accelerators import CONFIGS, PREDICTED
 from tests.support.programs import random_layer
 
 pytestmark = pytest.mark.builds
@@ -80,10 +80,10 @@ def test_a_batch_on_private_ports_counts_each_instance_s_own_weights():
     assert found[1:] == again[1:]
 
 
-@pytest.mark.parametrize("name", PIPELINED)
+@pytest.mark.parametrize("name", PREDICTED)
 def test_cycles_of_a_batch_are_predicted(name):
     graph = network(1, channels=64)
-    measured = run(graph, PIPELINED[name], 4, 4)
-    found = predict(graph, PIPELINED[name], batch=4)
+    measured = run(graph, PREDICTED[name], 4, 4)
+    found = predict(graph, PREDICTED[name], batch=4)
     assert found.layer_cycles[1] == pytest.approx(measured.layer_cycles[1], rel=0.05)
     assert found.cycles == pytest.approx(measured.cycles, rel=0.02)

@@ -94,7 +94,7 @@ def _make(rng: np.random.Generator, name: str, shape: Shape, kernel: tuple[int, 
         raise NoSuchLayer(f"{name}: {groups} groups of {channels} and {out} channels")
     conv = _sizes(name, size, kernel, padding, numbers["stride"])
     window, step, edge = (numbers[n] for n in ("pool", "pool_stride", "pool_pad"))
-    pooled = _sizes(name, conv, (window, window), (edge, edge), step)
+    pooled = _sizes(name, conv, (window, window), (edge, edge), step) if window > 1 else conv
     terms = channels // groups * kernel[0] * kernel[1]
     mult = rng.integers(1 << 13, 1 << 15, out).astype(np.uint16)
     mult[rng.integers(0, 100, out) < numbers["dead"]] = 0
