@@ -35,7 +35,7 @@ RUN = {"seed": 0, "latency": 1, "stall": 0, "channels": 1, "rows": 1, "columns":
 #: Runs of a program, of which the second finds nothing of the first.
 _RUNS = 2
 #: More than an instance multiplies, or a port moves, in so many cycles are not drawn.
-_MOST_CYCLES = 4000
+_MOST_CYCLES = 1500
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from sw.compiler.predict import predict
 from sw.cycles.clock import TINY, Clock
 from sw.cycles.fifo import Fifo
 from sw.cycles.port import Port
-from tests.support.accelerators import PIPELINED
+from tests.support.accelerators import PREDICTED
 from tests.support.programs import random_network
 
 
-@pytest.mark.parametrize("name", PIPELINED)
+@pytest.mark.parametrize("name", PREDICTED)
 def test_shares_that_are_kept_are_those_found_anew_at_each_event(name, monkeypatch):
     """All but the order of additions, which may round the end of a layer to another cycle."""
     graphs = [random_network(seed) for seed in range(4000, 4004)]
-    kept = [predict(graph, PIPELINED[name]) for graph in graphs]
+    kept = [predict(graph, PREDICTED[name]) for graph in graphs]
     divide, divided = Port.divide, 0
 
     def always(port):
@@ -26,20 +26,20 @@ def test_shares_that_are_kept_are_those_found_anew_at_each_event(name, monkeypat
 
     monkeypatch.setattr(Port, "divide", always)
     for graph, before in zip(graphs, kept, strict=True):
-        after = predict(graph, PIPELINED[name])
+        after = predict(graph, PREDICTED[name])
         assert before.cycles == pytest.approx(after.cycles, abs=1)
         assert before.layer_cycles == pytest.approx(after.layer_cycles, abs=1)
     assert divided > 1000
 
 
-@pytest.mark.parametrize("name", PIPELINED)
+@pytest.mark.parametrize("name", PREDICTED)
 def test_rounding_late_in_a_long_run_loses_nothing(name, monkeypatch):
     """A double counts cycles beyond 2^33 in steps of more than the model takes for nothing."""
     graphs = [random_network(seed) for seed in range(4000, 4002)]
-    early = [predict(graph, PIPELINED[name]) for graph in graphs]
+    early = [predict(graph, PREDICTED[name]) for graph in graphs]
     monkeypatch.setattr("sw.cycles.instance._START", (1 << 33) + 10)
     for graph, before in zip(graphs, early, strict=True):
-        after = predict(graph, PIPELINED[name])
+        after = predict(graph, PREDICTED[name])
         assert after.cycles - (1 << 33) == pytest.approx(before.cycles, rel=0.001)
 
 
