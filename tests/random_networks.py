@@ -16,7 +16,7 @@ from tests.support.accelerators import CONFIGS
 from tests.support.recipes import Recipe, draw_recipe
 from tests.support.shrink import shrink
 
-__all__ = ["explore", "main"]
+__all__ = ["explore", "main", "parser"]
 
 
 def explore(name: str, count: int, seed: int, first: int = 0) -> list[str]:
@@ -30,14 +30,19 @@ def explore(name: str, count: int, seed: int, first: int = 0) -> list[str]:
     return failures
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line."""
+def parser() -> argparse.ArgumentParser:
+    """Of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipe", nargs="+", metavar="RECIPE",
                         help=f"begins with a configuration, one of {', '.join(CONFIGS)}")
     parser.add_argument("--count", type=int, default=100, help="of random networks")
     parser.add_argument("--seed", type=int, default=1, help="that they are drawn from")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    args = parser().parse_args(argv)
     if len(args.recipe) == 1 and args.recipe[0] in CONFIGS:
         failures = explore(args.recipe[0], args.count, args.seed)
         print(f"{len(failures)} of {args.count} are wrong (seed {args.seed})",
@@ -48,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         if not recipe.exists:  # the error says why
             _ = recipe.program
     except ValueError as error:
-        parser.error(str(error))
+        parser().error(str(error))
     found = exactness.wrong(recipe)
     print(found or "exact", flush=True)
     if found is None:
