@@ -142,7 +142,8 @@ class ErrorCode(IntEnum, shape=4):
     TOKEN_UNDERFLOW = 5
     #: A token was signalled more than 255 times ahead of its consumer.
     TOKEN_OVERFLOW = 6
-    #: Nothing moved for at least as many cycles as the watchdog register says.
+    #: Nothing moved for at least as many cycles as the watchdog register says, nor in others, where
+    #: they or a port that it shares with them were waited for.
     WATCHDOG = 7
     #: The memory answered with an error response.
     BUS_ERROR = 8

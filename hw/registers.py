@@ -25,7 +25,7 @@ __all__ = [
 MAGIC = 0x5041_5254  # "PART"
 
 #: Of this map, and of what its registers do. Hardware that does not tell has 0, without STOP; 1
-#: cuts programs and windows to the addresses' width.
+#: cuts programs and windows to the addresses' width, and its log has no LOG_LOST.
 MAP_VERSION = 2
 
 #: Per-instance registers start here, a stride apart.
@@ -54,8 +54,10 @@ GLOBAL: dict[str, Register] = {
     "RUNNING": Register(0x14, "ro", "one bit per instance: started, not yet finished or stopped"),
     "DONE": Register(0x18, "ro", "one bit per instance: reached END since it was started"),
     "ERROR": Register(0x1C, "ro", "one bit per instance: stopped with an error"),
-    "WATCHDOG": Register(0x20, "rw", "an instance without progress for so many cycles "
-                         "stops, at the latest after twice as many; 0 never does"),
+    "WATCHDOG": Register(0x20, "rw", "an instance in which nothing moves for so many cycles stops, "
+                         "and so does one that waits for others if nothing moves in any of them; "
+                         "at the latest after twice as many, from START or from when this is "
+                         "written; 0 never does"),
     "CYCLES": Register(0x24, "ro", "cycles since START until the last instance ended"),
     "ACTIVE": Register(0x28, "rw", "one bit per instance: it takes part; the others are not "
                        "started, and their clock is off; all after reset, ignored while any runs"),
@@ -75,8 +77,10 @@ INSTANCE: dict[str, Register] = {
                             "which is not; ignored while any runs"),
     "WINDOW_BYTES": Register(0x08, "rw", "bytes in the memory window; otherwise as `WINDOW_BASE`"),
     "ERROR_CODE": Register(0x0C, "ro", "an `ErrorCode`"),
-    "ERROR_LAYER": Register(0x10, "ro", "layer of the instruction at fault"),
-    "ERROR_OPCODE": Register(0x14, "ro", "opcode of the instruction at fault"),
+    "ERROR_LAYER": Register(0x10, "ro", "layer of the instruction at fault; of `STOPPED`, "
+                            "`WATCHDOG` and `TOKEN_UNDERFLOW`, of one that waits or is under "
+                            "way; 0 where it is the program that is read"),
+    "ERROR_OPCODE": Register(0x14, "ro", "opcode of that instruction; END where it is the program"),
     "TOTAL": Register(0x20, "ro", "cycles since START until the last instance ended; this and "
                       "the counters below are of the last run that has ended, of an instance that "
                       "is not active the last in which it was"),
@@ -88,9 +92,12 @@ INSTANCE: dict[str, Register] = {
     "DRAIN": Register(0x38, "ro", "`Cause.DRAIN`"),
     "IDLE": Register(0x3C, "ro", "`Cause.IDLE`"),
     "LOG_COUNT": Register(0x40, "ro", "marks logged since START, also those beyond the log; "
-                          "modulo 4096"),
+                          "modulo 4096; of a run that is over, this, `LOG_DATA` and `LOG_LOST` "
+                          "are answered when all is logged"),
     "LOG_SELECT": Register(0x44, "rw", "which word of the log to read: entry * 16 + word"),
     "LOG_DATA": Register(0x48, "ro", "the selected word; valid two cycles after selecting it"),
+    "LOG_LOST": Register(0x4C, "ro", "1: marks came faster than they can be logged, and some are "
+                         "missing"),
 }
 
 #: Counter registers in the order of `Cause`, after TOTAL.

@@ -77,8 +77,9 @@ class VerilatorBackend:
         Count every flip-flop's toggles and clocked cycles, and the accesses of memories.
     check : bool
         Check in every cycle that core outputs do not depend on core inputs, which the
-        simulation of cores and shell as separate models relies on, and that a core without a
-        clock because it dozes would not change if it had one.
+        simulation of cores and shell as separate models relies on, that a core without a clock
+        because it dozes would not change if it had one, and that no register of a unit changes
+        though the unit does not tell that it advances.
     doze : bool
         Turn the clocks of waiting cores off, as the hardware does. Cycles and results are the
         same without.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -17,7 +18,11 @@ from hw.gateware.traffic.loader import Loader
 from hw.gateware.traffic.storer import Storer
 from hw.gateware.traffic.weights import WeightFetch
 
-__all__ = ["Blocks"]
+__all__ = ["BLOCKS", "Blocks"]
+
+#: Names in the Verilog, in the order of `Blocks.by_name`.
+BLOCKS = ("sequencer", "weights", "loader", "storer", "acts", "path",
+          *(f"gate_{c.name.lower()}" for c in READERS), "writes")
 
 
 @dataclass(frozen=True)
@@ -43,17 +48,20 @@ class Blocks:
     def place(self, m: Module, resets: Callable[[wiring.Component], object]) -> None:
         """Make them submodules; `resets` gives a reset to those that a start clears: all but the
         gate of writes, which completes what was granted."""
-        for name, block in (("sequencer", self.sequencer), ("weights", self.weights),
-                            ("loader", self.loader), ("storer", self.storer), ("acts", self.acts),
-                            ("path", self.path),
-                            *((f"gate_{c.name.lower()}", g) for c, g in self.gates.items())):
-            m.submodules[name] = resets(block)
-        m.submodules.writes = self.writes
+        for name, block in self.by_name.items():
+            m.submodules[name] = block if block is self.writes else resets(block)
+
+    @property
+    def by_name(self) -> dict[str, Any]:
+        """Name in the Verilog -> block."""
+        return dict(zip(BLOCKS, (
+            self.sequencer, self.weights, self.loader, self.storer, self.acts, self.path,
+            *self.gates.values(), self.writes), strict=True))
 
     @property
     def done(self) -> dict[str, PureInterface]:
-        """Unit -> its completions, a `Done`."""
-        return {"load": self.loader.done, "store": self.storer.done, "weights": self.weights.done,
+        """Unit -> its completions, a `Done`; those first that may come in every cycle."""
+        return {"store": self.storer.done, "weights": self.weights.done, "load": self.loader.done,
                 "compute": self.path.done_compute, "post": self.path.done_post}
 
     @property

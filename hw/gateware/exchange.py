@@ -19,13 +19,14 @@ __all__ = ["MemoryAnswers", "Outstanding", "count_outstanding", "take_answers"]
 class MemoryAnswers:
     """What the memory answered a cycle ago: an instance lies far from the port.
 
-    Members: `returned`, a beat, to one of `returned_to` [readers], `data`; `acknowledged`, a write
-    burst; `refused`, one of them with an error.
+    Members: `returned`, a beat, to one of `returned_to` [readers], `data`, `spoilt` with an error;
+    `acknowledged`, a write burst, `refused` with an error.
     """
 
     returned: Signal
     returned_to: Signal
     data: Signal
+    spoilt: Signal
     acknowledged: Signal
     refused: Signal
 
@@ -34,16 +35,16 @@ def take_answers(m: Module, memory: PureInterface, config: Config) -> MemoryAnsw
     """Put what comes from the memory into registers."""
     returned, returned_to = Signal(), Signal(len(READERS))
     returned_data = Signal(config.beat_bits, reset_less=True)
-    acknowledged, refused = Signal(), Signal()
+    spoilt, acknowledged, refused = Signal(), Signal(), Signal()
     m.d.sync += [
         returned.eq(memory.ret_valid), acknowledged.eq(memory.wr_ret_valid),
         returned_to.eq(Cat(memory.ret_valid & (memory.ret_channel == c) for c in READERS)),
-        refused.eq((memory.ret_valid & memory.ret_error)
-                   | (memory.wr_ret_valid & memory.wr_ret_error)),
+        spoilt.eq(memory.ret_valid & memory.ret_error),
+        refused.eq(memory.wr_ret_valid & memory.wr_ret_error),
     ]
     with m.If(memory.ret_valid):
         m.d.sync += returned_data.eq(memory.ret_data)
-    return MemoryAnswers(returned, returned_to, returned_data, acknowledged, refused)
+    return MemoryAnswers(returned, returned_to, returned_data, spoilt, acknowledged, refused)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 
 from hw.gateware.control.counters import Counters
 from hw.gateware.control.runstate import RunState
-from hw.gateware.signatures.ports import READERS, Core
+from hw.gateware.signatures.ports import READERS, Channel, Core
 from hw.gateware.traffic.gates import ReadGate, WriteGate
 from hw.isa import UNITS, ErrorCode
 
@@ -59,11 +59,13 @@ class Instance(Core):
         self._connect_data(m, blocks)
         self._connect_port(m, blocks, answers, run)
         outstanding = count_outstanding(m, blocks, memory, answers, config)
-        progress = follow_progress(m, blocks, control, memory, running, outstanding)
-        fault = choose_fault(m, blocks, control, progress, refused=answers.refused,
-                             refusal=Mux(begins, refusal, ErrorCode.NONE))
+        progress = follow_progress(m, config, blocks, control, memory, running, clear,
+                                   outstanding)
+        fault = choose_fault(
+            m, blocks, control, progress, refusal=Mux(begins, refusal, ErrorCode.NONE),
+            spoilt=answers.spoilt & answers.returned_to[READERS.index(Channel.PROGRAM)])
         doze(m, control.dozing,
-             ~(progress.moving | control.wake | starting | halting | counters.logging)
+             ~(progress.moved | control.wake | starting | halting | counters.logging)
              & (fault.code == ErrorCode.NONE) & (fault.caught == ErrorCode.NONE)
              & (progress.waits | ~running))
         self._connect_run(m, run, fault, starting, progress.finished, outstanding)
@@ -118,10 +120,11 @@ class Instance(Core):
             connect(m, unit.req, gates[kind].i)
             connect(m, wiring.flipped(getattr(memory, f"rd_{kind.name.lower()}")), gates[kind].o)
             m.d.comb += [unit.ret.valid.eq(answers.returned_to[READERS.index(kind)]),
-                         unit.ret.data.eq(answers.data)]
+                         unit.ret.data.eq(answers.data), unit.ret.error.eq(answers.spoilt)]
         every: list[ReadGate | WriteGate] = [*gates.values(), writes]
         m.d.comb += [
-            storer.ret.valid.eq(answers.acknowledged), writes.halt.eq(run.halting),
+            storer.ret.valid.eq(answers.acknowledged), storer.ret.error.eq(answers.refused),
+            writes.halt.eq(run.halting),
             *(x.base.eq(self.window_base) for x in every),
             *(x.window_bytes.eq(control.window_bytes) for x in every),
             memory.arrive.eq(loader.arrive), memory.mask.eq(loader.mask),
@@ -163,6 +166,7 @@ class Instance(Core):
             counters.clear.eq(control.counting & ~counted), counters.counting.eq(control.counting),
             counters.slept.eq(control.slept),
             counters.log_select.eq(control.log_select), control.log_data.eq(counters.log_data),
-            control.log_count.eq(counters.log_count), control.log_busy.eq(counters.busy),
+            control.log_count.eq(counters.log_count), control.log_lost.eq(counters.log_lost),
+            control.log_busy.eq(counters.busy),
             control.mark_valid.eq(counters.mark_valid), control.mark_layer.eq(counters.mark_layer),
         ]

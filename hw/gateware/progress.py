@@ -1,20 +1,25 @@
-"""Whether anything in an instance goes on: stuck, finished, or dozing until something comes."""
+"""Whether anything in an instance goes on: stuck, finished, or dozing until something comes.
+
+Every block of an instance has a bit, `advances`: no register of it changes but within a cycle of
+one in which the bit is 1, before or after. All that is asked here, and by the watchdog, comes from
+these bits: what they do not tell does not happen, which the simulation checks of every flip-flop.
+"""
 
 from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import PureInterface
 
+from hw.config import Config
+
 from .blocks import Blocks
 from .exchange import Outstanding
 
 __all__ = ["Progress", "doze", "follow_progress"]
 
-#: Cycles without any movement, with nothing outstanding, after which nothing can move any more:
-#: longer than the longest pipeline between two movements.
+#: Cycles without any movement, with nothing outstanding, after which nothing can move any more.
 _STUCK_CYCLES = 64
-#: The same while something is outstanding: the instance dozes from then on. Of 7, too, the
-#: simulation's check of every flip-flop of a dozing instance finds nothing.
+#: The same while something is outstanding: the instance dozes from then on.
 _DOZE_CYCLES = 8
 
 
@@ -24,48 +29,42 @@ class Progress:
 
     Members
     -------
-    moving : 1, something moves in this cycle, or did in the one before
-    moved_lately : 1, something has moved since the last pulse of the watchdog
+    moved : 1, something moved a cycle ago
     waits : 1, something may still come from outside
     stuck : 1, nothing can move any more, and the program has not ended
     finished : 1, the program has ended and every unit is idle
     """
 
-    moving: Value
-    moved_lately: Signal
+    moved: Signal
     waits: Value
     stuck: Value
     finished: Signal
 
 
-def follow_progress(m: Module, blocks: Blocks, control: PureInterface, memory: PureInterface,
-                    running: Signal, outstanding: Outstanding) -> Progress:
-    """Watch what moves."""
-    sequencer, path, acts = blocks.sequencer, blocks.path, blocks.acts
+def follow_progress(m: Module, config: Config, blocks: Blocks, control: PureInterface,
+                    memory: PureInterface, running: Signal, clear: Signal,
+                    outstanding: Outstanding) -> Progress:
+    """Watch what moves; `clear` resets the blocks."""
+    sequencer, path, loader = blocks.sequencer, blocks.path, blocks.loader
+    found = blocks.by_name.values()
+    advanced = Signal(len(found), name="advanced")  # by which the simulation knows it
     moved, still = Signal(), Signal(7)
-    moved_lately = Signal()
-    moving = Signal()
-    m.d.sync += moved.eq(moving)
-    m.d.comb += moving.eq(Cat(
-        sequencer.moved, path.moved,
-        *(p.valid & p.ready for p in (acts.compute, acts.store, acts.post, acts.load)),
-        *(d.valid for d in blocks.done.values())).any())
-    answered = Signal()  # by the memory, a cycle ago
-    m.d.comb += answered.eq(outstanding.events)
-    waits = outstanding.any | outstanding.asking | memory.wr.valid | blocks.loader.arrive
+    m.d.sync += advanced.eq(Cat(block.advances | clear for block in found))
+    waits = outstanding.any | outstanding.asking | memory.wr.valid | loader.arrive
+    m.d.comb += moved.eq(advanced.any())
     with m.If(control.start | moved | waits | ~running):
         m.d.sync += still.eq(0)
     with m.Else():
         m.d.sync += still.eq(still + 1)
-    m.d.sync += moved_lately.eq(control.start | moved | answered
-                                | (moved_lately & ~control.watchdog))
+    m.d.sync += [
+        control.moves.eq(moved | outstanding.events),
+        control.waits.eq(loader.arrive if config.port.memory == "private" else waits)]
     finished = Signal()
     m.d.sync += finished.eq(
         sequencer.ended & ~sequencer.fetching & ~outstanding.any
-        & ~Cat(*(g.busy for g in blocks.gates.values()), blocks.loader.busy, blocks.storer.busy,
+        & ~Cat(*(g.busy for g in blocks.gates.values()), loader.busy, blocks.storer.busy,
                blocks.weights.busy, path.compute_busy, path.post_busy).any())
-    return Progress(moving | moved, moved_lately, waits, (still == _STUCK_CYCLES) & ~finished,
-                    finished)
+    return Progress(moved, waits, (still == _STUCK_CYCLES) & ~finished, finished)
 
 
 def doze(m: Module, dozing: Signal, nothing_changes: Value) -> None:

@@ -3,6 +3,7 @@
 import re
 
 from hw.config import Config
+from hw.gateware.blocks import BLOCKS
 from sim.activity.instrument import FLAG
 
 from .flipflops import FlipFlop
@@ -27,6 +28,18 @@ def _table(name: str, flip_flops: list[tuple[FlipFlop, str]], root: str) -> str:
                       f"{'true' if FLAG in f.name else 'false'}}}" for f, member in flip_flops)
     return (f"static const FlipFlop k{name}FlipFlops[] = {{\n{rows}\n}};\n"
             f"static const size_t k{name}FlipFlopCount = {len(flip_flops)};\n")
+
+
+def _advances(config: Config, core: list[tuple[FlipFlop, str]]) -> str:
+    """Of each flip-flop of a core, which unit's it is; and how to see which units have advanced."""
+    names = () if config.core == "microcoded" else BLOCKS
+    units = {name: k for k, name in enumerate(names)}
+    owners = ", ".join(str(units.get(f.path[0], 255)) for f, _ in core)
+    bits = next(f"c.rootp->{member}" for f, member in core if f.path == ("advanced",)) \
+        if names else "0"
+    return (f"static constexpr unsigned kUnits = {len(names)};\n"
+            f"static const uint8_t kUnitOf[] = {{{owners}}};\n"
+            f"inline uint32_t advanced([[maybe_unused]] Vcore &c) {{ return {bits}; }}")
 
 
 def _switch(argument: str, cases: list[str]) -> str:
@@ -118,6 +131,7 @@ static const unsigned kBeatBytes = {config.port.bytes};
 
 {_table("Core", tables["core"], "Vcore___024root")}
 {_table("Shell", tables["shell"], "Vshell___024root")}
+{_advances(config, tables["core"])}
 inline void shell_to_core(int i, Vshell &s, Vcore &c) {{
 {_switch("i", to_core)}
 }}

@@ -291,8 +291,7 @@ class Driver:
                         if (unit := backend.activity(k, i)) is not None] for k in range(count)]
             if counted[0]:
                 activity = tuple(tuple(row) for row in counted)
-        logs = [self._log(i) if self._started >> i & 1 else None
-                for i in range(program.config.instances)] if program.fits_log else None
+        logs = self._logs(program)
         spans, ledger = (None, None) if logs is None else divide(program, logs, cycles, counters)
         return RunResult(outputs, cycles, spans, counters, ledger, port_bytes, weight_bytes,
                          program_bytes, activity, misses, spared)
@@ -304,6 +303,14 @@ class Driver:
         data = self._backend.read_memory(self._base + place.offset, program.output_bytes(layer))
         output = program.unpack_output(layer, data)
         return output if program.batch == 1 else output[:images]
+
+    def _logs(self, program: Program) -> list[list[Entry] | None] | None:
+        """Each instance's log, None of one that did not run; or None, as some is missing."""
+        started = [self._started >> i & 1 for i in range(program.config.instances)]
+        if not program.fits_log or any(
+                self._read("LOG_LOST", i) for i, runs in enumerate(started) if runs):
+            return None
+        return [self._log(i) if runs else None for i, runs in enumerate(started)]
 
     def _log(self, instance: int) -> list[Entry]:
         """What an instance has noted at the end of each layer."""

@@ -22,7 +22,7 @@ class RunResult:
     layer_cycles : tuple of int, or None
         From the end of what ran before to the end of this layer, over all instances and images;
         they sum to `cycles`. None if the program has more layers than the configuration
-        `buffers.log_entries`: then nobody knows.
+        `buffers.log_entries`, or if marks were lost: then nobody knows.
     counters : tuple of dict
         Per instance: TOTAL, and the causes that sum to it; zeros for one that is dropped.
     ledger : per layer, of each instance its cycles by cause; or None, as `layer_cycles`

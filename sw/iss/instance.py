@@ -78,8 +78,13 @@ class Instance:
         self.result.errors[self.number] = error
 
     def waiting_insn(self) -> dict[str, int] | None:
-        heads = [*self.current.values(), *(q[0] for q in self.queues.values() if q)]
-        return heads[0] if heads else None
+        """Of instructions that wait, the one that an error names: the first as data flows."""
+        for unit in ("compute", "load", "post", "store", "weights"):
+            if unit in self.current:
+                return self.current[unit]
+            if self.queues[unit]:
+                return self.queues[unit][0]
+        return None
 
     def _dispatch(self) -> Steps:
         at = self.start
@@ -90,13 +95,15 @@ class Instance:
             raise Stopped(ErrorCode.BAD_FIELD)
         while True:
             if at + INSN_BYTES > len(self.memory):
-                raise Stopped(ErrorCode.ADDRESS_WINDOW)
+                raise Stopped(ErrorCode.ADDRESS_WINDOW,
+                              {"layer": 0, "opcode": Opcode.END.value})
             raw = self.memory[at:at + INSN_BYTES].tobytes()
             try:
                 opcode, insn = decode(raw)
             except ValueError:
-                raise Stopped(ErrorCode.ILLEGAL_OPCODE, {"layer": 0, "opcode": raw[0] & 15}
-                              ) from None
+                raise Stopped(ErrorCode.ILLEGAL_OPCODE, {
+                    "layer": int.from_bytes(raw[:2], "little") >> 5, "opcode": raw[0] & 15,
+                }) from None
             if field_error(self.config, opcode, insn):
                 raise Stopped(ErrorCode.BAD_FIELD, insn)
             self.result.instructions += 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hw.gateware import progress
+from hw.gateware.traffic.loader import Loader
 from hw.isa import Opcode, encode
 from hw.registers import COUNTERS
 from sim.backend import SimulationFault
@@ -85,9 +85,33 @@ def test_who_waits_long_counts_every_cycle_of_it():
         assert first.cycles < second.cycles
 
 
-def test_dozing_too_early_is_found_by_the_check(monkeypatch, tmp_path):
-    monkeypatch.setattr(progress, "_DOZE_CYCLES", 1)
+def test_a_unit_that_does_not_tell_that_it_advances_is_found_by_the_check(monkeypatch, tmp_path):
+    elaborate = Loader.elaborate
+
+    def silent(loader: Loader, platform):
+        m = elaborate(loader, platform)
+        m.d.comb += loader.advances.eq(0)
+        return m
+
+    monkeypatch.setattr(Loader, "elaborate", silent)
     monkeypatch.setenv("PARTITA_CACHE", str(tmp_path))  # builds are known by configuration
     graph = pruned_end(2)
-    with pytest.raises(SimulationFault, match="of a core changes asleep"):
+    with pytest.raises(SimulationFault, match="of a core changes though its unit does not advance"):
         run(TINY, graph, np.zeros(graph.in_shape, np.int8), check=True)
+
+
+@pytest.mark.parametrize("words", [24, 32])
+def test_none_dozes_amid_packing_words_of_many_beats(words):
+    """Of what is stored words are read ahead, which take longer to pack than to doze; a memory
+    that stalls does not hide it."""
+    config = TINY.replace(instances=1, array__rows=32, array__cols=1, array__post_lanes=1,
+                          port__bytes=4)
+    store = encode(Opcode.STORE, act_addr=0, ext_addr=0x1000, run_words=words, runs=1,
+                   ext_stride=0, act_stride=0)
+    found = {}
+    for doze in (True, False):
+        with Machine(config, doze=doze, stall_probability=0.3, latency_cycles=300) as m:
+            m.place(0, 2 * store + end(), at=0)
+            m.start(0b1)
+            found[doze] = [m.read(name, 0) for name in ("TOTAL", *COUNTERS)]
+    assert found[True] == found[False]

@@ -1,4 +1,4 @@
-"""Networks with as many layers as the log has entries, and with more."""
+"""Networks with as many layers as the log has entries, and with more; marks in quick succession."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,9 @@ from sw.experiment.arms import Arm, golden_outputs, run_arm
 from sw.graph.integer import IntegerGraph
 from sw.lowering.errors import DoesNotFit
 from sw.reference.golden import run_golden
-from tests.support.programs import TINY, Machine, random_layer
+from tests.support.programs import MICROCODED, TINY, Machine, end, random_layer
+
+from .test_errors import store
 
 pytestmark = pytest.mark.builds
 
@@ -55,3 +57,22 @@ def test_a_report_of_layers_refuses_more_than_the_log_holds():
             rf"cycles; there are {ENTRIES}: raise buffers.log_entries \(--log-entries "
             rf"{2 * ENTRIES}\), or take fewer layers")):
         run_arm(arm, None, count_toggles=False, memory={})
+
+
+@pytest.mark.parametrize("config", [TINY, MICROCODED], ids=lambda config: config.core)
+@pytest.mark.parametrize("latency,count", [(200, 12), (1, 12), (1, 60)])
+def test_the_log_holds_every_mark_or_says_that_some_are_lost(config, latency, count):
+    """Of stores that the memory acknowledges one after the other, read at the interrupt."""
+    code = b"".join(store(layer=k, mark=True, run_words=1) for k in range(count)) + end()
+    with Machine(config, latency_cycles=latency) as machine:
+        machine.place(0, code, at=0x1000)
+        machine.write("START", 0b01)
+        machine.backend.advance(1_000_000)
+        logged, lost = machine.read("LOG_COUNT", 0), machine.read("LOG_LOST", 0)
+        assert lost == (config is TINY and count == 60)
+        assert logged < count if lost else logged == count
+        layers = []
+        for entry in range(min(logged, config.buffers.log_entries)):
+            machine.write("LOG_SELECT", entry << 4, 0)
+            layers.append(machine.read("LOG_DATA", 0))
+        assert layers == sorted(set(layers)) and (lost or layers == list(range(len(layers))))

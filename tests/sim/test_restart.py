@@ -39,7 +39,7 @@ def end_a_run(machine: Machine, how: str) -> None:
     machine.write("WATCHDOG", 60 if error == ErrorCode.WATCHDOG else 0)
     machine.write("START", everyone)
     if error == ErrorCode.WATCHDOG:
-        machine.backend.advance(150)  # the memory still owes what it was waiting for
+        machine.backend.advance(190)  # the memory still owes what it was waiting for
         machine.write("WATCHDOG", 0)
     elif error == ErrorCode.STOPPED:
         machine.backend.advance(30)

@@ -1,6 +1,6 @@
 """Two banks of int32 accumulators: one adds up while the other is drained."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -43,6 +43,7 @@ class Accumulator(wiring.Component):
     read : post-processing's port
     full : level per bank, from the write of the last vector until `drained`
     drained : pulse per bank
+    advances : see `hw.gateware.progress`
 
     Timing
     ------
@@ -64,6 +65,7 @@ class Accumulator(wiring.Component):
     read: wiring.PureInterface
     full: Signal
     drained: Signal
+    advances: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -71,7 +73,7 @@ class Accumulator(wiring.Component):
             "i": In(PsumPort(config)),
             "read": In(AccRead(config)),
             "full": Out(2),
-            "drained": In(2),
+            "drained": In(2), "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -150,5 +152,7 @@ class Accumulator(wiring.Component):
         for b in range(2):
             with m.If(self.drained[b]):
                 m.d.sync += full[b].eq(0)
-        m.d.comb += self.full.eq(full)
+        m.d.comb += [self.full.eq(full), self.advances.eq(Cat(
+            early.valid, middle_valid, tag.valid, write_valid, self.read.valid, drain_valid_1,
+            self.drained).any())]
         return m

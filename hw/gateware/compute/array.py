@@ -57,6 +57,7 @@ class MacArray(wiring.Component):
     busy : 1, sums are on their way
     mismatch : 1, an output block has fewer or more tiles than its vectors are made for; the first
         of them has just gone, or come. It is an instruction of `odd`
+    advances : see `hw.gateware.progress`
 
     Timing
     ------
@@ -79,6 +80,7 @@ class MacArray(wiring.Component):
     busy: Signal
     mismatch: Signal
     odd: Signal
+    advances: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -89,7 +91,7 @@ class MacArray(wiring.Component):
             "o": Out(PsumPort(config)),
             "fire": Out(1),
             "starved": Out(1),
-            "busy": Out(1),
+            "busy": Out(1), "advances": Out(1),
             "mismatch": Out(1), "odd": Out(1),
         })
 
@@ -124,7 +126,8 @@ class MacArray(wiring.Component):
             m.d.comb += [port.valid.eq(is_valid),
                          Cat(port.addr, port.first, port.bank, port.close).eq(word)]
 
-        m.d.comb += self.busy.eq(Cat(v for _, v in stages).any())
+        m.d.comb += [self.busy.eq(Cat(v for _, v in stages).any()),
+                     self.advances.eq(fire | self.busy)]
         drive(self.o.early, self.LATENCY - 1 - EARLY)
         drive(self.o.tag, self.LATENCY - 1)
 

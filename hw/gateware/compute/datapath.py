@@ -1,6 +1,6 @@
 """The compute path of an instance: feeder, tiles, array, accumulators, post-processing."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,13 +9,14 @@ from hw.gateware.signatures.interfaces import (
     ActRead,
     ActWrite,
     Done,
+    UnitFault,
     chunk_layout,
     insn_stream,
     need_layout,
     spared_members,
     tile_walk,
 )
-from hw.isa import Opcode
+from hw.isa import ErrorCode, Opcode
 
 from .accumulator import Accumulator
 from .array import MacArray
@@ -38,10 +39,10 @@ class Datapath(wiring.Component):
     act_read, act_write : activation memory
     done_compute, done_post : completions
     fire, starved, acc_wait : what the array does; see `Cause`
+    fault_compute, fault_post : a `UnitFault` of each
     compute_busy, post_busy : 1, from registers: they fall a cycle late
-    bad_compute, bad_post : 1, fields of an instruction contradict each other, of a layer in
-        `bad_compute_layer` or `bad_post_layer`
-    moved : 1, something advanced
+    post_waits : 1, a POST is prepared or under way
+    advances : see `hw.gateware.progress`
     spared, spared_layer : as `spared_members`
 
     How streams run, and what comes back::
@@ -75,13 +76,12 @@ class Datapath(wiring.Component):
     fire: Signal
     starved: Signal
     acc_wait: Signal
-    bad_compute: Signal
-    bad_compute_layer: Signal
-    bad_post: Signal
-    bad_post_layer: Signal
+    fault_compute: wiring.PureInterface
+    fault_post: wiring.PureInterface
     compute_busy: Signal
     post_busy: Signal
-    moved: Signal
+    post_waits: Signal
+    advances: Signal
     spared: Signal
     spared_layer: Signal
 
@@ -99,9 +99,9 @@ class Datapath(wiring.Component):
             "act_read": Out(ActRead(config)), "act_write": Out(ActWrite(config)),
             "done_compute": Out(Done(Opcode.COMPUTE)), "done_post": Out(Done(Opcode.POST)),
             "fire": Out(1), "starved": Out(1), "acc_wait": Out(1),
-            "bad_compute": Out(1), "bad_compute_layer": Out(11),
-            "bad_post": Out(1), "bad_post_layer": Out(11),
-            "compute_busy": Out(1), "post_busy": Out(1), "moved": Out(1),
+            "fault_compute": Out(UnitFault()), "fault_post": Out(UnitFault()),
+            "compute_busy": Out(1), "post_busy": Out(1), "post_waits": Out(1),
+            "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -121,8 +121,16 @@ class Datapath(wiring.Component):
         wiring.connect(m, own(self.act_write), post.acts)
         wiring.connect(m, own(self.done_compute), feeder.done)
         wiring.connect(m, own(self.done_post), post.done)
+        wiring.connect(m, own(self.fault_post), post.fault)
+        m.d.comb += [self.fault_compute.code.eq(feeder.fault.code),
+                     self.fault_compute.layer.eq(feeder.fault.layer)]
+        with m.If(feeder.overflow | array.mismatch):  # fields contradict each other
+            m.d.comb += [self.fault_compute.code.eq(ErrorCode.BAD_FIELD),
+                         self.fault_compute.layer.eq(Mux(
+                             array.mismatch & (array.odd != feeder.odd), feeder.layer_before,
+                             feeder.layer))]
         busy = feeder.busy | array.busy
-        skipped = Const(0)
+        blocks = [feeder, tiles, array, accumulator, post]
         if config.array.zero_skip:
             m.submodules.live = live = LiveInputs(config)
             wiring.connect(m, feeder.o, live.i)
@@ -135,7 +143,7 @@ class Datapath(wiring.Component):
             wiring.connect(m, post.params, tiles.params)
             m.d.comb += [self.spared.eq(feeder.spared), self.spared_layer.eq(feeder.spared_layer)]
             busy = busy | live.busy
-            skipped = (live.needs.valid & live.needs.ready) | (live.rows.valid & live.rows.ready)
+            blocks.append(live)
         else:
             wiring.connect(m, feeder.o, array.i)
             wiring.connect(m, tiles.o, array.tile)
@@ -155,12 +163,7 @@ class Datapath(wiring.Component):
             post.full.eq(accumulator.full),
             *(block.drained.eq(post.drained) for block in (feeder, tiles, accumulator)),
             self.fire.eq(array.fire), self.starved.eq(array.starved),
-            self.acc_wait.eq(feeder.acc_wait),
-            self.bad_compute.eq(feeder.overflow | array.mismatch),
-            self.bad_compute_layer.eq(Mux(array.mismatch & (array.odd != feeder.odd),
-                                          feeder.layer_before, feeder.layer)),
-            self.bad_post.eq(post.empty), self.bad_post_layer.eq(post.empty_layer),
-            self.moved.eq(Cat(feeder.moved, array.fire, tiles.chunks.valid & tiles.chunks.ready,
-                              post.moved, skipped).any()),
+            self.acc_wait.eq(feeder.acc_wait), self.post_waits.eq(post.waits),
+            self.advances.eq(Cat(block.advances for block in blocks).any()),
         ]
         return m

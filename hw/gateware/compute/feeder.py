@@ -3,22 +3,24 @@
 from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config
 from hw.gateware.parts.credits import Credits
 from hw.gateware.parts.delay import delay
+from hw.gateware.parts.fifo import Fifo
 from hw.gateware.signatures.interfaces import (
     ActRead,
     Done,
+    UnitFault,
     completion,
     insn_stream,
     spared_members,
     vector_layout,
 )
-from hw.gateware.traffic.actmem import ActMemory
-from hw.isa import Opcode
+from hw.gateware.traffic.actmem import ActMemory, beyond
+from hw.isa import ErrorCode, Opcode
 
 from .dead import DeadBlocks
 from .vectors import Vectors
@@ -48,8 +50,9 @@ class Feeder(wiring.Component):
     done : an instruction's last read has been taken
     drained : pulse for each bank that post-processing has finished with
     acc_wait : 1, blocked because the bank is not drained
+    fault : a `UnitFault`
     busy : 1
-    moved : 1, a vector came in or went out
+    advances : see `hw.gateware.progress`
     overflow : 1, an instruction has more pixels than there are accumulators
     odd, layer, layer_before : `odd` of the instruction under way, its layer, that of the one before
     spared, spared_layer : where zeros are skipped, vectors left out, in the cycle after
@@ -83,12 +86,13 @@ class Feeder(wiring.Component):
     done: wiring.PureInterface
     drained: Signal
     acc_wait: Signal
+    fault: wiring.PureInterface
     overflow: Signal
     odd: Signal
     layer: Signal
     layer_before: Signal
     busy: Signal
-    moved: Signal
+    advances: Signal
     spared: Signal
     spared_layer: Signal
 
@@ -101,9 +105,9 @@ class Feeder(wiring.Component):
             "o": Out(stream.Signature(vector_layout(config))),
             "done": Out(Done(Opcode.COMPUTE)),
             "drained": In(2),
-            "acc_wait": Out(1),
+            "acc_wait": Out(1), "fault": Out(UnitFault()),
             "overflow": Out(1), "odd": Out(1), "layer": Out(11), "layer_before": Out(11),
-            "busy": Out(1), "moved": Out(1),
+            "busy": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -116,11 +120,12 @@ class Feeder(wiring.Component):
             if self._config.array.zero_skip else None
         popped = Signal()
         asked = self._ask(m, at, dead, spare_valid, popped)
-        self._collect(m, at, dead, asked, popped, cut)
-        m.d.comb += [self.overflow.eq(at.overflow), self.odd.eq(at.odd),
-                     self.layer.eq(at.insn.layer), self.layer_before.eq(at.layer_before),
-                     self.moved.eq(asked.go | popped)]
-        m.d.comb += self.busy.eq(at.busy | asked.waits | spare_valid | asked.out)
+        in_flight = self._collect(m, at, dead, asked, popped, cut)
+        m.d.comb += [
+            self.overflow.eq(at.overflow), self.odd.eq(at.odd), self.layer.eq(at.insn.layer),
+            self.layer_before.eq(at.layer_before),
+            self.advances.eq(at.advances | asked.go | in_flight),
+            self.busy.eq(at.busy | asked.waits | spare_valid | asked.out)]
         return m
 
     def _ask(self, m: Module, at: Vectors, dead: DeadBlocks | None, spare_valid: Signal,
@@ -154,19 +159,22 @@ class Feeder(wiring.Component):
         with m.If(at.step):
             m.d.sync += spare.eq(coming)
         m.d.comb += [
-            self.done.valid.eq(go & item.end),
-            completion(self.done).eq(item.done),
+            self.done.valid.eq(go & item.end), completion(self.done).eq(item.done),
+            self.fault.layer.eq(self.done.layer),
         ]
+        with m.If(self.acts.valid & beyond(self._config, item.addr)):
+            m.d.comb += self.fault.code.eq(ErrorCode.ACT_RANGE)
         return _Asked(item_valid, go, item.meta, credits.out)
 
     def _collect(self, m: Module, at: Vectors, dead: DeadBlocks | None, asked: "_Asked",
-                 popped: Signal, cut: Signal) -> None:
-        """Join what comes back with what is known of it; it waits in a small FIFO."""
+                 popped: Signal, cut: Signal) -> Value:
+        """Join what comes back with what is known of it; it waits in a small FIFO. Returns 1,
+        something is on its way into it, through it or out."""
         vector = self.o.payload.shape()
-        meta, valid = delay(m, asked.meta, asked.go, ActMemory.LATENCY,
-                            names=("flight_meta_{}", "flight_valid_{}"))[-1]
-        m.submodules.fifo = out = fifo.SyncFIFOBuffered(width=len(self.o.payload.as_value()),
-                                                        depth=FIFO_DEPTH)
+        stages = delay(m, asked.meta, asked.go, ActMemory.LATENCY,
+                       names=("flight_meta_{}", "flight_valid_{}"))
+        meta, valid = stages[-1]
+        m.submodules.fifo = out = Fifo(len(self.o.payload.as_value()), FIFO_DEPTH - 1)
         payload = Signal(vector)
         if dead:
             m.d.comb += cut.eq(dead.cut)
@@ -186,6 +194,7 @@ class Feeder(wiring.Component):
             out.r_en.eq(self.o.ready),
         ]
         m.d.comb += popped.eq(self.o.valid & self.o.ready)
+        return out.advances | Cat(flag for _, flag in stages).any()
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Skips zeros: gathers live inputs, asks for their weights, and feeds the array with both."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
+from hw.gateware.parts.fifo import Fifo
 from hw.gateware.signatures.interfaces import need_layout, vector_layout
 
 from .tiles import TilePort
@@ -35,6 +36,7 @@ class LiveInputs(wiring.Component):
     rows : their weights
     release : no more of a table's rows are to come
     busy : 1
+    advances : see `hw.gateware.progress`
 
     Values and their weights part, and meet again in the array::
 
@@ -64,6 +66,7 @@ class LiveInputs(wiring.Component):
     rows: stream.Interface
     release: stream.Interface
     busy: Signal
+    advances: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -74,7 +77,7 @@ class LiveInputs(wiring.Component):
             "needs": Out(stream.Signature(need_layout(config))),
             "rows": In(stream.Signature(unsigned(config.beat_bits))),
             "release": Out(stream.Signature(unsigned(0))),
-            "busy": Out(1),
+            "busy": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -83,14 +86,17 @@ class LiveInputs(wiring.Component):
         group = data.StructLayout({
             "values": config.word_bits, "count": range(config.array.rows + 1),
             "live": range(config.live_blocks + 1), "first": 1, "bank": 1, "last": 1})
-        m.submodules.groups = groups = fifo.SyncFIFOBuffered(width=group.size, depth=_GROUPS)
-        gathering = self._gather(m, groups, group)
+        m.submodules.groups = groups = Fifo(group.size, _GROUPS - 1)
+        gathering, gathers = self._gather(m, groups, group)
         slots = [Signal(group, name=f"slot_{k}") for k in range(2)]
         full = Signal(2)
         tiles = self._fill(m, groups, group, slots, full)
-        using, vector, weights = self._use(m, slots, full, tiles)
+        using, vector, weights, uses = self._use(m, slots, full, tiles)
 
-        m.d.comb += self.busy.eq(gathering | groups.level.any() | full.any() | using)
+        m.d.comb += [
+            self.busy.eq(gathering | groups.any | full.any() | using),
+            self.advances.eq((self.i.valid & self.i.ready) | (self.rows.valid & self.rows.ready)
+                             | gathers | groups.advances | uses)]
         with m.If(self.busy):
             m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(vector),
                          self.tile_o.valid.eq(using), self.tile_o.last.eq(1),
@@ -105,10 +111,10 @@ class LiveInputs(wiring.Component):
                 m.d.comb += self.i.ready.eq(self.o.ready)
         return m
 
-    def _gather(self, m: Module, groups: fifo.SyncFIFOBuffered,
-                group: data.StructLayout) -> Value:
+    def _gather(self, m: Module, groups: Fifo,
+                group: data.StructLayout) -> tuple[Value, Value]:
         """Search words for live inputs, ask for their rows and put them into groups; return 1, it
-        is at work."""
+        is at work, and 1, it goes on."""
         lanes = self._config.array.rows
         vector = self.i.payload
         have, left = Signal(), Signal(lanes)  # a word, and its lanes that are still to do
@@ -165,9 +171,9 @@ class LiveInputs(wiring.Component):
                              live.eq(vector.live_blocks)]
                 with m.If(vector.acc_first):
                     m.d.sync += first.eq(1)
-        return have | count.any()
+        return have | count.any(), found | done
 
-    def _fill(self, m: Module, groups: fifo.SyncFIFOBuffered, group: data.StructLayout,
+    def _fill(self, m: Module, groups: Fifo, group: data.StructLayout,
               slots: list[data.View], full: Signal) -> list[memory.ReadPort]:
         """Put a group's weights into the memories; return their read ports."""
         config = self._config
@@ -207,9 +213,9 @@ class LiveInputs(wiring.Component):
         return ports
 
     def _use(self, m: Module, slots: list[data.View], full: Signal,
-             tiles: list[memory.ReadPort]) -> tuple[Signal, data.View, list[Value]]:
+             tiles: list[memory.ReadPort]) -> tuple[Signal, data.View, list[Value], Value]:
         """Feed the array with a group's values and one block's tile after the other; return
-        whether a tile is there, the vector, and the tile."""
+        whether a tile is there, the vector, the tile, and 1, another comes or this one goes."""
         config = self._config
         cols = config.array.cols
         per_beat = config.port.bytes // cols
@@ -242,4 +248,4 @@ class LiveInputs(wiring.Component):
                      vector.close.eq(slot.last & last), vector.block_end.eq(1)]
         weights = [port.data.word_select(part, 8 * cols)[8 * c:8 * c + 8]
                    for c in range(cols) for port in tiles]
-        return there, vector, weights
+        return there, vector, weights, reads | take

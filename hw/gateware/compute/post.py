@@ -10,8 +10,9 @@ from amaranth.lib.wiring import In, Out
 from hw.config import Config, ceil_log2
 from hw.gateware.parts.arith import ACC_BITS
 from hw.gateware.parts.delay import delay
-from hw.gateware.signatures.interfaces import ActWrite, Done, completion, insn_stream
-from hw.isa import Opcode
+from hw.gateware.signatures.interfaces import ActWrite, Done, UnitFault, completion, insn_stream
+from hw.gateware.traffic.actmem import beyond
+from hw.isa import ErrorCode, Opcode
 
 from . import requantise as requantising
 from .accumulator import AccRead, Accumulator
@@ -39,9 +40,10 @@ class Post(wiring.Component):
     drained : pulse per bank, when its accumulators and parameters are no longer needed
     acts : write port of the activation memory; it must always be ready
     done : an instruction's last word has been written
+    fault : a `UnitFault`
+    waits : 1, an instruction is prepared or under way
     busy : 1
-    moved : 1, something is on its way through the pipeline
-    empty, empty_layer : 1, a pooling window holds no accumulator; its layer
+    advances : see `hw.gateware.progress`
 
     Where accumulators, parameters and words meet, of a window's last place, with R for
     `Accumulator.READ_LATENCY` and half as many lanes as columns::
@@ -73,10 +75,10 @@ class Post(wiring.Component):
     drained: Signal
     acts: wiring.PureInterface
     done: wiring.PureInterface
+    fault: wiring.PureInterface
+    waits: Signal
     busy: Signal
-    moved: Signal
-    empty: Signal
-    empty_layer: Signal
+    advances: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -90,14 +92,14 @@ class Post(wiring.Component):
             "params": param_members(config),
             "drained": Out(2),
             "acts": Out(ActWrite(config)),
-            "done": Out(Done(Opcode.POST)),
-            "busy": Out(1), "moved": Out(1), "empty": Out(1), "empty_layer": Out(11),
+            "done": Out(Done(Opcode.POST)), "fault": Out(UnitFault()), "waits": Out(1),
+            "busy": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         windows = Windows(m, self._config, self.i, self.full)
-        item, valid, asked, best = self._maximum(m, windows)
+        item, valid, reads, best = self._maximum(m, windows)
         lanes = self._lanes(m, windows, item, valid & item.window_end, best)
 
         # -- requantise, then write ------------------------------------------------------------
@@ -129,23 +131,30 @@ class Post(wiring.Component):
             self.acts.valid.eq(ends), self.acts.addr.eq(word.addr),
             self.acts.data.eq(Cat(*(results * groups))), self.acts.lanes.eq(1 << word.group),
             self.done.valid.eq(ends & word.insn_end),
-            completion(self.done).eq(windows.contexts[word.context].done),
+            completion(self.done).eq(
+                windows.contexts[Mux(ends, word.context, windows.contexts.current)].done),
+            self.fault.layer.eq(self.done.layer),
         ]
+        with m.If(ends & beyond(self._config, word.addr)):
+            m.d.comb += self.fault.code.eq(ErrorCode.ACT_RANGE)
         with m.If(ends & word.insn_end):
             windows.contexts.end(word.context)
         with m.If(ends & word.block_end):
             m.d.comb += self.drained.eq(1 << word.bank)
             windows.release(word.bank)
-        m.d.comb += [self.moved.eq(asked | valid | lanes.busy | Cat(*valids[1:]).any()),
-                     self.busy.eq(windows.busy | self.moved), self.empty.eq(windows.empty),
-                     self.empty_layer.eq(windows.contexts[windows.empty_context].done[
-                         -len(self.empty_layer):])]
+        flows = reads | lanes.busy | Cat(*valids[1:]).any()
+        m.d.comb += [self.advances.eq(windows.advances | flows), self.waits.eq(windows.busy),
+                     self.busy.eq(windows.busy | flows)]
+        with m.If(windows.empty):  # a window holds no accumulator
+            m.d.comb += [self.fault.code.eq(ErrorCode.BAD_FIELD),
+                         self.fault.layer.eq(windows.contexts[windows.empty_context].done[
+                             -len(self.fault.layer):])]
         return m
 
     def _maximum(self, m: Module, windows: Windows) -> tuple[
             data.View, Value, Value, list[Signal]]:
         """Read accumulators and keep the largest of each window and column; return the place, 1,
-        its accumulators have come, 1, they are asked for, and the maxima, a cycle later."""
+        its accumulators have come, 1, others are on their way, and the maxima, a cycle later."""
         layout = windows.place.shape()
         _, (meta, asked) = delay(m, windows.place.as_value(), windows.step, 1,
                                  names=("ask_{}", "ask_valid_{}"), reset_less=True)
@@ -154,8 +163,9 @@ class Post(wiring.Component):
             m.d.sync += asked_addr.eq(windows.addr)
         m.d.comb += [self.acc.valid.eq(asked & ask.inside), self.acc.bank.eq(ask.bank),
                      self.acc.addr.eq(asked_addr)]
-        *_, (meta, valid) = delay(m, meta, asked, Accumulator.READ_LATENCY,
-                                  names=("read_{}", "read_valid_{}"), reset_less=True)
+        stages = delay(m, meta, asked, Accumulator.READ_LATENCY,
+                       names=("read_{}", "read_valid_{}"), reset_less=True)
+        meta, valid = stages[-1]
         item = data.View(layout, meta)
         best = []
         take = valid & item.inside
@@ -165,7 +175,7 @@ class Post(wiring.Component):
             with m.If(take & (item.first | (value < sample))):
                 m.d.sync += value.eq(sample)
             best.append(value)
-        return item, valid, asked, best
+        return item, valid, Cat(flag for _, flag in stages).any(), best
 
     def _lanes(self, m: Module, windows: Windows, item: data.View, ends: Value,
                best: list[Signal]) -> "_Lanes":

@@ -53,6 +53,7 @@ class TileLoader(wiring.Component):
     params : see `param_members`
     drained : pulse for each bank that post-processing has finished with
     busy : 1
+    advances : see `hw.gateware.progress`
 
     One stream holds both, and a bank's release lets its next parameters in::
 
@@ -82,6 +83,7 @@ class TileLoader(wiring.Component):
     params: Any  # by configuration: see `param_members`
     drained: Signal
     busy: Signal
+    advances: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -91,7 +93,7 @@ class TileLoader(wiring.Component):
             "o": Out(TilePort(config)),
             "params": param_members(config).flip(),
             "drained": In(2),
-            "busy": Out(1),
+            "busy": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -137,6 +139,8 @@ class TileLoader(wiring.Component):
             load.eq(have & ~active),  # not as the one before ends, which is known late
             self.o.valid.eq(shadow_full),
             self.busy.eq(have | active | shadow_full),
+            self.advances.eq(Cat(self.i.valid & self.i.ready, load, take_param, take_tile,
+                                 self.o.take, insn_end, self.drained).any()),
         ]
         with m.If(self.o.take):
             m.d.sync += shadow_full.eq(0)

@@ -41,6 +41,7 @@ class Vectors:
     odd : of every second instruction, 1
     layer_before : of the instruction before
     busy : 1, an instruction is there
+    advances : 1, one is prepared, begins or goes on
     """
 
     def __init__(self, m: Module, config: Config, i: stream.Interface, drained: Value, *,
@@ -108,6 +109,7 @@ class Vectors:
         self.first_pixel, self.first_tile = first_pixel, first_tile
         self.overflow, self.odd, self.layer_before = overflow, odd, layer_before
         self.busy = have | active
+        self.advances = i.valid & i.ready | (have & ~prepared) | go_on | drained.any()
 
 
 def _prepare(m: Module, i: stream.Interface, addr_bits: int) -> tuple[WalkTask, Signal, Signal]:

@@ -41,8 +41,8 @@ class Contexts:
         self._in_flight = Array([Signal(name="in_flight_0"), Signal(name="in_flight_1")])
         self._copies = [Signal(self.layout.size, name=f"context_{k}", reset_less=True)
                         for k in range(2)]
-        #: The prepared instruction's copy has been written.
-        self.noted = Signal(name="noted")
+        #: The prepared instruction's copy has been written; is, in this cycle.
+        self.noted, self.notes = Signal(name="noted"), Signal(name="notes")
 
     def __getitem__(self, number: Value) -> Any:
         """The copy of that number."""
@@ -52,7 +52,8 @@ class Contexts:
         """Write a prepared instruction's copy as soon as there is a place, so that `begin` need
         not reach it."""
         m, other = self._m, ~self.current
-        with m.If(prepared & ~self.noted & ~self._in_flight[other]):
+        m.d.comb += self.notes.eq(prepared & ~self.noted & ~self._in_flight[other])
+        with m.If(self.notes):
             m.d.sync += [Array(self._copies)[other].eq(self._coming), self.noted.eq(1)]
 
     def begin(self) -> None:
@@ -111,6 +112,7 @@ class Windows:
     contexts : what an instruction's last words still need of it
     busy : 1, an instruction is prepared or under way
     empty : 1, a window holds no accumulator, of the instruction with context `empty_context`
+    advances : 1, one is prepared, begins or goes on
     """
 
     def __init__(self, m: Module, config: Config, i: stream.Interface, full: Value):
@@ -176,6 +178,7 @@ class Windows:
         m.d.sync += [self.empty.eq(step & window_end & first & ~inside),
                      self.empty_context.eq(contexts.current)]
         self.step, self.addr, self.busy, self._released = step, addr, have | active, released
+        self.advances = i.valid & i.ready | (have & ~prepared) | contexts.notes | go_on
         self.place = data.View(_place_layout(groups, act_bits), Cat(
             first, inside, window_end, block_end, insn_end, bank, contexts.current, group0,
             plane0, pixel))

@@ -12,6 +12,8 @@ from hw.gateware.signatures.ports import SLEPT_BITS
 from hw.isa import Cause
 from hw.registers import FINAL_WORDS, LOG_WORDS
 
+from .marks import MarkQueue
+
 __all__ = ["Counters"]
 
 
@@ -30,12 +32,13 @@ class Counters(wiring.Component):
     cause : what for
     marks : [units] an instruction with a mark has completed; `layers` beside it
     log_* : for the control registers
+    log_lost : 1, marks came that are not in the log, and not in its count
     busy : 1, something is to be written to the log
     logging : 1, and it is not just the final counts of a run that still goes on
     mark_valid, mark_layer : an entry is being logged
 
     Marks that come within the cycles in which one is written (one for each word) are logged
-    after it, with the counters as they are then.
+    after it, with the counters as they are then, up to as many as `MarkQueue` keeps.
 
     Timing
     ------
@@ -49,7 +52,7 @@ class Counters(wiring.Component):
     """
 
     #: Cycles from a mark to `mark_valid`.
-    LATENCY = 2
+    LATENCY = MarkQueue.LATENCY
     #: Cycles from `log_select` to `log_data`.
     READ_LATENCY = 2
 
@@ -62,6 +65,7 @@ class Counters(wiring.Component):
     log_select: Signal
     log_data: Signal
     log_count: Signal
+    log_lost: Signal
     mark_valid: Signal
     mark_layer: Signal
     busy: Signal
@@ -74,8 +78,8 @@ class Counters(wiring.Component):
             "clear": In(1), "counting": In(1), "cause": In(Cause), "slept": In(SLEPT_BITS),
             "marks": In(1).array(units), "layers": In(11).array(units),
             "log_select": In(ceil_log2(config.buffers.log_entries * 16)), "log_data": Out(32),
-            "log_count": Out(12), "mark_valid": Out(1), "mark_layer": Out(11), "busy": Out(1),
-            "logging": Out(1),
+            "log_count": Out(12), "log_lost": Out(1), "mark_valid": Out(1), "mark_layer": Out(11),
+            "busy": Out(1), "logging": Out(1),
         })
 
     def elaborate(self, platform):
@@ -117,24 +121,18 @@ class Counters(wiring.Component):
         """Begin an entry of the oldest mark, or of a run's end."""
         entries = self._config.buffers.log_entries
         logged = Signal.like(self.log_count)
-        pending = [Signal(name=f"pending_{u}") for u in range(self._units)]
-        layers = [Signal(11, name=f"layer_{u}") for u in range(self._units)]
         copying, final, ended, counted = Signal(), Signal(), Signal(), Signal()
         index, layer, slot, fits = Signal(4), Signal(11), Signal(ceil_log2(entries)), Signal()
         m.d.sync += counted.eq(counting)
         with m.If(counted & ~counting):
             m.d.sync += ended.eq(1)
         m.d.comb += self.log_count.eq(logged)
-        # The oldest mark is chosen in one cycle, and its entry begins in another.
-        chosen, chosen_layer = Signal(), Signal(11)
-        m.d.comb += [self.mark_valid.eq(chosen & ~copying), self.mark_layer.eq(chosen_layer)]
-        with m.If(~chosen):
-            m.d.sync += chosen.eq(Cat(*pending).any())
-            for u in reversed(range(self._units)):
-                with m.If(pending[u]):
-                    m.d.sync += chosen_layer.eq(layers[u])
-        with m.Elif(~copying):
-            m.d.sync += chosen.eq(0)
+        m.submodules.marks = marks = MarkQueue(self._units)
+        m.d.comb += [
+            *(mine.eq(x) for mine, x in zip(marks.marks, self.marks, strict=True)),
+            *(mine.eq(x) for mine, x in zip(marks.layers, self.layers, strict=True)),
+            marks.clear.eq(self.clear), marks.o.ready.eq(~copying), self.log_lost.eq(marks.lost),
+            self.mark_valid.eq(marks.o.valid & ~copying), self.mark_layer.eq(marks.o.payload)]
         begins = Signal()
         m.d.comb += begins.eq(self.mark_valid | (ended & ~copying))
         with m.If(copying):
@@ -146,18 +144,10 @@ class Counters(wiring.Component):
                 m.d.sync += ended.eq(0)
         with m.If(self.mark_valid):
             m.d.sync += logged.eq(logged + 1)
-        before = chosen
-        for u in range(self._units):
-            with m.If(pending[u] & ~before):
-                m.d.sync += pending[u].eq(0)
-            before = before | pending[u]
-            with m.If(self.marks[u]):
-                m.d.sync += [pending[u].eq(1), layers[u].eq(self.layers[u])]
         with m.If(self.clear):
-            m.d.sync += [logged.eq(0), copying.eq(0), ended.eq(0), chosen.eq(0),
-                         *(p.eq(0) for p in pending)]
+            m.d.sync += [logged.eq(0), copying.eq(0), ended.eq(0)]
         return _Entry(begins, copying, index, layer, slot, fits, final, counted,
-                      [*pending, chosen, ended, counted & ~counting])
+                      [marks.any, ended, counted & ~counting])
 
     def _copy(self, m: Module, entry: "_Entry", counts: "_Counts", counting: Signal,
               cause: Signal) -> tuple[memory.ReadPort, list[Signal]]:

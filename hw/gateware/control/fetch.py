@@ -26,7 +26,7 @@ class Fetch(wiring.Component):
     req, ret : read bursts and their data
     o : instructions, bits[256]
     busy : 1, requested data has not arrived
-    moved : 1, data is put together to an instruction
+    advances : see `hw.gateware.progress`
 
     Timing
     ------
@@ -46,7 +46,7 @@ class Fetch(wiring.Component):
     ret: wiring.PureInterface
     o: stream.Interface
     busy: Signal
-    moved: Signal
+    advances: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -57,7 +57,7 @@ class Fetch(wiring.Component):
             "req": Out(stream.Signature(read_request(config))),
             "ret": In(ReadReturn(config)),
             "o": Out(stream.Signature(8 * INSN_BYTES)),
-            "busy": Out(1), "moved": Out(1),
+            "busy": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -70,7 +70,7 @@ class Fetch(wiring.Component):
         running, addr = Signal(), Signal(config.offset_bits)
         space = Signal(range(depth + 1), init=depth)
         missing = Signal(range(depth + 1))
-        asking, sent = Signal(), Signal()
+        asking, asks, sent = Signal(), Signal(), Signal()  # a burst is asked for; will be
         request = self.req.payload
         m.submodules.fifo = beats = Fifo(config.beat_bits, depth)
         popped = Signal()
@@ -80,14 +80,16 @@ class Fetch(wiring.Component):
             sent.eq(self.req.valid & self.req.ready),
             beats.w_en.eq(self.ret.valid), beats.w_data.eq(self.ret.data),
             popped.eq(beats.r_rdy & beats.r_en), self.busy.eq(missing.any()),
-            self.moved.eq(popped),
+            self.advances.eq(beats.advances | sent | self.start | (asking ^ asks)
+                             | (self.o.valid & self.o.ready)),
         ]
         m.d.sync += [space.eq(space + popped - Mux(sent, burst, 0)),
                      missing.eq(missing + Mux(sent, burst, 0) - self.ret.valid)]
         with m.If(sent):
-            m.d.sync += [addr.eq(addr + burst * port), asking.eq(0)]
+            m.d.sync += addr.eq(addr + burst * port)
         with m.Else():  # what was sent a cycle ago has been subtracted
-            m.d.sync += asking.eq(running & ~self.stop & (space >= burst))
+            m.d.comb += asks.eq(running & ~self.stop & (space >= burst))
+        m.d.sync += asking.eq(asks)
         with m.If(self.start):
             m.d.sync += [running.eq(1), addr.eq(self.program)]
 

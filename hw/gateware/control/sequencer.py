@@ -45,8 +45,10 @@ class Sequencer(wiring.Component):
     done_load ... done_post : completions
     error : an `ErrorCode`, 0 for none, valid in the cycle in which it happens
     error_layer, error_opcode : of the instruction at fault
+    overflow : [units] 1, what is done in this cycle gives a token for the 256th time
+    waiting : [units] 1, an instruction is there, started or not; it is beside `o_load` ...
     ended : 1, END has been dispatched and all queues are empty
-    moved : 1, an instruction was put together, dispatched or started
+    advances : see `hw.gateware.progress`
     fetching : 1, program data is on its way
 
     From the program to the units::
@@ -86,8 +88,10 @@ class Sequencer(wiring.Component):
     error: Signal
     error_layer: Signal
     error_opcode: Signal
+    overflow: Signal
+    waiting: Signal
     ended: Signal
-    moved: Signal
+    advances: Signal
     fetching: Signal
 
     def __init__(self, config: Config):
@@ -103,7 +107,8 @@ class Sequencer(wiring.Component):
             "o_ahead": Out(stream.Signature(tile_walk(config))), "o_barrier": Out(1),
             **{f"done_{u}": In(Done(op)) for u, op in UNITS.items()},
             "error": Out(ErrorCode), "error_layer": Out(11), "error_opcode": Out(4),
-            "ended": Out(1), "moved": Out(1), "fetching": Out(1),
+            "overflow": Out(len(UNITS)), "waiting": Out(len(UNITS)),
+            "ended": Out(1), "advances": Out(1), "fetching": Out(1),
         })
 
     def elaborate(self, platform):
@@ -125,17 +130,19 @@ class Sequencer(wiring.Component):
             len(self.o_ahead.payload.as_value()), config.buffers.queue_depth)
         m.d.comb += [self.o_ahead.valid.eq(ahead.r_rdy), self.o_ahead.payload.eq(ahead.r_data),
                      ahead.r_en.eq(self.o_ahead.ready)]
-        leaves, bad_field, illegal = self._dispatch(m, fetch.o, queues, ahead, end_seen)
+        goes, bad_field, illegal = self._dispatch(m, fetch.o, queues, ahead, end_seen)
 
         m.d.comb += [self.error_layer.eq(word[5:16]), self.error_opcode.eq(word[:4])]
         with m.If(illegal):
             m.d.comb += self.error.eq(ErrorCode.ILLEGAL_OPCODE)
         with m.Elif(bad_field):
             m.d.comb += self.error.eq(ErrorCode.BAD_FIELD)
-        with m.Elif(tokens.overflow):
-            m.d.comb += self.error.eq(ErrorCode.TOKEN_OVERFLOW)
+        m.d.comb += [self.waiting.eq(Cat(queues.valid)), self.overflow.eq(Cat(
+            Cat(tokens.overflow[t] for t in tokens_of(op, "signal")).any()
+            for op in UNITS.values()))]
         m.d.comb += [self.ended.eq(end_seen & ~queues.any & ~ahead.any),
-                     self.moved.eq(fetch.moved | leaves | Cat(started).any())]
+                     self.advances.eq(Cat(goes, *started, *(
+                         block.advances for block in (fetch, queues, ahead, tokens))).any())]
         return m
 
     def _queues(self, m: Module, word: Value) -> SharedQueues:
@@ -187,9 +194,9 @@ class Sequencer(wiring.Component):
         return start
 
     def _dispatch(self, m: Module, source: stream.Interface, queues: SharedQueues, ahead: Fifo,
-                  end_seen: Signal) -> tuple[Signal, Signal, Signal]:
-        """Judge instructions and send them on their way. Returns 1 in the cycle in which one
-        leaves; 1 of one with a bad field, and of one that is none, both of which stay.
+                  end_seen: Signal) -> tuple[Value, Signal, Signal]:
+        """Judge instructions and send them on their way. Returns 1 in the cycle in which one is
+        judged or leaves; 1 of one with a bad field, and of one that is none, both of which stay.
 
         An instruction is judged in one cycle, its way decided in the next, and it goes then or in
         a later one: all that is wide or comes late depends on registers.
@@ -222,7 +229,7 @@ class Sequencer(wiring.Component):
         bad_field, illegal = Signal(), Signal()
         m.d.sync += [bad_field.eq(judged & Cat(is_op[op] & bad[op] for op in FORMATS).any()),
                      illegal.eq(judged & ~Cat(is_op.values()).any())]
-        return leaves, bad_field, illegal
+        return (present & ~judged) | leaves, bad_field, illegal
 
     def _bits(self, opcode: Opcode) -> dict[str, list[int]]:
         """Name -> positions of a field's bits that this configuration can use."""

@@ -19,12 +19,13 @@ class TokenBank(wiring.Component):
     give : mask of tokens given in this cycle
     take : mask of tokens taken in this cycle
     there : mask of tokens that may be taken
-    overflow : 1, a token was given for the 256th time
+    overflow : mask of tokens that are given for the 256th time in this cycle
+    advances : 1, a token is given or taken
 
     Timing
     ------
     A token can be taken `LATENCY` cycles after it was given, and of those that are left of its
-    kind the next one two cycles after one was taken. An overflow is seen as late as the token.
+    kind the next one two cycles after one was taken.
 
     Resources
     ---------
@@ -38,27 +39,29 @@ class TokenBank(wiring.Component):
     take: Signal
     there: Signal
     overflow: Signal
+    advances: Signal
 
     def __init__(self):
         tokens = len(Token)
         super().__init__({"give": In(tokens), "take": In(tokens), "there": Out(tokens),
-                          "overflow": Out(1)})
+                          "overflow": Out(tokens), "advances": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         tokens = len(Token)
         left = Signal(tokens)
         # Given and taken tokens are counted a cycle later; meanwhile no more of them are taken.
-        given, taken, overflow = Signal(tokens), Signal(tokens), Signal(tokens)
+        given, taken = Signal(tokens), Signal(tokens)
         with m.If(Cat(given, self.give).any()):  # nothing is clocked while nothing happens
             m.d.sync += given.eq(self.give)
         m.d.sync += taken.eq(self.take)
         m.d.comb += self.there.eq(left & ~taken)
         for t, token in enumerate(Token):
             count = Signal(_COUNT_BITS, name=f"count_{token.name.lower()}")
-            after = Signal(_COUNT_BITS + 1, name=f"after_{t}")
-            m.d.comb += [after.eq(count + given[t] - taken[t]), overflow[t].eq(after[-1])]
+            after = Signal(_COUNT_BITS, name=f"after_{t}")
+            m.d.comb += [after.eq(count + given[t] - taken[t]),
+                         self.overflow[t].eq(self.give[t] & ~self.take[t] & after.all())]
             with m.If(given[t] | taken[t]):
                 m.d.sync += [count.eq(after), left[t].eq(after.any())]
-        m.d.sync += self.overflow.eq(overflow.any())
+        m.d.comb += self.advances.eq(Cat(self.give, self.take).any())
         return m

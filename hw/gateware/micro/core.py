@@ -63,7 +63,7 @@ class MicroInstance(Core):
         m.submodules.run = run = RunState()
         working = Signal()  # running, and until all is in the log
         step = run_steps(m, config, code, file, control.start, working)
-        error, traps = self._trap(m, step, run)
+        error, traps, spoilt = self._trap(m, step, run)
         m.d.sync += working.eq(control.start | (working & ~step.puts(Put.READY)))
         m.d.comb += [
             run.start.eq(control.start), run.fault.eq(error),
@@ -91,7 +91,7 @@ class MicroInstance(Core):
         total, fired = self._log(m, step, loops, working)
         _execute(m, step, product, access, loops, {
             Get.PROGRAM: control.program, Get.WINDOW: control.window_bytes, Get.TOTAL: total,
-            Get.FIRED: fired, Get.ACT: act_word,
+            Get.FIRED: fired, Get.ACT: act_word, Get.SPOILT: spoilt,
             **{Get.SUM + c: value for c, value in enumerate(loops.sums)}})
         with m.If(step.ends & traps):
             m.d.comb += [step.jumps.eq(1), step.target.eq(program.address("trap"))]
@@ -109,21 +109,22 @@ class MicroInstance(Core):
         ]
         return m
 
-    def _trap(self, m: Module, step: MicroStep, run: RunState) -> tuple[Signal, Signal]:
-        """The error of a cycle, which is for others to say; and 1, the microprogram is to go on in
-        its error routine."""
+    def _trap(self, m: Module, step: MicroStep, run: RunState) -> tuple[Signal, Signal, Signal]:
+        """The error of a cycle, which is for others to say; 1, the microprogram is to go on in its
+        error routine; and 1, it came as weights were read."""
         start = self.control.start
         error, booted, trapped, traps = Signal(ErrorCode), Signal(), Signal(), Signal()
+        spoilt = Signal()
         m.d.comb += traps.eq(booted & ~trapped
                              & ((error != ErrorCode.NONE) | (run.code != ErrorCode.NONE)))
         # What a run counts is cleared as it boots: what stops it is kept by `run` until then.
         with m.If(step.does(Op.GET) & (step.which == Get.PROGRAM)):
             m.d.sync += booted.eq(1)
         with m.If(step.ends & traps):
-            m.d.sync += trapped.eq(1)
+            m.d.sync += [trapped.eq(1), spoilt.eq(step.puts(Put.READ_WEIGHTS))]
         with m.If(start):
             m.d.sync += [booted.eq(0), trapped.eq(0)]
-        return error, traps
+        return error, traps, spoilt
 
     def _registers(self, m: Module, step: MicroStep, config: Config, acc_bits: int) -> Registers:
         """Keep what is put."""
@@ -136,8 +137,10 @@ class MicroInstance(Core):
             return found
 
         layer, opcode = register(Put.LAYER, 11), register(Put.OPCODE, 4)
+        with m.If(start | step.puts(Put.OPCODE)):
+            m.d.sync += layer.eq(0)
         with m.If(start):
-            m.d.sync += [layer.eq(0), opcode.eq(0)]
+            m.d.sync += opcode.eq(0)
         factor = register(Put.FACTOR, MULT_BITS + SHIFT_BITS)
         act_addr = register(Put.ACT_ADDR, config.act_addr_bits)
         lane = register(Put.ACT_LANE, max(1, ceil_log2(lanes)))
@@ -203,10 +206,9 @@ class MicroInstance(Core):
         """Choose one of the errors of a cycle; `beyond`, an activation address is; `overflow`, an
         accumulator's would be."""
         control = self.control
-        moved = Signal()  # since the last pulse of the watchdog
         begins, refusal = Signal(), Signal(ErrorCode)  # a cycle after a start: nothing is asked yet
-        m.d.sync += [moved.eq(control.start | step.ends | (moved & ~control.watchdog)),
-                     begins.eq(control.start), refusal.eq(self.refusal)]
+        m.d.sync += [control.moves.eq(step.ends), begins.eq(control.start),
+                     refusal.eq(self.refusal)]
         unaligned = step.puts(Put.ALIGNED) & step.a[:2].any()
         with m.If(step.puts(Put.ERROR)):
             m.d.comb += error.eq(step.a[:4])
@@ -214,7 +216,7 @@ class MicroInstance(Core):
                               (ErrorCode.ADDRESS_WINDOW, access.outside),
                               (ErrorCode.BUS_ERROR, access.done & access.refused),
                               (ErrorCode.ACT_RANGE, beyond),
-                              (ErrorCode.WATCHDOG, run.running & control.watchdog & ~moved),
+                              (ErrorCode.WATCHDOG, run.running & control.watchdog),
                               (ErrorCode.STOPPED, run.running & control.stop)):
             with m.Elif(happens):
                 m.d.comb += error.eq(code)

@@ -61,6 +61,8 @@ class Get(IntEnum):
     FIRED = 3
     #: The activation word at `Put.ACT_ADDR`, from the instruction after the next on.
     ACT = 4
+    #: 1, the error came as weights were read.
+    SPOILT = 5
     #: One of the sums at `Put.ACC_ADDR`, likewise: the operand is SUM plus its column.
     SUM = 8
 
@@ -91,7 +93,7 @@ class Put(IntEnum):
     FACTOR = 12
     TIMES = 13
     SCALE = 14
-    #: Layer and opcode that errors name.
+    #: Layer and opcode that errors name; with the opcode, the layer is 0.
     LAYER = 15
     OPCODE = 16
     #: Stop with an error code; go on in the error routine.

@@ -69,9 +69,8 @@ def _run(w: Writer, unit: Unit, body: Callable[[Writer, Unit], None]) -> None:
         w.label("units")
     w.ops((Op.LOAD, f"{name}_count"), (Op.ZERO, after))
     w.select(unit)
-    w.put(unit["layer"], Put.LAYER)
-    w.ops((Op.SET, unit.opcode.value), (Op.PUT, Put.OPCODE),
-          (Op.LOAD, f"{name}_resume"), (Op.ZERO, f"new_{name}"), (Op.PUT, Put.GOTO))
+    w.name(unit)
+    w.ops((Op.LOAD, f"{name}_resume"), (Op.ZERO, f"new_{name}"), (Op.PUT, Put.GOTO))
     w.label(f"new_{name}")
     for t in unit.waits:
         w.ops((Op.LOAD, f"token_{t.name}"), (Op.SUB, unit[f"wait_{t.name}"]),
@@ -124,12 +123,15 @@ def _log_counters(w: Writer) -> None:
 
 
 def _end(w: Writer) -> None:
-    for label, code in (("overflow", ErrorCode.TOKEN_OVERFLOW),
-                        ("underflow", ErrorCode.TOKEN_UNDERFLOW)):
-        w.label(label)
-        w.ops((Op.SET, 0), (Op.PUT, Put.OPCODE))
-        w.error(code)
+    w.label("overflow")
+    w.error(ErrorCode.TOKEN_OVERFLOW)
+    weights = w.units[Opcode.WEIGHTS]
+    w.label("underflow")  # of what had its turn last
+    w.error(ErrorCode.TOKEN_UNDERFLOW)
     w.label("trap")
+    w.ops((Op.GET, Get.SPOILT), (Op.ZERO, "finish"))
+    w.select(weights)
+    w.name(weights)
     w.label("finish")
     # A trap may come while cycles are being counted: all that no cause has got is ACTS.
     others = [c for c in Cause if c is not Cause.ACTS]

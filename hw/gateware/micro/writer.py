@@ -111,6 +111,11 @@ class Writer:
         """Select the slot of a unit's oldest instruction."""
         self.put(f"{unit.name}_head", Put.SLOT)
 
+    def name(self, unit: Unit) -> None:
+        """Let errors name the selected instruction."""
+        self.ops((Op.SET, unit.opcode.value), (Op.PUT, Put.OPCODE))
+        self.put(unit["layer"], Put.LAYER)
+
     def advance(self, unit: Unit, end: str, label: str) -> None:
         """Go on to the next slot of a unit's ring, at its `head` or `tail`; ends at a label."""
         self.add(f"{unit.name}_{end}", 1)

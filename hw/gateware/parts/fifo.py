@@ -28,6 +28,7 @@ class Fifo(wiring.Component):
     r_rdy, r_data : there is an entry, `LATENCY` cycles after it entered at the earliest
     r_en : it leaves
     any : 1, there are entries
+    advances : 1, an entry enters, goes to the output register, or leaves
 
     Timing
     ------
@@ -48,12 +49,14 @@ class Fifo(wiring.Component):
     r_data: Signal
     r_en: Signal
     any: Signal
+    advances: Signal
 
     def __init__(self, width: int, depth: int, *, block: bool = False):
         self._width, self._depth, self._block = width, depth, block
         super().__init__({
             "w_en": In(1), "w_data": In(width), "w_rdy": Out(1),
             "r_rdy": Out(1), "r_data": Out(width), "r_en": In(1), "any": Out(1),
+            "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -72,6 +75,7 @@ class Fifo(wiring.Component):
             write.addr.eq(produce), write.data.eq(self.w_data), write.en.eq(self.w_en),
             read.addr.eq(consume), read.en.eq(move), self.r_data.eq(read.data),
             self.w_rdy.eq(level != depth), self.any.eq(some | self.r_rdy),
+            self.advances.eq(self.w_en | move | (self.r_rdy & self.r_en)),
         ]
         with m.If(self.w_en):
             m.d.sync += produce.eq(Mux(produce == depth - 1, 0, produce + 1))
@@ -92,6 +96,7 @@ class Relay(wiring.Component):
     Members
     -------
     i, o : streams of the same payload
+    advances : 1, an item enters or leaves
 
     Timing
     ------
@@ -107,9 +112,11 @@ class Relay(wiring.Component):
 
     i: stream.Interface
     o: stream.Interface
+    advances: Signal
 
     def __init__(self, shape: ShapeLike):
-        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape)),
+                          "advances": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -117,7 +124,9 @@ class Relay(wiring.Component):
         full = [Signal(name=f"full_{k}") for k in range(2)]
         enter, leave = Signal(), Signal()  # which one is next
         both = full[0] & full[1]
-        m.d.comb += [self.i.ready.eq(~both), self.o.p.eq(Mux(leave, kept[1], kept[0]))]
+        m.d.comb += [
+            self.i.ready.eq(~both), self.o.p.eq(Mux(leave, kept[1], kept[0])),
+            self.advances.eq((self.i.valid & ~both) | (self.o.valid & self.o.ready))]
         # one of them is full: a register, as the sink may lie far away
         m.d.sync += self.o.valid.eq(self.i.valid | both | (self.o.valid & ~self.o.ready))
         with m.If(self.i.valid & self.i.ready):

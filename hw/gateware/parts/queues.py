@@ -36,6 +36,7 @@ class SharedQueues(wiring.Component):
     head_0 ..., early_0 ... : what a unit gets of it
     pop : [units] that word is done with
     any : 1, something is queued
+    advances : 1, a word enters, moves to a register, or is done with
 
     Timing
     ------
@@ -57,6 +58,7 @@ class SharedQueues(wiring.Component):
     valid: list[Signal]
     pop: list[Signal]
     any: Signal
+    advances: Signal
 
     def __init__(self, width: int, taps: list[list[int]], early: list[list[int]], depth: int):
         self._taps, self._early, self._depth = taps, early, depth
@@ -66,7 +68,7 @@ class SharedQueues(wiring.Component):
             "valid": Out(1).array(units),
             **{f"head_{u}": Out(len(bits)) for u, bits in enumerate(taps)},
             **{f"early_{u}": Out(len(bits)) for u, bits in enumerate(early)},
-            "pop": In(1).array(units), "any": Out(1),
+            "pop": In(1).array(units), "any": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -124,5 +126,6 @@ class SharedQueues(wiring.Component):
             m.d.sync += write_addr.eq(reduce(or_, writes))
         with m.If(wanted.any()):
             m.d.sync += read_addr.eq(reduce(or_, reads))
-        m.d.comb += self.any.eq(Cat(some, self.valid).any())
+        m.d.comb += [self.any.eq(Cat(some, self.valid).any()),
+                     self.advances.eq(Cat(self.entered, fill, self.pop).any())]
         return m

@@ -47,9 +47,9 @@ class Control(wiring.Component):
 
     Timing
     ------
-    A read is answered `READ_LATENCY` cycles after its address was taken, one of a counter when the
-    counters of the last run lie in the log, and a cycle later where that shows another word; a
-    write in the next cycle. Cycles count a cycle after they were, in all instances alike.
+    A read is answered `READ_LATENCY` cycles after its address was taken, one of a counter or of the
+    log when all of a run that is over lies in the log, and a cycle later where that shows another
+    word; a write in the next cycle. Cycles count a cycle after they were, in all instances alike.
 
     Resources
     ---------
@@ -104,6 +104,7 @@ class Control(wiring.Component):
             write.eq(bus.awvalid & bus.wvalid & ~bus.bvalid),
             bus.awready.eq(write), bus.wready.eq(write),
         ]
+        m.d.sync += runs.winds.eq(0)
         m.d.sync += start.eq(0)  # a pulse from registers: it clears most of an instance
         m.d.sync += stop.eq(stop & running)  # lasts until there is nothing more to stop
         whole = bus.wstrb.all()
@@ -125,7 +126,7 @@ class Control(wiring.Component):
                     m.d.sync += active.eq(bus.wdata)
             with m.Case(GLOBAL["WATCHDOG"].offset):
                 m.d.comb += write_error.eq(0)
-                m.d.sync += runs.watchdog.eq(bus.wdata)
+                m.d.sync += [runs.watchdog.eq(bus.wdata), runs.winds.eq(1)]
             for (i, name), register in writable.items():
                 with m.Case(_address(name, i)):
                     m.d.comb += write_error.eq(0)
@@ -204,20 +205,22 @@ class Control(wiring.Component):
 
     def _select_log(self, m: Module, runs: Runs, read: "_Read",
                     writable: dict[tuple[int, str], Signal]) -> Value:
-        """Show the word that is a counter's, or the one that was asked for. Returns 1 while a
-        counter is not in the log yet."""
+        """Show the word that is a counter's, or the one that was asked for. Returns 1 while what
+        is read of a run that is over is not in the log yet."""
         ports, one_hot = self.instances, read.one_hot
-        busy, counter = Signal(), Signal()
+        busy, counter, logged = Signal(), Signal(), Signal()
         final = Signal.like(ports[0].log_select)
         m.d.sync += busy.eq((one_hot & Cat(p.log_busy for p in ports)).any() & ~runs.counted)
         with m.Switch(read.offset):
             for name, word in FINAL_WORDS.items():
                 with m.Case(INSTANCE[name].offset):
-                    m.d.comb += [counter.eq(read.of_one), final.eq(word)]
+                    m.d.comb += [counter.eq(read.of_one), logged.eq(read.of_one), final.eq(word)]
+            with m.Case(*(INSTANCE[n].offset for n in ("LOG_COUNT", "LOG_LOST", "LOG_DATA"))):
+                m.d.comb += logged.eq(read.of_one)
         for i, p in enumerate(ports):
             m.d.sync += p.log_select.eq(Mux(read.asked & counter & one_hot[i], final,
                                             writable[i, "LOG_SELECT"]))
-        return counter & busy
+        return logged & busy
 
     def _answer(self, m: Module, read: "_Read", values: dict[str, Value],
                 mine: dict[str, Value], waits: Value) -> None:

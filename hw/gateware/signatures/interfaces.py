@@ -6,7 +6,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
-from hw.isa import Opcode, insn_layout, tokens_of
+from hw.isa import ErrorCode, Opcode, insn_layout, tokens_of
 
 __all__ = [
     "ActRead",
@@ -15,6 +15,7 @@ __all__ = [
     "LaneParams",
     "ParamPort",
     "ReadReturn",
+    "UnitFault",
     "WriteReturn",
     "chunk_layout",
     "completion",
@@ -48,10 +49,10 @@ def read_request(config: Config) -> data.StructLayout:
 
 class ReadReturn(wiring.Signature):
     """Beats of read data, in the order of the requests. The requester has reserved the space:
-    there is no ready. Members: `valid`, `data`."""
+    there is no ready. Members: `valid`, `data`, `error`."""
 
     def __init__(self, config: Config):
-        super().__init__({"valid": Out(1), "data": Out(config.beat_bits)})
+        super().__init__({"valid": Out(1), "data": Out(config.beat_bits), "error": Out(1)})
 
 
 def write_request(config: Config) -> data.StructLayout:
@@ -69,10 +70,19 @@ def write_data(config: Config) -> data.StructLayout:
 
 
 class WriteReturn(wiring.Signature):
-    """Pulse for each write burst that the memory has acknowledged. Members: `valid`."""
+    """Pulse for each write burst that the memory has acknowledged. Members: `valid`, `error`."""
 
     def __init__(self):
-        super().__init__({"valid": Out(1)})
+        super().__init__({"valid": Out(1), "error": Out(1)})
+
+
+class UnitFault(wiring.Signature):
+    """What goes wrong in a unit. Members: `code`, 0 for nothing, in the cycle in which it happens;
+    `layer`, of the instruction at fault, of one that is done in this cycle, or else of one that the
+    unit is at."""
+
+    def __init__(self):
+        super().__init__({"code": Out(ErrorCode), "layer": Out(_LAYER_BITS)})
 
 
 class Done(wiring.Signature):

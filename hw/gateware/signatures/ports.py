@@ -81,10 +81,12 @@ class ControlPort(wiring.Signature):
     start : pulse
     stop : 1 until it no longer runs
     program, window_base, window_bytes : registers, the bits that are kept
-    watchdog : pulse; an instance in which nothing moved since the one before stops
+    watchdog : pulse, the instance hangs and stops
+    moves : 1, something has moved a cycle or two ago; waits : 1, what comes next has to come from
+        another instance, or from a memory port that it shares
     running, done, error : status; `error_code`, `error_layer`, `error_opcode` say why
     counting : 1 while any instance runs and this one is active
-    log_select, log_data, log_count, log_busy : the log, which also holds the counters
+    log_select, log_data, log_count, log_lost, log_busy : the log, which also holds the counters
     mark_valid, mark_layer : a layer has ended (for simulation)
     spared, spared_layer : as `spared_members` (for simulation)
     dozing : 1, nothing will change until `wake`; `slept` cycles passed like that before this one
@@ -95,11 +97,12 @@ class ControlPort(wiring.Signature):
             "start": In(1), "stop": In(1),
             **{n: In(len(kept_bits(config, n.upper())))
                for n in ("program", "window_base", "window_bytes")},
-            "watchdog": In(1), "counting": In(1),
+            "watchdog": In(1), "moves": Out(1), "waits": Out(1), "counting": In(1),
             "running": Out(1), "done": Out(1), "error": Out(1),
             "error_code": Out(4), "error_layer": Out(11), "error_opcode": Out(4),
             "log_select": In(ceil_log2(config.buffers.log_entries * 16)), "log_data": Out(32),
-            "log_count": Out(12), "log_busy": Out(1), "mark_valid": Out(1), "mark_layer": Out(11),
+            "log_count": Out(12), "log_lost": Out(1), "log_busy": Out(1),
+            "mark_valid": Out(1), "mark_layer": Out(11),
             "dozing": Out(1), "wake": In(1), "slept": In(SLEPT_BITS), **spared_members(config),
         })
 

@@ -1,13 +1,18 @@
 """Activation memory: two banks, so that reading one layer and writing the next do not meet."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import Config, ceil_log2
 from hw.gateware.signatures.interfaces import ActRead, ActWrite
 
-__all__ = ["ActMemory"]
+__all__ = ["ActMemory", "beyond"]
+
+
+def beyond(config: Config, addr: Value) -> Value:
+    """1 if an address is beyond the activation memory."""
+    return addr[ceil_log2(config.buffers.act_words):].any()
 
 
 class ActMemory(wiring.Component):
@@ -21,11 +26,12 @@ class ActMemory(wiring.Component):
     -------
     compute, store : read clients
     post, load : write clients; `post` is always ready
-    range_error : 1, an access taken a cycle ago was beyond the memory (and had no effect)
+    advances : see `hw.gateware.progress`
 
-    A word is written a cycle after it was taken, from a register: none that waits for a write's
-    end can read it earlier, and a word may come straight out of a block RAM. The store unit's
-    reads also go through a register, so that whether compute has to wait is known early.
+    A write `beyond` the memory has no effect. A word is written a cycle after it was taken, from a
+    register: none that waits for a write's end can read it earlier, and a word may come straight
+    out of a block RAM. The store unit's reads also go through a register, so that whether compute
+    has to wait is known early.
 
     Timing
     ------
@@ -46,7 +52,7 @@ class ActMemory(wiring.Component):
     store: wiring.PureInterface
     post: wiring.PureInterface
     load: wiring.PureInterface
-    range_error: Signal
+    advances: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -55,7 +61,7 @@ class ActMemory(wiring.Component):
             "store": In(ActRead(config)),
             "post": In(ActWrite(config)),
             "load": In(ActWrite(config)),
-            "range_error": Out(1),
+            "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -66,9 +72,6 @@ class ActMemory(wiring.Component):
 
         def bank_of(addr):
             return addr[bank_bits]
-
-        def beyond(addr):
-            return addr[bank_bits + 1:].any()
 
         stored, store_addr = Signal(), Signal.like(self.store.addr)  # the store unit's read
         m.d.sync += stored.eq(self.store.valid)
@@ -81,8 +84,8 @@ class ActMemory(wiring.Component):
             self.compute.ready.eq(~(stored & (store_bank == compute_bank))),
             self.load.ready.eq(~(self.post.valid & (post_bank == load_bank))),
         ]
-        taken = [(c, c.valid & c.ready) for c in (self.compute, self.store, self.post, self.load)]
-        m.d.sync += self.range_error.eq(Cat(t & beyond(c.addr) for c, t in taken).any())
+        clients = (self.compute, self.store, self.post, self.load)
+        m.d.comb += self.advances.eq(Cat(stored, *(c.valid for c in clients)).any())
 
         reads = [("compute", self.compute.valid & self.compute.ready, self.compute),
                  ("store", stored, self.store)]
@@ -110,8 +113,8 @@ class ActMemory(wiring.Component):
             write = bank.write_port(granularity=8 * lane_bytes)
             by_store = stored & (store_bank == b)
             by_compute = self.compute.valid & (compute_bank == b)
-            by_post = self.post.valid & (post_bank == b) & ~beyond(self.post.addr)
-            by_load = self.load.valid & (load_bank == b) & ~beyond(self.load.addr)
+            by_post = self.post.valid & (post_bank == b) & ~beyond(config, self.post.addr)
+            by_load = self.load.valid & (load_bank == b) & ~beyond(config, self.load.addr)
             m.d.comb += [
                 read.en.eq(by_store | by_compute),
                 read.addr.eq(Mux(by_store, store_addr, self.compute.addr)[:bank_bits]),

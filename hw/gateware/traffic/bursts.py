@@ -38,6 +38,7 @@ class BurstSplitter(wiring.Component):
     space : beats that the reader has room for; from the cycle after a burst was taken on, that
         burst is subtracted
     busy : 1
+    advances : see `hw.gateware.progress`
 
     Timing
     ------
@@ -56,6 +57,7 @@ class BurstSplitter(wiring.Component):
     o: stream.Interface
     space: Signal
     busy: Signal
+    advances: Signal
 
     def __init__(self, config: Config, beats_bits: int, depth: int):
         self._config = config
@@ -63,7 +65,7 @@ class BurstSplitter(wiring.Component):
             "i": In(stream.Signature(run_layout(config, beats_bits))),
             "o": Out(stream.Signature(read_request(config))),
             "space": In(range(depth + 1)),
-            "busy": Out(1),
+            "busy": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -80,6 +82,8 @@ class BurstSplitter(wiring.Component):
             last.eq(~(room < run.beats)),
             self.o.payload.eq(request), self.o.valid.eq(fits),
             self.busy.eq(active | measured), self.i.ready.eq(~active),
+            self.advances.eq((self.i.valid & ~active) | (active & ~measured)
+                             | (fits & self.o.ready)),
         ]
         # Room for another burst than the one that may have been taken a cycle ago.
         m.d.sync += plenty.eq(self.space >= 2 * burst)

@@ -33,6 +33,7 @@ class ReadGate(wiring.Component):
     layer : of that burst
     beats : of the last burst
     busy : 1
+    advances : see `hw.gateware.progress`
 
     Timing
     ------
@@ -54,6 +55,7 @@ class ReadGate(wiring.Component):
     outside: Signal
     layer: Signal
     busy: Signal
+    advances: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -63,7 +65,7 @@ class ReadGate(wiring.Component):
             "o": Out(stream.Signature(port_request(config))),
             "base": In(config.port.address_bits),
             "window_bytes": In(config.offset_bits),
-            "outside": Out(1), "layer": Out(11), "busy": Out(1),
+            "outside": Out(1), "layer": Out(11), "busy": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -74,6 +76,7 @@ class ReadGate(wiring.Component):
             self.outside.eq(valid & outside), self.layer.eq(held.layer), self.busy.eq(valid),
             self.o.valid.eq(valid & ~outside), self.o.payload.eq(held), self.beats.eq(held.beats),
             self.i.ready.eq(~valid | self.o.ready),
+            self.advances.eq(self.o.ready | (self.i.valid & self.i.ready)),
         ]
         with m.If(self.o.ready):
             m.d.sync += valid.eq(0)
@@ -99,6 +102,7 @@ class WriteGate(wiring.Component):
     outside : 1, the burst in hand leaves the window; it is held back
     layer : of that burst
     owed : 1, a burst is in hand or beats of a granted one are still to come
+    advances : see `hw.gateware.progress`
 
     Timing
     ------
@@ -122,6 +126,7 @@ class WriteGate(wiring.Component):
     outside: Signal
     layer: Signal
     owed: Signal
+    advances: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -131,7 +136,7 @@ class WriteGate(wiring.Component):
             "o": Out(stream.Signature(port_request(config))), "o_data": Out(beat),
             "halt": In(1), "base": In(config.port.address_bits),
             "window_bytes": In(config.offset_bits),
-            "outside": Out(1), "layer": Out(11), "owed": Out(1),
+            "outside": Out(1), "layer": Out(11), "owed": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -151,6 +156,7 @@ class WriteGate(wiring.Component):
             out.i.payload.strb.eq(Mux(self.halt, 0, self.i_data.payload.strb)),
             self.i_data.ready.eq(out.i.ready & owes), sent.eq(out.i.valid & out.i.ready),
             after.eq(owed + Mux(self.o.ready, held.beats, 0) - sent),
+            self.advances.eq(self.o.ready | out.advances | (self.i.valid & self.i.ready)),
         ]
         m.d.sync += [owed.eq(after), owes.eq(after.any())]
         with m.If(self.o.ready | self.halt):

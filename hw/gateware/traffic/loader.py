@@ -11,12 +11,14 @@ from hw.gateware.signatures.interfaces import (
     ActWrite,
     Done,
     ReadReturn,
+    UnitFault,
     completion,
     insn_stream,
     read_request,
 )
-from hw.isa import Opcode
+from hw.isa import ErrorCode, Opcode
 
+from .actmem import beyond
 from .bursts import BurstSplitter
 from .returns import keep_returns
 from .runs import step_runs
@@ -48,8 +50,10 @@ class Loader(wiring.Component):
     req, ret : read bursts and their data
     acts : write port of the activation memory
     done : completion
+    fault, meets : a `UnitFault`; 1, it is of a BARRIER
     arrive, mask, release : this instance is at a barrier; of these instances; go on
     busy : 1
+    advances : see `hw.gateware.progress`
 
     A run is asked for and put by two sides, which meet in two FIFOs::
 
@@ -80,10 +84,13 @@ class Loader(wiring.Component):
     ret: wiring.PureInterface
     acts: wiring.PureInterface
     done: wiring.PureInterface
+    fault: wiring.PureInterface
+    meets: Signal
     arrive: Signal
     mask: Signal
     release: Signal
     busy: Signal
+    advances: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -94,10 +101,11 @@ class Loader(wiring.Component):
             "ret": In(ReadReturn(config)),
             "acts": Out(ActWrite(config)),
             "done": Out(Done(Opcode.LOAD)),
+            "fault": Out(UnitFault()), "meets": Out(1),
             "arrive": Out(1),
             "mask": Out(config.instances),
             "release": In(1),
-            "busy": Out(1),
+            "busy": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -114,7 +122,9 @@ class Loader(wiring.Component):
         run_beats = Signal(len(insn.run_words) + 1 + ceil_log2(spans))
         m.submodules.bursts = bursts = BurstSplitter(config, len(run_beats), config.load_fifo_beats)
         wiring.connect(m, bursts.o, wiring.flipped(self.req))
-        beats, _ = keep_returns(m, config, config.load_fifo_beats, bursts, self.req, self.ret)
+        # An error comes with its beat: it is known of which instruction when that is put.
+        beats, _ = keep_returns(m, config.load_fifo_beats, bursts, self.req, self.ret.valid,
+                                Cat(self.ret.data, self.ret.error))
         m.submodules.queue = queue = Fifo(where.size, AHEAD)
         entry = Signal(where)
         m.d.comb += [
@@ -122,19 +132,28 @@ class Loader(wiring.Component):
             entry.offset.eq(insn.ext_addr[pitch_bits:pitch_bits + word_bits]),
             entry.step.eq(insn.ext_stride[pitch_bits:pitch_bits + word_bits])]
         asking, at_barrier, cur = self._request(m, bursts, queue, entry, run_beats)
-        loading, loaded, told = self._put(m, where, queue, beats)
+        loading, loaded, dst = self._put(m, where, queue, beats)
 
         # -- barrier, completion ---------------------------------------------------------------
         idle, released = Signal(), Signal()
-        m.d.comb += [idle.eq(~loading & ~queue.any), self.mask.eq(cur.mask),
-                     released.eq(self.arrive & self.release)]
-        m.d.sync += [self.arrive.eq(at_barrier & idle & ~released),
-                     self.done.valid.eq(loaded | released)]
+        done_load, done_barrier = Signal(), Signal()
+        at_load = loading | done_load
+        m.d.comb += [
+            idle.eq(~loading & ~queue.any), self.mask.eq(cur.mask),
+            released.eq(self.arrive & self.release),
+            self.done.valid.eq(done_load | done_barrier),
+            self.fault.layer.eq(Mux(at_load, dst.layer, cur.layer)),
+            self.meets.eq(~at_load & (at_barrier | done_barrier)),
+            self.busy.eq(asking | at_barrier | ~idle | bursts.busy | self.done.valid),
+            self.advances.eq((self.i.valid & self.i.ready) | released | Cat(
+                x.advances for x in (bursts, beats, queue, m.submodules.relay)).any()),
+        ]
+        m.d.sync += [self.arrive.eq(at_barrier & idle & ~released), done_load.eq(loaded),
+                     done_barrier.eq(released)]
         with m.If(released):
             m.d.sync += [at_barrier.eq(0), completion(self.done).eq(completion(cur))]
         with m.Elif(loaded):
-            m.d.sync += completion(self.done).eq(told)
-        m.d.comb += self.busy.eq(asking | at_barrier | ~idle | bursts.busy | self.done.valid)
+            m.d.sync += completion(self.done).eq(completion(dst))
         return m
 
     def _request(self, m: Module, bursts: BurstSplitter, queue: Fifo, entry: data.View,
@@ -158,11 +177,10 @@ class Loader(wiring.Component):
             bursts.i.payload.layer.eq(cur.layer),
             self.i.ready.eq(~asking & ~at_barrier & queue.w_rdy),
         ]
-        with m.If(self.i.valid & ~asking & ~at_barrier):
-            runs_left.load(insn.runs)
-            m.d.sync += [cur.eq(insn), run_addr.eq(insn.ext_addr)]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [asking.eq(~self.barrier), at_barrier.eq(self.barrier)]
+            runs_left.load(insn.runs)
+            m.d.sync += [cur.eq(insn), run_addr.eq(insn.ext_addr),
+                         asking.eq(~self.barrier), at_barrier.eq(self.barrier)]
         m.d.comb += [queue.w_en.eq(self.i.valid & self.i.ready & ~self.barrier),
                      queue.w_data.eq(entry)]
         with m.If(bursts.i.valid & bursts.i.ready):
@@ -173,10 +191,10 @@ class Loader(wiring.Component):
         return asking, at_barrier, cur
 
     def _put(self, m: Module, where: data.StructLayout, queue: Fifo,
-             beats: Fifo) -> tuple[Signal, Signal, Value]:
+             beats: Fifo) -> tuple[Signal, Signal, data.View]:
         """The data side. Words go to the memory through registers, so that nothing here depends on
         whether it takes one within a cycle. Return 1, words are still to go; 1, an instruction's
-        last goes; and what is to be told then."""
+        last goes; and the instruction."""
         config = self._config
         words, spans, _ = beat_geometry(config)
         word_bits = ceil_log2(words)
@@ -215,7 +233,11 @@ class Loader(wiring.Component):
         m.d.comb += loaded.eq(relay.o.valid & self.acts.ready & out.last)
         with m.If(loaded):
             m.d.sync += loading.eq(0)
-        return loading, loaded, completion(dst)
+        with m.If(relay.o.valid & beyond(config, out.addr)):
+            m.d.comb += self.fault.code.eq(ErrorCode.ACT_RANGE)
+        with m.Elif(putting & beats.r_rdy & beats.r_data[-1]):
+            m.d.comb += [self.fault.code.eq(ErrorCode.BUS_ERROR), relay.i.valid.eq(0)]
+        return loading, loaded, dst
 
     def _take_word(self, m: Module, beats: Fifo, relay: Relay, putting: Signal, offset: Signal,
                    last_word: Value) -> Value:
@@ -227,7 +249,7 @@ class Loader(wiring.Component):
             beats.r_en.eq(put & free & (last_word | (offset == words - 1 if words > 1 else 1))),
         ]
         if words > 1:
-            return beats.r_data.word_select(offset, 8 * self._config.word_pitch_bytes)[
+            return beats.r_data[:-1].word_select(offset, 8 * self._config.word_pitch_bytes)[
                 :self._config.word_bits]
         return beats.r_data[:self._config.word_bits]
 
@@ -246,4 +268,4 @@ class Loader(wiring.Component):
             for k, part in enumerate(parts):
                 with m.If(span == k):
                     m.d.sync += part.eq(beats.r_data)
-        return Cat(*parts, beats.r_data)[:self._config.word_bits]
+        return Cat(*parts, beats.r_data[:-1])[:self._config.word_bits]

@@ -1,9 +1,8 @@
 """A reader's beats, in space that is reserved before they are asked for."""
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import stream
 
-from hw.config import Config
 from hw.gateware.parts.fifo import Fifo
 
 from .bursts import BurstSplitter
@@ -11,24 +10,25 @@ from .bursts import BurstSplitter
 __all__ = ["keep_returns"]
 
 
-def keep_returns(m: Module, config: Config, depth: int, bursts: BurstSplitter,
-                 req: stream.Interface, ret: wiring.PureInterface) -> tuple[Fifo, Signal]:
+def keep_returns(m: Module, depth: int, bursts: BurstSplitter, req: stream.Interface,
+                 valid: Value, beat: Value) -> tuple[Fifo, Signal]:
     """Put what returns into a FIFO, the submodule `fifo` of `m`; tell `bursts` of its space.
 
     Parameters
     ----------
     depth : int
         Beats that the FIFO holds.
-    req, ret : read bursts as the port takes them, and their data
+    req : read bursts as the port takes them
+    valid, beat : what returns of them, and what is kept of it
 
     Returns
     -------
     The FIFO, and its space that nothing is reserved for.
     """
     space = Signal(range(depth + 1), init=depth)
-    m.submodules.fifo = beats = Fifo(config.beat_bits, depth)
+    m.submodules.fifo = beats = Fifo(len(beat), depth)
     popped, sent = Signal(), Signal()
-    m.d.comb += [beats.w_en.eq(ret.valid), beats.w_data.eq(ret.data), bursts.space.eq(space),
+    m.d.comb += [beats.w_en.eq(valid), beats.w_data.eq(beat), bursts.space.eq(space),
                  popped.eq(beats.r_rdy & beats.r_en), sent.eq(req.valid & req.ready)]
     with m.If(sent):
         m.d.sync += space.eq(space - req.payload.beats + popped)

@@ -14,15 +14,16 @@ from hw.gateware.parts.fifo import Fifo
 from hw.gateware.signatures.interfaces import (
     ActRead,
     Done,
+    UnitFault,
     WriteReturn,
     completion,
     insn_stream,
     write_data,
     write_request,
 )
-from hw.isa import Opcode
+from hw.isa import ErrorCode, Opcode
 
-from .actmem import ActMemory
+from .actmem import ActMemory, beyond
 from .loader import beat_geometry
 from .runs import step_runs
 
@@ -47,7 +48,9 @@ class Storer(wiring.Component):
     req, data : write bursts, and their beats in the same order
     ret : a pulse for each burst that the memory acknowledged
     done : the instruction's last burst has been acknowledged
+    fault : a `UnitFault`
     busy : 1
+    advances : see `hw.gateware.progress`
 
     Timing
     ------
@@ -70,7 +73,9 @@ class Storer(wiring.Component):
     data: stream.Interface
     ret: wiring.PureInterface
     done: wiring.PureInterface
+    fault: wiring.PureInterface
     busy: Signal
+    advances: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -80,13 +85,14 @@ class Storer(wiring.Component):
             "req": Out(stream.Signature(write_request(config))),
             "data": Out(stream.Signature(write_data(config))),
             "ret": In(WriteReturn()),
-            "done": Out(Done(Opcode.STORE)),
-            "busy": Out(1),
+            "done": Out(Done(Opcode.STORE)), "fault": Out(UnitFault()),
+            "busy": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        active, reading, words = self._read(m)
+        reads = self._read(m)
+        words = reads.words
         config = self._config
         burst, beat_bits = config.port.burst_beats, ceil_log2(config.port.bytes)
         addr, told, popped = words.info.addr, words.info.done, words.popped
@@ -99,9 +105,9 @@ class Storer(wiring.Component):
         m.submodules.bursts = bursts = Fifo(1 + len(told), _BURSTS)
         step, beat_end, burst_end = Signal(), Signal(), Signal()
         push, closes = Signal(), Signal()  # a complete beat is in the registers; a burst's last
-        acknowledged = Signal()
+        acknowledged, refused = Signal(), Signal()
         m.d.sync += [push.eq(step & beat_end), closes.eq(burst_end),
-                     acknowledged.eq(self.ret.valid)]
+                     acknowledged.eq(self.ret.valid), refused.eq(self.ret.valid & self.ret.error)]
         room = [Credits(m, 2 * burst, take=step & beat_end, give=beats.r_rdy & beats.r_en),
                 Credits(m, _REQUESTS, take=step & beat_end & burst_end,
                         give=requests.r_rdy & requests.r_en),
@@ -142,13 +148,26 @@ class Storer(wiring.Component):
             bursts.r_en.eq(acknowledged),
             self.done.valid.eq(acknowledged & bursts.r_data[0]),
             completion(self.done).eq(bursts.r_data[1:]),
-            self.busy.eq(active | reading | room[2].out),
+            self.busy.eq(reads.busy | room[2].out),
+            self.advances.eq(reads.advances | step | self.ret.valid | Cat(
+                x.advances for x in (words.queue, beats, requests, bursts)).any()),
+            self.fault.layer.eq(bursts.r_data[-len(reads.layer):]),
         ]
+        self._complain(m, reads, bursts.r_rdy, refused)
         return m
 
-    def _read(self, m: Module) -> tuple[Signal, Value, "_Words"]:
-        """Read words, which come together with what is known of them in a small FIFO. Return 1,
-        words are still to be asked for; 1, words are under way; and the words."""
+    def _complain(self, m: Module, reads: "_Reads", waits: Value, refused: Signal) -> None:
+        """Say what goes wrong: in what is read, or in a burst that `waits` for its answer."""
+        outside = self.acts.valid & beyond(self._config, self.acts.addr)
+        with m.If(outside):
+            m.d.comb += self.fault.code.eq(ErrorCode.ACT_RANGE)
+        with m.Elif(refused):
+            m.d.comb += self.fault.code.eq(ErrorCode.BUS_ERROR)
+        with m.If(outside | ~waits):
+            m.d.comb += self.fault.layer.eq(reads.layer)
+
+    def _read(self, m: Module) -> "_Reads":
+        """Read words, which come together with what is known of them in a small FIFO."""
         config = self._config
         pitch, beat_bits = config.word_pitch_bytes, ceil_log2(config.port.bytes)
         active = Signal()
@@ -177,8 +196,9 @@ class Storer(wiring.Component):
         told = completion(cur)
         layout = data.StructLayout({
             "addr": len(target), "run_end": 1, "insn_end": 1, "done": len(told)})
-        tag, valid = delay(m, Cat(target, last_word, last_word & last_run, told), read,
-                           ActMemory.STORE_LATENCY, names=("tag_{}", "valid_{}"))[-1]
+        stages = delay(m, Cat(target, last_word, last_word & last_run, told), read,
+                       ActMemory.STORE_LATENCY, names=("tag_{}", "valid_{}"))
+        tag, valid = stages[-1]
         m.submodules.words = queue = Fifo(config.word_bits + layout.size + 1, READ_AHEAD)
         # of a beat in its burst
         index = slice(beat_bits, beat_bits + ceil_log2(config.port.burst_beats))
@@ -187,7 +207,8 @@ class Storer(wiring.Component):
         words = _Words(queue, queue.r_data[:config.word_bits],
                        data.View(layout, queue.r_data[config.word_bits:-1]), queue.r_data[-1],
                        popped, index)
-        return active, credits.out, words
+        advances = (self.i.valid & ~active) | Cat(flag for _, flag in stages).any()
+        return _Reads(words, active | credits.out, advances, cur.layer)
 
     def _gather(self, m: Module, words: "_Words", step: Signal, beat_end: Signal,
                 burst_end: Signal) -> tuple[Signal, Value, Value]:
@@ -231,6 +252,17 @@ class Storer(wiring.Component):
             m.d.sync += [span.eq(Mux(whole, 0, span + 1)),
                          beat.eq(wide.word_select(span, config.beat_bits))]
         return beat, Const(-1, config.port.bytes), words.info.addr[index.start:] + span
+
+
+@dataclass(frozen=True)
+class _Reads:
+    """Words that are being read: `words` that have been; of the instruction that asks for others
+    its `layer`."""
+
+    words: "_Words"
+    busy: Value  # 1, words are still to be asked for, or are under way
+    advances: Value
+    layer: Value
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ from hw.gateware.parts.fifo import Fifo, Relay
 from hw.gateware.signatures.interfaces import (
     Done,
     ReadReturn,
+    UnitFault,
     chunk_layout,
     completion,
     insn_stream,
     need_layout,
     read_request,
 )
-from hw.isa import Opcode
+from hw.isa import ErrorCode, Opcode
 
 from .bursts import BurstSplitter
 from .returns import keep_returns
@@ -44,7 +45,9 @@ class WeightFetch(wiring.Component):
     rows : beats of those rows
     release : taken when no more of a table's rows are to come
     done : an instruction's last beat has arrived, a cycle ago
+    fault : a `UnitFault`
     busy : 1, something is still to arrive
+    advances : see `hw.gateware.progress`
 
     Two queues tell what the beats of the one FIFO belong to as they come and as they go::
 
@@ -75,7 +78,9 @@ class WeightFetch(wiring.Component):
     rows: stream.Interface
     release: stream.Interface
     done: wiring.PureInterface
+    fault: wiring.PureInterface
     busy: Signal
+    advances: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -88,8 +93,8 @@ class WeightFetch(wiring.Component):
             "ret": In(ReadReturn(config)),
             "chunks": Out(stream.Signature(chunk_layout(config))),
             **(skipping if config.array.zero_skip else {}),
-            "done": Out(Done(Opcode.WEIGHTS)),
-            "busy": Out(1),
+            "done": Out(Done(Opcode.WEIGHTS)), "fault": Out(UnitFault()),
+            "busy": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -100,7 +105,7 @@ class WeightFetch(wiring.Component):
         skipping = config.array.zero_skip
         if not skipping:
             wiring.connect(m, bursts.o, wiring.flipped(self.req))
-        beats, space = keep_returns(m, config, depth, bursts, self.req, self.ret)
+        beats, space = keep_returns(m, depth, bursts, self.req, self.ret.valid, self.ret.data)
 
         # one entry per instruction for the arriving side, one for the consuming side
         insn = self.i.payload
@@ -129,7 +134,7 @@ class WeightFetch(wiring.Component):
                 bursts.i.valid.eq(accept & ~chosen),
                 arriving.w_en.eq((accept & ~chosen) | rows), using.w_data.eq(
                     Cat(insn.chunks, chosen)),
-                arriving.w_data.eq(Mux(choosing, self.req.payload.beats, expected)),
+                arriving.w_data.eq(Mux(choosing, self._row_expected(len(expected)), expected)),
             ]
         else:
             m.d.comb += [accept.eq(room & bursts.i.ready), bursts.i.valid.eq(accept),
@@ -146,8 +151,16 @@ class WeightFetch(wiring.Component):
         self._take_up(m, arriving, beats_left, self.ret.valid, last_beat, expecting, done_info)
 
         self._hand_out(m, beats, using)
-        m.d.comb += self.busy.eq(
-            arriving.any | expecting | bursts.busy | choosing | self.done.valid)
+        m.d.comb += [
+            self.busy.eq(arriving.any | expecting | bursts.busy | choosing | self.done.valid),
+            self.fault.layer.eq(done_info[-len(insn.layer):]),
+            self.advances.eq(accept | Cat(x.advances for x in (
+                bursts, beats, arriving, using, m.submodules.relay)).any())]
+        if skipping:
+            with m.If(rows | Cat(x.valid & x.ready for x in (self.needs, self.release)).any()):
+                m.d.comb += self.advances.eq(1)
+        with m.If(self.ret.valid & self.ret.error):
+            m.d.comb += self.fault.code.eq(ErrorCode.BUS_ERROR)
         return m
 
     def _hand_out(self, m: Module, beats: Fifo, using: Fifo) -> None:
@@ -237,6 +250,12 @@ class WeightFetch(wiring.Component):
             m.d.sync += [choosing.eq(1), table.eq(self._stream_start), beats.eq(insn.row_beats),
                          layer.eq(insn.layer)]
         return sent
+
+    def _row_expected(self, bits: int) -> Value:
+        """What is to be known of a row as it arrives: its beats and whose it is; with it, nothing
+        ends that is to be told."""
+        row = self.req.payload
+        return Cat(row.beats, Const(0, bits - len(row.beats) - len(row.layer)), row.layer)
 
     @property
     def _stream_start(self) -> Value:

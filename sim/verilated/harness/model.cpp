@@ -55,6 +55,7 @@ struct TraceFile : private VcdFile, public VerilatedVcdC {
 #else
 #include "memory.h"
 #endif
+#include "advances.h"
 #include "causes.h"
 #include "crew.h"
 #include "toggles.h"
@@ -101,7 +102,8 @@ class Model {
         step();
     }
 
-    // AXI4-Lite accesses; the clock runs meanwhile. Return the response, -1 if there is none.
+    // AXI4-Lite accesses; the clock runs meanwhile: a read of the log waits until all is in it.
+    // Return the response, -1 if there is none.
     int write_register(uint32_t addr, uint32_t value) {
         shell_->s_axil___05Fawvalid = shell_->s_axil___05Fwvalid = 1;
         shell_->s_axil___05Fawaddr = addr;
@@ -123,7 +125,7 @@ class Model {
         shell_->s_axil___05Faraddr = addr;
         shell_->s_axil___05Frready = 1;
         int response = -1;
-        for (int k = 0; k < 100 && response < 0; k++) {
+        for (int k = 0; k < 1000 && response < 0; k++) {
             step();
             if (axil_rvalid_) {
                 response = axil_rresp_;
@@ -278,6 +280,8 @@ class Model {
         evaluate(kShellClock, shell_->rootp);
         crew_.run(clocked_.size() > 1);
         for (int i : clocked_) core_to_shell(i, *shell_, *cores_[i]);
+        if (kUnits && checking) units_tell();
+        else advances_.clear();
         for (int p = 0; p < kPorts; p++) ports_[p].edge(cycle, device[p]);
         cycle++;
         if (!counters_.empty()) counters_[kCores]->cycle();
@@ -335,6 +339,18 @@ class Model {
         for (int i = 0; i < kCores; i++) causes.add(i, shown(*cores_[i]));
     }
 
+    // No unit's registers change without its saying so.
+    void units_tell() {
+        if (advances_.empty())
+            for (auto &c : cores_) advances_.emplace_back(core_map_, kUnitOf, c->rootp);
+        for (int i : clocked_) {
+            long number = advances_[i].cycle(advanced(*cores_[i]));
+            if (number >= 0)
+                fault = "register " + std::to_string(number)
+                    + " of a core changes though its unit does not advance";
+        }
+    }
+
     void note_marks(uint32_t marked, const uint32_t *layers) {
         for (int i = 0; i < kCores; i++)
             if (marked >> i & 1) {
@@ -353,6 +369,7 @@ class Model {
     StateMap core_map_, shell_map_;
     Stillness still_;  // of a core that sleeps
     std::vector<std::unique_ptr<ToggleCounter>> counters_;
+    std::vector<AdvanceCheck> advances_;
     std::vector<int> clocked_;  // cores that have a clock in this cycle
     int shares_;                // in which threads clock them
     bool axil_awready_ = false, axil_arready_ = false, axil_bvalid_ = false, axil_rvalid_ = false;

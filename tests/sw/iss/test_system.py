@@ -95,6 +95,24 @@ def test_too_many_tokens_are_an_error():
     assert result.errors[0].code == ErrorCode.TOKEN_OVERFLOW
 
 
+def test_an_error_names_the_instruction_that_the_hardware_names():
+    """Of those that wait, the first as data flows; of a program that runs on, the program."""
+    compute = encode(Opcode.COMPUTE, layer=5, wait=[Token.LOADED], in_addr=0, in_plane=1, in_w=1,
+                     in_h=1, pad_top=0, pad_left=0, stride=1, kernel_h=1, kernel_w=1, out_w=1,
+                     out_h=1, in_blocks=1, out_blocks=1, tiles=1, first=1, last=1)
+    store = encode(Opcode.STORE, layer=9, wait=[Token.OUTPUT_READY],
+                   **{k: v for k, v in LOAD.items() if k != "mask"})
+    load = encode(Opcode.LOAD, layer=7, wait=[Token.INPUT_FREE], **LOAD)
+    for code, error, layer, opcode in (
+            (store + load + compute + END, ErrorCode.TOKEN_UNDERFLOW, 5, Opcode.COMPUTE),
+            (store + load + END, ErrorCode.TOKEN_UNDERFLOW, 7, Opcode.LOAD),
+            (store + END, ErrorCode.TOKEN_UNDERFLOW, 9, Opcode.STORE),
+            ((5 << 5).to_bytes(INSN_BYTES, "little"), ErrorCode.ILLEGAL_OPCODE, 5,
+             Opcode.ILLEGAL)):
+        found = run(code).errors[0]
+        assert (found.code, found.layer, found.opcode) == (error, layer, opcode.value)
+
+
 def test_a_barrier_waits_for_all_that_still_run():
     meet = encode(Opcode.BARRIER, mark=True, layer=1, mask=3)
     result = run(meet + END, END)

@@ -20,6 +20,26 @@ def test_a_mark_is_known_after_the_latency():
     simulate(dut, bench)
 
 
+def test_marks_of_one_unit_in_every_cycle_are_logged():
+    """As those of stores that the memory acknowledges one after the other."""
+    dut, layers = Counters(PRESETS["tiny"], 2), list(range(10, 22))
+
+    async def bench(ctx):
+        for layer in layers:
+            ctx.set(dut.layers[0], layer)
+            await send(ctx, dut.marks[0])
+        while ctx.get(dut.busy):
+            await ctx.tick()
+        found = []
+        for entry in range(ctx.get(dut.log_count)):
+            ctx.set(dut.log_select, entry << 4 | LOG_WORDS.index("LAYER"))
+            await ctx.tick().repeat(Counters.READ_LATENCY)
+            found.append(ctx.get(dut.log_data))
+        assert found == layers
+
+    simulate(dut, bench)
+
+
 def test_counters_sum_to_the_total_and_log_every_mark():
     config = PRESETS["tiny"]
     dut = Counters(config, 3)

@@ -26,11 +26,13 @@ def test_tokens_are_taken_once_and_counted():
         assert (await cycle(take=first))[0] == first, "another of the same is left"
         await cycle()
         assert (await cycle())[0] == 0
-        for _ in range(256):
-            _, overflow = await cycle(give=first)
-            assert not overflow
-        for _ in range(1, TokenBank.LATENCY):
-            assert not (await cycle())[1]
-        assert (await cycle())[1]
+        for _ in range(255):
+            assert not (await cycle(give=first))[1]
+        await cycle()
+        await cycle()
+        assert not (await cycle(give=first, take=first))[1], "one goes as another comes"
+        assert not (await cycle(give=second))[1], "another has room"
+        await cycle()
+        assert (await cycle(give=first))[1] == first
 
     simulate(dut, bench)

@@ -25,7 +25,8 @@ def with_counters(*, tells: bool = False) -> tuple[Module, Control, Counters]:
     m.submodules.counters = counters = Counters(TINY, units=1)
     port = control.instances[LAST]
     m.d.comb += [counters.log_select.eq(port.log_select), port.log_data.eq(counters.log_data),
-                 port.log_count.eq(counters.log_count), port.log_busy.eq(tells & counters.busy)]
+                 port.log_count.eq(counters.log_count), port.log_lost.eq(counters.log_lost),
+                 port.log_busy.eq(tells & counters.busy)]
     return m, control, counters
 
 
@@ -79,6 +80,30 @@ def test_a_read_is_answered_after_its_latency(where, value, response):
         cycles, found, answer = await read(ctx, control, where)
         assert (cycles, answer) == (Control.READ_LATENCY, response)
         assert response or found == value
+
+    simulate(m, bench)
+
+
+def test_the_log_is_read_as_it_is_when_all_is_in_it():
+    """Asked for in the cycle in which a run has ended, with marks that are still to be logged."""
+    m, control, counters = with_counters(tells=True)
+    layers = [3, 4, 5]
+
+    async def bench(ctx):
+        ctx.set(control.bus.rready, 1)
+        await count(ctx, counters)
+        for layer in layers:
+            ctx.set(counters.layers[0], layer)
+            await send(ctx, counters.marks[0])
+        _, found, _ = await read(ctx, control, address("LOG_COUNT", LAST))
+        assert found == len(layers)
+        _, found, _ = await read(ctx, control, address("LOG_LOST", LAST))
+        assert found == 0
+        for k in range(64):
+            ctx.set(counters.layers[0], k)
+            await send(ctx, counters.marks[0])
+        _, found, _ = await read(ctx, control, address("LOG_LOST", LAST))
+        assert found == 1
 
     simulate(m, bench)
 
