@@ -51,11 +51,18 @@ def around(transfer: Callable[..., bytes], start: int, second: int) -> Callable[
         ext_addr=start, runs=2, ext_stride=(1 << config.port.address_bits) + second - start)
 
 
+def always(code: bytes) -> Callable[[Config], bytes]:
+    """The same instructions of every configuration."""
+    def made(_: Config) -> bytes:
+        return code
+    return made
+
+
 #: Of a configuration, a bad instruction and what it needs; the error, and the opcode it names.
 CASES: dict[str, tuple[Callable[[Config], bytes], ErrorCode, Opcode]] = {
     "a load around the end of all addresses": (
         around(load, 0x400, 0x100), ErrorCode.ADDRESS_WINDOW, Opcode.LOAD),
-    **{what: (lambda config, code=code: code, ErrorCode.BAD_FIELD, opcode)
+    **{what: (always(code), ErrorCode.BAD_FIELD, opcode)
        for opcode, what, code in (
         (Opcode.COMPUTE, "more pixels than accumulators",
          computes(in_w=13, in_h=5, out_w=13, out_h=5)),
