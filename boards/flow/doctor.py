@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards.catalogue import BOARDS
+from boards.usb.devices import UsbDevice, owner_group, usb_devices
 from hw.fpga.tools import TOOLS, have_tool
 
-from .build import programmer
+from .programmer import programmer
 
-__all__ = ["examine"]
+__all__ = ["examine", "udev_rules"]
+
+#: Where rules of udev are, and the line that puts them there.
+RULES = Path("/etc/udev/rules.d/70-partita.rules")
+RULES_LINE = (f"python -m boards doctor --udev-rules | sudo tee {RULES} && sudo udevadm control "
+              "--reload && sudo udevadm trigger, then plug it in again")
 
 
 @dataclass(frozen=True)
@@ -25,19 +31,6 @@ class Finding:
     found: str
     fix: str
     needed_for: str
-
-
-def _usb_devices() -> dict[str, Path]:
-    """vendor:product -> device node, of what is plugged in."""
-    found = {}
-    for folder in Path("/sys/bus/usb/devices").glob("*"):
-        try:
-            ids = ":".join((folder / n).read_text().strip() for n in ("idVendor", "idProduct"))
-            bus, number = (int((folder / n).read_text()) for n in ("busnum", "devnum"))
-        except (OSError, ValueError):
-            continue
-        found[ids] = Path(f"/dev/bus/usb/{bus:03d}/{number:03d}")
-    return found
 
 
 def _loader() -> Finding:
@@ -81,20 +74,60 @@ def examine() -> list[Finding]:
         findings.append(Finding(package, there, "there" if there else "not there",
                                 f"pip install {package}", need))
     findings.append(_loader())
-    plugged = _usb_devices()
-    for board in BOARDS.values():
-        node = plugged.get(board.usb)
-        if node is None:
+    return findings + _plugged(usb_devices())
+
+
+def _plugged(devices: list[UsbDevice] | None) -> list[Finding]:
+    """The boards that are plugged in, and whether they may be used."""
+    if devices is None:
+        return [Finding("USB devices", False, "the system does not list them", "look for /sys/bus/"
+                        "usb/devices; in a container or virtual machine, pass the device on",
+                        "flashing")]
+    findings = []
+    for device in devices:
+        alike = [b for b in BOARDS.values() if b.usb.ids == device.ids]
+        named = [b for b in alike if b.usb.name.lower() in device.product.lower()] or alike
+        if not named:
             continue
-        ok = os.access(node, os.W_OK)
-        findings.append(Finding(
-            f"USB device {board.usb}", ok, f"{node} ({board.title} or the like)",
-            f"""echo 'SUBSYSTEM=="usb", ATTR{{idVendor}}=="{board.usb[:4]}", MODE="0666"' | """
-            "sudo tee /etc/udev/rules.d/70-partita.rules && sudo udevadm control --reload "
-            "&& sudo udevadm trigger", "flashing"))
-    ports = sorted([*Path("/dev").glob("ttyUSB*"), *Path("/dev").glob("ttyACM*")])
-    for port in ports:
-        findings.append(Finding(str(port), os.access(port, os.R_OK | os.W_OK), "serial port",
-                                "sudo usermod -a -G dialout $USER, then log in again",
-                                "running on a board"))
+        titles = " or ".join(b.title for b in named)
+        what = f"USB {device}"
+        if (node := device.node) is not None:
+            findings.append(Finding(what, os.access(node, os.W_OK), f"{titles}, {node}", RULES_LINE,
+                                    "flashing"))
+        uart = named[0].usb.uart
+        for interface, path in device.ports.items():
+            link = ("the link" if interface == uart or len(device.ports) == 1 else
+                    "not the link: the programmer's")
+            findings.append(Finding(
+                path, os.access(path, os.R_OK | os.W_OK), f"serial port of it, {link}",
+                f"sudo usermod -a -G {owner_group(path)} $USER, then log in again",
+                "running on a board"))
+    if not findings:
+        findings.append(Finding("a board", True, "none is plugged in", "", "running on a board"))
+    elif _modem_manager() and not RULES.is_file():
+        findings.append(Finding("ModemManager", False, "runs, and may talk to serial ports as they "
+                                "are plugged in", RULES_LINE, "running on a board"))
     return findings
+
+
+def _modem_manager() -> bool:
+    """Whether ModemManager runs: it probes new serial ports for modems, for seconds."""
+    for name in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if name.read_text().strip() == "ModemManager":
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def udev_rules() -> str:
+    """Rules for Linux: whoever is logged in, or in the group dialout, may use the boards, and
+    ModemManager leaves them alone."""
+    lines = ["# Boards of Partita: python -m boards doctor --udev-rules"]
+    for ids in sorted({b.usb.ids for b in BOARDS.values()}):
+        vendor, product = ids.split(":")
+        lines.append(f'SUBSYSTEMS=="usb", ATTRS{{idVendor}}=="{vendor}", '
+                     f'ATTRS{{idProduct}}=="{product}", MODE="0660", GROUP="dialout", '
+                     'TAG+="uaccess", ENV{ID_MM_DEVICE_IGNORE}="1"')
+    return "\n".join(lines) + "\n"

@@ -1,21 +1,24 @@
 """A board's top level: clock, pins, and the flow from Amaranth's RTL to a bitstream."""
 
-import contextlib
 import importlib
 
 from amaranth.build import Attrs, Pins, Resource, Subsignal
-from amaranth.hdl import Cat, ClockDomain, Elaboratable, Module, Signal
+from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
 from amaranth.hdl import Instance as BlackBox
 from amaranth.lib import io
-from amaranth.lib.cdc import ResetSynchronizer
+from amaranth.lib.cdc import FFSynchronizer, ResetSynchronizer
 
 from boards.catalogue import Board
 from boards.gateware.settings import SystemConfig
 from boards.gateware.system import BoardSystem
 
-__all__ = ["BoardTop", "make_platform"]
+__all__ = ["RESET_CYCLES", "BoardTop", "make_platform"]
 
 _LINK = "partita_uart"  # the resource of a board's `link_pins`
+_HELD = "partita_held"  # and of its pins `held_high`
+#: Cycles in reset where there is no PLL to wait for. An iCE40's block RAM reads zero for some 3 us
+#: after configuration, 36 cycles at 12 MHz.
+RESET_CYCLES = 256
 
 
 class BoardTop(Elaboratable):
@@ -28,33 +31,55 @@ class BoardTop(Elaboratable):
         m = Module()
         board = self._board
         m.submodules.system = system = BoardSystem(self._system)
-        self._clock(m, platform)
+        self._clock(m, platform, self._button(m, platform))
         uart = platform.request(_LINK if board.link_pins else "uart", 0, dir="-")
         m.submodules.rx = rx = io.Buffer("i", uart.rx)
         m.submodules.tx = tx = io.Buffer("o", uart.tx)
         m.d.comb += [system.rx.eq(rx.i), tx.o.eq(system.tx)]
-        lights = Cat(system.running, system.talking, system.memory_ready)
-        for k in range(3):
-            with contextlib.suppress(Exception):
-                led = platform.request("led", k, dir="-")
-                m.submodules[f"led_{k}"] = buffer = io.Buffer("o", led)
-                m.d.comb += buffer.o.eq(lights[k])
+        self._lights(m, platform, {"running": system.running, "talking": system.talking,
+                                   "ready": system.memory_ready})
+        for k in range(len(board.held_high)):
+            pin = platform.request(_HELD, k, dir="-")
+            m.submodules[f"held_{k}"] = held = io.Buffer("o", pin)
+            m.d.comb += held.o.eq(1)
         if self._system.sdram:
             self._sdram(m, platform, system.sdram)
         return m
 
-    def _clock(self, m, platform):
-        """The domain `sync`, and `chip`, its clock as the SDRAM sees it."""
+    def _lights(self, m, platform, shown):
+        """The board's lights; those of one resource are requested together."""
+        lights = self._board.lights
+        resources = {place: platform.request(*place, dir="-")
+                     for place in {(name, number) for name, number, _ in lights.values()}}
+        for what, (name, number, part) in lights.items():
+            led = resources[name, number]
+            m.submodules[f"light_{what}"] = buffer = io.Buffer(
+                "o", getattr(led, part) if part else led)
+            m.d.comb += buffer.o.eq(shown[what])
+
+    def _button(self, m, platform):
+        """1 while the reset button is held, at no clock's edge."""
+        if self._board.button is None:
+            return Signal()
+        pin = platform.request(*self._board.button, dir="-")
+        m.submodules.button = button = io.Buffer("i", pin)
+        return button.i
+
+    def _clock(self, m, platform, pressed):
+        """The domain `sync`, and `chip`, its clock as the SDRAM sees it; `pressed` resets."""
         board = self._board
         oscillator = platform.request(platform.default_clk, dir="-")
         m.submodules.clock_in = clock_in = io.Buffer("i", oscillator)
         m.domains.sync = sync = ClockDomain("sync")
         if not board.pll:
             m.d.comb += sync.clk.eq(clock_in.i)
-            count = Signal(4)
+            count, restart = Signal(range(RESET_CYCLES)), Signal()
             m.domains.por = por = ClockDomain("por", reset_less=True)
+            m.submodules.restart = FFSynchronizer(pressed, restart, o_domain="por")
             m.d.comb += [por.clk.eq(clock_in.i), sync.rst.eq(~count.all())]
-            with m.If(~count.all()):
+            with m.If(restart):
+                m.d.por += count.eq(0)
+            with m.Elif(~count.all()):
                 m.d.por += count.eq(count + 1)
             platform.add_clock_constraint(sync.clk, board.clock_mhz * 1e6)
             return
@@ -78,7 +103,7 @@ class BoardTop(Elaboratable):
             i_RST=0, i_STDBY=0, i_PHASESEL0=0, i_PHASESEL1=0, i_PHASEDIR=1, i_PHASESTEP=1,
             i_PHASELOADREG=1, i_PLLWAKESYNC=0, i_ENCLKOP=0, o_LOCK=locked)
         m.d.comb += feedback.eq(sync.clk)
-        m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
+        m.submodules.reset = ResetSynchronizer(~locked | pressed, domain="sync")
         platform.add_clock_constraint(sync.clk, board.clock_mhz * 1e6)
 
     def _sdram(self, m, platform, pins):
@@ -115,5 +140,7 @@ def make_platform(board: Board):
         platform.add_resources([Resource(
             _LINK, 0, Subsignal("rx", Pins(rx, dir="i", conn=(connector, 0))),
             Subsignal("tx", Pins(tx, dir="o", conn=(connector, 0))), Attrs(IO_TYPE="LVCMOS33"))])
+    platform.add_resources([
+        Resource(_HELD, k, Pins(pin, dir="o"), Attrs(IO_TYPE="LVCMOS33", PULLMODE="UP", DRIVE="4"))
+        for k, pin in enumerate(board.held_high.values())])
     return platform
-

@@ -23,28 +23,13 @@ from boards.protocol import (
 )
 from hw import registers
 from hw.config import Config
-from sw.driver.errors import DriverError
 
-__all__ = ["BoardMismatch", "BoardReset", "LinkError", "LinkTimeout", "SerialBackend", "open_port"]
+from .errors import BoardMismatch, BoardReset, LinkError, LinkTimeout
+
+__all__ = ["SerialBackend", "open_port"]
 
 _TRIES = 8
 _CHANCE = random.SystemRandom()
-
-
-class LinkError(DriverError):
-    """The link to the board does not work."""
-
-
-class LinkTimeout(LinkError):
-    """The board does not answer."""
-
-
-class BoardReset(LinkError):
-    """The board has been reset: what was loaded must be loaded again."""
-
-
-class BoardMismatch(LinkError):
-    """The board holds another build than the program was compiled for."""
 
 
 class Transport(Protocol):

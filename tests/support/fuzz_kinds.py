@@ -16,7 +16,8 @@ from torch import nn
 from boards.catalogue import BOARDS
 from boards.flow.build import MANIFEST, load_manifest
 from boards.gateware.system import identity
-from boards.host.client import LinkError, SerialBackend
+from boards.host.client import SerialBackend
+from boards.host.errors import LinkError
 from boards.protocol import ANSWER, Op, body, frame
 from hw.config import PRESETS
 from hw.fpga.devices import DEVICES
@@ -39,7 +40,7 @@ from .fuzz_mutate import JSON, NPZ, TEXT, Codec, Safetensors
 __all__ = ["KINDS", "Kind"]
 
 _CONFIG = PRESETS["tiny"]
-_BOARD = BOARDS["ulx3s"]
+_BOARD = BOARDS["ulx3s-85f"]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from boards.host.client import BoardMismatch, BoardReset, LinkError, LinkTimeout, SerialBackend
+from boards.host.client import SerialBackend
+from boards.host.errors import BoardMismatch, BoardReset, LinkError, LinkTimeout
 from boards.protocol import ANSWER, HEADER, MAX_DATA, Deframer, Op, Status, body, frame
 from boards.virtual.board import VirtualBoard
 from hw import registers

@@ -50,12 +50,13 @@ def test_same_bytes_and_same_cycles_as_in_simulation():
 
 @pytest.fixture
 def small_board(monkeypatch):
-    """The board of `SDRAM` under the name ulx3s, with a random network for digits."""
+    """The board of `SDRAM` under the name of another, with a random network for digits."""
+    name = "ulx3s-85f"
     monkeypatch.setattr(Board, "system", lambda self, config=None, **changes: SDRAM)
-    monkeypatch.setitem(BOARDS, "ulx3s", dataclasses.replace(BOARDS["ulx3s"], config=CONFIG))
+    monkeypatch.setitem(BOARDS, name, dataclasses.replace(BOARDS[name], config=CONFIG))
     monkeypatch.setattr(run, "load_workload", lambda *args, **options: Workload(
         "random", "seeded", GRAPH, GRAPH, tuple(IMAGES)))
-    return ["run", "ulx3s", "--virtual", "--images", "2", "--partitions", "1"]
+    return ["run", name, "--virtual", "--images", "2", "--partitions", "1"]
 
 
 def test_the_command_compares_cycles_with_the_simulation(small_board, capsys):

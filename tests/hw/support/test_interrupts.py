@@ -180,7 +180,7 @@ def test_signals_are_the_callers_again_afterwards():
 @pytest.mark.parametrize(("line", "module"), [
     ("sw.compare --network digits --images 361", "argparse"),
     ("sw.compare --network digits --images 361", "torch._utils"),
-    ("boards run ulx3s --virtual --images 361", "numpy._utils")])
+    ("boards run ulx3s-85f --virtual --images 361", "numpy._utils")])
 def test_a_command_that_still_starts_ends_without_a_traceback(tmp_path, line, module):
     """While it imports what it reads its arguments with, or works with, which takes seconds."""
     process = subprocess.Popen(

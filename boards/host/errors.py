@@ -1,0 +1,21 @@
+"""What goes wrong between host and board."""
+
+from sw.driver.errors import DriverError
+
+__all__ = ["BoardMismatch", "BoardReset", "LinkError", "LinkTimeout"]
+
+
+class LinkError(DriverError):
+    """The link to the board does not work."""
+
+
+class LinkTimeout(LinkError):
+    """The board does not answer."""
+
+
+class BoardReset(LinkError):
+    """The board has been reset: what was loaded must be loaded again."""
+
+
+class BoardMismatch(LinkError):
+    """The board holds another build than the program was compiled for."""

@@ -1,0 +1,1 @@
+"""What is plugged in at USB."""
