@@ -4,6 +4,7 @@
     python -m boards doctor                      what is missing here, each with its fix
     python -m boards build ulx3s-25f             a bitstream, from PyPI packages alone
     python -m boards flash ulx3s-25f             into the FPGA (--flash: to stay)
+    python -m boards check ulx3s-25f --port auto   is the board in order? says what is not
     python -m boards run ulx3s-25f --port auto   digits on the board, checked layer by layer
     python -m boards run ulx3s-25f --virtual     the same, on a simulated board
     python -m boards table                       build every board, a row for each
@@ -61,6 +62,17 @@ def parser() -> Parser:
                      metavar="OPTION", help="hand an option on to openFPGALoader, with an equals "
                      "sign: --pass=--unprotect-flash; may be repeated")
     sub.add_argument("--dry-run", action="store_true", help="print the command, do nothing")
+    sub = add("check", "Look whether a board is in order: clock, link, memory, accelerator.")
+    _add_port(sub)
+    sub.add_argument("--virtual", action="store_true",
+                     help="a simulated board behind a pseudo-terminal, and less of it")
+    sub.add_argument("--whole", action="store_true",
+                     help="all of the memory, which takes minutes at the link's speed")
+    sub.add_argument("--report", type=file_path, metavar="FILE",
+                     help="fill in the form for whoever tries a board")
+    sub.add_argument("--out", type=file_path, metavar="FOLDER",
+                     help="the build that the board holds (default build/BOARD)")
+    add_options(sub, "--json")
     sub = add("run", "Run a network on a board, and check every layer against the golden model.")
     add_config_arguments(sub, preset=None)
     _add_port(sub)
@@ -69,6 +81,9 @@ def parser() -> Parser:
     sub.add_argument("--virtual-baud", type=integer(300, 100_000_000), metavar="N",
                      help=f"of the simulated UART, in simulated time (default {VIRTUAL_BAUD:,}, "
                      "or what the board's clock allows)")
+    sub.add_argument("--compare", action="store_true",
+                     help="with --port: compare cycles and outputs with the simulation, layer by "
+                     "layer, as --virtual does")
     add_options(sub, "--network", default="digits")
     sub.add_argument("--dense", action="store_true", help="the network before pruning")
     add_options(sub, "--partitions", default=None,
@@ -102,6 +117,8 @@ def run(argv: list[str]) -> int:
     with importing():
         if args.command == "run":
             from boards.host.command import run_as_asked as work
+        elif args.command == "check":
+            from boards.host.checking import check_as_asked as work
         else:
             from boards.flow.commands import WORK
             work = WORK[args.command]

@@ -26,13 +26,15 @@ session, and all but HELLO is answered with `Status.NO_SESSION`.
 
 import struct
 import zlib
+from collections import deque
+from collections.abc import Iterator
 from enum import IntEnum
 
-__all__ = ["ANSWER", "CRC_BYTES", "ESCAPE", "ESCAPE_XOR", "FLAG", "HEADER", "HEADER_BYTES",
-           "IDENTITY_BYTES", "MAX_DATA", "MIN_CLOCKS_PER_BIT", "PROTOCOL_VERSION", "Deframer", "Op",
-           "Status", "body", "frame"]
+__all__ = ["ANSWER", "BUILD_BYTES", "CRC_BYTES", "ESCAPE", "ESCAPE_XOR", "FLAG", "HEADER",
+           "HEADER_BYTES", "IDENTITY_BYTES", "MAX_DATA", "MIN_CLOCKS_PER_BIT", "PROTOCOL_VERSION",
+           "Deframer", "Op", "Status", "body", "frame"]
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 FLAG, ESCAPE, ESCAPE_XOR = 0x7E, 0x7D, 0x20
 ANSWER = 0x80
 #: op, sequence, length, address
@@ -43,8 +45,10 @@ CRC_BYTES = 4
 MIN_CLOCKS_PER_BIT = 6
 #: Data bytes in a frame, at most.
 MAX_DATA = 1024
-#: HELLO's answer: protocol version (1), zeros (3), the first bytes of the build's digest (28).
-IDENTITY_BYTES = 32
+#: HELLO's answer: protocol version (1), zeros (3), the first bytes of the configuration's digest
+#: (20), and of a digest of the sources that the bitstream was made from (8), zeros where there is
+#: no bitstream.
+IDENTITY_BYTES, BUILD_BYTES = 32, 8
 
 
 class Op(IntEnum):
@@ -85,14 +89,9 @@ def body(op: int, sequence: int, address: int, data: bytes = b"", length: int | 
 
 def frame(content: bytes) -> bytes:
     """A body between flags, escaped."""
-    out = bytearray([FLAG])
-    for byte in content:
-        if byte in (FLAG, ESCAPE):
-            out += bytes([ESCAPE, byte ^ ESCAPE_XOR])
-        else:
-            out.append(byte)
-    out.append(FLAG)
-    return bytes(out)
+    for byte in (ESCAPE, FLAG):  # in this order: what the second brings is no escape's own
+        content = content.replace(bytes([byte]), bytes([ESCAPE, byte ^ ESCAPE_XOR]))
+    return bytes([FLAG]) + content + bytes([FLAG])
 
 
 class Deframer:
@@ -101,6 +100,16 @@ class Deframer:
     def __init__(self):
         self._body = bytearray()
         self._escaped = self._overlong = False
+        self._waiting: deque[bytes] = deque()
+
+    def take(self, data: bytes) -> None:
+        """Take bytes; the bodies that they complete wait."""
+        self._waiting.extend(self.feed(data))
+
+    def waiting(self) -> Iterator[bytes]:
+        """The bodies that wait, each once."""
+        while self._waiting:
+            yield self._waiting.popleft()
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes; return the bodies that they complete, without crc."""

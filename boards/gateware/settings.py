@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from boards.protocol import MIN_CLOCKS_PER_BIT
+from boards.protocol import BUILD_BYTES, MIN_CLOCKS_PER_BIT
 from hw.config import Config
 
 from .chips import SdramTiming, check_timing
@@ -25,6 +25,8 @@ class SystemConfig:
         Block RAM that serves as memory, where there is no SDRAM.
     powerup_us : float or None
         Overrides the SDRAM's wait after reset.
+    build : bytes of length `BUILD_BYTES`
+        Says which sources it is made from.
 
     Raises
     ------
@@ -38,8 +40,11 @@ class SystemConfig:
     sdram: SdramTiming | None = None
     ram_bytes: int = 0
     powerup_us: float | None = None
+    build: bytes = bytes(BUILD_BYTES)
 
     def __post_init__(self) -> None:
+        if len(self.build) != BUILD_BYTES:
+            raise ValueError(f"build has {len(self.build)} bytes; it must have {BUILD_BYTES}")
         if self.config.ports != 1:
             raise ValueError("port.memory is 'private'; a board has one memory: use 'shared'")
         if self.memory_bytes > 1 << self.config.port.address_bits:

@@ -6,7 +6,7 @@ from amaranth.hdl import Instance as BlackBox
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from boards.protocol import IDENTITY_BYTES, PROTOCOL_VERSION
+from boards.protocol import BUILD_BYTES, IDENTITY_BYTES, PROTOCOL_VERSION
 from hw.config import Config
 from hw.gateware.top import TOP_NAME, outer_members
 from hw.gateware.verilog import top_ports
@@ -19,9 +19,10 @@ from .settings import SystemConfig
 __all__ = ["BoardSystem", "board_verilog", "identity", "memory_verilog"]
 
 
-def identity(config: Config) -> bytes:
-    """What HELLO answers: protocol version, three zeros, the configuration's digest."""
-    return bytes([PROTOCOL_VERSION, 0, 0, 0]) + bytes.fromhex(config.digest)[:IDENTITY_BYTES - 4]
+def identity(config: Config, build: bytes = bytes(BUILD_BYTES)) -> bytes:
+    """What HELLO answers: see `boards.protocol.IDENTITY_BYTES`."""
+    digest = bytes.fromhex(config.digest)[:IDENTITY_BYTES - 4 - BUILD_BYTES]
+    return bytes([PROTOCOL_VERSION, 0, 0, 0]) + digest + build
 
 
 def make_memory(system: SystemConfig) -> SdramController | AxiRam:
@@ -62,7 +63,7 @@ class BoardSystem(wiring.Component):
         system, config = self._system, self._system.config
         m.submodules.link = link = Link(
             config, clocks_per_bit=system.clocks_per_bit, memory_bytes=system.memory_bytes,
-            identity=identity(config))
+            identity=identity(config, system.build))
         m.submodules.switch = switch = AxiSwitch(config)
         m.submodules.memory = memory = make_memory(system)
         if system.sdram:

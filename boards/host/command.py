@@ -7,13 +7,13 @@ from rich.text import Text
 
 from boards.catalogue import VIRTUAL_BAUD, Board, find
 from boards.flow.asked import out_folder, say
-from boards.flow.build import load_manifest
 from hw.config import Config
 from hw.options import changed_config, contradiction
 from hw.support.arguments import given
 from hw.support.console import console
 from sw.networks.names import check_images
 
+from .opening import built_here
 from .run import BoardRun, run_network
 
 __all__ = ["run_as_asked"]
@@ -23,12 +23,13 @@ def run_as_asked(args: argparse.Namespace) -> int:
     """Do what `boards run`'s arguments ask for, and return the exit code; errors are raised."""
     board = find(args.board)
     _check(args, board)
-    config = _config(args, board)
+    config, build = _config(args, board)
     with console(stderr=True).status(Text()) as status:
         done = run_network(
             board, config, network=args.network, form="dense" if args.dense else "pruned",
             partitions=args.partitions or max(board.partitions, config.instances),
             count=args.images, seed=args.seed, port=args.port,
+            serial=args.serial, build=build, compare=args.compare,
             virtual_baud=args.virtual_baud or min(VIRTUAL_BAUD, board.most_baud), say=say,
             progress=lambda at, total: status.update(
                 Text(f"{at:,} of {total:,} bytes")))
@@ -45,6 +46,9 @@ def _check(args: argparse.Namespace, board: Board) -> None:
         raise ValueError("name the board's serial port with --port, or take --virtual")
     if args.virtual_baud and not args.virtual:
         raise ValueError("--virtual-baud goes with --virtual; a board has its own baud rate")
+    if args.virtual and (args.serial or args.compare):
+        raise ValueError(f"{'--serial' if args.serial else '--compare'} goes with --port; a "
+                         "simulated board is compared anyway")
     if args.out and args.virtual:
         raise ValueError("--out, the build that a board holds, goes with --port")
     if args.virtual_baud and args.virtual_baud > board.most_baud:
@@ -54,19 +58,20 @@ def _check(args: argparse.Namespace, board: Board) -> None:
         check_images(args.network, args.images)
 
 
-def _config(args: argparse.Namespace, board: Board) -> Config:
-    """The configuration that the board holds, as far as that is known here."""
-    config = changed_config(board.config, args)
+def _config(args: argparse.Namespace, board: Board) -> tuple[Config, bytes | None]:
+    """The configuration that the board holds, as far as that is known here, and the digest of its
+    sources."""
+    config, build = changed_config(board.config, args), None
     if args.port:
         folder = out_folder(args, board)
-        if (folder / "board.json").is_file():  # what was flashed decides
-            config = Config.from_dict(load_manifest(folder, board)["config"])
+        if known := built_here(folder, board):  # what was flashed decides
+            config, build = known
             if other := contradiction(config, args):
                 raise ValueError(f"{other} as in the build that the board holds, {folder}; leave "
                                  "the option out, or name another build with --out")
         else:
             say(f"{folder} holds no build: taking the board to hold {config.shape}")
-    return config
+    return config, build
 
 
 def _print(done: BoardRun) -> None:
@@ -77,7 +82,7 @@ def _print(done: BoardRun) -> None:
         print(f"image {k}: class {image.found}{label}; {image.cycles:,} cycles, "
               f"{image.cycles / done.clock_mhz / 1000:.2f} ms at {done.clock_mhz:g} MHz; "
               + ("bit-exact" if image.bit_exact else "DIFFERS from the golden model") + simulated)
-        for line in (image.differences or ())[:8]:
+        for line in (*image.wrong, *(image.differences or ()))[:12]:
             print(f"  {line}")
     print(f"{done.program_bytes:,} bytes loaded in {done.load_s:.1f} s; "
           f"{done.repeats} requests repeated")

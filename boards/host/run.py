@@ -1,7 +1,7 @@
 """Run a network on a board, real or virtual, through the one driver."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
@@ -19,6 +19,7 @@ from sw.lowering.errors import DoesNotFit
 from sw.reference.golden import run_golden
 
 from .client import SerialBackend, open_port
+from .opening import open_board
 
 __all__ = ["BoardRun", "run_network"]
 
@@ -26,13 +27,15 @@ __all__ = ["BoardRun", "run_network"]
 @dataclass(frozen=True)
 class ImageRun:
     """One image: class found and expected (or None), cycles, and whether every stored layer is
-    bit for bit that of the golden model; `counters` of each instance; `differences` from the
-    simulation backend's cycles in words, None where nothing was compared."""
+    bit for bit that of the golden model; `wrong`, the layers that are not, in words; `counters` of
+    each instance; `differences` from the simulation backend's cycles and outputs in words, None
+    where nothing was compared."""
 
     found: int
     expected: int | None
     cycles: int
     bit_exact: bool
+    wrong: tuple[str, ...]
     counters: tuple[dict[str, int], ...]
     differences: tuple[str, ...] | None
 
@@ -60,6 +63,7 @@ class BoardRun:
 
 def run_network(board: Board, config: Config, *, network: str, form: str = "pruned",
                 partitions: int, count: int, seed: int, port: str | None, virtual_baud: int,
+                serial: str | None = None, build: bytes | None = None, compare: bool = False,
                 say: Callable[[str], None],
                 progress: Callable[[int, int], None] = lambda done, total: None) -> BoardRun:
     """Load a network onto a board and run images.
@@ -72,9 +76,12 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
     board, config : what the board holds
     network, form, partitions, count, seed : what runs; `form` is "pruned" or "dense"
     port : str or None
-        A serial port; None makes a virtual board and uses its pseudo-terminal.
+        A serial port, or "auto"; None makes a virtual board and uses its pseudo-terminal.
     virtual_baud : int
         Of the virtual board's UART, in simulated time.
+    serial, build : of a board that is plugged in, see `open_board`
+    compare : bool
+        Compare a board that is plugged in with the simulation, too.
     say, progress : called with lines, and with bytes loaded of all
 
     Raises
@@ -90,27 +97,24 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
         def count_up(done: int, size: int) -> None:
             progress(min(total, done), total)
 
-        def connect(path: str, timeout_s: float) -> SerialBackend:
-            transport = open_port(path, board.baud)
-            stack.callback(transport.close)
-            return SerialBackend(config, transport, baud=board.baud, progress=count_up,
-                                 timeout_s=timeout_s)
-
         if port is not None:  # what is wrong with a board should show before anything is trained
-            backend = connect(port, 0.25)
+            backend, port = stack.enter_context(open_board(
+                board, config, port, serial=serial, build=build, progress=count_up))
         work = load_workload(network, partitions=partitions, seed=seed, images=count, say=say)
         graph = work.forms[form]
         program = _fitting(graph, config, board)
-        if port is None:
+        if backend is None or compare:
             system = board.system(config, baud=virtual_baud, powerup_us=5.0)
-            chip = stack.enter_context(VirtualBoard(system, say))
             reference = Driver(stack.enter_context(simulated(system, say)))
+        if backend is None:
+            chip = stack.enter_context(VirtualBoard(system, say))
             pseudo = stack.enter_context(VirtualPort(chip))
             port = pseudo.path
             say(f"virtual {board.title} at {port}")
         total = sum(len(data) for _, data in program.segments)
         try:
-            backend = backend or connect(port, 2.0)
+            if pseudo:
+                backend = _connect(stack, pseudo.path, board, config, count_up)
             driver = Driver(backend)
             driver.stop()  # what an earlier program has left running
             say(f"loading {total:,} bytes")
@@ -128,6 +132,14 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             raise pseudo.fault
         return BoardRun(board.name, graph.name, port, board.clock_mhz, total, load_s,
                         results, backend.repeats)
+
+
+def _connect(stack: ExitStack, path: str, board: Board, config: Config,
+             progress: Callable[[int, int], None]) -> SerialBackend:
+    """The link to a virtual board, which is slow."""
+    transport = open_port(path, board.baud)
+    stack.callback(transport.close)
+    return SerialBackend(config, transport, baud=board.baud, progress=progress, timeout_s=2.0)
 
 
 def _fitting(graph: IntegerGraph, config: Config, board: Board) -> Program:
@@ -157,9 +169,21 @@ def _run_image(driver: Driver, reference: Driver | None, graph: IntegerGraph, im
                label: int | None) -> ImageRun:
     """Run an image on the board, and on the simulation that it is compared with."""
     result = driver.run(image)
-    golden = run_golden(graph, image)
-    exact = all(a is None or np.array_equal(a, b)
-                for a, b in zip(result.outputs, golden, strict=True))
-    unlike = tuple(differences(result, reference.run(image))) if reference else None
-    return ImageRun(int(result.output.argmax()), label, result.cycles, exact, result.counters,
-                    unlike)
+    wrong = _unlike(graph, result.outputs, run_golden(graph, image), "the golden model")
+    unlike = None
+    if reference:
+        theirs = reference.run(image)
+        unlike = (*differences(result, theirs),
+                  *_unlike(graph, result.outputs, theirs.outputs, "the simulation"))
+    return ImageRun(int(result.output.argmax()), label, result.cycles, not wrong, wrong,
+                    result.counters, unlike)
+
+
+def _unlike(graph: IntegerGraph, ours: Sequence[np.ndarray | None],
+            theirs: Sequence[np.ndarray | None], whose: str) -> tuple[str, ...]:
+    """The layers whose outputs differ, in words."""
+    found = []
+    for layer, a, b in zip(graph.layers, ours, theirs, strict=True):
+        if a is not None and b is not None and (count := int(np.count_nonzero(a != b))):
+            found.append(f"layer {layer.name}: {count:,} of {a.size:,} values differ from {whose}")
+    return tuple(found)

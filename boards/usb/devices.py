@@ -8,7 +8,8 @@ from pathlib import Path
 from boards.catalogue import Board
 from sw.driver.errors import DriverError
 
-__all__ = ["NoBoard", "UsbDevice", "find_device", "owner_group", "serial_port", "usb_devices"]
+__all__ = ["NoBoard", "UsbDevice", "find_device", "find_port", "owner_group", "serial_port",
+           "usb_devices"]
 
 _SYSFS = Path("/sys/bus/usb/devices")
 
@@ -150,6 +151,26 @@ def serial_port(board: Board, device: UsbDevice) -> str:
     raise NoBoard(f"{device} has no serial port at its interface {wanted}; there "
                   + (f"are {', '.join(ports.values())}" if ports else "is none")
                   + ": unplug it, wait, plug it in again, and see: python -m boards doctor")
+
+
+def find_port(board: Board, port: str, serial: str | None) -> str:
+    """The path of a board's link: `port`, or where that is "auto", what is plugged in.
+
+    Raises
+    ------
+    NoBoard
+    ValueError
+        If the link is not on the board's own USB device.
+    """
+    if port != "auto":
+        return port
+    if board.usb.uart is None:
+        raise ValueError(f"--port is auto; the {board.title}'s link is {board.link}, behind an "
+                         "adapter of its own: name that adapter's port, such as /dev/ttyUSB0")
+    devices = usb_devices()
+    if devices is None:
+        raise NoBoard("the system does not list USB devices: name the port with --port PATH")
+    return serial_port(board, find_device(board, devices, serial))
 
 
 def owner_group(path: str) -> str:

@@ -2,10 +2,10 @@
 
 import ctypes
 import os
-import pty
 import select
 import threading
-import tty
+import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from boards.gateware.chips import SdramTiming
 from boards.gateware.settings import SystemConfig
 from boards.gateware.system import board_verilog
 from hw.gateware.verilog import generate
+from hw.support.errors import ToolMissingError
 from sim.backend import SimulationFault
 from sim.verilated.build import build_shared
 
@@ -153,11 +154,30 @@ class VirtualPort:
     -------
     path : the port's name
     fault : what the simulation stopped with, or None
+
+    Parameters
+    ----------
+    board : VirtualBoard
+    latency_s : float
+        For which an answer is kept back, as a USB adapter does; of the machine's time.
+
+    Raises
+    ------
+    ToolMissingError
+        Where there are no pseudo-terminals.
     """
 
-    def __init__(self, board: VirtualBoard):
+    def __init__(self, board: VirtualBoard, *, latency_s: float = 0.0):
         self.board = board
         self.fault: Exception | None = None
+        self._latency, self._kept = latency_s, deque[tuple[float, bytes]]()
+        self._owed = 0  # cycles that are to pass though nobody talks
+        try:
+            import pty
+            import tty
+        except ImportError:
+            raise ToolMissingError("a virtual board needs a pseudo-terminal, which this system has "
+                                   "not: take Linux, macOS or WSL for --virtual") from None
         self._master, self._slave = pty.openpty()
         tty.setraw(self._master)
         tty.setraw(self._slave)
@@ -166,10 +186,17 @@ class VirtualPort:
         self._thread = threading.Thread(target=self._pump, daemon=True)
         self._thread.start()
 
+    def let_run(self, cycles: int) -> None:
+        """Let so many cycles pass, though nobody talks to the board."""
+        self._owed = cycles
+        while self._owed > 0 and self.fault is None:
+            time.sleep(0.01)
+
     def _pump(self) -> None:
         idle = 0
         while not self._stop.is_set():
-            busy = self.board.unsent or self.board.running or idle < 200
+            busy = (self.board.unsent or self.board.running or idle < 200 or self._owed > 0
+                    or self._kept)
             ready, _, _ = select.select([self._master], [], [], 0 if busy else 0.05)
             if ready:
                 try:
@@ -182,10 +209,13 @@ class VirtualPort:
             except SimulationFault as error:
                 self.fault = error
                 return
+            self._owed -= _SLICE_CYCLES
             answer = self.board.take()
             if answer:
-                os.write(self._master, answer)
+                self._kept.append((time.monotonic() + self._latency, answer))
                 idle = 0
+            while self._kept and self._kept[0][0] <= time.monotonic():
+                os.write(self._master, self._kept.popleft()[1])
             idle += 1
 
     def close(self) -> None:

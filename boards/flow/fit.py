@@ -1,0 +1,61 @@
+"""Whether a board holds a configuration, and which nearest one it does."""
+
+from boards.catalogue import Board
+from hw.config import Config
+from hw.fpga.devices import DoesNotFitError, Usage
+from hw.fpga.estimate import quick_usage
+
+__all__ = ["check_fit"]
+
+
+def nearest_fit(board: Board, config: Config, needs: Usage) -> Config | None:
+    """The configuration with the most instances that a device holds if everything shrinks in
+    proportion; None if not even one."""
+    for instances in range(config.instances, 0, -1):
+        share = instances / config.instances
+        scaled = Usage(*(round(v * share) for v in (needs.luts, needs.flip_flops, needs.dsps,
+                                                    needs.block_rams)))
+        if not scaled.lacks(board.device, 0.95):
+            return config.replace(instances=instances)
+    return None
+
+
+def _smaller_array(board: Board, config: Config) -> Config | None:
+    """One instance, its array halved until DSP blocks and block RAMs suffice; or None."""
+    smaller = config
+    while smaller.array.rows > 1 and smaller.core != "microcoded":  # which is as small as can be
+        smaller = smaller.replace(
+            instances=1, array__rows=smaller.array.rows // 2,
+            array__cols=max(1, smaller.array.cols // 2), array__post_lanes=1)
+        if not quick_usage(smaller).lacks(board.device):
+            return smaller
+    return None
+
+
+def check_fit(board: Board, config: Config, usage: Usage | None = None) -> None:
+    """Refuse what a board cannot hold: before synthesis by DSP blocks and block RAMs, after it
+    by everything.
+
+    Raises
+    ------
+    DoesNotFitError
+        With the numbers, and the nearest configuration that fits.
+    """
+    needs = usage or quick_usage(config)
+    lacks = needs.lacks(board.device)
+    if not lacks:
+        return
+    nearest = nearest_fit(board, config, needs)
+    if nearest is None and usage is None:
+        nearest = _smaller_array(board, config)
+    if nearest and config.core == board.config.core:
+        remedy = (f"the nearest that may fit: --instances {nearest.instances} --rows "
+                  f"{nearest.array.rows} --cols {nearest.array.cols}")
+    elif config != board.config:
+        remedy = f"the board's preset fits: {board.config.shape}, --core {board.config.core}"
+    else:
+        remedy = ("no configuration of this accelerator is known to fit this device; take a "
+                  "larger board")
+    known = "" if usage else " (before synthesis; LUTs are a lower bound)"
+    raise DoesNotFitError(f"{config.shape} does not fit {board.title} ({board.device.name}): needs "
+                          f"{', '.join(lacks)}{known}; {remedy}")

@@ -1,0 +1,132 @@
+"""Checks a board as a command line asks for it, prints what came of it, and fills in the form."""
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from boards.catalogue import VIRTUAL_BAUD, Board, find
+from boards.flow.asked import out_folder, say
+from boards.usb.devices import NoBoard, find_device, find_port, usb_devices
+from boards.virtual.board import VirtualBoard, VirtualPort
+from hw.config import Config
+from hw.support.files import check_outputs, save_file
+from hw.support.text import printable
+
+from .causes import silence
+from .check import Finding, Scope, check_board, find_rate
+from .client import SerialBackend, open_port
+from .errors import BoardMismatch, LinkTimeout
+from .opening import built_here
+
+__all__ = ["check_as_asked"]
+
+#: What a simulated board is asked for: it is some hundred times slower, and its chip forgets after
+#: 64 ms without refresh.
+_VIRTUAL_SCOPE = Scope(link_bytes=4096, blocks=6, retention_s=0.07)
+
+
+def check_as_asked(args: argparse.Namespace) -> int:
+    """Do what `boards check`'s arguments ask for, and return the exit code; errors are raised."""
+    board = find(args.board)
+    if args.virtual == (args.port is not None):
+        raise ValueError("name the board's serial port with --port, or take --virtual")
+    if args.report:
+        check_outputs(report=args.report)
+    known = None if args.virtual else built_here(out_folder(args, board), board)
+    config, build = known or (board.config, None)
+    if known is None and not args.virtual:
+        say(f"{out_folder(args, board)} holds no build: taking the board to hold {config.shape}")
+    scope = _VIRTUAL_SCOPE if args.virtual else Scope(blocks=None if args.whole else 128)
+    findings = []
+    for finding in _findings(args, board, config, build, scope):
+        findings.append(finding)
+        if not args.json:
+            print(f"{'ok    ' if finding.ok else 'BROKEN'}  {finding.what:13} {finding.found}",
+                  flush=True)
+    good = all(f.ok for f in findings)
+    if args.json:
+        print(json.dumps({"board": board.name, "ok": good,
+                          "findings": [f.to_json() for f in findings]}, indent=1))
+    else:
+        print(_sum_up(board, findings))
+    if args.report:
+        save_file(args.report, _form(args, board, findings))
+        say(f"wrote {args.report}: add what only you can see, and send it, please")
+    return 0 if good else 1
+
+
+def _findings(args: argparse.Namespace, board: Board, config: Config, build: bytes | None,
+              scope: Scope) -> Iterator[Finding]:
+    with ExitStack() as stack:
+        if args.virtual:
+            link, sleep = stack.enter_context(_virtual(board, config))
+            yield from check_board(board, config, link, scope, sleep=sleep)
+            return
+        path = find_port(board, args.port, args.serial)
+        transport = open_port(path, board.baud)
+        stack.callback(transport.close)
+        try:
+            link = SerialBackend(config, transport, baud=board.baud)
+        except BoardMismatch as error:
+            yield Finding("identity", False, str(error))
+            return
+        except LinkTimeout:
+            transport.close()
+            say("no answer; trying other baud rates")
+            found = find_rate(lambda baud: open_port(path, baud), board, config, timeout_s=0.1)
+            yield Finding("clock" if found else "link", False, found or (
+                f"no answer at {path}. The likeliest first: {silence(board, path, args.port)}"))
+            return
+        yield Finding("clock", True, f"it answers at {board.baud:,} baud: {board.clock_mhz:g} MHz "
+                      "within 3%")
+        yield from check_board(board, config, link, scope, build=build)
+
+
+@contextmanager
+def _virtual(board: Board, config: Config) -> Iterator[
+        tuple[SerialBackend, Callable[[float], object]]]:
+    """A link to a simulated board, and what lets its time pass."""
+    system = board.system(config, baud=min(VIRTUAL_BAUD, board.most_baud), powerup_us=5.0)
+    with VirtualBoard(system, say) as chip, VirtualPort(chip) as pseudo:
+        transport = open_port(pseudo.path, board.baud)
+        try:
+            link = SerialBackend(config, transport, baud=board.baud, timeout_s=2.0)
+            yield link, lambda seconds: pseudo.let_run(round(seconds * board.clock_mhz * 1e6))
+        finally:
+            transport.close()
+        if pseudo.fault:
+            raise pseudo.fault
+
+
+def _sum_up(board: Board, findings: list[Finding]) -> str:
+    broken = [f for f in findings if not f.ok]
+    if broken:
+        return f"{board.title}: begin with what is broken first, {broken[0].what}; the rest follows"
+    return f"{board.title}: in order; next: python -m boards run {board.name} --port auto"
+
+
+def _form(args: argparse.Namespace, board: Board, findings: list[Finding]) -> str:
+    """The form of ten lines for whoever tries a board; what a program cannot see is left open."""
+    device = "simulated" if args.virtual else "not known"
+    try:
+        if not args.virtual and (devices := usb_devices()) is not None:
+            device = printable(str(find_device(board, devices, args.serial)))
+    except NoBoard as error:
+        device = printable(str(error))
+    results = "; ".join(f"{f.what}: {'ok' if f.ok else 'BROKEN'}, {f.found}" for f in findings)
+    lines = (
+        ("board", f"{board.title} ({board.device.name})"),
+        ("on USB", device),
+        ("system", f"{platform.platform()}, Python {platform.python_version()}"),
+        ("when", time.strftime("%Y-%m-%d %H:%M")),
+        ("check", results),
+        ("revision printed on the board", "?"),
+        ("memory chip, as printed", "?" if board.sdram else "none"),
+        ("how it was flashed, and what that said", "?"),
+        ("lights while it ran", "?"),
+        ("remarks", "?"))
+    return "".join(f"{name}: {value}\n" for name, value in lines)
+

@@ -1,0 +1,82 @@
+"""A board that is broken in one way is told what it is."""
+
+import dataclasses
+import random
+
+import pytest
+
+from boards.catalogue import BOARDS, Board
+from boards.host.check import Scope, check_board, find_rate, known_answer
+from boards.host.client import SerialBackend
+from boards.host.errors import LinkTimeout
+from sw.compiler import compile_graph
+from tests.support.fakeboard import FakeBoard
+
+SIZE = 1 << 16
+SCOPE = Scope(link_bytes=20_000, blocks=8, retention_s=10.0, core=False)
+
+
+@pytest.fixture
+def board(monkeypatch) -> Board:
+    """A ULX3S whose chip is as small as a test wants it."""
+    board = BOARDS["ulx3s-25f"]
+    return dataclasses.replace(board, sdram=dataclasses.replace(board.sdram, rows=16))
+
+
+def findings(board: Board, **faults) -> dict[str, tuple[bool, str]]:
+    fake = FakeBoard(board.config, size=SIZE, **faults)
+    link = SerialBackend(board.config, fake, baud=fake.baud, clock=fake.clock,
+                         chance=random.Random(3))
+    found = check_board(board, board.config, link, SCOPE, build=bytes(8), sleep=fake.sleep,
+                        clock=fake.clock)
+    return {f.what: (f.ok, f.found) for f in found}
+
+
+def test_a_board_in_order_is_told_so(board):
+    found = findings(board)
+    assert set(found) == {"identity", "link", "data pins", "address pins", "memory", "retention"}
+    assert all(ok for ok, _ in found.values()), found
+    assert "0 of" in found["link"][1] and "65,536 bytes" in found["address pins"][1]
+
+
+@pytest.mark.parametrize(("faults", "first", "said"), [
+    ({"stuck": (5, 1)}, "data pins", "DQ5 reads 1 always"),
+    ({"stuck": (14, 0)}, "data pins", "DQ14 reads 0 always"),
+    ({"tied": 13}, "address pins", "A1 as a row's has no effect"),
+    ({"tied": 10}, "address pins", "BA0 as a bank's has no effect"),
+    ({"tied": 4}, "address pins", "A3 as a column's has no effect"),
+    ({"fades_after_s": 5.0}, "retention", "the memory is not refreshed"),
+    ({"drop_every": 9001}, "link", "bytes are lost or damaged on the way"),
+    ({"build": b"olderone"}, "identity", "an older or another bitstream of this configuration"),
+])
+def test_the_first_thing_that_fails_names_the_fault(faults, first, said, board):
+    found = findings(board, **faults)
+    failed = [what for what, (ok, _) in found.items() if not ok]
+    assert failed[0] == first and said in found[first][1], found
+
+
+@pytest.mark.parametrize("part", [0.5, 2.0, 1.05])
+def test_a_wrong_clock_is_told_by_the_baud_rate_that_the_board_has(part, board):
+    actual = round(part * board.baud)
+
+    def connect(baud: int) -> FakeBoard:
+        return FakeBoard(board.config, baud=actual, listens_at=baud)
+
+    with pytest.raises(LinkTimeout):
+        SerialBackend(board.config, connect(board.baud), timeout_s=1e-3)
+    said = find_rate(connect, board, board.config, timeout_s=1e-3)
+    assert f"its clock is {part * 50:g} MHz, not 50" in said
+
+
+def test_a_silent_board_has_no_other_rate(board):
+    def connect(baud: int) -> FakeBoard:
+        return FakeBoard(board.config, baud=100, listens_at=baud)
+
+    assert find_rate(connect, board, board.config, timeout_s=1e-4) == ""
+
+
+@pytest.mark.parametrize("name", [n for n, b in BOARDS.items()])
+def test_the_known_answer_fits_every_board(name):
+    board = BOARDS[name]
+    graph, _ = known_answer(board.config)
+    assert compile_graph(graph, board.config).window_bytes <= board.system().memory_bytes
