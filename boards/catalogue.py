@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from boards.gateware.chips import W9825G6KH_6, SdramTiming
+from boards.gateware.chips import ULX3S_SDRAM, SdramTiming
 from boards.gateware.settings import SystemConfig
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 from hw.fpga.devices import DEVICES, Device
@@ -113,12 +113,10 @@ def _config(instances: int, rows: int, cols: int, *, act_words: int, acc_depth: 
         port=PortConfig(bytes=port, burst_beats=burst, address_bits=address_bits))
 
 
-# 25 MHz * 2, from a VCO of 500 MHz. The SDRAM's clock comes three quarters of a period
-# after the accelerator's: with 3 ns on the clock's way out, 8 ns on a command's and 4 ns
-# on the data's way in, a command is there 10 ns before the chip's edge and changes 4 ns
-# after it, and data (6 ns after the edge, for 22 ns) surrounds the edge that takes it by
-# 12 and 4 ns.
-_ULX3S_PLL = {"CLKI_DIV": 1, "CLKFB_DIV": 2, "CLKOP_DIV": 10, "shift": 270}
+#: 25 MHz * 2, from a VCO of 500 MHz. The SDRAM's clock comes 16.5 of 20 ns after the accelerator's,
+#: in the middle of what `boards.gateware.margins` leaves: a command is there 14.5 ns before the
+#: chip's edge and stays 2.5 ns longer than it must, and so do data on the way back (2.4 ns).
+_ULX3S_PLL = {"CLKI_DIV": 1, "CLKFB_DIV": 2, "CLKOP_DIV": 10, "shift": 297}
 
 
 def _ulx3s(size: str, config: Config) -> Board:
@@ -133,7 +131,7 @@ def _ulx3s(size: str, config: Config) -> Board:
         platform=f"amaranth_boards.ulx3s:ULX3S_{size}F_Platform",
         lights={"running": ("led", 0, ""), "talking": ("led", 1, ""), "ready": ("led", 2, "")},
         button=("button_fire", 0), held_high={"wifi_gpio0": "L2", "wifi_gpio0_v31": "F1"},
-        clock_mhz=50.0, pll=_ULX3S_PLL, memory="32 MiB SDRAM, 16 bits", sdram=W9825G6KH_6,
+        clock_mhz=50.0, pll=_ULX3S_PLL, memory="32 MiB SDRAM, 16 bits", sdram=ULX3S_SDRAM,
         link="USB serial (FT231X)", baud=2_000_000, config=config, programmer=("-b", "ulx3s"),
         modes=("ram", "flash"), bitstream="top.bit",
         usb=Usb(ids="0403:6015", uart=0, name="ULX3S", plug="the micro-USB port marked US1"),

@@ -107,7 +107,9 @@ class BoardTop(Elaboratable):
         platform.add_clock_constraint(sync.clk, board.clock_mhz * 1e6)
 
     def _sdram(self, m, platform, pins):
-        """Every pin has its register at the pad."""
+        """The chip's pins. Commands, addresses and written data leave registers at the pads; what
+        is read goes to registers in the fabric, where its way makes up for the chip's short hold
+        (`boards.gateware.margins`)."""
         chip = platform.request("sdram", 0, dir=dict.fromkeys(
             ("clk", "clk_en", "cs", "we", "cas", "ras", "dqm", "ba", "a", "dq"), "-"))
         m.submodules.chip_clk = clock = io.DDRBuffer("o", chip.clk, o_domain="chip")
@@ -126,7 +128,7 @@ class BoardTop(Elaboratable):
         output("a", chip.a, pins.a)
         output("dqm", chip.dqm, pins.dqm)
         m.submodules.chip_dq = dq = io.Buffer("io", chip.dq)
-        captured = Signal(len(pins.dq_i))
+        captured = Signal(len(pins.dq_i), reset_less=True)
         m.d.sync += captured.eq(dq.i)
         m.d.comb += [dq.o.eq(pins.dq_o), dq.oe.eq(pins.dq_oe), pins.dq_i.eq(captured)]
 

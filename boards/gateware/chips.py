@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hw.config import Config
 
-__all__ = ["W9825G6KH_6", "SdramTiming", "check_timing"]
+__all__ = ["ULX3S_SDRAM", "W9825G6KH_6", "SdramTiming", "check_timing"]
 
 _REFRESHES = 8192  # rows, each refreshed once in `retention_ms`
 
@@ -22,12 +22,15 @@ class SdramTiming:
     t_rcd, t_rp, t_ras, t_rc, t_rfc, t_rrd, t_wr : float
         Nanoseconds: activate to column, precharge, activate to precharge, activate to activate
         in one bank, refresh, activate to activate in another bank, last data to precharge.
-    t_mrd : int
-        Cycles after setting the mode.
+    t_mrd, wr_cycles : int
+        Cycles after setting the mode; and at least from last data to precharge.
     cas : int
         CAS latency in cycles.
     max_mhz : float
         Fastest clock at that CAS latency.
+    t_ac, t_oh, t_is, t_ih : float
+        Nanoseconds after the clock's edge at which data is there at the latest, and until which it
+        stays at least; before and after the edge for which commands and data must be stable.
     powerup_us, retention_ms : float
     """
 
@@ -44,8 +47,13 @@ class SdramTiming:
     t_rrd: float
     t_wr: float
     t_mrd: int = 2
+    wr_cycles: int = 1
     cas: int = 2
     max_mhz: float
+    t_ac: float = 6.0
+    t_oh: float = 2.5
+    t_is: float = 1.5
+    t_ih: float = 1.0
     powerup_us: float = 200.0
     retention_ms: float = 64.0
 
@@ -55,14 +63,23 @@ class SdramTiming:
 
     def cycles(self, name: str, clock_mhz: float) -> int:
         """Whole cycles that a time of the datasheet takes."""
-        return math.ceil(getattr(self, name) * clock_mhz / 1000 - 1e-9)
+        found = math.ceil(getattr(self, name) * clock_mhz / 1000 - 1e-9)
+        return max(found, self.wr_cycles) if name == "t_wr" else found
 
     def refresh_cycles(self, clock_mhz: float) -> float:
         """Cycles between refreshes, on average at most."""
         return self.retention_ms * 1000 * clock_mhz / _REFRESHES
 
 
-#: Winbond W9825G6KH-6, 32 MiB, as on the ULX3S (datasheet revision A03, speed grade -6, CL 2).
+#: The worst of the chips that ULX3S boards are made with: MT48LC16M16A2-6A, IS42S16160G-7,
+#: M12L2561616A-6T, AS4C32M16SB-7 (github.com/emard/ulx3s, doc/MANUAL.md, "Board Versions"; the last
+#: has 1024 columns, of which the first half is used). At CL 2; tRCD, tRP, tAC, tOH of Alliance's
+#: speed grade -7 (AS4C16M16SA, revision 3.0, table 16), tRAS, tRRD of Micron's -75 and tRFC, tWR of
+#: ISSI's (LiteDRAM, modules.py), whose tDPL is two cycles.
+ULX3S_SDRAM = SdramTiming(
+    name="256 Mbit SDRAM of the ULX3S", t_rcd=21, t_rp=21, t_ras=44, t_rc=66, t_rfc=70, t_rrd=15,
+    t_wr=20, wr_cycles=2, cas=2, max_mhz=100)
+#: Winbond W9825G6KH-6, 32 MiB (datasheet revision A03, speed grade -6, CL 2).
 W9825G6KH_6 = SdramTiming(
     name="W9825G6KH-6", t_rcd=15, t_rp=15, t_ras=42, t_rc=60, t_rfc=60, t_rrd=12, t_wr=15,
     cas=2, max_mhz=133)

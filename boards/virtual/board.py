@@ -32,9 +32,11 @@ class _Timing(ctypes.Structure):
 def chip_timing(system: SystemConfig, chip: SdramTiming) -> ctypes.Structure:
     """A chip as `harness/sdram.h` wants it, on a system's clock."""
     powerup = chip.powerup_us if system.powerup_us is None else system.powerup_us
+    least_wr = 1000 * chip.wr_cycles / system.clock_mhz if chip.wr_cycles > 1 else 0.0
+    times = {"wr": max(chip.t_wr, least_wr)}
     return _Timing(
         chip.banks, chip.rows, chip.columns, chip.data_bits // 8, round(1e6 / system.clock_mhz),
-        *(round(1000 * getattr(chip, f"t_{n}")) for n in
+        *(round(1000 * times.get(n, getattr(chip, f"t_{n}"))) for n in
           ("rcd", "rp", "ras", "rc", "rfc", "rrd", "wr")),
         chip.t_mrd, chip.cas, round(powerup * 1e6),
         round(chip.retention_ms * 1e9 / chip.rows))

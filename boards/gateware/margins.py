@@ -1,0 +1,50 @@
+"""When signals are at a chip and at the FPGA, and what is left of the time: the clock's phase."""
+
+from dataclasses import dataclass
+
+from .chips import SdramTiming
+
+__all__ = ["PadDelays", "margins"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PadDelays:
+    """Nanoseconds, (least, most), of an FPGA and its board.
+
+    Members
+    -------
+    out : from a clock's edge in the FPGA until a register's value is at the chip; the chip's clock
+        takes the same way
+    skew : by which two such ways differ
+    back : from the chip until a value is at the register that takes it
+    setup, hold : which that register needs
+    """
+
+    out: tuple[float, float]
+    skew: float
+    back: tuple[float, float]
+    setup: float
+    hold: float
+
+
+#: ECP5 of speed grade 6, LVCMOS33, outputs from registers at the pads, inputs to registers in the
+#: fabric, some centimetres of board. Bounds that are assumed, not measured.
+ECP5_PADS = PadDelays(out=(1.6, 5.0), skew=0.5, back=(1.8, 6.0), setup=0.5, hold=0.0)
+
+
+def margins(chip: SdramTiming, clock_mhz: float, shift_ns: float,
+            pads: PadDelays = ECP5_PADS) -> dict[str, float]:
+    """What is left, in nanoseconds, where the chip's clock comes `shift_ns` after the FPGA's: of
+    the time before and after the chip's edge, and the FPGA's edge that takes what it drives.
+
+    A word that the chip drives after its edge in one cycle is taken at the FPGA's edge at that
+    cycle's second end, as `boards.gateware.words` counts it.
+    """
+    period = 1000 / clock_mhz
+    taken = 2 * period
+    return {
+        "command setup": shift_ns - pads.skew - chip.t_is,
+        "command hold": period - shift_ns - pads.skew - chip.t_ih,
+        "data setup": taken - (shift_ns + pads.out[1] + chip.t_ac + pads.back[1] + pads.setup),
+        "data hold": (shift_ns + pads.out[0] + period + chip.t_oh + pads.back[0]) - taken
+        - pads.hold}
