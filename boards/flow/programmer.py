@@ -1,6 +1,7 @@
 """From a bitstream to the board: openFPGALoader's command, and what came of it."""
 
 import hashlib
+import os
 import re
 import shlex
 import shutil
@@ -109,7 +110,7 @@ def program(board: Board, command: list[str],
     said = b""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
-        while data := process.stdout.read1(4096):
+        while data := os.read(process.stdout.fileno(), 4096):
             said += data
             show(data)
     text = _ESCAPES.sub("", said.decode(errors="replace"))

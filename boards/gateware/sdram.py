@@ -164,9 +164,6 @@ class SdramController(wiring.Component):
                     self._close(m, bank, reopens_in, command, banks)
                 with m.Elif(bursts.active):
                     self._open(m, place, reopens_in, command, banks)
-        # What goes out is kept in registers at the pads, where there are some.
-        for pin in ("ras_n", "cas_n", "we_n", "ba", "a", "dqm", "dq_o"):
-            getattr(self.pins, pin).attrs["syn_useioff"] = 1
         send_words(m, self.pins, self.axi, bursts, answers, self._words)
         take_words(m, self.pins, answers, moves, self._words, timing.cas)
         return m

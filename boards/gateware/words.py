@@ -45,8 +45,11 @@ def send_words(m: Module, pins: PureInterface, axi: PureInterface, bursts: Burst
                answers: Answers, words: int) -> None:
     """Give the chip a beat, a word in each cycle from that of the command on.
 
-    Command and data leave their registers together: data is a cycle behind `beats`.
+    Command and data leave their registers together: data is a cycle behind `beats`. These are the
+    registers at the pads, where there are some.
     """
+    for pin in ("ras_n", "cas_n", "we_n", "ba", "a", "dqm", "dq_o"):
+        getattr(pins, pin).attrs["syn_useioff"] = 1
     beats, data_bits, lanes = bursts.beats, len(pins.dq_o), len(pins.dqm)
     beat, strobes = beats.r_data[:words * data_bits], beats.r_data[words * data_bits:]
     out_words, out_strobes = Signal(len(beat)), Signal(len(strobes))

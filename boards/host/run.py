@@ -113,8 +113,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             say(f"virtual {board.title} at {port}")
         total = sum(len(data) for _, data in program.segments)
         try:
-            if pseudo:
-                backend = _connect(stack, pseudo.path, board, config, count_up)
+            backend = backend or _connect(stack, port, board, config, count_up)
             driver = Driver(backend)
             driver.stop()  # what an earlier program has left running
             say(f"loading {total:,} bytes")
@@ -124,12 +123,12 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             if reference:
                 reference.load(program)
             results = _run_images(driver, reference, graph, work, count, say)
+            if pseudo and pseudo.fault:
+                raise pseudo.fault
         except Exception:
             if pseudo and pseudo.fault:
                 raise pseudo.fault from None
             raise
-        if pseudo and pseudo.fault:
-            raise pseudo.fault
         return BoardRun(board.name, graph.name, port, board.clock_mhz, total, load_s,
                         results, backend.repeats)
 

