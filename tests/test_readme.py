@@ -17,6 +17,9 @@ from tests.support.prose import ROOT
 
 TEXTS = prose.texts()
 FRONT = TEXTS["README.md"]
+#: The READMEs and the boards' pages.
+ALL = TEXTS | {str(path.relative_to(ROOT)): path.read_text()
+               for path in (ROOT / "boards" / "pages").glob("*.md")}
 
 
 def test_the_tables_are_current():
@@ -81,18 +84,18 @@ def test_what_the_front_page_says_of_limits_and_scaling_is_in_their_tables():
     assert len(shares) == 5 and set(shares) <= set(cells)
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", ALL)
 def test_links_lead_somewhere(name):
-    for file, heading in prose.links(TEXTS[name]):
+    for file, heading in prose.links(ALL[name]):
         path = (ROOT / name).parent / file if file else ROOT / name
         assert path.exists(), file
         assert not heading or heading in prose.anchors(path.read_text()), f"{file}#{heading}"
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", ALL)
 def test_files_modules_and_targets_that_are_named_exist(name):
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    for span in prose.code(TEXTS[name]):
+    for span in prose.code(ALL[name]):
         for word in span.split():
             if re.fullmatch(r"(hw|sim|sw|boards|tests|\.ci)/[\w./-]+", word):
                 assert (ROOT / word).exists(), word
@@ -104,9 +107,9 @@ def test_files_modules_and_targets_that_are_named_exist(name):
             assert match[1] in targets, span
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", ALL)
 def test_commands_take_the_options_that_they_are_shown_with(name):
-    for module, words in prose.commands(TEXTS[name]):
+    for module, words in prose.commands(ALL[name]):
         if module in ("pytest", "tests.fuzz_loaders"):
             continue
         path = "boards.__main__" if module == "boards" else module

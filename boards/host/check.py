@@ -134,8 +134,8 @@ def _link(link: SerialBackend, size: int, clock: Callable[[], float]) -> Finding
     link.read_memory(0, size)
     asked, repeated = session.requests - asked, session.repeats - repeated
     rate = 2 * size / max(1e-9, clock() - began) / 1000
-    said = (f"{size:,} bytes to the board and back, {repeated} of {asked} requests repeated, "
-            f"{rate:,.0f} kB/s")
+    said = (f"{size:,} bytes to the board and back, {repeated} repetitions in {asked} "
+            f"requests, {rate:,.0f} kB/s")
     if repeated:
         said += ("; bytes are lost or damaged on the way: another cable or USB port, no hub; is "
                  "another program at the port?")

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from boards.catalogue import VIRTUAL_BAUD, Board, find
 from boards.flow.asked import out_folder, say
 from boards.usb.devices import NoBoard, find_device, find_port, usb_devices
-from boards.virtual.board import VirtualBoard, VirtualPort
+from boards.virtual.board import VIRTUAL_TIMEOUT_S, VirtualBoard, VirtualPort
 from hw.config import Config
 from hw.support.files import check_outputs, save_file
 from hw.support.text import printable
@@ -93,7 +93,8 @@ def _virtual(board: Board, config: Config) -> Iterator[
     with VirtualBoard(system, say) as chip, VirtualPort(chip) as pseudo:
         transport = open_port(pseudo.path, board.baud)
         try:
-            link = SerialBackend(config, transport, baud=board.baud, timeout_s=2.0)
+            link = SerialBackend(config, transport, baud=board.baud,
+                                 timeout_s=VIRTUAL_TIMEOUT_S)
             yield link, lambda seconds: pseudo.let_run(round(seconds * board.clock_mhz * 1e6))
         finally:
             transport.close()

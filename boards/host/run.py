@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from boards.catalogue import Board
-from boards.virtual.board import VirtualBoard, VirtualPort
+from boards.virtual.board import VIRTUAL_TIMEOUT_S, VirtualBoard, VirtualPort
 from boards.virtual.simulated import differences, simulated
 from hw.config import Config
 from sw.compiler import Program, compile_graph
@@ -98,7 +98,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             progress(min(total, done), total)
 
         if port is not None:  # what is wrong with a board should show before anything is trained
-            backend, port = stack.enter_context(open_board(
+            backend, path = stack.enter_context(open_board(
                 board, config, port, serial=serial, build=build, progress=count_up))
         work = load_workload(network, partitions=partitions, seed=seed, images=count, say=say)
         graph = work.forms[form]
@@ -109,11 +109,11 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
         if backend is None:
             chip = stack.enter_context(VirtualBoard(system, say))
             pseudo = stack.enter_context(VirtualPort(chip))
-            port = pseudo.path
-            say(f"virtual {board.title} at {port}")
+            path = pseudo.path
+            say(f"virtual {board.title} at {path}")
         total = sum(len(data) for _, data in program.segments)
         try:
-            backend = backend or _connect(stack, port, board, config, count_up)
+            backend = backend or _connect(stack, path, board, config, count_up)
             driver = Driver(backend)
             driver.stop()  # what an earlier program has left running
             say(f"loading {total:,} bytes")
@@ -129,7 +129,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             if pseudo and pseudo.fault:
                 raise pseudo.fault from None
             raise
-        return BoardRun(board.name, graph.name, port, board.clock_mhz, total, load_s,
+        return BoardRun(board.name, graph.name, path, board.clock_mhz, total, load_s,
                         results, backend.repeats)
 
 
@@ -138,7 +138,8 @@ def _connect(stack: ExitStack, path: str, board: Board, config: Config,
     """The link to a virtual board, which is slow."""
     transport = open_port(path, board.baud)
     stack.callback(transport.close)
-    return SerialBackend(config, transport, baud=board.baud, progress=progress, timeout_s=2.0)
+    return SerialBackend(config, transport, baud=board.baud, progress=progress,
+                         timeout_s=VIRTUAL_TIMEOUT_S)
 
 
 def _fitting(graph: IntegerGraph, config: Config, board: Board) -> Program:

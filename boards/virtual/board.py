@@ -17,10 +17,12 @@ from hw.support.errors import ToolMissingError
 from sim.backend import SimulationFault
 from sim.verilated.build import build_shared
 
-__all__ = ["VirtualBoard", "VirtualPort", "chip_timing"]
+__all__ = ["VIRTUAL_TIMEOUT_S", "VirtualBoard", "VirtualPort", "chip_timing"]
 
 _HARNESS = Path(__file__).parent / "harness" / "board.cpp"
 _SLICE_CYCLES = 4096
+#: For which an answer of a simulated board is waited for, of the machine's time: it loses none.
+VIRTUAL_TIMEOUT_S = 30.0
 
 
 class _Timing(ctypes.Structure):

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from boards.catalogue import BOARDS, Board
+from boards.gateware.chips import ULX3S_SDRAM
 from boards.host.check import Scope, check_board, find_rate, known_answer
 from boards.host.client import SerialBackend
 from boards.host.errors import LinkTimeout
@@ -17,10 +18,9 @@ SCOPE = Scope(link_bytes=20_000, blocks=8, retention_s=10.0, core=False)
 
 
 @pytest.fixture
-def board(monkeypatch) -> Board:
+def board() -> Board:
     """A ULX3S whose chip is as small as a test wants it."""
-    board = BOARDS["ulx3s-25f"]
-    return dataclasses.replace(board, sdram=dataclasses.replace(board.sdram, rows=16))
+    return dataclasses.replace(BOARDS["ulx3s-25f"], sdram=dataclasses.replace(ULX3S_SDRAM, rows=16))
 
 
 def findings(board: Board, **faults) -> dict[str, tuple[bool, str]]:
@@ -36,7 +36,7 @@ def test_a_board_in_order_is_told_so(board):
     found = findings(board)
     assert set(found) == {"identity", "link", "data pins", "address pins", "memory", "retention"}
     assert all(ok for ok, _ in found.values()), found
-    assert "0 of" in found["link"][1] and "65,536 bytes" in found["address pins"][1]
+    assert "0 repetitions" in found["link"][1] and "65,536 bytes" in found["address pins"][1]
 
 
 @pytest.mark.parametrize(("faults", "first", "said"), [
