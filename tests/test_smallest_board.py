@@ -7,7 +7,9 @@ import pytest
 from boards.__main__ import main
 from boards.catalogue import BOARDS
 from boards.flow.build import MANIFEST, load_manifest, sources_digest
+from boards.gateware.margins import ECP5_PADS
 from hw.fpga.bitstream import ecp5_identity
+from hw.fpga.routing import pad_paths
 from hw.fpga.tools import have_tool
 
 pytestmark = pytest.mark.slow  # synthesis, place and route: minutes
@@ -48,6 +50,9 @@ def test_the_smallest_ulx3s_builds_and_meets_its_clock(tmp_path, capsys):
     assert not list(folder.parent.glob(f".{folder.name}-*")), "nothing half-made is left"
     used = json.loads((folder / "report.json").read_text())["utilization"]
     # Commands, addresses, masks and data to the SDRAM, and its clock, leave registers at the pads.
-    assert used["IOLOGIC"]["used"] + used["SIOLOGIC"]["used"] == 3 + 2 + 13 + 2 + 16 + 1
+    assert sum(used[kind]["used"] for kind in ("IOLOGIC", "SIOLOGIC") if kind in used) == (
+        3 + 2 + 13 + 2 + 16 + 1)
+    into, _ = pad_paths(folder / "report.json")
+    assert 0 < into <= ECP5_PADS.back[1]
     assert main(["flash", "ulx3s-12f", "--dry-run", "--out", str(folder)]) in (0, 3)
     assert str(bitstream) in (said := capsys.readouterr()).out or "openfpgaloader" in said.err

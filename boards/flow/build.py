@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards.catalogue import Board
+from boards.gateware.margins import ECP5_PADS
 from boards.gateware.system import board_verilog
 from boards.protocol import BUILD_BYTES
 from hw.config import Config
 from hw.fpga.devices import Usage
 from hw.fpga.floorplan import floorplan
-from hw.fpga.routing import place_and_route
+from hw.fpga.routing import pad_paths, place_and_route
 from hw.fpga.synthesis import (
     ECP5_MAP,
     ECP5_SECOND_HALF,
@@ -151,12 +152,23 @@ def _with_amaranth(board, config, system, folder, say):
         floorplan(folder, "top.json", config, board.device, say=say)
         reached = _place_and_route(board, folder, ["--json", "top.json", "--lpf", "top.lpf",
                                                    "--textcfg", "top.config"], say)
+        _check_pads(board, folder)
         pack_ecp5(board, folder)
     else:
         reached = _place_and_route(board, folder, ["--json", "top.json", "--pcf", "top.pcf",
                                                    "--asc", "top.asc"], say)
         run_tool("yowasp-icepack", ["top.asc", "top.bin"], folder)
     return reached
+
+
+def _check_pads(board: Board, folder: Path) -> None:
+    """Refuse a design whose ways from the SDRAM's pads are longer than its clock's phase allows."""
+    into, _ = pad_paths(folder / "report.json")
+    most = ECP5_PADS.back[1]
+    if board.sdram and into > most:
+        raise ToolError(f"{board.title}: what a pad brings takes {into:.1f} ns to its register; "
+                        f"the phase of the SDRAM's clock allows {most:g}: no bitstream is kept; "
+                        "try fewer instances")
 
 
 def _place_and_route(board, folder, arguments, say):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .chips import SdramTiming
 
-__all__ = ["PadDelays", "margins"]
+__all__ = ["ECP5_PADS", "PadDelays", "margins"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,9 @@ class PadDelays:
 
 
 #: ECP5 of speed grade 6, LVCMOS33, outputs from registers at the pads, inputs to registers in the
-#: fabric, some centimetres of board. Bounds that are assumed, not measured.
-ECP5_PADS = PadDelays(out=(1.6, 5.0), skew=0.5, back=(1.8, 6.0), setup=0.5, hold=0.0)
+#: fabric, some centimetres of board. Bounds that are assumed, not measured; a build whose way into
+#: the fabric is longer is refused.
+ECP5_PADS = PadDelays(out=(1.6, 5.0), skew=0.5, back=(1.8, 9.5), setup=0.5, hold=0.0)
 
 
 def margins(chip: SdramTiming, clock_mhz: float, shift_ns: float,

@@ -12,7 +12,7 @@ from pathlib import Path
 from .devices import Device, Usage
 from .tools import ToolError, run_tool
 
-__all__ = ["SEEDS", "longest_path", "place_and_route", "read_report"]
+__all__ = ["SEEDS", "longest_path", "pad_paths", "place_and_route", "read_report"]
 
 
 class _RestlessError(ToolError):
@@ -103,6 +103,19 @@ def longest_path(path: Path) -> str | None:
     wires = sum(part["delay"] for part in parts if part["type"] == "routing")
     begin, end = parts[0]["from"]["cell"], parts[-1]["to"]["cell"]
     return f"longest path: {begin} to {end}, {delay:.1f} ns, {wires:.1f} of them wires"
+
+
+def pad_paths(path: Path) -> tuple[float, float]:
+    """The longest ways from a pad to a register and from a register to a pad of nextpnr's report,
+    in ns; those through registers at pads are none."""
+    into, out = 0.0, 0.0
+    for found in json.loads(path.read_text()).get("critical_paths", ()):
+        delay = sum(part["delay"] for part in found["path"])
+        if found["from"] == "<async>" and found["to"] != "<async>":
+            into = max(into, delay)
+        elif found["to"] == "<async>" and found["from"] != "<async>":
+            out = max(out, delay)
+    return into, out
 
 
 def read_report(path: Path) -> tuple[float, Usage]:
