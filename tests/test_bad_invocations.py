@@ -35,6 +35,7 @@ WORKS = {
     "ablation": ["--network", "digits"], "calibrate": ["--liberty=@file"], "measure": [],
     "tables": [], "demo": [], "boards build": ["icebreaker", "--out=@new"],
     "boards run": ["icebreaker", "--virtual"], "boards flash": ["icebreaker", "--out=@new"],
+    "boards check": ["icebreaker", "--virtual", "--report=@new.txt"],
     "boards table": ["icebreaker"], "boards list": [], "boards doctor": [],
 }
 #: What a command begins its work with.
@@ -44,7 +45,8 @@ BEGINS = (
     "sw.experiment.tracing.load_workload", "sw.experiment.dropping.grow_digits",
     "sw.experiment.training.Trainer", "sw.experiment.exploration.each",
     "sw.experiment.calibration.map_core", "sw.experiment.gates.generate", "sw.measure._run",
-    "boards.flow.commands.build", "boards.host.command.run_network", "subprocess.run",
+    "boards.flow.commands.build", "boards.host.command.run_network",
+    "boards.host.checking.check_board", "boards.host.checking.VirtualBoard", "subprocess.run",
     "subprocess.Popen",
 )
 

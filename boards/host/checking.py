@@ -33,6 +33,11 @@ def check_as_asked(args: argparse.Namespace) -> int:
     board = find(args.board)
     if args.virtual == (args.port is not None):
         raise ValueError("name the board's serial port with --port, or take --virtual")
+    for option in ("serial", "whole", "out") if args.virtual else ():
+        if getattr(args, option):
+            raise ValueError(f"--{option} goes with --port, a board that is plugged in")
+    if args.serial and args.port != "auto":
+        raise ValueError("--serial goes with --port auto; a port that is named needs none")
     if args.report:
         check_outputs(report=args.report)
     known = None if args.virtual else built_here(out_folder(args, board), board)

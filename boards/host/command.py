@@ -49,6 +49,8 @@ def _check(args: argparse.Namespace, board: Board) -> None:
     if args.virtual and (args.serial or args.compare):
         raise ValueError(f"{'--serial' if args.serial else '--compare'} goes with --port; a "
                          "simulated board is compared anyway")
+    if args.serial and args.port != "auto":
+        raise ValueError("--serial goes with --port auto; a port that is named needs none")
     if args.out and args.virtual:
         raise ValueError("--out, the build that a board holds, goes with --port")
     if args.virtual_baud and args.virtual_baud > board.most_baud:

@@ -98,6 +98,11 @@ def test_where_nothing_near_fits_the_preset_is_named(changes, needs, capsys, tmp
     (["run", "ulx3s-85f", "--port", "/dev/nowhere", "--virtual-baud", "9600"],
      "--virtual-baud goes with --virtual"),
     (["run", "ulx3s-85f", "--virtual", "--out", "build"], "goes with --port"),
+    (["run", "ulx3s-85f", "--virtual", "--compare"], "--compare goes with --port"),
+    (["run", "ulx3s-85f", "--port", "/dev/ttyUSB0", "--serial", "D1"], "--serial goes with --port "
+     "auto"),
+    (["check", "ulx3s-85f"], "--port, or take --virtual"),
+    (["check", "ulx3s-85f", "--virtual", "--whole"], "--whole goes with --port"),
 ])
 def test_mistakes_are_named(arguments, message, capsys):
     assert main(arguments) == 2
