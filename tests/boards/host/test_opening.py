@@ -1,5 +1,6 @@
 """Opening a board's link: which port, which build, and what may be wrong where nobody answers."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from boards.host.causes import silence
 from boards.host.errors import BoardMismatch
 from boards.host.opening import built_here, open_board
 from boards.usb.devices import UsbDevice
+from hw.support.reading import FileFormatError
 from tests.support.fakeboard import FakeBoard
 from tests.support.fakeusb import written
 
@@ -77,6 +79,14 @@ def test_an_older_build_of_the_same_configuration_is_refused(monkeypatch, tmp_pa
     assert built_here(tmp_path, board) is None
     written(board, tmp_path)
     assert built_here(tmp_path, board) == (board.config, None)
+    manifest = tmp_path / "board.json"
+    for value, good in (("0123456789abcdef", True), ("xyz", False), (7, False), ([], False)):
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"build": value}))
+        if good:
+            assert built_here(tmp_path, board) == (board.config, bytes.fromhex(value))
+        else:
+            with pytest.raises(FileFormatError, match="must be 16 hexadecimal digits"):
+                built_here(tmp_path, board)
 
 
 def test_all_but_a_simulated_board_works_without_pseudo_terminals():
