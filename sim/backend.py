@@ -2,62 +2,29 @@
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from hw import registers
 from hw.config import Config
 from hw.gateware.signatures.ports import Channel
 from hw.gateware.top import CORE_NAME, SHELL_NAME
 from hw.registers import COUNTERS
 from sim.activity.values import UnitActivity
 from sim.verilated.build import activity_maps, build
-from sim.verilated.memory import RtlMemory
+from sim.verilated.interface import load_library
+from sim.verilated.memory import Disturbance, RtlMemory
 
+from .faults import BusBreach, Place, SimulationFault, find_instruction, layer_name
 from .settings import check_settings, check_stall
 
-__all__ = ["SimulationFault", "VerilatorBackend"]
+__all__ = ["VerilatorBackend"]
 
 _LAYERS, _CHANNELS, _INSTANCES = 2048, 4, 32
 #: Of a call of the model, during which no signal is seen: a tenth of a second for the largest.
 _SLICE_CYCLES = 1000
-
-
-class SimulationFault(RuntimeError):
-    """The hardware broke a rule of its bus; a bug in the RTL, never in a user's network."""
-
-    exit_code = 1
-
-
-def _library(path: Path) -> ctypes.CDLL:
-    lib = ctypes.CDLL(str(path))
-    u64, u32, pointer, i = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_int
-    signatures = {
-        "new": (pointer, [u64, u32, u32, u32, u32, u32, u64, pointer, i]),
-        "free": (None, [pointer]),
-        "poke": (None, [pointer, u64, pointer, u64]), "peek": (None, [pointer, u64, pointer, u64]),
-        "write_register": (i, [pointer, u32, u32]),
-        "read_register": (i, [pointer, u32, ctypes.POINTER(u32)]),
-        "run": (u64, [pointer, u64]), "all_ended": (i, [pointer]),
-        "fault": (ctypes.c_char_p, [pointer]),
-        "check": (None, [pointer, i]), "doze": (None, [pointer, i]),
-        "count_toggles": (None, [pointer, i]),
-        "begin": (None, [pointer]), "end": (None, [pointer, u32]), "cycle": (u64, [pointer]),
-        "layers_ended": (ctypes.POINTER(u32), [pointer]),
-        "causes": (ctypes.POINTER(u64), [pointer, i]),
-        "page_misses": (ctypes.POINTER(u64), [pointer]),
-        "spared": (ctypes.POINTER(u64), [pointer]),
-        "traffic": (ctypes.POINTER(u64), [pointer]),
-        "toggles": (u64, [pointer, i, u32, ctypes.POINTER(u64)]),
-        "flip_flop_bits": (u64, [pointer, i]),
-    }
-    if hasattr(lib, "partita_trace"):
-        signatures["trace"] = (i, [pointer, ctypes.c_char_p, u64])
-    for name, (result, arguments) in signatures.items():
-        function = getattr(lib, f"partita_{name}")
-        function.restype, function.argtypes = result, arguments
-    return lib
 
 
 class VerilatorBackend:
@@ -72,7 +39,8 @@ class VerilatorBackend:
         The memory's timing, see `sim/verilated/harness/memory.h`; bounds are in
         `sim.settings.LIMITS`.
     stall_probability : float, 0 to 0.9
-        That a memory channel stalls in a cycle, drawn from `seed`.
+        That a memory channel stalls in a cycle, drawn from `seed`, as is what the accelerator's
+        own memories hold at first, unless toggles are counted or traced: then zeros.
     count_toggles : bool
         Count every flip-flop's toggles and clocked cycles, and the accesses of memories.
     check : bool
@@ -92,6 +60,8 @@ class VerilatorBackend:
         one port.
     library : what `sim.verilated.build.build` has returned for the configuration, for those who
         make many models of it; None looks for it anew
+    change : function or None
+        Makes other Verilog of the modules', by their names; for tests.
     say : called with a line before each long step
 
     Raises
@@ -106,7 +76,9 @@ class VerilatorBackend:
                  stall_probability: float = 0.0, seed: int = 1, count_toggles: bool = False,
                  check: bool = False, doze: bool = True, threads: int = 1,
                  kind: str | None = None, memory: RtlMemory | None = None,
-                 library: Path | None = None, say: Callable[[str], None] = lambda text: None):
+                 library: Path | None = None,
+                 change: Callable[[dict[str, str]], dict[str, str]] | None = None,
+                 say: Callable[[str], None] = lambda text: None):
         check_stall(stall_probability)
         check_settings(memory_bytes=memory_bytes, latency_cycles=latency_cycles,
                        page_miss_cycles=page_miss_cycles, page_bytes=page_bytes, banks=banks,
@@ -115,14 +87,18 @@ class VerilatorBackend:
             raise ValueError(f"a memory in Verilog has one port; the configuration {config.ports}")
         self.config = config
         library = library or build(
-            config, say, kind=kind or ("activity" if count_toggles else "plain"), memory=memory)
-        self._lib = _library(library)
+            config, say, kind=kind or ("activity" if count_toggles else "plain"), memory=memory,
+            change=change)
+        self._lib = load_library(library)
         self._maps = activity_maps(library) if count_toggles else {}
         self._handle = self._lib.partita_new(
             memory_bytes, latency_cycles, page_miss_cycles, page_bytes, banks,
             round(stall_probability * (1 << 32)), seed,
-            ctypes.addressof(memory.options) if memory and memory.options else None, threads)
+            ctypes.addressof(memory.options) if memory and memory.options else None, threads,
+            0 if count_toggles or kind else seed & 0x7FFF_FFFF or 1)
         self._memory_bytes = memory_bytes
+        self._layers: tuple[str, ...] = ()  # names
+        self._may_look = memory is None  # into the memory while something is under way
         self._counting = count_toggles
         self._lib.partita_check(self._model, int(check))
         self._lib.partita_doze(self._model, int(doze))
@@ -175,6 +151,7 @@ class VerilatorBackend:
         return value.value
 
     def _answer(self, response: int, addr: int) -> None:
+        self._raise_fault()
         if response < 0:
             raise SimulationFault(f"no answer from register 0x{addr:x}")
         if response:
@@ -187,14 +164,77 @@ class VerilatorBackend:
         done = 0
         while done < cycles:
             done += self._lib.partita_run(self._model, min(_SLICE_CYCLES, cycles - done))
-            fault = self._lib.partita_fault(self._model)
-            if fault:
-                raise SimulationFault(fault.decode())
+            self._raise_fault()
             if self._lib.partita_all_ended(self._model):
                 break
         return done
 
+    def _raise_fault(self) -> None:
+        """Raise what the hardware did to a rule of its bus, if it did."""
+        fault = self._lib.partita_fault(self._model)
+        if not fault:
+            return
+        where = (ctypes.c_uint64 * 3)()
+        rule = self._lib.partita_breach(self._model, where)
+        if not rule:
+            raise SimulationFault(fault.decode())
+        place = Place.of_tag(*where)
+        raise BusBreach(rule.decode(), place, layer_name(self._layers, place.layer),
+                        self._blame(place))
+
+    def _blame(self, place: Place) -> int | None:
+        """The instruction of a breach."""
+        value = ctypes.c_uint32()
+
+        def register(name: str) -> int:
+            self._lib.partita_read_register(
+                self._model, registers.address(name, place.instance), ctypes.byref(value))
+            return value.value
+
+        if not self._may_look or place.instance >= self.config.instances:
+            return None
+        base = register("WINDOW_BASE")
+
+        def read(offset: int, count: int) -> bytes:
+            count = max(0, min(count, self._memory_bytes - base - offset))
+            return self.read_memory(base + offset, count).tobytes()
+
+        return find_instruction(self.config, place.channel, place.layer, place.address - base,
+                                register("PROGRAM"), read)
+
     # -- what only a simulation knows ---------------------------------------------------------
+    def guard(self, layers: Sequence[str], places: Sequence[tuple[int, int] | None]) -> None:
+        """From now on a program that writes anything but its layers' outputs is a `BusBreach`,
+        until an instance is given another program.
+
+        Parameters
+        ----------
+        layers : names
+        places : of each its output's first byte address and the one after its last, or None
+        """
+        self._layers = tuple(layers)
+        self._lib.partita_guard(self._model)
+        for number, place in enumerate(places):
+            self._lib.partita_place(self._model, number, *(place or (0, 0)))
+
+    def disturb(self, wrong: Disturbance, seed: int = 1) -> None:
+        """From now on the memory's model does this wrong, and stalls as the seed says.
+
+        Raises
+        ------
+        ValueError
+            If the memory is one in Verilog.
+        """
+        check_settings(seed=seed)
+        if not self._lib.partita_disturb(self._model, *wrong.numbers, seed):
+            raise ValueError("a memory in Verilog does nothing wrong; the model can")
+
+    def disturbed(self) -> tuple[int, Place]:
+        """How many answers have been errors since `disturb`, and where the last one was."""
+        where = (ctypes.c_uint64 * 2)()
+        hits = self._lib.partita_disturbed(self._model, where)
+        return hits, Place.of_tag(0, *where)
+
     def begin_account(self) -> None:
         """Start counting bytes and toggles from nothing."""
         self._lib.partita_begin(self._model)

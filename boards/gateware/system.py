@@ -1,7 +1,7 @@
 """Everything on the board but its pins: link, accelerator, memory."""
 
 from amaranth.back import verilog
-from amaranth.hdl import ClockSignal, Module, ResetSignal, Signal
+from amaranth.hdl import ClockSignal, Module, ResetSignal, Signal, Value
 from amaranth.hdl import Instance as BlackBox
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -36,11 +36,19 @@ def make_memory(system: SystemConfig) -> SdramController | AxiRam:
 class BoardSystem(wiring.Component):
     """Link, accelerator and memory; the accelerator is the Verilog module `partita`.
 
+    Parameters
+    ----------
+    system : SystemConfig
+    watched : bool
+        Show the accelerator's buses, which a simulation watches.
+
     Members
     -------
     rx, tx : UART
     sdram : `SdramPins`, where there is an SDRAM
     running, talking, memory_ready : for lights
+    seen_instances : [instances] runs; `seen_` and a name, all of the memory port and of the
+        control registers' bus, whichever side drives it; where watched
     """
 
     rx: Signal
@@ -50,13 +58,25 @@ class BoardSystem(wiring.Component):
     memory_ready: Signal
     sdram: wiring.PureInterface
 
-    def __init__(self, system: SystemConfig):
-        self._system = system
+    def __init__(self, system: SystemConfig, *, watched: bool = False):
+        self._system, self._watched = system, watched
         members = {"rx": In(1, init=1), "tx": Out(1, init=1), "running": Out(1),
                    "talking": Out(1), "memory_ready": Out(1)}
         if system.sdram:
             members["sdram"] = Out(SdramPins(system.sdram))
+        if watched:
+            members |= {f"seen_{name}": Out(len(value)) for name, value in self._seen(
+                wiring.Signature(outer_members(system.config)).create()).items()}
         super().__init__(members)
+
+    @staticmethod
+    def _seen(outer: wiring.PureInterface) -> dict[str, Value]:
+        """What is watched, by name."""
+        names = {"instances": outer.running}
+        for prefix, bus in (("", outer.m_axi[0]), ("axil_", outer.s_axil)):
+            names |= {f"{prefix}{path[0]}": Value.cast(value)
+                      for path, _, value in bus.signature.flatten(bus)}
+        return names
 
     def elaborate(self, platform):
         m = Module()
@@ -95,6 +115,7 @@ def memory_verilog(system: SystemConfig) -> dict[str, str]:
                                       ports=top_ports(memory))}
 
 
-def board_verilog(system: SystemConfig) -> dict[str, str]:
+def board_verilog(system: SystemConfig, *, watched: bool = False) -> dict[str, str]:
     """Verilog of the module `board`, by its name; it instantiates `partita`."""
-    return {"board": verilog.convert(BoardSystem(system), name="board", emit_src=False)}
+    return {"board": verilog.convert(BoardSystem(system, watched=watched), name="board",
+                                     emit_src=False)}

@@ -91,7 +91,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
         If the virtual board broke a rule of its memory.
     """
     with ExitStack() as stack:
-        backend = pseudo = reference = None
+        backend = pseudo = reference = chip = None
         total = 0
 
         def count_up(done: int, size: int) -> None:
@@ -120,8 +120,9 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             began = time.monotonic()
             driver.load(program)
             load_s = time.monotonic() - began
-            if reference:
+            if reference and chip:
                 reference.load(program)
+                chip.guard([info.name for info in program.layers], program.places(0))
             results = _run_images(driver, reference, graph, work, count, say)
             if pseudo and pseudo.fault:
                 raise pseudo.fault

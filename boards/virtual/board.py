@@ -6,7 +6,7 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from boards.gateware.chips import SdramTiming
@@ -14,8 +14,9 @@ from boards.gateware.settings import SystemConfig
 from boards.gateware.system import board_verilog
 from hw.gateware.verilog import generate
 from hw.support.errors import ToolMissingError
-from sim.backend import SimulationFault
+from sim.faults import BusBreach, Place, SimulationFault, layer_name
 from sim.verilated.build import build_shared
+from sim.verilated.monitor import MONITOR_HEADER, MONITOR_MACRO
 
 __all__ = ["VIRTUAL_TIMEOUT_S", "VirtualBoard", "VirtualPort", "chip_timing"]
 
@@ -71,12 +72,14 @@ class VirtualBoard:
             generators.append(change.__module__)
 
         def texts() -> dict[str, str]:
-            found = {**generate(system.config), **board_verilog(system)}
+            found = {**generate(system.config), **board_verilog(system, watched=True)}
             return change(found) if change else found
 
         library = build_shared(
-            "board", design, generators, texts, _HARNESS,
-            macros="-DPARTITA_SDRAM" if system.sdram else "", say=say)
+            "board", design, generators, texts, _HARNESS, headers=[MONITOR_HEADER],
+            macros=f"{MONITOR_MACRO} -DPARTITA_BEAT={system.config.port.bytes} "
+                   f"-DPARTITA_INSTANCES={system.config.instances}"
+                   f"{' -DPARTITA_SDRAM' if system.sdram else ''}", say=say)
         self._lib = lib = ctypes.CDLL(str(library))
         p, u32, u64, raw = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p
         for name, result, arguments in (
@@ -84,10 +87,12 @@ class VirtualBoard:
                 ("reset", None, [p]), ("run", None, [p, u64]), ("cycles", u64, [p]),
                 ("running", ctypes.c_int, [p]), ("feed", None, [p, raw, u64]),
                 ("unsent", u64, [p]), ("take", u64, [p, raw, u64]), ("fault", raw, [p]),
-                ("count", u64, [p, ctypes.c_int])):
+                ("breach", raw, [p, ctypes.POINTER(u64)]), ("guard", None, [p]),
+                ("place", None, [p, u32, u64, u64]), ("count", u64, [p, ctypes.c_int])):
             function = getattr(lib, f"board_{name}")
             function.restype, function.argtypes = result, arguments
         chip = chip or system.sdram
+        self._layers: tuple[str, ...] = ()  # names
         self._board = lib.board_new(system.clocks_per_bit,
                                     ctypes.byref(chip_timing(system, chip)) if chip else None)
 
@@ -123,12 +128,26 @@ class VirtualBoard:
         Raises
         ------
         SimulationFault
-            If the controller broke a rule of the SDRAM's datasheet.
+            If the controller broke a rule of the SDRAM's datasheet, or `BusBreach` if the
+            accelerator broke one of its memory port.
         """
         self._lib.board_run(self._board, cycles)
+        where = (ctypes.c_uint64 * 3)()
+        rule = self._lib.board_breach(self._board, where)
+        if rule:
+            place = Place.of_tag(*where)
+            raise BusBreach(rule.decode(), place, layer_name(self._layers, place.layer), None)
         fault = self._lib.board_fault(self._board)
         if fault:
             raise SimulationFault(fault.decode())
+
+    def guard(self, layers: Sequence[str], places: Sequence[tuple[int, int] | None]) -> None:
+        """From now on a program that writes anything but its layers' outputs is a `BusBreach`:
+        as `sim.backend.VerilatorBackend.guard`."""
+        self._layers = tuple(layers)
+        self._lib.board_guard(self._board)
+        for number, place in enumerate(places):
+            self._lib.board_place(self._board, number, *(place or (0, 0)))
 
     @property
     def cycles(self) -> int:

@@ -20,6 +20,7 @@ from .flipflops import keep_registers, map_members, walk_modules
 from .glue import glue_header
 from .library import cached_library
 from .memory import MEMORY_NAME, RtlMemory
+from .monitor import MONITOR_MACRO
 from .parts import find_parts
 from .rtl import cached_rtl
 from .shown import keep_shown
@@ -40,7 +41,8 @@ def _sources(texts: dict[str, str]) -> list[str]:
 
 
 def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
-          kind: str = "plain", memory: RtlMemory | None = None) -> Path:
+          kind: str = "plain", memory: RtlMemory | None = None,
+          change: Callable[[dict[str, str]], dict[str, str]] | None = None) -> Path:
     """Return the shared library for a configuration, building it if it is not in the cache.
 
     Parameters
@@ -53,6 +55,8 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
         counts against and to evaluate netlists on; with "wave" it writes VCD for people.
     memory : RtlMemory or None
         In place of the model of `sim/verilated/harness/memory.h`; the configuration has one port.
+    change : function or None
+        Makes other Verilog of the modules', by their names.
 
     Raises
     ------
@@ -60,12 +64,14 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
     """
     texts = cached_rtl(config.shape, config.digest, (),
                        lambda: generate(config, clock_gates=True), say)
+    if change:
+        texts = change(texts)
     around: dict[str, str] = {}
-    macros: list[str] = []
+    macros = [MONITOR_MACRO]
     headers: list[Path] = []
     if memory:
         around = cached_rtl("memory", memory.design, [memory.generator], memory.generate, say)
-        macros = [f'-DPARTITA_MEMORY="{memory.header.name}"', *memory.macros]
+        macros += [f'-DPARTITA_MEMORY="{memory.header.name}"', *memory.macros]
         headers = [memory.header]
     models = [CORE_NAME, SHELL_NAME, *([MEMORY_NAME] if memory else [])]
 
@@ -80,7 +86,7 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
 
 
 def build_shared(top: str, design: str, generators: Sequence[str], generate_texts: Callable[
-        [], dict[str, str]], harness: Path, *, macros: str = "",
+        [], dict[str, str]], harness: Path, *, headers: Sequence[Path] = (), macros: str = "",
                  say: Callable[[str], None] = lambda text: None) -> Path:
     """Return a shared library of one Verilated model and its C++ harness, from the cache or new.
 
@@ -94,6 +100,7 @@ def build_shared(top: str, design: str, generators: Sequence[str], generate_text
         `hw.gateware.verilog`
     generate_texts : returns the Verilog of each module; only called for a new library
     harness : a C++ file; files beside it may be included
+    headers : others that it includes
     macros : options for the compiler
     say : called with a line before each long step
 
@@ -106,8 +113,8 @@ def build_shared(top: str, design: str, generators: Sequence[str], generate_text
     def prepare(folder: Path) -> None:
         _verilate(folder, top, texts, say)
 
-    return cached_library(top, _sources(texts), prepare, harness, [top], macros=macros.split(),
-                          say=say)
+    return cached_library(top, _sources(texts), prepare, harness, [top], headers=headers,
+                          macros=macros.split(), say=say)
 
 
 def activity_maps(library: Path) -> dict[str, ActivityMap]:

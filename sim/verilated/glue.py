@@ -100,11 +100,30 @@ def _memory_ports(config: Config, shell: dict[str, _Port]) -> tuple[list[str], l
         pointer = f"&{axi('wdata')}" if beat <= 8 else f"{axi('wdata')}.data()"
         sample.append("\n".join([
             *(f"        d.{c} = {{bool({axi(c + 'valid')}), {axi(c + 'addr')}, "
-              f"{axi(c + 'len')}, {axi(c + 'user')}}};" for c in ("ar", "aw")),
+              f"{axi(c + 'len')}, {axi(c + 'user')}, {axi(c + 'id')}, {axi(c + 'size')}, "
+              f"{axi(c + 'burst')}}};" for c in ("ar", "aw")),
             *(f"        d.{n} = {axi(n)};" for n in ("wvalid", "wlast", "bready", "rready")),
             f"        if (d.wvalid) memcpy(d.wdata, {pointer}, {beat});",
             f"        d.wstrb = {axi('wstrb')};"]))
     return drive, sample
+
+
+def _late_strobes(config: Config, shell: dict[str, _Port]) -> str:
+    """Which instances send a beat of which bytes are written although they halt."""
+    found = []
+    for i in range(config.instances):
+        alive, valid, ready, payload = (
+            f"memory__{i}__{n}" for n in ("alive", "wr_data__valid", "wr_data__ready",
+                                          "wr_data__payload"))
+        _, bits, name = shell[payload]
+        if bits <= 64:
+            strobes = f"s.{name} >> {config.beat_bits}"
+        else:
+            strobes = " | ".join(f"s.{name}[{k}]" for k in
+                                 range(config.beat_bits // 32, -(-bits // 32)))
+        found.append(f"    if (!s.{shell[alive][2]} && s.{shell[valid][2]} && s.{shell[ready][2]}"
+                     f" && ({strobes})) late |= 1u << {i};")
+    return "\n".join(found)
 
 
 def glue_header(config: Config, headers: dict[str, str],
@@ -147,6 +166,11 @@ inline void stay_awake(Vcore &c) {{ c.{core["control__wake"][2]} = 1; }}
 inline uint32_t mark_layer(Vcore &c) {{ return c.{core["control__mark_layer"][2]}; }}
 {_spared(core)}
 {shown_function(config, {name: port[2] for name, port in core.items()})}
+inline uint32_t late_strobes(Vshell &s) {{
+    uint32_t late = 0;
+{_late_strobes(config, shell)}
+    return late;
+}}
 inline void port_drive(int p, Vshell &s, const AxiToDevice &d) {{
 {_switch("p", drive)}
 }}

@@ -1,11 +1,12 @@
-"""A memory in Verilog that takes the place of the simulation's own model."""
+"""A memory in Verilog that takes the place of the simulation's own model, and what the model can do
+wrong."""
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
-__all__ = ["MEMORY_NAME", "RtlMemory"]
+__all__ = ["MEMORY_NAME", "Disturbance", "RtlMemory"]
 
 #: Its module.
 MEMORY_NAME = "memory"
@@ -34,3 +35,26 @@ class RtlMemory:
     header: Path
     macros: tuple[str, ...] = ()
     options: ctypes.Structure | None = None
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What the memory's model does wrong. Numbers count from 1, over all ports; 0 is none.
+
+    Members
+    -------
+    read_error, write_error : the beat, and the burst, that is answered with an error
+    stalled_ack : the acknowledgement that comes late, by `stall_cycles`
+    ack_delay : cycles by which all others do
+    """
+
+    read_error: int = 0
+    write_error: int = 0
+    stalled_ack: int = 0
+    stall_cycles: int = 0
+    ack_delay: int = 0
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """As the harness takes them."""
+        return astuple(self)

@@ -211,6 +211,13 @@ class Program:
         return -(-place.shape[0] // self.config.array.rows) * place.images * (
             place.shape[1] * place.shape[2] * self.config.word_pitch_bytes)
 
+    def places(self, base: int) -> list[tuple[int, int] | None]:
+        """First byte address of each layer's output and the one after its last, in a window at
+        `base`; None of one that is not stored. A run writes nothing else."""
+        return [None if place is None else (
+            base + place.offset, base + place.offset + self.output_bytes(k))
+            for k, place in enumerate(self.outputs)]
+
     def unpack_output(self, layer: int, data: np.ndarray | bytes) -> np.ndarray:
         """Return int8[C, H, W], or int8[batch, C, H, W] of a program for a batch, of the
         `output_bytes(layer)` bytes at `outputs[layer].offset`."""

@@ -1,6 +1,7 @@
 """What the driver needs of an accelerator, simulated or on a board, and how one is opened."""
 
 import importlib
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -32,6 +33,7 @@ class Backend(Protocol):
 class Observer(Protocol):
     """What a backend may also offer: a simulation sees every byte and toggle."""
 
+    def guard(self, layers: Sequence[str], places: Sequence[tuple[int, int] | None]) -> None: ...
     def begin_account(self) -> None: ...
     def end_account(self, layer: int) -> None: ...
     def layers_ended(self) -> np.ndarray: ...

@@ -111,6 +111,8 @@ class Driver:
                 self._write("WINDOW_BYTES", program.window_bytes, i)
         self._base, self._active = base, (1 << program.config.instances) - 1
         self._write("ACTIVE", self._active)
+        if isinstance(self._backend, Observer):
+            self._backend.guard([info.name for info in program.layers], program.places(base))
         self._program = program
 
     def activate(self, active: int) -> None:

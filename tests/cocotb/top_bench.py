@@ -18,6 +18,8 @@ from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam
 from hw import registers
 from sw.compiler import Program
 
+from .watch import watch_port
+
 
 def pauses(share: float, seed: int):
     """Endless random stalls."""
@@ -61,6 +63,8 @@ async def runs_a_program(dut):
     await ClockCycles(dut.clk, 4)
     for p, ram in enumerate(rams):
         stall_memory(ram, job["stall"], 100 * p + job["seed"])
+        cocotb.start_soon(watch_port(dut, f"m{p}_axi", program.config.port.bytes,
+                                     program.window_bytes))
 
     async def read(name: str, instance: int | None = None) -> int:
         return await master.read_dword(registers.address(name, instance))

@@ -6,7 +6,7 @@ import pytest
 from hw.gateware.traffic.loader import Loader
 from hw.isa import Opcode, encode
 from hw.registers import COUNTERS
-from sim.backend import SimulationFault
+from sim.faults import SimulationFault
 from sw.compiler import compile_graph
 from sw.driver.backend import open_backend
 from sw.driver.driver import Driver

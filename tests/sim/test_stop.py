@@ -3,18 +3,15 @@
 import numpy as np
 import pytest
 
-from hw.config import Config
 from hw.isa import ErrorCode, Opcode, encode
 from hw.registers import COUNTERS
 from sw.compiler import compile_graph
-from sw.compiler.compile import lower
 from sw.driver.driver import Driver
 from sw.driver.errors import StillRunning, TimeoutExpired
-from sw.graph.integer import IntegerGraph
-from sw.lowering.split import Split, promising
 from sw.reference.golden import run_golden
 from tests.support.accelerators import CONFIGS
-from tests.support.programs import TINY, Machine, end, random_layer
+from tests.support.in_flight import small_graph, spread
+from tests.support.programs import MICROCODED, TINY, Machine, end
 
 pytestmark = pytest.mark.builds
 
@@ -22,20 +19,6 @@ pytestmark = pytest.mark.builds
 STOPPED = {name: CONFIGS[name] for name in ("2x4x4", "1x4x2-micro", "3x9x3", "8x1x1")}
 #: Cycles after which a stopped machine is at rest, with the memory that `Network` has.
 MOST_CYCLES = 400
-
-
-def small_graph(rng: np.random.Generator) -> IntegerGraph:
-    """Layers of which the second needs what all instances have made of the first."""
-    first = random_layer(rng, "conv1", (4, 4, 4), 8, 3, pad=1)
-    second = random_layer(rng, "conv2", first.out_shape, 8, 3, pad=1)
-    third = random_layer(rng, "fc", second.out_shape, 10, 4, low=-128)
-    return IntegerGraph("small", (first, second, third), 1.0, 1.0)
-
-
-def spread(graph: IntegerGraph, config: Config) -> list[Split]:
-    """Splits over all instances, though layers so small are faster on one."""
-    return [min(promising(stage.layer, config, config.instances), key=lambda x: x.moved).split
-            for stage in lower(graph, config).stages]
 
 
 class Network:

@@ -10,7 +10,7 @@ from sw.compiler import Program
 from sw.graph.integer import IntegerGraph, Layer, Pool
 
 __all__ = ["MICROCODED", "TINY", "Machine", "end", "instructions", "random_graph", "random_layer",
-           "random_network"]
+           "random_network", "stray_store"]
 
 TINY = PRESETS["tiny"]
 MICROCODED = TINY.replace(
@@ -95,6 +95,20 @@ def instructions(program: Program, instance: int) -> list[tuple[Opcode, dict[str
     assert start is not None, f"instance {instance} has no program"
     code = dict(program.segments)[start].tobytes()
     return [decode(code[k:k + INSN_BYTES]) for k in range(0, len(code), INSN_BYTES)]
+
+
+def stray_store(program: Program, instance: int) -> tuple[int, int, bytes, int]:
+    """An instance's last STORE, made to write to the input: its number, where it lies, its code
+    and its layer."""
+    code = instructions(program, instance)
+    number = max(k for k, (opcode, _) in enumerate(code) if opcode is Opcode.STORE)
+    start = program.programs[instance]
+    assert start is not None
+    good = dict(program.segments)[start].tobytes()[number * INSN_BYTES:][:INSN_BYTES]
+    word = int.from_bytes(good, "little") & ~(0xFFFF_FFFF << 32) | program.input.offset << 32
+    bad = word.to_bytes(INSN_BYTES, "little")
+    assert decode(bad)[1]["ext_addr"] == program.input.offset
+    return number, start + number * INSN_BYTES, bad, code[number][1]["layer"]
 
 
 def random_network(seed: int) -> IntegerGraph:

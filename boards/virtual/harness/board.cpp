@@ -6,6 +6,7 @@
 #include "Vboard.h"
 #include "verilated.h"
 
+#include "monitor.h"
 #include "sdram.h"
 
 namespace partita {
@@ -27,6 +28,8 @@ class Board {
         top_->rst = 0;
         to_board_.clear();
         sending_ = receiving_ = 0;
+        permits.forget();
+        monitor_.forget();
     }
 
     void run(uint64_t cycles) {
@@ -39,11 +42,14 @@ class Board {
     std::unique_ptr<Sdram> chip_;
     std::unique_ptr<Vboard> top_;
     uint64_t cycles = 0;
+    Permits permits;
+    Breach breach;
 
   private:
     void step() {
         top_->clk = 0;
         top_->eval();
+        if (!top_->rst) watch();
         host();
 #ifdef PARTITA_SDRAM
         uint32_t captured = chip_->captured(
@@ -57,6 +63,29 @@ class Board {
         top_->sdram___05Fdq_i = captured;
 #endif
         cycles++;
+    }
+
+    // What passes over the accelerator's buses in this cycle.
+    void watch() {
+        const Vboard &t = *top_;
+        permits.follow(t.seen_instances);
+        if (t.seen_axil_bvalid && t.seen_axil_bready) permits.answer(t.seen_axil_bresp);
+        if (t.seen_axil_awvalid && t.seen_axil_awready)
+            permits.take(t.seen_axil_awaddr, t.seen_axil_wdata);
+        AxiFromDevice d{};
+        d.ar = {bool(t.seen_arvalid), t.seen_araddr, t.seen_arlen, t.seen_aruser, t.seen_arid,
+                t.seen_arsize, t.seen_arburst};
+        d.aw = {bool(t.seen_awvalid), t.seen_awaddr, t.seen_awlen, t.seen_awuser, t.seen_awid,
+                t.seen_awsize, t.seen_awburst};
+        d.wvalid = t.seen_wvalid, d.wlast = t.seen_wlast, d.wstrb = t.seen_wstrb;
+        d.bready = t.seen_bready, d.rready = t.seen_rready;
+        memcpy(d.wdata, &t.seen_wdata, PARTITA_BEAT);
+        AxiToDevice o;
+        o.arready = t.seen_arready, o.awready = t.seen_awready, o.wready = t.seen_wready;
+        o.rvalid = t.seen_rvalid, o.rlast = t.seen_rlast, o.rresp = t.seen_rresp;
+        o.bvalid = t.seen_bvalid, o.bresp = t.seen_bresp;
+        o.rdata = reinterpret_cast<const uint8_t *>(&t.seen_rdata);
+        monitor_.look(cycles, d, o);
     }
 
     // The host's UART, bit by bit; it changes its line between the board's clock edges.
@@ -89,6 +118,7 @@ class Board {
         }
     }
 
+    Monitor monitor_{PARTITA_BEAT, PARTITA_INSTANCES, -1, permits, breach};
     uint32_t clocks_;
     uint32_t out_ = 0, in_ = 0, sending_ = 0, send_timer_ = 0, receiving_ = 0, receive_timer_ = 0;
 };
@@ -121,6 +151,18 @@ uint64_t board_take(void *b, uint8_t *data, uint64_t n) {
         queue.pop_front();
     }
     return k;
+}
+// The rule of the memory port that was broken first, or null; in `where` its cycle, address and
+// bus tag.
+const char *board_breach(void *b, uint64_t *where) {
+    const partita::Breach &found = static_cast<Board *>(b)->breach;
+    where[0] = found.cycle, where[1] = found.addr, where[2] = found.user;
+    return found.rule;
+}
+// From now on all programs write nothing but the places that follow.
+void board_guard(void *b) { static_cast<Board *>(b)->permits.guard(); }
+void board_place(void *b, uint32_t layer, uint64_t begin, uint64_t end) {
+    static_cast<Board *>(b)->permits.place(layer, {begin, end});
 }
 const char *board_fault(void *b) {
     auto &chip = static_cast<Board *>(b)->chip_;

@@ -13,6 +13,27 @@
 
 namespace partita {
 
+// What a memory does wrong, to see what becomes of it: counts are of all ports, from when it was
+// told on, and 0 is none.
+struct Disturbance {
+    uint64_t read_error = 0, write_error = 0;  // the beat, or the burst, answered with an error
+    uint64_t stalled_ack = 0;                  // the acknowledgement that comes later by
+    uint32_t stall_cycles = 0;                 // so many cycles, and all others by
+    uint32_t ack_delay = 0;                    // so many
+    // Bus tags and address of the last beat or burst that was answered with an error.
+    uint64_t hits = 0, hit_addr = 0;
+    uint32_t hit_user = 0;
+
+    static bool now(uint64_t &count) { return count && !--count; }
+    bool hit(uint64_t &count, uint64_t addr, uint32_t user) {
+        if (!now(count)) return false;
+        hits++;
+        hit_addr = addr;
+        hit_user = user;
+        return true;
+    }
+};
+
 struct MemoryOptions {
     uint32_t latency = 40;
     uint32_t page_miss = 12;
@@ -21,12 +42,15 @@ struct MemoryOptions {
     uint32_t stall_threshold = 0;  // of 2^32: probability that a channel stalls in a cycle
     uint64_t seed = 1;
     const void *own = nullptr;  // what a memory in Verilog wants to know
+    uint64_t noise = 0;  // the accelerator's memories hold noise of this seed at first; 0: zeros
 };
 
 // What the accelerator drives and sees on one AXI4 port in one cycle.
 struct AxiRequest {
     bool valid;
     uint32_t addr, len, user;
+    uint8_t id, size, burst;
+    bool operator==(const AxiRequest &) const = default;
 };
 struct AxiFromDevice {
     AxiRequest ar, aw;

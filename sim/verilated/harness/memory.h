@@ -19,9 +19,17 @@ class MemoryPort {
 
     MemoryPort(const MemoryOptions &options, std::vector<uint8_t> &memory, unsigned beat_bytes,
                unsigned index, Traffic &traffic, std::string &fault)
-        : options_(options), memory_(memory), beat_(beat_bytes), traffic_(traffic),
-          fault_(fault), open_(options.banks, ~0ull), bank_free_(options.banks, 0),
-          random_(options.seed * 0x9E3779B97F4A7C15ull + index + 1), zeros_(beat_bytes, 0) {}
+        : options_(options), memory_(memory), beat_(beat_bytes), index_(index),
+          traffic_(traffic), fault_(fault), open_(options.banks, ~0ull),
+          bank_free_(options.banks, 0), zeros_(beat_bytes, 0) {
+        reseed(options.seed);
+    }
+
+    // From now on it does this wrong, and stalls as this seed says.
+    void disturb(Disturbance *disturbance, uint64_t seed) {
+        disturbance_ = disturbance;
+        reseed(seed);
+    }
 
     // What the port drives in this cycle; of the device only `wvalid` is looked at.
     const AxiToDevice &drive(uint64_t now, const AxiFromDevice &d) {
@@ -43,7 +51,8 @@ class MemoryPort {
             o.rvalid = true;
             bool inside = uint64_t(b.addr) + beat_ <= memory_.size();
             o.rdata = inside ? &memory_[b.addr] : zeros_.data();
-            o.rresp = inside ? 0 : 2;
+            o.rresp = inside && !(disturbance_ && disturbance_->hit(
+                disturbance_->read_error, b.addr, b.user)) ? 0 : 2;
             o.rlast = b.left == 1;
         }
         if (!o.bvalid && !acks_.empty() && acks_.front().first <= now && !stall()) {
@@ -70,9 +79,11 @@ class MemoryPort {
         }
         if (d.wvalid && o.wready) {
             Burst &b = *open_write();
-            if (uint64_t(b.addr) + beat_ > memory_.size()) {
-                b.error = true;
-            } else {
+            if (!b.begun && disturbance_)
+                b.error = disturbance_->hit(disturbance_->write_error, b.addr, b.user);
+            b.begun = true;
+            b.error |= uint64_t(b.addr) + beat_ > memory_.size();
+            if (!b.error) {
                 const uint8_t *data = reinterpret_cast<const uint8_t *>(d.wdata);
                 for (unsigned k = 0; k < beat_; k++)
                     if (d.wstrb >> k & 1) memory_[b.addr + k] = data[k];
@@ -81,7 +92,7 @@ class MemoryPort {
             b.addr += beat_;
             if (d.wlast != (b.left == 1)) fault_ = "WLAST is not with the last beat of a burst";
             if (--b.left == 0) {
-                acks_.emplace_back(std::max(now, b.ready), b.error);
+                acks_.emplace_back(std::max(now, b.ready) + lateness(), b.error);
                 writes_.pop_front();
                 turn_open_ = true;
             }
@@ -101,7 +112,7 @@ class MemoryPort {
     struct Burst {
         uint32_t addr, left, user;
         uint64_t ready;
-        bool error;
+        bool error, begun;
     };
     static constexpr size_t kQueue = 32;
 
@@ -121,8 +132,17 @@ class MemoryPort {
             start += options_.page_miss;
             bank_free_[bank] = start;
         }
-        queue.push_back({r.addr, beats, r.user, start + options_.latency, false});
+        queue.push_back({r.addr, beats, r.user, start + options_.latency, false, false});
     }
+
+    // Of an acknowledgement.
+    uint64_t lateness() {
+        if (!disturbance_) return 0;
+        return Disturbance::now(disturbance_->stalled_ack) ? disturbance_->stall_cycles
+                                                           : disturbance_->ack_delay;
+    }
+
+    void reseed(uint64_t seed) { random_ = seed * 0x9E3779B97F4A7C15ull + index_ + 1; }
 
     bool stall() {
         if (!options_.stall_threshold) return false;
@@ -134,7 +154,8 @@ class MemoryPort {
 
     MemoryOptions options_;
     std::vector<uint8_t> &memory_;
-    unsigned beat_;
+    unsigned beat_, index_;
+    Disturbance *disturbance_ = nullptr;
     Traffic &traffic_;
     std::string &fault_;
     std::deque<Burst> reads_, writes_;

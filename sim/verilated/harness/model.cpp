@@ -58,6 +58,7 @@ struct TraceFile : private VcdFile, public VerilatedVcdC {
 #include "advances.h"
 #include "causes.h"
 #include "crew.h"
+#include "monitor.h"
 #include "toggles.h"
 
 #include "glue.h"  // generated: kCores, kPorts, kBeatBytes, tables of ports, flip-flops, functions
@@ -73,13 +74,21 @@ class Model {
           crew_(shares_, [this](int share) { clock_cores(share); }) {
         context_ = std::make_unique<VerilatedContext>();
         traced_ = std::make_unique<VerilatedContext>();
-        for (auto &c : {context_.get(), traced_.get()}) c->threads(1);  // none of Verilator's own
+        for (auto &c : {context_.get(), traced_.get()}) {
+            c->threads(1);  // none of Verilator's own
+            c->randReset(options.noise ? 2 : 0);
+            c->randSeed(int(options.noise));
+        }
+        use();
         shell_ = std::make_unique<Vshell>(context_.get(), "shell");
         for (int i = 0; i < kCores; i++)
             cores_.push_back(std::make_unique<Vcore>(
                 (i ? context_ : traced_).get(), "core"));
-        for (int p = 0; p < kPorts; p++)
+        for (int p = 0; p < kPorts; p++) {
             ports_.emplace_back(options, memory, kBeatBytes, p, traffic, fault);
+            monitors_.emplace_back(kBeatBytes, kCores, kPorts > 1 ? p : -1, permits, breach);
+        }
+        still_inputs();
         shell_->eval();  // initial blocks, with the clock low
         for (auto &c : cores_) c->eval();
         reset();
@@ -113,9 +122,10 @@ class Model {
         int response = -1;
         for (int k = 0; k < 100 && response < 0; k++) {
             step();
-            bool taken = axil_awready_;
-            if (axil_bvalid_) response = axil_bresp_;
-            if (taken) shell_->s_axil___05Fawvalid = shell_->s_axil___05Fwvalid = 0;
+            if (axil_bvalid_) permits.answer(response = axil_bresp_);
+            if (!axil_awready_) continue;
+            shell_->s_axil___05Fawvalid = shell_->s_axil___05Fwvalid = 0;
+            permits.take(addr, value);
         }
         shell_->s_axil___05Fbready = 0;
         return response;
@@ -209,9 +219,22 @@ class Model {
         uint64_t cycles = 0;
     };
 
+    // From now on the memory does this wrong. Returns whether it is one that can.
+    bool disturb(const Disturbance &wrong, uint64_t seed) {
+        if constexpr (requires(MemoryPort &port) { port.disturb(&disturbance, seed); }) {
+            disturbance = wrong;
+            for (MemoryPort &port : ports_) port.disturb(&disturbance, seed);
+            return true;
+        }
+        return false;
+    }
+
     std::vector<uint8_t> memory;
+    Disturbance disturbance;
     Traffic traffic;
     std::string fault;
+    Permits permits;
+    Breach breach;
     uint64_t cycle = 0;
     bool checking = false, doze = true;
     std::map<std::pair<int, uint32_t>, Entry> toggles;
@@ -221,6 +244,13 @@ class Model {
     const StateMap &map(int unit) const { return unit < kCores ? core_map_ : shell_map_; }
 
   private:
+    // Whoever asks for nothing: what noise there is in the inputs that no cycle sets goes.
+    void still_inputs() {
+        for (auto &c : cores_) c->clk = 0;
+        shell_->clk = shell_->s_axil___05Fawvalid = shell_->s_axil___05Fwvalid = 0;
+        shell_->s_axil___05Farvalid = shell_->s_axil___05Fbready = shell_->s_axil___05Frready = 0;
+    }
+
     // Give the cores their inputs. `rise` settles what follows them; evaluating a core before that
     // only shows that none of its outputs follows an input.
     void settle() {
@@ -245,19 +275,26 @@ class Model {
 
     void step() {
         AxiFromDevice device[kPorts];
+        const AxiToDevice *answers[kPorts];
         if constexpr (MemoryPort::kFollows) evaluate(kShellSettle, shell_->rootp);
         for (int p = 0; p < kPorts; p++) {
             sample(p, device[p]);
-            port_drive(p, *shell_, ports_[p].drive(cycle, device[p]));
+            answers[p] = &ports_[p].drive(cycle, device[p]);
+            port_drive(p, *shell_, *answers[p]);
         }
         evaluate(kShellSettle, shell_->rootp);
         settle();
+        permits.follow(shell_->running);
         for (int p = 0; p < kPorts; p++) {
             AxiFromDevice before = device[p];
             sample(p, device[p]);
             if (MemoryPort::kFollows && !asks_the_same(before, device[p]))
                 fault = "what a port asks depends on the memory's answer within a cycle";
+            monitors_[p].look(cycle, device[p], *answers[p]);
         }
+        for (uint32_t late = late_strobes(*shell_); late; late &= late - 1)
+            monitors_[kPorts > 1 ? __builtin_ctz(late) : 0].halted(cycle, __builtin_ctz(late));
+        if (breach.rule) fault = breach.rule;
         axil_awready_ = shell_->s_axil___05Fawready;
         axil_arready_ = shell_->s_axil___05Farready;
         axil_bvalid_ = shell_->s_axil___05Fbvalid;
@@ -366,6 +403,7 @@ class Model {
     std::unique_ptr<Vshell> shell_;
     std::vector<std::unique_ptr<Vcore>> cores_;
     std::vector<MemoryPort> ports_;
+    std::vector<Monitor> monitors_;
     StateMap core_map_, shell_map_;
     Stillness still_;  // of a core that sleeps
     std::vector<std::unique_ptr<ToggleCounter>> counters_;
@@ -392,9 +430,9 @@ extern "C" {
 
 void *partita_new(uint64_t memory_bytes, uint32_t latency, uint32_t page_miss,
                   uint32_t page_bytes, uint32_t banks, uint32_t stall_threshold, uint64_t seed,
-                  const void *own, int threads) {
+                  const void *own, int threads, uint64_t noise) {
     partita::MemoryOptions options{latency, page_miss, page_bytes, banks, stall_threshold, seed,
-                                   own};
+                                   own, noise};
     return new Model(memory_bytes, options, threads);
 }
 void partita_free(void *m) { delete static_cast<Model *>(m); }
@@ -413,6 +451,28 @@ int partita_read_register(void *m, uint32_t addr, uint32_t *value) {
 uint64_t partita_run(void *m, uint64_t limit) { return model(m).run(limit); }
 int partita_all_ended(void *m) { return model(m).all_ended(); }
 const char *partita_fault(void *m) { return model(m).fault.c_str(); }
+// The rule that was broken first, or null; in `where` its cycle, address and bus tag.
+const char *partita_breach(void *m, uint64_t *where) {
+    const partita::Breach &found = model(m).breach;
+    where[0] = found.cycle, where[1] = found.addr, where[2] = found.user;
+    return found.rule;
+}
+// What the memory does wrong from now on, and the seed of its stalls; returns whether it can.
+int partita_disturb(void *m, uint64_t read_error, uint64_t write_error, uint64_t stalled_ack,
+                    uint32_t stall_cycles, uint32_t ack_delay, uint64_t seed) {
+    return model(m).disturb({read_error, write_error, stalled_ack, stall_cycles, ack_delay}, seed);
+}
+// Answers with an error since then; of the last one the address and the bus tag.
+uint64_t partita_disturbed(void *m, uint64_t *where) {
+    const partita::Disturbance &found = model(m).disturbance;
+    where[0] = found.hit_addr, where[1] = found.hit_user;
+    return found.hits;
+}
+// From now on all programs write nothing but the places that follow.
+void partita_guard(void *m) { model(m).permits.guard(); }
+void partita_place(void *m, uint32_t layer, uint64_t begin, uint64_t end) {
+    model(m).permits.place(layer, {begin, end});
+}
 void partita_check(void *m, int on) { model(m).checking = on; }
 void partita_doze(void *m, int on) { model(m).doze = on; }
 void partita_count_toggles(void *m, int on) { model(m).count_toggles(on); }

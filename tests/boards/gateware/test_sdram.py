@@ -10,7 +10,7 @@ from boards.gateware.sdram import SdramController
 from boards.virtual.board import VirtualBoard
 from hw import registers
 from hw.config import PRESETS
-from sim.backend import SimulationFault
+from sim.faults import SimulationFault
 from sw.compiler import compile_graph
 from sw.driver.driver import Driver
 from sw.graph.integer import IntegerGraph

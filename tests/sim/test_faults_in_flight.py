@@ -1,0 +1,48 @@
+"""What goes wrong while networks run, whenever it does, stops those whom it concerns, no other."""
+
+import os
+
+import pytest
+
+from tests.faults_in_flight import MACHINES, Case, run_cases
+from tests.faults_in_flight import main as command
+
+pytestmark = pytest.mark.builds
+
+
+def check(machine: str, count: int) -> None:
+    """Run new cases; the first that fail are shown with the recipes that repeat them."""
+    first = int.from_bytes(os.urandom(4))
+    failures = run_cases([f"{machine}/{first + k}" for k in range(count)])
+    assert not failures, f"{len(failures)} of {count} failed; repeat them by python -m " \
+        "tests.faults_in_flight RECIPE:\n" + "\n".join(failures[:5])
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_it_concerns_nobody_else_and_nothing_is_left_of_it(machine, count=100):
+    check(machine, count)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", MACHINES)
+def test_thousands_of_times(machine):
+    check(machine, 3334)
+
+
+def test_a_recipe_is_a_case():
+    one, again, other = (Case(f"shared/{k}") for k in (5, 5, 6))
+    assert one.what == again.what != other.what
+    for recipe in ("shared", "nothing/1", "shared/x", "shared/-1"):
+        with pytest.raises(ValueError, match=r"a recipe is shared\|private\|microcoded/NUMBER"):
+            Case(recipe)
+
+
+def test_a_failure_is_shown_with_its_recipe(monkeypatch, capsys):
+    def fail(self):
+        assert not "wrong", "as it must"
+
+    monkeypatch.setattr(Case, "run", fail)
+    assert command(["shared/7"]) == 1
+    told = capsys.readouterr().out
+    assert "shared/7 (" in told and "AssertionError: as it must" in told
+    assert told.endswith("1 cases, 1 failed\n")
