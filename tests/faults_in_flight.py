@@ -28,7 +28,7 @@ __all__ = ["MACHINES", "Case", "run_cases"]
 
 MACHINES = {
     "shared": CONFIGS["4x 4x8, two lanes"], "private": CONFIGS["3x 3x5, private"],
-    "microcoded": MICROCODED.replace(instances=4)}
+    "microcoded": MICROCODED}
 _NETWORKS = 4  # of each kind: compiling takes longer than running
 _STALLED_CYCLES, _WATCHDOG_CYCLES = 30_000, 700
 _OPCODES = {Channel.WEIGHTS: Opcode.WEIGHTS, Channel.LOAD: Opcode.LOAD,

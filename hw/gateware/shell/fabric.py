@@ -142,7 +142,7 @@ class Fabric(wiring.Component):
         held, held_valid = Signal(chosen), Signal()
         leads, takes = Signal(count), Signal()
         # Its instance was alive a cycle ago. One that has stopped since is told of nothing, and
-        # what returns of the request reaches nobody.
+        # a request that was its alone is not asked for.
         lead_lives = Signal()
         held_turn, told, masked = (Signal(count * len(READERS), name=f"turn_{n}")
                                    for n in ("held", "told", "masked"))
@@ -175,7 +175,7 @@ class Fabric(wiring.Component):
                     m.d.sync += held.channel.eq(channel)
         # A multicast is taken from all its living members at once.
         living = Signal(count)
-        m.d.comb += [living.eq(held.members & self._live), asks.i.valid.eq(takes),
+        m.d.comb += [living.eq(held.members & self._live), asks.i.valid.eq(takes & living.any()),
                      asks.i.payload.eq(held), asks.i.payload.members.eq(living)]
         for k, channel in enumerate(READERS):
             taken = Signal(count, name=f"taken_{channel.name.lower()}")

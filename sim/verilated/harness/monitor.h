@@ -20,7 +20,8 @@ struct Breach {
 namespace rules {
 constexpr const char *kWithdrawn = "what is offered stays as it is until it is taken",
     *kTag = "the bus tag names a channel of this direction and an instance of this port",
-    *kIdle = "an instance that does not run asks for nothing and is owed nothing",
+    *kEnded = "an instance that does not run writes nothing and is owed no acknowledgement",
+    *kRest = "where no instance runs nothing is read and nothing is owed",
     *kBeats = "bursts are of id 0, count upwards, and have beats of the port's width",
     *kAligned = "an address is a multiple of the port's bytes",
     *kLong = "a burst has at most 4096 bytes",
@@ -39,7 +40,8 @@ class Monitor {
   public:
     // `own` is the only instance that the port serves, or -1.
     Monitor(unsigned beat_bytes, unsigned instances, int own, const Permits &permits, Breach &breach)
-        : beat_(beat_bytes), instances_(instances), own_(own), permits_(permits), breach_(breach) {}
+        : beat_(beat_bytes), instances_(instances), served_(own < 0 ? ~0u : 1u << own),
+          permits_(permits), breach_(breach) {}
 
     // A cycle of the port, with all signals settled. They know already who runs.
     void look(uint64_t now, const AxiFromDevice &d, const AxiToDevice &o) {
@@ -111,25 +113,28 @@ class Monitor {
         uint64_t addr = r.addr, bytes = uint64_t(r.len + 1) * beat_, last = addr + bytes - 1;
         uint32_t i = instance(r.user);
         const char *broken = nullptr;
-        if (i >= instances_ || (own_ >= 0 && int(i) != own_) || (channel(r.user) != 3) != reads)
+        if (i >= instances_ || !(served_ >> i & 1) || (channel(r.user) != 3) != reads)
             broken = rules::kTag;
         else if (r.id || r.burst != 1 || 1u << r.size != beat_) broken = rules::kBeats;
         else if (addr % beat_) broken = rules::kAligned;
         else if (bytes > 4096) broken = rules::kLong;
         else if (addr / 4096 != last / 4096) broken = rules::kCrosses;
-        else if (!(running_ >> i & 1)) broken = rules::kIdle;
+        else if (!reads && !(running_ >> i & 1)) broken = rules::kEnded;
+        else if (!(running_ & served_)) broken = rules::kRest;  // a multicast outlives its leader
         else if (!permits_.window(i).holds(addr, last)) broken = rules::kWindow;
         if (broken) note(broken, r.user, addr);
-        owed_[i]++;
+        owed_[i] += !reads;
     }
 
     void follow(uint32_t running) {
         for (uint32_t changed = running ^ running_; changed; changed &= changed - 1) {
             uint32_t i = __builtin_ctz(changed);
-            if (owed_[i]) note(rules::kIdle, i, 0);
+            if (owed_[i]) note(rules::kEnded, 3u << 5 | i, 0);
             late_[i] = 0;
         }
         running_ = running;
+        if (!(running & served_) && !reads_.empty())
+            note(rules::kRest, reads_.front().user, reads_.front().addr);
     }
 
     void read(const AxiFromDevice &d, const AxiToDevice &o) {
@@ -148,7 +153,6 @@ class Monitor {
         if (o.rlast != (b.left == 1)) note(rules::kReadLast, b.user, b.addr);
         b.addr += beat_;
         if (--b.left) return;
-        owed_[instance(b.user)]--;
         read_.taken--;
         reads_.pop_front();
     }
@@ -193,7 +197,7 @@ class Monitor {
     }
 
     unsigned beat_, instances_;
-    int own_;
+    uint32_t served_;  // instances
     const Permits &permits_;
     Breach &breach_;
     uint64_t now_ = 0;
@@ -201,7 +205,7 @@ class Monitor {
     Asked read_, write_;
     std::deque<Burst> reads_, writes_;  // of which not all beats have passed
     std::deque<uint32_t> written_;      // tags of bursts that wait to be acknowledged
-    std::array<uint32_t, kInstances> owed_{};  // bursts, of each instance
+    std::array<uint32_t, kInstances> owed_{};  // writes, of each instance
     std::array<uint32_t, kInstances> late_{};  // beats with strobes since it began to halt
     AxiFromDevice data_{};  // a beat that waits to be taken
     AxiToDevice answer_;    // as `data_`, of the memory

@@ -40,6 +40,8 @@ RIGHT = [
     # bursts at both ends of both windows, of 4096 bytes up to the end of a page
     {"ar": {"addr": 0x4ffc}}, {"ar": {"addr": 0x8000, "user": tag(1, 0)}},
     {"ar": {"addr": 0x9ffc, "user": tag(1, 1), "len": 0}}, {"ar": {"addr": 0x2000, "len": 255}},
+    # a multicast of one that ends meanwhile
+    {"ar": {}}, {"running": 2}, {"running": 2, "ar": {}}, {},
     # a halted instance sends what has left it
     {"late": 1}, {"late": 1}, {"late": 2}, {"late": 2},
 ]
@@ -64,7 +66,8 @@ def test_a_run_of_its_own_begins_anew_with_what_may_be_late_and_with_its_window(
 
 WITHDRAWN = "what is offered stays as it is until it is taken"
 ANSWER = "an answer of the memory stays as it is until it is taken"
-IDLE = "an instance that does not run asks for nothing and is owed nothing"
+ENDED = "an instance that does not run writes nothing and is owed no acknowledgement"
+REST = "where no instance runs nothing is read and nothing is owed"
 LAST = "WLAST comes with a burst's last beat, and with no other"
 READ_LAST = "RLAST comes with a burst's last beat, and with no other"
 KIND = "bursts are of id 0, count upwards, and have beats of the port's width"
@@ -99,10 +102,12 @@ BREACHES = {
     "a long burst": ([{"ar": {"len": 1024}}], "a burst has at most 4096 bytes", 0x1000, READ),
     "across a page": ([{"aw": {"addr": 0x1ffc, "len": 1}}], "a burst does not cross a multiple of "
                       "4096", 0x1ffc, WRITE),
-    "asked by who does not run": ([{"running": 2, "ar": {}}], IDLE, 0x1000, READ),
-    "a read is owed as it ends": ([{"ar": {}}, {"running": 2}], IDLE, 0, 0),
-    "a write is owed as it ends": ([{"aw": {}, "wvalid": 1, "wlast": 1}, {"running": 2}], IDLE, 0,
-                                   0),
+    "a write of who does not run": ([{"running": 2, "aw": {}}], ENDED, 0x1000, WRITE),
+    "a write is owed as it ends": ([{"aw": {}, "wvalid": 1, "wlast": 1}, {"running": 2}], ENDED, 0,
+                                   WRITE),
+    "a read where nobody runs": ([{"running": 0, "ar": {}}], REST, 0x1000, READ),
+    "a read is owed as all have ended": ([{"ar": {"len": 1}}, {"running": 2, "rvalid": 1},
+                                          {"running": 0}], REST, 0x1004, READ),
     "a read before the window": ([{"ar": {"addr": 0xffc}}], WINDOW, 0xffc, READ),
     "a read behind the window": ([{"ar": {"addr": 0x5000}}], WINDOW, 0x5000, READ),
     "a write of another's": ([{"aw": {"addr": 0x8000}}], WINDOW, 0x8000, WRITE),

@@ -55,3 +55,41 @@ def test_two_instances_reads_follow_each_other_in_every_second_cycle():
     simulate(dut, bench)
     first = asked.index(1)
     assert asked[first:first + 8] == [1, 0] * 4, asked
+
+
+@pytest.mark.parametrize("several", [0, 1], ids=["its own", "a multicast"])
+@pytest.mark.parametrize("instances", [1, 2])
+@pytest.mark.parametrize("cycles", range(12))
+def test_a_read_is_asked_for_if_one_that_it_is_for_is_told_of_it(instances, cycles, several):
+    """Whenever its instance stops: it ends when it has had what it knows of."""
+    dut = Fabric(PRESETS["tiny"], list(range(instances)))
+    told, asked, members = 0, 0, set()
+
+    async def bench(ctx):
+        nonlocal told, asked
+        ctx.set(dut.axi.arready, 1)
+        for p in dut.instances:
+            ctx.set(p.alive, 1)
+        await ctx.tick().repeat(3)
+        for p in dut.instances[:1 + several]:
+            ctx.set(p.rd_load.payload.beats, 1)
+            ctx.set(p.rd_load.payload.several, several)
+            ctx.set(p.rd_load.payload.mask, several * 0b11)
+            ctx.set(p.rd_load.valid, 1)
+        for k in range(24):
+            if k == cycles:
+                ctx.set(dut.instances[0].alive, 0)
+            if k == cycles + 1:
+                ctx.set(dut.instances[0].rd_load.valid, 0)
+            ready = [ctx.get(p.rd_load.ready) for p in dut.instances]
+            told += any(ready)
+            members.update(i for i, r in enumerate(ready) if r)
+            asked += ctx.get(dut.axi.arvalid)
+            await ctx.tick()
+            for p, r in zip(dut.instances, ready, strict=True):
+                if r:
+                    ctx.set(p.rd_load.valid, 0)
+
+    simulate(dut, bench)
+    assert told == asked <= 1 + len(members)
+    assert bool(members) == bool(asked)
