@@ -18,15 +18,19 @@ def check(machine: str, count: int) -> None:
         "tests.faults_in_flight RECIPE:\n" + "\n".join(failures[:5])
 
 
+#: Cases of 300; one of the microcoded core takes four times as long as another.
+CASES = {"shared": 140, "private": 110, "microcoded": 50}
+
+
 @pytest.mark.parametrize("machine", MACHINES)
-def test_it_concerns_nobody_else_and_nothing_is_left_of_it(machine, count=100):
-    check(machine, count)
+def test_it_concerns_nobody_else_and_nothing_is_left_of_it(machine):
+    check(machine, CASES[machine])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", MACHINES)
 def test_thousands_of_times(machine):
-    check(machine, 3334)
+    check(machine, CASES[machine] * 34)
 
 
 def test_a_recipe_is_a_case():

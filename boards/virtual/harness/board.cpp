@@ -15,6 +15,9 @@ class Board {
   public:
     Board(uint32_t clocks_per_bit, const SdramTiming *timing) : clocks_(clocks_per_bit) {
         context_ = std::make_unique<VerilatedContext>();
+        context_->randReset(2);  // memories hold noise
+        context_->randSeed(1);
+        Verilated::threadContextp(context_.get());
         top_ = std::make_unique<Vboard>(context_.get(), "board");
         if (timing) chip_ = std::make_unique<Sdram>(*timing);
         top_->rx = 1;
