@@ -2,12 +2,11 @@
 
 import ctypes
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from hw import registers
 from hw.config import Config
 from hw.gateware.signatures.ports import Channel
 from hw.gateware.top import CORE_NAME, SHELL_NAME
@@ -15,10 +14,11 @@ from hw.registers import COUNTERS
 from sim.activity.values import UnitActivity
 from sim.verilated.build import activity_maps, build
 from sim.verilated.interface import load_library
-from sim.verilated.memory import Disturbance, RtlMemory
+from sim.verilated.memory import RtlMemory
 
-from .faults import BusBreach, Place, SimulationFault, find_instruction, layer_name
+from .faults import SimulationFault
 from .settings import check_settings, check_stall
+from .watched import WatchedPorts
 
 __all__ = ["VerilatorBackend"]
 
@@ -27,7 +27,7 @@ _LAYERS, _CHANNELS, _INSTANCES = 2048, 4, 32
 _SLICE_CYCLES = 1000
 
 
-class VerilatorBackend:
+class VerilatorBackend(WatchedPorts):
     """A simulated accelerator.
 
     Parameters
@@ -97,7 +97,7 @@ class VerilatorBackend:
             ctypes.addressof(memory.options) if memory and memory.options else None, threads,
             0 if count_toggles or kind else seed & 0x7FFF_FFFF or 1)
         self._memory_bytes = memory_bytes
-        self._layers: tuple[str, ...] = ()  # names
+        self._layers = ()
         self._may_look = memory is None  # into the memory while something is under way
         self._counting = count_toggles
         self._lib.partita_check(self._model, int(check))
@@ -169,72 +169,7 @@ class VerilatorBackend:
                 break
         return done
 
-    def _raise_fault(self) -> None:
-        """Raise what the hardware did to a rule of its bus, if it did."""
-        fault = self._lib.partita_fault(self._model)
-        if not fault:
-            return
-        where = (ctypes.c_uint64 * 3)()
-        rule = self._lib.partita_breach(self._model, where)
-        if not rule:
-            raise SimulationFault(fault.decode())
-        place = Place.of_tag(*where)
-        raise BusBreach(rule.decode(), place, layer_name(self._layers, place.layer),
-                        self._blame(place))
-
-    def _blame(self, place: Place) -> int | None:
-        """The instruction of a breach."""
-        value = ctypes.c_uint32()
-
-        def register(name: str) -> int:
-            self._lib.partita_read_register(
-                self._model, registers.address(name, place.instance), ctypes.byref(value))
-            return value.value
-
-        if not self._may_look or place.instance >= self.config.instances:
-            return None
-        base = register("WINDOW_BASE")
-
-        def read(offset: int, count: int) -> bytes:
-            count = max(0, min(count, self._memory_bytes - base - offset))
-            return self.read_memory(base + offset, count).tobytes()
-
-        return find_instruction(self.config, place.channel, place.layer, place.address - base,
-                                register("PROGRAM"), read)
-
     # -- what only a simulation knows ---------------------------------------------------------
-    def guard(self, layers: Sequence[str], places: Sequence[tuple[int, int] | None]) -> None:
-        """From now on a program that writes anything but its layers' outputs is a `BusBreach`,
-        until an instance is given another program.
-
-        Parameters
-        ----------
-        layers : names
-        places : of each its output's first byte address and the one after its last, or None
-        """
-        self._layers = tuple(layers)
-        self._lib.partita_guard(self._model)
-        for number, place in enumerate(places):
-            self._lib.partita_place(self._model, number, *(place or (0, 0)))
-
-    def disturb(self, wrong: Disturbance, seed: int = 1) -> None:
-        """From now on the memory's model does this wrong, and stalls as the seed says.
-
-        Raises
-        ------
-        ValueError
-            If the memory is one in Verilog.
-        """
-        check_settings(seed=seed)
-        if not self._lib.partita_disturb(self._model, *wrong.numbers, seed):
-            raise ValueError("a memory in Verilog does nothing wrong; the model can")
-
-    def disturbed(self) -> tuple[int, Place]:
-        """How many answers have been errors since `disturb`, and where the last one was."""
-        where = (ctypes.c_uint64 * 2)()
-        hits = self._lib.partita_disturbed(self._model, where)
-        return hits, Place.of_tag(0, *where)
-
     def begin_account(self) -> None:
         """Start counting bytes and toggles from nothing."""
         self._lib.partita_begin(self._model)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from hw.gateware.signatures.ports import Channel
 from hw.isa import FORMATS, HEADER, INSN_BYTES, ErrorCode, Opcode, decode
+from sim.faults import Place
 from sim.verilated.memory import Disturbance
 from tests.sim.test_random_networks import CONFIGS
 from tests.support.in_flight import Bed, Job, Memory, make_jobs
@@ -89,7 +90,7 @@ class Case:
         hits, place = bed.machine.backend.disturbed()
         stopped = {}
         if hits:
-            stopped[place.instance] = Expected(ErrorCode.BUS_ERROR, place.layer)
+            stopped[place.instance] = _refused(place)
             for job in self._jobs:
                 if place.instance in job.instances and place.channel is not Channel.STORE:
                     for i in job.instances:  # it may have been sent to several
@@ -207,6 +208,13 @@ class Case:
                 bed.check_outputs(job)
         bed.check_untouched()
         bed.check_counters()
+
+
+def _refused(place: Place) -> Expected:
+    """What comes of an answer that is an error: programs are fetched for no instruction."""
+    if place.channel not in _OPCODES:
+        return Expected(ErrorCode.BUS_ERROR)
+    return Expected(ErrorCode.BUS_ERROR, place.layer, _OPCODES[place.channel].value)
 
 
 def _with(insn: bytes, opcode: Opcode, name: str, value: int) -> bytes:
