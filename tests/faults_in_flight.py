@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hw.config import Config
 from hw.gateware.signatures.ports import Channel
 from hw.isa import FORMATS, HEADER, INSN_BYTES, ErrorCode, Opcode, decode
 from sim.faults import Place
@@ -90,7 +91,7 @@ class Case:
         hits, place = bed.machine.backend.disturbed()
         stopped = {}
         if hits:
-            stopped[place.instance] = _refused(place)
+            stopped[place.instance] = _refused(place, self._config)
             for job in self._jobs:
                 if place.instance in job.instances and place.channel is not Channel.STORE:
                     for i in job.instances:  # it may have been sent to several
@@ -210,11 +211,15 @@ class Case:
         bed.check_counters()
 
 
-def _refused(place: Place) -> Expected:
-    """What comes of an answer that is an error: programs are fetched for no instruction."""
-    if place.channel not in _OPCODES:
+def _refused(place: Place, config: Config) -> Expected:
+    """What comes of an answer that is an error. Programs are fetched for no instruction, and the
+    microcoded core reads weights as a COMPUTE takes them."""
+    opcode = _OPCODES.get(place.channel)
+    if opcode is None:
         return Expected(ErrorCode.BUS_ERROR)
-    return Expected(ErrorCode.BUS_ERROR, place.layer, _OPCODES[place.channel].value)
+    if opcode is Opcode.WEIGHTS and config.core == "microcoded":
+        opcode = Opcode.COMPUTE
+    return Expected(ErrorCode.BUS_ERROR, place.layer, opcode.value)
 
 
 def _with(insn: bytes, opcode: Opcode, name: str, value: int) -> bytes:

@@ -91,7 +91,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
         If the virtual board broke a rule of its memory.
     """
     with ExitStack() as stack:
-        backend = pseudo = reference = chip = None
+        backend = pseudo = reference = None
         total = 0
 
         def count_up(done: int, size: int) -> None:
@@ -120,9 +120,8 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             began = time.monotonic()
             driver.load(program)
             load_s = time.monotonic() - began
-            if reference and chip:
-                reference.load(program)
-                chip.guard([info.name for info in program.layers], program.places(0))
+            if reference and pseudo:
+                _follow(reference, pseudo.board, program)
             results = _run_images(driver, reference, graph, work, count, say)
             if pseudo and pseudo.fault:
                 raise pseudo.fault
@@ -141,6 +140,13 @@ def _connect(stack: ExitStack, path: str, board: Board, config: Config,
     stack.callback(transport.close)
     return SerialBackend(config, transport, baud=board.baud, progress=progress,
                          timeout_s=VIRTUAL_TIMEOUT_S)
+
+
+def _follow(reference: Driver, board: VirtualBoard, program: Program) -> None:
+    """Load what a virtual board has loaded into what it is compared with, and let the board watch
+    what the program writes."""
+    reference.load(program)
+    board.guard([info.name for info in program.layers], program.places(0))
 
 
 def _fitting(graph: IntegerGraph, config: Config, board: Board) -> Program:
