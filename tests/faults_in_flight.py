@@ -212,12 +212,13 @@ class Case:
 
 
 def _refused(place: Place, config: Config) -> Expected:
-    """What comes of an answer that is an error. Programs are fetched for no instruction, and the
-    microcoded core reads weights as a COMPUTE takes them."""
+    """What comes of an answer that is an error. Programs are fetched for no instruction, the
+    microcoded core reads weights as a COMPUTE takes them, and the pipelined one names the
+    instruction that a unit took last."""
     opcode = _OPCODES.get(place.channel)
-    if opcode is None:
+    if opcode is None or config.core == "pipelined":
         return Expected(ErrorCode.BUS_ERROR)
-    if opcode is Opcode.WEIGHTS and config.core == "microcoded":
+    if opcode is Opcode.WEIGHTS:
         opcode = Opcode.COMPUTE
     return Expected(ErrorCode.BUS_ERROR, place.layer, opcode.value)
 

@@ -19,6 +19,13 @@ _CXX_FLAGS = ("-march=native", "-fPIC", "-std=gnu++20", "-fno-plt", "-w")
 #: rest.
 _OFTEN, _SELDOM, _ONCE = "-O3", "-O1", "-O0"
 _RUNS_ONCE = re.compile(r"__(?:Slow|Syms)\b|__Syms__")
+#: Verilator gives all words of a memory the same noise at power-up; each has its own here.
+_NOISE = '''#include "verilated.h"
+#include "verilated_funcs.h"
+#define VL_SCOPED_RAND_RESET_I(bits, scope, salt) VL_RAND_RESET_I(bits)
+#define VL_SCOPED_RAND_RESET_Q(bits, scope, salt) VL_RAND_RESET_Q(bits)
+#define VL_SCOPED_RAND_RESET_W(bits, words, scope, salt) VL_RAND_RESET_W(bits, words)
+'''
 #: Kind of build that traces -> Verilator's options, macros, support source.
 _TRACES = {
     "saif": (("--trace-saif", "--trace-underscore"),
@@ -80,7 +87,8 @@ def compile_model(folder: Path, harness: Path, names: Sequence[str], macros: Seq
     rules = {f"model.so: {' '.join(objects)}":
              ["g++", "-shared", "-o", "model.so", *objects, str(_runtime(kind)), "-pthread"]}
     for unit, models in units.items():
-        text = "".join(_included(folder, name, once=unit == "once") for name in models)
+        text = _NOISE * (unit == "once") + "".join(
+            _included(folder, name, once=unit == "once") for name in models)
         if unit == "others":
             text += f'#include "{harness}"\n'
         (folder / f"{unit}.cpp").write_text(text)

@@ -10,13 +10,14 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import Out
 
 from hw.gateware.convert import to_verilog
+from hw.isa import Opcode, encode
 from sim.verilated.build import build_shared
 from sw.compiler import compile_graph
 from sw.driver.driver import Driver
 from sw.reference.golden import run_golden
 from tests import support
 from tests.support.inverted import with_inverted
-from tests.support.programs import MICROCODED, Machine, random_graph
+from tests.support.programs import MICROCODED, TINY, Machine, end, random_graph
 
 from .test_random_networks import CONFIGS
 
@@ -85,3 +86,18 @@ def test_networks_are_exact_while_colliding_reads_are_inverted(config):
                 for counters in result.counters:
                     causes = sum(v for k, v in counters.items() if k != "TOTAL")
                     assert causes == counters["TOTAL"] == result.cycles
+
+
+@pytest.mark.parametrize("config", [TINY, MICROCODED], ids=lambda config: config.core)
+def test_memories_hold_noise_at_power_up_that_follows_from_the_seed(config):
+    def stored(seed: int) -> np.ndarray:
+        with Machine(config, seed=seed) as machine:
+            machine.place(0, encode(Opcode.STORE, act_addr=0, ext_addr=0x1000, run_words=256,
+                                    runs=1, ext_stride=0, act_stride=0) + end(), at=0x4000)
+            machine.start(1, cycles=100_000)
+            return machine.backend.read_memory(0x1000, 1024)
+
+    first, again, other = (stored(seed) for seed in (1, 1, 2))
+    assert len(np.unique(first)) > 200
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)

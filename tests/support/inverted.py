@@ -10,7 +10,7 @@ import re
 __all__ = ["with_inverted"]
 
 _MEMORY = re.compile(r"^  reg (?:\[(\d+):0\] )?(\\\S+ |\w+) ?\[\d+:0\];\n", re.MULTILINE)
-_SLICE = re.compile(r" ?\[(\d+)(?::(\d+))?\] <= ")
+_WRITTEN = re.compile(r" ?(?:\[(\d+)(?::(\d+))?\])? <= ")  # not what it holds at first
 
 
 def _index(text: str, at: int) -> str:
@@ -30,8 +30,10 @@ def _writes(module: str, name: str, bits: int) -> list[str]:
     form = re.compile(rf"^    (?:if \((.*)\)\n      )?{re.escape(name)}(?=\[)", re.MULTILINE)
     for match in form.finditer(module):
         address = _index(module, match.end())
-        part = _SLICE.match(module, match.end() + len(address) + 2)
-        high, low = (int(part[1]), int(part[2] or part[1])) if part else (bits - 1, 0)
+        part = _WRITTEN.match(module, match.end() + len(address) + 2)
+        if part is None:
+            continue
+        high, low = int(part[1] or bits - 1), int(part[2] or part[1] or 0)
         mask = ((1 << high + 1) - 1) >> low << low
         found.append(f"(({match[1] or 1}) && ({address}) == (%s) ? {bits}'h{mask:x} : {bits}'h0)")
     return found
