@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hw.config import Config
-from hw.gateware.signatures.ports import Channel
+from hw.gateware.signatures.ports import READERS, Channel
 from hw.isa import FORMATS, HEADER, INSN_BYTES, ErrorCode, Opcode, decode
 from sim.faults import Place
 from sim.verilated.memory import Disturbance
@@ -99,16 +99,20 @@ class Case:
                             stopped[i] = Expected(ErrorCode.BUS_ERROR)
         self._check(bed, stopped)
 
+    def _beats(self, bed: Bed, *channels: Channel) -> int:
+        """How many beats have passed on some channels since the account began."""
+        moved = bed.machine.backend.port_bytes(16)
+        return sum(int(moved[:, c.value].sum()) for c in channels) // self._config.port.bytes
+
     def _read_error(self, bed: Bed) -> None:
-        beats = sum(int(n) for n in bed.machine.backend.port_bytes(16)[:, :3].sum(axis=(1, 2))) \
-            // self._config.port.bytes
-        wrong = Disturbance(read_error=self._draw.randint(1, beats), ack_delay=self._late())
+        wrong = Disturbance(read_error=self._draw.randint(1, self._beats(bed, *READERS)),
+                            ack_delay=self._late())
         self._say(str(wrong))
         self._disturb(bed, wrong)
 
     def _write_error(self, bed: Bed) -> None:
-        beats = int(bed.machine.backend.port_bytes(16)[:, 3].sum()) // self._config.port.bytes
-        wrong = Disturbance(write_error=self._draw.randint(1, beats), ack_delay=self._late())
+        wrong = Disturbance(write_error=self._draw.randint(1, self._beats(bed, Channel.STORE)),
+                            ack_delay=self._late())
         self._say(str(wrong))
         self._disturb(bed, wrong)
 
@@ -116,9 +120,8 @@ class Case:
         return self._draw.choice([0, 0, 10, 200])
 
     def _late_acknowledgements(self, bed: Bed) -> None:
-        beats = int(bed.machine.backend.port_bytes(16)[:, 3].sum()) // self._config.port.bytes
         wrong = Disturbance(ack_delay=self._draw.choice([1, 10, 100, 700]),
-                            stalled_ack=self._draw.randint(0, beats),
+                            stalled_ack=self._draw.randint(0, self._beats(bed, Channel.STORE)),
                             stall_cycles=self._draw.choice([100, 2000]))
         self._say(str(wrong))
         self._disturb(bed, wrong)
@@ -138,12 +141,19 @@ class Case:
     def _stop(self, bed: Bed) -> None:
         """The host stops some, at a random moment, and while something is late."""
         at = self._draw.randint(0, self._cycles)
+        beats = self._draw.choice([0, self._draw.randint(1, self._beats(bed, Channel.STORE))])
         mask = self._draw.randint(1, bed.mask)
         wrong = Disturbance(ack_delay=self._late(), stalled_ack=self._draw.randint(0, 3),
                             stall_cycles=self._draw.choice([0, 1000]))
-        self._say(f"after {at} cycles, mask 0b{mask:b}, {wrong}")
+        self._say(f"{f'amid write beat {beats}' if beats else f'after {at} cycles'}, "
+                  f"mask 0b{mask:b}, {wrong}")
+        bed.machine.backend.begin_account()
         bed.start(wrong)
-        bed.machine.backend.advance(at)
+        if beats:
+            while self._beats(bed, Channel.STORE) < beats:
+                bed.machine.backend.advance(1)
+        else:
+            bed.machine.backend.advance(at)
         ended = bed.mask & ~bed.machine.read("RUNNING")
         bed.machine.write("STOP", mask)
         bed.wait(2 * self._cycles + 200 * wrong.ack_delay + _STALLED_CYCLES)

@@ -108,22 +108,35 @@ def _memory_ports(config: Config, shell: dict[str, _Port]) -> tuple[list[str], l
     return drive, sample
 
 
-def _late_strobes(config: Config, shell: dict[str, _Port]) -> str:
-    """Which instances send a beat of which bytes are written although they halt."""
-    found = []
+def _halts(config: Config, shell: dict[str, _Port]) -> str:
+    """Functions of the shell: which instances are alive; how many beats one that has just begun
+    to halt may have in the register before its port; and which of some send a beat of which bytes
+    are written."""
+    alive, held, late = [], [], []
     for i in range(config.instances):
-        alive, valid, ready, payload = (
-            f"memory__{i}__{n}" for n in ("alive", "wr_data__valid", "wr_data__ready",
-                                          "wr_data__payload"))
-        _, bits, name = shell[payload]
-        if bits <= 64:
-            strobes = f"s.{name} >> {config.beat_bits}"
-        else:
-            strobes = " | ".join(f"s.{name}[{k}]" for k in
-                                 range(config.beat_bits // 32, -(-bits // 32)))
-        found.append(f"    if (!s.{shell[alive][2]} && s.{shell[valid][2]} && s.{shell[ready][2]}"
-                     f" && ({strobes})) late |= 1u << {i};")
-    return "\n".join(found)
+        _, bits, name = shell[f"memory__{i}__wr_data__payload"]
+        lives, valid, ready = (f"s.{shell[f'memory__{i}__{n}'][2]}" for n in (
+            "alive", "wr_data__valid", "wr_data__ready"))
+        strobes = f"s.{name} >> {config.beat_bits}" if bits <= 64 else " | ".join(
+            f"s.{name}[{k}]" for k in range(config.beat_bits // 32, -(-bits // 32)))
+        alive.append(f"uint32_t({lives}) << {i}")
+        # a microcoded core may be told later that its burst of one beat was taken
+        held.append(f"        return {1 if config.core == 'microcoded' else f'{valid} ? 2 : 0'};")
+        late.append(f"    if (of >> {i} & 1 && {valid} && {ready} && ({strobes})) "
+                    f"late |= 1u << {i};")
+    lines = "\n".join(late)
+    return f"""inline uint32_t living(Vshell &s) {{
+    return {" | ".join(alive)};
+}}
+inline uint32_t held_beats(Vshell &s, int i) {{
+{_switch("i", held)}
+    return 0;
+}}
+inline uint32_t late_strobes(Vshell &s, uint32_t of) {{
+    uint32_t late = 0;
+{lines}
+    return late;
+}}"""
 
 
 def glue_header(config: Config, headers: dict[str, str],
@@ -166,11 +179,7 @@ inline void stay_awake(Vcore &c) {{ c.{core["control__wake"][2]} = 1; }}
 inline uint32_t mark_layer(Vcore &c) {{ return c.{core["control__mark_layer"][2]}; }}
 {_spared(core)}
 {shown_function(config, {name: port[2] for name, port in core.items()})}
-inline uint32_t late_strobes(Vshell &s) {{
-    uint32_t late = 0;
-{_late_strobes(config, shell)}
-    return late;
-}}
+{_halts(config, shell)}
 inline void port_drive(int p, Vshell &s, const AxiToDevice &d) {{
 {_switch("p", drive)}
 }}

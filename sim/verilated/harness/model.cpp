@@ -221,12 +221,8 @@ class Model {
 
     // From now on the memory does this wrong. Returns whether it is one that can.
     bool disturb(const Disturbance &wrong, uint64_t seed) {
-        if constexpr (requires(MemoryPort &port) { port.disturb(&disturbance, seed); }) {
-            disturbance = wrong;
-            for (MemoryPort &port : ports_) port.disturb(&disturbance, seed);
-            return true;
-        }
-        return false;
+        disturbance = wrong;
+        return disturb(ports_, seed);
     }
 
     std::vector<uint8_t> memory;
@@ -244,6 +240,15 @@ class Model {
     const StateMap &map(int unit) const { return unit < kCores ? core_map_ : shell_map_; }
 
   private:
+    template <class Port>
+    bool disturb(std::vector<Port> &ports, uint64_t seed) {
+        if constexpr (requires { ports[0].disturb(&disturbance, seed); }) {
+            for (Port &port : ports) port.disturb(&disturbance, seed);
+            return true;
+        }
+        return false;
+    }
+
     // Whoever asks for nothing: what noise there is in the inputs that no cycle sets goes.
     void still_inputs() {
         for (auto &c : cores_) c->clk = 0;
@@ -292,8 +297,7 @@ class Model {
                 fault = "what a port asks depends on the memory's answer within a cycle";
             monitors_[p].look(cycle, device[p], *answers[p]);
         }
-        for (uint32_t late = late_strobes(*shell_); late; late &= late - 1)
-            monitors_[kPorts > 1 ? __builtin_ctz(late) : 0].halted(cycle, __builtin_ctz(late));
+        watch_halts();
         if (breach.rule) fault = breach.rule;
         axil_awready_ = shell_->s_axil___05Fawready;
         axil_arready_ = shell_->s_axil___05Farready;
@@ -323,6 +327,20 @@ class Model {
         cycle++;
         if (!counters_.empty()) counters_[kCores]->cycle();
         if (marked) note_marks(marked, layers);
+    }
+
+    // Who halts, and what they send from then on.
+    void watch_halts() {
+        uint32_t alive = living(*shell_);
+        for (uint32_t fallen = alive_ & ~alive; fallen; fallen &= fallen - 1) {
+            int i = __builtin_ctz(fallen);
+            monitors_[kPorts > 1 ? i : 0].halts(i, held_beats(*shell_, i));
+        }
+        alive_ = alive;
+        for (uint32_t late = late_strobes(*shell_, ~alive); late; late &= late - 1) {
+            int i = __builtin_ctz(late);
+            monitors_[kPorts > 1 ? i : 0].halted(cycle, i);
+        }
     }
 
     // Call functions of a Verilated model, each for some objects before the next.
@@ -410,6 +428,7 @@ class Model {
     std::vector<AdvanceCheck> advances_;
     std::vector<int> clocked_;  // cores that have a clock in this cycle
     int shares_;                // in which threads clock them
+    uint32_t alive_ = 0;        // instances, in the cycle before
     bool axil_awready_ = false, axil_arready_ = false, axil_bvalid_ = false, axil_rvalid_ = false;
     bool ran_ = false;  // a core, in the cycle before
     uint32_t axil_bresp_ = 0, axil_rresp_ = 0, axil_rdata_ = 0;

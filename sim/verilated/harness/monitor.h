@@ -58,10 +58,13 @@ class Monitor {
         if (d.wvalid || data_.wvalid) write(d, o);
     }
 
-    // A beat has left an instance that halts, with strobes set.
+    // An instance begins to halt; at most so many beats are in the register before its port.
+    void halts(uint32_t instance, uint32_t beats) { late_[instance] = beats; }
+    // It has sent a beat with strobes set.
     void halted(uint64_t now, uint32_t instance) {
         now_ = now;
-        if (++late_[instance] > kHeld) note(rules::kHalted, 3u << 5 | instance, 0);
+        if (!late_[instance]) note(rules::kHalted, 3u << 5 | instance, 0);
+        late_[instance] -= late_[instance] > 0;
     }
 
     // The accelerator has been reset.
@@ -86,9 +89,6 @@ class Monitor {
         uint64_t addr;
         uint32_t user, left;
     };
-    // Beats that an instance may have sent into the register before its port as it halts.
-    static constexpr uint32_t kHeld = 2;
-
     static uint32_t instance(uint32_t user) { return user & 31; }
     static uint32_t channel(uint32_t user) { return user >> 5 & 3; }
     static uint32_t layer(uint32_t user) { return user >> 7 & 2047; }
@@ -130,7 +130,6 @@ class Monitor {
         for (uint32_t changed = running ^ running_; changed; changed &= changed - 1) {
             uint32_t i = __builtin_ctz(changed);
             if (owed_[i]) note(rules::kEnded, 3u << 5 | i, 0);
-            late_[i] = 0;
         }
         running_ = running;
         if (!(running & served_) && !reads_.empty())
@@ -206,7 +205,7 @@ class Monitor {
     std::deque<Burst> reads_, writes_;  // of which not all beats have passed
     std::deque<uint32_t> written_;      // tags of bursts that wait to be acknowledged
     std::array<uint32_t, kInstances> owed_{};  // writes, of each instance
-    std::array<uint32_t, kInstances> late_{};  // beats with strobes since it began to halt
+    std::array<uint32_t, kInstances> late_{};  // beats that it may still send with strobes
     AxiFromDevice data_{};  // a beat that waits to be taken
     AxiToDevice answer_;    // as `data_`, of the memory
     uint8_t rdata_[64];

@@ -43,7 +43,7 @@ RIGHT = [
     # a multicast of one that ends meanwhile
     {"ar": {}}, {"running": 2}, {"running": 2, "ar": {}}, {},
     # a halted instance sends what has left it
-    {"late": 1}, {"late": 1}, {"late": 2}, {"late": 2},
+    {"halts": 1, "held": 2, "late": 1}, {"halts": 2, "held": 1}, {"late": 3},
 ]
 
 
@@ -52,13 +52,13 @@ def test_what_is_right_passes(bench):
     assert bench.breach() is None
 
 
-def test_a_run_of_its_own_begins_anew_with_what_may_be_late_and_with_its_window(bench):
-    run(bench, [{"late": 1}, {"late": 1}, {"running": 0b10}, {"running": 0b10}])
+def test_a_window_counts_from_the_start_of_a_run_on(bench):
+    run(bench, [{}, {}, {"running": 0b10}, {"running": 0b10}])
     bench.write("WINDOW_BASE", 0, 0x20000)  # not now
     run(bench, [{"running": 0}, {"running": 0}])
     for response, base in ((2, 0x30000), (0, 0x40000)):  # that, but one is refused
         bench.write("WINDOW_BASE", 0, base + 0x123, response)
-    run(bench, [{"late": 1}, {"late": 1}, {"ar": {"addr": 0x40000}}, {"ar": {"addr": 0x43ffc}}])
+    run(bench, [{}, {}, {"ar": {"addr": 0x40000}}, {"ar": {"addr": 0x43ffc}}])
     assert bench.breach() is None
     bench.cycle(ar={"addr": 0x1000})
     assert bench.breach() == ("an instance stays within its window", 10, 0x1000, READ)
@@ -67,6 +67,7 @@ def test_a_run_of_its_own_begins_anew_with_what_may_be_late_and_with_its_window(
 WITHDRAWN = "what is offered stays as it is until it is taken"
 ANSWER = "an answer of the memory stays as it is until it is taken"
 ENDED = "an instance that does not run writes nothing and is owed no acknowledgement"
+HALTED = "an instance that halts writes nothing but the beats that have left it"
 REST = "where no instance runs nothing is read and nothing is owed"
 LAST = "WLAST comes with a burst's last beat, and with no other"
 READ_LAST = "RLAST comes with a burst's last beat, and with no other"
@@ -118,8 +119,9 @@ BREACHES = {
     "no last beat": ([{"aw": {}, "wvalid": 1}], LAST, 0x1000, WRITE),
     "a last beat too early": ([{"aw": {"len": 1}, "wvalid": 1, "wlast": 1}], LAST, 0x1000, WRITE),
     "a last beat too late": ([{"aw": {"len": 1}, "wvalid": 1}, {"wvalid": 1}], LAST, 0x1004, WRITE),
-    "strobes of a halted instance": ([{"late": 1}] * 3, "an instance that halts writes nothing "
-                                     "but the beats that have left it", 0, WRITE),
+    "strobes of a halted instance": ([{"halts": 1, "held": 0}, {"late": 1}], HALTED, 0, WRITE),
+    "more strobes than had left it": ([{"halts": 1, "held": 2, "late": 1}, {"late": 1},
+                                       {"late": 1}], HALTED, 0, WRITE),
     "data that nobody asked for": ([{"rvalid": 1, "rlast": 1}], UNASKED, 0, 0),
     "data before its address is taken": ([{"ar": {}, "arready": 0, "rvalid": 1, "rlast": 1}],
                                          UNASKED, 0, 0),

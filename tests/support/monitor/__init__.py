@@ -19,7 +19,8 @@ class _Request(ctypes.Structure):
 
 class _Cycle(ctypes.Structure):
     _fields_ = [
-        ("running", _u32), ("late", _u32), ("ar", _Request), ("aw", _Request),
+        *((name, _u32) for name in ("running", "late", "halts", "held")),
+        ("ar", _Request), ("aw", _Request),
         *((name, _u32) for name in ("wvalid", "wlast", "bready", "rready", "wdata")),
         ("wstrb", _u64),
         *((name, _u32) for name in ("arready", "awready", "wready", "bvalid", "rvalid", "rlast",

@@ -6,7 +6,8 @@ using namespace partita;
 extern "C" {
 
 struct Cycle {
-    uint32_t running, late;  // instances that run; those that send strobes as they halt
+    uint32_t running, late;  // instances that run; those that send strobes though they halt
+    uint32_t halts, held;    // those that begin to halt; beats that each may have sent before
     struct {
         uint32_t valid, addr, len, user, id, size, burst;
     } ar, aw;
@@ -54,6 +55,8 @@ void bench_cycle(Bench *b, const Cycle *c) {
     o.rresp = c->rresp, o.bresp = c->bresp, o.rdata = rdata;
     b->permits.follow(c->running);
     b->monitor.look(b->cycle, d, o);
+    for (uint32_t halts = c->halts; halts; halts &= halts - 1)
+        b->monitor.halts(__builtin_ctz(halts), c->held);
     for (uint32_t late = c->late; late; late &= late - 1)
         b->monitor.halted(b->cycle, __builtin_ctz(late));
     b->cycle++;
