@@ -22,14 +22,14 @@ from hw.gateware.signatures.ports import READERS, Channel
 from hw.isa import FORMATS, HEADER, INSN_BYTES, ErrorCode, Opcode, decode
 from sim.faults import Place
 from sim.verilated.memory import Disturbance
-from tests.sim.test_random_networks import CONFIGS
+from tests.support.accelerators import CONFIGS
 from tests.support.in_flight import Bed, Job, Memory, make_jobs
 from tests.support.programs import MICROCODED
 
 __all__ = ["MACHINES", "Case", "run_cases"]
 
 MACHINES = {
-    "shared": CONFIGS["4x 4x8, two lanes"], "private": CONFIGS["3x 3x5, private"],
+    "shared": CONFIGS["4x6x9"], "private": CONFIGS["3x9x3"],
     "microcoded": MICROCODED}
 _NETWORKS = 4  # of each kind: compiling takes longer than running
 _STALLED_CYCLES, _WATCHDOG_CYCLES = 30_000, 700
@@ -222,13 +222,12 @@ class Case:
 
 
 def _refused(place: Place, config: Config) -> Expected:
-    """What comes of an answer that is an error. Programs are fetched for no instruction, the
-    microcoded core reads weights as a COMPUTE takes them, and the pipelined one names the
-    instruction that a unit took last."""
+    """What comes of an answer that is an error. Programs are fetched for no instruction, and the
+    microcoded core reads weights as a COMPUTE takes them."""
     opcode = _OPCODES.get(place.channel)
-    if opcode is None or config.core == "pipelined":
+    if opcode is None:
         return Expected(ErrorCode.BUS_ERROR)
-    if opcode is Opcode.WEIGHTS:
+    if opcode is Opcode.WEIGHTS and config.core != "pipelined":
         opcode = Opcode.COMPUTE
     return Expected(ErrorCode.BUS_ERROR, place.layer, opcode.value)
 

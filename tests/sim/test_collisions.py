@@ -16,10 +16,9 @@ from sw.compiler import compile_graph
 from sw.driver.driver import Driver
 from sw.reference.golden import run_golden
 from tests import support
+from tests.support.accelerators import CONFIGS
 from tests.support.inverted import with_inverted
 from tests.support.programs import MICROCODED, TINY, Machine, end, random_graph
-
-from .test_random_networks import CONFIGS
 
 pytestmark = pytest.mark.builds
 
@@ -67,7 +66,7 @@ def test_a_design_without_such_reads_is_refused():
         with_inverted({"plain": "module plain(clk);\n  input clk;\nendmodule\n"})
 
 
-@pytest.mark.parametrize("config", [CONFIGS["2x 4x4, zeros skipped"], MICROCODED],
+@pytest.mark.parametrize("config", [CONFIGS["2x4x4-zeros"], MICROCODED],
                          ids=lambda config: config.core)
 def test_networks_are_exact_while_colliding_reads_are_inverted(config):
     for seed, stall in ((3, 0.0), (4, 0.5), (6, 0.0)):

@@ -11,7 +11,7 @@ from sw.driver.errors import StillRunning, TimeoutExpired
 from sw.reference.golden import run_golden
 from tests.support.accelerators import CONFIGS
 from tests.support.in_flight import small_graph, spread
-from tests.support.programs import MICROCODED, TINY, Machine, end
+from tests.support.programs import TINY, Machine, end
 
 pytestmark = pytest.mark.builds
 
