@@ -45,8 +45,8 @@ def parser() -> Parser:
                       "neighbours starts from the golden output of the layer before")
     what.add_argument("--arms", type=Items(str, ",".join(ARMS)), metavar="A,B",
                       default=list(ARMS),
-                      help=f"which arms (default {','.join(ARMS)}); {BIG} is one array with the "
-                      "MACs of all instances")
+                      help=f"which arms (default {','.join(ARMS)}); {', '.join(BIG)}: one "
+                      "array with the MACs of all instances")
     add_options(what, "--images", note="default 1; digits 64")
     what.add_argument("--batch", type=integer(1, 1024), default=1, metavar="B",
                       help="images of a run (default 1): the fully connected layers at the end "

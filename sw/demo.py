@@ -9,6 +9,7 @@ import sys
 
 from hw.support.arguments import Parser
 from hw.support.errors import exit_code
+from sw.experiment.names import DEMO_ARMS
 
 from . import compare
 
@@ -25,7 +26,7 @@ def run(argv: list[str]) -> int:
     parser().parse_args(argv)
     codes = [compare.run(["--network", "digits"])]
     print()
-    codes.append(compare.run([]))
+    codes.append(compare.run(["--arms", ",".join(DEMO_ARMS)]))
     return max(codes)
 
 

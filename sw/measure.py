@@ -1,9 +1,10 @@
 """Measures again, in RTL, what the READMEs' tables show, and writes it to `sw/data`.
 
-What is measured by name, of TinyVGG16: `headline`, the four arms, with activity; `zeros`, the
-fully connected layers with zeros skipped; `scaling`, other prunings, ports and numbers of
-instances; `ablation`, cycles with one of the compiler's optimisations left out. And of digits:
-`levels`, fewer partitions at levels of supply. `python -m sw.tables` then writes the tables.
+What is measured by name, of TinyVGG16: `headline`, the arms of the demonstration, with activity;
+`zeros`, the fully connected layers with zeros skipped; `scaling`, other prunings, ports and numbers
+of instances; `ablation`, cycles with one of the compiler's optimisations left out. And of digits:
+`small`, the same arms; `levels`, fewer partitions at levels of supply. `python -m sw.tables` then
+writes the tables.
 
 Examples:
     python -m sw.measure                   everything: a quarter of an hour on two cores
@@ -21,6 +22,7 @@ from pathlib import Path
 from hw.support.arguments import Parser, nearest
 from hw.support.errors import exit_code
 from hw.support.files import check_file
+from sw.experiment.names import DEMO_ARMS
 from sw.terminal.console import deliver
 
 from .data import DATA
@@ -30,15 +32,18 @@ __all__ = ["MEASUREMENTS", "SCALING", "main"]
 #: What is measured -> the file in `DATA` that it is in.
 MEASUREMENTS = {name: f"{stem}-tinyvgg16.json" for name, stem in (
     ("headline", "measured"), ("zeros", "zeros"), ("scaling", "scaling"),
-    ("ablation", "ablation"))} | {"levels": "levels-digits.json"}
+    ("ablation", "ablation"))} | {"small": "measured-digits.json", "levels": "levels-digits.json"}
 _COMMANDS = {
-    "headline": ["sw.compare", "--json"],
+    "headline": ["sw.compare", "--arms", ",".join(DEMO_ARMS), "--json"],
+    "small": ["sw.compare", "--network", "digits", "--arms", ",".join(DEMO_ARMS), "--json"],
     "zeros": ["sw.compare", "--zero-skip", "--layers", "fc1,fc2,fc3", "--json"],
     "ablation": ["sw.ablation", "--json"],
     "levels": ["sw.scale", "--json"],
 }
-#: Of `scaling`: what is pruned, partitions and instances, and the memory port.
-SCALING = (("fc", 8, "private"), ("all", 8, "shared"), ("all", 8, "private"), ("fc", 16, "shared"),
+#: Of `scaling`: what is pruned (nothing, if it is empty), partitions and instances, and the memory
+#: port.
+SCALING = (("", 8, "private"), ("", 16, "shared"), ("", 32, "shared"), ("fc", 8, "private"),
+           ("all", 8, "shared"), ("all", 8, "private"), ("fc", 16, "shared"),
            ("fc", 32, "shared"), ("all", 16, "shared"), ("all", 32, "shared"))
 
 
@@ -52,8 +57,9 @@ class MeasurementError(RuntimeError):
 
 def scaling_command(prune: str, count: int, memory: str) -> list[str]:
     """The command of a row of `SCALING`, after `python -m`."""
-    return ["sw.compare", "--no-toggles", "--json", "--instances", str(count), "--partitions",
-            str(count), "--prune", prune, "--memory", memory, "--arms", f"pruned-{count}"]
+    pruned = ["--partitions", str(count), "--prune", prune, "--arms", f"pruned-{count}"]
+    return ["sw.compare", "--no-toggles", "--json", "--instances", str(count), "--memory", memory,
+            *(pruned if prune else ["--arms", f"dense-{count}"])]
 
 
 def _run(command: list[str]) -> dict:

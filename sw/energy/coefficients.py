@@ -11,13 +11,18 @@ from sw.data import DATA
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["CLOCKS_MHZ", "TABLE", "Coefficient", "Column", "EnergyError", "columns"]
+__all__ = ["CLOCKS_MHZ", "GATINGS", "TABLE", "Coefficient", "Column", "EnergyError",
+           "Macro", "columns", "macros"]
 
 TABLE = DATA / "energy.json"
 #: Coefficients that glitches add to.
 _LOGIC = ("toggle", "accumulator", "multiplier")
 #: Slowest and fastest clock that energy is told for.
 CLOCKS_MHZ = (0.001, 10_000)
+#: What has a gate on its clock -> in words. Instances that wait have no clock, but for the last.
+GATINGS = {"registers": "registers gated by their enables",
+           "memories": "registers and memories gated by their enables",
+           "none": "every flip-flop and memory clocked in every cycle"}
 
 
 class EnergyError(ValueError):
@@ -66,3 +71,30 @@ def columns() -> dict[str, Column]:
     return {name: Column(name, c["label"], c["calibrated"], {
         k: Coefficient(**v) for k, v in {**data["common"], **c["coefficients"]}.items()})
         for name, c in data["columns"].items()}
+
+
+@dataclass(frozen=True)
+class Macro:
+    """A published memory macro of `depth` words of `bits`: mean power of its first port in reads,
+    writes and cycles without either, mW, at its shortest period, ns; leakage, mW; and the `commit`
+    of the tables that say so."""
+
+    name: str
+    bits: int
+    depth: int
+    commit: str
+    read_mw: float
+    write_mw: float
+    idle_mw: float
+    period_ns: float
+    leakage_mw: float
+
+    @property
+    def read_pj(self) -> float:
+        """Energy of a read."""
+        return self.read_mw * self.period_ns
+
+
+def macros() -> tuple[Macro, ...]:
+    """Those that the memories' coefficients rest on."""
+    return tuple(Macro(**row) for row in json.loads(TABLE.read_text())["macros"]["rows"])

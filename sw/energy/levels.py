@@ -15,7 +15,8 @@ class Level:
 
     Energy of what switches inside the chip goes with the square of the voltage. Leakage, as a
     power, goes with the voltage and lasts as long as the clock makes the run. External memory has
-    its own supply. That the chip works at such a clock is an assumption of who gives it.
+    its own supply, and its standby lasts as long. That the chip works at such a clock is an
+    assumption of who gives it.
 
     Raises
     ------
@@ -49,7 +50,7 @@ class Level:
 
     def scale(self, energy: Mapping[str, float]) -> dict[str, float]:
         """pJ by category at this level, of pJ by category at the nominal one."""
-        factors = {"external": 1.0, "static": self.voltage / self.clock}
+        factors = {"external": 1.0, "standby": 1 / self.clock, "static": self.voltage / self.clock}
         return {c: pj * factors.get(c, self.voltage ** 2) for c, pj in energy.items()}
 
 

@@ -143,7 +143,7 @@ class _Totals:
         found = features(instances, shell, cycles=cycles, port_bytes=result.port_bytes[index],
                          page_misses=result.page_misses[index], model=model)
         self.features = found if self.features is None else self.features + found
-        values = model.coefficients.values()
+        values = model.values()
         own = np.array([sum(unit_features(u, cycles, model).energy(values).values())
                         for u in instances])
         self.instance_pj = own if self.instance_pj is None else self.instance_pj + own
@@ -250,5 +250,5 @@ def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
         split=info.split + (", taps packed" if info.tap_packed else "")
         + (", batched" if info.stacked else ""),
         ledger=tuple(total.ledger), activity=None if found is None else dict(found.counts),
-        energy_pj=None if found is None else found.energy(model.coefficients.values()),
+        energy_pj=None if found is None else found.energy(model.values()),
         instance_pj=None if own is None else tuple(float(v) for v in own))

@@ -30,6 +30,7 @@ from sw.terminal.progress import SimulationProgress
 from sw.training.dataset import root_of
 
 from .arms import Arm, expected_cycles, golden_outputs, layer_kind, run_arm, segments
+from .bigarray import big_array
 from .names import ARMS, BIG
 from .workload import Workload, load_workload
 
@@ -40,8 +41,8 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     """Do what `sw.compare`'s arguments ask for, and return the exit code; errors are raised."""
     config = config_from_arguments(args)
     arms = _arm_names(args.arms, config)
-    if BIG in arms:
-        _big(config)
+    if set(BIG) & set(arms):
+        big_array(config)
     _check(args)
     model = energy_from_arguments(args)
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
@@ -110,9 +111,9 @@ def _arm_names(given: list[str], config: Config) -> list[str]:
         form, _, count = name.partition("-")
         general = f"{form}-N" if count not in ("1", "N") and count == str(config.instances) \
             else name
-        if general not in (*ARMS, BIG):
-            raise ValueError(f"--arms names {name!r}; there are {', '.join((*ARMS, BIG))}"
-                             + nearest(name, (*ARMS, BIG)))
+        if general not in (*ARMS, *BIG):
+            raise ValueError(f"--arms names {name!r}; there are {', '.join((*ARMS, *BIG))}"
+                             + nearest(name, (*ARMS, *BIG)))
         names.append(general)
     return names
 
@@ -125,24 +126,12 @@ def _arms(names: list[str], config: Config, work: Workload, batch: int) -> list[
         instances = config.instances if count == "N" else 1
         if form not in golden:
             golden[form] = golden_outputs(work.forms[form], work.images)
-        own = _big(config) if name == BIG else config.replace(instances=instances)
-        arm = Arm(name if name == BIG else f"{form}-{instances}", work.forms[form], own,
+        own = big_array(config) if name in BIG else config.replace(instances=instances)
+        arm = Arm(name if name in BIG else f"{form}-{instances}", work.forms[form], own,
                   work.images, golden[form], batch)
         if arm.name not in [a.name for a in arms]:
             arms.append(arm)
     return arms
-
-
-def _big(config: Config) -> Config:
-    """One instance whose array has the MACs of all, its sides doubled in turn."""
-    rows, cols, left = config.array.rows, config.array.cols, config.instances
-    while left % 2 == 0:
-        rows, cols = (rows, 2 * cols) if cols <= rows else (2 * rows, cols)
-        left //= 2
-    if left > 1 or max(rows, cols) > 32:
-        raise ValueError(f"{BIG}: {config.instances} arrays of {config.array.rows}x"
-                         f"{config.array.cols} do not make one of at most 32x32 by doubling")
-    return config.replace(instances=1, array__rows=rows, array__cols=cols, array__post_lanes=0)
 
 
 def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str] | None,

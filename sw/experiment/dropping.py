@@ -22,7 +22,7 @@ from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
 from sw.driver.result import RunResult
 from sw.energy.levels import Level
-from sw.energy.model import EnergyModel, Features, energy_from_arguments, features
+from sw.energy.model import OUTSIDE, EnergyModel, Features, energy_from_arguments, features
 from sw.graph.active import with_active
 from sw.networks.names import check_images
 from sw.reference.batched import accuracy, run_integer
@@ -101,7 +101,7 @@ def measure_active(grown: Grown, config: Config, images: int, model: EnergyModel
                 for x, result in zip(inputs, results, strict=True)
                 for ours, theirs in zip(result.outputs, run_golden(left, x), strict=True))
             energy = sum((_features(r, model) for r in results), Features({})) \
-                .energy(model.coefficients.values())
+                .energy(model.values())
             share = accuracy(partial(run_integer, left), torch.from_numpy(grown.images),
                              torch.from_numpy(grown.labels)).top1
             hits = [int(np.argmax(r.output)) == y
@@ -132,7 +132,8 @@ def points_of(measured: Iterable[Measured], levels: Sequence[Level],
             energy = level.scale(m.energy_pj)
             points.append(OperatingPoint(
                 m.active, level, m.accuracy, m.cycles / (model.clock_mhz * level.clock),
-                sum(energy.values()) / 1e3, (sum(energy.values()) - energy["external"]) / 1e3))
+                sum(energy.values()) / 1e3,
+                sum(pj for c, pj in energy.items() if c not in OUTSIDE) / 1e3))
     return points
 
 

@@ -21,6 +21,7 @@ from sw.networks.architectures import (
     natural_images,
     tinyvgg16,
     trained_like,
+    with_trained_zeros,
 )
 from sw.networks.names import NETWORKS, check_images
 from sw.networks.shapes import shape_graph
@@ -117,7 +118,10 @@ def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
                      seed=seed, progress=say)
     say("quantising")
     dense = quantise(float_graph, images)
-    pruned = quantise(apply_plan(float_graph, plan), images)
+    left = apply_plan(float_graph, plan)
+    if checkpoint is None:
+        left = with_trained_zeros(left, images, seed, say)
+    pruned = quantise(left, images)
     return Workload(float_graph.name, weights, dense, pruned,
                     tuple(dense.quantise_input(x) for x in images[:count]),
                     pictures=pictures(float_graph, plan))

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from sw.data import DATA
-from sw.graph.floating import FloatGraph
+from sw.graph.floating import FloatGraph, FloatLayer
 from sw.reference.floating import run_float_layer
 
 from .statistics import QUANTILES
@@ -135,37 +136,71 @@ def trained_like(graph: FloatGraph, images: np.ndarray, seed: int,
     seed : int
     """
     rng = np.random.default_rng(seed)
-    statistics = {x["name"]: x for x in json.loads(STATISTICS.read_text())["layers"]}
+    statistics = _statistics()
     x = torch.as_tensor(images)
     layers = []
     for layer in graph.layers:
         say(f"seeding weights: {layer.name}")
         known = statistics[layer.name]
-        out, fan_in = layer.weight.shape[0], layer.weight[0].size
-        norms = np.interp(rng.random(out), QUANTILES, known["norm"]).astype(np.float32)
-        weight = np.empty(layer.weight.shape, np.float32)
-        for start in range(0, out, 256):
-            piece = weight[start:start + 256]
-            drawn = np.interp(rng.random(piece.size, np.float32), QUANTILES, known["weight"])
-            piece[...] = drawn.reshape(piece.shape)
-            piece *= (norms[start:start + 256] / np.sqrt(fan_in, dtype=np.float32)
-                      )[:, None, None, None]
-        layer = replace(layer, weight=weight, bias=np.zeros(out, np.float32))
-        with torch.no_grad():
-            if known["zeros"] is not None:
-                plain = replace(layer, low=None, high=None)  # pooled, as the zeros were counted
-                before = run_float_layer(plain, x).numpy()
-                share = np.clip(np.interp(rng.random(out), QUANTILES, known["zeros"]), 0, 1)
-                if before.shape[2] > 1:
-                    bias = [-np.quantile(before[:, c], share[c]) for c in range(out)]
-                else:  # a fully connected layer has few samples per channel
-                    bias = -np.quantile(before, share)
-                layer = replace(layer, bias=np.asarray(bias, np.float32))
-            x = run_float_layer(layer, x)
-            # keep the next layer's input at unit scale, as normalisation does
-            scale = float(x.square().mean().sqrt()) or 1.0
-            layer = replace(layer, bias=layer.bias / scale)
-            layer.weight[...] /= scale
-            x = x / scale
+        layer, x = _settled(replace(layer, weight=_drawn(layer.weight.shape, known, rng)), x,
+                            known, rng)
         layers.append(layer)
     return graph.with_layers(layers)
+
+
+def with_trained_zeros(graph: FloatGraph, images: np.ndarray, seed: int,
+                       say: Callable[[str], None] = lambda text: None) -> FloatGraph:
+    """Return a network of `trained_like` that has been pruned since, its biases set anew, so that
+    as many outputs are zero as training leaves; parameters as there."""
+    rng = np.random.default_rng(seed)
+    statistics = _statistics()
+    x = torch.as_tensor(images)
+    layers = []
+    for layer in graph.layers:
+        say(f"setting biases: {layer.name}")
+        layer, x = _settled(replace(layer, weight=layer.weight.copy()), x, statistics[layer.name],
+                            rng)
+        layers.append(layer)
+    return graph.with_layers(layers)
+
+
+def _statistics() -> dict[str, dict]:
+    """What trained layers showed, by name."""
+    return {x["name"]: x for x in json.loads(STATISTICS.read_text())["layers"]}
+
+
+def _drawn(shape: tuple[int, ...], known: dict, rng: np.random.Generator) -> np.ndarray:
+    """Weights float32[shape] of a layer's distribution and spread of channel norms."""
+    out, fan_in = shape[0], math.prod(shape[1:])
+    norms = np.interp(rng.random(out), QUANTILES, known["norm"]).astype(np.float32)
+    weight = np.empty(shape, np.float32)
+    for start in range(0, out, 256):
+        piece = weight[start:start + 256]
+        drawn = np.interp(rng.random(piece.size, np.float32), QUANTILES, known["weight"])
+        piece[...] = drawn.reshape(piece.shape)
+        piece *= (norms[start:start + 256] / np.sqrt(fan_in, dtype=np.float32)
+                  )[:, None, None, None]
+    return weight
+
+
+def _settled(layer: FloatLayer, x: torch.Tensor, known: dict, rng: np.random.Generator,
+             ) -> tuple[FloatLayer, torch.Tensor]:
+    """A layer with biases that leave its share of zeros on inputs x, and what it gives, weights
+    and biases scaled in place so that this has unit scale, as normalisation does."""
+    out = layer.weight.shape[0]
+    layer = replace(layer, bias=np.zeros(out, np.float32))
+    with torch.no_grad():
+        if known["zeros"] is not None:
+            plain = replace(layer, low=None, high=None)  # pooled, as the zeros were counted
+            before = run_float_layer(plain, x).numpy()
+            share = np.clip(np.interp(rng.random(out), QUANTILES, known["zeros"]), 0, 1)
+            if before.shape[2] > 1:
+                bias = [-np.quantile(before[:, c], share[c]) for c in range(out)]
+            else:  # a fully connected layer has few samples per channel
+                bias = -np.quantile(before, share)
+            layer = replace(layer, bias=np.asarray(bias, np.float32))
+        x = run_float_layer(layer, x)
+        scale = float(x.square().mean().sqrt()) or 1.0
+        layer = replace(layer, bias=layer.bias / scale)
+        layer.weight[...] /= scale
+        return layer, x / scale

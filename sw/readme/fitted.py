@@ -2,10 +2,11 @@
 
 from hw.support.markdown import markdown_table
 from sw.data import stored
-from sw.energy.coefficients import columns
+from sw.energy.coefficients import columns, macros
 from sw.energy.fit import Sample, validate
+from sw.energy.model import memory_sizes
 
-__all__ = ["calibration_table", "coefficients_table"]
+__all__ = ["calibration_table", "coefficients_table", "macros_table"]
 
 
 def calibration_table() -> str:
@@ -40,3 +41,20 @@ def coefficients_table() -> str:
         rows.append((f"`{name}`", *(f"{c.value:g} (+-{c.error:.0%})" for c in cells),
                      cells[0].unit, cells[0].source))
     return markdown_table(("coefficient", *table, "unit", "source of the first column"), rows)
+
+
+def macros_table() -> str:
+    """Published memory macros, beside what the model makes of their shapes."""
+    price = columns()["sky130"].values()
+    rows: list[tuple] = []
+    for macro in macros():
+        access, idle = memory_sizes(macro.bits, macro.depth)
+        read = price["memory_access"] * access
+        rows.append((
+            f"{macro.name} ({macro.commit})", f"{macro.read_pj / macro.bits:.2f}",
+            f"{read / macro.bits:.2f}", f"{macro.idle_mw / macro.read_mw:.0%}",
+            f"{price['memory_idle'] * idle / read:.0%}",
+            f"{macro.leakage_mw * 1e9 / (macro.bits * macro.depth):.0f}",
+            f"{price['static_memory'] * 1e6:.0f}"))
+    return markdown_table(("macro", "read, pJ a bit", "model", "idle / read", "model",
+                           "leakage, pW a bit", "model"), rows)

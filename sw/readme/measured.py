@@ -2,78 +2,145 @@
 
 from collections.abc import Callable
 
+from hw.config import Config
 from hw.support.docstrings import parameter_docs
 from hw.support.markdown import markdown_table
 from sw.data import stored
+from sw.energy.coefficients import GATINGS
+from sw.energy.model import CATEGORIES, OUTSIDE, EnergyModel, Features, ratio
+from sw.experiment.bigarray import big_array
 from sw.lowering.switches import Switches
 
 from .limits import limit_of
 
-__all__ = ["ablation_table", "energy_table", "headline_table", "scaling_table", "zeros_table"]
+__all__ = ["ablation_table", "energy_table", "headline_table", "scaling_table",
+           "scenarios_table", "small_table", "zeros_table"]
 
 
-def headline_table() -> str:
-    """Cycles and energy of the four arms, from the last full run of `sw.compare`."""
-    report = stored("measured-tinyvgg16.json")
+#: Arms -> in words; `big` is one array with the MACs of all instances.
+_ARMS = {"dense-1": "dense on 1 instance", "dense-8": "dense on 8", "dense-big": "dense on {big}",
+         "pruned-1": "pruned (P = 8) on 1", "pruned-8": "**pruned (P = 8) on 8**",
+         "pruned-big": "pruned (P = 8) on {big}"}
+
+
+def _arms_table(report: dict, last: list[tuple]) -> str:
+    """Cycles and energy of the arms of a demonstration, and rows to end with."""
     arms = {a["name"]: a for a in report["arms"]}
     pruned = [x["name"] for x in arms["pruned-8"]["layers"] if x["pruned"]]
 
-    def total(arm: dict, field: str, only: Callable[[dict], bool]) -> int:
-        return sum(x[field] for x in arm["layers"] if only(x))
+    def total(arm: dict, only: Callable[[dict], bool]) -> int:
+        return sum(x["cycles"] for x in arm["layers"] if only(x))
 
     groups: tuple[Callable[[dict], bool], ...] = (
         lambda x: x["name"] in pruned, lambda x: x["kind"] == "fc", lambda x: True)
-    names = {"dense-1": "dense on 1 instance", "dense-8": "dense on 8",
-             "pruned-1": "pruned (P = 8) on 1", "pruned-8": "**pruned (P = 8) on 8**"}
-    base = arms["dense-1"]
+    base, side = arms["dense-1"], big_array(Config.from_dict(report["config"])).array
     rows: list[tuple] = []
-    for name, label in names.items():
-        arm = arms[name]
-        ratios = [f"{total(base, 'cycles', g) / total(arm, 'cycles', g):.2f}x" for g in groups]
-        rows.append((label, f"{arm['cycles']:,}", *ratios,
+    for name, label in _ARMS.items():
+        arm, equal = arms[name], arms["dense-" + name.partition("-")[2]]
+        ratios = [f"{total(base, g) / total(arm, g):.2f}x" for g in groups]
+        rows.append((label.format(big=f"one array of {side.rows}x{side.cols}"),
+                     f"{arm['cycles'] / report['images']:,.0f}", *ratios,
+                     f"{equal['cycles'] / arm['cycles']:.2f}x",
                      f"{arm['energy']['joules_per_image'] * 1e6:,.0f}"))
-    rows.append(("published, pruned on 8", "", f"{report['published']['pruned_layers']}x", "", "",
-                 ""))
+    return markdown_table(("", "cycles", f"pruned layers ({', '.join(pruned)})",
+                           "all fully connected", "whole network",
+                           "against dense on the same hardware", "uJ per image"), rows + last)
+
+
+def headline_table() -> str:
+    """TinyVGG16, from the last full run of `sw.compare`."""
+    report = stored("measured-tinyvgg16.json")
+    arms = {a["name"]: a for a in report["arms"]}
     limit = limit_of(arms["pruned-8"]["layers"], instances=8).cycles
-    rows.append(("limit of these MACs and this port", f"{limit:,}", "", "",
-                 f"{base['cycles'] / limit:.2f}x", ""))
-    return markdown_table(("", "cycles", "pruned layers (fc1, fc2)", "all fully connected",
-                           "whole network", "uJ per image"), rows)
+    return _arms_table(report, [
+        ("published, pruned on 8", "", f"{report['published']['pruned_layers']}x", "", "", "", ""),
+        ("limit of these MACs and this port", f"{limit:,}", "", "",
+         f"{arms['dense-1']['cycles'] / limit:.2f}x", "", "")])
+
+
+def small_table() -> str:
+    """Digits, whose layers have few channels."""
+    return _arms_table(stored("measured-digits.json"), [])
+
+
+#: Scenarios of energy: what is priced how. The first is the headline's.
+_SCENARIOS = (EnergyModel(), EnergyModel(gating="memories"), EnergyModel(gating="none"),
+              EnergyModel(background=False), EnergyModel(external="lpddr"),
+              EnergyModel(external="ddr3"), EnergyModel(column="45nm"),
+              EnergyModel(column="45nm", gating="none"), EnergyModel(column="fpga"),
+              EnergyModel(column="fpga", gating="none"))
+
+
+def _activity(arm: dict, only: Callable[[dict], bool]) -> Features:
+    return sum((Features(x["activity"]) for x in arm["layers"] if only(x)), Features({}))
+
+
+def _ratio_cells(report: dict, base: str, best: str, model: EnergyModel,
+                 categories: tuple[str, ...] = CATEGORIES) -> list[str]:
+    """Energy of an arm over another's: of the pruned layers, the fully connected ones, all."""
+    arms = {a["name"]: a for a in report["arms"]}
+    pruned = [x["name"] for x in arms[best]["layers"] if x["pruned"]]
+    groups: tuple[Callable[[dict], bool], ...] = (
+        lambda x: x["name"] in pruned, lambda x: x["kind"] == "fc", lambda x: True)
+    found = (ratio(_activity(arms[base], g), _activity(arms[best], g), model, categories)
+             for g in groups)
+    return [f"{c.value:.2f}x ({c.low:.2f} to {c.high:.2f})" for c in found]
+
+
+_GROUPS = ("pruned layers", "all fully connected", "whole network")
 
 
 def energy_table() -> str:
-    """Energy of dense on one instance over pruned on eight, with intervals."""
-    report = stored("measured-tinyvgg16.json")
-    rows: list[tuple] = []
-    for key, label in (("total", "with external memory"),
-                       ("without_external", "without external memory"),
-                       ("core", "core: clock, logic, memories, fabric")):
-        cells = (report["energy_ratio"][k][key] for k in ("pruned_layers", "fc", "network"))
-        rows.append((label, *(f"{c['value']:.2f}x ({c['low']:.2f} to {c['high']:.2f})"
-                              for c in cells)))
+    """Energy in the headline's scenario: dense on one instance, and on eight, over pruned on
+    eight, with intervals."""
+    report, model = stored("measured-tinyvgg16.json"), _SCENARIOS[0]
+    chip = tuple(c for c in CATEGORIES if c not in OUTSIDE)
+    rows: list[tuple] = [
+        (f"dense on {count} over pruned on 8, {label}",
+         *_ratio_cells(report, base, "pruned-8", model, kept))
+        for count, base in (("1", "dense-1"), ("8", "dense-8"))
+        for label, kept in (("with external memory", CATEGORIES), ("without it", chip))]
     rows.append(("published", f"{report['published']['energy']}x", "", ""))
-    return markdown_table(("energy, dense on 1 over pruned on 8", "pruned layers",
-                           "all fully connected", "whole network"), rows)
+    return markdown_table(("energy", *_GROUPS), rows)
+
+
+def scenarios_table() -> str:
+    """Energy of dense on one instance over pruned on eight, in every scenario."""
+    report = stored("measured-tinyvgg16.json")
+    rows: list[tuple] = [
+        (m.coefficients.label, GATINGS[m.gating],
+         m.external + ("" if m.background else ", no standby power"),
+         *_ratio_cells(report, "dense-1", "pruned-8", m)) for m in _SCENARIOS]
+    rows.append((_SCENARIOS[0].coefficients.label, GATINGS["registers"], "none",
+                 *_ratio_cells(report, "dense-1", "pruned-8", _SCENARIOS[0],
+                               tuple(c for c in CATEGORIES if c not in OUTSIDE))))
+    return markdown_table(("technology", "clocks", "external memory", *_GROUPS), rows)
 
 
 def scaling_table() -> str:
     """Other prunings, memories and numbers of instances, against dense on one instance."""
     base = next(a for a in stored("measured-tinyvgg16.json")["arms"] if a["name"] == "dense-1")
     dense = {x["name"]: x["cycles"] for x in base["layers"]}
-    words = {"fc": "fully connected", "all": "all but the first and last layer"}
+    words = {"": "nothing", "fc": "fully connected", "all": "all but the first and last layer"}
     rows: list[tuple] = []
-    for row in stored("scaling-tinyvgg16.json"):
+    found = stored("scaling-tinyvgg16.json")
+    equal = {(r["partitions"], r["memory"]): r["cycles"] for r in found if not r["prune"]} | {
+        (8, "shared"): next(a["cycles"] for a in stored("measured-tinyvgg16.json")["arms"]
+                            if a["name"] == "dense-8")}
+    for row in found:
         count = row["partitions"]
         limit = limit_of(row["layers"], instances=count, memory=row["memory"],
                          partitions=count).cycles
         pruned = [x for x in row["layers"] if x["pruned"]]
-        gain = sum(dense[x["name"]] for x in pruned) / sum(x["cycles"] for x in pruned)
+        gain = sum(dense[x["name"]] for x in pruned) / max(1, sum(x["cycles"] for x in pruned))
         rows.append((
             words[row["prune"]], count, row["memory"], f"{row['cycles']:,}",
-            f"{base['cycles'] / row['cycles']:.1f}x", f"{base['cycles'] / limit:.1f}x",
-            f"{limit / row['cycles']:.1%}", f"{gain:.1f}x"))
-    return markdown_table(("pruned", "P = N", "ports", "cycles", "network faster", "limit",
-                           "limit / cycles", "pruned layers faster"), rows)
+            f"{base['cycles'] / row['cycles']:.1f}x",
+            f"{equal[count, row['memory']] / row['cycles']:.2f}x", f"{base['cycles'] / limit:.1f}x",
+            f"{limit / row['cycles']:.1%}", f"{gain:.1f}x" if pruned else ""))
+    return markdown_table(("pruned", "P = N", "ports", "cycles", "network faster",
+                           "against dense on the same hardware", "limit", "limit / cycles",
+                           "pruned layers faster"), rows)
 
 
 def ablation_table() -> str:

@@ -3,10 +3,18 @@
 from collections.abc import Callable
 from functools import partial
 
-from .fitted import calibration_table, coefficients_table
+from .fitted import calibration_table, coefficients_table, macros_table
 from .levels import levels_table, ranges_table
 from .limits import limits_table
-from .measured import ablation_table, energy_table, headline_table, scaling_table, zeros_table
+from .measured import (
+    ablation_table,
+    energy_table,
+    headline_table,
+    scaling_table,
+    scenarios_table,
+    small_table,
+    zeros_table,
+)
 from .trained import training_table
 
 __all__ = ["TABLES"]
@@ -16,6 +24,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "headline": headline_table, "energy": energy_table, "scaling": scaling_table,
     "limits": limits_table, "ablation": ablation_table, "zeros": zeros_table,
     "levels": levels_table, "ranges": ranges_table,
+    "scenarios": scenarios_table, "small": small_table, "macros": macros_table,
     "coefficients": coefficients_table, "calibration": calibration_table,
     "training": partial(training_table, "training-results.json"),
     "training-digits": partial(training_table, "training-digits.json")}

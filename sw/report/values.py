@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 
 from sw.cycles.limits import Limit, Roof
-from sw.energy.model import CATEGORIES, CORE, EnergyModel, Features, Interval, ratio
+from sw.energy.model import CATEGORIES, CORE, OUTSIDE, EnergyModel, Features, Interval, ratio
 from sw.prune.picture import Picture
 
 __all__ = [
@@ -149,7 +149,7 @@ class ArmReport:
         found = self.features()
         if found is None:
             return None
-        split = found.energy(model.coefficients.values())
+        split = found.energy(model.values())
         joules = sum(split.values()) * 1e-12 / images
         seconds = self.cycles / images / (model.clock_mhz * 1e6)
         return {**split, "joules_per_image": joules, "joule_seconds": joules * seconds}
@@ -211,18 +211,24 @@ class Report:
         if base is None or best is None or base.features() is None or best.features() is None:
             return None
         pruned = frozenset(x.name for x in best.layers if x.pruned)
-        column, result = self.energy_model.coefficients, {}
+        model, result = self.energy_model, {}
         for name, kinds, only in (("pruned_layers", ("conv", "fc"), pruned),
                                   ("fc", ("fc",), None), ("network", ("conv", "fc"), None)):
             a, b = base.features(kinds, only), best.features(kinds, only)
             if a is None or b is None or not a.counts or not b.counts:
                 continue
             result[name] = {
-                "total": ratio(a, b, column),
-                "without_external": ratio(a, b, column,
-                                          tuple(c for c in CATEGORIES if c != "external")),
-                "core": ratio(a, b, column, CORE)}
+                "total": ratio(a, b, model),
+                "without_external": ratio(a, b, model,
+                                          tuple(c for c in CATEGORIES if c not in OUTSIDE)),
+                "core": ratio(a, b, model, CORE)}
         return result
+
+    def pruning_gain(self, arm: ArmReport) -> float | None:
+        """Cycles of the dense network on an arm's own accelerator over the arm's; None if that did
+        not run. What is left of a speed-up where the hardware is equal."""
+        equal = self.arm("dense-" + arm.name.partition("-")[2])
+        return None if equal is None else quotient(equal.cycles, arm.cycles)
 
     @property
     def best(self) -> "ArmReport | None":

@@ -20,7 +20,7 @@ from hw.support.arguments import (
     word,
 )
 from sim.settings import LIMITS
-from sw.energy.coefficients import CLOCKS_MHZ, columns
+from sw.energy.coefficients import CLOCKS_MHZ, GATINGS, columns
 from sw.networks.names import NETWORKS
 from sw.prune.names import PARTITIONERS, PRUNINGS
 
@@ -50,13 +50,18 @@ _SHARED: dict[str, dict[str, Any]] = {
                    "help": "external memory: lpddr4, lpddr or ddr3"},
     "--clock-mhz": {"type": real(*CLOCKS_MHZ), "default": 100.0, "metavar": "F",
                     "help": "nominal clock, for time and leakage"},
+    "--gating": {"choices": tuple(GATINGS), "default": "registers",
+                 "help": "what has clock gates: registers by their enables; memories by theirs as "
+                 "well; or nothing"},
+    "--no-background": {"action": "store_true",
+                        "help": "leave out what external memory takes when nothing is moved"},
     "--json": JSON,
     "--save": {"type": file_path, "metavar": "FILE", "help": "also write the JSON to a file"},
     "--plot": {"type": file_path, "metavar": "FILE.svg", "help": "also write a figure"},
     "--quiet": {"action": "store_true", "help": "no progress"},
 }
 #: Those that are an `EnergyModel`.
-ENERGY = ("--energy-column", "--external", "--clock-mhz")
+ENERGY = ("--energy-column", "--external", "--clock-mhz", "--gating", "--no-background")
 
 
 def add_options(group: argparse._ActionsContainer, *names: str, note: str = "",

@@ -210,7 +210,7 @@ def test_the_ledger_sums_to_the_counters(report):
 
 def test_energy_is_activity_times_coefficients(report):
     model = EnergyModel(**report["energy_model"])
-    values = model.coefficients.values()
+    values = model.values()
     for arm in report["arms"]:
         whole = 0.0
         for x in arm["layers"]:

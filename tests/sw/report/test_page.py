@@ -23,11 +23,11 @@ CAUSES = {"COMPUTE": 500, "WEIGHTS": 100, "ACTS": 50, "PORT": 20, "BARRIER": 10,
 def layer(name: str, kind: str, pruned: bool, cycles: int, instances: int) -> LayerReport:
     model = EnergyModel()
     found = unit_features(UNIT, cycles, model)
-    found += type(found)({"external/external_lpddr4": 8000.0, "fabric/clock": 100.0})
+    found += type(found)({"external/external": 8000.0, "fabric/clock": 100.0})
     return LayerReport(
         name, 64_000, 1000, cycles, 6400, 1000, 4000, 5000, 60_000, True, pruned, kind, "one",
         tuple(dict(CAUSES) for _ in range(instances)), dict(found.counts),
-        found.energy(model.coefficients.values()), tuple(1000.0 for _ in range(instances)))
+        found.energy(model.values()), tuple(1000.0 for _ in range(instances)))
 
 
 def example(**changes) -> Report:
