@@ -37,6 +37,9 @@ def parser() -> Parser:
                       help="only the first N classes")
     what.add_argument("--per-class", type=integer(1, 500), metavar="N",
                       help="only N training images of each")
+    what.add_argument("--checkpoint", type=file_path, metavar="FILE",
+                      help="safetensors with the dense network's weights, batch norm kept, to "
+                      "start from")
     prune = parser.add_argument_group("partitioning")
     add_options(prune, "--partitions", default=None, note="default 8")
     prune.add_argument("--prune", type=word, metavar="fc|all|NAMES",
@@ -49,8 +52,10 @@ def parser() -> Parser:
     prune.add_argument("--seeds", type=integer(1, 1000), default=1, metavar="N",
                        help="repeat the largest P with N seeds of fine-tuning (default 1)")
     how = parser.add_argument_group("training")
-    add_options(how, "--epochs", note="of the dense network; default 60, digits 25")
-    how.add_argument("--tune-epochs", type=integer(1, 100_000), metavar="N",
+    how.add_argument("--epochs", type=integer(0, 100_000), metavar="N",
+                     help="of training, of the dense network (default 60; digits 25; 0 from a "
+                     "--checkpoint)")
+    how.add_argument("--tune-epochs", type=integer(0, 100_000), metavar="N",
                      help="of fine-tuning under the mask (default 20; digits 15)")
     how.add_argument("--qat-epochs", type=integer(0, 100_000), metavar="N", default=2,
                      help="in int8, where quantisation loses over 0.5 points; 0 for never "
@@ -61,8 +66,9 @@ def parser() -> Parser:
                      help="peak learning rate (default 1e-3; digits 3e-3); fine-tuning takes a "
                      "half")
     how.add_argument("--gradual", type=real(0, 1), default=0.3, metavar="SHARE",
-                     help="pruned weights fade over this share of fine-tuning; 0 for one shot "
-                     "(default 0.3)")
+                     help="pruned weights fade over this share of fine-tuning (default 0.3); 0 "
+                     "for one shot: what is left is refitted to the dense network by least squares "
+                     "and then fine-tuned")
     how.add_argument("--distil", type=real(0, 1), default=0.5, metavar="SHARE",
                      help="of the fine-tuning loss, from the dense network as teacher; 0 for none "
                      "(default 0.5)")

@@ -7,6 +7,8 @@ import zipfile
 
 import pytest
 
+from tests.support.present import present
+
 from . import fuzz_loaders
 from .support import fuzz_kinds
 
@@ -47,7 +49,7 @@ class Gentle(random.Random):
 
 def changed_json(kind, folder, change):
     path = fuzz_kinds.KINDS[kind].make(folder)
-    codec = fuzz_kinds.KINDS[kind].codec
+    codec = present(fuzz_kinds.KINDS[kind].codec)
     raw = path.read_bytes()
     tree = codec.decode(raw)
     change(tree)

@@ -4,7 +4,6 @@ size."""
 import ast
 import functools
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,8 +62,10 @@ def components() -> Iterator[tuple[str, ast.ClassDef]]:
 
 
 def test_functions_are_short():
+    functions: list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]] = [
+        *of_kind(ast.FunctionDef), *of_kind(ast.AsyncFunctionDef)]
     long = [f"{file}: {node.name} has {lines} lines"
-            for file, node in chain(of_kind(ast.FunctionDef), of_kind(ast.AsyncFunctionDef))
+            for file, node in functions
             if (lines := (node.end_lineno or 0) - node.lineno + 1) >
             (ELABORATE_LINES if node.name == "elaborate" else FUNCTION_LINES)]
     assert not long

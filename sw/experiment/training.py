@@ -79,6 +79,10 @@ def _check(args: argparse.Namespace) -> None:
     if args.network == "tinyvgg16":
         with given("--data", args.data):
             root_of(args.data)
+    if args.checkpoint is None and args.epochs == 0:
+        raise UsageError("--epochs is 0: without a --checkpoint the network would not be trained")
+    if args.checkpoint and not args.checkpoint.is_file():
+        raise ValueError(f"--checkpoint {args.checkpoint} is not a file")
     _check_layers(args)
 
 
@@ -115,7 +119,8 @@ def _recipes(args: argparse.Namespace, device: torch.device) -> tuple[Recipe, Re
 
     batch = default(args.batch, 64, 256 if device.type == "cuda" else 64)
     rate = default(args.rate, 3e-3, 1e-3)
-    dense = Recipe(default(args.epochs, 25, 60), batch, rate, args.seed,
+    epochs = default(args.epochs, 25, 60) if args.checkpoint is None else args.epochs or 0
+    dense = Recipe(epochs, batch, rate, args.seed,
                    smoothing=0.05 if digits else 0.1)
     tune = replace(dense, epochs=default(args.tune_epochs, 15, 20), rate=rate / 2,
                    gradual=args.gradual, distil=args.distil)
@@ -190,7 +195,7 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
     dense_recipe, tune, qat = recipes
     monitor, variants = trainer.monitor, _variants(args)
     began = time.monotonic()
-    net = trainer.dense(dense_recipe)
+    net = trainer.dense(dense_recipe, args.checkpoint)
     graph = trainer.graph(net)
     save_file(args.out / "statistics.json", json.dumps(graph_statistics(
         graph, trainer.calibration(), trainer.task.data.source)) + "\n")

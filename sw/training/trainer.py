@@ -7,6 +7,7 @@ import copy
 import hashlib
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
 from sw.prune.plan import PartitionPlan
+from sw.prune.refit import refit_masked
 from sw.quantise.aware import FakeQuantised
 from sw.quantise.post_training import calibrate, quantise_with
 from sw.reference.batched import Accuracy, accuracy, run_integer
@@ -36,6 +38,8 @@ __all__ = ["Trainer", "pruned_names", "weight_masks"]
 #: Loss of top-1 through int8 from which on quantisation-aware fine-tuning is worth its time.
 QAT_THRESHOLD = 0.005
 _CALIBRATION = 256
+#: Training images that a refit sees, and how many at a time.
+_REFITTED, _REFIT_BATCH = 5000, 250
 
 
 def weight_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> dict[str, torch.Tensor]:
@@ -48,6 +52,14 @@ def weight_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> dict
         mask = torch.from_numpy(plan.mask(k)).to(weight)[:, :, None, None].expand(-1, -1, *kernel)
         masks[f"{name}.weight"] = mask.reshape(weight.shape).contiguous()
     return masks
+
+
+def _weights_hash(net: nn.Module) -> str:
+    """Of all of a network's tensors."""
+    weights = hashlib.sha256()
+    for tensor in net.state_dict().values():
+        weights.update(tensor.cpu().numpy().tobytes())
+    return weights.hexdigest()
 
 
 def pruned_names(graph: FloatGraph, prune: str) -> list[str]:
@@ -140,10 +152,20 @@ class Trainer:
     def _fresh(self) -> nn.Module:
         return self.task.make().to(self.device)
 
-    def dense(self, recipe: Recipe) -> nn.Module:
-        """Train the unpruned network."""
+    def dense(self, recipe: Recipe, checkpoint: Path | None = None) -> nn.Module:
+        """Train the unpruned network, from a checkpoint's weights if there is one.
+
+        Raises
+        ------
+        CheckpointError
+            If the checkpoint is not of this network.
+        """
         torch.manual_seed(recipe.seed)
-        return self._trained("dense", self._identity("dense", asdict(recipe)), self._fresh(),
+        net, start = self._fresh(), []
+        if checkpoint is not None:
+            load_checkpoint(net, checkpoint)
+            start = [_weights_hash(net)]
+        return self._trained("dense", self._identity("dense", asdict(recipe), *start), net,
                              recipe, masks={}, teacher=None)
 
     def graph(self, net: nn.Module) -> FloatGraph:
@@ -159,25 +181,33 @@ class Trainer:
 
     def pruned(self, name: str, dense: nn.Module, plan: PartitionPlan, recipe: Recipe) -> nn.Module:
         """Fine-tune a copy of the dense network under a plan's masks, with the dense one as
-        teacher where the recipe distils."""
+        teacher where the recipe distils. Where weights do not fade (`gradual` is 0) what is left
+        is refitted first."""
         net = copy.deepcopy(dense)
         masks = weight_masks(net, self.graph(dense), plan)
         plan_hash = hashlib.sha256(b"".join(b.tobytes() for b in plan.boundaries)).hexdigest()
-        weights = hashlib.sha256()
-        for tensor in dense.state_dict().values():
-            weights.update(tensor.cpu().numpy().tobytes())
         identity = self._identity("pruned", asdict(recipe), plan.layers, plan_hash,
-                                  weights.hexdigest())
+                                  _weights_hash(dense))
+        if recipe.gradual == 0 and not self._state(name).is_file() \
+                and not (self.folder / f"{name}.safetensors").is_file():
+            refit_masked(net, dense, masks, self._refit_batches, say=self.monitor.say)
         return self._trained(name, identity, net, recipe, masks=masks,
                              teacher=dense if recipe.distil else None)
+
+    def _chosen(self, count: int) -> torch.Tensor:
+        """Pixels of so many training images, drawn once and for all."""
+        chosen = np.random.default_rng(0).choice(
+            len(self._training.images), min(count, len(self._training.images)), False)
+        return self._training.images[torch.from_numpy(np.sort(chosen)).to(self.device)]
+
+    def _refit_batches(self) -> Iterator[torch.Tensor]:
+        return (self.task.plain(pixels)
+                for pixels in self._chosen(_REFITTED).split(_REFIT_BATCH))
 
     # -- measuring ------------------------------------------------------------------------------
     def calibration(self) -> np.ndarray:
         """Training images as the network gets them, float32[n, C, H, W]."""
-        chosen = np.random.default_rng(0).choice(
-            len(self._training.images), min(_CALIBRATION, len(self._training.images)), False)
-        pixels = self._training.images[torch.from_numpy(np.sort(chosen)).to(self.device)]
-        return self.task.plain(pixels).cpu().numpy()
+        return self.task.plain(self._chosen(_CALIBRATION)).cpu().numpy()
 
     def accuracy_float(self, net: nn.Module) -> Accuracy:
         """On the held-out images."""

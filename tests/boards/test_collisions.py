@@ -19,6 +19,7 @@ from sw.reference.golden import run_golden
 from tests import support
 from tests.support.blocks import simulate
 from tests.support.collisions import with_collisions
+from tests.support.present import same
 from tests.support.programs import random_graph
 from tests.support.systems import MICROCODED, SDRAM, backend
 
@@ -103,7 +104,7 @@ def test_networks_are_bit_exact_while_colliding_reads_return_garbage(system):
             image = np.random.default_rng(seed).integers(-128, 128, graph.in_shape, dtype=np.int8)
             result = driver.run(image)
             for a, b in zip(result.outputs, run_golden(graph, image), strict=True):
-                assert np.array_equal(a, b)
+                assert same(a, b)
             for counters in result.counters:
                 causes = sum(v for k, v in counters.items() if k != "TOTAL")
                 assert causes == counters["TOTAL"] == result.cycles

@@ -17,6 +17,7 @@ from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam
 
 from hw import registers
 from sw.compiler import Program
+from tests.support.present import present
 
 from .watch import watch_port
 
@@ -50,7 +51,7 @@ async def runs_a_program(dut):
     program = Program.load(job["program"])
     data = np.load(job["data"], allow_pickle=False)
     logging.getLogger("cocotb.partita").setLevel(logging.WARNING)
-    cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+    Clock(dut.clk, 10, unit="ns").start()
     dut.rst.value = 1
     master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
     rams: list[AxiRam] = []
@@ -99,7 +100,7 @@ async def runs_a_program(dut):
     assert await read("ERROR") == 0
     assert await read("DONE") == active
     for k, place in enumerate(program.outputs):
-        raw = np.frombuffer(rams[0].read(place.offset, program.output_bytes(k)), np.uint8)
+        raw = np.frombuffer(rams[0].read(present(place).offset, program.output_bytes(k)), np.uint8)
         assert np.array_equal(program.unpack_output(k, raw), data[f"layer_{k}"]), f"layer {k}"
     for i in range(active.bit_length()):
         causes = [await read(name, i) for name in registers.COUNTERS]

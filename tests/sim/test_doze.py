@@ -81,6 +81,7 @@ def test_who_waits_long_counts_every_cycle_of_it():
         assert total == m.read("TOTAL", 1) == m.read("CYCLES") == sum(causes)
         assert waited > 1000 and m.read("IDLE", 0) > 300
         first, second = (m.backend.activity(0, i) for i in range(2))
+        assert first is not None and second is not None
         assert first.cycles < 0.2 * total
         assert first.cycles < second.cycles
 

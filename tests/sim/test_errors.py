@@ -10,6 +10,7 @@ from sw.compiler import compile_graph
 from sw.driver.driver import Driver
 from sw.driver.errors import ConfigMismatch, InstanceError, TimeoutExpired
 from sw.reference.golden import run_golden
+from tests.support.present import present, same
 from tests.support.programs import MICROCODED, TINY, Machine, end, random_graph
 
 pytestmark = pytest.mark.builds
@@ -191,7 +192,7 @@ def test_the_driver_names_instance_layer_and_cause_and_goes_on():
     with Machine(memory_bytes=max(program.window_bytes, 1 << 16)) as machine:
         driver = Driver(machine.backend)
         driver.load(program)
-        start = program.programs[1]
+        start = present(program.programs[1])
         good = machine.backend.read_memory(start, 2 * INSN_BYTES)
         machine.backend.write_memory(start, encode(Opcode.BARRIER, mask=1, layer=1)[:4]
                                      + bytes(28))
@@ -202,7 +203,7 @@ def test_the_driver_names_instance_layer_and_cause_and_goes_on():
         machine.backend.write_memory(start, good)
         result = driver.run(image)  # without a reset
         expected = run_golden(graph, image)
-        assert all(np.array_equal(a, b) for a, b in zip(result.outputs, expected, strict=True))
+        assert all(same(a, b) for a, b in zip(result.outputs, expected, strict=True))
 
 
 def test_a_timeout_is_an_error_of_its_own():

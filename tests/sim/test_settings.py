@@ -1,6 +1,7 @@
 """Numbers that C would wrap are refused by name, before anything is built."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ def test_a_setting_beyond_its_limits_is_refused(name, monkeypatch):
     low, high = LIMITS[name]
     for value in (low - 1, high + 1, 1 << 64, -1 << 40, 1.5, math.nan, math.inf, True, "4", None):
         with pytest.raises(ValueError, match=rf"{name} is .*; it must be a whole number from"):
-            VerilatorBackend(TINY, **{"memory_bytes": 4096, name: value})
+            settings: dict[str, Any] = {"memory_bytes": 4096, name: value}
+            VerilatorBackend(TINY, **settings)
 
 
 @pytest.mark.parametrize("value", [-0.1, 0.91, math.nan, math.inf, "0.5", None])
@@ -38,5 +40,6 @@ def test_numbers_of_numpy_are_numbers(monkeypatch):
 
     monkeypatch.setattr(backend, "build", built)
     with pytest.raises(Reached):
-        VerilatorBackend(TINY, memory_bytes=np.int64(4096), latency_cycles=np.uint8(40),
-                         stall_probability=np.float32(0.5))
+        settings: dict[str, Any] = {"memory_bytes": np.int64(4096), "latency_cycles": np.uint8(40),
+                                    "stall_probability": np.float32(0.5)}
+        VerilatorBackend(TINY, **settings)

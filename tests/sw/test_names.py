@@ -134,7 +134,7 @@ def test_a_terminal_that_lacks_characters_gets_escapes(monkeypatch):
 
 
 def test_a_network_of_such_names_goes_through_every_file(tmp_path):
-    layers = OrderedDict()
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
     for k, name in enumerate(n for n in NAMES if "." not in n):
         layers[name] = nn.Conv2d(4, 4, 1)
         layers[f"relu{k}"] = nn.ReLU()

@@ -16,6 +16,7 @@ from sim.backend import VerilatorBackend
 from sw.compiler import compile_graph
 from sw.driver.driver import Driver
 from sw.experiment.workload import Workload
+from tests.support.present import same
 from tests.support.programs import random_graph
 from tests.support.systems import CONFIG, SDRAM
 
@@ -41,7 +42,7 @@ def test_same_bytes_and_same_cycles_as_in_simulation():
         assert port.fault is None
     for mine, theirs in zip(found, expected, strict=True):
         for a, b in zip(mine.outputs, theirs.outputs, strict=True):
-            assert np.array_equal(a, b)
+            assert same(a, b)
         assert differences(mine, theirs) == []
         for counters in mine.counters:
             assert sum(v for k, v in counters.items() if k != "TOTAL") == counters["TOTAL"]

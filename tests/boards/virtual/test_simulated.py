@@ -11,6 +11,7 @@ from sw.compiler import compile_graph
 from sw.driver.driver import Driver
 from sw.driver.errors import TimeoutExpired
 from sw.graph.integer import IntegerGraph
+from tests.support.present import same
 from tests.support.programs import random_graph, random_layer
 from tests.support.systems import CONFIG, RAM, SDRAM, backend
 
@@ -91,7 +92,7 @@ def test_a_board_is_stopped_at_a_timeout_and_its_next_run_is_as_if_nothing_had_b
             found = driver.run(first)
             assert differences(found, expected) == []
             for a, b in zip(found.outputs, expected.outputs, strict=True):
-                assert np.array_equal(a, b)
+                assert same(a, b)
 
 
 def test_memory_is_reached_by_byte():

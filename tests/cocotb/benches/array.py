@@ -48,12 +48,12 @@ async def array(dut, gaps):
         if swap:
             tiles.append([-128 if extreme else draw.randrange(-128, 128)
                           for _ in range(ROWS * COLS)])
-        tag = {"acc_addr": draw.randrange(DEPTH), "acc_first": draw.randrange(2),
+        own = {"acc_addr": draw.randrange(DEPTH), "acc_first": draw.randrange(2),
                "bank": draw.randrange(2), "close": draw.randrange(2)}
-        vectors.append(pack(layout, acts=join(acts, 8), swap=swap, **tag))
+        vectors.append(pack(layout, acts=join(acts, 8), swap=swap, **own))
         sums = [sum(a * w for a, w in zip(acts, tiles[-1][c * ROWS:(c + 1) * ROWS], strict=True))
                 for c in range(COLS)]
-        expected.append((tuple(tag.values()), sums))
+        expected.append((tuple(own.values()), sums))
     source = bench.add(Source(bench, "i", vectors))
     bench.add(TileSource(bench, tiles))
     found, early = [], deque([None] * EARLY)

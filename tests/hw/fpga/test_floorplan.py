@@ -206,6 +206,7 @@ def test_the_committed_floorplan_has_a_place_for_each_cell():
     places = kept_floorplan(
         Path(hw.fpga.floorplan.__file__).parent / "floorplans" / "ecp5-85k-8.json", config, device)
     usage = quick_usage(config)
+    assert places is not None
     kinds = [sum(kind in s.bel for s in places.values()) for kind in ("EBR", "MULT18")]
     assert kinds == [usage.block_rams, usage.dsps]
     assert len({s.bel for s in places.values()}) == len(places) == sum(kinds)

@@ -86,7 +86,7 @@ def a_file_instead(file):
 def test_a_damaged_entry_is_made_again_and_said_so_once(cache, spoil):
     spoil(cached_file("entry", make))
     forget()
-    said = []
+    said: list[str] = []
     file = cached_file("entry", make, say=said.append)
     assert file.read_bytes() == CONTENT
     assert said == [f"{cache / 'entry'} is damaged; making it again"]

@@ -1,5 +1,6 @@
 """Files are checked before the work and written whole."""
 
+import io
 import os
 import subprocess
 import sys
@@ -15,8 +16,8 @@ from tests.support.folders import names
 ROOT = os.geteuid() == 0
 
 
-class _Broken:
-    def read(self, size: int = -1) -> bytes:
+class _Broken(io.BytesIO):
+    def read(self, size: int | None = -1, /) -> bytes:
         raise RuntimeError("half-way")
 
 

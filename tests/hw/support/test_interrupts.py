@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hw.support.interrupts import end_children
+from tests.support.present import present
 
 ROOT = Path(__file__).parents[3]
 #: Seconds in which a command has to end; far more than it promises, as the tests' machine may be
@@ -187,7 +188,7 @@ def test_a_command_that_still_starts_ends_without_a_traceback(tmp_path, line, mo
         [sys.executable, "-X", "importtime", "-m", *line.split()], cwd=tmp_path, text=True,
        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         preexec_fn=as_from_a_terminal, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    for said in process.stderr:
+    for said in present(process.stderr):
         if said.endswith(f" {module}\n"):
             break
     interrupt(process)

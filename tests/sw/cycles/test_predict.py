@@ -50,7 +50,9 @@ def test_a_prediction_leaves_nothing_for_the_next():
 
 def test_a_fifo_gives_nothing_between_the_end_of_a_phase_and_the_next():
     """Other events of the same moment may come a little later than the one that ends it."""
-    clock, settling, taken = Clock(), [], []
+    clock = Clock()
+    settling: list = []
+    taken: list = []
     fifo = Fifo(clock, 8, 1, 40, lambda: taken.append(clock.now), settling)
     fifo.credit(6)
     fifo.begin(4, 1.0)

@@ -22,6 +22,9 @@ class Frozen(nn.BatchNorm2d):
 class Counting(nn.Module):
     """Counts its calls in every way that a module can."""
 
+    steps: torch.Tensor
+    total: torch.Tensor
+
     def __init__(self):
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 3)

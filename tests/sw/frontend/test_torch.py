@@ -10,6 +10,7 @@ from torch import nn
 from sw.frontend.torch import UnsupportedLayer, capture
 from tests.support.floating import run_float
 from tests.support.modules import Calls, random_chain
+from tests.support.present import present
 
 
 @settings(max_examples=25, deadline=None)
@@ -125,7 +126,7 @@ def test_functions_that_do_something_else_in_evaluation_are_refused(run, message
     lambda s, x: F.batch_norm(s.conv(x), s.norm.running_mean, s.norm.running_var)])
 def test_functions_that_are_nothing_in_evaluation_are_captured(run):
     net, images = Calls(run), torch.randn(2, 3, 9, 9)
-    net.norm.running_mean.uniform_(-1, 1)
+    present(net.norm.running_mean).uniform_(-1, 1)
     expected = net.eval()(images)
     expected = expected[0] if isinstance(expected, tuple) else expected
     result = run_float(capture(net, (3, 9, 9)), images.numpy())[-1]
@@ -136,7 +137,7 @@ def test_functions_that_are_nothing_in_evaluation_are_captured(run):
 def test_any_precision_is_captured_as_the_float32_of_its_values(dtype):
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(),
                         nn.Linear(196, 5)).to(dtype).eval()
-    net[1].running_mean.uniform_(-1, 1)
+    net.get_buffer("1.running_mean").uniform_(-1, 1)
     images = torch.randn(2, 3, 9, 9)
     result = run_float(capture(net, (3, 9, 9)), images.numpy())[-1].flatten(1)
     assert net[0].weight.dtype == dtype

@@ -22,6 +22,7 @@ from sw.reference.golden import run_golden
 from sw.training.incremental import grow_digits, join
 from tests.sim.test_scaling import partitioned_graph
 from tests.support.floating import run_float
+from tests.support.present import same
 from tests.support.programs import random_layer
 
 TINY = PRESETS["tiny"]
@@ -37,7 +38,7 @@ def test_programs_are_synchronised_with_any_number_active(memory):
         outputs, _ = run_program(program, image, seed=active, active=active)
         for ours, theirs in zip(outputs, run_golden(with_active(graph, 4, active), image),
                                 strict=True):
-            assert np.array_equal(ours, theirs)
+            assert same(ours, theirs)
 
 
 def test_a_program_in_a_file_can_still_be_scaled(tmp_path):
@@ -81,7 +82,7 @@ def test_a_joined_network_is_the_sum_of_its_partitions():
         torch.manual_seed(seed)
         parts.append(capture(digits_partition(2).eval(), DIGITS_SHAPE, "digits"))
     images = np.random.default_rng(1).random((5, *DIGITS_SHAPE), np.float32)
-    expected = sum(run_float(p, images)[-1] for p in parts)
+    expected = torch.stack([run_float(p, images)[-1] for p in parts]).sum(0)
     assert torch.allclose(run_float(join(parts), images)[-1], expected, atol=1e-5)
 
 

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,12 +54,12 @@ def test_a_channel_without_weights_keeps_its_bias(tiny):
 def test_a_batch_norm_of_gamma_zero_keeps_its_bias():
     net = nn.Sequential(nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4)).eval()
     with torch.no_grad():
-        net[1].weight[1:] = 0
-        net[1].bias[1:] = torch.tensor([0.1, -0.2, 0.3])
+        net.get_parameter("1.weight")[1:] = 0
+        net.get_parameter("1.bias")[1:] = torch.tensor([0.1, -0.2, 0.3])
     images = torch.randn(8, 2, 6, 6)
     integer = quantise(capture(net, (2, 6, 6)), images)
     found = run_integer(integer, images)[0, 1:, 0, 0] * integer.output_scale
-    assert (found - net[1].bias[1:]).abs().max() <= 0.51 * integer.output_scale
+    assert (found - net.get_parameter("1.bias")[1:]).abs().max() <= 0.51 * integer.output_scale
 
 
 def test_fine_tuning_rounds_as_the_integers_do():
@@ -252,7 +253,7 @@ def test_an_image_that_is_none_of_the_networks_is_refused(image, message):
 
 def test_an_image_may_be_a_tensor():
     integer = quantise(NET, np.ones((1, 3, 1, 1)))
-    image = torch.rand(3, 1, 1, requires_grad=True)
+    image: Any = torch.rand(3, 1, 1, requires_grad=True)
     assert np.array_equal(integer.quantise_input(image),
                           integer.quantise_input(image.detach().numpy()))
 
@@ -283,8 +284,8 @@ def test_quantised_outputs_stay_near_the_float_ones(seed):
 def test_channels_that_are_all_but_dead_are_quantised():
     net = nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
     with torch.no_grad():
-        net[0].weight[3] *= 1e-9
-        net[1].bias[3] = 2.0
+        net.get_parameter("0.weight")[3] *= 1e-9
+        net.get_parameter("1.bias")[3] = 2.0
     graph = capture(net, (2, 6, 6))
     images = np.random.default_rng(1).standard_normal((4, 2, 6, 6)).astype(np.float32)
     integer = quantise(graph, images)
@@ -295,6 +296,6 @@ def test_channels_that_are_all_but_dead_are_quantised():
 def test_weights_that_are_no_numbers_are_named():
     net = nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 2, 1), fc=nn.Conv2d(2, 2, 1)))
     with torch.no_grad():
-        net.fc.weight[0] = float("nan")
+        net.get_parameter("fc.weight")[0] = float("nan")
     with pytest.raises(QuantiseError, match="layer fc: its weights hold NaN"):
         quantise(capture(net, (1, 2, 2)), np.ones((1, 1, 2, 2), np.float32))

@@ -11,7 +11,7 @@ from tests.support.training import make_tiny_imagenet
 def test_tiny_imagenet_is_decoded_once(tmp_path):
     root = tmp_path / "data" / "tiny-imagenet-200"
     make_tiny_imagenet(root)
-    said = []
+    said: list[str] = []
     for _ in range(2):
         data = load_tiny_imagenet(tmp_path / "data", cache=tmp_path / "cache", say=said.append)
     assert data.train_images.shape == (6, 3, 64, 64) and data.train_labels.tolist() == [0] * 3 + [

@@ -58,7 +58,7 @@ def test_training_is_not_lost_where_its_weights_cannot_be_written(task, tmp_path
     ("dense.safetensors", lambda raw: raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:]),
     ("dense.safetensors", lambda raw: b""), ("dense.state", lambda raw: raw)])
 def test_damaged_weights_in_the_cache_are_trained_again(task, tmp_path, name, spoil):
-    said = []
+    said: list[str] = []
     trainer = Trainer(task, tmp_path, monitor=Monitor(said.append), cache=True)
     first = trainer.dense(replace(RECIPE, epochs=0))
     weights = tmp_path / "dense.safetensors"

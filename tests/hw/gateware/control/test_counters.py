@@ -50,7 +50,10 @@ def test_counters_sum_to_the_total_and_log_every_mark():
         await ctx.tick()
         ctx.set(dut.clear, 0)
         expected = dict.fromkeys(Cause, 0)
-        marked, seen, moments, before = [], [], [], []
+        marked: list = []
+        seen: list = []
+        moments: list = []
+        before: list = []
         for n in range(300):
             cause = rng.choice(list(Cause))
             counting = rng.random() < 0.9

@@ -21,7 +21,7 @@ def test_queues_in_one_memory_keep_every_units_order(depth, pattern):
         return sum((word >> b & 1) << k for k, b in enumerate(bits))
 
     async def bench(ctx):
-        queued = [[] for _ in taps]
+        queued: list[list] = [[] for _ in taps]
         offered = None  # (unit, word, cycles for which it could have entered)
         moved = 0
         for cycle in range(1500):
