@@ -16,6 +16,7 @@ from sw.compiler.predict import predict
 from sw.compiler.search import search_splits
 from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
+from sw.experiment.bigarray import big_array
 from sw.experiment.exploration import Candidate, Result, evaluate, unbeaten_results
 from sw.experiment.pool import PoolError, each
 from sw.networks.shapes import shape_graph
@@ -42,14 +43,15 @@ def test_predictions_of_forty_random_networks_are_those_of_the_rtl():
 
 
 def test_predictions_of_tinyvgg16_are_those_of_the_measurement(measured_tinyvgg16):
-    """Every layer of the four arms that were measured in RTL."""
+    """Every layer of the arms that were measured in RTL."""
     for arm in measured_tinyvgg16["arms"]:
         partitions = 8 if arm["name"].startswith("pruned") else 1
-        config = Config(instances=arm["instances"])
+        big = arm["name"].endswith("-big")
+        config = big_array(Config()) if big else Config(instances=arm["instances"])
         found = predict(shape_graph("tinyvgg16", "fc", partitions), config)
         assert found.cycles == pytest.approx(arm["cycles"], rel=0.002)
         for layer, cycles in zip(arm["layers"], found.layer_cycles, strict=True):
-            assert cycles == pytest.approx(layer["cycles"], rel=0.02), layer["name"]
+            assert cycles == pytest.approx(layer["cycles"], rel=0.03 if big else 0.02), layer["name"]
 
 
 def test_the_front_holds_what_nothing_else_beats():
