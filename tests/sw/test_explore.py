@@ -49,9 +49,10 @@ def test_predictions_of_tinyvgg16_are_those_of_the_measurement(measured_tinyvgg1
         big = arm["name"].endswith("-big")
         config = big_array(Config()) if big else Config(instances=arm["instances"])
         found = predict(shape_graph("tinyvgg16", "fc", partitions), config)
-        assert found.cycles == pytest.approx(arm["cycles"], rel=0.002)
+        assert found.cycles == pytest.approx(arm["cycles"], rel=0.004 if big else 0.002)
         for layer, cycles in zip(arm["layers"], found.layer_cycles, strict=True):
-            assert cycles == pytest.approx(layer["cycles"], rel=0.03 if big else 0.02), layer["name"]
+            near = pytest.approx(layer["cycles"], rel=0.03 if big else 0.02)
+            assert cycles == near, (arm["name"], layer["name"])
 
 
 def test_the_front_holds_what_nothing_else_beats():
