@@ -20,7 +20,7 @@ from sw.report.values import ArmReport, LayerReport
 from tests.support.accelerators import PIPELINED
 from tests.support.programs import random_layer, random_network
 
-STORED = [(f"{a['name']}, {file}", a["layers"], a["instances"], a["memory"], 8)
+STORED = [(f"{a['name']}, {file}", a["layers"], a["macs_per_cycle"] // 64, a["memory"], 8)
           for file in ("measured-tinyvgg16.json", "zeros-tinyvgg16.json")
           for a in stored(file)["arms"]]
 STORED += [(f"{r['prune']}-{r['partitions']} {r['memory']}", r["layers"], r["partitions"],
