@@ -11,6 +11,7 @@ from sw.driver.result import RunResult
 from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
 from tests.support.accelerators import CONFIGS, PREDICTED
+from tests.support.present import present
 from tests.support.programs import random_layer
 
 pytestmark = pytest.mark.builds
@@ -56,7 +57,7 @@ def test_each_image_of_a_batch_is_exact(name, batch, images):
 def test_weights_of_linear_layers_cross_the_port_once_per_batch(name):
     """Counted on the bus: a byte for each weight and eight for each output's parameters."""
     graph = network(2)
-    once, batch = (run(graph, CONFIGS[name], b, b).weight_port_bytes for b in (1, 8))
+    once, batch = (present(run(graph, CONFIGS[name], b, b).weight_port_bytes) for b in (1, 8))
     for layer, one, eight in zip(graph.layers[1:], once[1:], batch[1:], strict=True):
         assert one == eight == layer.weight.size + 8 * len(layer.bias), layer.name
     assert batch[0] == 8 * once[0]
@@ -68,15 +69,16 @@ def test_a_batch_too_large_to_hold_is_loaded_in_pieces_and_weights_still_once():
     words = 8 * np.prod(layer.in_shape) // config.array.rows
     assert words > config.buffers.act_words
     measured = run(graph, config, 8, 8)
-    assert measured.weight_port_bytes[1] == layer.weight.size + 8 * len(layer.bias)
-    loaded = measured.port_bytes[1] - measured.weight_port_bytes[1]
+    weights = present(measured.weight_port_bytes)[1]
+    assert weights == layer.weight.size + 8 * len(layer.bias)
+    loaded = present(measured.port_bytes)[1] - weights
     assert loaded < layer.out_shape[0] / config.array.cols * words * config.array.rows
 
 
 def test_a_batch_on_private_ports_counts_each_instance_s_own_weights():
     graph = network(4, channels=24)
-    found = run(graph, CONFIGS["3x9x3"], 4, 4).weight_port_bytes
-    again = run(graph, CONFIGS["3x9x3"], 2, 2).weight_port_bytes
+    found = present(run(graph, CONFIGS["3x9x3"], 4, 4).weight_port_bytes)
+    again = present(run(graph, CONFIGS["3x9x3"], 2, 2).weight_port_bytes)
     assert found[1:] == again[1:]
 
 
@@ -85,5 +87,5 @@ def test_cycles_of_a_batch_are_predicted(name):
     graph = network(1, channels=64)
     measured = run(graph, PREDICTED[name], 4, 4)
     found = predict(graph, PREDICTED[name], batch=4)
-    assert found.layer_cycles[1] == pytest.approx(measured.layer_cycles[1], rel=0.05)
+    assert found.layer_cycles[1] == pytest.approx(present(measured.layer_cycles)[1], rel=0.05)
     assert found.cycles == pytest.approx(measured.cycles, rel=0.02)

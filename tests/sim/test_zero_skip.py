@@ -17,6 +17,7 @@ from sw.graph.integer import IntegerGraph, Layer
 from sw.iss.system import run_program
 from sw.reference.golden import run_golden
 from tests.support.accelerators import CONFIGS
+from tests.support.present import same
 from tests.support.programs import instructions, random_layer
 
 pytestmark = pytest.mark.builds
@@ -65,7 +66,7 @@ def run(config: Config, graph: IntegerGraph, *images: np.ndarray, **options) -> 
     for image, result in zip(images, results, strict=True):
         for layer, ours, theirs in zip(graph.layers, result.outputs, run_golden(graph, image),
                                        strict=True):
-            assert ours is not None and np.array_equal(ours, theirs), layer.name
+            assert ours is not None and same(ours, theirs), layer.name
     return results
 
 
@@ -85,7 +86,7 @@ def test_the_program_is_right_under_any_schedule(graph, seed, dead, config):
     image = image_of(graph, np.random.default_rng(seed), dead)
     outputs, _ = run_program(compile_graph(graph, config), image, seed)
     for ours, theirs in zip(outputs, run_golden(graph, image), strict=True):
-        assert np.array_equal(ours, theirs)
+        assert same(ours, theirs)
 
 
 def test_a_row_crosses_the_port_for_each_live_input_alone():

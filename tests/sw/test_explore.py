@@ -22,6 +22,7 @@ from sw.experiment.pool import PoolError, each
 from sw.networks.shapes import shape_graph
 from sw.reference.golden import run_golden
 from tests.support.accelerators import PREDICTED
+from tests.support.present import same
 from tests.support.programs import random_network
 
 
@@ -141,4 +142,4 @@ def test_a_search_finds_faster_splits_that_run_exactly():
         result = driver.run(image, timeout_cycles=10_000_000)
     assert result.cycles == pytest.approx(found.after.cycles, rel=0.02)
     for ours, theirs in zip(result.outputs, run_golden(graph, image), strict=True):
-        assert np.array_equal(ours, theirs)
+        assert same(ours, theirs)

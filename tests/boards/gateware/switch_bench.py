@@ -56,7 +56,7 @@ async def use_beats(master: AxiMaster, rng: random.Random, clk, wrong: list[str]
 @cocotb.parametrize(stall=[0.0, 0.3, 0.8], seed=[1, 2])
 async def two_masters_write_their_own(dut, stall, seed):
     rng = random.Random(seed)
-    cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+    Clock(dut.clk, 10, unit="ns").start()
     dut.rst.value = 1
     buses = {name: AxiBus.from_prefix(dut, name) for name in ("first", "second", "slave")}
     logging.getLogger("cocotb.partita").setLevel(logging.WARNING)

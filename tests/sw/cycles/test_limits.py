@@ -18,6 +18,7 @@ from sw.readme.limits import limit_of
 from sw.readme.tables import TABLES
 from sw.report.values import ArmReport, LayerReport
 from tests.support.accelerators import PIPELINED
+from tests.support.present import present
 from tests.support.programs import random_layer, random_network
 
 STORED = [(f"{a['name']}, {file}", a["layers"], a["macs_per_cycle"] // 64, a["memory"], 8)
@@ -51,7 +52,7 @@ def test_no_run_of_predicted_layers_passes_its_roof(name, seed):
         None, None, True, x.pruned, layer_kind(x), "one")
         for x, cycles in zip(graph.layers, found.layer_cycles, strict=True)])
     assert all(y is not None and 0 < y.efficiency <= 1 for y in arm.so_far)
-    assert arm.so_far[-1].limit == network_limit(graph.layers, config)
+    assert present(arm.so_far[-1]).limit == network_limit(graph.layers, config)
 
 
 @pytest.mark.parametrize(("size", "kernel", "stride"), [
@@ -85,8 +86,8 @@ def _layer(cycles: int, macs: int, batched: bool) -> LayerReport:
 def test_weights_fetched_ahead_count_by_the_end_of_their_own_layer():
     """The second layer's cycles are fewer than those of its multiply-accumulates."""
     arm = _arm(Config(instances=1), [_layer(110, 64 * 10, False), _layer(40, 64 * 50, False)])
-    assert [y.limit for y in arm.so_far] == [Limit(10, "compute"), Limit(60, "compute")]
-    assert [y.cycles for y in arm.so_far] == [110, 150]
+    assert [present(y).limit for y in arm.so_far] == [Limit(10, "compute"), Limit(60, "compute")]
+    assert [present(y).cycles for y in arm.so_far] == [110, 150]
 
 
 def test_of_a_batch_only_ends_by_which_no_later_layer_has_run_have_a_bound():
