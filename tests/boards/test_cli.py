@@ -17,6 +17,7 @@ from hw.fpga.synthesis import usage_of_stat
 from hw.gateware.manifest import memories
 from hw.support.errors import OutputError
 from tests.support.fakeusb import written
+from tests.support.present import present
 
 
 def test_the_list_names_every_board_and_what_its_preset_takes(capsys):
@@ -54,10 +55,10 @@ def test_the_table_has_a_row_for_each_build_and_says_why_there_is_none(capsys, t
     monkeypatch.setattr("boards.flow.commands.build", build)
     assert main(["table", "icebreaker", "orangecrab-85f"]) == 0
     capsys.readouterr()
-    row = built(BOARDS["icebreaker"])
+    row = present(built(BOARDS["icebreaker"]))
     assert (row["luts"], row["luts_of"], row["dsps"], row["block_rams"]) == (4000, 5280, 8, 26)
     assert (row["fmax_mhz"], row["bytes"], row["seconds"], row["why"]) == (17.0, 104090, 65, "")
-    assert built(BOARDS["orangecrab-85f"])["why"] == "too many DSP blocks"
+    assert present(built(BOARDS["orangecrab-85f"]))["why"] == "too many DSP blocks"
     assert built(BOARDS["ulx3s-85f"]) is None
 
 

@@ -18,6 +18,7 @@ from sw.reference.golden import run_golden
 from tests import support
 from tests.support.accelerators import CONFIGS
 from tests.support.inverted import with_inverted
+from tests.support.present import same
 from tests.support.programs import MICROCODED, TINY, Machine, end, random_graph
 
 pytestmark = pytest.mark.builds
@@ -81,7 +82,7 @@ def test_networks_are_exact_while_colliding_reads_are_inverted(config):
                 image = rng.integers(-128, 128, graph.in_shape, dtype=np.int8)
                 result = driver.run(image)
                 for ours, theirs in zip(result.outputs, run_golden(graph, image), strict=True):
-                    assert np.array_equal(ours, theirs)
+                    assert same(ours, theirs)
                 for counters in result.counters:
                     causes = sum(v for k, v in counters.items() if k != "TOTAL")
                     assert causes == counters["TOTAL"] == result.cycles

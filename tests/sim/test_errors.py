@@ -118,7 +118,7 @@ def test_the_instance_stops_with_a_code_and_the_other_finishes(machine, what):
     base = 1 << 15
     assert np.array_equal(after[base + 0x4000:base + 0x4010], before[base + 64:base + 80])
     after[base + 0x4000:base + 0x4010] = before[base + 0x4000:base + 0x4010]
-    assert np.array_equal(*(np.delete(x, WRITTEN) for x in (after, before)))
+    assert np.array_equal(np.delete(after, WRITTEN), np.delete(before, WRITTEN))
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_the_microcoded_core_stops_with_the_same_code(microcoded, what):
             assert microcoded.read("ERROR_CODE", 0) == 0
             assert np.array_equal(after[0x4000:0x4010], before[64:80])
             after[0x4000:0x4010] = before[0x4000:0x4010]
-        assert np.array_equal(*(np.delete(x, WRITTEN) for x in (after, before)))
+        assert np.array_equal(np.delete(after, WRITTEN), np.delete(before, WRITTEN))
         counts = [microcoded.read(name, 0) for name in COUNTERS]
         assert sum(counts) == microcoded.read("TOTAL", 0) == microcoded.read("CYCLES")
 

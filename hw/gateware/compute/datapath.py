@@ -130,7 +130,7 @@ class Datapath(wiring.Component):
                              array.mismatch & (array.odd != feeder.odd), feeder.layer_before,
                              feeder.layer))]
         busy = feeder.busy | array.busy
-        blocks = [feeder, tiles, array, accumulator, post]
+        advances = [block.advances for block in (feeder, tiles, array, accumulator, post)]
         if config.array.zero_skip:
             m.submodules.live = live = LiveInputs(config)
             wiring.connect(m, feeder.o, live.i)
@@ -143,7 +143,7 @@ class Datapath(wiring.Component):
             wiring.connect(m, post.params, tiles.params)
             m.d.comb += [self.spared.eq(feeder.spared), self.spared_layer.eq(feeder.spared_layer)]
             busy = busy | live.busy
-            blocks.append(live)
+            advances.append(live.advances)
         else:
             wiring.connect(m, feeder.o, array.i)
             wiring.connect(m, tiles.o, array.tile)
@@ -164,6 +164,6 @@ class Datapath(wiring.Component):
             *(block.drained.eq(post.drained) for block in (feeder, tiles, accumulator)),
             self.fire.eq(array.fire), self.starved.eq(array.starved),
             self.acc_wait.eq(feeder.acc_wait), self.post_waits.eq(post.waits),
-            self.advances.eq(Cat(block.advances for block in blocks).any()),
+            self.advances.eq(Cat(advances).any()),
         ]
         return m

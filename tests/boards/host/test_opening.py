@@ -67,7 +67,7 @@ def test_an_older_build_of_the_same_configuration_is_refused(monkeypatch, tmp_pa
 
     def port(path, baud):
         fake = FakeBoard(board.config, build=b"olderone")
-        fake.close = lambda: None
+        monkeypatch.setattr(fake, "close", lambda: None, raising=False)
         return fake
 
     monkeypatch.setattr(opening, "open_port", port)
@@ -80,7 +80,8 @@ def test_an_older_build_of_the_same_configuration_is_refused(monkeypatch, tmp_pa
     written(board, tmp_path)
     assert built_here(tmp_path, board) == (board.config, None)
     manifest = tmp_path / "board.json"
-    for value, good in (("0123456789abcdef", True), ("xyz", False), (7, False), ([], False)):
+    values: tuple = (("0123456789abcdef", True), ("xyz", False), (7, False), ([], False))
+    for value, good in values:
         manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"build": value}))
         if good:
             assert built_here(tmp_path, board) == (board.config, bytes.fromhex(value))

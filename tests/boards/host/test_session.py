@@ -89,7 +89,7 @@ def test_a_stream_that_was_interrupted_leaves_a_link_that_goes_on():
     for stop in range(1, 20):
         board = FakeBoard(CONFIG, latency_s=0.016)
         link = connect(board)
-        calls = []
+        calls: list = []
 
         def progress(done: int, total: int, calls=calls, stop=stop) -> None:
             calls.append(done)

@@ -5,6 +5,7 @@ import pytest
 from boards.catalogue import BOARDS
 from boards.usb.devices import NoBoard, UsbDevice, find_device, serial_port, usb_devices
 from tests.support.fakeusb import plug
+from tests.support.present import present
 
 ULX3S, ICEBREAKER, TANG = BOARDS["ulx3s-25f"], BOARDS["icebreaker"], BOARDS["tangnano20k"]
 
@@ -15,7 +16,7 @@ def test_a_tree_of_devices_is_read_with_its_serial_ports(tmp_path):
          ports={0: "ttyUSB0", 1: "ttyUSB1"}, interfaces=2)
     plug(tmp_path, "2-1.4", "1209:5BF0", ports={0: "ttyACM3"})
     (tmp_path / "usb1").mkdir()
-    hub, ice, crab = usb_devices(tmp_path)
+    hub, ice, crab = present(usb_devices(tmp_path))
     assert hub.ids == "1d6b:0002" and hub.ports == {}
     assert ice.ports == {0: "/dev/ttyUSB0", 1: "/dev/ttyUSB1"}
     assert (ice.bus, ice.serial) == (1, "ib1")
@@ -28,7 +29,7 @@ def test_the_link_is_at_the_boards_own_interface(tmp_path):
     plug(tmp_path, "1-2", "0403:6010", product="iCEBreaker V1.0e",
          ports={0: "ttyUSB0", 1: "ttyUSB1"}, interfaces=2)
     plug(tmp_path, "1-3", "0403:6015", product="ULX3S FPGA 25K v3.0.8", ports={0: "ttyUSB2"})
-    found = usb_devices(tmp_path)
+    found = present(usb_devices(tmp_path))
     assert serial_port(ICEBREAKER, find_device(ICEBREAKER, found)) == "/dev/ttyUSB1"
     assert serial_port(ULX3S, find_device(ULX3S, found)) == "/dev/ttyUSB2"
 
@@ -36,7 +37,7 @@ def test_the_link_is_at_the_boards_own_interface(tmp_path):
 def test_a_link_that_the_system_has_not_made_a_port_of_is_told(tmp_path):
     plug(tmp_path, "1-2", "0403:6010", product="iCEBreaker V1.0e", ports={0: "ttyUSB0"},
          interfaces=2)
-    [ice] = usb_devices(tmp_path)
+    [ice] = present(usb_devices(tmp_path))
     with pytest.raises(NoBoard, match="no serial port at its interface 1; there are /dev/ttyUSB0"):
         serial_port(ICEBREAKER, ice)
 
@@ -81,7 +82,7 @@ def test_other_systems_tell_ports_through_pyserial(tmp_path, monkeypatch):
         ports.append(port)
     monkeypatch.setattr(list_ports, "comports", lambda: ports)
     monkeypatch.setattr("sys.platform", "darwin")
-    found = usb_devices(tmp_path / "none")
+    found = present(usb_devices(tmp_path / "none"))
     device = find_device(ICEBREAKER, found)
     assert device.node is None
     assert serial_port(ICEBREAKER, device) == "/dev/cu.usbserial-ib12341"

@@ -27,7 +27,8 @@ async def loader(dut, gaps):
     bench.add(Source(bench, "i", items))
     bench.add(ReadPort(bench, memory))
     written: dict[int, int] = {}
-    passed, takes, lets = [], bench.gap(), bench.gap()
+    passed: list = []
+    takes, lets = bench.gap(), bench.gap()
 
     class Acts:
         def idle(self):

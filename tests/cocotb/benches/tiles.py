@@ -31,7 +31,8 @@ async def tiles(dut, gaps):
     bench.add(Source(bench, "i", instructions))
     bench.add(Source(bench, "chunks", chunks))
     drained = bench.add(Pulse(bench, "drained"))
-    seen, bank, gap = [], 0, bench.gap()
+    seen: list = []
+    bank, gap = 0, bench.gap()
 
     class Taker:
         def idle(self):

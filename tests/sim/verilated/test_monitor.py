@@ -1,6 +1,8 @@
 """The monitor of a memory port: it takes no offence at what is right, and catches each rule's
 breach, where and when it happens."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.monitor import Bench, build_bench, tag
@@ -27,7 +29,7 @@ def run(bench: Bench, cycles: list[dict]) -> None:
         bench.cycle(**signals)
 
 
-RIGHT = [
+RIGHT: list[dict] = [
     # a read of two beats, waited for; its second beat waits
     {"ar": {"len": 1}, "arready": 0}, {"ar": {"len": 1}},
     {"rvalid": 1, "rdata": 7}, {"rvalid": 1, "rlast": 1, "rdata": 8, "rready": 0},
@@ -76,7 +78,7 @@ TAG = "the bus tag names a channel of this direction and an instance of this por
 WINDOW = "an instance stays within its window"
 UNASKED = "the memory answers what it was asked, and nothing else"
 #: What is done -> its cycles, the rule that the last of them breaks, its address and bus tag.
-BREACHES = {
+BREACHES: dict[str, Any] = {
     "a read is withdrawn": ([{"ar": {}, "arready": 0}, {}], WITHDRAWN, 0x1000, READ),
     "a read's address changes": ([{"ar": {}, "arready": 0}, {"ar": {"addr": 0x1004}}], WITHDRAWN,
                                  0x1000, READ),

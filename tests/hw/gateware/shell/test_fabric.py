@@ -63,7 +63,8 @@ def test_two_instances_reads_follow_each_other_in_every_second_cycle():
 def test_a_read_is_asked_for_if_one_that_it_is_for_is_told_of_it(instances, cycles, several):
     """Whenever its instance stops: it ends when it has had what it knows of."""
     dut = Fabric(PRESETS["tiny"], list(range(instances)))
-    told, asked, members = 0, 0, set()
+    told, asked = 0, 0
+    members: set = set()
 
     async def bench(ctx):
         nonlocal told, asked
