@@ -3,8 +3,7 @@
 What is measured by name, of TinyVGG16: `headline`, the arms of the demonstration, with activity;
 `zeros`, the fully connected layers with zeros skipped; `scaling`, other prunings, ports and numbers
 of instances; `ablation`, cycles with one of the compiler's optimisations left out. And of digits:
-`small`, the same arms; `levels`, fewer partitions at levels of supply. `python -m sw.tables` then
-writes the tables.
+`levels`, fewer partitions at levels of supply. `python -m sw.tables` then writes the tables.
 
 Examples:
     python -m sw.measure                   everything: a quarter of an hour on two cores
@@ -32,10 +31,9 @@ __all__ = ["MEASUREMENTS", "SCALING", "main"]
 #: What is measured -> the file in `DATA` that it is in.
 MEASUREMENTS = {name: f"{stem}-tinyvgg16.json" for name, stem in (
     ("headline", "measured"), ("zeros", "zeros"), ("scaling", "scaling"),
-    ("ablation", "ablation"))} | {"small": "measured-digits.json", "levels": "levels-digits.json"}
+    ("ablation", "ablation"))} | {"levels": "levels-digits.json"}
 _COMMANDS = {
     "headline": ["sw.compare", "--arms", ",".join(DEMO_ARMS), "--json"],
-    "small": ["sw.compare", "--network", "digits", "--arms", ",".join(DEMO_ARMS), "--json"],
     "zeros": ["sw.compare", "--zero-skip", "--layers", "fc1,fc2,fc3", "--json"],
     "ablation": ["sw.ablation", "--json"],
     "levels": ["sw.scale", "--json"],

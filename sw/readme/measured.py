@@ -14,7 +14,7 @@ from sw.lowering.switches import Switches
 from .limits import limit_of
 
 __all__ = ["ablation_table", "energy_table", "headline_table", "scaling_table",
-           "scenarios_table", "small_table", "zeros_table"]
+           "scenarios_table", "zeros_table"]
 
 
 #: Arms -> in words; `big` is one array with the MACs of all instances.
@@ -23,8 +23,9 @@ _ARMS = {"dense-1": "dense on 1 instance", "dense-8": "dense on 8", "dense-big":
          "pruned-big": "pruned (P = 8) on {big}"}
 
 
-def _arms_table(report: dict, last: list[tuple]) -> str:
-    """Cycles and energy of the arms of a demonstration, and rows to end with."""
+def headline_table() -> str:
+    """Cycles and energy of the demonstration's arms, from the last full run of `sw.compare`."""
+    report = stored("measured-tinyvgg16.json")
     arms = {a["name"]: a for a in report["arms"]}
     pruned = [x["name"] for x in arms["pruned-8"]["layers"] if x["pruned"]]
 
@@ -39,28 +40,17 @@ def _arms_table(report: dict, last: list[tuple]) -> str:
         arm, equal = arms[name], arms["dense-" + name.partition("-")[2]]
         ratios = [f"{total(base, g) / total(arm, g):.2f}x" for g in groups]
         rows.append((label.format(big=f"one array of {side.rows}x{side.cols}"),
-                     f"{arm['cycles'] / report['images']:,.0f}", *ratios,
+                     f"{arm['cycles']:,}", *ratios,
                      f"{equal['cycles'] / arm['cycles']:.2f}x",
                      f"{arm['energy']['joules_per_image'] * 1e6:,.0f}"))
-    return markdown_table(("", "cycles", f"pruned layers ({', '.join(pruned)})",
-                           "all fully connected", "whole network",
-                           "against dense on the same hardware", "uJ per image"), rows + last)
-
-
-def headline_table() -> str:
-    """TinyVGG16, from the last full run of `sw.compare`."""
-    report = stored("measured-tinyvgg16.json")
-    arms = {a["name"]: a for a in report["arms"]}
     limit = limit_of(arms["pruned-8"]["layers"], instances=8).cycles
-    return _arms_table(report, [
+    rows += [
         ("published, pruned on 8", "", f"{report['published']['pruned_layers']}x", "", "", "", ""),
         ("limit of these MACs and this port", f"{limit:,}", "", "",
-         f"{arms['dense-1']['cycles'] / limit:.2f}x", "", "")])
-
-
-def small_table() -> str:
-    """Digits, whose layers have few channels."""
-    return _arms_table(stored("measured-digits.json"), [])
+         f"{base['cycles'] / limit:.2f}x", "", "")]
+    return markdown_table(("", "cycles", f"pruned layers ({', '.join(pruned)})",
+                           "all fully connected", "whole network",
+                           "against dense on the same hardware", "uJ per image"), rows)
 
 
 #: Scenarios of energy: what is priced how. The first is the headline's.

@@ -12,7 +12,6 @@ from .measured import (
     headline_table,
     scaling_table,
     scenarios_table,
-    small_table,
     zeros_table,
 )
 from .trained import training_table
@@ -24,7 +23,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "headline": headline_table, "energy": energy_table, "scaling": scaling_table,
     "limits": limits_table, "ablation": ablation_table, "zeros": zeros_table,
     "levels": levels_table, "ranges": ranges_table,
-    "scenarios": scenarios_table, "small": small_table, "macros": macros_table,
+    "scenarios": scenarios_table, "macros": macros_table,
     "coefficients": coefficients_table, "calibration": calibration_table,
     "training": partial(training_table, "training-results.json"),
     "training-digits": partial(training_table, "training-digits.json")}
