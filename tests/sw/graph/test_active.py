@@ -11,7 +11,7 @@ from sw import scale
 from sw.compiler import CompileError, Program, compile_graph
 from sw.energy.coefficients import EnergyError
 from sw.energy.levels import Level
-from sw.energy.model import CATEGORIES
+from sw.energy.model import CATEGORIES, OUTSIDE
 from sw.experiment.dropping import OperatingPoint, spread, unbeaten_points
 from sw.frontend.torch import capture
 from sw.graph.active import ScalingError, with_active
@@ -101,7 +101,7 @@ def test_levels_scale_what_switches_what_leaks_and_leave_the_memory_alone():
     assert str(level) == "0.5V@0.1"
     scaled = level.scale(dict.fromkeys(CATEGORIES, 8.0))
     assert scaled == {"clock": 2, "logic": 2, "memories": 2, "fabric": 2, "external": 8,
-                      "static": 40}
+                      "standby": 80, "static": 40}
     for text, message in (("0.5", "'0.5' is not a level like"), ("xV@1", "'xV@1' is not a level"),
                           ("0V@1", "voltage is 0.0; it must be above 0"),
                           ("1V@3", "clock is 3.0; it must be above 0 and at most 2")):
@@ -135,8 +135,8 @@ def test_the_command_measures_every_number_of_partitions(capsys, tmp_path):
     assert slow["time_us"] == pytest.approx(2 * fast["time_us"])
     assert fast["time_us"] == pytest.approx(one["cycles"] / 100)
     assert fast["energy_nj"] == pytest.approx(sum(one["energy_pj"].values()) / 1e3)
-    external = one["energy_pj"]["external"] / 1e3
-    assert fast["chip_nj"] == pytest.approx(fast["energy_nj"] - external)
+    outside = sum(one["energy_pj"][c] for c in OUTSIDE) / 1e3
+    assert fast["chip_nj"] == pytest.approx(fast["energy_nj"] - outside)
     assert slow["chip_nj"] < fast["chip_nj"]  # no level scales external memory
     assert slow["energy_nj"] - slow["chip_nj"] == pytest.approx(external)
     assert data["ranges"]["all"]["time"] == pytest.approx(2 * two["cycles"] / one["cycles"])
