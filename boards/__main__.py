@@ -58,7 +58,7 @@ def parser() -> Parser:
     sub.add_argument("--flash", action="store_true",
                      help="into flash memory, to stay (some boards have no other way)")
     _add_serial(sub)
-    sub.add_argument("--pass", dest="options", action="append", default=[], type=word,
+    sub.add_argument("--pass", dest="options", action="append", default=None, type=word,
                      metavar="OPTION", help="hand an option on to openFPGALoader, with an equals "
                      "sign: --pass=--unprotect-flash; may be repeated")
     sub.add_argument("--dry-run", action="store_true", help="print the command, do nothing")

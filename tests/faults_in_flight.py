@@ -222,13 +222,13 @@ class Case:
 
 
 def _refused(place: Place, config: Config) -> Expected:
-    """What comes of an answer that is an error. Programs are fetched for no instruction, and the
-    microcoded core reads weights as a COMPUTE takes them."""
+    """What comes of an answer that is an error. Programs are fetched for no instruction; the
+    microcoded core reads weights as a COMPUTE takes them, whose layer the bus tag has."""
     opcode = _OPCODES.get(place.channel)
     if opcode is None:
         return Expected(ErrorCode.BUS_ERROR)
     if opcode is Opcode.WEIGHTS and config.core != "pipelined":
-        opcode = Opcode.COMPUTE
+        return Expected(ErrorCode.BUS_ERROR, opcode=opcode.value)
     return Expected(ErrorCode.BUS_ERROR, place.layer, opcode.value)
 
 
@@ -264,15 +264,20 @@ def run_cases(recipes: list[str], say: Callable[[str], None] = lambda text: None
     return failures
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return its exit code: 1 if a case failed."""
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults_in_flight",
                                      description=(__doc__ or "").split("\n")[0])
     parser.add_argument("cases", nargs="+", metavar="RECIPE or MACHINE",
                         help=f"MACHINE/NUMBER, or {', '.join(MACHINES)}")
     parser.add_argument("--count", type=int, default=100, help="of cases on each MACHINE")
     parser.add_argument("--seed", type=int, default=1, help="the first case's number")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit code: 1 if a case failed."""
+    options = parser().parse_args(arguments)
     recipes = [recipe for x in options.cases for recipe in (
         [x] if "/" in x else [f"{x}/{options.seed + k}" for k in range(options.count)])]
     failures = run_cases(recipes, print if len(recipes) < 20 else lambda text: None)

@@ -8,10 +8,10 @@ __all__ = ["MarkQueue"]
 
 
 class MarkQueue(wiring.Component):
-    """Keep marks in the order in which they come; of one cycle, in the order of units.
+    """Keep marks in the order in which they come, but for those that come while others wait to be
+    queued: of these the first unit's go first.
 
-    Each unit has a place before the queue, of which one is emptied in a cycle, the first unit's
-    first. A mark that comes while its unit's place stays full is lost, and that is told.
+    Each unit has a place before the queue, of which one is emptied in a cycle. A mark that comes while its unit's place stays full is lost, and that is told.
 
     Members
     -------

@@ -101,6 +101,7 @@ class MicroInstance(Core):
         self._choose_fault(m, error, step, access, run, beyond | loops.beyond,
                            loops.overflow)
         layer, opcode = registers.layer, registers.opcode
+        m.d.sync += control.moves.eq(step.ends | loops.fires)  # a tile's pixels are one step
         m.d.comb += [
             control.running.eq(run.running), control.error_code.eq(run.code),
             control.done.eq(run.done), control.error.eq(run.error),
@@ -207,8 +208,7 @@ class MicroInstance(Core):
         accumulator's would be."""
         control = self.control
         begins, refusal = Signal(), Signal(ErrorCode)  # a cycle after a start: nothing is asked yet
-        m.d.sync += [control.moves.eq(step.ends), begins.eq(control.start),
-                     refusal.eq(self.refusal)]
+        m.d.sync += [begins.eq(control.start), refusal.eq(self.refusal)]
         unaligned = step.puts(Put.ALIGNED) & step.a[:2].any()
         with m.If(step.puts(Put.ERROR)):
             m.d.comb += error.eq(step.a[:4])

@@ -134,7 +134,8 @@ class Fabric(wiring.Component):
         """Choose the request in turn, then ask for it. Returns where it is asked for.
 
         What is known of a requester is from before its request was taken until it has been told,
-        and a cycle more with a rendezvous.
+        and a cycle more with a rendezvous. So are all members of a multicast: the next of them would
+        lead, and ask again, if the leader stopped meanwhile.
         """
         count = len(self._ids)
         chosen = data.StructLayout({"request": port_request(self._config), "members": count,
@@ -144,8 +145,8 @@ class Fabric(wiring.Component):
         # Its instance was alive a cycle ago. One that has stopped since is told of nothing, and
         # a request that was its alone is not asked for.
         lead_lives = Signal()
-        held_turn, told, masked = (Signal(count * len(READERS), name=f"turn_{n}")
-                                   for n in ("held", "told", "masked"))
+        claimed, held_turn, told, masked = (Signal(count * len(READERS), name=f"turn_{n}")
+                                            for n in ("claimed", "held", "told", "masked"))
         m.submodules.asks = asks = Relay(chosen)
         m.d.comb += [
             takes.eq(held_valid & asks.i.ready & lead_lives),
@@ -154,11 +155,13 @@ class Fabric(wiring.Component):
             turn.may.eq(1),  # one whose instance stops meanwhile is dropped later
         ]
         m.d.sync += [told.eq(Mux(takes, held_turn, 0)),
-                     masked.eq(Mux(turn.serves, turn.picked, 0) | held_turn
+                     masked.eq(Mux(turn.serves, claimed, 0) | held_turn
                                | (told if count > 1 else 0)),
                      lead_lives.eq(turn.serves | (leads & self._live).any())]
         by_channel = [turn.picked[k * count:(k + 1) * count] for k in range(len(READERS))]
         by_instance = Cat(Cat(g[i] for g in by_channel).any() for i in range(count))
+        members = select(m, turn.picked, [r.members for r in readers], held.members)
+        m.d.comb += claimed.eq(Cat(Mux(g.any(), members, 0) for g in by_channel))
         with m.If(takes | ~lead_lives):  # a request goes with its instance
             m.d.sync += [held_valid.eq(0), held_turn.eq(0)]
         with m.If(turn.serves):
@@ -166,10 +169,9 @@ class Fabric(wiring.Component):
                 held.request.eq(select(
                     m, turn.picked, [r.stream.payload.as_value() for r in readers],
                     held.request.as_value())),
-                held.members.eq(select(m, turn.picked, [r.members for r in readers],
-                                       held.members)),
+                held.members.eq(members),
                 held.lead.eq(self._instance_number(m, by_instance)), held_valid.eq(1),
-                leads.eq(by_instance), held_turn.eq(turn.picked)]
+                leads.eq(by_instance), held_turn.eq(claimed)]
             for g, channel in zip(by_channel, READERS, strict=True):
                 with m.If(g.any()):
                     m.d.sync += held.channel.eq(channel)

@@ -254,8 +254,8 @@ def test_an_image_that_is_none_of_the_networks_is_refused(image, message):
 def test_an_image_may_be_a_tensor():
     integer = quantise(NET, np.ones((1, 3, 1, 1)))
     image: Any = torch.rand(3, 1, 1, requires_grad=True)
-    assert np.array_equal(integer.quantise_input(image),
-                          integer.quantise_input(image.detach().numpy()))
+    plain = image.detach().numpy()
+    assert np.array_equal(integer.quantise_input(image), integer.quantise_input(plain))
 
 
 @pytest.mark.parametrize(("images", "message"), [
@@ -276,8 +276,8 @@ def test_quantised_outputs_stay_near_the_float_ones(seed):
     images = torch.randn(16, *shape).numpy()
     expected = net.eval()(torch.from_numpy(images)).detach().numpy()
     graph = quantise(capture(net, shape), images)
-    result = np.stack([run_golden(graph, graph.quantise_input(x))[-1].reshape(-1)
-                       for x in images]) * graph.output_scale
+    outputs = [run_golden(graph, graph.quantise_input(x))[-1].reshape(-1) for x in images]
+    result = np.stack(outputs) * graph.output_scale
     assert np.sqrt(np.mean((result - expected) ** 2)) < 0.15 * expected.std() + 1e-3
 
 
@@ -286,9 +286,8 @@ def test_channels_that_are_all_but_dead_are_quantised():
     with torch.no_grad():
         net.get_parameter("0.weight")[3] *= 1e-9
         net.get_parameter("1.bias")[3] = 2.0
-    graph = capture(net, (2, 6, 6))
     images = np.random.default_rng(1).standard_normal((4, 2, 6, 6)).astype(np.float32)
-    integer = quantise(graph, images)
+    integer = quantise(graph := capture(net, (2, 6, 6)), images)
     output = run_golden(integer, integer.quantise_input(images[0]))[-1] * integer.output_scale
     assert np.abs(output - run_float(graph, images[:1])[-1][0].numpy()).max() < 0.1
 

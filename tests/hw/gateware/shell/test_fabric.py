@@ -83,6 +83,8 @@ def test_a_read_is_asked_for_if_one_that_it_is_for_is_told_of_it(instances, cycl
             if k == cycles + 1:
                 ctx.set(dut.instances[0].rd_load.valid, 0)
             ready = [ctx.get(p.rd_load.ready) for p in dut.instances]
+            for p in dut.instances[1:]:
+                assert ctx.get(p.rd_load.valid) or not ctx.get(p.rd_load.ready)
             told += any(ready)
             members.update(i for i, r in enumerate(ready) if r)
             asked += ctx.get(dut.axi.arvalid)
@@ -92,5 +94,5 @@ def test_a_read_is_asked_for_if_one_that_it_is_for_is_told_of_it(instances, cycl
                     ctx.set(p.rd_load.valid, 0)
 
     simulate(dut, bench)
-    assert told == asked <= 1 + len(members)
+    assert told == asked <= 1, "what several read crosses the port once, whoever stops"
     assert bool(members) == bool(asked)
