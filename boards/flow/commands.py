@@ -115,7 +115,8 @@ def _flash(args: argparse.Namespace) -> int:
         except NoBoard:
             if not args.dry_run or args.serial:
                 raise
-    command = flash_command(board, bitstream, mode=mode, device=device, extra=tuple(args.options or ()))
+    command = flash_command(board, bitstream, mode=mode, device=device,
+                            extra=tuple(args.options or ()))
     print(shlex.join(command), flush=True)
     if args.dry_run:
         return 0

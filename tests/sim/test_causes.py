@@ -79,7 +79,7 @@ CASES = {
     "one stops before the other": Case(  # beyond the activation memory
         load(8, act=1020), (0, 0, 137, 38, 0, 0, 73), (0, 0, 196, 52, 0, 0, 0), load(64)),
     "one is no program": Case(
-        bytes(32), (0, 0, 11, 29, 0, 0, 196), (0, 0, 184, 52, 0, 0, 0), load(64)),
+        bytes(32), (0, 0, 11, 29, 0, 0, 188), (0, 0, 176, 52, 0, 0, 0), load(64)),
     "weights wait for the port": Case(
         weights(TILE * 64) + compute(1, tiles=64),
         (64, 271, 20, 93, 0, 0, 18), (0, 0, 363, 103, 0, 0, 0), load(64) * 4),

@@ -11,7 +11,8 @@ class MarkQueue(wiring.Component):
     """Keep marks in the order in which they come, but for those that come while others wait to be
     queued: of these the first unit's go first.
 
-    Each unit has a place before the queue, of which one is emptied in a cycle. A mark that comes while its unit's place stays full is lost, and that is told.
+    Each unit has a place before the queue, of which one is emptied in a cycle. A mark that comes
+    while its unit's place stays full is lost, and that is told.
 
     Members
     -------

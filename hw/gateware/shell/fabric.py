@@ -134,8 +134,8 @@ class Fabric(wiring.Component):
         """Choose the request in turn, then ask for it. Returns where it is asked for.
 
         What is known of a requester is from before its request was taken until it has been told,
-        and a cycle more with a rendezvous. So are all members of a multicast: the next of them would
-        lead, and ask again, if the leader stopped meanwhile.
+        and a cycle more with a rendezvous. So it is of all members of a multicast: the next of them
+        would lead, and ask again, if the leader stopped meanwhile.
         """
         count = len(self._ids)
         chosen = data.StructLayout({"request": port_request(self._config), "members": count,
