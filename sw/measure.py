@@ -36,7 +36,7 @@ _COMMANDS = {
     "headline": ["sw.compare", "--arms", ",".join(DEMO_ARMS), "--json"],
     "zeros": ["sw.compare", "--zero-skip", "--layers", "fc1,fc2,fc3", "--json"],
     "ablation": ["sw.ablation", "--json"],
-    "levels": ["sw.scale", "--json"],
+    "levels": ["sw.scale", "--no-background", "--json"],
 }
 #: Of `scaling`: what is pruned (nothing, if it is empty), partitions and instances, and the memory
 #: port.
