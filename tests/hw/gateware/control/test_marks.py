@@ -46,8 +46,31 @@ def test_a_mark_is_offered_after_the_latency():
 
 
 def test_marks_of_one_unit_in_every_cycle_are_kept():
-    layers = list(range(10, 10 + MarkQueue.DEPTH + 1))
-    assert queued([{0: n} for n in layers], every=10) == (layers, 0)
+    """In its place, in the queue and behind it, until all are full."""
+    layers = list(range(10, 10 + MarkQueue.DEPTH + 2))
+    assert queued([{0: n} for n in layers], every=40) == (layers, 0)
+
+
+@pytest.mark.parametrize("marks", [1, 2, 3, MarkQueue.DEPTH + 4])
+def test_nothing_is_left_after_a_clear(marks):
+    dut, found = MarkQueue(2), []
+
+    async def bench(ctx):
+        for layer in range(marks):
+            ctx.set(dut.layers[0], layer)
+            await send(ctx, dut.marks[0])
+        await send(ctx, dut.clear)
+        assert not ctx.get(dut.any) and not ctx.get(dut.lost)
+        ctx.set(dut.layers[1], 77)
+        await send(ctx, dut.marks[1])
+        ctx.set(dut.o.ready, 1)
+        for _ in range(6):
+            if ctx.get(dut.o.valid):
+                found.append(ctx.get(dut.o.payload))
+            await ctx.tick()
+
+    simulate(dut, bench)
+    assert found == [77]
 
 
 def test_what_is_lost_is_told():

@@ -1,0 +1,69 @@
+"""The command line of the mutants; see `tests.mutants`."""
+
+import argparse
+import json
+import sys
+import time
+
+from hw.support.interrupts import Interrupted, interruptible
+from hw.support.processors import processors
+from tests.support.seeds import VARIABLE, choose_seed, run_seed
+
+from .run import Verdict, run_mutants
+from .table import MUTANTS
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Run mutants of the gateware by their tests.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of mutants; all, if none is given")
+    parser.add_argument("--list", action="store_true", help="show the table and run nothing")
+    parser.add_argument("--jobs", type=int, default=processors(), help="side by side")
+    parser.add_argument("--json", action="store_true", help="verdicts as JSON")
+    args = parser.parse_args(argv)
+    table = {mutant.name: mutant for mutant in MUTANTS}
+    if unknown := [name for name in args.names if name not in table]:
+        parser.error(f"no mutant {', '.join(unknown)}; --list shows their names")
+    if args.jobs < 1:
+        parser.error(f"--jobs is {args.jobs}; it must be 1 or more")
+    chosen = [table[name] for name in args.names] or list(MUTANTS)
+    if args.list:
+        for one in chosen:
+            print(f"{one.name}\n  {one.file}: {one.old} -> {one.new}\n  {one.test}")
+        return 0
+    choose_seed()
+    try:
+        with interruptible():
+            return _run(chosen, args.jobs, as_json=args.json)
+    except Interrupted as stop:
+        print("interrupted", file=sys.stderr)
+        return stop.exit_code
+
+
+def _run(chosen: list, jobs: int, *, as_json: bool) -> int:
+    began, done = time.monotonic(), 0
+
+    def tell(verdict: Verdict) -> None:
+        nonlocal done
+        done += 1
+        print(f"{done}/{len(chosen)} {verdict.what}: {verdict.mutant.name} "
+              f"({verdict.seconds:.0f} s)", file=sys.stderr, flush=True)
+
+    verdicts = run_mutants(chosen, jobs, run_seed(), tell)
+    killed = sum(verdict.what == "killed" for verdict in verdicts)
+    if as_json:
+        print(json.dumps([{"name": v.mutant.name, "file": v.mutant.file, "test": v.mutant.test,
+                           "verdict": v.what, "why": v.why, "seconds": round(v.seconds, 1)}
+                          for v in verdicts], indent=1))
+    else:
+        width = max(len(v.mutant.name) for v in verdicts)
+        for v in verdicts:
+            print(f"{v.what:6}  {v.mutant.name:{width}}  {v.why if v.what != 'killed' else ''}"
+                  .rstrip())
+        print(f"{killed} of {len(verdicts)} killed ({100 * killed / len(verdicts):.0f} %) in "
+              f"{(time.monotonic() - began) / 60:.0f} minutes, {VARIABLE}={run_seed()}")
+    return int(killed < len(verdicts))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
