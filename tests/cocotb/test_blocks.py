@@ -1,7 +1,7 @@
 """Each block by itself, in cocotb on Verilator, with gaps on every stream."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from amaranth.back import verilog
@@ -39,11 +39,11 @@ CONFIGS = {
 }
 
 
-def side_by_side(config: Config) -> str:
-    """Verilog of a module `blocks` with all blocks, whose ports are named after them."""
+def side_by_side(config: Config, names: Iterable[str] = BLOCKS) -> str:
+    """Verilog of a module `blocks` with blocks, whose ports are named after them."""
     m, ports = Module(), {}
-    for name, block in BLOCKS.items():
-        m.submodules[name] = component = block(config)
+    for name in names:
+        m.submodules[name] = component = BLOCKS[name](config)
         for path, _, value in component.signature.flatten(component):
             if len(Value.cast(value)):
                 ports["__".join((name, *map(str, path)))] = (Value.cast(value), None)
@@ -55,3 +55,12 @@ def test_blocks(tmp_path, config):
     benches = [f"tests.cocotb.benches.{block}" for block in BLOCKS]
     run_bench(side_by_side(CONFIGS[config]), "blocks", benches, tmp_path,
               {"PARTITA_CONFIG": json.dumps(CONFIGS[config].to_dict())})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_alone(tmp_path, block):
+    """As all of them do, in the time that one takes: for mutants."""
+    config = CONFIGS["4x4"]
+    run_bench(side_by_side(config, [block]), "blocks", [f"tests.cocotb.benches.{block}"], tmp_path,
+              {"PARTITA_CONFIG": json.dumps(config.to_dict())})

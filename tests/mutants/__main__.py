@@ -16,7 +16,8 @@ from .table import MUTANTS
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description="Run mutants of the gateware by their tests.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of mutants; all, if none is given")
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help="of mutants; all, if none is given")
     parser.add_argument("--list", action="store_true", help="show the table and run nothing")
     parser.add_argument("--jobs", type=int, default=processors(), help="side by side")
     parser.add_argument("--json", action="store_true", help="verdicts as JSON")

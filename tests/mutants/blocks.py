@@ -2,11 +2,28 @@
 
 from .mutant import Mutant
 
-__all__ = ["CONTROL", "PARTS", "SHELL"]
+__all__ = ["CONTROL", "FABRIC", "PARTS", "SHELL"]
 
 _PARTS, _TESTS = "hw/gateware/parts", "tests/hw/gateware"
 
 PARTS = (
+    Mutant("a credit is taken that is not there", f"{_PARTS}/credits.py",
+           "self.some.eq(left != 1)", "self.some.eq(left != 0)",
+           f"{_TESTS}/parts/test_credits.py"),
+    Mutant("a credit that comes as one goes is lost", f"{_PARTS}/credits.py",
+           "with m.If(take ^ give):", "with m.If(take | give):",
+           f"{_TESTS}/parts/test_credits.py"),
+    Mutant("a queue's end is one place too far", f"{_PARTS}/fifo.py",
+           "produce.eq(Mux(produce == depth - 1, 0, produce + 1))",
+           "produce.eq(Mux(produce == depth, 0, produce + 1))",
+           f"{_TESTS}/parts/test_fifo.py::test_a_fifo_keeps_order_and_says_what_it_has"),
+    Mutant("a queue is empty with one entry left", f"{_PARTS}/fifo.py",
+           "some.eq(self.w_en | (level != 1))]", "some.eq(self.w_en | (level > 2))]",
+           f"{_TESTS}/parts/test_fifo.py::test_a_fifo_keeps_order_and_says_what_it_has"),
+    Mutant("a relay takes a third item", f"{_PARTS}/fifo.py",
+           "self.i.ready.eq(~both), self.o.p", "self.i.ready.eq(1), self.o.p",
+           f"{_TESTS}/parts/test_fifo.py::"
+           "test_a_relay_holds_two_items_and_passes_one_in_every_cycle"),
     Mutant("a queue has room for one word less", f"{_PARTS}/queues.py",
            "room[u].eq(level != depth)", "room[u].eq(level != depth - 1)",
            f"{_TESTS}/parts/test_queues.py::test_queues_in_one_memory_keep_every_units_order"),
@@ -51,14 +68,16 @@ CONTROL = (
            "Mux(level == self.DEPTH, 0,", "Mux(level == self.DEPTH - 1, 0,",
            f"{_TESTS}/control/test_marks.py::test_marks_of_one_unit_in_every_cycle_are_kept"),
     Mutant("a mark is lost and nobody told", "hw/gateware/control/marks.py",
-           "(Cat(self.marks) & pending & ~picked).any()", "(Cat(self.marks) & pending & picked).any()",
+           "(Cat(self.marks) & pending & ~picked).any()",
+           "(Cat(self.marks) & pending & picked).any()",
            f"{_TESTS}/control/test_marks.py::test_none_is_lost_or_doubled_that_is_not_told"),
     Mutant("a new run keeps the marks of the last", "hw/gateware/control/marks.py",
            "for x in (pending, level, enter, leave, self.o.valid, self.lost)]",
            "for x in (pending, level, enter, leave, self.lost)]",
-           f"{_TESTS}/control/test_marks.py::test_marks_of_one_unit_in_every_cycle_are_kept"),
+           f"{_TESTS}/control/test_marks.py::test_nothing_is_left_after_a_clear"),
     Mutant("a log entry holds cycles that came after its mark", "hw/gateware/control/counters.py",
-           "Mux(value_layer, entry.layer, value - too_much)", "Mux(value_layer, entry.layer, value)",
+           "Mux(value_layer, entry.layer, value - too_much)",
+           "Mux(value_layer, entry.layer, value)",
            f"{_TESTS}/control/test_counters.py::"
            "test_counters_sum_to_the_total_and_log_every_mark"),
     Mutant("a count is cleared when its first cycle has been", "hw/gateware/control/counters.py",
@@ -73,7 +92,48 @@ CONTROL = (
            "test_live_inputs_are_of_one_pixel_and_one_output_block"),
 )
 
+_TRAFFIC = f"{_TESTS}/shell/test_fabric_traffic.py"
+_READS = f"{_TRAFFIC}::" \
+    "test_every_beat_comes_to_whom_it_is_for_and_a_multicast_is_asked_for_once"
+_WRITES = f"{_TRAFFIC}::test_every_acknowledgement_is_of_ones_own_burst"
+
+FABRIC = (
+    Mutant("each member of a multicast asks", "hw/gateware/shell/fabric.py",
+           "leads = ~mask[:i].any() if i else Const(1)", "leads = Const(1)", _READS),
+    Mutant("a multicast does not wait for all its members", "hw/gateware/shell/fabric.py",
+           "met = (mask & ~multi) == 0", "met = (mask & multi).any()", _READS),
+    Mutant("a multicast goes to who asked alone", "hw/gateware/shell/fabric.py",
+           "members.eq(mask | (1 << i)),", "members.eq(1 << i),", _READS),
+    Mutant("a burst's second beat is another's", "hw/gateware/shell/fabric.py",
+           "routes.r_en.eq(arrives & last),", "routes.r_en.eq(arrives),", _READS),
+    Mutant("a read's error is the response's other bit", "hw/gateware/shell/fabric.py",
+           "ret_error.eq(axi.rresp[1]),", "ret_error.eq(axi.rresp[0]),", _READS),
+    Mutant("a request is taken again before its instance is told", "hw/gateware/shell/fabric.py",
+           "masked.eq(Mux(turn.serves, turn.picked, 0) | held_turn",
+           "masked.eq(held_turn", _READS),
+    Mutant("an acknowledgement is every writer's", "hw/gateware/shell/fabric.py",
+           "axi.bvalid & axi.bready & acks.r_data[i]", "axi.bvalid & axi.bready", _WRITES),
+    Mutant("a write burst ends a beat early", "hw/gateware/shell/fabric.py",
+           "last.eq(left == 1),", "last.eq(left <= 2),", _WRITES),
+    Mutant("beats are another instance's", "hw/gateware/shell/fabric.py",
+           "sending & source[i] & beats.w_rdy", "sending & beats.w_rdy", _WRITES),
+    Mutant("a read goes on for who has stopped", "hw/gateware/shell/fabric.py",
+           "living.eq(held.members & self._live)", "living.eq(held.members)",
+           f"{_TESTS}/shell/test_fabric.py::"
+           "test_a_read_is_asked_for_if_one_that_it_is_for_is_told_of_it"),
+)
+
 SHELL = (
+    Mutant("who dozes misses the cycle of its event", "hw/gateware/shell/doze.py",
+           "self.wake[i].eq(self.events[i] | self.stir | slept.all())",
+           "self.wake[i].eq(self.stir | slept.all())",
+           f"{_TESTS}/shell/test_doze.py"),
+    Mutant("who sleeps long loses all that counted", "hw/gateware/shell/doze.py",
+           "self.events[i] | self.stir | slept.all()", "self.events[i] | self.stir",
+           f"{_TESTS}/shell/test_doze.py"),
+    Mutant("sleep of the last time counts again", "hw/gateware/shell/doze.py",
+           "with m.Elif(slept.any()):", "with m.Elif(slept.all()):",
+           f"{_TESTS}/shell/test_doze.py"),
     Mutant("who leaves a barrier is at the next at once", "hw/gateware/shell/barrier.py",
            "self.arrive & ~release & ~self.release", "self.arrive & ~release",
            f"{_TESTS}/shell/test_barrier.py"),

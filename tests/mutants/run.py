@@ -22,7 +22,7 @@ from hw.support.pools import thread_pool
 
 from .mutant import Mutant
 
-__all__ = ["Verdict", "run_mutants"]
+__all__ = ["Verdict", "judge", "run_mutants"]
 
 ROOT = Path(__file__).parent.parent.parent
 #: Seconds for a test; one that takes longer has not failed.
@@ -43,7 +43,7 @@ class Verdict:
 
 def run_mutants(mutants: Sequence[Mutant], jobs: int, seed: int,
                 tell: Callable[[Verdict], None]) -> list[Verdict]:
-    """Run mutants, `jobs` side by side; `tell` of each as it is done."""
+    """Run mutants, `jobs` side by side; `tell` of each as it is done, in a thread."""
     by_test = sorted(mutants, key=attrgetter("test"))
     groups = [list(group) for _, group in groupby(by_test, attrgetter("test"))]
     copies: queue.SimpleQueue[Path] = queue.SimpleQueue()
@@ -51,7 +51,7 @@ def run_mutants(mutants: Sequence[Mutant], jobs: int, seed: int,
     def run_group(group: list[Mutant]) -> list[Verdict]:
         copy = copies.get()
         try:
-            return _run_group(group, copy, seed)
+            return _run_group(group, copy, seed, tell)
         finally:
             copies.put(copy)
 
@@ -62,9 +62,7 @@ def run_mutants(mutants: Sequence[Mutant], jobs: int, seed: int,
         found = []
         with thread_pool(jobs) as submit:
             for done in as_completed([submit(run_group, group) for group in groups]):
-                for verdict in done.result():
-                    found.append(verdict)
-                    tell(verdict)
+                found += done.result()
     order = {mutant.name: n for n, mutant in enumerate(mutants)}
     return sorted(found, key=lambda verdict: order[verdict.mutant.name])
 
@@ -79,19 +77,22 @@ def _copy_tree(to: Path) -> None:
             shutil.copyfile(ROOT / name, to / name)
 
 
-def _run_group(group: list[Mutant], copy: Path, seed: int) -> list[Verdict]:
+def _run_group(group: list[Mutant], copy: Path, seed: int,
+               tell: Callable[[Verdict], None]) -> list[Verdict]:
     """Run mutants that have a test in common, first of all without any."""
     what, why, seconds = _run_test(group[0].test, copy, seed, cached=True)
-    if what != "alive":
-        return [Verdict(one, "broken", f"its test does not pass without it: {why}", seconds)
-                for one in group]
     found = []
     for one in group:
-        text = one.put_in(copy)
-        try:
-            found.append(Verdict(one, *_run_test(one.test, copy, seed, cached=False)))
-        finally:
-            (copy / one.file).write_text(text)
+        if what != "alive":
+            verdict = Verdict(one, "broken", f"its test does not pass without it: {why}", seconds)
+        else:
+            text = one.put_in(copy)
+            try:
+                verdict = Verdict(one, *_run_test(one.test, copy, seed, cached=False))
+            finally:
+                (copy / one.file).write_text(text)
+        found.append(verdict)
+        tell(verdict)
     return found
 
 
@@ -119,10 +120,10 @@ def _run_test(test: str, copy: Path, seed: int, *, cached: bool) -> tuple[str, s
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             shutil.rmtree(cache, ignore_errors=True)
-    return *_judge(code, results), time.monotonic() - began
+    return *judge(code, results), time.monotonic() - began
 
 
-def _judge(code: int, results: Path) -> tuple[str, str]:
+def judge(code: int, results: Path) -> tuple[str, str]:
     """What becomes of a mutant by a test's exit code and results, and why."""
     if not results.is_file():
         return "broken", f"pytest ends with {code}"

@@ -58,6 +58,34 @@ def test_no_data_passes_before_its_address_or_is_withdrawn():
     simulate(dut, bench)
 
 
+@pytest.mark.parametrize("reads,writes", [(1, 0), (0, 1), (2, 1)])
+def test_the_second_waits_for_all_of_the_firsts_answers(reads, writes):
+    dut = AxiSwitch(CONFIG)
+    first, slave = dut.first, dut.slave
+
+    async def bench(ctx):
+        for ready in (slave.arready, slave.awready, slave.wready, first.rready, first.bready):
+            ctx.set(ready, 1)
+        ctx.set(first.wlast, 1)
+        for _ in range(reads):
+            await send(ctx, first.arvalid, first.arready)
+        for _ in range(writes):
+            ctx.set(first.wvalid, 1)
+            await send(ctx, first.awvalid, first.awready)
+            ctx.set(first.wvalid, 0)
+        ctx.set(dut.second.arvalid, 1)
+        ctx.set(slave.rlast, 1)
+        for answer, count in ((slave.rvalid, reads), (slave.bvalid, writes)):
+            for _ in range(count):
+                await ctx.tick().repeat(4)
+                assert not ctx.get(dut.second.arready)
+                await send(ctx, answer)
+        await ctx.tick().repeat(2)
+        assert ctx.get(dut.second.arready) and ctx.get(slave.arvalid)
+
+    simulate(dut, bench)
+
+
 @pytest.mark.builds
 def test_masters_and_a_memory_that_are_not_ours(tmp_path):
     pytest.importorskip("cocotbext.axi", reason="cocotbext-axi is missing: "

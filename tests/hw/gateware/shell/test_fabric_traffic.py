@@ -1,4 +1,4 @@
-"""Traffic through the fabric: every beat and every acknowledgement is its own, a multicast's all."""
+"""Traffic through the fabric: every beat and acknowledgement is its own, a multicast's all."""
 
 from collections import deque
 

@@ -39,13 +39,20 @@ def barks(moves, waits, *, cycles: int = 60, rewinds: dict[int, int] | None = No
     return found
 
 
+def only(found: list[tuple[int, int]]) -> tuple[int, int]:
+    """When someone hangs, and who, if that is so once."""
+    assert len(found) == 1, found
+    return found[0]
+
+
 def test_nobody_hangs_who_moves_once_between_two_barks():
     assert not barks(lambda t: EVERYONE * (t % CYCLES == 3), lambda t: 0)
 
 
 def test_who_moves_no_more_hangs_within_twice_the_cycles():
     for last in range(20, 30):
-        (when, who), = barks(lambda t, last=last: EVERYONE if t <= last else 0b101, lambda t: 0)
+        when, who = only(barks(
+            lambda t, last=last: EVERYONE if t <= last else 0b101, lambda t: 0))
         assert who == 0b010 and CYCLES <= when - last <= 2 * CYCLES + 1
 
 
@@ -62,7 +69,7 @@ def test_a_circle_ends_whenever_it_closes(circle):
     for last in range(20, 30):
         found = barks(lambda t, last=last: EVERYONE if t <= last else 0, lambda t: circle,
                       running=circle)
-        (when, who), = found
+        when, who = only(found)
         assert who == circle and CYCLES <= when - last <= 2 * CYCLES + 1
 
 
@@ -73,7 +80,7 @@ def test_a_circle_ends_when_the_last_that_moves_has_ended():
 
 
 def test_who_does_not_run_neither_hangs_nor_helps():
-    (_, who), = barks(lambda t: 0b100, lambda t: 0b011, running=0b011)
+    _, who = only(barks(lambda t: 0b100, lambda t: 0b011, running=0b011))
     assert who == 0b011
 
 
@@ -82,11 +89,11 @@ def test_a_written_register_counts_from_the_write(to):
     """Also in the cycle in which it would have barked, or just has."""
     for when in range(5, 3 * CYCLES):
         found = barks(lambda t: 0, lambda t: 0, rewinds={when: to}, cycles=when + 60)
-        first = next((t for t, _ in barks(lambda t: 0, lambda t: 0)))
+        first, _ = only(barks(lambda t: 0, lambda t: 0))
         if first < when:
             assert found == [(first, EVERYONE)]
         elif to == 0:
             assert not found
         else:
-            (at, who), = found
+            at, who = only(found)
             assert who == EVERYONE and to <= at - when <= 2 * to + 2
