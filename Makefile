@@ -3,6 +3,7 @@
 #   make test        all tests          make test-slow   deep runs: fuzzing, whole networks
 #   make test-fast   tests that build no simulation and train nothing: minutes
 #   make check       lint and the fast tests, before a commit
+#   make mutants     faults put into the gateware, each by the test that tells of it
 #   make lint        ruff and mypy      make tables      regenerate the READMEs' tables
 #   make boards      a bitstream for every board, and the table of them
 #   make measure     measure again what the tables show: a quarter of an hour
@@ -15,7 +16,7 @@ TORCH_INDEX ?=
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.partita-installed
 
-.PHONY: demo test test-fast test-slow check lint tables measure boards setup check-system clean
+.PHONY: demo test test-fast test-slow mutants check lint tables measure boards setup check-system clean
 demo: setup
 	$(PY) -m sw.demo
 
@@ -30,6 +31,10 @@ check: lint test-fast
 
 test-slow: setup
 	$(PY) -m pytest -m slow --override-ini addopts=-q
+
+# One line of the gateware changed at a time; what is alive is a missing test.
+mutants: setup
+	$(PY) -m tests.mutants
 
 lint: setup
 	$(VENV)/bin/ruff check hw sw sim tests boards
