@@ -109,7 +109,7 @@ FABRIC = (
     Mutant("a read's error is the response's other bit", "hw/gateware/shell/fabric.py",
            "ret_error.eq(axi.rresp[1]),", "ret_error.eq(axi.rresp[0]),", _READS),
     Mutant("a request is taken again before its instance is told", "hw/gateware/shell/fabric.py",
-           "masked.eq(Mux(turn.serves, turn.picked, 0) | held_turn",
+           "masked.eq(Mux(turn.serves, claimed, 0) | held_turn",
            "masked.eq(held_turn", _READS),
     Mutant("an acknowledgement is every writer's", "hw/gateware/shell/fabric.py",
            "axi.bvalid & axi.bready & acks.r_data[i]", "axi.bvalid & axi.bready", _WRITES),

@@ -1,6 +1,7 @@
 """Traffic through the fabric: every beat and acknowledgement is its own, a multicast's all."""
 
 from collections import deque
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def make_reads(rng, gaps) -> tuple[list[list[Reader]], int]:
     return readers, bursts
 
 
-def offer_reads(ctx, dut, readers) -> list[tuple[Reader, object]]:
+def offer_reads(ctx, dut, readers) -> list[tuple[Any, Any]]:
     """Offer what is next; a request stays until it is taken."""
     offered = []
     for channel, own in zip(READERS, readers, strict=True):
