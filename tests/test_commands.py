@@ -24,6 +24,7 @@ DIFFERENT = {
     "--batch": "compare's images of a run, train's of a step",
     "--device": "explore's FPGA, and what train runs on",
     "--cycles": "trace writes them all, and calibrate has to evaluate gates on them",
+    "--epochs": "none, for train, if there is a checkpoint to start from",
     "--virtual": "a check has less to do on a simulated board",
     "--report": "compare's page, and the form of a check of a board",
     "--checkpoint": "what compare runs, and what train starts from",
