@@ -249,7 +249,7 @@ def test_every_number_has_bounds_or_is_a_field_of_the_configuration():
     ("explore --partitions 4,", "--partitions is '4,', not a list like 1,8"),
     ("explore --port-bytes 3", "--port-bytes is 3; it must be an integer from 4 to 64"),
     ("explore --buffers 1000", "--buffers is 1000; it must be a power of two"),
-    ("train --network digits --epochs 0", "--epochs is 0; it must be a whole number from 1"),
+    ("train --network digits --epochs 0", "--epochs is 0: without a --checkpoint the network"),
     ("train --network digits --rate nan", "--rate is nan; it must be a number above 0"),
     ("train --network digits --prune fc1,fc9", "--prune is 'fc1,fc9': layer 'fc9' is not in"),
     ("train --network digits --partitions 7", "--partitions is 7: layer fc1: 64 input channels"),
