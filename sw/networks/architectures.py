@@ -136,37 +136,38 @@ def trained_like(graph: FloatGraph, images: np.ndarray, seed: int,
     seed : int
     """
     rng = np.random.default_rng(seed)
-    statistics = _statistics()
-    x = torch.as_tensor(images)
-    layers = []
-    for layer in graph.layers:
+
+    def weight(layer: FloatLayer, known: dict) -> np.ndarray:
         say(f"seeding weights: {layer.name}")
-        known = statistics[layer.name]
-        layer, x = _settled(replace(layer, weight=_drawn(layer.weight.shape, known, rng)), x,
-                            known, rng)
-        layers.append(layer)
-    return graph.with_layers(layers)
+        return _drawn(layer.weight.shape, known, rng)
+
+    return _with_zeros(graph, images, weight, rng)
 
 
 def with_trained_zeros(graph: FloatGraph, images: np.ndarray, seed: int,
                        say: Callable[[str], None] = lambda text: None) -> FloatGraph:
     """Return a network of `trained_like` that has been pruned since, its biases set anew, so that
     as many outputs are zero as training leaves; parameters as there."""
-    rng = np.random.default_rng(seed)
-    statistics = _statistics()
+    def weight(layer: FloatLayer, known: dict) -> np.ndarray:
+        say(f"setting biases: {layer.name}")
+        return layer.weight.copy()
+
+    return _with_zeros(graph, images, weight, np.random.default_rng(seed))
+
+
+def _with_zeros(graph: FloatGraph, images: np.ndarray,
+                weight: Callable[[FloatLayer, dict], np.ndarray],
+                rng: np.random.Generator) -> FloatGraph:
+    """The network with weights of its layers' own, given what trained layers showed, and biases
+    that leave as many zeros."""
+    statistics = {x["name"]: x for x in json.loads(STATISTICS.read_text())["layers"]}
     x = torch.as_tensor(images)
     layers = []
     for layer in graph.layers:
-        say(f"setting biases: {layer.name}")
-        layer, x = _settled(replace(layer, weight=layer.weight.copy()), x, statistics[layer.name],
-                            rng)
+        known = statistics[layer.name]
+        layer, x = _settled(replace(layer, weight=weight(layer, known)), x, known, rng)
         layers.append(layer)
     return graph.with_layers(layers)
-
-
-def _statistics() -> dict[str, dict]:
-    """What trained layers showed, by name."""
-    return {x["name"]: x for x in json.loads(STATISTICS.read_text())["layers"]}
 
 
 def _drawn(shape: tuple[int, ...], known: dict, rng: np.random.Generator) -> np.ndarray:

@@ -23,6 +23,12 @@ _ARMS = {"dense-1": "dense on 1 instance", "dense-8": "dense on 8", "dense-big":
          "pruned-big": "pruned (P = 8) on {big}"}
 
 
+def _groups(arms: dict[str, dict]) -> list[Callable[[dict], bool]]:
+    """Whether a layer belongs to the pruned ones, the fully connected ones, the network."""
+    pruned = {x["name"] for x in arms["pruned-8"]["layers"] if x["pruned"]}
+    return [lambda x: x["name"] in pruned, lambda x: x["kind"] == "fc", lambda x: True]
+
+
 def headline_table() -> str:
     """Cycles and energy of the demonstration's arms, from the last full run of `sw.compare`."""
     report = stored("measured-tinyvgg16.json")
@@ -32,8 +38,7 @@ def headline_table() -> str:
     def total(arm: dict, only: Callable[[dict], bool]) -> int:
         return sum(x["cycles"] for x in arm["layers"] if only(x))
 
-    groups: tuple[Callable[[dict], bool], ...] = (
-        lambda x: x["name"] in pruned, lambda x: x["kind"] == "fc", lambda x: True)
+    groups = _groups(arms)
     base, side = arms["dense-1"], big_array(Config.from_dict(report["config"])).array
     rows: list[tuple] = []
     for name, label in _ARMS.items():
@@ -65,18 +70,16 @@ def _activity(arm: dict, only: Callable[[dict], bool]) -> Features:
     return sum((Features(x["activity"]) for x in arm["layers"] if only(x)), Features({}))
 
 
-def _ratio_cells(report: dict, base: str, best: str, model: EnergyModel,
+def _ratio_cells(report: dict, base: str, model: EnergyModel,
                  categories: tuple[str, ...] = CATEGORIES) -> list[str]:
-    """Energy of an arm over another's: of the pruned layers, the fully connected ones, all."""
+    """Energy of an arm over that of pruned on eight, of each group of layers."""
     arms = {a["name"]: a for a in report["arms"]}
-    pruned = [x["name"] for x in arms[best]["layers"] if x["pruned"]]
-    groups: tuple[Callable[[dict], bool], ...] = (
-        lambda x: x["name"] in pruned, lambda x: x["kind"] == "fc", lambda x: True)
-    found = (ratio(_activity(arms[base], g), _activity(arms[best], g), model, categories)
-             for g in groups)
+    found = (ratio(_activity(arms[base], g), _activity(arms["pruned-8"], g), model, categories)
+             for g in _groups(arms))
     return [f"{c.value:.2f}x ({c.low:.2f} to {c.high:.2f})" for c in found]
 
 
+_CHIP = tuple(c for c in CATEGORIES if c not in OUTSIDE)
 _GROUPS = ("pruned layers", "all fully connected", "whole network")
 
 
@@ -84,12 +87,11 @@ def energy_table() -> str:
     """Energy in the headline's scenario: dense on one instance, and on eight, over pruned on
     eight, with intervals."""
     report, model = stored("measured-tinyvgg16.json"), _SCENARIOS[0]
-    chip = tuple(c for c in CATEGORIES if c not in OUTSIDE)
     rows: list[tuple] = [
         (f"dense on {count} over pruned on 8, {label}",
-         *_ratio_cells(report, base, "pruned-8", model, kept))
+         *_ratio_cells(report, base, model, kept))
         for count, base in (("1", "dense-1"), ("8", "dense-8"))
-        for label, kept in (("with external memory", CATEGORIES), ("without it", chip))]
+        for label, kept in (("with external memory", CATEGORIES), ("without it", _CHIP))]
     rows.append(("published", f"{report['published']['energy']}x", "", ""))
     return markdown_table(("energy", *_GROUPS), rows)
 
@@ -100,10 +102,10 @@ def scenarios_table() -> str:
     rows: list[tuple] = [
         (m.coefficients.label, GATINGS[m.gating],
          m.external + ("" if m.background else ", no standby power"),
-         *_ratio_cells(report, "dense-1", "pruned-8", m)) for m in _SCENARIOS]
+         *_ratio_cells(report, "dense-1", m)) for m in _SCENARIOS]
     rows.append((_SCENARIOS[0].coefficients.label, GATINGS["registers"], "none",
-                 *_ratio_cells(report, "dense-1", "pruned-8", _SCENARIOS[0],
-                               tuple(c for c in CATEGORIES if c not in OUTSIDE))))
+                 *_ratio_cells(report, "dense-1", _SCENARIOS[0],
+                               _CHIP)))
     return markdown_table(("technology", "clocks", "external memory", *_GROUPS), rows)
 
 

@@ -7,7 +7,7 @@ import copy
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -105,10 +105,12 @@ class Trainer:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _trained(self, name: str, identity: str, net: nn.Module, recipe: Recipe, *,
-                 masks: dict[str, torch.Tensor], teacher: nn.Module | None) -> nn.Module:
+                 masks: dict[str, torch.Tensor], teacher: nn.Module | None,
+                 prepare: Callable[[], None] = lambda: None) -> nn.Module:
+        """The network, trained by now; `prepare` changes it before its first step."""
         path = self.folder / f"{name}.safetensors"
         if not (path.is_file() and self._load(path, identity, net)):
-            self._fit(name, net, recipe, identity, masks, teacher)
+            self._fit(name, net, recipe, identity, masks, teacher, prepare)
             save_checkpoint(net, path, {"identity": identity})
         self._state(name).unlink(missing_ok=True)
         return net.eval()
@@ -132,10 +134,13 @@ class Trainer:
         return True
 
     def _fit(self, name: str, net: nn.Module, recipe: Recipe, identity: str,
-             masks: dict[str, torch.Tensor], teacher: nn.Module | None) -> None:
+             masks: dict[str, torch.Tensor], teacher: nn.Module | None,
+             prepare: Callable[[], None] = lambda: None) -> None:
         monitor, state = self.monitor, self._state(name)
 
         def run() -> None:
+            if not state.is_file():
+                prepare()
             fit(net, self._training, recipe, masks=masks, teacher=teacher, state=state,
                 identity=identity, checkpoint_s=monitor.checkpoint_s,
                 progress=lambda step, steps, loss: monitor.progress(name, step, steps, loss))
@@ -188,11 +193,13 @@ class Trainer:
         plan_hash = hashlib.sha256(b"".join(b.tobytes() for b in plan.boundaries)).hexdigest()
         identity = self._identity("pruned", asdict(recipe), plan.layers, plan_hash,
                                   _weights_hash(dense))
-        if recipe.gradual == 0 and not self._state(name).is_file() \
-                and not (self.folder / f"{name}.safetensors").is_file():
-            refit_masked(net, dense, masks, self._refit_batches, say=self.monitor.say)
+
+        def refit() -> None:
+            if recipe.gradual == 0:
+                refit_masked(net, dense, masks, self._refit_batches, say=self.monitor.say)
+
         return self._trained(name, identity, net, recipe, masks=masks,
-                             teacher=dense if recipe.distil else None)
+                             teacher=dense if recipe.distil else None, prepare=refit)
 
     def _chosen(self, count: int) -> torch.Tensor:
         """Pixels of so many training images, drawn once and for all."""

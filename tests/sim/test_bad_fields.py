@@ -7,15 +7,10 @@ import pytest
 
 from hw.config import Config
 from hw.isa import ErrorCode, Opcode, Token, encode
-from tests.support.programs import MICROCODED, TINY, Machine, end
+from tests.support.programs import COMPUTE, MICROCODED, TINY, TRANSFER, Machine, end
 
 pytestmark = pytest.mark.builds
 
-TRANSFER = {"act_addr": 0, "run_words": 4, "runs": 1, "ext_stride": 0, "act_stride": 0}
-COMPUTE = {
-    "in_addr": 0, "in_plane": 16, "in_w": 4, "in_h": 4, "pad_top": 0, "pad_left": 0, "stride": 1,
-    "kernel_h": 1, "kernel_w": 1, "out_w": 4, "out_h": 4, "in_blocks": 1, "out_blocks": 1,
-    "tiles": 1, "first": 1, "last": 1}
 POST = {
     "out_addr": 64, "out_plane": 16, "out_w": 2, "out_h": 2, "conv_w": 4, "conv_h": 4, "pool_h": 2,
     "pool_w": 2, "pool_stride": 2, "pool_top": 0, "pool_left": 0, "out_blocks": 1, "low": -128,

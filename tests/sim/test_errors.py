@@ -11,15 +11,17 @@ from sw.driver.driver import Driver
 from sw.driver.errors import ConfigMismatch, InstanceError, TimeoutExpired
 from sw.reference.golden import run_golden
 from tests.support.present import present, same
-from tests.support.programs import MICROCODED, TINY, Machine, end, random_graph
+from tests.support.programs import (
+    COMPUTE,
+    MICROCODED,
+    TINY,
+    TRANSFER,
+    Machine,
+    end,
+    random_graph,
+)
 
 pytestmark = pytest.mark.builds
-
-TRANSFER = {"act_addr": 0, "run_words": 4, "runs": 1, "ext_stride": 0, "act_stride": 0}
-COMPUTE = {
-    "in_addr": 0, "in_plane": 16, "in_w": 4, "in_h": 4, "pad_top": 0, "pad_left": 0, "stride": 1,
-    "kernel_h": 1, "kernel_w": 1, "out_w": 4, "out_h": 4, "in_blocks": 1, "out_blocks": 1,
-    "tiles": 1, "first": 1, "last": 1}
 
 POST = {
     "out_addr": 0, "out_plane": 16, "out_w": 4, "out_h": 4, "conv_w": 4, "conv_h": 4, "pool_h": 1,

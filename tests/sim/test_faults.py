@@ -5,10 +5,9 @@ import pytest
 from hw.gateware.signatures.ports import Channel
 from hw.isa import INSN_BYTES, Opcode, encode
 from sim.faults import BusBreach, Place, find_instruction
-from tests.support.programs import TINY, end
+from tests.support.programs import TINY, TRANSFER, end
 
 #: Words are of 4 bytes, chunks of 4.
-TRANSFER = {"act_addr": 0, "run_words": 4, "runs": 1, "ext_stride": 0, "act_stride": 0}
 PROGRAM = (
     encode(Opcode.LOAD, layer=1, mask=0, ext_addr=0x100, **TRANSFER),
     encode(Opcode.STORE, layer=1, ext_addr=0x200, **TRANSFER),

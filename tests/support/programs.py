@@ -9,13 +9,19 @@ from sim.backend import VerilatorBackend
 from sw.compiler import Program
 from sw.graph.integer import IntegerGraph, Layer, Pool
 
-__all__ = ["MICROCODED", "TINY", "Machine", "end", "instructions", "random_graph", "random_layer",
-           "random_network", "stray_store"]
+__all__ = ["COMPUTE", "MICROCODED", "TINY", "TRANSFER", "Machine", "end", "instructions",
+           "random_graph", "random_layer", "random_network", "stray_store"]
 
 TINY = PRESETS["tiny"]
 MICROCODED = TINY.replace(
     core="microcoded", instances=1, array__rows=4, array__cols=2, array__post_lanes=1,
     port__bytes=4, port__address_bits=20, buffers__queue_depth=1)
+#: Fields of a LOAD or STORE of four words, and of a COMPUTE of 4x4 pixels by one tile.
+TRANSFER = {"act_addr": 0, "run_words": 4, "runs": 1, "ext_stride": 0, "act_stride": 0}
+COMPUTE = {
+    "in_addr": 0, "in_plane": 16, "in_w": 4, "in_h": 4, "pad_top": 0, "pad_left": 0, "stride": 1,
+    "kernel_h": 1, "kernel_w": 1, "out_w": 4, "out_h": 4, "in_blocks": 1, "out_blocks": 1,
+    "tiles": 1, "first": 1, "last": 1}
 
 
 def random_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, int], out: int,

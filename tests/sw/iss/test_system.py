@@ -10,6 +10,7 @@ from sw.graph.integer import IntegerGraph
 from sw.iss.system import Hazard, Stopped, run_program, simulate
 from sw.reference.golden import run_golden
 from tests.support.compiler_cases import make_layer
+from tests.support.programs import COMPUTE
 
 CONFIG = Config(instances=2).replace(array__rows=4, array__cols=4, array__post_lanes=4,
                                      buffers__act_words=64, buffers__acc_depth=16)
@@ -48,9 +49,6 @@ def test_a_bad_program_stops_its_instance_and_no_other(insn, code):
     assert list(result.errors) == [0]
 
 
-COMPUTE = {"in_addr": 0, "in_plane": 16, "in_w": 4, "in_h": 4, "pad_top": 0, "pad_left": 0,
-           "stride": 1, "kernel_h": 1, "kernel_w": 1, "out_w": 4, "out_h": 4, "in_blocks": 1,
-           "out_blocks": 1, "tiles": 1, "first": 1, "last": 1}
 POST = {"out_addr": 0, "out_plane": 16, "out_w": 2, "out_h": 2, "conv_w": 4, "conv_h": 4,
         "pool_h": 2, "pool_w": 2, "pool_stride": 2, "pool_top": 0, "pool_left": 0, "out_blocks": 1,
         "low": -128, "high": 127}
