@@ -212,7 +212,8 @@ HEADER = (
     Field("signal", 8, "tokens (one bit each) given when the instruction is complete"),
 )
 
-_MASK = Field("mask", 32, "instances that take part in a multicast; 0 reads for this one alone")
+_MASK = Field("mask", 32, "instances that take part in a multicast; 0 reads for this one alone. It "
+              "goes when all of them that run have come to one that names the lowest of them")
 
 _TRANSFER = (
     Field("ext_addr", 32, "byte offset of the first word of the first run"),

@@ -222,11 +222,12 @@ class Case:
 
 
 def _refused(place: Place, config: Config) -> Expected:
-    """What comes of an answer that is an error. Programs are fetched for no instruction; the
-    microcoded core reads weights as a COMPUTE takes them, whose layer the bus tag has."""
+    """What comes of an answer that is an error. Programs are fetched for no instruction, for which
+    END stands; the microcoded core reads weights as a COMPUTE takes them, whose layer the bus tag
+    has."""
     opcode = _OPCODES.get(place.channel)
     if opcode is None:
-        return Expected(ErrorCode.BUS_ERROR)
+        return Expected(ErrorCode.BUS_ERROR, 0, Opcode.END.value)
     if opcode is Opcode.WEIGHTS and config.core != "pipelined":
         return Expected(ErrorCode.BUS_ERROR, opcode=opcode.value)
     return Expected(ErrorCode.BUS_ERROR, place.layer, opcode.value)

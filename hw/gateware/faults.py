@@ -26,49 +26,71 @@ class Fault:
 
 
 def choose_fault(m: Module, blocks: Blocks, control: PureInterface, progress: Progress, *,
-                 spoilt: Value, refusal: Value) -> Fault:
+                 refusal: Value) -> Fault:
     """Choose one of the errors of a cycle, and say of which instruction it is.
 
     Parameters
     ----------
-    spoilt : 1, a beat of the program came with an error
     refusal : of the program or the window that a start came with, an `ErrorCode`
     """
-    sequencer, gates, writes = blocks.sequencer, blocks.gates, blocks.writes
-    error, layer, opcode = Signal(ErrorCode), Signal(11), Signal(4)
+    sequencer, gates, writes, at = blocks.sequencer, blocks.gates, blocks.writes, _Instructions()
+    error, number = Signal(ErrorCode), Signal(4)
     caught, caught_layer, caught_opcode = Signal(ErrorCode), Signal(11), Signal(4)
-    m.d.sync += [caught.eq(error), caught_layer.eq(layer), caught_opcode.eq(opcode)]
 
-    def happens(code: ErrorCode | Value, of: Opcode | Value, its_layer: Value | int) -> None:
-        m.d.comb += [error.eq(code), opcode.eq(of), layer.eq(its_layer)]
+    def happens(code: ErrorCode | Value, instruction: int) -> None:
+        m.d.comb += [error.eq(code), number.eq(instruction)]
 
-    faults = _unit_faults(blocks)
+    program = at.add(Opcode.END, 0)
     with m.If(refusal != ErrorCode.NONE):
-        happens(refusal, Opcode.ILLEGAL, 0)
+        happens(refusal, at.add(Opcode.ILLEGAL, 0))
     with m.Elif(sequencer.error != ErrorCode.NONE):
-        happens(sequencer.error, sequencer.error_opcode, sequencer.error_layer)
-    for kind, op in ((Channel.PROGRAM, Opcode.END), (Channel.WEIGHTS, Opcode.WEIGHTS),
-                     (Channel.LOAD, Opcode.LOAD)):
-        with m.Elif(gates[kind].outside):
-            happens(ErrorCode.ADDRESS_WINDOW, op, gates[kind].layer)
-    with m.Elif(writes.outside):
-        happens(ErrorCode.ADDRESS_WINDOW, Opcode.STORE, writes.layer)
-    with m.Elif(spoilt):
-        happens(ErrorCode.BUS_ERROR, Opcode.END, 0)
-    for unit, (fault, op) in faults.items():
+        happens(sequencer.error, at.add(sequencer.error_opcode, sequencer.error_layer))
+    with m.Elif(gates[Channel.PROGRAM].outside):
+        happens(ErrorCode.ADDRESS_WINDOW, program)
+    for gate, op in ((gates[Channel.WEIGHTS], Opcode.WEIGHTS), (gates[Channel.LOAD], Opcode.LOAD),
+                     (writes, Opcode.STORE)):
+        with m.Elif(gate.outside):
+            happens(ErrorCode.ADDRESS_WINDOW, at.add(op, gate.layer))
+    with m.Elif(sequencer.spoilt):
+        happens(ErrorCode.BUS_ERROR, program)
+    faults = _unit_faults(blocks)
+    units = {unit: at.add(op, fault.layer) for unit, (fault, op) in faults.items()}
+    for unit, (fault, _) in faults.items():
         with m.Elif(sequencer.overflow[list(UNITS).index(unit)]):
-            happens(ErrorCode.TOKEN_OVERFLOW, op, fault.layer)
+            happens(ErrorCode.TOKEN_OVERFLOW, units[unit])
         with m.Elif(fault.code != ErrorCode.NONE):
-            happens(fault.code, op, fault.layer)
+            happens(fault.code, units[unit])
     with m.Else():
         for code, true in ((ErrorCode.STOPPED, control.stop),
                            (ErrorCode.WATCHDOG, control.watchdog),
                            (ErrorCode.TOKEN_UNDERFLOW, progress.stuck)):
             with m.If(true):
                 m.d.comb += error.eq(code)
-        of, its_layer = _waiting(m, blocks, faults, progress)
-        m.d.comb += [opcode.eq(of), layer.eq(its_layer)]
+        _choose_waiting(m, blocks, progress, units, at, number)
+    opcode, layer = at.choose(m, number)
+    m.d.sync += [caught.eq(error), caught_layer.eq(layer), caught_opcode.eq(opcode)]
     return Fault(error, caught, caught_layer, caught_opcode)
+
+
+class _Instructions:
+    """What an error may be of, by number: one multiplexer is enough for all."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[Opcode | Value, Value | int]] = []
+
+    def add(self, opcode: Opcode | Value, layer: Value | int) -> int:
+        """Another one's number."""
+        self._found.append((opcode, layer))
+        return len(self._found) - 1
+
+    def choose(self, m: Module, number: Signal) -> tuple[Signal, Signal]:
+        """Opcode and layer of one."""
+        opcode, layer = Signal(4), Signal(11)
+        with m.Switch(number):
+            for k, (its_opcode, its_layer) in enumerate(self._found):
+                with m.Case(k):
+                    m.d.comb += [opcode.eq(its_opcode), layer.eq(its_layer)]
+        return opcode, layer
 
 
 def _unit_faults(blocks: Blocks) -> dict[str, tuple[PureInterface, Opcode | Value]]:
@@ -80,27 +102,23 @@ def _unit_faults(blocks: Blocks) -> dict[str, tuple[PureInterface, Opcode | Valu
             "post": (blocks.path.fault_post, Opcode.POST)}
 
 
-def _waiting(m: Module, blocks: Blocks, faults: dict[str, tuple[PureInterface, Opcode | Value]],
-             progress: Progress) -> tuple[Signal, Signal]:
+def _choose_waiting(m: Module, blocks: Blocks, progress: Progress, units: dict[str, int],
+                    at: _Instructions, number: Signal) -> None:
     """Choose one of the instructions that an instance is at: one that waits for the memory or for
-    others, or else the first, as data flows, that waits for a token, weights or another unit.
-    Returns its opcode and its layer."""
+    others, or else the first, as data flows, that waits for a token, weights or another unit."""
     sequencer, loader, path = blocks.sequencer, blocks.loader, blocks.path
-    opcode, layer = Signal(4, init=Opcode.END), Signal(11)
-    heads = {u: (sequencer.waiting[n], getattr(sequencer, f"o_{u}").payload.layer)
-             for n, u in enumerate(UNITS)}
-    candidates = [("load", loader.busy), ("store", blocks.storer.busy),
-                  ("weights", blocks.weights.busy & progress.waits),
-                  ("compute", path.compute_busy), ("compute", None), ("load", None),
-                  ("post", path.post_waits), ("post", None), ("store", None),
-                  ("weights", blocks.weights.busy), ("weights", None)]
+    heads = {}
+    for n, (unit, op) in enumerate(UNITS.items()):
+        opcode = Mux(sequencer.o_barrier, Opcode.BARRIER, op) if unit == "load" else op
+        layer = getattr(sequencer, f"o_{unit}").payload.layer
+        heads[unit] = sequencer.waiting[n], at.add(opcode, layer)
     choice = m.If
-    for unit, busy in candidates:
-        fault, op = faults[unit]
-        waits, its_layer = heads[unit] if busy is None else (busy, fault.layer)
-        if unit == "load" and busy is None:
-            op = Mux(sequencer.o_barrier, Opcode.BARRIER, Opcode.LOAD)
+    for waits, instruction in (
+            (loader.busy, units["load"]), (blocks.storer.busy, units["store"]),
+            (blocks.weights.busy & progress.waits, units["weights"]),
+            (path.compute_busy, units["compute"]), heads["compute"], heads["load"],
+            (path.post_waits, units["post"]), heads["post"], heads["store"],
+            (blocks.weights.busy, units["weights"]), heads["weights"]):
         with choice(waits):
-            m.d.comb += [opcode.eq(op), layer.eq(its_layer)]
+            m.d.comb += number.eq(instruction)
         choice = m.Elif
-    return opcode, layer

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 
 from hw.gateware.control.counters import Counters
 from hw.gateware.control.runstate import RunState
-from hw.gateware.signatures.ports import READERS, Channel, Core
+from hw.gateware.signatures.ports import READERS, Core
 from hw.gateware.traffic.gates import ReadGate, WriteGate
 from hw.isa import UNITS, ErrorCode
 
@@ -59,11 +59,9 @@ class Instance(Core):
         self._connect_data(m, blocks)
         self._connect_port(m, blocks, answers, run)
         outstanding = count_outstanding(m, blocks, memory, answers, config)
-        progress = follow_progress(m, config, blocks, control, memory, running, clear,
-                                   outstanding)
+        progress = follow_progress(m, config, blocks, control, memory, run, clear, outstanding)
         fault = choose_fault(
-            m, blocks, control, progress, refusal=Mux(begins, refusal, ErrorCode.NONE),
-            spoilt=answers.spoilt & answers.returned_to[READERS.index(Channel.PROGRAM)])
+            m, blocks, control, progress, refusal=Mux(begins, refusal, ErrorCode.NONE))
         doze(m, control.dozing,
              ~(progress.moved | control.wake | starting | halting | counters.logging)
              & (fault.code == ErrorCode.NONE) & (fault.caught == ErrorCode.NONE)

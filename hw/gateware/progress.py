@@ -11,6 +11,7 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import PureInterface
 
 from hw.config import Config
+from hw.gateware.control.runstate import RunState
 
 from .blocks import Blocks
 from .exchange import Outstanding
@@ -42,9 +43,9 @@ class Progress:
 
 
 def follow_progress(m: Module, config: Config, blocks: Blocks, control: PureInterface,
-                    memory: PureInterface, running: Signal, clear: Signal,
+                    memory: PureInterface, run: RunState, clear: Signal,
                     outstanding: Outstanding) -> Progress:
-    """Watch what moves; `clear` resets the blocks."""
+    """Watch what moves; `clear` resets the blocks. Where one halts, only the memory moves."""
     sequencer, path, loader = blocks.sequencer, blocks.path, blocks.loader
     found = blocks.by_name.values()
     advanced = Signal(len(found), name="advanced")  # by which the simulation knows it
@@ -52,12 +53,12 @@ def follow_progress(m: Module, config: Config, blocks: Blocks, control: PureInte
     m.d.sync += advanced.eq(Cat(block.advances | clear for block in found))
     waits = outstanding.any | outstanding.asking | memory.wr.valid | loader.arrive
     m.d.comb += moved.eq(advanced.any())
-    with m.If(control.start | moved | waits | ~running):
+    with m.If(control.start | moved | waits | ~run.running):
         m.d.sync += still.eq(0)
     with m.Else():
         m.d.sync += still.eq(still + 1)
     m.d.sync += [
-        control.moves.eq(moved | outstanding.events),
+        control.moves.eq((moved & ~run.halting) | outstanding.events),
         control.waits.eq(loader.arrive if config.port.memory == "private" else waits)]
     finished = Signal()
     m.d.sync += finished.eq(

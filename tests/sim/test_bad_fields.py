@@ -15,6 +15,9 @@ POST = {
     "out_addr": 64, "out_plane": 16, "out_w": 2, "out_h": 2, "conv_w": 4, "conv_h": 4, "pool_h": 2,
     "pool_w": 2, "pool_stride": 2, "pool_top": 0, "pool_left": 0, "out_blocks": 1, "low": -128,
     "high": 127}
+#: Fields of a POST without pooling, and of a COMPUTE of a pixel.
+UNPOOLED = {"out_w": 4, "pool_h": 1, "pool_w": 1, "pool_stride": 1}
+SHORT = {"out_w": 1, "out_h": 1, "last": 0}
 LAYER = 5
 
 
@@ -61,6 +64,8 @@ CASES: dict[str, tuple[Callable[[Config], bytes], ErrorCode, Opcode]] = {
        for opcode, what, code in (
         (Opcode.COMPUTE, "more pixels than accumulators",
          computes(in_w=13, in_h=5, out_w=13, out_h=5)),
+        (Opcode.COMPUTE, "more pixels than accumulators, while weights are read",
+         computes(in_w=13, in_h=5, out_w=13, out_h=5, in_blocks=2, tiles=2)),
         (Opcode.COMPUTE, "fewer tiles than inputs", computes(in_blocks=2, tiles=1)),
         (Opcode.COMPUTE, "fewer tiles than inputs, block by block",
          computes(in_blocks=3, tiles=2, out_blocks=2)),
@@ -69,10 +74,15 @@ CASES: dict[str, tuple[Callable[[Config], bytes], ErrorCode, Opcode]] = {
          computes(compute(layer=6), tiles=3)),
         (Opcode.COMPUTE, "fewer tiles than inputs, after another layer",
          computes(compute(in_blocks=2, tiles=1), layer=6)),
+        (Opcode.COMPUTE, "fewer tiles than inputs, before many short ones of other layers",
+         computes(*(compute(**SHORT, layer=LAYER + k) for k in range(1, 7)),
+                  **{**SHORT, "in_blocks": 2})),
         (Opcode.POST, "a window above the accumulators", computes(post(pool_top=2))),
         (Opcode.POST, "a window left of the accumulators", computes(post(pool_left=3))),
         (Opcode.POST, "a window below the accumulators", computes(post(out_h=3))),
-        (Opcode.POST, "a window right of the accumulators", computes(post(out_w=3))))},
+        (Opcode.POST, "a window right of the accumulators", computes(post(out_w=3))),
+        (Opcode.POST, "more outputs than accumulators, without pooling",
+         computes(post(**UNPOOLED, out_h=5))))},
 }
 
 

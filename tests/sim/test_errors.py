@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from hw import registers
+from hw.gateware.signatures.ports import Channel
 from hw.isa import INSN_BYTES, ISA_VERSION, ErrorCode, Opcode, Token, encode
 from hw.registers import COUNTERS
+from sim.verilated.memory import Disturbance
 from sw.compiler import compile_graph
 from sw.driver.driver import Driver
 from sw.driver.errors import ConfigMismatch, InstanceError, TimeoutExpired
@@ -73,6 +75,11 @@ CASES = {
     "activations beyond the memory that are computed with": (
         encode(Opcode.WEIGHTS, layer=3, ext_addr=0, chunks=64, mask=0)
         + encode(Opcode.COMPUTE, layer=5, **{**COMPUTE, "in_addr": TINY.buffers.act_words - 2})
+        + load(layer=7), ErrorCode.ACT_RANGE, Opcode.COMPUTE.value),
+    "activations beyond the memory that are computed with while weights are read": (
+        encode(Opcode.WEIGHTS, layer=3, ext_addr=0, chunks=64, mask=0)
+        + encode(Opcode.COMPUTE, layer=5, **{**COMPUTE, "in_addr": TINY.buffers.act_words - 2,
+                                             "in_blocks": 2, "tiles": 2})
         + load(layer=7), ErrorCode.ACT_RANGE, Opcode.COMPUTE.value),
     "outputs beyond the activation memory": (
         encode(Opcode.WEIGHTS, layer=3, ext_addr=0, chunks=64, mask=0)
@@ -180,6 +187,24 @@ def test_an_error_response_of_the_memory_stops_the_instance_at_what_asked(config
             assert ErrorCode(machine.read("ERROR_CODE", 0)) == ErrorCode.BUS_ERROR
             assert machine.read("ERROR_LAYER", 0) == layer
             assert machine.read("ERROR_OPCODE", 0) == opcode.value
+
+
+@pytest.mark.parametrize("config", [TINY, MICROCODED], ids=lambda config: config.core)
+def test_an_error_amid_the_program_is_of_no_instruction(config):
+    """It names END and layer 0 whichever of an instruction's words the memory answers with it."""
+    beats, of_program = 3 * INSN_BYTES // config.port.bytes, 0
+    with Machine(config) as machine:
+        machine.place(0, load(layer=4) + load() + end(), at=0x1000)
+        for beat in range(1, beats + 1):
+            machine.backend.disturb(Disturbance(read_error=beat))
+            machine.start(0b01)
+            hits, place = machine.backend.disturbed()
+            if hits and place.channel is Channel.PROGRAM:
+                of_program += 1
+                assert ErrorCode(machine.read("ERROR_CODE", 0)) == ErrorCode.BUS_ERROR
+                assert Opcode(machine.read("ERROR_OPCODE", 0)) is Opcode.END
+                assert machine.read("ERROR_LAYER", 0) == 0
+    assert of_program > beats // 2
 
 
 def test_a_register_that_is_not_there_is_an_error(machine):

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from hw.isa import ErrorCode, Opcode, Token, encode
+from sim.verilated.memory import Disturbance
+from tests.support.accelerators import CONFIGS
 from tests.support.programs import MICROCODED, Machine, end
 
 from .test_errors import load, store
@@ -57,6 +59,53 @@ def circle_ends(machine: Machine, cycles: int) -> None:
 def test_those_that_wait_for_each_other_hang(machine):
     start_circle(machine, 300)
     circle_ends(machine, 300)
+
+
+def test_who_halts_for_ever_moves_no_more(machine):
+    """The memory owes both an acknowledgement; one is stopped meanwhile, and the other hangs."""
+    for i in range(2):
+        machine.place(i, store(ext_addr=0x4000) + end(), at=0x1000 * (i + 1))
+    machine.backend.disturb(Disturbance(stalled_ack=1, stall_cycles=20_000))
+    machine.write("WATCHDOG", 500)
+    machine.write("START", 0b11)
+    machine.backend.advance(300)
+    machine.write("STOP", 0b01)
+    machine.backend.advance(25_000)
+    machine.write("WATCHDOG", 0)
+    machine.backend.disturb(Disturbance())
+    assert (machine.read("RUNNING"), machine.read("ERROR")) == (0, 0b11)
+    assert ErrorCode(machine.read("ERROR_CODE", 0)) == ErrorCode.STOPPED
+    assert ErrorCode(machine.read("ERROR_CODE", 1)) == ErrorCode.WATCHDOG
+
+
+def test_a_multicast_waits_until_its_members_are_done_with_others(machine):
+    """Instance 1 has one of its own before that which both take part in."""
+    both = load(mask=0b11, ext_addr=0x400, act_addr=16, signal=[Token.LOADED])
+    machine.place(0, both + store(wait=[Token.LOADED], act_addr=16, ext_addr=0x4000) + end(),
+                  at=0x1000)
+    machine.place(1, load(mask=0b10, ext_addr=0x800, signal=[Token.LOADED]) + both
+                  + store(wait=[Token.LOADED], ext_addr=0x5000)
+                  + store(wait=[Token.LOADED], act_addr=16, ext_addr=0x6000) + end(), at=0x2000)
+    data = np.random.default_rng(3).integers(0, 256, 0x1000, dtype=np.uint8)
+    machine.backend.write_memory(0, data)
+    machine.start(0b11)
+    assert machine.read("DONE") == 0b11
+    for stored, start in ((0x4000, 0x400), (0x5000, 0x800), (0x6000, 0x400)):
+        assert np.array_equal(machine.backend.read_memory(stored, 16), data[start:start + 16])
+
+
+def test_multicasts_whose_members_never_meet_hang():
+    """Each of three waits for another."""
+    with Machine(CONFIGS["4x6x9"]) as machine:
+        for i, mask in enumerate((0b011, 0b110, 0b101)):
+            machine.place(i, load(mask=mask) + end(), at=0x1000 * (i + 1))
+        machine.write("WATCHDOG", 300)
+        machine.start(0b111)
+        assert machine.read("ERROR") == 0b111
+        for i in range(3):
+            assert ErrorCode(machine.read("ERROR_CODE", i)) == ErrorCode.WATCHDOG
+            assert Opcode(machine.read("ERROR_OPCODE", i)) is Opcode.LOAD
+            assert machine.read("ERROR_LAYER", i) == 5
 
 
 def test_a_watchdog_written_in_a_run_counts_from_then(machine):

@@ -56,7 +56,7 @@ class MacArray(wiring.Component):
     starved : 1, a vector waits for its tile
     busy : 1, sums are on their way
     mismatch : 1, an output block has fewer or more tiles than its vectors are made for; the first
-        of them has just gone, or come. It is an instruction of `odd`
+        of them has just gone, or come. It is an instruction of `layer`
     advances : see `hw.gateware.progress`
 
     Timing
@@ -79,7 +79,7 @@ class MacArray(wiring.Component):
     starved: Signal
     busy: Signal
     mismatch: Signal
-    odd: Signal
+    layer: Signal
     advances: Signal
 
     def __init__(self, config: Config):
@@ -92,7 +92,7 @@ class MacArray(wiring.Component):
             "fire": Out(1),
             "starved": Out(1),
             "busy": Out(1), "advances": Out(1),
-            "mismatch": Out(1), "odd": Out(1),
+            "mismatch": Out(1), "layer": Out(11),
         })
 
     def elaborate(self, platform):
@@ -109,7 +109,7 @@ class MacArray(wiring.Component):
         ]
 
         last, ended = Signal(), Signal()  # of the active tile; of the vector before
-        m.d.sync += [self.odd.eq(vector.odd), self.mismatch.eq(
+        m.d.sync += [self.layer.eq(vector.layer), self.mismatch.eq(
             (fire & vector.block_end & ~Mux(vector.swap, self.tile.last, last))
             | (self.i.valid & vector.swap & last & ~ended))]
         with m.If(fire):

@@ -126,9 +126,8 @@ class Datapath(wiring.Component):
                      self.fault_compute.layer.eq(feeder.fault.layer)]
         with m.If(feeder.overflow | array.mismatch):  # fields contradict each other
             m.d.comb += [self.fault_compute.code.eq(ErrorCode.BAD_FIELD),
-                         self.fault_compute.layer.eq(Mux(
-                             array.mismatch & (array.odd != feeder.odd), feeder.layer_before,
-                             feeder.layer))]
+                         self.fault_compute.layer.eq(
+                             Mux(array.mismatch, array.layer, feeder.layer))]
         busy = feeder.busy | array.busy
         advances = [block.advances for block in (feeder, tiles, array, accumulator, post)]
         if config.array.zero_skip:

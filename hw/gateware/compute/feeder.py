@@ -54,7 +54,7 @@ class Feeder(wiring.Component):
     busy : 1
     advances : see `hw.gateware.progress`
     overflow : 1, an instruction has more pixels than there are accumulators
-    odd, layer, layer_before : `odd` of the instruction under way, its layer, that of the one before
+    layer : of the instruction under way
     spared, spared_layer : where zeros are skipped, vectors left out, in the cycle after
 
     A read's data meets what the walk knows of it in the FIFO; A is `ActMemory.LATENCY`::
@@ -88,9 +88,7 @@ class Feeder(wiring.Component):
     acc_wait: Signal
     fault: wiring.PureInterface
     overflow: Signal
-    odd: Signal
     layer: Signal
-    layer_before: Signal
     busy: Signal
     advances: Signal
     spared: Signal
@@ -106,8 +104,7 @@ class Feeder(wiring.Component):
             "done": Out(Done(Opcode.COMPUTE)),
             "drained": In(2),
             "acc_wait": Out(1), "fault": Out(UnitFault()),
-            "overflow": Out(1), "odd": Out(1), "layer": Out(11), "layer_before": Out(11),
-            "busy": Out(1), "advances": Out(1),
+            "overflow": Out(1), "layer": Out(11), "busy": Out(1), "advances": Out(1),
         })
 
     def elaborate(self, platform):
@@ -122,8 +119,7 @@ class Feeder(wiring.Component):
         asked = self._ask(m, at, dead, spare_valid, popped)
         in_flight = self._collect(m, at, dead, asked, popped, cut)
         m.d.comb += [
-            self.overflow.eq(at.overflow), self.odd.eq(at.odd), self.layer.eq(at.insn.layer),
-            self.layer_before.eq(at.layer_before),
+            self.overflow.eq(at.overflow), self.layer.eq(at.insn.layer),
             self.advances.eq(at.advances | asked.go | in_flight),
             self.busy.eq(at.busy | asked.waits | spare_valid | asked.out)]
         return m
@@ -138,7 +134,7 @@ class Feeder(wiring.Component):
                               & ~(dead.skips if dead else 0))
         block_end, insn_end = (at.walk.ends(n) for n in (5, 6))
         meta = Cat(at.first_pixel, at.pixel, at.first_tile & cur.first, at.bank,
-                   block_end & cur.last, block_end, at.odd, *skipping, ~inside)
+                   block_end & cur.last, block_end, *skipping, ~inside)
         layout = data.StructLayout({"meta": len(meta), "pad": 1, "addr": len(at.addr), "end": 1,
                                     "done": len(insn_done)})
         item, spare, coming = Signal(layout), Signal(layout, reset_less=True), Signal(layout)
@@ -164,7 +160,8 @@ class Feeder(wiring.Component):
         ]
         with m.If(self.acts.valid & beyond(self._config, item.addr)):
             m.d.comb += self.fault.code.eq(ErrorCode.ACT_RANGE)
-        return _Asked(item_valid, go, item.meta, credits.out)
+        layer = item.done[-len(self.layer):]
+        return _Asked(item_valid, go, Cat(layer, item.meta), credits.out)
 
     def _collect(self, m: Module, at: Vectors, dead: DeadBlocks | None, asked: "_Asked",
                  popped: Signal, cut: Signal) -> Value:

@@ -38,8 +38,6 @@ class Vectors:
     pixel, bank : the accumulator
     first_pixel, first_tile : of the tile; of the output block
     overflow : 1, a tile has more pixels than there are accumulators; of `insn`
-    odd : of every second instruction, 1
-    layer_before : of the instruction before
     busy : 1, an instruction is there
     advances : 1, one is prepared, begins or goes on
     """
@@ -58,7 +56,7 @@ class Vectors:
         bank = Signal()
         occupied = Signal(2)
         first_pixel, first_tile = Signal(init=1), Signal(init=1)
-        overflow, odd, layer_before = Signal(), Signal(), Signal.like(cur.layer)
+        overflow = Signal()
 
         # In registers: the next step opens a block, and its bank is not drained.
         opens, taken = Signal(), Signal()
@@ -101,13 +99,13 @@ class Vectors:
                 active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
                 cur_row_step.eq(task.row_step), cur_origin.eq(task.origin), cur_top.eq(task.top),
                 cur_left.eq(task.left), pixel.eq(0), first_pixel.eq(1), first_tile.eq(1),
-                opens.eq(insn.first), odd.eq(~odd), layer_before.eq(cur.layer),
+                opens.eq(insn.first),
             ]
         self.walk, self.step, self.load, self.again = walk, step, load, insn.out_blocks != 1
         self.insn, self.addr, self.ix, self.iy = cur, addr, ix, iy
         self.pixel, self.bank = pixel, bank
         self.first_pixel, self.first_tile = first_pixel, first_tile
-        self.overflow, self.odd, self.layer_before = overflow, odd, layer_before
+        self.overflow = overflow
         self.busy = have | active
         self.advances = i.valid & i.ready | (have & ~prepared) | go_on | drained.any()
 

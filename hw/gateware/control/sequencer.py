@@ -50,6 +50,7 @@ class Sequencer(wiring.Component):
     ended : 1, END has been dispatched and all queues are empty
     advances : see `hw.gateware.progress`
     fetching : 1, program data is on its way
+    spoilt : 1, a beat of the program came with an error
 
     From the program to the units::
 
@@ -93,6 +94,7 @@ class Sequencer(wiring.Component):
     ended: Signal
     advances: Signal
     fetching: Signal
+    spoilt: Signal
 
     def __init__(self, config: Config):
         self._config = config
@@ -108,7 +110,7 @@ class Sequencer(wiring.Component):
             **{f"done_{u}": In(Done(op)) for u, op in UNITS.items()},
             "error": Out(ErrorCode), "error_layer": Out(11), "error_opcode": Out(4),
             "overflow": Out(len(UNITS)), "waiting": Out(len(UNITS)),
-            "ended": Out(1), "advances": Out(1), "fetching": Out(1),
+            "ended": Out(1), "advances": Out(1), "fetching": Out(1), "spoilt": Out(1),
         })
 
     def elaborate(self, platform):
@@ -121,7 +123,7 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             fetch.start.eq(self.start), fetch.program.eq(self.program), fetch.stop.eq(end_seen),
             fetch.ret.valid.eq(self.ret.valid), fetch.ret.data.eq(self.ret.data),
-            self.fetching.eq(fetch.busy),
+            self.fetching.eq(fetch.busy), self.spoilt.eq(self.ret.valid & self.ret.error),
         ]
         word = fetch.o.payload
         queues = self._queues(m, word)

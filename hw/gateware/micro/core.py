@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 
-from hw.config import Config, ceil_log2
+from hw.config import ceil_log2
 from hw.gateware.control.runstate import RunState
 from hw.gateware.parts.arith import MULT_BITS, SHIFT_BITS
 from hw.gateware.signatures.ports import READERS, Core
-from hw.isa import ErrorCode
+from hw.isa import ErrorCode, Opcode
 
 from .access import MemoryAccess
 from .loops import TileLoops
@@ -21,6 +21,8 @@ from .writer import slots
 
 __all__ = ["MicroInstance"]
 
+#: Errors that the array makes while a tile's weights are read for it.
+_OF_ARRAY = ErrorCode.BAD_FIELD, ErrorCode.ACT_RANGE
 #: What reads on each of `READERS`.
 _READS = tuple(getattr(Put, f"READ_{c.name}") for c in READERS)
 
@@ -63,14 +65,14 @@ class MicroInstance(Core):
         m.submodules.run = run = RunState()
         working = Signal()  # running, and until all is in the log
         step = run_steps(m, config, code, file, control.start, working)
-        error, traps, spoilt = self._trap(m, step, run)
+        error, traps, unread, spoilt = self._trap(m, step, run)
         m.d.sync += working.eq(control.start | (working & ~step.puts(Put.READY)))
         m.d.comb += [
             run.start.eq(control.start), run.fault.eq(error),
             *(x.eq(step.puts(Put.STOP)) for x in (run.finished, run.clean)),
         ]
 
-        registers = self._registers(m, step, config, len(loops.acc_addr))
+        registers = self._registers(m, step, unread, len(loops.acc_addr))
         m.d.comb += [
             product.a.eq(step.a), product.word.eq(step.number),
             product.factor.eq(registers.factor), product.shift.eq(registers.factor[MULT_BITS:]),
@@ -107,15 +109,19 @@ class MicroInstance(Core):
             control.done.eq(run.done), control.error.eq(run.error),
             control.error_layer.eq(Mux(run.error, layer, 0)),
             control.error_opcode.eq(Mux(run.error, opcode, 0)),
+            control.waits.eq(0),  # for nobody: it is the only one
+            control.log_lost.eq(0),  # nothing else happens while a mark is logged
         ]
         return m
 
-    def _trap(self, m: Module, step: MicroStep, run: RunState) -> tuple[Signal, Signal, Signal]:
+    def _trap(self, m: Module, step: MicroStep,
+              run: RunState) -> tuple[Signal, Signal, Signal, Value]:
         """The error of a cycle, which is for others to say; 1, the microprogram is to go on in its
-        error routine; and 1, it came as weights were read."""
+        error routine; 1, it goes there from reading the program; and 1, it came there from reading
+        weights, with an error that is not the array's."""
         start = self.control.start
         error, booted, trapped, traps = Signal(ErrorCode), Signal(), Signal(), Signal()
-        spoilt = Signal()
+        spoilt, unread = Signal(), Signal()
         m.d.comb += traps.eq(booted & ~trapped
                              & ((error != ErrorCode.NONE) | (run.code != ErrorCode.NONE)))
         # What a run counts is cleared as it boots: what stops it is kept by `run` until then.
@@ -125,11 +131,13 @@ class MicroInstance(Core):
             m.d.sync += [trapped.eq(1), spoilt.eq(step.puts(Put.READ_WEIGHTS))]
         with m.If(start):
             m.d.sync += [booted.eq(0), trapped.eq(0)]
-        return error, traps, spoilt
+        m.d.comb += unread.eq(step.ends & traps & step.puts(Put.READ_PROGRAM))
+        return error, traps, unread, spoilt & Cat(run.code != x for x in _OF_ARRAY).all()
 
-    def _registers(self, m: Module, step: MicroStep, config: Config, acc_bits: int) -> Registers:
-        """Keep what is put."""
-        start, offset_bits, lanes = self.control.start, config.offset_bits, config.array.rows
+    def _registers(self, m: Module, step: MicroStep, unread: Signal, acc_bits: int) -> Registers:
+        """Keep what is put; of an instruction that is `unread` nothing is known."""
+        start, config = self.control.start, self._config
+        offset_bits, lanes = config.offset_bits, config.array.rows
 
         def register(put, bits):
             found = Signal(bits, name=put.name.lower())
@@ -138,10 +146,12 @@ class MicroInstance(Core):
             return found
 
         layer, opcode = register(Put.LAYER, 11), register(Put.OPCODE, 4)
-        with m.If(start | step.puts(Put.OPCODE)):
+        with m.If(start | unread | step.puts(Put.OPCODE)):
             m.d.sync += layer.eq(0)
         with m.If(start):
             m.d.sync += opcode.eq(0)
+        with m.Elif(unread):
+            m.d.sync += opcode.eq(Opcode.END)
         factor = register(Put.FACTOR, MULT_BITS + SHIFT_BITS)
         act_addr = register(Put.ACT_ADDR, config.act_addr_bits)
         lane = register(Put.ACT_LANE, max(1, ceil_log2(lanes)))

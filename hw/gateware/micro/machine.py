@@ -61,7 +61,7 @@ class Get(IntEnum):
     FIRED = 3
     #: The activation word at `Put.ACT_ADDR`, from the instruction after the next on.
     ACT = 4
-    #: 1, the error came as weights were read.
+    #: 1, the error came of reading weights.
     SPOILT = 5
     #: One of the sums at `Put.ACC_ADDR`, likewise: the operand is SUM plus its column.
     SUM = 8

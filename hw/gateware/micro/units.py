@@ -165,21 +165,21 @@ def write_post(w: Writer, unit: Unit) -> None:
     w.label("full")
     w.copy("out_plane", "out")
     w.copy("post_base", "sum_at")
-    # 1, each window is one sum, and they follow each other
-    w.const(0, "plain")
+    # 0, each window is one sum, they follow each other, and there are no more than sums
     w.ops((Op.LOAD, unit["pool_h"]),
           *((Op.ADD, unit[f"pool_{n}"]) for n in ("w", "stride", "top", "left")),
           (Op.STEP, -3), (Op.SOME, "pools"),
-          (Op.LOAD, unit["conv_w"]), (Op.SUB, unit["out_w"]), (Op.SOME, "pools"))
-    w.const(1, "plain")
+          (Op.LOAD, unit["conv_w"]), (Op.SUB, unit["out_w"]), (Op.SOME, "pools"),
+          (Op.LOAD, unit["conv_h"]), (Op.SUB, unit["out_h"]))
     w.label("pools")
+    w.ops((Op.STORE, "pooling"))
     w.copy(unit["out_h"], "out_rows")
     w.negate(unit["pool_top"], "top")
     w.label("out_row")
     w.copy(unit["out_w"], "out_columns")
     w.negate(unit["pool_left"], "left")
     w.label("out_pixel")
-    w.ops((Op.LOAD, "plain"), (Op.ZERO, "window"), (Op.LOAD, "sum_at"),
+    w.ops((Op.LOAD, "pooling"), (Op.SOME, "window"), (Op.LOAD, "sum_at"),
           (Op.PUT, Put.ACC_ADDR), (Op.STEP, 1), (Op.STORE, "sum_at"))
     for c in range(cols):
         w.ops((Op.GET, Get.SUM + c), (Op.STORE, f"best_{c}"))

@@ -24,9 +24,10 @@ class Fabric(wiring.Component):
     """Arbitrate the read and write bursts of `instances` onto one AXI4 port.
 
     A multicast read waits until every living instance in its mask presents one on the same
-    channel; the lowest of them asks once and all receive. Responses come in order, so a FIFO of
-    destinations routes them. Requesters have reserved space: RREADY is always high while
-    something is due.
+    channel that names the lowest of them, too; that one asks once and all receive. Masks may
+    overlap: those who share multicasts need only come to them in the same order. Responses come in
+    order, so a FIFO of destinations routes them. Requesters have reserved space: RREADY is always
+    high while something is due.
 
     Wherever a signal crosses between the instances and the port it meets a register, since on an
     FPGA they are far apart: a request is known here a cycle after it is made, the turn is given,
@@ -116,7 +117,8 @@ class Fabric(wiring.Component):
                 members.eq(mask | (1 << i)),
             ]
             leads = ~mask[:i].any() if i else Const(1)
-            met = (mask & ~multi) == 0
+            names = Cat(s.valid & s.payload.mask[self._ids[i]] for s in streams)
+            met = (mask & ~names) == 0
             m.d.sync += ready[i].eq(s.valid & (~multi[i] | (leads & met)))
             found.append(_Reader(s, ready[i], members))
         return found

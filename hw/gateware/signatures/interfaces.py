@@ -136,6 +136,8 @@ def vector_layout(config: Config) -> data.StructLayout:
     -------
     acts : bits[rows * 8]
         int8 activations, row 0 lowest; zeros for padding.
+    layer : 11
+        Of its instruction, for error reports.
     swap : 1
         First vector of a tile: the next tile becomes the active one together with it.
     acc_addr : accumulator address within the bank
@@ -147,8 +149,6 @@ def vector_layout(config: Config) -> data.StructLayout:
         Last vector of the block: the bank is full when it has been accumulated.
     block_end : 1
         Last vector of an output block of its instruction.
-    odd : 1
-        `Vectors.odd` of its instruction.
     live_blocks, epsilon
         As in COMPUTE; where zeros are skipped.
     """
@@ -156,13 +156,13 @@ def vector_layout(config: Config) -> data.StructLayout:
     skipping = ("live_blocks", "epsilon") if config.array.zero_skip else ()
     return data.StructLayout({
         "acts": config.word_bits,
+        "layer": _LAYER_BITS,
         "swap": 1,
         "acc_addr": ceil_log2(config.buffers.acc_depth),
         "acc_first": 1,
         "bank": 1,
         "close": 1,
         "block_end": 1,
-        "odd": 1,
         **{name: layout[name].shape for name in skipping},
     })
 

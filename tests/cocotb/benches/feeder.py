@@ -47,7 +47,7 @@ async def feeder(dut, gaps):
                     "acc_addr": oy * out_w + ox,
                     "acc_first": int(first and ib == ky == kx == 0), "bank": bank,
                     "close": int(last and n == len(steps) - 1),
-                    "block_end": int(n == len(steps) - 1), "odd": (k + 1) % 2})
+                    "block_end": int(n == len(steps) - 1), "layer": 3 * k})
             if last:
                 bank ^= 1
         open_block, was = not last, (out_w, out_h)

@@ -57,6 +57,37 @@ def test_two_instances_reads_follow_each_other_in_every_second_cycle():
     assert asked[first:first + 8] == [1, 0] * 4, asked
 
 
+def test_masks_may_overlap_where_members_come_in_the_same_order():
+    """Instance 0 waits for 1, which has one with 2 before."""
+    dut = Fabric(PRESETS["tiny"].replace(instances=3), [0, 1, 2])
+    wanted = {0: [(0b011, 0x100)], 1: [(0b110, 0x200), (0b011, 0x100)], 2: [(0b110, 0x200)]}
+    asked = []
+
+    async def bench(ctx):
+        ctx.set(dut.axi.arready, 1)
+        for p in dut.instances:
+            ctx.set(p.alive, 1)
+        await ctx.tick().repeat(3)
+        for _ in range(40):
+            for i, p in enumerate(dut.instances):
+                ctx.set(p.rd_load.valid, bool(wanted[i]))
+                if wanted[i]:
+                    mask, addr = wanted[i][0]
+                    for name, value in (("mask", mask), ("several", 1), ("addr", addr),
+                                        ("beats", 1)):
+                        ctx.set(getattr(p.rd_load.payload, name), value)
+            if ctx.get(dut.axi.arvalid):
+                asked.append(ctx.get(dut.axi.araddr))
+            ready = [ctx.get(p.rd_load.ready) for p in dut.instances]
+            await ctx.tick()
+            for i, r in enumerate(ready):
+                if r:
+                    wanted[i].pop(0)
+
+    simulate(dut, bench)
+    assert asked == [0x200, 0x100] and not any(wanted.values())
+
+
 @pytest.mark.parametrize("several", [0, 1], ids=["its own", "a multicast"])
 @pytest.mark.parametrize("instances", [1, 2])
 @pytest.mark.parametrize("cycles", range(12))
