@@ -1,6 +1,8 @@
 """Marks that wait to be logged."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from itertools import combinations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,8 +10,7 @@ __all__ = ["MarkQueue"]
 
 
 class MarkQueue(wiring.Component):
-    """Keep marks in the order in which they come, but for those that come while others wait to be
-    queued: of these the first unit's go first.
+    """Keep marks in the order in which they come, those of a cycle in that of their units.
 
     Each unit has a place before the queue, of which one is emptied in a cycle. A mark that comes
     while its unit's place stays full is lost, and that is told.
@@ -28,7 +29,8 @@ class MarkQueue(wiring.Component):
 
     Resources
     ---------
-    A place for each unit, a memory of `DEPTH` layers, and a register behind it.
+    A place for each unit, a flip-flop for each two of them, a memory of `DEPTH` layers, and a
+    register behind it.
     """
 
     #: Cycles from a mark to its offer.
@@ -61,7 +63,7 @@ class MarkQueue(wiring.Component):
         m.submodules.kept = kept = memory.Memory(shape=11, depth=self.DEPTH, init=[])
         write, read = kept.write_port(), kept.read_port(domain="comb")
         m.d.comb += [
-            picked.eq(Mux(level == self.DEPTH, 0, pending & (~pending + 1))),
+            picked.eq(Mux(level == self.DEPTH, 0, self._oldest(m, pending, picked))),
             free.eq(~self.o.valid | self.o.ready), stored.eq(level.any()),
             keeps.eq(picked.any() & (stored | ~free)),
             write.addr.eq(enter), write.data.eq(layer), write.en.eq(keeps), read.addr.eq(leave),
@@ -85,3 +87,16 @@ class MarkQueue(wiring.Component):
         with m.If(self.clear):
             m.d.sync += [x.eq(0) for x in (pending, level, enter, leave, self.o.valid, self.lost)]
         return m
+
+    def _oldest(self, m: Module, pending: Signal, picked: Signal) -> Value:
+        """Which of the pending marks came first, one-hot."""
+        waits_for: list[list[Value]] = [[] for _ in range(self._units)]
+        for u, v in combinations(range(self._units), 2):
+            before = Signal(name=f"before_{u}_{v}")  # that of v came before that of u
+            with m.If(self.marks[u]):
+                m.d.sync += before.eq(pending[v] & ~picked[v])
+            with m.Elif(self.marks[v]):
+                m.d.sync += before.eq(0)
+            waits_for[u].append(pending[v] & before)
+            waits_for[v].append(pending[u] & ~before)
+        return pending & Cat(~Cat(others).any() for others in waits_for)

@@ -79,6 +79,12 @@ def test_what_is_lost_is_told():
     assert lost and found == sorted(found) and set(found) < set(layers)
 
 
+def test_no_mark_overtakes_one_that_came_before():
+    """A later one of the first unit, and one that comes while two others wait."""
+    moments = [{0: 1, 1: 2, 2: 3}, {0: 4}, {}, {}, {1: 5, 2: 6}, {0: 7}, {1: 8}]
+    assert queued(moments, every=1) == ([1, 2, 3, 4, 5, 6, 7, 8], 0)
+
+
 @pytest.mark.parametrize("every", [1, 2, 5])
 def test_none_is_lost_or_doubled_that_is_not_told(every):
     rng = random.Random(every)
@@ -94,3 +100,4 @@ def test_none_is_lost_or_doubled_that_is_not_told(every):
         found, lost = queued(moments, every)
         assert len(found) == len(set(found)) <= layer
         assert lost == (len(found) < layer)
+        assert lost or found == sorted(found)
