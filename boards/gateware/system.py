@@ -104,6 +104,9 @@ class BoardSystem(wiring.Component):
         m.d.comb += [memory.running.eq(outer.running.any()), link.rx.eq(self.rx),
                      self.tx.eq(link.tx), self.running.eq(running),
                      self.talking.eq(link.active), self.memory_ready.eq(memory.ready)]
+        if self._watched:
+            m.d.comb += [getattr(self, f"seen_{name}").eq(value)
+                         for name, value in self._seen(outer).items()]
         return m
 
 

@@ -4,6 +4,7 @@ import re
 
 from hw.config import Config
 from hw.gateware.blocks import BLOCKS
+from hw.gateware.signatures.ports import READERS, port_request
 from sim.activity.instrument import FLAG
 
 from .flipflops import FlipFlop
@@ -139,6 +140,51 @@ inline uint32_t late_strobes(Vshell &s, uint32_t of) {{
 }}"""
 
 
+def _answers(config: Config, shell: dict[str, _Port]) -> str:
+    """Functions of the shell, of its instances' own ports: who is told that a burst was taken on a
+    channel; whether one asks for a burst there, and of how many answers; who gets a beat, on which
+    channel, or an acknowledgement."""
+    streams = [*(f"rd_{c.name.lower()}" for c in READERS), "wr"]
+    offset = port_request(config)["beats"].offset
+    width = port_request(config)["beats"].width
+
+    def port(i: int, name: str) -> str:
+        return f"s.{shell[f'memory__{i}__{name}'][2]}"
+
+    def gathered(name: str) -> str:
+        return " | ".join(f"uint32_t({port(i, name)}) << {i}" for i in range(config.instances))
+
+    def beats(i: int, stream: str) -> str:
+        payload = port(i, f"{stream}__payload")
+        if shell[f"memory__{i}__{stream}__payload"][1] > 64:
+            low, first = payload + f"[{offset // 32}]", offset % 32
+            payload = f"(uint64_t({payload}[{offset // 32 + 1}]) << 32 | {low})"
+        else:
+            first = offset
+        return f"        return {payload} >> {first} & {(1 << width) - 1};"
+
+    each = [(i, x) for i in range(config.instances) for x in streams]
+    return f"""inline uint32_t taken(Vshell &s, uint32_t channel) {{
+{_switch("channel", [f"        return {gathered(f'{x}__ready')};" for x in streams])}
+    return 0;
+}}
+inline bool asks(Vshell &s, int i, uint32_t channel) {{
+{_switch("i * 4 + channel", [f"        return {port(i, f'{x}__valid')};" for i, x in each])}
+    return false;
+}}
+inline uint32_t asked_beats(Vshell &s, int i, uint32_t channel) {{
+    if (channel == 3) return 1;  // an acknowledgement
+{_switch("i * 4 + channel", [beats(i, x) for i, x in each])}
+    return 0;
+}}
+inline uint32_t returned(Vshell &s) {{ return {gathered("ret_valid")}; }}
+inline uint32_t returned_channel(Vshell &s, int i) {{
+{_switch("i", [f"        return {port(i, 'ret_channel')};" for i in range(config.instances)])}
+    return 0;
+}}
+inline uint32_t acknowledged(Vshell &s) {{ return {gathered("wr_ret_valid")}; }}"""
+
+
 def glue_header(config: Config, headers: dict[str, str],
                 tables: dict[str, list[tuple[FlipFlop, str]]], parts: dict[str, Parts]) -> str:
     """C++ text that joins cores, shell and memory ports.
@@ -180,6 +226,7 @@ inline uint32_t mark_layer(Vcore &c) {{ return c.{core["control__mark_layer"][2]
 {_spared(core)}
 {shown_function(config, {name: port[2] for name, port in core.items()})}
 {_halts(config, shell)}
+{_answers(config, shell)}
 inline void port_drive(int p, Vshell &s, const AxiToDevice &d) {{
 {_switch("p", drive)}
 }}

@@ -298,6 +298,7 @@ class Model {
             monitors_[p].look(cycle, device[p], *answers[p]);
         }
         watch_halts();
+        watch_ports();
         if (breach.rule) fault = breach.rule;
         axil_awready_ = shell_->s_axil___05Fawready;
         axil_arready_ = shell_->s_axil___05Farready;
@@ -340,6 +341,24 @@ class Model {
         for (uint32_t late = late_strobes(*shell_, ~alive); late; late &= late - 1) {
             int i = __builtin_ctz(late);
             monitors_[kPorts > 1 ? i : 0].halted(cycle, i);
+        }
+    }
+
+    // What the instances are told at their own ports, and what they get there.
+    void watch_ports() {
+        for (uint32_t c = 0; c < kChannels; c++)
+            for (uint32_t told = taken(*shell_, c); told; told &= told - 1) {
+                int i = __builtin_ctz(told);
+                monitors_[kPorts > 1 ? i : 0].told(cycle, i, c, asked_beats(*shell_, i, c),
+                                                   !(alive_ >> i & 1) || asks(*shell_, i, c));
+            }
+        for (uint32_t got = returned(*shell_); got; got &= got - 1) {
+            int i = __builtin_ctz(got);
+            monitors_[kPorts > 1 ? i : 0].gets(cycle, i, returned_channel(*shell_, i));
+        }
+        for (uint32_t got = acknowledged(*shell_); got; got &= got - 1) {
+            int i = __builtin_ctz(got);
+            monitors_[kPorts > 1 ? i : 0].gets(cycle, i, kChannels - 1);
         }
     }
 

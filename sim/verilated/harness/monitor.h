@@ -1,5 +1,6 @@
 // Watches every beat between the accelerator and a memory: rules of AXI4, which both sides keep, and
-// those that the accelerator keeps beyond it.
+// those that the accelerator keeps beyond it. Where the instances' own ports are seen, it also
+// watches what each is told and gets.
 //
 // Bursts are known from the cycle in which they are first asked for, as that is never withdrawn.
 #pragma once
@@ -31,6 +32,9 @@ constexpr const char *kWithdrawn = "what is offered stays as it is until it is t
     *kLast = "WLAST comes with a burst's last beat, and with no other",
     *kPlace = "a program writes nothing but its layers' outputs",
     *kHalted = "an instance that halts writes nothing but the beats that have left it",
+    *kTold = "an instance is told that a burst was taken only where it asks for one",
+    *kOwed = "what comes for an instance is owed to it, on that channel",
+    *kLeft = "an instance that does not run is owed nothing",
     *kUnasked = "the memory answers what it was asked, and nothing else",
     *kReadLast = "RLAST comes with a burst's last beat, and with no other",
     *kAnswer = "an answer of the memory stays as it is until it is taken";
@@ -66,6 +70,19 @@ class Monitor {
         if (!late_[instance]) note(rules::kHalted, 3u << 5 | instance, 0);
         late_[instance] -= late_[instance] > 0;
     }
+    // It is told that the port has taken its burst, whose answers it is owed from now on; unless it
+    // halts, it `asks` for one.
+    void told(uint64_t now, uint32_t instance, uint32_t channel, uint32_t answers, bool asks) {
+        now_ = now;
+        if (!asks) note(rules::kTold, channel << 5 | instance, 0);
+        due_[instance][channel] += answers;
+    }
+    // It gets a beat, or an acknowledgement.
+    void gets(uint64_t now, uint32_t instance, uint32_t channel) {
+        now_ = now;
+        if (!due_[instance][channel]) return note(rules::kOwed, channel << 5 | instance, 0);
+        due_[instance][channel]--;
+    }
 
     // The accelerator has been reset.
     void forget() {
@@ -74,6 +91,7 @@ class Monitor {
         writes_.clear();
         written_.clear();
         owed_.fill(0);
+        due_ = {};
         data_ = {};
         answer_ = {};
         running_ = 0;
@@ -130,6 +148,8 @@ class Monitor {
         for (uint32_t changed = running ^ running_; changed; changed &= changed - 1) {
             uint32_t i = __builtin_ctz(changed);
             if (owed_[i]) note(rules::kEnded, 3u << 5 | i, 0);
+            for (uint32_t c = 0; c < kChannels; c++)
+                if (due_[i][c]) note(rules::kLeft, c << 5 | i, 0);
         }
         running_ = running;
         if (!(running & served_) && !reads_.empty())
@@ -206,6 +226,7 @@ class Monitor {
     std::deque<uint32_t> written_;      // tags of bursts that wait to be acknowledged
     std::array<uint32_t, kInstances> owed_{};  // writes, of each instance
     std::array<uint32_t, kInstances> late_{};  // beats that it may still send with strobes
+    std::array<std::array<uint32_t, kChannels>, kInstances> due_{};  // answers, of each channel
     AxiFromDevice data_{};  // a beat that waits to be taken
     AxiToDevice answer_;    // as `data_`, of the memory
     uint8_t rdata_[64];

@@ -13,12 +13,14 @@ from boards.host.client import SerialBackend, open_port
 from boards.virtual.board import VirtualBoard, VirtualPort
 from boards.virtual.simulated import differences, simulated
 from sim.backend import VerilatorBackend
+from sim.faults import BusBreach
 from sw.compiler import compile_graph
 from sw.driver.driver import Driver
 from sw.experiment.workload import Workload
+from sw.reference.golden import run_golden
 from tests.support.present import same
-from tests.support.programs import random_graph
-from tests.support.systems import CONFIG, SDRAM
+from tests.support.programs import random_graph, stray_store
+from tests.support.systems import CONFIG, SDRAM, backend
 
 pytestmark = pytest.mark.builds
 
@@ -49,6 +51,26 @@ def test_same_bytes_and_same_cycles_as_in_simulation():
             assert counters["TOTAL"] == mine.cycles
 
 
+RULE = "a program writes nothing but its layers' outputs"
+
+
+def test_a_program_that_writes_elsewhere_breaks_a_rule():
+    """The board is watched, and takes no offence at what is right."""
+    program = compile_graph(GRAPH, CONFIG)
+    _, offset, bad, layer = stray_store(program, 1)
+    with VirtualBoard(SDRAM) as board:
+        driver = Driver(link := backend(board))
+        driver.load(program)
+        names = [info.name for info in program.layers]
+        board.guard(names, program.places(0))
+        assert same(driver.run(IMAGES[0]).output, run_golden(GRAPH, IMAGES[0])[-1])
+        link.write_memory(offset, bad)
+        with pytest.raises(BusBreach, match=(
+                rf"{RULE}: broken in cycle \d+ by instance 1, channel STORE, in layer "
+                rf"{names[layer]}, address 0x{program.input.offset:x}$")):
+            driver.run(IMAGES[0])
+
+
 @pytest.fixture
 def small_board(monkeypatch):
     """The board of `SDRAM` under the name of another, with a random network for digits."""
@@ -64,6 +86,14 @@ def test_the_command_compares_cycles_with_the_simulation(small_board, capsys):
     assert main(small_board) == 0
     said = capsys.readouterr().out.splitlines()
     assert all(line.endswith("bit-exact; cycles as in simulation") for line in said[:2])
+
+
+def test_the_command_fails_if_a_rule_is_broken(small_board, monkeypatch, capsys):
+    guard = VirtualBoard.guard  # of a program whose last layer has no output
+    monkeypatch.setattr(VirtualBoard, "guard", lambda self, layers, places: guard(
+        self, layers, [*places[:-1], None]))
+    assert main(small_board) == 1
+    assert f"{RULE}: broken in cycle" in capsys.readouterr().err
 
 
 def test_the_command_fails_if_they_differ(small_board, monkeypatch, capsys):

@@ -46,6 +46,11 @@ RIGHT: list[dict] = [
     {"ar": {}}, {"running": 2}, {"running": 2, "ar": {}}, {},
     # a halted instance sends what has left it
     {"halts": 1, "held": 2, "late": 1}, {"halts": 2, "held": 1}, {"late": 3},
+    # a multicast of two beats to both, another's own in between, an acknowledgement
+    {"told": 3, "channel": 2, "beats": 2}, {"gets": 3, "channel": 2},
+    {"told": 2, "channel": 1, "beats": 1}, {"gets": 3, "channel": 2}, {"gets": 2, "channel": 1},
+    {"told": 1, "channel": 3, "beats": 1}, {"gets": 1, "channel": 3}, {"running": 2},
+    {"running": 2, "told": 2, "channel": 0, "beats": 1}, {"running": 2, "gets": 2}, {"running": 1},
 ]
 
 
@@ -77,6 +82,10 @@ KIND = "bursts are of id 0, count upwards, and have beats of the port's width"
 TAG = "the bus tag names a channel of this direction and an instance of this port"
 WINDOW = "an instance stays within its window"
 UNASKED = "the memory answers what it was asked, and nothing else"
+NO_BURST = "a beat is written after its burst has been asked for"
+TOLD = "an instance is told that a burst was taken only where it asks for one"
+OWED = "what comes for an instance is owed to it, on that channel"
+LEFT = "an instance that does not run is owed nothing"
 #: What is done -> its cycles, the rule that the last of them breaks, its address and bus tag.
 BREACHES: dict[str, Any] = {
     "a read is withdrawn": ([{"ar": {}, "arready": 0}, {}], WITHDRAWN, 0x1000, READ),
@@ -116,8 +125,11 @@ BREACHES: dict[str, Any] = {
     "a write of another's": ([{"aw": {"addr": 0x8000}}], WINDOW, 0x8000, WRITE),
     "a burst out of the window": ([{"ar": {"addr": 0x9ffc, "len": 1, "user": tag(1, 2)}}],
                                   "a burst does not cross a multiple of 4096", 0x9ffc, tag(1, 2)),
-    "a beat without a burst": ([{"wvalid": 1}], "a beat is written after its burst has been asked "
-                               "for", 0, 0),
+    "a beat without a burst": ([{"wvalid": 1}], NO_BURST, 0, 0),
+    "a beat before its burst": ([{"wvalid": 1, "wlast": 1, "wready": 0},
+                                 {"wvalid": 1, "wlast": 1}], NO_BURST, 0, 0),
+    "a beat beyond its burst": ([{"aw": {}, "wvalid": 1, "wlast": 1}, {"wvalid": 1, "wlast": 1}],
+                                NO_BURST, 0, 0),
     "no last beat": ([{"aw": {}, "wvalid": 1}], LAST, 0x1000, WRITE),
     "a last beat too early": ([{"aw": {"len": 1}, "wvalid": 1, "wlast": 1}], LAST, 0x1000, WRITE),
     "a last beat too late": ([{"aw": {"len": 1}, "wvalid": 1}, {"wvalid": 1}], LAST, 0x1004, WRITE),
@@ -125,9 +137,27 @@ BREACHES: dict[str, Any] = {
     "more strobes than had left it": ([{"halts": 1, "held": 2, "late": 1}, {"late": 1},
                                        {"late": 1}], HALTED, 0, WRITE),
     "data that nobody asked for": ([{"rvalid": 1, "rlast": 1}], UNASKED, 0, 0),
+    "data beyond what was asked for": ([{"ar": {}}, {"rvalid": 1, "rlast": 1},
+                                        {"rvalid": 1, "rlast": 1}], UNASKED, 0, 0),
     "data before its address is taken": ([{"ar": {}, "arready": 0, "rvalid": 1, "rlast": 1}],
                                          UNASKED, 0, 0),
     "an acknowledgement of nothing": ([{"bvalid": 1}], UNASKED, 0, 0),
+    "an acknowledgement too many": ([{"aw": {}, "wvalid": 1, "wlast": 1}, {"bvalid": 1},
+                                     {"bvalid": 1}], UNASKED, 0, 0),
+    "who asks for nothing is told of a burst": ([{"told": 3, "unasked": 2, "channel": 1,
+                                                  "beats": 4}], TOLD, 0, tag(1, 1)),
+    "a beat for who asked for nothing": ([{"told": 1, "channel": 2, "beats": 1},
+                                          {"gets": 2, "channel": 2}], OWED, 0, tag(1, 2)),
+    "a beat on another channel": ([{"told": 1, "channel": 2, "beats": 1},
+                                   {"gets": 1, "channel": 1}], OWED, 0, tag(0, 1)),
+    "a beat more than an instance asked for": (
+        [{"told": 1, "channel": 2, "beats": 1}, {"gets": 1, "channel": 2},
+         {"gets": 1, "channel": 2}], OWED, 0, tag(0, 2)),
+    "an acknowledgement for another": ([{"told": 1, "channel": 3, "beats": 1},
+                                        {"gets": 2, "channel": 3}], OWED, 0, tag(1, 3)),
+    "a beat is owed to one of two as it ends": (
+        [{"told": 3, "channel": 2, "beats": 2}, {"gets": 3, "channel": 2},
+         {"gets": 2, "channel": 2}, {"running": 2}], LEFT, 0, tag(0, 2)),
     "an acknowledgement before the last beat": ([{"aw": {}}, {"bvalid": 1}], UNASKED, 0, 0),
     "an acknowledgement before the address": (
         [{"aw": {}, "awready": 0, "wvalid": 1, "wlast": 1},

@@ -19,7 +19,8 @@ class _Request(ctypes.Structure):
 
 class _Cycle(ctypes.Structure):
     _fields_ = [
-        *((name, _u32) for name in ("running", "late", "halts", "held")),
+        *((name, _u32) for name in ("running", "late", "halts", "held", "told", "unasked", "gets",
+                                    "channel", "beats")),
         ("ar", _Request), ("aw", _Request),
         *((name, _u32) for name in ("wvalid", "wlast", "bready", "rready", "wdata")),
         ("wstrb", _u64),

@@ -8,6 +8,9 @@ extern "C" {
 struct Cycle {
     uint32_t running, late;  // instances that run; those that send strobes though they halt
     uint32_t halts, held;    // those that begin to halt; beats that each may have sent before
+    uint32_t told, unasked;  // those whose burst was taken; which of them have not asked for it
+    uint32_t gets;           // those to whom an answer comes
+    uint32_t channel, beats; // on which channel; how many answers a burst that was taken has
     struct {
         uint32_t valid, addr, len, user, id, size, burst;
     } ar, aw;
@@ -59,6 +62,11 @@ void bench_cycle(Bench *b, const Cycle *c) {
         b->monitor.halts(__builtin_ctz(halts), c->held);
     for (uint32_t late = c->late; late; late &= late - 1)
         b->monitor.halted(b->cycle, __builtin_ctz(late));
+    for (uint32_t told = c->told; told; told &= told - 1)
+        b->monitor.told(b->cycle, __builtin_ctz(told), c->channel, c->beats,
+                        !(c->unasked & told & -told));
+    for (uint32_t gets = c->gets; gets; gets &= gets - 1)
+        b->monitor.gets(b->cycle, __builtin_ctz(gets), c->channel);
     b->cycle++;
 }
 const char *bench_breach(Bench *b, uint64_t *where) {
