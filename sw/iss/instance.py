@@ -139,14 +139,17 @@ class Instance:
             yield True
 
     def _meet(self, unit: str, mask: int, what: tuple) -> Steps:
-        """Wait until every living instance of a mask is at the same point."""
+        """Wait until every living instance of a mask is at a point of that kind that has the first of
+        them in its mask, too; that one finds it out. `what` begins with the kind and the mask."""
         self.meeting[unit] = what
         while unit not in self.released:
-            members = [m for i, m in self.others.items() if mask >> i & 1 and m.alive]
-            if all(unit in m.meeting for m in members):
-                if any(m.meeting[unit] != what for m in members):
+            living = {i: m for i, m in self.others.items() if mask >> i & 1 and m.alive}
+            points, members = [m.meeting.get(unit) for m in living.values()], living.values()
+            if self.number == min(living) and all(
+                    p and p[0] == what[0] and p[1] >> self.number & 1 for p in points):
+                if any(p != what for p in points):
                     raise Hazard(f"{unit} of instances {mask:#x} meet with different "
-                                 f"instructions: {[m.meeting[unit] for m in members]}")
+                                 f"instructions: {points}")
                 for m in members:
                     m.released.add(unit)
                     del m.meeting[unit]

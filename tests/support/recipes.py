@@ -174,8 +174,6 @@ def draw_network(name: str, draw: random.Random) -> Recipe:
            "batch": draw.choice([1, 1, 1, 1, 1, 2, 3]),
            "last_only": int(draw.random() < 0.25),
            "split": draw.choice([0, draw.getrandbits(16), draw.getrandbits(16)])}
-    if run["batch"] > 1:  # splits that are not the compiler's own can wait for each other
-        run["split"] = 0
     shape: Shape = channels, rows, columns
     parts = draw.choice([2, 3, 4, 8, config.instances])
     layers = []

@@ -49,6 +49,27 @@ def test_a_bad_program_stops_its_instance_and_no_other(insn, code):
     assert list(result.errors) == [0]
 
 
+def shared(mask: int, at: int) -> bytes:
+    return encode(Opcode.LOAD, **{**LOAD, "mask": mask, "ext_addr": at})
+
+
+def test_masks_of_multicasts_may_overlap():
+    """Instance 0 waits until 1 is done with one that it has with 2."""
+    config = CONFIG.replace(instances=3)
+    result = run(shared(0b011, 0) + END, shared(0b110, 64) + shared(0b011, 0) + END,
+                 shared(0b110, 64) + END, config=config)
+    assert not result.errors
+
+
+@pytest.mark.parametrize("masks,at,wrong", [
+    ((0b011, 0b011, 0), (0, 64, 0), "meet with different instructions"),
+    ((0b011, 0b110, 0b101), (0, 0, 0), "every instance waits for another")])
+def test_multicasts_that_do_not_agree_are_a_hazard(masks, at, wrong):
+    with pytest.raises(Hazard, match=wrong):
+        run(*(shared(mask, addr) + END for mask, addr in zip(masks, at, strict=True)),
+            config=CONFIG.replace(instances=3))
+
+
 POST = {"out_addr": 0, "out_plane": 16, "out_w": 2, "out_h": 2, "conv_w": 4, "conv_h": 4,
         "pool_h": 2, "pool_w": 2, "pool_stride": 2, "pool_top": 0, "pool_left": 0, "out_blocks": 1,
         "low": -128, "high": 127}
