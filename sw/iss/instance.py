@@ -139,8 +139,8 @@ class Instance:
             yield True
 
     def _meet(self, unit: str, mask: int, what: tuple) -> Steps:
-        """Wait until every living instance of a mask is at a point of that kind that has the first of
-        them in its mask, too; that one finds it out. `what` begins with the kind and the mask."""
+        """Wait until every living instance of a mask is at a point of that kind whose mask has the
+        first of them, too; that one finds it out. `what` begins with the kind and the mask."""
         self.meeting[unit] = what
         while unit not in self.released:
             living = {i: m for i, m in self.others.items() if mask >> i & 1 and m.alive}

@@ -65,7 +65,7 @@ CASES: dict[str, tuple[Callable[[Config], bytes], ErrorCode, Opcode]] = {
         (Opcode.COMPUTE, "more pixels than accumulators",
          computes(in_w=13, in_h=5, out_w=13, out_h=5)),
         (Opcode.COMPUTE, "more pixels than accumulators, while weights are read",
-         computes(in_w=13, in_h=5, out_w=13, out_h=5, in_blocks=2, tiles=2)),
+         computes(in_w=14, in_h=5, out_w=13, out_h=5, kernel_w=2, tiles=2)),
         (Opcode.COMPUTE, "fewer tiles than inputs", computes(in_blocks=2, tiles=1)),
         (Opcode.COMPUTE, "fewer tiles than inputs, block by block",
          computes(in_blocks=3, tiles=2, out_blocks=2)),

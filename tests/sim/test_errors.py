@@ -78,8 +78,8 @@ CASES = {
         + load(layer=7), ErrorCode.ACT_RANGE, Opcode.COMPUTE.value),
     "activations beyond the memory that are computed with while weights are read": (
         encode(Opcode.WEIGHTS, layer=3, ext_addr=0, chunks=64, mask=0)
-        + encode(Opcode.COMPUTE, layer=5, **{**COMPUTE, "in_addr": TINY.buffers.act_words - 2,
-                                             "in_blocks": 2, "tiles": 2})
+        + encode(Opcode.COMPUTE, layer=5, **{**COMPUTE, "in_addr": TINY.buffers.act_words - 14,
+                                             "in_w": 5, "kernel_w": 2, "tiles": 2})
         + load(layer=7), ErrorCode.ACT_RANGE, Opcode.COMPUTE.value),
     "outputs beyond the activation memory": (
         encode(Opcode.WEIGHTS, layer=3, ext_addr=0, chunks=64, mask=0)
