@@ -251,10 +251,14 @@ _KINDS: dict[str, Callable[[Case, Bed], None]] = {
     "the host stops it": Case._stop, "a bad instruction": Case._bad_instruction}
 
 
-def run_cases(recipes: list[str], say: Callable[[str], None] = lambda text: None) -> list[str]:
-    """Run cases; return what failed, each with its recipe and what was drawn."""
-    failures = []
+def run_cases(recipes: list[str], say: Callable[[str], None] = lambda text: None,
+              most: int | None = None) -> list[str]:
+    """Run cases, until `most` have failed; return what failed, each with its recipe and what was
+    drawn."""
+    failures: list[str] = []
     for recipe in recipes:
+        if len(failures) == most:
+            break
         case = Case(recipe)
         try:
             case.run()

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import time
+from pathlib import Path
 
 from hw.support.interrupts import Interrupted, interruptible
 from hw.support.processors import processors
@@ -20,6 +21,8 @@ def main(argv: list[str] | None = None) -> int:
                         help="of mutants; all, if none is given")
     parser.add_argument("--list", action="store_true", help="show the table and run nothing")
     parser.add_argument("--jobs", type=int, default=processors(), help="side by side")
+    parser.add_argument("--resume", type=Path, metavar="FILE",
+                        help="keep verdicts there, and run those alone that have none")
     parser.add_argument("--json", action="store_true", help="verdicts as JSON")
     args = parser.parse_args(argv)
     table = {mutant.name: mutant for mutant in MUTANTS}
@@ -35,35 +38,49 @@ def main(argv: list[str] | None = None) -> int:
     choose_seed()
     try:
         with interruptible():
-            return _run(chosen, args.jobs, as_json=args.json)
+            return _run(chosen, args.jobs, args.resume, as_json=args.json)
     except Interrupted as stop:
         print("interrupted", file=sys.stderr)
         return stop.exit_code
 
 
-def _run(chosen: list, jobs: int, *, as_json: bool) -> int:
+def _run(chosen: list, jobs: int, kept: Path | None, *, as_json: bool) -> int:
     began, done = time.monotonic(), 0
+    found = _read(kept)
+    left = [mutant for mutant in chosen if mutant.name not in found]
 
     def tell(verdict: Verdict) -> None:
         nonlocal done
         done += 1
-        print(f"{done}/{len(chosen)} {verdict.what}: {verdict.mutant.name} "
+        found[verdict.mutant.name] = row = {
+            "name": verdict.mutant.name, "file": verdict.mutant.file, "test": verdict.mutant.test,
+            "verdict": verdict.what, "why": verdict.why, "seconds": round(verdict.seconds, 1)}
+        if kept:
+            with kept.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+        print(f"{done}/{len(left)} {verdict.what}: {verdict.mutant.name} "
               f"({verdict.seconds:.0f} s)", file=sys.stderr, flush=True)
 
-    verdicts = run_mutants(chosen, jobs, run_seed(), tell)
-    killed = sum(verdict.what == "killed" for verdict in verdicts)
+    run_mutants(left, jobs, run_seed(), tell)
+    verdicts = [found[mutant.name] for mutant in chosen]
+    killed = sum(row["verdict"] == "killed" for row in verdicts)
     if as_json:
-        print(json.dumps([{"name": v.mutant.name, "file": v.mutant.file, "test": v.mutant.test,
-                           "verdict": v.what, "why": v.why, "seconds": round(v.seconds, 1)}
-                          for v in verdicts], indent=1))
+        print(json.dumps(verdicts, indent=1))
     else:
-        width = max(len(v.mutant.name) for v in verdicts)
-        for v in verdicts:
-            print(f"{v.what:6}  {v.mutant.name:{width}}  {v.why if v.what != 'killed' else ''}"
-                  .rstrip())
+        width = max(len(row["name"]) for row in verdicts)
+        for row in verdicts:
+            print(f"{row['verdict']:6}  {row['name']:{width}}  "
+                  f"{row['why'] if row['verdict'] != 'killed' else ''}".rstrip())
         print(f"{killed} of {len(verdicts)} killed ({100 * killed / len(verdicts):.0f} %) in "
               f"{(time.monotonic() - began) / 60:.0f} minutes, {VARIABLE}={run_seed()}")
     return int(killed < len(verdicts))
+
+
+def _read(kept: Path | None) -> dict[str, dict]:
+    """Verdicts of a run before, by mutant."""
+    if kept is None or not kept.is_file():
+        return {}
+    return {row["name"]: row for row in map(json.loads, kept.read_text().splitlines())}
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ pytestmark = pytest.mark.builds
 
 
 def check(machine: str, count: int) -> None:
-    """Run new cases; the first that fail are shown with the recipes that repeat them."""
+    """Run new cases; the first that fail are shown with the recipes that repeat them, and end it:
+    they may take long."""
     first = int.from_bytes(os.urandom(4))
-    failures = run_cases([f"{machine}/{first + k}" for k in range(count)])
-    assert not failures, f"{len(failures)} of {count} failed; repeat them by python -m " \
-        "tests.faults_in_flight RECIPE:\n" + "\n".join(failures[:5])
+    failures = run_cases([f"{machine}/{first + k}" for k in range(count)], most=3)
+    assert not failures, f"{len(failures)} of {count} or fewer failed; repeat them by python -m " \
+        "tests.faults_in_flight RECIPE:\n" + "\n".join(failures)
 
 
 #: Cases of 300; one of the microcoded core takes four times as long as another.
