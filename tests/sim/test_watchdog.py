@@ -80,16 +80,17 @@ def test_who_halts_for_ever_moves_no_more(machine):
 
 def test_a_multicast_waits_until_its_members_are_done_with_others(machine):
     """Instance 1 has one of its own before that which both take part in."""
-    both = load(mask=0b11, ext_addr=0x400, act_addr=16, signal=[Token.LOADED])
-    machine.place(0, both + store(wait=[Token.LOADED], act_addr=16, ext_addr=0x4000) + end(),
-                  at=0x1000)
-    machine.place(1, load(mask=0b10, ext_addr=0x800, signal=[Token.LOADED]) + both
-                  + store(wait=[Token.LOADED], ext_addr=0x5000)
-                  + store(wait=[Token.LOADED], act_addr=16, ext_addr=0x6000) + end(), at=0x2000)
     data = np.random.default_rng(3).integers(0, 256, 0x1000, dtype=np.uint8)
     machine.backend.write_memory(0, data)
+    both = load(mask=0b11, ext_addr=0x400, act_addr=16)
+    machine.place(0, both + end(), at=0x1000)
+    machine.place(1, load(mask=0b10, ext_addr=0x800) + both + end(), at=0x2000)
     machine.start(0b11)
     assert machine.read("DONE") == 0b11
+    machine.place(0, store(act_addr=16, ext_addr=0x4000) + end(), at=0x1000)
+    machine.place(1, store(ext_addr=0x5000) + store(act_addr=16, ext_addr=0x6000) + end(),
+                  at=0x2000)
+    machine.start(0b11)
     for stored, start in ((0x4000, 0x400), (0x5000, 0x800), (0x6000, 0x400)):
         assert np.array_equal(machine.backend.read_memory(stored, 16), data[start:start + 16])
 
