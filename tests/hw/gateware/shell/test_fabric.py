@@ -114,6 +114,7 @@ def test_a_read_is_asked_for_if_one_that_it_is_for_is_told_of_it(instances, cycl
             if k == cycles + 1:
                 ctx.set(dut.instances[0].rd_load.valid, 0)
             ready = [ctx.get(p.rd_load.ready) for p in dut.instances]
+            assert k <= cycles + 1 or not ready[0], "who has stopped is told of nothing more"
             for p in dut.instances[1:]:
                 assert ctx.get(p.rd_load.valid) or not ctx.get(p.rd_load.ready)
             told += any(ready)
