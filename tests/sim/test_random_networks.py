@@ -51,6 +51,15 @@ def test_partitions_more_than_equal_to_and_fewer_than_instances(name, partitions
     assert wrong(recipe) is None, recipe
 
 
+def test_instances_of_a_batch_share_inputs_with_different_others():
+    """Layers lie on neighbouring pairs of instances, whose multicasts' masks overlap."""
+    recipe = Recipe.parse(
+        "8x1x1 seed=1502113641 latency=150 columns=3 dead=30 batch=3 last_only=1 split=41463 "
+        "conv kernel_w=2 stride=2 out=2 conv stride=2 pool=3 pool_stride=2 pool_pad=1 out=2 "
+        "dead=90 fc out=4 low=-128 dead=90")
+    assert wrong(recipe) is None
+
+
 def test_zeros_are_skipped_behind_the_blocks_that_are_looked_at():
     """Of more than 64 input blocks, those behind are multiplied whatever they are."""
     recipe = Recipe.parse("2x4x4-zeros seed=1 latency=40 channels=280 rows=2 columns=3 dead=100 "
