@@ -99,7 +99,11 @@ def test_where_nothing_near_fits_the_preset_is_named(changes, needs, capsys, tmp
     (["run", "ulx3s-85f", "--port", "/dev/nowhere", "--virtual-baud", "9600"],
      "--virtual-baud goes with --virtual"),
     (["run", "ulx3s-85f", "--virtual", "--out", "build"], "goes with --port"),
-    (["run", "ulx3s-85f", "--virtual", "--compare"], "--compare goes with --port"),
+    (["run", "ulx3s-85f", "--port", "/dev/nowhere", "--virtual-latency-ms", "16"],
+     "--virtual-latency-ms goes with --virtual"),
+    (["check", "ulx3s-85f", "--port", "auto", "--inject", "no-refresh"], "--inject goes with"),
+    (["check", "icebreaker", "--virtual", "--inject", "no-refresh"], "the iCEBreaker has none"),
+    (["margins", "icebreaker"], "the iCEBreaker has no SDRAM; its memory is 128 KiB SPRAM"),
     (["run", "ulx3s-85f", "--port", "/dev/ttyUSB0", "--serial", "D1"], "--serial goes with --port "
      "auto"),
     (["check", "ulx3s-85f"], "--port, or take --virtual"),
