@@ -66,7 +66,7 @@ class Faults:
 #: What `boards check --virtual --inject` breaks, by name.
 FAULTS = {
     "stuck-data-pin": Faults(stuck=(5, 1)), "swapped-address-pins": Faults(swapped=(8, 9)),
-    "no-refresh": Faults(refresh=False), "dropped-bytes": Faults(drop_every=9001),
+    "no-refresh": Faults(refresh=False), "dropped-bytes": Faults(drop_every=4001),
     "wrong-clock": Faults(clock=0.5)}
 
 
