@@ -77,7 +77,18 @@ def parser() -> Parser:
     sub.add_argument("--out", type=file_path, metavar="FOLDER",
                      help="the build that the board holds (default build/BOARD)")
     add_options(sub, "--json")
-    sub = add("run", "Run a network on a board, and check every layer against the golden model.")
+    _add_run(add("run", "Run a network on a board, and check every layer against the golden "
+                 "model."))
+    sub = add("margins", "For which delays between FPGA and SDRAM the controller works, in "
+              "simulation, and whether the board's lie among them.")
+    add_options(sub, "--json")
+    sub = add("table", "Build boards and write a row for each into the results.", board=False)
+    sub.add_argument("boards", nargs="*", type=word, help="which (default all)")
+    sub.add_argument("--check", action="store_true", help="only say whether they are current")
+    return parser
+
+
+def _add_run(sub: Parser) -> None:
     add_config_arguments(sub, preset=None)
     _add_port(sub)
     sub.add_argument("--virtual", action="store_true",
@@ -100,14 +111,6 @@ def parser() -> Parser:
     sub.add_argument("--out", type=file_path, metavar="FOLDER",
                      help="the build that the board holds (default build/BOARD)")
     add_options(sub, "--json")
-    sub = add("margins", "For which delays between FPGA and SDRAM the controller works, in "
-              "simulation, and whether the board's lie among them.")
-    add_options(sub, "--json")
-    sub = add("table", "Build boards and write a row for each into the results.", board=False)
-    sub.add_argument("boards", nargs="*", type=word, help="which (default all)")
-    sub.add_argument("--check", action="store_true",
-                     help="build nothing: say which rows are of other sources than today's")
-    return parser
 
 
 def _add_port(sub: Parser) -> None:

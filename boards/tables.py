@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from boards.catalogue import BOARDS
 from boards.flow.results import rows
 from boards.gateware.margins import windows
 from hw.support.markdown import markdown_table
+
+from .catalogue import BOARDS
 
 __all__ = ["TABLES"]
 

@@ -137,9 +137,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             driver = Driver(backend)
             driver.stop()  # what an earlier program has left running
             say(f"loading {total:,} bytes")
-            began, before = time.monotonic(), (pseudo.taken, pseudo.waits) if pseudo else (0, 0)
-            driver.load(program)
-            load_s, load = time.monotonic() - began, _load(pseudo, board, before)
+            load_s, load = _load(driver, program, pseudo, board)
             if reference and pseudo:
                 _follow(reference, pseudo.board, program)
             results = _run_images(driver, reference, graph, work, count, say)
@@ -153,13 +151,17 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
                         results, backend.repeats, load)
 
 
-def _load(pseudo: VirtualPort | None, board: Board, before: tuple[int, int],
-          ) -> VirtualLoad | None:
-    """What has passed a virtual board's port since it had had so many bytes and waits."""
+def _load(driver: Driver, program: Program, pseudo: VirtualPort | None, board: Board,
+          ) -> tuple[float, VirtualLoad | None]:
+    """Load a program; return how long that took, and what it would on the line of the board that
+    a virtual one stands for."""
+    began, before = time.monotonic(), (pseudo.taken, pseudo.waits) if pseudo else (0, 0)
+    driver.load(program)
+    took = time.monotonic() - began
     if pseudo is None:
-        return None
-    return VirtualLoad(pseudo.taken - before[0], board.baud, pseudo.waits - before[1],
-                       1000 * pseudo.latency_s)
+        return took, None
+    return took, VirtualLoad(pseudo.taken - before[0], board.baud, pseudo.waits - before[1],
+                             1000 * pseudo.latency_s)
 
 
 def _connect(stack: ExitStack, path: str, board: Board, config: Config,
