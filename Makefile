@@ -7,6 +7,7 @@
 #   make lint        ruff and mypy      make tables      regenerate the READMEs' tables
 #   make boards      a bitstream for every board, and the table of them
 #   make measure     measure again what the tables show: a quarter of an hour
+#   make calibration LIBERTY=FILE   fit the energy model to gates again
 #
 # Where pip would fetch the CUDA build of torch, name the CPU wheel index that the
 # "Get started" page of pytorch.org shows:  make demo TORCH_INDEX=URL
@@ -16,7 +17,7 @@ TORCH_INDEX ?=
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.partita-installed
 
-.PHONY: demo test test-fast test-slow mutants check lint tables measure boards setup check-system clean
+.PHONY: demo test test-fast test-slow mutants check lint tables measure calibration boards setup check-system clean
 demo: setup
 	$(PY) -m sw.demo
 
@@ -46,6 +47,14 @@ tables: setup
 # What the tables show, in RTL; a quarter of an hour on two cores.
 measure: setup
 	$(PY) -m sw.measure
+	$(PY) -m sw.tables
+
+# The energy model's coefficients from gates of today's Verilog, and the tables of them. LIBERTY is
+# SKY130's library of high density cells at 25 C and 1.8 V.
+calibration: setup
+	@test -n "$(LIBERTY)" || { echo "make calibration LIBERTY=sky130hd_tt.lib.gz"; exit 2; }
+	$(PY) -m pip install --quiet -e '.[calibrate]'
+	$(PY) -m sw.calibrate --liberty $(LIBERTY) --write
 	$(PY) -m sw.tables
 
 # Bitstreams of every board, and the READMEs' table of them; an hour or more.

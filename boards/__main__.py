@@ -7,6 +7,7 @@
     python -m boards check ulx3s-25f --port auto   is the board in order? says what is not
     python -m boards run ulx3s-25f --port auto   digits on the board, checked layer by layer
     python -m boards run ulx3s-25f --virtual     the same, on a simulated board
+    python -m boards margins ulx3s-25f           for which delays the SDRAM works, in simulation
     python -m boards table                       build every board, a row for each
 
 `python -m boards COMMAND --help` explains each.
@@ -18,12 +19,13 @@ output failed, 130 interrupted.
 import sys
 
 from hw.options import add_config_arguments
-from hw.support.arguments import Parser, file_path, integer, word
+from hw.support.arguments import Parser, file_path, integer, real, word
 from hw.support.errors import exit_code
 from hw.support.interrupts import importing
 from sw.terminal.options import add_options
 
 from .catalogue import BOARDS, VIRTUAL_BAUD
+from .virtual.chip import FAULTS
 
 __all__ = ["main", "parser"]
 
@@ -66,6 +68,8 @@ def parser() -> Parser:
     _add_port(sub)
     sub.add_argument("--virtual", action="store_true",
                      help="a simulated board behind a pseudo-terminal, and less of it")
+    sub.add_argument("--inject", choices=tuple(FAULTS),
+                     help="with --virtual: break the simulated board, to see what the check says")
     sub.add_argument("--whole", action="store_true",
                      help="all of the memory, which takes minutes at the link's speed")
     sub.add_argument("--report", type=file_path, metavar="FILE",
@@ -73,7 +77,18 @@ def parser() -> Parser:
     sub.add_argument("--out", type=file_path, metavar="FOLDER",
                      help="the build that the board holds (default build/BOARD)")
     add_options(sub, "--json")
-    sub = add("run", "Run a network on a board, and check every layer against the golden model.")
+    _add_run(add("run", "Run a network on a board, and check every layer against the golden "
+                 "model."))
+    sub = add("margins", "For which delays between FPGA and SDRAM the controller works, in "
+              "simulation, and whether the board's lie among them.")
+    add_options(sub, "--json")
+    sub = add("table", "Build boards and write a row for each into the results.", board=False)
+    sub.add_argument("boards", nargs="*", type=word, help="which (default all)")
+    sub.add_argument("--check", action="store_true", help="only say whether they are current")
+    return parser
+
+
+def _add_run(sub: Parser) -> None:
     add_config_arguments(sub, preset=None)
     _add_port(sub)
     sub.add_argument("--virtual", action="store_true",
@@ -81,9 +96,12 @@ def parser() -> Parser:
     sub.add_argument("--virtual-baud", type=integer(300, 100_000_000), metavar="N",
                      help=f"of the simulated UART, in simulated time (default {VIRTUAL_BAUD:,}, "
                      "or what the board's clock allows)")
+    sub.add_argument("--virtual-latency-ms", type=real(0, 1000), metavar="MS",
+                     help="for which the simulated board's adapter keeps each answer back, of this "
+                     "machine's time; a USB adapter does so for up to 16 (default 0)")
     sub.add_argument("--compare", action="store_true",
-                     help="with --port: compare cycles and outputs with the simulation, layer by "
-                     "layer, as --virtual does")
+                     help="compare cycles and outputs with the simulation, layer by layer, as "
+                     "--virtual does anyway")
     add_options(sub, "--network", default="digits")
     sub.add_argument("--dense", action="store_true", help="the network before pruning")
     add_options(sub, "--partitions", default=None,
@@ -93,9 +111,6 @@ def parser() -> Parser:
     sub.add_argument("--out", type=file_path, metavar="FOLDER",
                      help="the build that the board holds (default build/BOARD)")
     add_options(sub, "--json")
-    sub = add("table", "Build boards and write a row for each into the results.", board=False)
-    sub.add_argument("boards", nargs="*", type=word, help="which (default all)")
-    return parser
 
 
 def _add_port(sub: Parser) -> None:
@@ -119,6 +134,8 @@ def run(argv: list[str]) -> int:
             from boards.host.command import run_as_asked as work
         elif args.command == "check":
             from boards.host.checking import check_as_asked as work
+        elif args.command == "margins":
+            from boards.virtual.sweep import sweep_as_asked as work
         else:
             from boards.flow.commands import WORK
             work = WORK[args.command]

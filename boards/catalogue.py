@@ -97,6 +97,16 @@ class Board:
         """What the clock leaves the receiver of."""
         return int(self.clock_mhz * 1e6) // MIN_CLOCKS_PER_BIT
 
+    @property
+    def chip_phase(self) -> int:
+        """Of the SDRAM's clock, in eighths of the PLL's own period."""
+        return self.pll["shift"] * self.pll["CLKOP_DIV"] * 8 // 360
+
+    @property
+    def shift_ns(self) -> float:
+        """By which the SDRAM's clock comes after the accelerator's."""
+        return self.chip_phase * 1000 / self.clock_mhz / (8 * self.pll["CLKOP_DIV"])
+
     def system(self, config: Config | None = None, **changes) -> SystemConfig:
         """The system on this board, with its preset or another configuration."""
         settings = {"config": config or self.config, "clock_mhz": self.clock_mhz,
@@ -115,7 +125,7 @@ def _config(instances: int, rows: int, cols: int, *, act_words: int, acc_depth: 
 
 #: 25 MHz * 2, from a VCO of 500 MHz. The SDRAM's clock comes 16.5 of 20 ns after the accelerator's,
 #: in the middle of what `boards.gateware.margins` leaves: a command is there 14.5 ns before the
-#: chip's edge and stays 2.5 ns longer than it must, and so do data on the way back (2.4 ns).
+#: chip's edge and stays 2.0 ns longer than it must; so do data on the way back, 2.4 ns.
 _ULX3S_PLL = {"CLKI_DIV": 1, "CLKFB_DIV": 2, "CLKOP_DIV": 10, "shift": 297}
 
 

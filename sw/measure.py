@@ -3,7 +3,9 @@
 What is measured by name, of TinyVGG16: `headline`, the arms of the demonstration, with activity;
 `zeros`, the fully connected layers with zeros skipped; `scaling`, other prunings, ports and numbers
 of instances; `ablation`, cycles with one of the compiler's optimisations left out. And of digits:
-`levels`, fewer partitions at levels of supply. `python -m sw.tables` then writes the tables.
+`levels`, fewer partitions at levels of supply; `spread`, energy over images and sets of weights;
+and with the slim TinyVGG16 `small`, layers that do not fill one large array. `python -m sw.tables`
+then writes the tables.
 
 Examples:
     python -m sw.measure                   everything: a quarter of an hour on two cores
@@ -16,6 +18,7 @@ output failed, 130 interrupted.
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from hw.support.arguments import Parser, nearest
@@ -31,7 +34,8 @@ __all__ = ["MEASUREMENTS", "SCALING", "main"]
 #: What is measured -> the file in `DATA` that it is in.
 MEASUREMENTS = {name: f"{stem}-tinyvgg16.json" for name, stem in (
     ("headline", "measured"), ("zeros", "zeros"), ("scaling", "scaling"),
-    ("ablation", "ablation"))} | {"levels": "levels-digits.json"}
+    ("ablation", "ablation"))} | {"levels": "levels-digits.json", "spread": "spread-digits.json",
+                                  "small": "small-networks.json"}
 _COMMANDS = {
     "headline": ["sw.compare", "--arms", ",".join(DEMO_ARMS), "--json"],
     "zeros": ["sw.compare", "--zero-skip", "--layers", "fc1,fc2,fc3", "--json"],
@@ -43,6 +47,10 @@ _COMMANDS = {
 SCALING = (("", 8, "private"), ("", 16, "shared"), ("", 32, "shared"), ("fc", 8, "private"),
            ("all", 8, "shared"), ("all", 8, "private"), ("fc", 16, "shared"),
            ("fc", 32, "shared"), ("all", 16, "shared"), ("all", 32, "shared"))
+#: Of `spread`: seeds of the weights, and images of each.
+SEEDS, IMAGES = (0, 1, 2), 8
+#: Of `small`: networks with layers of few channels.
+SMALL = ("digits", "tinyvgg16-slim")
 
 
 class MeasurementError(RuntimeError):
@@ -82,8 +90,35 @@ def _scaling() -> list[dict]:
     return rows
 
 
+def _kept(command: list[str], fields: tuple[str, ...], **said: object) -> dict:
+    """What is stored of a comparison: activity and `fields` of each layer of each arm."""
+    report = _run(command)
+    return said | {
+        "command": "python -m " + " ".join(command), "arms": [
+            {"name": a["name"], "cycles": a["cycles"], "layers": [
+                {k: x[k] for k in ("name", "kind", "pruned", "activity", *fields)}
+                for x in a["layers"]]} for a in report["arms"]]}
+
+
+def _spread() -> list[dict]:
+    return [_kept(["sw.compare", "--network", "digits", "--images", str(IMAGES), "--seed",
+                   str(seed), "--arms", "dense-1,dense-N,pruned-N", "--json"],
+                  ("image_pj",), seed=seed) for seed in SEEDS]
+
+
+def _small() -> list[dict]:
+    return [_kept(["sw.compare", "--network", network, "--images", "1", "--arms",
+                   "dense-N,dense-big,pruned-N,pruned-big", "--json"], ("cycles",),
+                  network=network) for network in SMALL]
+
+
+_OWN: dict[str, Callable[[], list[dict]]] = {
+    "scaling": _scaling, "spread": _spread, "small": _small}
+
+
 def _measure(name: str, path: Path) -> None:
-    text = json.dumps(_scaling() if name == "scaling" else _run(_COMMANDS[name]), indent=1) + "\n"
+    found = _OWN[name]() if name in _OWN else _run(_COMMANDS[name])
+    text = json.dumps(found, indent=1) + "\n"
     deliver(text, lambda: print(f"wrote {path}"), {path: lambda: text}, as_json=False)
 
 

@@ -36,7 +36,8 @@ WORKS = {
     "tables": [], "demo": [], "boards build": ["icebreaker", "--out=@new"],
     "boards run": ["icebreaker", "--virtual"], "boards flash": ["icebreaker", "--out=@new"],
     "boards check": ["icebreaker", "--virtual", "--report=@new.txt"],
-    "boards table": ["icebreaker"], "boards list": [], "boards doctor": [],
+    "boards table": ["icebreaker"], "boards margins": ["ulx3s-25f"], "boards list": [],
+    "boards doctor": [],
 }
 #: What a command begins its work with.
 BEGINS = (
@@ -46,8 +47,8 @@ BEGINS = (
     "sw.experiment.training.Trainer", "sw.experiment.exploration.each",
     "sw.experiment.calibration.map_core", "sw.experiment.gates.generate", "sw.measure._run",
     "boards.flow.commands.build", "boards.host.command.run_network",
-    "boards.host.checking.check_board", "boards.host.checking.VirtualBoard", "subprocess.run",
-    "subprocess.Popen",
+    "boards.host.checking.check_board", "boards.host.checking.VirtualBoard",
+    "boards.virtual.sweep.memory_library", "subprocess.run", "subprocess.Popen",
 )
 
 

@@ -10,6 +10,7 @@ from hw.support.commands import commands
 from hw.support.markdown import fill, markdown_table
 from sw import ablation, compare, measure, scale, tables
 from sw.data import DATA
+from sw.experiment.names import DEMO_ARMS
 from sw.readme.limits import limits_table
 from sw.readme.measured import scaling_table
 from tests.support import prose
@@ -144,12 +145,16 @@ def test_measuring_again_writes_what_the_tables_read(tmp_path, monkeypatch, caps
         old = {"zeros": "--zero-skip" in command, "ablation": command[0] == "sw.ablation",
                "levels": command[0] == "sw.scale"}
         name = next((n for n, is_it in old.items() if is_it), "headline")
+        if "--network" in command:
+            return next(x for x in several if x["command"].endswith(" ".join(command)))
         return json.loads((DATA / measure.MEASUREMENTS[name]).read_text())
 
     asked: list = []
+    several = [run for name in ("spread", "small")
+               for run in json.loads((DATA / measure.MEASUREMENTS[name]).read_text())]
     monkeypatch.setattr(measure, "_run", canned)
     assert measure.main([]) == 0
-    assert len(asked) == 4 + len(measure.SCALING)
+    assert len(asked) == 4 + len(measure.SCALING) + len(measure.SEEDS) + len(measure.SMALL)
     kept = {name: json.loads((DATA / file).read_text())
             for name, file in measure.MEASUREMENTS.items()}
     for name, file in measure.MEASUREMENTS.items():
@@ -178,8 +183,11 @@ def test_what_cannot_be_measured_is_refused_and_a_failure_leaves_the_old(tmp_pat
 
 @pytest.mark.slow
 def test_the_measured_tables_are_what_a_run_gives(capsys):
+    """Cycles, and the activity that energy is priced by, of every layer."""
     measured = json.loads((DATA / "measured-tinyvgg16.json").read_text())
-    assert compare.main(["--json", "--quiet", "--no-toggles"]) == 0
+    assert compare.main(["--json", "--quiet", "--arms", ",".join(DEMO_ARMS)]) == 0
     now = json.loads(capsys.readouterr().out)
     for old, new in zip(measured["arms"], now["arms"], strict=True):
         assert [x["cycles"] for x in old["layers"]] == [x["cycles"] for x in new["layers"]]
+        for a, b in zip(old["layers"], new["layers"], strict=True):
+            assert a["activity"] == pytest.approx(b["activity"]), (old["name"], a["name"])

@@ -15,7 +15,7 @@ from .asked import out_folder, say
 from .build import BUILD, build
 from .doctor import examine, udev_rules
 from .programmer import checked_bitstream, flash_command, program
-from .results import RESULTS, add_row, built
+from .results import RESULTS, add_row, built, stale
 
 __all__ = ["WORK"]
 
@@ -152,8 +152,13 @@ def _next(board: Board) -> str:
 
 
 def _table(args: argparse.Namespace) -> int:
-    check_outputs(results=RESULTS)
     boards = [find(name) for name in args.boards or BOARDS]
+    if args.check:
+        old = {board.name: why for board in boards if (why := stale(board))}
+        for name, why in old.items():
+            print(f"{name}: {why}")
+        return 1 if old else 0
+    check_outputs(results=RESULTS)
     for board in boards:
         BUILD.check(out_folder(args, board))
     for board in boards:

@@ -3,7 +3,7 @@
 import importlib
 
 from amaranth.build import Attrs, Pins, Resource, Subsignal
-from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
 from amaranth.hdl import Instance as BlackBox
 from amaranth.lib import io
 from amaranth.lib.cdc import FFSynchronizer, ResetSynchronizer
@@ -85,8 +85,7 @@ class BoardTop(Elaboratable):
             return
         locked, feedback = Signal(), Signal()
         m.domains.chip = chip = ClockDomain("chip", reset_less=True)
-        divide = board.pll["CLKOP_DIV"]
-        phase = board.pll["shift"] * divide * 8 // 360  # in eighths of the VCO's period
+        divide, phase = board.pll["CLKOP_DIV"], board.chip_phase
         m.submodules.pll = BlackBox(
             "EHXPLLL", a_FREQUENCY_PIN_CLKI=f"{platform.default_clk_frequency / 1e6:g}",
             a_ICP_CURRENT="12", a_LPF_RESISTOR="8",
@@ -107,9 +106,9 @@ class BoardTop(Elaboratable):
         platform.add_clock_constraint(sync.clk, board.clock_mhz * 1e6)
 
     def _sdram(self, m, platform, pins):
-        """The chip's pins. Commands, addresses and written data leave registers at the pads; what
-        is read goes to registers in the fabric, where its way makes up for the chip's short hold
-        (`boards.gateware.margins`)."""
+        """The chip's pins. Commands, addresses, written data and what turns its drivers on leave
+        registers at the pads; what is read goes to registers in the fabric, where its way makes
+        up for the chip's short hold (`boards.gateware.margins`)."""
         chip = platform.request("sdram", 0, dir=dict.fromkeys(
             ("clk", "clk_en", "cs", "we", "cas", "ras", "dqm", "ba", "a", "dq"), "-"))
         m.submodules.chip_clk = clock = io.DDRBuffer("o", chip.clk, o_domain="chip")
@@ -127,10 +126,18 @@ class BoardTop(Elaboratable):
         output("ba", chip.ba, pins.ba)
         output("a", chip.a, pins.a)
         output("dqm", chip.dqm, pins.dqm)
-        m.submodules.chip_dq = dq = io.Buffer("io", chip.dq)
         captured = Signal(len(pins.dq_i), reset_less=True)
-        m.d.sync += captured.eq(dq.i)
-        m.d.comb += [dq.o.eq(pins.dq_o), dq.oe.eq(pins.dq_oe), pins.dq_i.eq(captured)]
+        m.d.comb += pins.dq_i.eq(captured)
+        for k in range(len(captured)):
+            m.submodules[f"chip_dq_{k}"] = dq = io.Buffer("io", chip.dq[k])
+            off = Signal()
+            # A register for each pad, which synthesis would make one of if it knew what they are.
+            m.submodules[f"chip_dq_off_{k}"] = BlackBox(
+                "TRELLIS_FF", a_syn_useioff=1, a_ioff_dir="output", p_GSR="DISABLED", p_CEMUX="1",
+                p_CLKMUX="CLK", p_LSRMUX="LSR", p_SRMODE="LSR_OVER_CE", p_REGSET="SET",
+                i_CLK=ClockSignal(), i_LSR=ResetSignal(), i_DI=~pins.dq_oe_next, o_Q=off)
+            m.d.sync += captured[k].eq(dq.i)
+            m.d.comb += [dq.o.eq(pins.dq_o[k]), dq.oe.eq(~off)]
 
 
 def make_platform(board: Board):

@@ -7,9 +7,9 @@ from typing import Any
 from boards.catalogue import Board
 from hw.support.files import save_file
 
-from .build import BuildResult
+from .build import BuildResult, sources_digest
 
-__all__ = ["RESULTS", "add_row", "built", "rows"]
+__all__ = ["RESULTS", "add_row", "built", "rows", "stale"]
 
 RESULTS = Path(__file__).parents[1] / "results.json"
 
@@ -26,11 +26,24 @@ def built(board: Board) -> dict | None:
     return row if row and row["config"] == board.config.shape else None
 
 
+def stale(board: Board) -> str:
+    """Why a board's row is not of today's sources, or ""."""
+    row = rows().get(board.name)
+    if row is None:
+        return "not built"
+    if row["config"] != board.config.shape:
+        return f"of another accelerator, {row['config']}"
+    if row.get("build") != sources_digest(board, board.config).hex():
+        return "of other sources than today's"
+    return ""
+
+
 def add_row(board: Board, result: BuildResult | None, why: str) -> None:
     """Put a build's numbers, or why there are none, into `RESULTS`."""
     known = rows()
     row: dict[str, Any] = {"board": board.title, "device": board.device.name,
-                           "config": board.config.shape, "why": why}
+                           "config": board.config.shape, "why": why,
+                           "build": sources_digest(board, board.config).hex()}
     if result:
         row |= {"luts": result.usage.luts, "luts_of": board.device.luts,
                 "dsps": result.usage.dsps, "dsps_of": board.device.dsps,

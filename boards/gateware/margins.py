@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .chips import SdramTiming
 
-__all__ = ["ECP5_PADS", "PadDelays", "margins"]
+__all__ = ["ECP5_PADS", "PadDelays", "Window", "margins", "windows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +49,35 @@ def margins(chip: SdramTiming, clock_mhz: float, shift_ns: float,
         "data setup": taken - (shift_ns + pads.out[1] + chip.t_ac + pads.back[1] + pads.setup),
         "data hold": (shift_ns + pads.out[0] + period + chip.t_oh + pads.back[0]) - taken
         - pads.hold}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Nanoseconds of a delay: (least, most) `assumed`, and for which what is around it `works`,
+    whatever the others are as far as they are assumed."""
+
+    assumed: tuple[float, float]
+    works: tuple[float, float]
+
+    @property
+    def margin(self) -> float:
+        """By how much the assumed lies inside; negative if it does not."""
+        return min(self.assumed[0] - self.works[0], self.works[1] - self.assumed[1])
+
+
+def windows(chip: SdramTiming, clock_mhz: float, shift_ns: float,
+            pads: PadDelays = ECP5_PADS) -> dict[str, Window]:
+    """For which of each delay every margin is left, the others as they are assumed."""
+    left = margins(chip, clock_mhz, shift_ns, pads)
+    before, after = left["command setup"], left["command hold"]
+    late, early = left["data setup"], left["data hold"]
+    out, back = pads.out, pads.back
+    return {
+        "phase of the chip's clock": Window(
+            assumed=(shift_ns, shift_ns),
+            works=(shift_ns - min(before, early), shift_ns + min(after, late))),
+        "clock and pins out, alike": Window(assumed=out, works=(out[0] - early, out[1] + late)),
+        "pins out behind the clock": Window(
+            assumed=(-pads.skew, pads.skew), works=(-pads.skew - after, pads.skew + before)),
+        "data back, to the register": Window(assumed=back,
+                                             works=(back[0] - early, back[1] + late))}

@@ -25,15 +25,15 @@ __all__ = ["SdramController", "SdramPins"]
 
 class SdramPins(wiring.Signature):
     """The chip's pins but the clock, seen from the controller; `dq_i` is as captured by a
-    register at the pin. Commands are `ras_n`, `cas_n`, `we_n`; chip select and clock enable
-    are always on."""
+    register, `dq_oe_next` is what `dq_oe` will be, for registers at the pads. Commands are
+    `ras_n`, `cas_n`, `we_n`; chip select and clock enable are always on."""
 
     def __init__(self, timing: SdramTiming):
         super().__init__({
             "ras_n": Out(1, init=1), "cas_n": Out(1, init=1), "we_n": Out(1, init=1),
             "ba": Out(ceil_log2(timing.banks)), "a": Out(ceil_log2(timing.rows)),
             "dqm": Out(timing.data_bits // 8), "dq_o": Out(timing.data_bits),
-            "dq_oe": Out(1), "dq_i": In(timing.data_bits)})
+            "dq_oe": Out(1), "dq_oe_next": Out(1), "dq_i": In(timing.data_bits)})
 
 
 # ras_n, cas_n, we_n

@@ -58,8 +58,10 @@ def send_words(m: Module, pins: PureInterface, axi: PureInterface, bursts: Burst
     m.d.comb += first_word.eq(beats.r_en & beats.r_rdy)
     word_now = Mux(first_word, beat[:data_bits], out_words[:data_bits])
     mask_now = Mux(first_word, strobes[:lanes], out_strobes[:lanes])
-    m.d.sync += [pins.dq_o.eq(word_now), pins.dq_oe.eq(first_word | (out_left != 0)),
-                 pins.dqm.eq(Mux(first_word | (out_left != 0), ~mask_now, 0))]
+    sends = pins.dq_oe_next
+    m.d.comb += sends.eq(first_word | (out_left != 0))
+    m.d.sync += [pins.dq_o.eq(word_now), pins.dq_oe.eq(sends),
+                 pins.dqm.eq(Mux(sends, ~mask_now, 0))]
     with m.If(first_word):
         m.d.sync += [out_words.eq(beat >> data_bits),
                      out_strobes.eq(strobes >> lanes), out_left.eq(words - 1)]

@@ -5,19 +5,22 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 
 from boards.catalogue import VIRTUAL_BAUD, Board, find
 from boards.flow.asked import out_folder, say
 from boards.usb.devices import NoBoard, find_device, find_port, usb_devices
 from boards.virtual.board import VIRTUAL_TIMEOUT_S, VirtualBoard, VirtualPort
+from boards.virtual.chip import FAULTS, Faults
 from hw.config import Config
 from hw.support.files import check_outputs, save_file
 from hw.support.text import printable
 
 from .causes import silence
 from .check import Finding, Scope, check_board, find_rate
-from .client import SerialBackend, open_port
+from .client import SerialBackend, SerialTransport, open_port
 from .errors import BoardMismatch, LinkTimeout
 from .opening import built_here
 
@@ -26,6 +29,8 @@ __all__ = ["check_as_asked"]
 #: What a simulated board is asked for: it is some hundred times slower, and its chip forgets after
 #: 64 ms without refresh.
 _VIRTUAL_SCOPE = Scope(link_bytes=4096, blocks=6, retention_s=0.07)
+#: After which an answer of a simulated board that loses some is lost, of its own time.
+_LOST_S = 0.004
 
 
 def check_as_asked(args: argparse.Namespace) -> int:
@@ -33,6 +38,10 @@ def check_as_asked(args: argparse.Namespace) -> int:
     board = find(args.board)
     if args.virtual == (args.port is not None):
         raise ValueError("name the board's serial port with --port, or take --virtual")
+    if args.inject and not args.virtual:
+        raise ValueError("--inject goes with --virtual: only a simulated board can be broken so")
+    if args.inject and FAULTS[args.inject].of_memory and not board.sdram:
+        raise ValueError(f"--inject {args.inject} breaks an SDRAM; the {board.title} has none")
     for option in ("serial", "whole", "out") if args.virtual else ():
         if getattr(args, option):
             raise ValueError(f"--{option} goes with --port, a board that is plugged in")
@@ -67,42 +76,76 @@ def _findings(args: argparse.Namespace, board: Board, config: Config, build: byt
               scope: Scope) -> Iterator[Finding]:
     with ExitStack() as stack:
         if args.virtual:
-            link, sleep = stack.enter_context(_virtual(board, config))
-            yield from check_board(board, config, link, scope, sleep=sleep)
-            return
-        path = find_port(board, args.port, args.serial)
-        transport = open_port(path, board.baud)
-        stack.callback(transport.close)
+            place = stack.enter_context(_virtual(board, config, FAULTS.get(args.inject)))
+        else:
+            place = _plugged_in(find_port(board, args.port, args.serial))
+        yield from _look(place, board, config, build, scope, args.port or "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a board is.
+
+    Members
+    -------
+    path : of its port
+    connect : opens it at a baud rate
+    patience : how a `SerialBackend` waits for its answers
+    searching : and how, while its baud rate is looked for
+    sleep : lets so many of its seconds pass
+    """
+
+    path: str
+    connect: Callable[[int], SerialTransport]
+    patience: dict
+    searching: dict
+    sleep: Callable[[float], object] = time.sleep
+
+
+def _look(place: _Place, board: Board, config: Config, build: bytes | None, scope: Scope,
+          asked_for: str) -> Iterator[Finding]:
+    """Connect, and look at one thing after another."""
+    with closing(place.connect(board.baud)) as transport:
         try:
-            link = SerialBackend(config, transport, baud=board.baud)
+            link = SerialBackend(config, transport, baud=board.baud, **place.patience)
         except BoardMismatch as error:
             yield Finding("identity", False, str(error))
             return
         except LinkTimeout:
-            transport.close()
-            say("no answer; trying other baud rates")
-            found = find_rate(lambda baud: open_port(path, baud), board, config, timeout_s=0.1)
-            yield Finding("clock" if found else "link", False, found or (
-                f"no answer at {path}. The likeliest first: {silence(board, path, args.port)}"))
+            link = None
+        if link:
+            yield Finding("clock", True, f"it answers at {board.baud:,} baud: {board.clock_mhz:g} "
+                          "MHz within 3%")
+            yield from check_board(board, config, link, scope, build=build, sleep=place.sleep)
             return
-        yield Finding("clock", True, f"it answers at {board.baud:,} baud: {board.clock_mhz:g} MHz "
-                      "within 3%")
-        yield from check_board(board, config, link, scope, build=build)
+    say("no answer; trying other baud rates")
+    found = find_rate(place.connect, board, config, **place.patience | place.searching)
+    yield Finding("clock" if found else "link", False, found or (
+        f"no answer at {place.path}. The likeliest first: "
+        f"{silence(board, place.path, asked_for)}"))
+
+
+def _plugged_in(path: str) -> _Place:
+    return _Place(path=path, connect=partial(open_port, path), patience={},
+                  searching={"timeout_s": 0.1})
 
 
 @contextmanager
-def _virtual(board: Board, config: Config) -> Iterator[
-        tuple[SerialBackend, Callable[[float], object]]]:
-    """A link to a simulated board, and what lets its time pass."""
+def _virtual(board: Board, config: Config, faults: Faults | None) -> Iterator[_Place]:
+    """A simulated board, and what is broken about it. One that is broken loses answers, which are
+    waited for in its own time."""
     system = board.system(config, baud=min(VIRTUAL_BAUD, board.most_baud), powerup_us=5.0)
-    with VirtualBoard(system, say) as chip, VirtualPort(chip) as pseudo:
-        transport = open_port(pseudo.path, board.baud)
-        try:
-            link = SerialBackend(config, transport, baud=board.baud,
-                                 timeout_s=VIRTUAL_TIMEOUT_S)
-            yield link, lambda seconds: pseudo.let_run(round(seconds * board.clock_mhz * 1e6))
-        finally:
-            transport.close()
+    with VirtualBoard(system, say, faults=faults) as chip, \
+            VirtualPort(chip, restless=faults is not None) as pseudo:
+        def connect(baud: int) -> SerialTransport:
+            chip.talk_at(baud / board.baud)
+            return open_port(pseudo.path, board.baud)
+
+        patience = {"timeout_s": VIRTUAL_TIMEOUT_S} if faults is None else {
+            "timeout_s": _LOST_S, "clock": lambda: chip.cycles / (1e6 * system.clock_mhz),
+            "greetings": 2}
+        yield _Place(path=pseudo.path, connect=connect, patience=patience, searching={},
+                     sleep=lambda s: pseudo.let_run(round(s * system.clock_mhz * 1e6)))
         if pseudo.fault:
             raise pseudo.fault
 

@@ -20,9 +20,9 @@ from hw import registers
 from hw.config import Config
 
 from .errors import BoardMismatch, LinkError
-from .session import Request, Session, Transport
+from .session import TRIES, Request, Session, Transport
 
-__all__ = ["SerialBackend", "open_port"]
+__all__ = ["SerialBackend", "SerialTransport", "open_port"]
 
 _CHANCE = random.SystemRandom()
 
@@ -91,6 +91,7 @@ class SerialBackend:
     timeout_s : float
         Longest wait for an answer after the frames' own time, before each of 8 tries.
     clock : seconds, in which timeouts are measured
+    greetings : tries of the first request
     progress : called with (bytes moved, bytes in all) during long transfers
     chance : random.Random
         Draws the first sequence number and the greeting, which no earlier session's should equal;
@@ -103,6 +104,7 @@ class SerialBackend:
 
     def __init__(self, config: Config, transport: Transport, *, baud: int = 3_000_000,
                  timeout_s: float = 0.25, clock: Callable[[], float] = time.monotonic,
+                 greetings: int = TRIES,
                  progress: Callable[[int, int], None] = lambda done, total: None,
                  chance: random.Random = _CHANCE):
         self.config = config
@@ -110,16 +112,16 @@ class SerialBackend:
         self._chance = chance
         self.session = Session(transport, baud=baud, timeout_s=timeout_s, clock=clock,
                                chance=chance)
-        self._hello()
+        self._hello(greetings)
 
     @property
     def repeats(self) -> int:
         """Requests that had to be made again."""
         return self.session.repeats
 
-    def _hello(self) -> None:
+    def _hello(self, tries: int) -> None:
         found = self.session.ask(Request(Op.HELLO, self._chance.getrandbits(32),
-                                         due=IDENTITY_BYTES))
+                                         due=IDENTITY_BYTES), tries)
         expected = identity(self.config)
         if found[0] != PROTOCOL_VERSION:
             raise BoardMismatch(f"the board speaks version {found[0]} of the link's protocol; "

@@ -30,7 +30,8 @@ def run_as_asked(args: argparse.Namespace) -> int:
             partitions=args.partitions or max(board.partitions, config.instances),
             count=args.images, seed=args.seed, port=args.port,
             serial=args.serial, build=build, compare=args.compare,
-            virtual_baud=args.virtual_baud or min(VIRTUAL_BAUD, board.most_baud), say=say,
+            virtual_baud=args.virtual_baud or min(VIRTUAL_BAUD, board.most_baud),
+            virtual_latency_s=(args.virtual_latency_ms or 0.0) / 1000, say=say,
             progress=lambda at, total: status.update(
                 Text(f"{at:,} of {total:,} bytes")))
     if args.json:
@@ -46,9 +47,10 @@ def _check(args: argparse.Namespace, board: Board) -> None:
         raise ValueError("name the board's serial port with --port, or take --virtual")
     if args.virtual_baud and not args.virtual:
         raise ValueError("--virtual-baud goes with --virtual; a board has its own baud rate")
-    if args.virtual and (args.serial or args.compare):
-        raise ValueError(f"{'--serial' if args.serial else '--compare'} goes with --port; a "
-                         "simulated board is compared anyway")
+    if args.virtual_latency_ms is not None and not args.virtual:
+        raise ValueError("--virtual-latency-ms goes with --virtual; a board has its own adapter")
+    if args.virtual and args.serial:
+        raise ValueError("--serial goes with --port; a simulated board has a port of its own")
     if args.serial and args.port != "auto":
         raise ValueError("--serial goes with --port auto; a port that is named needs none")
     if args.out and args.virtual:
@@ -88,3 +90,7 @@ def _print(done: BoardRun) -> None:
             print(f"  {line}")
     print(f"{done.program_bytes:,} bytes loaded in {done.load_s:.1f} s; "
           f"{done.repeats} requests repeated")
+    if load := done.virtual_load:
+        print(f"on the board's line of {load.baud:,} baud {load.seconds:.2f} s: {load.bytes:,} "
+              f"bytes, and {load.waits} times {load.latency_ms:g} ms for an answer that nothing "
+              "else was on its way behind")

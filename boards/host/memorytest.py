@@ -1,6 +1,6 @@
 """Tests of a board's memory through its link: which pin is broken, which cell forgets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,23 +66,35 @@ def address_faults(link: SerialBackend, board: Board, size: int, unit: int) -> l
         -(-unit // 4)) for k in places}
     for k, place in places.items():
         link.write_memory(place, marks[k][:unit])
-    faults, known = [], {marks[k][:unit]: k for k in marks}
-    for k, place in places.items():
-        found = bytes(link.read_memory(place, unit))
-        if found == marks[k][:unit]:
-            continue
+    known = {marks[k][:unit]: k for k in marks}
+    seen = {k: bytes(link.read_memory(place, unit)) for k, place in places.items()}
+    wrong = {k: found for k, found in seen.items() if found != marks[k][:unit]}
+    faults = []
+    for k, found in wrong.items():
         if found not in known:
-            faults.append(f"at 0x{place:x} is {found[:4].hex()}, which was not written")
+            faults.append(f"at 0x{places[k]:x} is {found[:4].hex()}, which was not written")
         elif k is None:
             bit = known[found] or 0
             faults.append(f"{address_bit(board, bit)} has no effect: what was written to "
-                          f"0x{1 << bit:x} is at 0")
+                          f"0x{1 << bit:x} is at 0{_swapped(board, bit, wrong)}")
         else:
             other = known[found]
             faults.append(f"{address_bit(board, k)} and "
                           f"{'none' if other is None else address_bit(board, other)} address the "
                           "same")
     return faults
+
+
+def _swapped(board: Board, bit: int, wrong: Container[int | None]) -> str:
+    """What it means that a column's pin has no effect, if it has one as a row's."""
+    if (chip := board.sdram) is None:
+        return ""
+    column = bit - ceil_log2(chip.data_bits // 8)
+    row = bit + ceil_log2(chip.columns) + ceil_log2(chip.banks)
+    if column >= ceil_log2(chip.columns) or row in wrong:
+        return ""
+    return (f"; as a row's A{column} has one: it is swapped with a pin that columns do not use, "
+            f"A{ceil_log2(chip.columns)} or above")
 
 
 def blocks(size: int, *, most: int | None) -> list[int]:

@@ -45,8 +45,25 @@ class ImageRun:
 
 
 @dataclass(frozen=True)
+class VirtualLoad:
+    """What loading a simulated board would take on the line of the real one: `bytes` to it at
+    `baud`, and how often nothing but an answer was on its way, which the adapter keeps back for
+    `latency_ms`."""
+
+    bytes: int
+    baud: int
+    waits: int
+    latency_ms: float
+
+    @property
+    def seconds(self) -> float:
+        return 10 * self.bytes / self.baud + self.waits * self.latency_ms / 1000
+
+
+@dataclass(frozen=True)
 class BoardRun:
-    """A run on a board: `port`, `load_s` to load the program, `images`, link `repeats`."""
+    """A run on a board: `port`, `load_s` to load the program, `images`, link `repeats`; of a
+    simulated one `virtual_load`."""
 
     board: str
     network: str
@@ -56,6 +73,7 @@ class BoardRun:
     load_s: float
     images: tuple[ImageRun, ...]
     repeats: int
+    virtual_load: VirtualLoad | None
 
     def to_json(self) -> dict:
         return {"run": "partita.board-run", "version": 1, **asdict(self)}
@@ -63,8 +81,8 @@ class BoardRun:
 
 def run_network(board: Board, config: Config, *, network: str, form: str = "pruned",
                 partitions: int, count: int, seed: int, port: str | None, virtual_baud: int,
-                serial: str | None = None, build: bytes | None = None, compare: bool = False,
-                say: Callable[[str], None],
+                virtual_latency_s: float = 0.0, serial: str | None = None,
+                build: bytes | None = None, compare: bool = False, say: Callable[[str], None],
                 progress: Callable[[int, int], None] = lambda done, total: None) -> BoardRun:
     """Load a network onto a board and run images.
 
@@ -79,6 +97,8 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
         A serial port, or "auto"; None makes a virtual board and uses its pseudo-terminal.
     virtual_baud : int
         Of the virtual board's UART, in simulated time.
+    virtual_latency_s : float
+        For which the virtual board's adapter keeps an answer back, of the machine's time.
     serial, build : of a board that is plugged in, see `open_board`
     compare : bool
         Compare a board that is plugged in with the simulation, too.
@@ -108,7 +128,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             reference = Driver(stack.enter_context(simulated(system, say)))
         if backend is None:
             chip = stack.enter_context(VirtualBoard(system, say))
-            pseudo = stack.enter_context(VirtualPort(chip))
+            pseudo = stack.enter_context(VirtualPort(chip, latency_s=virtual_latency_s))
             path = pseudo.path
             say(f"virtual {board.title} at {path}")
         total = sum(len(data) for _, data in program.segments)
@@ -117,9 +137,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             driver = Driver(backend)
             driver.stop()  # what an earlier program has left running
             say(f"loading {total:,} bytes")
-            began = time.monotonic()
-            driver.load(program)
-            load_s = time.monotonic() - began
+            load_s, load = _load(driver, program, pseudo, board)
             if reference and pseudo:
                 _follow(reference, pseudo.board, program)
             results = _run_images(driver, reference, graph, work, count, say)
@@ -130,7 +148,20 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
                 raise pseudo.fault from None
             raise
         return BoardRun(board.name, graph.name, path, board.clock_mhz, total, load_s,
-                        results, backend.repeats)
+                        results, backend.repeats, load)
+
+
+def _load(driver: Driver, program: Program, pseudo: VirtualPort | None, board: Board,
+          ) -> tuple[float, VirtualLoad | None]:
+    """Load a program; return how long that took, and what it would on the line of the board that
+    a virtual one stands for."""
+    began, before = time.monotonic(), (pseudo.taken, pseudo.waits) if pseudo else (0, 0)
+    driver.load(program)
+    took = time.monotonic() - began
+    if pseudo is None:
+        return took, None
+    return took, VirtualLoad(pseudo.taken - before[0], board.baud, pseudo.waits - before[1],
+                             1000 * pseudo.latency_s)
 
 
 def _connect(stack: ExitStack, path: str, board: Board, config: Config,

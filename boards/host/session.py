@@ -11,9 +11,10 @@ from hw import registers
 
 from .errors import BoardReset, LinkError, LinkTimeout
 
-__all__ = ["Request", "Session", "Transport"]
+__all__ = ["TRIES", "Request", "Session", "Transport"]
 
-_TRIES = 8
+#: Of a request, before nobody is thought to be there.
+TRIES = 8
 #: Requests on their way at once: at 2 Mbaud eight of 1 KiB take 43 ms, more than the 16 ms that a
 #: USB adapter may keep an answer back.
 _WINDOW = 8
@@ -76,8 +77,8 @@ class Session:
         self._gap = _GAP_BYTES
         self.requests = self.repeats = 0
 
-    def ask(self, request: Request) -> bytes:
-        """Ask until there is an answer; return its data.
+    def ask(self, request: Request, tries: int = TRIES) -> bytes:
+        """Ask until there is an answer, so many times at most; return its data.
 
         Raises
         ------
@@ -89,7 +90,7 @@ class Session:
         if not self._certain:
             self._agree(request)
         self._certain = False
-        status, payload = self._exchange(request, self._number + 1)
+        status, payload = self._exchange(request, self._number + 1, tries)
         self._certain = True
         return self._judge(request, status, payload)
 
@@ -186,20 +187,21 @@ class Session:
             raise ValueError(f"there is no {kind} at 0x{request.address:x}")
         raise LinkError(f"the board refuses {request} (status {status})")
 
-    def _exchange(self, request: Request, number: int) -> tuple[int, bytes]:
+    def _exchange(self, request: Request, number: int, tries: int = TRIES,
+                  ) -> tuple[int, bytes]:
         """Ask under a number; return status and data of the answer."""
         self._number = number & 0xFFFF
         content = request.frame(self._number)
         expected = request.length or len(request.data) or 4
         wait = self._timeout + self._byte_s * 2 * (len(content) + expected + 32)
-        for attempt in range(_TRIES):
+        for attempt in range(tries):
             self.repeats += attempt > 0
             self._transport.write(content)
             answer = self._answer(request.op, lambda got: got == self._number, wait)
             if answer is not None:
                 return answer[1:]
             wait = min(2 * wait, 4.0)
-        raise LinkTimeout(f"no answer to {request.op.name} after {_TRIES} tries: is the board "
+        raise LinkTimeout(f"no answer to {request.op.name} after {tries} tries: is the board "
                           "powered, flashed, and the port the right one?")
 
     def _answer(self, op: Op, wanted: Callable[[int], bool], wait: float,

@@ -18,35 +18,24 @@ from sim.faults import BusBreach, Place, SimulationFault, layer_name
 from sim.verilated.build import build_shared
 from sim.verilated.monitor import MONITOR_HEADER, MONITOR_MACRO
 
-__all__ = ["VIRTUAL_TIMEOUT_S", "VirtualBoard", "VirtualPort", "chip_timing"]
+from .chip import Delays, Faults, chip_setup
+
+__all__ = ["VIRTUAL_TIMEOUT_S", "VirtualBoard", "VirtualPort"]
 
 _HARNESS = Path(__file__).parent / "harness" / "board.cpp"
 _SLICE_CYCLES = 4096
+_CYCLE = 256  # of the board, as times of the host's line are counted
 #: For which an answer of a simulated board is waited for, of the machine's time: it loses none.
 VIRTUAL_TIMEOUT_S = 30.0
 
 
-class _Timing(ctypes.Structure):
-    _fields_ = [(n, ctypes.c_uint32) for n in (
-        "banks", "rows", "columns", "bytes", "clock_ps", "rcd", "rp", "ras", "rc", "rfc", "rrd",
-        "wr", "mrd_cycles", "cas")] + [("powerup", ctypes.c_uint64), ("refresh", ctypes.c_uint64)]
-
-
-def chip_timing(system: SystemConfig, chip: SdramTiming) -> ctypes.Structure:
-    """A chip as `harness/sdram.h` wants it, on a system's clock."""
-    powerup = chip.powerup_us if system.powerup_us is None else system.powerup_us
-    least_wr = 1000 * chip.wr_cycles / system.clock_mhz if chip.wr_cycles > 1 else 0.0
-    times = {"wr": max(chip.t_wr, least_wr)}
-    return _Timing(
-        chip.banks, chip.rows, chip.columns, chip.data_bits // 8, round(1e6 / system.clock_mhz),
-        *(round(1000 * times.get(n, getattr(chip, f"t_{n}"))) for n in
-          ("rcd", "rp", "ras", "rc", "rfc", "rrd", "wr")),
-        chip.t_mrd, chip.cas, round(powerup * 1e6),
-        round(chip.retention_ms * 1e9 / chip.rows))
+class _Line(ctypes.Structure):
+    _fields_ = [("bit", ctypes.c_uint64), ("drop_every", ctypes.c_uint64)]
 
 
 class VirtualBoard:
-    """The Verilated system of a board, with a model of its SDRAM that checks every timing.
+    """The Verilated system of a board, with a model of its SDRAM that checks every timing, and
+    whose contents at power-up are noise.
 
     Parameters
     ----------
@@ -54,6 +43,12 @@ class VirtualBoard:
     say : called with a line before each long step
     chip : SdramTiming or None
         The chip that is there, if it is not the one that the system was made for.
+    delays : Delays or None
+        Of the ways between FPGA and chip; None for none that matters.
+    faults : Faults
+        What is broken. A broken memory breaks no rule: what becomes of its contents shows.
+    noise : int
+        Draws the memory's contents at power-up.
     change : function or None
         Makes other Verilog of the system's, module by module, the top last; for tests.
 
@@ -63,9 +58,10 @@ class VirtualBoard:
     """
 
     def __init__(self, system: SystemConfig, say: Callable[[str], None] = lambda text: None, *,
-                 chip: SdramTiming | None = None,
+                 chip: SdramTiming | None = None, delays: Delays | None = None,
+                 faults: Faults | None = None, noise: int = 1,
                  change: Callable[[dict[str, str]], dict[str, str]] | None = None):
-        self.system = system
+        self.system, self._faults = system, faults or Faults()
         design, generators = repr(system), [board_verilog.__module__]
         if change:
             design += change.__qualname__
@@ -83,7 +79,8 @@ class VirtualBoard:
         self._lib = lib = ctypes.CDLL(str(library))
         p, u32, u64, raw = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_char_p
         for name, result, arguments in (
-                ("new", p, [u32, ctypes.POINTER(_Timing)]), ("free", None, [p]),
+                ("new", p, [ctypes.POINTER(_Line), p]), ("free", None, [p]),
+                ("bit", None, [p, u64]),
                 ("reset", None, [p]), ("run", None, [p, u64]), ("cycles", u64, [p]),
                 ("running", ctypes.c_int, [p]), ("feed", None, [p, raw, u64]),
                 ("unsent", u64, [p]), ("take", u64, [p, raw, u64]), ("fault", raw, [p]),
@@ -93,8 +90,20 @@ class VirtualBoard:
             function.restype, function.argtypes = result, arguments
         chip = chip or system.sdram
         self._layers: tuple[str, ...] = ()  # names
-        self._board = lib.board_new(system.clocks_per_bit,
-                                    ctypes.byref(chip_timing(system, chip)) if chip else None)
+        setup = chip_setup(system, chip, faults=faults, delays=delays, noise=noise) \
+            if chip else None
+        self._board = lib.board_new(
+            ctypes.byref(_Line(self._bit(1.0), self._faults.drop_every or 0)),
+            ctypes.byref(setup) if setup else None)
+
+    def _bit(self, part: float) -> int:
+        """How long a bit of the host's takes, in parts of the board's cycles, where the host
+        talks at a part of the baud rate."""
+        return round(_CYCLE * self.system.clocks_per_bit * self._faults.clock / part)
+
+    def talk_at(self, part: float) -> None:
+        """The host talks at a part of the baud rate that it should."""
+        self._lib.board_bit(self._board, self._bit(part))
 
     def close(self) -> None:
         """Free the model; it cannot be used afterwards."""
@@ -177,12 +186,16 @@ class VirtualPort:
     -------
     path : the port's name
     fault : what the simulation stopped with, or None
+    waits : answers that lay in the adapter while the board had nothing else to do
+    taken : bytes from the host
 
     Parameters
     ----------
     board : VirtualBoard
     latency_s : float
         For which an answer is kept back, as a USB adapter does; of the machine's time.
+    restless : bool
+        Its clock runs on where nobody has talked for long.
 
     Raises
     ------
@@ -190,10 +203,12 @@ class VirtualPort:
         Where there are no pseudo-terminals.
     """
 
-    def __init__(self, board: VirtualBoard, *, latency_s: float = 0.0):
+    def __init__(self, board: VirtualBoard, *, latency_s: float = 0.0, restless: bool = False):
         self.board = board
+        self._restless = restless
         self.fault: Exception | None = None
-        self._latency, self._kept = latency_s, deque[tuple[float, bytes]]()
+        self.waits = self.taken = 0
+        self.latency_s, self._kept = latency_s, deque[tuple[float, bytes]]()
         self._owed = 0  # cycles that are to pass though nobody talks
         try:
             import pty
@@ -219,13 +234,15 @@ class VirtualPort:
         idle = 0
         while not self._stop.is_set():
             busy = (self.board.unsent or self.board.running or idle < 200 or self._owed > 0
-                    or self._kept)
+                    or self._kept or self._restless)
             ready, _, _ = select.select([self._master], [], [], 0 if busy else 0.05)
             if ready:
                 try:
-                    self.board.feed(os.read(self._master, 4096))
+                    data = os.read(self._master, 4096)
                 except OSError:
                     return
+                self.board.feed(data)
+                self.taken += len(data)
                 idle = 0
             try:
                 self.board.run(_SLICE_CYCLES)
@@ -235,11 +252,19 @@ class VirtualPort:
             self._owed -= _SLICE_CYCLES
             answer = self.board.take()
             if answer:
-                self._kept.append((time.monotonic() + self._latency, answer))
+                self._kept.append((time.monotonic() + self.latency_s, answer))
                 idle = 0
-            while self._kept and self._kept[0][0] <= time.monotonic():
-                os.write(self._master, self._kept.popleft()[1])
+            self._give()
             idle += 1
+
+    def _give(self) -> None:
+        """Let go of the answers that have been kept back for long enough."""
+        given = b""
+        while self._kept and self._kept[0][0] <= time.monotonic():
+            given += self._kept.popleft()[1]
+        if given:
+            self.waits += not self._kept and not self.board.unsent
+            os.write(self._master, given)
 
     def close(self) -> None:
         """Stop the board's clock and remove the port."""

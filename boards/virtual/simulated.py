@@ -9,7 +9,7 @@ from sim.backend import VerilatorBackend
 from sim.verilated.memory import RtlMemory
 from sw.driver.result import RunResult
 
-from .board import chip_timing
+from .chip import chip_setup
 
 __all__ = ["board_memory", "differences", "simulated"]
 
@@ -21,7 +21,7 @@ def board_memory(system: SystemConfig) -> RtlMemory:
         repr(system), memory_verilog.__module__, lambda: memory_verilog(system),
         folder / "harness" / "port.h",
         ("-DPARTITA_SDRAM",) if system.sdram else (),
-        chip_timing(system, system.sdram) if system.sdram else None)
+        chip_setup(system, system.sdram) if system.sdram else None)
 
 
 def simulated(system: SystemConfig, say: Callable[[str], None] = lambda text: None,

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-__all__ = ["MEMORY_NAME", "Disturbance", "RtlMemory"]
+__all__ = ["AXI_HEADER", "MEMORY_NAME", "Disturbance", "RtlMemory"]
+
+#: What the class that wraps a memory speaks with.
+AXI_HEADER = Path(__file__).parent / "harness" / "axi.h"
 
 #: Its module.
 MEMORY_NAME = "memory"

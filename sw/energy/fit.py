@@ -12,7 +12,7 @@ try:
 except ModuleNotFoundError as error:
     raise ToolMissingError("scipy is missing: pip install 'partita[calibrate]'") from error
 
-__all__ = ["FEATURES", "Sample", "column", "fit", "predict", "validate"]
+__all__ = ["FEATURES", "Sample", "column", "fit", "logic_errors", "predict", "validate"]
 
 FEATURES = ("clock", "toggle", "accumulator", "multiplier")
 
@@ -86,12 +86,23 @@ def validate(samples: list[Sample]) -> dict[str, list[float]]:
             "array": errors(lambda a, b: a.array == b.array)}
 
 
+def logic_errors(samples: list[Sample]) -> list[float | None]:
+    """Relative error of each sample's energy without its clock pins, by fits that did not see its
+    array; None where nothing but clock pins moved."""
+    found: list[float | None] = []
+    for s in samples:
+        coefficients = fit([x for x in samples if x.array != s.array])
+        logic = float(np.dot(coefficients[1:], s.counts[1:]))
+        found.append(logic / s.logic_pj - 1 if s.logic_pj else None)
+    return found
+
+
 def _spread(samples: list[Sample]) -> np.ndarray:
-    """Relative standard deviation of each coefficient over resampled stimuli."""
-    rng = np.random.default_rng(1)
-    found = np.array([fit([samples[k] for k in rng.integers(0, len(samples), len(samples))])
-                      for _ in range(200)])
-    return found.std(axis=0) / np.maximum(found.mean(axis=0), 1e-12)
+    """Relative standard error of each coefficient, by leaving out whole arrays: windows of one
+    array have too much in common to tell."""
+    arrays = list(dict.fromkeys(s.array for s in samples))
+    found = np.array([fit([s for s in samples if s.array != out]) for out in arrays])
+    return np.sqrt((len(arrays) - 1) * found.var(axis=0)) / np.maximum(found.mean(axis=0), 1e-12)
 
 
 def column(samples: list[Sample], library: str) -> dict:

@@ -109,6 +109,7 @@ class _Totals:
         self.ledger: list[dict[str, int]] = []
         self.features: Features | None = None
         self.instance_pj: np.ndarray | None = None
+        self.image_pj: list[float] = []
 
     def add(self, result: RunResult, index: int, golden: np.ndarray, model: EnergyModel) -> None:
         """Add a run's measurements of its layer `index`, and compare its output."""
@@ -144,6 +145,7 @@ class _Totals:
                          page_misses=result.page_misses[index], model=model)
         self.features = found if self.features is None else self.features + found
         values = model.values()
+        self.image_pj.append(float(sum(found.energy(values).values())))
         own = np.array([sum(unit_features(u, cycles, model).energy(values).values())
                         for u in instances])
         self.instance_pj = own if self.instance_pj is None else self.instance_pj + own
@@ -251,4 +253,5 @@ def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
         + (", batched" if info.stacked else ""),
         ledger=tuple(total.ledger), activity=None if found is None else dict(found.counts),
         energy_pj=None if found is None else found.energy(model.values()),
-        instance_pj=None if own is None else tuple(float(v) for v in own))
+        instance_pj=None if own is None else tuple(float(v) for v in own),
+        image_pj=None if own is None else tuple(total.image_pj))

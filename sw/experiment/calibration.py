@@ -1,7 +1,9 @@
 """Coefficients of the energy model from gates."""
 
 import argparse
+import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import numpy as np
@@ -9,16 +11,17 @@ from rich.table import Table
 
 from hw.config import PRESETS, Config
 from hw.gateware.top import CORE_NAME
+from hw.gateware.verilog import generate
 from hw.support.console import console
 from hw.support.files import check_outputs, save_file
 from sim.gates.liberty import read_liberty
 from sim.gates.netlist import Netlist
 from sw.energy.coefficients import TABLE
-from sw.energy.fit import FEATURES, Sample, column, fit, predict, validate
+from sw.energy.fit import FEATURES, Sample, column, fit, logic_errors, predict, validate
 
 from .gates import map_core, stimuli
 
-__all__ = ["calibrate_as_asked"]
+__all__ = ["calibrate_as_asked", "verilog_digests"]
 
 
 def calibrate_as_asked(args: argparse.Namespace) -> int:
@@ -45,9 +48,17 @@ def calibrate_as_asked(args: argparse.Namespace) -> int:
         data = json.loads(TABLE.read_text())
         data["columns"]["sky130"]["coefficients"].update(column(samples, library.name))
         save_file(TABLE, json.dumps(data, indent=1) + "\n")
-        save_file(TABLE.parent / "calibration.json",
-                  json.dumps([asdict(s) for s in samples], indent=1) + "\n")
+        save_file(TABLE.parent / "calibration.json", json.dumps({
+            "library": library.name, "verilog": verilog_digests(args.arrays),
+            "samples": [asdict(s) for s in samples]}, indent=1) + "\n")
     return 0
+
+
+def verilog_digests(arrays: Iterable[tuple[int, int]]) -> dict[str, str]:
+    """Of each array: a hash of the instance's Verilog that its gates are made from."""
+    return {f"{rows}x{cols}": hashlib.sha256(
+        generate(_config(rows, cols))[CORE_NAME].encode()).hexdigest()[:16]
+        for rows, cols in arrays}
 
 
 def _config(rows: int, cols: int) -> Config:
@@ -63,13 +74,15 @@ def _print(samples: list[Sample]) -> None:
     for heading in ("array", "stimulus"):
         table.add_column(heading)
     for heading in ("gates pJ/cycle", "clock share", "glitches add", "model",
-                    "stimulus left out", "array left out"):
+                    "stimulus left out", "array left out", "without clock"):
         table.add_column(heading, justify="right")
-    for s, a, b in zip(samples, errors["stimulus"], errors["array"], strict=True):
+    for s, a, b, c in zip(samples, errors["stimulus"], errors["array"], logic_errors(samples),
+                          strict=True):
         table.add_row(
             s.array, s.stimulus, f"{s.gates_pj / s.cycles:.2f}", f"{s.clock_pj / s.gates_pj:.0%}",
             f"{s.glitch_share:.0%}" if s.logic_pj else "-",
-            f"{predict(coefficients, s) / s.gates_pj - 1:+.1%}", f"{a:+.1%}", f"{b:+.1%}")
+            f"{predict(coefficients, s) / s.gates_pj - 1:+.1%}", f"{a:+.1%}", f"{b:+.1%}",
+            "-" if c is None else f"{c:+.1%}")
     out = console()
     out.print(table)
     for name, values in errors.items():

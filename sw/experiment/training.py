@@ -30,7 +30,8 @@ from sw.training.augment import random_crops
 from sw.training.dataset import load_tiny_imagenet, root_of
 from sw.training.digits import digits_task
 from sw.training.recipe import Recipe
-from sw.training.task import Monitor, Row, Task
+from sw.training.shares import percent
+from sw.training.task import Monitor, Row, Task, equal_dense
 from sw.training.trainer import Trainer, pruned_names
 
 __all__ = ["RUN", "train_as_asked"]
@@ -150,8 +151,9 @@ def _name(variant: tuple[int, str, str, int]) -> str:
 
 def _claim(args: argparse.Namespace) -> None:
     """Make sure of the run's folder, and drop an earlier run if that is asked for."""
-    names = ["dense", *map(_name, _variants(args))]
-    files = ["results.json", "statistics.json", *(f"{n}.plan.json" for n in names[1:])]
+    pruned = [*map(_name, _variants(args))]
+    names = ["dense", "dense-longer", *pruned]
+    files = ["results.json", "statistics.json", *(f"{n}.plan.json" for n in pruned)]
     for name in names:
         files += [f"{name}.safetensors", f"{name}.state", f"{name}-int8.safetensors",
                   f"{name}-int8.state"]
@@ -181,7 +183,7 @@ def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Reci
             raise
 
     def show() -> None:
-        _print(rows, f"{task.name}: {task.data.source}")
+        _print(rows, f"{task.name}: {task.data.source}", len(task.data.held_labels))
         print(f"\nweights, plans, statistics and results.json are in {args.out}")
 
     text = results()
@@ -199,10 +201,10 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
     graph = trainer.graph(net)
     save_file(args.out / "statistics.json", json.dumps(graph_statistics(
         graph, trainer.calibration(), trainer.task.data.source)) + "\n")
-    row, integer = trainer.row("dense", net, None, prune="", seed=args.seed,
-                               qat=qat if qat.epochs else None, began=began)
-    rows.append(row)
-    trainer.save("dense", integer)
+    _measure("dense", net, trainer, args, qat, began, rows)
+    if tune.epochs:
+        began = time.monotonic()
+        _measure("dense-longer", trainer.longer(net, tune), trainer, args, qat, began, rows)
     for k, variant in enumerate(variants, 1):
         partitions, prune, partitioner, seed = variant
         began, name = time.monotonic(), _name(variant)
@@ -216,8 +218,17 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
         rows.append(row)
         trainer.save(name, integer)
         monitor.say(f"{name}: top-1 {row.top1:.2%}, int8 {row.int8_top1:.2%}; dense "
-                    f"{rows[0].top1:.2%}")
+                    f"{equal_dense(rows).top1:.2%}")
         save_file(args.out / "results.json", results())
+
+
+def _measure(name: str, net: torch.nn.Module, trainer: Trainer, args: argparse.Namespace,
+             qat: Recipe, began: float, rows: list[Row]) -> None:
+    """Add the row of a network that is not pruned."""
+    row, integer = trainer.row(name, net, None, prune="", seed=args.seed,
+                               qat=qat if qat.epochs else None, began=began)
+    rows.append(row)
+    trainer.save(name, integer)
 
 
 def _results(args: argparse.Namespace, argv: list[str], task: Task, recipes, rows: list[Row],
@@ -234,7 +245,8 @@ def _results(args: argparse.Namespace, argv: list[str], task: Task, recipes, row
     }, indent=1) + "\n"
 
 
-def _print(rows: list[Row], title: str) -> None:
+def _print(rows: list[Row], title: str, held_out: int) -> None:
+    dense = equal_dense(rows)
     table = Table(title=title, box=None, title_justify="left")
     for left in ("P", "pruned", "partitioner", "seed"):
         table.add_column(left)
@@ -244,13 +256,15 @@ def _print(rows: list[Row], title: str) -> None:
     for row in rows:
         kept = row.kept_weight.values()
         table.add_row(
-            str(row.partitions), row.prune, row.partitioner, str(row.seed),
+            str(row.partitions) if row.prune else row.name, row.prune, row.partitioner,
+            str(row.seed),
             f"{min(kept):.0%}-{max(kept):.0%}" if kept else "", f"{row.parameters:,}",
-            f"{100 * row.top1:.2f}", f"{100 * row.top5:.2f}",
-            f"{100 * (row.top1 - rows[0].top1):+.2f}",
-            f"{100 * row.int8_top1:.2f}" + (" *" if row.qat else "  "),
+            percent(row.top1, held_out), percent(row.top5, held_out),
+            "" if row is dense else f"{100 * (row.top1 - dense.top1):+.2f}",
+            percent(row.int8_top1, held_out) + (" *" if row.qat else "  "),
             f"{100 * (row.int8_top1 - row.top1):+.2f}")
     out = console(wide=True)
     out.print(table)
+    out.print("+-: standard error by the number of held-out images; to dense: trained as long")
     if any(r.qat for r in rows):
         out.print("* fine-tuned with quantisation; the others are quantised after training")

@@ -3,7 +3,7 @@
 from hw.support.markdown import markdown_table
 from sw.data import stored
 from sw.energy.coefficients import columns, macros
-from sw.energy.fit import Sample, validate
+from sw.energy.fit import Sample, logic_errors, validate
 from sw.energy.model import memory_sizes
 
 __all__ = ["calibration_table", "coefficients_table", "macros_table"]
@@ -11,23 +11,26 @@ __all__ = ["calibration_table", "coefficients_table", "macros_table"]
 
 def calibration_table() -> str:
     """Errors of the energy model against gates that its fit did not see."""
-    samples = [Sample(**s) for s in stored("calibration.json")]
-    errors = validate(samples)
+    samples = [Sample(**s) for s in stored("calibration.json")["samples"]]
+    errors, logic = validate(samples), logic_errors(samples)
     clock = columns()["sky130"].coefficients["clock"].value
     rows: list[tuple] = []
     for array in dict.fromkeys(s.array for s in samples):
         mine = [k for k, s in enumerate(samples) if s.array == array]
         cells: list[str] = []
-        for kind in ("stimulus", "array"):
-            sizes = [abs(errors[kind][k]) for k in mine]
+        for found in (errors["stimulus"], errors["array"], logic):
+            sizes = [abs(error) for k in mine if (error := found[k]) is not None]
             cells.append(f"{sum(sizes) / len(sizes):.1%} / {max(sizes):.1%}")
         shares = [samples[k].glitch_share for k in mine if samples[k].logic_pj]
         idle = next(samples[k] for k in mine if samples[k].stimulus == "idle")
+        clocks = [samples[k].clock_pj / samples[k].gates_pj for k in mine]
         rows.append((array, len(mine), f"{samples[mine[0]].flip_flops:,}", *cells,
+                     f"{min(clocks):.0%} to {max(clocks):.0%}",
                      f"{sum(shares) / len(shares):.0%}", f"{idle.gates_pj / idle.cycles:.1f}",
                      f"{idle.flip_flops * clock:.0f}"))
     return markdown_table(("array", "stimuli", "flip-flops", "stimulus left out, mean / largest",
-                           "array left out, mean / largest", "glitches add to logic",
+                           "array left out, mean / largest", "the same without clock pins",
+                           "clock pins' share", "glitches add to logic",
                            "idle, pJ per cycle", "without clock gates"), rows)
 
 

@@ -47,7 +47,7 @@ def headline_table() -> str:
         rows.append((label.format(big=f"one array of {side.rows}x{side.cols}"),
                      f"{arm['cycles']:,}", *ratios,
                      f"{equal['cycles'] / arm['cycles']:.2f}x",
-                     f"{arm['energy']['joules_per_image'] * 1e6:,.0f}"))
+                     f"{_priced(arm['layers']) / report['images'] / 1e6:,.0f}"))
     limit = limit_of(arms["pruned-8"]["layers"], instances=8).cycles
     rows += [
         ("published, pruned on 8", "", f"{report['published']['pruned_layers']}x", "", "", "", ""),
@@ -68,6 +68,12 @@ _SCENARIOS = (EnergyModel(), EnergyModel(gating="memories"), EnergyModel(gating=
 
 def _activity(arm: dict, only: Callable[[dict], bool]) -> Features:
     return sum((Features(x["activity"]) for x in arm["layers"] if only(x)), Features({}))
+
+
+def _priced(layers: list[dict]) -> float:
+    """pJ of stored activity, by today's coefficients."""
+    return sum(sum(Features(x["activity"]).energy(EnergyModel().values()).values())
+               for x in layers)
 
 
 def _ratio_cells(report: dict, base: str, model: EnergyModel,
@@ -164,7 +170,7 @@ def zeros_table() -> str:
         now = list(layers.values())
         cycles, was = total(now, "cycles"), total(before, "cycles")
         dead = total(now, "skipped_macs") / total(now, "macs")
-        energy = [sum(sum(x["energy_pj"].values()) for x in found) for found in (before, now)]
+        energy = [_priced(found) for found in (before, now)]
         rows.append((names[arm["name"]], f"{dead:.1%}", f"{total(now, 'skipped_bytes'):,}",
                      f"{was:,}", f"{cycles:,}", f"{was / cycles:.2f}x",
                      f"{(1 - cycles / was) / dead:.1%}", f"{energy[0] / energy[1]:.2f}x"))

@@ -14,6 +14,8 @@ from .measured import (
     scenarios_table,
     zeros_table,
 )
+from .small import small_table
+from .spread import spread_table
 from .trained import training_table
 
 __all__ = ["TABLES"]
@@ -22,7 +24,7 @@ __all__ = ["TABLES"]
 TABLES: dict[str, Callable[[], str]] = {
     "headline": headline_table, "energy": energy_table, "scaling": scaling_table,
     "limits": limits_table, "ablation": ablation_table, "zeros": zeros_table,
-    "levels": levels_table, "ranges": ranges_table,
+    "small": small_table, "spread": spread_table, "levels": levels_table, "ranges": ranges_table,
     "scenarios": scenarios_table, "macros": macros_table,
     "coefficients": coefficients_table, "calibration": calibration_table,
     "training": partial(training_table, "training-results.json"),

@@ -163,6 +163,9 @@ def print_report(report: Report, console: Console) -> None:
     if ratios:
         console.print()
         console.print(_ratio_table(ratios))
+        if (spread := report.image_ratios()) and len(spread) > 1:
+            console.print(f"over {len(spread)} images, pruned layers with external memory: "
+                          f"{min(spread):.2f}x to {max(spread):.2f}x")
         if not report.energy_model.coefficients.calibrated:
             console.print("this column is not calibrated: published values, not fitted to gates",
                           style="dim")

@@ -44,7 +44,7 @@ class LayerReport:
     `ledger` are each instance's cycles by cause, from its own end of the layer before to its end
     of this one; `activity` are the counts that energy is made of, by "category/coefficient";
     `energy_pj` their energy by category; `instance_pj` each instance's own, without external
-    memory.
+    memory; `image_pj` that of each run, an image or a batch of them.
     """
 
     name: str
@@ -64,6 +64,7 @@ class LayerReport:
     activity: dict[str, float] | None = None
     energy_pj: dict[str, float] | None = None
     instance_pj: tuple[float, ...] | None = None
+    image_pj: tuple[float, ...] | None = None
     weight_port_bytes: int | None = None
     skipped_macs: int | None = None
     skipped_bytes: int | None = None
@@ -223,6 +224,18 @@ class Report:
                                           tuple(c for c in CATEGORIES if c not in OUTSIDE)),
                 "core": ratio(a, b, model, CORE)}
         return result
+
+    def image_ratios(self) -> tuple[float, ...] | None:
+        """Energy of dense-1 over pruned-N, of each image's pruned layers; None where it was not
+        counted."""
+        base, best = self.arm("dense-1"), self.best
+        if base is None or best is None or best.features() is None or self.batch > 1:
+            return None
+        pruned = frozenset(x.name for x in best.layers if x.pruned)
+        sums = [[sum(column) for column in zip(*(
+            x.image_pj for x in arm.layers if x.name in pruned and x.image_pj is not None),
+            strict=True)] for arm in (base, best)]
+        return tuple(a / b for a, b in zip(*sums, strict=True))
 
     def pruning_gain(self, arm: ArmReport) -> float | None:
         """Cycles of the dense network on an arm's own accelerator over the arm's; None if that did

@@ -98,7 +98,7 @@ def train_digits(partitions: int, *, seed: int, cache: Path,
     accuracy, graphs = {}, []
     for name, net, its_plan in (("", dense_net, None), ("pruned ", pruned_net, plan)):
         measured = trainer.accuracy_float(net).top1
-        graph, int8, _, _ = trainer.quantised(name, net, its_plan, measured, None)
+        graph, int8, _, _ = trainer.quantised(name, net, its_plan, None)
         accuracy[f"{name}float"], accuracy[f"{name}int8"] = measured, int8.top1
         graphs.append(graph)
     held = torch.from_numpy(task.data.held_images)

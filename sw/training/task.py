@@ -1,6 +1,6 @@
 """What is trained, on what, and what is said of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +9,7 @@ from torch import nn
 from .dataset import ImageData
 from .fit import Augment
 
-__all__ = ["Monitor", "Row", "Task"]
+__all__ = ["Monitor", "Row", "Task", "equal_dense"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +47,12 @@ class Row:
     int8_top5: float
     qat: bool
     seconds: float
+
+
+def equal_dense(rows: Sequence[Row]) -> Row:
+    """What pruned networks are compared with: the network that is not pruned, trained as long as
+    they are, where there is one."""
+    return [row for row in rows if not row.prune][-1]
 
 
 @dataclass

@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,8 @@ QAT_THRESHOLD = 0.005
 _CALIBRATION = 256
 #: Training images that a refit sees, and how many at a time.
 _REFITTED, _REFIT_BATCH = 5000, 250
+#: Training images by which it is decided whether int8 is fine-tuned: nothing is on held-out ones.
+_JUDGED = 5000
 
 
 def weight_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> dict[str, torch.Tensor]:
@@ -201,11 +203,23 @@ class Trainer:
         return self._trained(name, identity, net, recipe, masks=masks,
                              teacher=dense if recipe.distil else None, prepare=refit)
 
-    def _chosen(self, count: int) -> torch.Tensor:
-        """Pixels of so many training images, drawn once and for all."""
+    def _picked(self, count: int) -> torch.Tensor:
+        """Numbers of so many training images, drawn once and for all."""
         chosen = np.random.default_rng(0).choice(
             len(self._training.images), min(count, len(self._training.images)), False)
-        return self._training.images[torch.from_numpy(np.sort(chosen)).to(self.device)]
+        return torch.from_numpy(np.sort(chosen)).to(self.device)
+
+    def longer(self, dense: nn.Module, recipe: Recipe) -> nn.Module:
+        """Train a copy of the dense network for as long as pruned ones are fine-tuned, by the same
+        recipe: what they are compared with."""
+        own = replace(recipe, gradual=0.0)
+        identity = self._identity("longer", asdict(own), _weights_hash(dense))
+        return self._trained("dense-longer", identity, copy.deepcopy(dense), own, masks={},
+                             teacher=dense if own.distil else None)
+
+    def _chosen(self, count: int) -> torch.Tensor:
+        """Pixels of so many training images."""
+        return self._training.images[self._picked(count)]
 
     def _refit_batches(self) -> Iterator[torch.Tensor]:
         return (self.task.plain(pixels)
@@ -225,9 +239,18 @@ class Trainer:
         return accuracy(lambda x: run_integer(graph, self.task.plain(x)), self._held,
                         self._labels)
 
-    def quantised(self, name: str, net: nn.Module, plan: PartitionPlan | None, float_top1: float,
+    def lost_to_int8(self, net: nn.Module, graph: IntegerGraph) -> float:
+        """Top-1 that a network loses in the hardware's integers, on training images."""
+        pick = self._picked(_JUDGED)
+        pixels, labels, plain = self._training.images[pick], self._training.labels[pick], \
+            self.task.plain
+        return accuracy(lambda x: net(plain(x)), pixels, labels).top1 - accuracy(
+            lambda x: run_integer(graph, plain(x)), pixels, labels).top1
+
+    def quantised(self, name: str, net: nn.Module, plan: PartitionPlan | None,
                   qat: Recipe | None) -> tuple[IntegerGraph, Accuracy, Accuracy, bool]:
-        """Fold, quantise, and fine-tune in int8 where post-training quantisation loses too much.
+        """Fold, quantise, and fine-tune in int8 where post-training quantisation loses too much of
+        the training images.
 
         Returns
         -------
@@ -238,9 +261,9 @@ class Trainer:
         scales = calibrate(folded, self.calibration())
         integer = quantise_with(folded, scales)
         after = self.accuracy_integer(integer)
-        if qat is None or float_top1 - after.top1 <= QAT_THRESHOLD:
+        if qat is None or (lost := self.lost_to_int8(net, integer)) <= QAT_THRESHOLD:
             return integer, after, after, False
-        self.monitor.say(f"{name}: int8 loses {float_top1 - after.top1:.2%} top-1; fine-tuning "
+        self.monitor.say(f"{name}: int8 loses {lost:.2%} top-1 of training images; fine-tuning "
                          "with quantisation")
         fake = FakeQuantised(folded, scales).to(self.device)
         self._fit(f"{name}-int8", fake, qat, self._identity("qat", scales), {}, None)
@@ -257,7 +280,7 @@ class Trainer:
             qat: Recipe | None, began: float) -> tuple[Row, IntegerGraph]:
         """Measure a trained network in floating point and int8."""
         measured = self.accuracy_float(net)
-        integer, int8, ptq, tuned = self.quantised(name, net, plan, measured.top1, qat)
+        integer, int8, ptq, tuned = self.quantised(name, net, plan, qat)
         kept = {} if plan is None else dict(zip(plan.layers, plan.kept, strict=True))
         return Row(
             name, 1 if plan is None else plan.partitions, prune,

@@ -8,6 +8,7 @@ import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS
+from boards.flow import results
 from boards.flow.build import _FLOWS, BuildResult, build
 from boards.flow.results import built
 from hw.build import main as hw_build
@@ -99,7 +100,11 @@ def test_where_nothing_near_fits_the_preset_is_named(changes, needs, capsys, tmp
     (["run", "ulx3s-85f", "--port", "/dev/nowhere", "--virtual-baud", "9600"],
      "--virtual-baud goes with --virtual"),
     (["run", "ulx3s-85f", "--virtual", "--out", "build"], "goes with --port"),
-    (["run", "ulx3s-85f", "--virtual", "--compare"], "--compare goes with --port"),
+    (["run", "ulx3s-85f", "--port", "/dev/nowhere", "--virtual-latency-ms", "16"],
+     "--virtual-latency-ms goes with --virtual"),
+    (["check", "ulx3s-85f", "--port", "auto", "--inject", "no-refresh"], "--inject goes with"),
+    (["check", "icebreaker", "--virtual", "--inject", "no-refresh"], "the iCEBreaker has none"),
+    (["margins", "icebreaker"], "the iCEBreaker has no SDRAM; its memory is 128 KiB SPRAM"),
     (["run", "ulx3s-85f", "--port", "/dev/ttyUSB0", "--serial", "D1"], "--serial goes with --port "
      "auto"),
     (["check", "ulx3s-85f"], "--port, or take --virtual"),
@@ -160,6 +165,19 @@ def test_the_table_refuses_a_folder_before_the_first_build(capsys, tmp_path, mon
     (tmp_path / "build" / "ulx3s-85f" / "letter.txt").write_text("dear")
     assert main(["table", "icebreaker", "ulx3s-85f"]) == 2
     assert "it holds 'letter.txt'" in capsys.readouterr().err
+
+
+def test_the_table_tells_which_rows_are_of_other_sources(capsys, tmp_path, monkeypatch):
+    board = BOARDS["icebreaker"]
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results.json")
+    assert main(["table", "--check", "icebreaker"]) == 1
+    assert capsys.readouterr().out == "icebreaker: not built\n"
+    result = BuildResult("icebreaker", Usage(4000, 3000, 8, 26), 17.0, 12.0, tmp_path, 1, 2.0)
+    results.add_row(board, result, "")
+    assert main(["table", "--check", "icebreaker"]) == 0
+    monkeypatch.setattr(results, "sources_digest", lambda board, config: bytes(8))
+    assert main(["table", "--check", "icebreaker"]) == 1
+    assert capsys.readouterr().out == "icebreaker: of other sources than today's\n"
 
 
 def test_a_foreign_folder_is_not_overwritten(capsys, tmp_path):

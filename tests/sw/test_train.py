@@ -19,9 +19,9 @@ def test_the_command_trains_partitions_and_writes_results(tmp_path, capsys):
                "--out", str(out), "--json", "--quiet", "--seeds", "2"]
     assert train.main(command) == 0
     result = json.loads(capsys.readouterr().out)
-    assert [r["name"] for r in result["rows"]] == ["dense", "p4-fc-optimised-1",
-                                                   "p4-fc-optimised-2"]
-    row = result["rows"][1]
+    assert [r["name"] for r in result["rows"]] == [
+        "dense", "dense-longer", "p4-fc-optimised-1", "p4-fc-optimised-2"]
+    row = result["rows"][2]
     assert row["top1"] > 0.7 and row["kept_weight"].keys() == {"fc1", "fc2"}
     assert result == json.loads((out / "results.json").read_text())
     assert load_integer(out / "p4-fc-optimised-1-int8.safetensors").layers[-1].name == "fc3"
@@ -84,5 +84,5 @@ def test_tinyvgg16_trains_from_the_folder(tmp_path, capsys):
         "--data", str(tmp_path), "--width", "0.0625", "--epochs", "1", "--tune-epochs", "1",
         "--batch", "4", "--prune", "all", "--out", str(tmp_path / "run"), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert rows[1]["partitions"] == 8 and "conv4_3" in rows[1]["kept_weight"]
+    assert rows[2]["partitions"] == 8 and "conv4_3" in rows[2]["kept_weight"]
     assert len(tinyvgg16(width=0.0625, classes=2).get_parameter("fc1.weight")) == 256

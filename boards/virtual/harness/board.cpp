@@ -7,19 +7,28 @@
 #include "verilated.h"
 
 #include "monitor.h"
-#include "sdram.h"
+#include "wires.h"
 
 namespace partita {
 
+// The far end of the UART: how long a bit takes, in 256ths of the board's cycles, and which of the
+// bytes to the board are lost: one in `drop_every`, or none if it is 0.
+struct HostLine {
+    uint64_t bit, drop_every;
+};
+
 class Board {
   public:
-    Board(uint32_t clocks_per_bit, const SdramTiming *timing) : clocks_(clocks_per_bit) {
+    Board(const HostLine &line, const ChipSetup *setup) : line(line) {
         context_ = std::make_unique<VerilatedContext>();
         context_->randReset(2);  // memories hold noise
         context_->randSeed(1);
         Verilated::threadContextp(context_.get());
         top_ = std::make_unique<Vboard>(context_.get(), "board");
-        if (timing) chip_ = std::make_unique<Sdram>(*timing);
+        if (setup) {
+            chip_ = std::make_unique<Sdram>(setup->timing, setup->faults);
+            wires_ = std::make_unique<Wires>(setup->delays, *chip_);
+        }
         top_->rx = 1;
         reset();
     }
@@ -43,7 +52,9 @@ class Board {
     std::unique_ptr<VerilatedContext> context_;  // outlives the model
     std::deque<uint8_t> to_board_, from_board_;
     std::unique_ptr<Sdram> chip_;
+    std::unique_ptr<Wires> wires_;
     std::unique_ptr<Vboard> top_;
+    HostLine line;
     uint64_t cycles = 0;
     Permits permits;
     Breach breach;
@@ -55,7 +66,7 @@ class Board {
         if (!top_->rst) watch();
         host();
 #ifdef PARTITA_SDRAM
-        uint32_t captured = chip_->captured(
+        uint32_t captured = wires_->edge(
             {top_->sdram___05Fras_n, top_->sdram___05Fcas_n, top_->sdram___05Fwe_n,
              top_->sdram___05Fba, top_->sdram___05Fa, top_->sdram___05Fdqm,
              top_->sdram___05Fdq_o, bool(top_->sdram___05Fdq_oe)});
@@ -93,37 +104,37 @@ class Board {
 
     // The host's UART, bit by bit; it changes its line between the board's clock edges.
     void host() {
-        if (sending_) {
-            if (--send_timer_ == 0) {
-                send_timer_ = clocks_;
-                if (--sending_) top_->rx = (out_ >> (10 - sending_)) & 1;
-                else top_->rx = 1;
-            }
+        uint64_t now = cycles << 8;
+        if (sending_ && now >= send_at_) {
+            send_at_ += line.bit;
+            if (--sending_) top_->rx = (out_ >> (10 - sending_)) & 1;
+            else top_->rx = 1;
         }
         if (!sending_ && !to_board_.empty()) {
             out_ = 0x200 | to_board_.front() << 1;
             to_board_.pop_front();
+            if (line.drop_every && ++sent_ % line.drop_every == 0) return;
             sending_ = 10;
-            send_timer_ = clocks_;
+            send_at_ = now + line.bit;
             top_->rx = 0;
         }
         if (receiving_) {
-            if (--receive_timer_ == 0) {
-                receive_timer_ = clocks_;
+            if (now >= receive_at_) {
+                receive_at_ += line.bit;
                 receiving_--;
                 if (receiving_ > 0 && receiving_ < 9) in_ = in_ >> 1 | top_->tx << 7;
                 if (receiving_ == 0 && top_->tx) from_board_.push_back(uint8_t(in_));
             }
         } else if (!top_->tx) {
             receiving_ = 10;
-            receive_timer_ = clocks_ / 2 + 1;
+            receive_at_ = now + line.bit / 2 + 256;
             in_ = 0;
         }
     }
 
     Monitor monitor_{PARTITA_BEAT, PARTITA_INSTANCES, -1, permits, breach};
-    uint32_t clocks_;
-    uint32_t out_ = 0, in_ = 0, sending_ = 0, send_timer_ = 0, receiving_ = 0, receive_timer_ = 0;
+    uint32_t out_ = 0, in_ = 0, sending_ = 0, receiving_ = 0;
+    uint64_t sent_ = 0, send_at_ = 0, receive_at_ = 0;
 };
 
 }  // namespace partita
@@ -132,9 +143,11 @@ using partita::Board;
 
 extern "C" {
 
-void *board_new(uint32_t clocks_per_bit, const partita::SdramTiming *timing) {
-    return new Board(clocks_per_bit, timing);
+void *board_new(const partita::HostLine *line, const partita::ChipSetup *setup) {
+    return new Board(*line, setup);
 }
+// From now on a bit of the host's takes so long.
+void board_bit(void *b, uint64_t bit) { static_cast<Board *>(b)->line.bit = bit; }
 void board_free(void *b) { delete static_cast<Board *>(b); }
 void board_reset(void *b) { static_cast<Board *>(b)->reset(); }
 void board_run(void *b, uint64_t cycles) { static_cast<Board *>(b)->run(cycles); }

@@ -6,7 +6,7 @@
 #include "verilated.h"
 
 #include "axi.h"
-#include "sdram.h"
+#include "wires.h"
 
 namespace partita {
 
@@ -20,8 +20,11 @@ class MemoryPort {
         : beat_(beat_bytes), traffic_(traffic), fault_(fault), data_(beat_bytes) {
         context_ = std::make_unique<VerilatedContext>();
         top_ = std::make_unique<Vmemory>(context_.get(), "memory");
-        if (options.own)
-            chip_ = std::make_unique<Sdram>(*static_cast<const SdramTiming *>(options.own));
+        if (options.own) {
+            auto &setup = *static_cast<const ChipSetup *>(options.own);
+            chip_ = std::make_unique<Sdram>(setup.timing, setup.faults);
+            wires_ = std::make_unique<Wires>(setup.delays, *chip_);
+        }
         top_->rst = 1;
         for (int k = 0; k < 4; k++) idle();
         top_->rst = 0;
@@ -128,7 +131,7 @@ class MemoryPort {
     void clock() {
 #ifdef PARTITA_SDRAM
         uint64_t opened = chip_->activates;
-        uint32_t captured = chip_->captured(
+        uint32_t captured = wires_->edge(
             {top_->pins_ras_n, top_->pins_cas_n, top_->pins_we_n, top_->pins_ba, top_->pins_a,
              top_->pins_dqm, top_->pins_dq_o, bool(top_->pins_dq_oe)});
         auto &under_way = reads_.empty() ? writes_ : reads_;
@@ -149,6 +152,7 @@ class MemoryPort {
     std::unique_ptr<VerilatedContext> context_;  // outlives the model
     std::unique_ptr<Vmemory> top_;
     std::unique_ptr<Sdram> chip_;
+    std::unique_ptr<Wires> wires_;
     std::deque<Burst> reads_, writes_;
     std::vector<uint8_t> data_;
     AxiToDevice out_;

@@ -3,7 +3,9 @@
 //
 // Follows Winbond's W9825G6KH datasheet: command truth table, mode register, AC characteristics.
 #pragma once
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <string>
 #include <vector>
@@ -13,14 +15,27 @@ namespace partita {
 struct SdramTiming {
     uint32_t banks, rows, columns, bytes;  // `bytes` of a word
     uint32_t clock_ps, rcd, rp, ras, rc, rfc, rrd, wr;
-    uint32_t mrd_cycles, cas;
+    uint32_t mrd_cycles, wr_cycles, cas;
     uint64_t powerup, refresh;  // `refresh`: longest time between two refreshes
+    uint64_t noise;             // draws what is in it when it powers up
+};
+
+// What is broken. A chip that is broken breaks no rule: what then becomes of its memory shows.
+struct SdramFaults {
+    uint32_t ones, zeros;  // data pins that are 1, and 0, whatever drives them
+    uint32_t swap[2];      // two address pins, each where the other belongs; equal: none
+    uint64_t fades;        // without refresh: what is left alone for so long is lost; 0: none
+
+    bool any() const { return ones | zeros | (swap[0] ^ swap[1]) | (fades != 0); }
 };
 
 class Sdram {
   public:
-    explicit Sdram(const SdramTiming &t)
-        : t_(t), memory_(size_t(t.banks) * t.rows * t.columns * t.bytes), bank_(t.banks) {}
+    explicit Sdram(const SdramTiming &t, const SdramFaults &broken = {})
+        : t_(t), broken_(broken), noise_(t.noise), bank_(t.banks), left_at_(t.banks * t.rows),
+          memory_(size_t(t.banks) * t.rows * t.columns * t.bytes) {
+        lose(0, memory_.size());
+    }
 
     // Pins as the chip sees them at a rising edge of its clock.
     struct Pins {
@@ -29,12 +44,14 @@ class Sdram {
     };
 
     // One rising edge. Returns what the chip drives after it; `drives` is 0 if it does not.
-    uint32_t edge(const Pins &p, bool &drives) {
+    uint32_t edge(Pins p, bool &drives) {
         now_ += t_.clock_ps;
+        swap(p.a);
+        p.dq = stick(p.dq);
         drives = false;
         uint32_t out = 0;
         if (!out_.empty() && out_.front().at <= cycle_) {
-            out = out_.front().value;
+            out = stick(out_.front().value);
             drives = true;
             out_.pop_front();
             // It is captured at the next edge: the controller must not drive it then.
@@ -66,25 +83,22 @@ class Sdram {
         return out;
     }
 
-    // One rising edge. Returns what a register that takes DQ at the same edge has then: what was
-    // driven after the edge before, noise if nobody drove.
-    uint32_t captured(const Pins &pins) {
-        uint32_t before = driven_;
-        bool drives;
-        uint32_t value = edge(pins, drives);
-        driven_ = drives ? value : uint32_t(cycle_ * 2654435761u >> 7);
-        return before;
+    // The next of a sequence of random bits.
+    uint32_t noise() {
+        noise_ += 0x9e3779b97f4a7c15u;
+        uint64_t z = (noise_ ^ noise_ >> 30) * 0xbf58476d1ce4e5b9u;
+        return uint32_t((z ^ z >> 27) * 0x94d049bb133111ebu >> 32);
     }
+    const SdramTiming &timing() const { return t_; }
 
     std::string fault;
     uint64_t column_commands = 0, activates = 0, refreshes = 0;
-    std::vector<uint8_t> &memory() { return memory_; }
 
   private:
     struct Bank {
         bool open = false;
         uint32_t row = 0;
-        uint64_t activated = 0, precharged = 0, written = 0, read = 0;
+        uint64_t activated = 0, precharged = 0, written = 0, written_cycle = 0, read = 0;
         bool ever = false;
     };
     struct Out {
@@ -93,12 +107,33 @@ class Sdram {
     };
 
     void fail(const std::string &what) {
-        if (fault.empty()) fault = "SDRAM: " + what + " at " + std::to_string(now_ / 1000) + " ns";
+        if (fault.empty() && !broken_.any())
+            fault = "SDRAM: " + what + " at " + std::to_string(now_ / 1000) + " ns";
     }
     bool after(uint64_t since, uint64_t least, const char *what) {
         if (now_ - since >= least) return true;
         fail(std::string(what) + ": " + std::to_string((now_ - since) / 1000) + " ns");
         return false;
+    }
+    void swap(uint32_t &a) const {
+        uint32_t x = broken_.swap[0], y = broken_.swap[1];
+        if ((a >> x ^ a >> y) & 1) a ^= 1u << x | 1u << y;
+    }
+    uint32_t stick(uint32_t dq) const { return (dq | broken_.ones) & ~broken_.zeros; }
+    void lose(size_t begin, size_t bytes) {
+        for (size_t k = begin; k < begin + bytes; k += sizeof(uint32_t)) {
+            uint32_t word = noise();
+            memcpy(&memory_[k], &word, std::min(sizeof word, begin + bytes - k));
+        }
+    }
+    // A row is read and written back: its time begins anew. Without refresh that comes too late
+    // if it was left alone for too long.
+    void restore(const Bank &b, bool opens) {
+        uint64_t &left = left_at_[size_t(&b - bank_.data()) * t_.rows + b.row];
+        size_t row = size_t(t_.columns) * t_.bytes;
+        if (opens && broken_.fades && left && now_ - left > broken_.fades)
+            lose((size_t(b.row) * t_.banks + size_t(&b - bank_.data())) * row, row);
+        left = now_;
     }
     void awake() {
         if (now_ < t_.powerup) fail("a command before the chip has powered up");
@@ -116,7 +151,8 @@ class Sdram {
         }
         if (activates) after(any_activated_, t_.rrd, "tRRD");
         b.open = b.ever = true;
-        b.row = p.a;
+        b.row = p.a & (t_.rows - 1);
+        restore(b, true);
         b.activated = any_activated_ = now_;
         activates++;
     }
@@ -159,14 +195,18 @@ class Sdram {
         for (uint32_t i = 0; i < t_.bytes; i++)
             if (!(p.dqm >> i & 1)) word[i] = uint8_t(p.dq >> 8 * i);
         bank_[bank_now_].written = now_;
-        wrote_ = true;
+        bank_[bank_now_].written_cycle = cycle_;
         left_--;
     }
     void close(Bank &b) {
         if (!b.open) return;
         after(b.activated, t_.ras, "tRAS");
-        if (wrote_ && b.written) after(b.written, t_.wr, "tWR");
+        if (b.written) {
+            after(b.written, t_.wr, "tWR");
+            if (cycle_ - b.written_cycle < t_.wr_cycles) fail("tWR in cycles");
+        }
         if (b.read > cycle_ + t_.cas - 1) fail("precharge cuts a read burst short");
+        restore(b, false);
         b.open = false;
         b.precharged = now_;
     }
@@ -209,14 +249,17 @@ class Sdram {
     }
 
     SdramTiming t_;
-    std::vector<uint8_t> memory_;
+    SdramFaults broken_;
+    uint64_t noise_;
     std::vector<Bank> bank_;
+    std::vector<uint64_t> left_at_;  // of each bank's rows
+    std::vector<uint8_t> memory_;
     std::deque<Out> out_;
     uint64_t now_ = 0, cycle_ = 0, any_activated_ = 0, refresh_began_ = 0, refreshed_ = 0;
     uint64_t mode_cycle_ = 0;
-    uint32_t burst_ = 1, left_ = 0, column_ = 0, bank_now_ = 0, driven_ = 0;
+    uint32_t burst_ = 1, left_ = 0, column_ = 0, bank_now_ = 0;
     bool ready_ = false, writing_ = false, refreshing_ = false, mode_set_ = false;
-    bool cleared_ = false, wrote_ = false, driving_ = false, was_driving_ = false;
+    bool cleared_ = false, driving_ = false, was_driving_ = false;
 };
 
 }  // namespace partita

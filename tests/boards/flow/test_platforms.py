@@ -59,5 +59,17 @@ def test_lights_shine_a_button_resets_and_what_must_not_float_is_held(name):
         assert len(held) == 2 and all(re.search(r"connect \\o\S* 1'1\n", text) for text in held)
 
 
+@pytest.mark.parametrize("name", [n for n in PLACED if BOARDS[n].sdram])
+def test_every_pin_to_the_sdram_has_a_register_of_its_own_at_the_pad(name):
+    """But the data's way back, which is bounded (`tests/boards/flow/test_pads.py`)."""
+    rtlil = files(name)[0]["rtlil"]
+    [memory] = [x for x in rtlil.split("\nmodule ") if x.startswith("\\top.system.memory\n")]
+    wires = re.findall(r"attribute \\syn_useioff 1\n  wire width (\d+) ", memory)
+    assert sum(map(int, wires)) == 3 + 2 + 13 + 2 + 16
+    off = re.findall(r"attribute \\syn_useioff 1\n  attribute \\ioff_dir \"output\"\n"
+                     r"  cell \\TRELLIS_FF \\chip_dq_off_\d+\n", rtlil)
+    assert len(off) == 16, "what turns DQ's drivers on"
+
+
 def test_reset_outlasts_the_time_in_which_an_ice40_reads_zeros():
     assert RESET_CYCLES / BOARDS["icebreaker"].clock_mhz > 3 * 5

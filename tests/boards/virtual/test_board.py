@@ -8,9 +8,11 @@ import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS, Board
-from boards.host import run
+from boards.host import run, session
 from boards.host.client import SerialBackend, open_port
-from boards.virtual.board import VirtualBoard, VirtualPort
+from boards.host.run import VirtualLoad
+from boards.protocol import MAX_DATA
+from boards.virtual.board import VIRTUAL_TIMEOUT_S, VirtualBoard, VirtualPort
 from boards.virtual.simulated import differences, simulated
 from sim.backend import VerilatorBackend
 from sim.faults import BusBreach
@@ -69,6 +71,27 @@ def test_a_program_that_writes_elsewhere_breaks_a_rule():
                 rf"{RULE}: broken in cycle \d+ by instance 1, channel STORE, in layer "
                 rf"{names[layer]}, address 0x{program.input.offset:x}$")):
             driver.run(IMAGES[0])
+
+
+@pytest.mark.parametrize("window", [1, 8])
+def test_answers_that_an_adapter_keeps_back_are_waited_for_once_in_a_stream(window, monkeypatch):
+    """Each wait is one of 16 ms on a board's line, however long it is here."""
+    monkeypatch.setattr(session, "_WINDOW", window)
+    data = np.random.default_rng(1).integers(0, 256, 24 * MAX_DATA, dtype=np.uint8)
+    with VirtualBoard(SDRAM) as board, VirtualPort(board, latency_s=0.016) as port:
+        transport = open_port(port.path, 3_000_000)
+        link = SerialBackend(CONFIG, transport, timeout_s=VIRTUAL_TIMEOUT_S)
+        before, taken = port.waits, port.taken
+        link.write_memory(0, data)
+        waits = port.waits - before
+        assert link.repeats == 0 and port.fault is None
+        transport.close()
+    if window == 1:
+        assert waits == data.size // MAX_DATA
+    else:  # the first of a transfer, and its last
+        assert waits <= 3
+        assert VirtualLoad(port.taken - taken, 2_000_000, waits, 16.0).seconds < (
+            1.25 * data.size * 10 / 2e6 + 0.05)
 
 
 @pytest.fixture

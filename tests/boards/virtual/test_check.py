@@ -9,6 +9,7 @@ from boards.__main__ import main
 from boards.catalogue import BOARDS, Board
 from boards.host import checking
 from boards.host.check import Scope
+from boards.virtual.chip import Faults
 from tests.support.systems import CONFIG, SDRAM
 
 pytestmark = pytest.mark.builds
@@ -30,8 +31,29 @@ def test_a_simulated_board_is_in_order_and_the_form_is_filled_in(small_board, tm
     assert main(["check", NAME, "--virtual", "--json", "--report", str(form)]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [f["what"] for f in told["findings"]] == [
-        "identity", "link", "data pins", "address pins", "memory", "retention", "accelerator"]
+        "clock", "identity", "link", "data pins", "address pins", "memory", "retention",
+        "accelerator"]
     assert all(f["ok"] for f in told["findings"]), told
     lines = form.read_text().splitlines()
     assert len(lines) == 10 and lines[0] == "board: ULX3S-85F (LFE5U-85F)"
     assert sum(line.endswith(": ?") for line in lines) == 5
+
+
+@pytest.mark.parametrize(("fault", "first", "said"), [
+    ("stuck-data-pin", "data pins", "DQ5 reads 1 always: open, or shorted to the supply"),
+    ("swapped-address-pins", "address pins", "A8 as a column's has no effect: what was written to "
+     "0x200 is at 0; as a row's A8 has one: it is swapped with a pin that columns do not use, A9"),
+    ("no-refresh", "retention", "what is written fades: the memory is not refreshed"),
+    ("dropped-bytes", "link", "bytes are lost or damaged on the way"),
+    ("wrong-clock", "clock", "its clock is 25 MHz, not 50"),
+])
+def test_what_is_broken_about_a_simulated_board_is_told_in_words(
+        fault, first, said, small_board, monkeypatch, capsys):
+    scope = Scope(link_bytes=4096, blocks=2, core=False, retention_s=(
+        0.02 if fault == "no-refresh" else 1e-4))
+    monkeypatch.setattr(checking, "_VIRTUAL_SCOPE", scope)
+    monkeypatch.setitem(checking.FAULTS, "no-refresh", Faults(refresh=False, fades_after_s=0.018))
+    assert main(["check", NAME, "--virtual", "--inject", fault, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    broken = [f for f in told["findings"] if not f["ok"]]
+    assert broken[0]["what"] == first and said in broken[0]["found"], told

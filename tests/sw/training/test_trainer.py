@@ -43,7 +43,8 @@ def test_training_is_not_lost_where_its_weights_cannot_be_written(task, tmp_path
     trainer.monitor = Monitor(progress=lambda part, *rest: steps.append(rest), checkpoint_s=0)
     net = trainer.dense(RECIPE)
     assert not steps and not state.exists()  # no step was left
-    integer, _, _, tuned = trainer.quantised("dense", net, None, 2.0, RECIPE)
+    monkeypatch.setattr("sw.training.trainer.QAT_THRESHOLD", -2.0)
+    integer, _, _, tuned = trainer.quantised("dense", net, None, RECIPE)
     with monkeypatch.context() as patch:
         patch.setattr("sw.training.trainer.save_integer", full)
         with pytest.raises(OSError, match="No space"):
@@ -81,3 +82,25 @@ def test_damaged_weights_of_a_user_are_refused(task, tmp_path):
     path.write_bytes(raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:])
     with pytest.raises(CheckpointError, match=r"dense\.safetensors: its tensors are not as they"):
         trainer.dense(replace(RECIPE, epochs=0))
+
+
+def test_nothing_is_decided_on_held_out_images(dense, monkeypatch):
+    """Whether int8 is fine-tuned follows from training images, whatever held-out ones say."""
+    trainer, net = dense
+    integer, said, _, _ = trainer.quantised("dense", net, None, None)
+    lost = trainer.lost_to_int8(net, integer)
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "_labels", (trainer._labels + 1) % 10)
+        assert trainer.lost_to_int8(net, integer) == lost
+        patch.setattr("sw.training.trainer.QAT_THRESHOLD", lost)
+        _, told, _, tuned = trainer.quantised("dense", net, None, RECIPE)
+    assert not tuned and told.top1 < said.top1 / 2
+
+
+def test_the_dense_network_is_trained_as_long_as_pruned_ones(dense):
+    trainer, net = dense
+    longer = trainer.longer(net, replace(RECIPE, gradual=0.3, distil=0.5))
+    assert (trainer.folder / "dense-longer.safetensors").is_file()
+    assert all(torch.count_nonzero(p) for p in longer.parameters())
+    assert any(not torch.equal(a, b) for a, b in zip(longer.parameters(), net.parameters(),
+                                                     strict=True))
