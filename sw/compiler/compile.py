@@ -117,6 +117,7 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
         raise ValueError("a scalable program has splits of its own and runs image by image: give "
                          "no splits and no batch with it")
     graph.validate(values=False)
+    graph.require_chain("compile_graph")
     if len(graph.layers) > _MAX_LAYERS:
         raise CompileError(graph.layers[_MAX_LAYERS].name,
                            f"is beyond the {_MAX_LAYERS} layers that a program can number")
