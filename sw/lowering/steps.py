@@ -11,7 +11,7 @@ from .space import FIRST_WORDS
 from .split import Item, Reading
 from .switches import switches
 
-__all__ = ["Step", "hold_pieces", "loads_of", "passes", "plane_words", "steps_of"]
+__all__ = ["Piece", "Step", "hold_pieces", "loads_of", "passes", "plane_words", "steps_of"]
 
 #: A read, and a span of its input word blocks.
 Piece = tuple[int, tuple[int, int]]
