@@ -75,11 +75,12 @@ class _Drawing:
             yield {"kernel_h": shape[1], "kernel_w": shape[2]}
 
     def join(self) -> None:
-        """Join two values, if any match."""
-        a = self.draw.randrange(len(self.net.values))
+        """Join two values, if any match, which are no joins."""
+        joins = {join.name for join in self.net.joins}
+        backs = [b for b in range(len(self.net.values)) if self.net.value(b)[0] not in joins]
+        a = self.draw.choice(backs)
         _, shape = self.net.value(a)
-        fits = [b for b in range(len(self.net.values))
-                if self.net.value(b)[1][1:] == shape[1:] and b != a]
+        fits = [b for b in backs if self.net.value(b)[1][1:] == shape[1:] and b != a]
         if fits and shape[0] < 40:
             b = self.draw.choice(fits)
             self.read |= {self.net.value(back)[0] for back in (a, b)}

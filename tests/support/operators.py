@@ -144,10 +144,10 @@ def _make_term(rng: np.random.Generator, name: str, net: Growing, numbers: Numbe
 
 def _make_join(rng: np.random.Generator, name: str, net: Growing, numbers: Numbers) -> None:
     parts = [net.value(numbers[n]) for n in "ab"]
-    if len({shape[1:] for _, shape in parts}) > 1:
-        raise NoSuchLayer(f"{name}: parts of {parts} do not match")
-    of = {join.name: join.sources for join in net.joins}
-    net.joins.append(Join(name, tuple(x for part, _ in parts for x in of.get(part, (part,)))))
+    names = tuple(part for part, _ in parts)
+    if len({shape[1:] for _, shape in parts}) > 1 or {x.name for x in net.joins} & {*names}:
+        raise NoSuchLayer(f"{name}: parts of {parts} do not match, or are joins")
+    net.joins.append(Join(name, names))
     net.values.append((name, (sum(shape[0] for _, shape in parts), *parts[0][1][1:])))
 
 
