@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from sw.ir.graph import Value
 from sw.ir.operators import Gather, Transpose
 
@@ -79,6 +81,19 @@ def _index_select(call: Call) -> Value:
     return _gather(call, call.x, call.axis(call["dim"]), [int(k) for k in indices])
 
 
+def _index(call: Call) -> Value:
+    """x[:, [2, 0, 1]]: one list of positions, of one dimension."""
+    lists = [(dim, x) for dim, x in enumerate(call["indices"]) if x is not None]
+    if len(lists) != 1 or isinstance(lists[0][1], Value) or lists[0][1].ndim != 1 \
+            or lists[0][1].dtype == torch.bool:
+        call.refuse("takes positions by several lists, or by computed ones; only one list of "
+                    "channels runs")
+    dim, positions = lists[0]
+    axis = call.axis(dim)
+    size = call.x.shape[axis]
+    return _gather(call, call.x, axis, [int(k) % size for k in positions])
+
+
 def _flip(call: Call) -> Value:
     x = call.x
     for dim in call["dims"]:
@@ -111,5 +126,5 @@ NOTHING = dict.fromkeys((
     "expand", "expand_as", "identity"), _same)
 MOVING: dict[str, Callable[[Call], Any]] = {
     **VIEWS, **NOTHING, "channel_shuffle": _shuffle, "native_channel_shuffle": _shuffle,
-    "index_select": _index_select, "flip": _flip,
+    "index_select": _index_select, "index": _index, "flip": _flip,
 }

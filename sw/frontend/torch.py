@@ -131,7 +131,7 @@ class _Import:
     def _call(self, node: fx.Node) -> Any:
         call = Call(node, self.known, self.nodes)
         if node.target is operator.getitem:
-            several, k = (self.known[x] if isinstance(x, fx.Node) else x for x in node.args)
+            several, k = call.resolve(node.args)
             if several[k] is None and node.users:
                 call.refuse("the places of the largest values are not known; only the values are")
             return several[k]

@@ -98,7 +98,7 @@ class _Layers:
         """Begin a layer; return its name."""
         name = self._name(name)
         self.layers[name] = FloatLayer(
-            name, np.ascontiguousarray(weight, np.float32), np.asarray(bias, np.float32), stride,
+            name, np.array(weight, np.float32), np.array(bias, np.float32), stride,
             padding, groups, in_shape, shape, shape, source=source)
         return name
 
@@ -188,7 +188,7 @@ class _Layers:
 
     def gather(self, node: Node, op: Gather) -> str:
         source = self.shapes[node.inputs[0]]
-        layer = self.summing(node.inputs[0])
+        layer = self.open(node.inputs[0])
         if layer is not None and layer.groups == 1 and not layer.terms:
             return self.put(self._gathered(layer, list(op.indices)))
         weight = np.zeros((len(op.indices), source[0], 1, 1))

@@ -68,6 +68,19 @@ class _View:
         order = np.arange(math.prod(self.of)) if self.order is None else self.order
         return order.reshape(self.shape)
 
+    @property
+    def channels(self) -> tuple[int, ...] | None:
+        """Which whole channels of the map it is, one after the other; None if it is not."""
+        if self.order is None:
+            return tuple(range(self.of[0]))
+        pixels = self.of[1] * self.of[2]
+        if len(self.order) % pixels:
+            return None
+        places = self.order.reshape(-1, pixels)
+        first = places[:, 0] // pixels
+        whole = np.array_equal(places, first[:, None] * pixels + np.arange(pixels))
+        return tuple(first.tolist()) if whole else None
+
 
 def to_maps(graph: Graph) -> Graph:
     """Return the graph at level MAPS.
@@ -122,17 +135,19 @@ class _Maps:
                 return view.base
             self.refuse(node, f"takes {list(view.of)} as {list(view.shape)}; only a linear layer "
                               "takes a map in another shape")
-        if view.order is None:
-            return view.base
-        pixels = view.of[1] * view.of[2]
-        places = view.order.reshape(shape[0], -1)
-        channels = places[:, 0] // pixels
-        if shape[1:] != view.of[1:] or not np.array_equal(
-                places, channels[:, None] * pixels + np.arange(pixels)):
+        chosen = view.channels if shape[1:] == view.of[1:] else None
+        if chosen is None:
             self.refuse(node, f"takes pixels of {list(view.of)} in another order; only channels "
                               "can be moved, and anything before a linear layer")
-        op = Gather(tuple(channels.tolist()))
-        return self.emit(node, op, [view.base], shape, f"/gather{len(self.nodes)}").base
+        return self.chosen(node, view, chosen)
+
+    def chosen(self, node: Node, view: _View, channels: tuple[int, ...]) -> str:
+        """The map of a base's channels."""
+        if view.order is None:
+            return view.base
+        shape = (len(channels), *view.of[1:])
+        name = f"/gather{len(self.nodes)}"
+        return self.emit(node, Gather(channels), [view.base], shape, name).base
 
     # -- what each operator becomes -------------------------------------------------------------
     def move(self, node: Node, op: Reshape | Transpose | Gather) -> _View:
@@ -185,10 +200,13 @@ class _Maps:
         views = [self.views[value] for value in node.inputs]
         if len(views) == 1:
             return views[0]
-        flat = all(len(v.shape) == 1 and v.order is None for v in views)
-        if flat and len({v.of[1:] for v in views}) == 1:  # flattened maps are joined before that
-            whole = (sum(v.of[0] for v in views), *views[0].of[1:])
-            done = self.emit(node, Concat(), [v.base for v in views], whole)
+        parts = [(v, v.channels) for v in views if len(v.shape) == 1]
+        if len(parts) == len(views) and len({v.of[1:] for v in views}) == 1 \
+                and all(channels is not None for _, channels in parts):
+            # flattened maps are joined before that
+            bases = [self.chosen(node, v, c) for v, c in parts if c is not None]
+            whole = (sum(len(c) for _, c in parts if c is not None), *views[0].of[1:])
+            done = self.emit(node, Concat(), bases, whole)
             return replace(done, shape=op.shape(*(v.shape for v in views)))
         if op.axis != 0:
             self.refuse(node, f"joins along dimension {op.axis + 1}; only channels can be joined")

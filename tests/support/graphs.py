@@ -74,7 +74,7 @@ class _Draw:
 
     def _terms(self, layer: Layer) -> tuple[Term, ...]:
         """Of values from which one step leads to the layer's size: equal ones, or of twice it."""
-        terms = []
+        terms: list[Term] = []
         for value, shape in list(self.shapes.items()):
             stride = shape[1] / layer.conv_shape[1]
             if stride not in (1, 2) or len(terms) > 1 or self.rng.integers(4):

@@ -31,10 +31,10 @@ def plainly(graph: IntegerGraph, image: np.ndarray) -> dict[str, np.ndarray]:
                 groups=part.groups)[0].numpy()
         y = np.stack([(a * int(m) + (1 << int(s) >> 1)) >> int(s)
                       for a, m, s in zip(acc, layer.mult, layer.shift, strict=True)])
-        y = torch.from_numpy(np.clip(y, layer.low, layer.high).astype(np.float64))
+        found = torch.from_numpy(np.clip(y, layer.low, layer.high).astype(np.float64))
         if layer.pool is not None:
-            y = torch.nn.functional.max_pool2d(y, layer.pool.kernel, layer.pool.stride)
-        values[layer.name] = y.numpy().astype(np.int64)
+            found = torch.nn.functional.max_pool2d(found, layer.pool.kernel, layer.pool.stride)
+        values[layer.name] = found.numpy().astype(np.int64)
     return values
 
 
