@@ -64,6 +64,7 @@ def segments(graph: IntegerGraph, names: Sequence[str] | None) -> list[tuple[int
         if name not in known:
             raise ValueError(f"layer {name!r} is not in {graph.name}; its layers are "
                              + ", ".join(known) + nearest(name, known))
+    graph.require_chain("running some of a network's layers")
     chosen = sorted({known.index(n) for n in names})
     runs: list[list[int]] = []
     for index in chosen:

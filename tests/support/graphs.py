@@ -37,16 +37,17 @@ class _Draw:
 
     def _source(self) -> str:
         """A value to read: unread ones more often, a join of all of a size now and then."""
-        if len(self.unread) > 1 and self.rng.integers(3) == 0:
-            return self._join(self.unread[int(self.rng.integers(len(self.unread)))])
+        if self.rng.integers(3) == 0:
+            return self._join(list(self.shapes)[int(self.rng.integers(len(self.shapes)))])
         choices = self.unread if self.unread and self.rng.integers(3) else list(self.shapes)
         return choices[int(self.rng.integers(len(choices)))]
 
     def _join(self, like: str) -> str:
         size = self.shapes[like][1:]
-        parts = [v for v in self.unread if self.shapes[v][1:] == size]
+        parts = [v for v in self.shapes if self.shapes[v][1:] == size]
         if len(parts) < 2:
             return like
+        parts = self.rng.permutation(parts)[:int(self.rng.integers(2, 5))].tolist()
         join = Join(f"join{len(self.joins)}", tuple(parts))
         self.joins.append(join)
         return join.name
@@ -73,10 +74,10 @@ class _Draw:
 
     def _terms(self, layer: Layer) -> tuple[Term, ...]:
         """Of values from which one step leads to the layer's size: equal ones, or of twice it."""
-        terms = []
+        terms: list[Term] = []
         for value, shape in list(self.shapes.items()):
             stride = shape[1] / layer.conv_shape[1]
-            if stride not in (1, 2) or self.rng.integers(3):
+            if stride not in (1, 2) or len(terms) > 1 or self.rng.integers(4):
                 continue
             diagonal = shape[0] == layer.conv_shape[0] and self.rng.integers(2)
             kernel = 1 if diagonal else int(self.rng.choice([1, 3]))
@@ -88,7 +89,8 @@ class _Draw:
 
     def _append(self, layer: Layer) -> None:
         parts = {j.name: j.sources for j in self.joins}
-        sources = {INPUT if layer.source is None else layer.source, *(t.source for t in layer.terms)}
+        assert layer.source is not None
+        sources = [layer.source, *(term.source for term in layer.terms)]
         read = {part for s in sources for part in parts.get(s, (s,))}
         self.unread = [v for v in self.unread if v not in read] + [layer.name]
         self.shapes[layer.name] = layer.out_shape

@@ -51,3 +51,9 @@ class Calls(nn.Module):
 
     def forward(self, x):
         return self.run(self, x)
+
+    @staticmethod
+    def late(y):
+        """Changes rows of a value in place, and reads all of it."""
+        y[:, :2].relu_()
+        return y

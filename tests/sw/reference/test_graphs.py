@@ -31,10 +31,10 @@ def plainly(graph: IntegerGraph, image: np.ndarray) -> dict[str, np.ndarray]:
                 groups=part.groups)[0].numpy()
         y = np.stack([(a * int(m) + (1 << int(s) >> 1)) >> int(s)
                       for a, m, s in zip(acc, layer.mult, layer.shift, strict=True)])
-        y = torch.from_numpy(np.clip(y, layer.low, layer.high).astype(np.float64))
+        found = torch.from_numpy(np.clip(y, layer.low, layer.high).astype(np.float64))
         if layer.pool is not None:
-            y = torch.nn.functional.max_pool2d(y, layer.pool.kernel, layer.pool.stride)
-        values[layer.name] = y.numpy().astype(np.int64)
+            found = torch.nn.functional.max_pool2d(found, layer.pool.kernel, layer.pool.stride)
+        values[layer.name] = found.numpy().astype(np.int64)
     return values
 
 
@@ -59,6 +59,7 @@ def test_golden_and_batched_follow_the_rule_and_survive_a_file(seed, tmp_path):
 def test_random_graphs_have_all_that_a_graph_can_have():
     graphs = [random_integer_graph(seed) for seed in range(30)]
     layers = [layer for graph in graphs for layer in graph.layers]
-    assert sum(len(x.terms) for x in layers) > 60 and sum(len(g.joins) for g in graphs) > 20
+    assert sum(len(x.terms) for x in layers) > 60
+    assert sum(len(g.joins) for g in graphs) > 20
     assert any(t.stride == 2 for x in layers for t in x.terms)
     assert any(t.groups > 1 for x in layers for t in x.terms)
