@@ -54,7 +54,11 @@ Stripe = tuple[Window, ...]
 
 def stripe(node: Node, first: int, past: int) -> Stripe:
     """Return what output rows first..past-1 need."""
-    return tuple(window(read.conv, node.layer.pool, first, past) for read in node.reads)
+    windows: list[Window] = []
+    for r, source in enumerate(node.sources):
+        windows.append(window(node.reads[r].conv, node.layer.pool, first, past) if r == source
+                       else windows[source])
+    return tuple(windows)
 
 
 def window(of: Convolution, pool: Pool | None, first: int, past: int) -> Window:

@@ -78,7 +78,7 @@ def _masks(stage: Stage) -> list[list[int]]:
 
 def _loaded_words(stage: Stage, instance: int, r: int) -> int:
     item = stage.split.items[instance]
-    if item is None or stage.plan.reads[r].resident:
+    if item is None or stage.plan.reads[r].resident or stage.node.sources[r] != r:
         return 0
     first, past = item.reads[r].inputs
     return (past - first) * sum(plane_words(stage.node, r, stripe)

@@ -44,6 +44,12 @@ class Read:
         """Columns of its input."""
         return self.conv.in_shape[2]
 
+    @property
+    def way(self) -> tuple:
+        """Equal for reads that take the same input in the same way, with other weights."""
+        conv = self.conv
+        return self.values, conv.kernel, conv.stride, tuple(conv.padding), conv.groups
+
     def words(self, word: int) -> int:
         """Words of `word` channels that a pixel has."""
         return sum(-(-count // word) for count in self.channels)
@@ -101,6 +107,13 @@ class Node:
         """The same with its own convolution changed, whose input is one value."""
         own = replace(self.reads[0], conv=layer, channels=(layer.in_shape[0],))
         return Node(self.number, layer, (own, *self.reads[1:]))
+
+    @cached_property
+    def sources(self) -> tuple[int, ...]:
+        """For each read the first that takes the same input in the same way: what is loaded for it
+        is there for the others, too."""
+        ways = [read.way for read in self.reads]
+        return tuple(ways.index(way) for way in ways)
 
     @cached_property
     def values(self) -> frozenset[int]:

@@ -35,7 +35,8 @@ class Space:
                  residents: Mapping[int, int], keep: bool, count: int):
         self._node, self._config, self._room = node, config, room
         self._residents, self._keep, self.count = residents, keep, count
-        self._loaded = [r for r in range(len(node.reads)) if r not in residents]
+        self._loaded = [r for r, source in enumerate(node.sources)
+                        if r not in residents and r == source]
         self._items = items = [i for i in split.items if i is not None]
         of_rows = {rows: cut(node, rows, count) for rows in {i.rows for i in items}}
         self._stripes = tuple(() if i is None else of_rows[i.rows] for i in split.items)
@@ -129,14 +130,16 @@ class Space:
             return None
         base = here.past - slots * size if here.high else here.first
         at = here.first if here.high else here.past - held
-        reads = []
-        for r, words in enumerate(self._words):
+        reads: list[ReadPlan] = []
+        for r, source in enumerate(self._node.sources):
             if r in self._residents:
                 reads.append(ReadPlan(True, (self._residents[r],)))
-                continue
-            reads.append(ReadPlan(False, tuple(at + k * step for k, step in enumerate(buffers)),
-                                  pieces[r]))
-            at += 0 if pieces[r] else words
+            elif r != source:
+                reads.append(reads[source])
+            else:
+                bases = tuple(at + k * step for k, step in enumerate(buffers))
+                reads.append(ReadPlan(False, bases, pieces[r]))
+                at += 0 if pieces[r] else self._words[r]
         return LayerPlan(self._stripes, tuple(reads), self._keep,
                          tuple(base + k * size for k in range(slots)), slots * size, group, live,
                          self._cost(len(buffers)))

@@ -256,7 +256,8 @@ def work_of(node: Node, config: Config, split: Split) -> Work:
         weights = stripes * (tiles * tile + (item.blocks[1] - item.blocks[0]) * params)
         loads = tuple(
             (reading.inputs[1] - reading.inputs[0]) * (w.rows[1] - w.rows[0]) * read.width
-            for reading, w, read in zip(item.reads, windows, node.reads, strict=True))
+            * (r == source) for r, (reading, w, read, source) in enumerate(
+                zip(item.reads, windows, node.reads, node.sources, strict=True)))
         stores = ((item.words[1] - item.words[0]) * (item.rows[1] - item.rows[0])
                   * layer.out_shape[2])
         load_words.append(loads)

@@ -22,7 +22,8 @@ _GROWTH = 3  # each further load is so many times the one before it
 @dataclass(frozen=True)
 class Step:
     """One COMPUTE: output blocks and input word blocks (first, past), whether it starts and
-    finishes its output blocks, whether it skips zeros, and which of the layer's reads it is of."""
+    finishes its output blocks, whether it skips zeros, of which of the layer's reads it is, and for
+    which its input is loaded."""
 
     blocks: tuple[int, int]
     inputs: tuple[int, int]
@@ -30,10 +31,11 @@ class Step:
     last: bool = True
     live: bool = False
     read: int = 0
+    source: int = 0
 
     @property
     def piece(self) -> Piece:
-        return self.read, self.inputs
+        return self.source, self.inputs
 
 
 def loads_of(node: Node, item: Item, plan: LayerPlan, stripe: Stripe, first: bool) -> list[Piece]:
@@ -41,7 +43,7 @@ def loads_of(node: Node, item: Item, plan: LayerPlan, stripe: Stripe, first: boo
     on a part of it."""
     loads: list[Piece] = []
     for r, reading in enumerate(item.reads):
-        if plan.reads[r].resident:
+        if plan.reads[r].resident or node.sources[r] != r:
             continue
         plane = plane_words(node, r, stripe)
         loads += [(r, span) for span in
@@ -68,7 +70,7 @@ def steps_of(node: Node, item: Item, plan: LayerPlan, stripe: Stripe) -> tuple[S
     """An item's COMPUTEs for one stripe, which is the first."""
     pieces = [] if plan.piece else loads_of(node, item, plan, stripe, True)
     if len(item.reads) > 1:
-        return _sum(item, plan, pieces)
+        return _sum(item, plan, pieces, node.sources)
     steps: list[Step] = []
     live, (reading,), piece = plan.live_blocks > 0, item.reads, plan.reads[0].piece
     if piece:
@@ -98,7 +100,8 @@ def steps_of(node: Node, item: Item, plan: LayerPlan, stripe: Stripe) -> tuple[S
     return tuple(steps)
 
 
-def _sum(item: Item, plan: LayerPlan, loads: Sequence[Piece]) -> tuple[Step, ...]:
+def _sum(item: Item, plan: LayerPlan, loads: Sequence[Piece], sources: Sequence[int],
+         ) -> tuple[Step, ...]:
     """COMPUTEs of several reads, output block by output block: only one can be left open."""
     steps: list[Step] = []
     seen = [reading.inputs[0] for reading in item.reads]
@@ -114,7 +117,7 @@ def _sum(item: Item, plan: LayerPlan, loads: Sequence[Piece]) -> tuple[Step, ...
             ranges += [(r, part) for part in pairwise([first, *cuts, past])]
         if plan.piece and block % 2:
             ranges.reverse()  # it starts on what the block before has just used
-        steps += _chain((block, block + 1), ranges)
+        steps += _chain((block, block + 1), ranges, sources=sources)
     return tuple(steps)
 
 
@@ -178,8 +181,9 @@ def _needed_last(held: Sequence[Piece | None], used: Sequence[int],
     return left[0]
 
 
-def _chain(blocks: tuple[int, int], pieces: Sequence[Piece], live: bool = False) -> list[Step]:
-    return [Step(blocks, span, k == 0, k == len(pieces) - 1, live, r)
+def _chain(blocks: tuple[int, int], pieces: Sequence[Piece], live: bool = False,
+           sources: Sequence[int] = (0,)) -> list[Step]:
+    return [Step(blocks, span, k == 0, k == len(pieces) - 1, live, r, sources[r])
             for k, (r, span) in enumerate(pieces)]
 
 

@@ -61,8 +61,11 @@ class _Drawing:
             name, shape = self.net.value(back + 1)
             for window in self._windows(shape, size):
                 equal = shape[0] == out and self.draw.random() < 0.7
-                if self.add("plus", back=back, groups=out if equal else 1, **window):
+                numbers = {"back": back, "groups": out if equal else 1, **window}
+                if self.add("plus", **numbers):
                     self.read.add(name)
+                    if self.draw.random() < 0.4:  # with weights beyond int8
+                        self.add("plus", **numbers)
                     break
 
     def _windows(self, shape: Shape, size: list[int]) -> Iterator[dict[str, int]]:
