@@ -182,13 +182,15 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
     counters: list[dict[str, int]] = [{} for _ in range(arm.config.instances)]
     reports: list[LayerReport] = []
     finals: list[np.ndarray] = []
-    cycles = misses = 0
+    cycles = misses = external = tensors = 0
     seconds = 0.0
     for first, graph in segments(arm.graph, names):
         splits = search_splits(graph, arm.config, batch=arm.batch, say=say).splits \
             if search and arm.config.core == "pipelined" else None
         program = compile_graph(graph, arm.config, batch=arm.batch, splits=splits)
         program.check_log()
+        external = max(external, program.window_bytes)
+        tensors = max(tensors, program.tensor_bytes)
         with open_backend("verilator", arm.config, memory_bytes=program.window_bytes,
                           count_toggles=count_toggles, threads=threads, say=say,
                           **memory) as backend:
@@ -218,7 +220,8 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
         name=arm.name, instances=arm.config.instances, memory=arm.config.port.memory,
         macs_per_cycle=roof.macs_per_cycle, bytes_per_cycle=roof.bytes_per_cycle,
         cycles=cycles, layers=tuple(reports), counters=tuple(counters), page_misses=misses,
-        simulated_khz=round(cycles / seconds / 1e3, 1), batch=arm.batch), finals
+        simulated_khz=round(cycles / seconds / 1e3, 1), batch=arm.batch, external_bytes=external,
+        tensor_bytes=tensors), finals
 
 
 def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,

@@ -14,6 +14,8 @@ from .switches import switches
 
 __all__ = ["plan_layers"]
 
+_WORTH = 1.05  # estimates are not nearer, and what stays crosses no port
+
 
 @dataclass(frozen=True)
 class _Kept:
@@ -32,19 +34,42 @@ class _Keeper:
         self._kept: dict[int, _Kept] = {}
 
     def plan(self, k: int) -> LayerPlan:
-        """Plan a layer, whose output stays as long as those that would use it there fit."""
+        """Plan a layer, whose output stays for as many readers as it can without being estimated
+        to cost more than it saves; it stays for the next layer wherever both fit."""
         finds = [j for j in self._readers[k + 1] if self._would_find(j, k)] \
             if switches().resident else []
-        for count in range(len(finds), 0, -1):
+        counts = [*range(len(finds), 0, -1), *([0] if finds and finds[0] > k + 1 else [])]
+        found: list[tuple[float, LayerPlan, tuple[int, ...]]] = []
+        for count in counts:
             try:
-                plan = self._beside(k, keep=True)
-                self._kept[k + 1] = _Kept(plan.output, tuple(finds[:count]))
-                if self._goes_on(k, finds[:count]):
-                    return plan
+                plan, cost = self._keeping(k, tuple(finds[:count]), finds[-1])
             except DoesNotFit:
-                pass
+                continue
+            found.append((cost, plan, tuple(finds[:count])))
+        if not found:
+            return self._beside(k, keep=False)
+        most = min(cost for cost, _, _ in found) * _WORTH
+        plan, readers = next((plan, readers) for cost, plan, readers in found if cost <= most)
+        if readers:
+            self._kept[k + 1] = _Kept(plan.output, readers)
+        return plan
+
+    def _keeping(self, k: int, readers: tuple[int, ...], last: int) -> tuple[LayerPlan, float]:
+        """A layer's plan where its output stays for these readers, and the estimated cycles of it
+        and the layers up to `last`.
+
+        Raises
+        ------
+        DoesNotFit
+        """
+        plan = self._beside(k, keep=bool(readers))
+        if readers:
+            self._kept[k + 1] = _Kept(plan.output, readers)
+        try:
+            return plan, plan.cost + sum(self._beside(j, keep=False).cost
+                                         for j in range(k + 1, last + 1))
+        finally:
             self._kept.pop(k + 1, None)
-        return self._beside(k, keep=False)
 
     def _would_find(self, reader: int, maker: int) -> bool:
         """Whether each instance makes all of a layer's output that its item of a reader takes."""
@@ -52,25 +77,6 @@ class _Keeper:
         reads = node.reads_of(maker + 1)
         return bool(reads) and node.layer.images == self._nodes[maker].layer.images and all(
             is_resident(node, r, self._splits[maker], self._splits[reader]) for r in reads)
-
-    def _goes_on(self, maker: int, readers: Sequence[int]) -> bool:
-        """Whether the layers up to the last reader fit beside what stays, and none that does not
-        read it is slowed down for it.
-
-        Raises
-        ------
-        DoesNotFit
-        """
-        kept = self._kept[maker + 1]
-        for j in range(maker + 1, readers[-1] + 1):
-            cost = self._beside(j, keep=False).cost
-            if j not in readers:
-                del self._kept[maker + 1]
-                free = self._beside(j, keep=False).cost
-                self._kept[maker + 1] = kept
-                if free < cost:
-                    return False
-        return True
 
     def _beside(self, k: int, keep: bool) -> LayerPlan:
         """Plan a layer with what stays over it or is there for it."""

@@ -84,7 +84,7 @@ class Space:
         rows = max(sum(s[0].conv[1] - s[0].conv[0] for s in ss) for ss in {*self._stripes} if ss)
         compute = tiles * max(rows * node.layer.conv_shape[2], self.count * config.tile_chunks)
         plane = max((self._planes[r] for r in self._loaded), default=0)
-        first = _LATENCY_CYCLES + max(plane, FIRST_WORDS) / words_per_cycle
+        first = _LATENCY_CYCLES + max(plane, FIRST_WORDS) / words_per_cycle if self._loaded else 0
         waits = first * (self.count if buffers == 1 else 1) + _STRIPE_CYCLES * self.count
         port = weights + loads
         return max(compute, words, port) + 0.01 * port + waits
