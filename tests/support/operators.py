@@ -129,7 +129,8 @@ def _make_term(rng: np.random.Generator, name: str, net: Growing, numbers: Numbe
     layer = net.layers[-1]
     if layer.epsilon:
         raise NoSuchLayer(f"{name}: a term of a layer with epsilon")
-    source, (channels, *size) = net.value(numbers["back"] + 1)
+    source, shape = net.value(numbers["back"] + 1)
+    channels, *size = shape
     kernel, padding = _window(numbers)
     out, groups = layer.conv_shape[0], numbers["groups"]
     if channels % groups or out % groups:
@@ -137,7 +138,7 @@ def _make_term(rng: np.random.Generator, name: str, net: Growing, numbers: Numbe
     if (gives := _sizes(name, size, kernel, padding, numbers["stride"])) != layer.conv_shape[1:]:
         raise NoSuchLayer(f"{name}: {gives} and {layer.conv_shape[1:]} cannot be added")
     weight = rng.integers(-127, 128, (out, channels // groups, *kernel), dtype=np.int8)
-    term = Term(source, weight, numbers["stride"], padding, groups, (channels, *size),
+    term = Term(source, weight, numbers["stride"], padding, groups, shape,
                 layer.conv_shape)
     net.layers[-1] = replace(layer, terms=(*layer.terms, term))
 

@@ -64,8 +64,8 @@ def test_a_residual_value_stays_on_chip_beside_what_is_computed_from_it():
 def test_a_value_is_not_held_over_a_layer_that_it_would_slow_down():
     """In 256 words there is room for the first output up to the sum, but not for much else."""
     same = "kernel_h=3 kernel_w=3 pad_top=1 pad_left=1"
-    graph = Recipe.parse(f"2x4x4 channels=4 rows=10 columns=10 conv {same} out=4 conv {same} out=16 "
-                         f"conv {same} out=16 conv {same} out=4 plus groups=4 back=2").graph
+    graph = Recipe.parse(f"2x4x4 channels=4 rows=10 columns=10 conv {same} out=4 conv {same} "
+                         f"out=16 conv {same} out=16 conv {same} out=4 plus groups=4 back=2").graph
     config = CONFIGS["2x4x4"].replace(instances=1, buffers__act_words=256)
     lowered = lower(graph, config)
     assert [where.resident for where in lowered.stages[3].plan.reads] == [False, False]
@@ -117,7 +117,7 @@ def test_a_batch_goes_through_the_branches_image_by_image(batch):
     check(graph, program)
 
 
-@pytest.mark.parametrize("name", [name for name in vars(Switches())])
+@pytest.mark.parametrize("name", list(vars(Switches())))
 def test_a_graph_is_right_without_each_optimisation(name):
     graph = residual_network(4, side=8, width=8)
     with switched(**{name: False}):
@@ -138,8 +138,8 @@ def test_recipes_that_have_failed(text):
 
 
 def test_partitions_of_a_graph_are_not_dropped():
-    with pytest.raises(BranchError, match="^layer conv2: reads conv1 and conv0 and conv0; a "
-                                          "program whose partitions can be dropped takes chains"):
+    with pytest.raises(BranchError, match=r"^layer conv2: reads conv1 and conv0 and conv0; a "
+                                          r"program whose partitions can be dropped takes chains"):
         compile_graph(residual_network(1), CONFIGS["2x4x4"], scalable=True)
 
 
@@ -149,6 +149,6 @@ def test_a_term_without_an_encoding_is_refused_by_its_layer_and_number():
     assert layer.terms[0].stride == 2
     wide = replace(layer, terms=(replace(layer.terms[0], stride=16),))
     layers = (*graph.layers[:4], wide, *graph.layers[5:])
-    with pytest.raises(Unsupported, match="^layer conv6: term 0: stride is 16; it must be at most "
-                                          "15"):
+    with pytest.raises(Unsupported, match=r"^layer conv6: term 0: stride is 16; it must be at "
+                                          r"most 15"):
         compile_graph(replace(graph, layers=layers), Config(instances=1))
