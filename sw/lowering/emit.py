@@ -242,6 +242,9 @@ class _LayerEmitter:
             plane = height * width
             base = where.bases[buffer] + (step.inputs[0] - origin) * plane
         blocks = step.inputs[1] - step.inputs[0]
+        region = Region(ACT, base, blocks, plane, height * width)
+        if step.times > 1:  # one block again and again
+            blocks, plane = step.times, 0
         fields = {
             "in_addr": base, "in_plane": plane, "in_w": width, "in_h": height,
             "pad_top": needs.pad_top, "pad_left": conv.padding[1], "stride": conv.stride,
@@ -253,8 +256,7 @@ class _LayerEmitter:
         if step.live:
             fields |= {"live_blocks": fields["out_blocks"], "out_blocks": 1,
                        "epsilon": self.layer.epsilon}
-        return Op(Opcode.COMPUTE, self.run, fields,
-                  reads=(Region(ACT, base, blocks, plane, height * width),))
+        return Op(Opcode.COMPUTE, self.run, fields, reads=(region,))
 
     def _output(self, stripe: Stripe, blocks: tuple[int, int]) -> tuple[Op, Op | None]:
         """POST and STORE of some output blocks."""

@@ -12,6 +12,7 @@ __all__ = [
     "Stripe",
     "Window",
     "ceil_div",
+    "cut",
     "output_blocks",
     "output_words",
     "parts",
@@ -52,13 +53,21 @@ class Window:
 Stripe = tuple[Window, ...]
 
 
+def cut(node: Node, rows: tuple[int, int], count: int) -> tuple[Stripe, ...]:
+    """Cut output rows into `count` stripes, or as many as there are rows."""
+    return tuple(stripe(node, a, b) for a, b in parts(*rows, count) if a < b)
+
+
 def stripe(node: Node, first: int, past: int) -> Stripe:
     """Return what output rows first..past-1 need."""
+    if (found := node.stripes.get((first, past))) is not None:
+        return found
     windows: list[Window] = []
     for r, source in enumerate(node.sources):
         windows.append(window(node.reads[r].conv, node.layer.pool, first, past) if r == source
                        else windows[source])
-    return tuple(windows)
+    found = node.stripes[first, past] = tuple(windows)
+    return found
 
 
 def window(of: Convolution, pool: Pool | None, first: int, past: int) -> Window:

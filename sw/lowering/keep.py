@@ -32,13 +32,16 @@ class _Keeper:
         self._nodes, self._splits, self._config = nodes, splits, config
         self._readers = readers_of(nodes)
         self._kept: dict[int, _Kept] = {}
+        self._known: dict[tuple, LayerPlan] = {}
 
     def plan(self, k: int) -> LayerPlan:
         """Plan a layer, whose output stays for as many readers as it can without being estimated
-        to cost more than it saves; it stays for the next layer wherever both fit."""
+        to cost more than it saves; in a chain it stays wherever it fits."""
         finds = [j for j in self._readers[k + 1] if self._would_find(j, k)] \
             if switches().resident else []
-        counts = [*range(len(finds), 0, -1), *([0] if finds and finds[0] > k + 1 else [])]
+        chain = self._nodes[k].follows and self._readers[k + 1] == [k + 1] \
+            and self._nodes[k + 1].follows
+        counts = range(len(finds), 0 if chain else -1, -1) if finds else ()
         found: list[tuple[float, LayerPlan, tuple[int, ...]]] = []
         for count in counts:
             try:
@@ -86,7 +89,11 @@ class _Keeper:
                      for r in self._nodes[k].reads_of(value)}
         room = room_beside((kept.words for kept in alive.values()),
                            self._config.buffers.act_words)
-        return plan_layer(self._nodes[k], self._splits[k], self._config, room, residents, keep)
+        key = k, room, tuple(residents.items()), keep
+        if key not in self._known:
+            self._known[key] = plan_layer(self._nodes[k], self._splits[k], self._config, room,
+                                          residents, keep)
+        return self._known[key]
 
 
 def plan_layers(nodes: Sequence[Node], splits: Sequence[Split], config: Config,

@@ -116,6 +116,11 @@ class Node:
         return tuple(ways.index(way) for way in ways)
 
     @cached_property
+    def stripes(self) -> dict[tuple[int, int], tuple]:
+        """What ranges of its output rows take, as far as that has been asked for."""
+        return {}
+
+    @cached_property
     def values(self) -> frozenset[int]:
         """All values that it reads."""
         return frozenset(value for read in self.reads for value in read.values)

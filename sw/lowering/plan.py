@@ -6,9 +6,10 @@ from hw.config import Config
 
 from .encoding import check_encoding, fewer_images
 from .errors import DoesNotFit, raising
+from .geometry import ceil_div, cut
 from .memory import LayerPlan, Room
 from .nodes import Node
-from .space import Space, cut
+from .space import Space
 from .split import Item, Split
 from .switches import switches
 
@@ -74,8 +75,10 @@ def _fewest_stripes(node: Node, items: list[Item], config: Config, tallest: int)
         raise DoesNotFit(layer.name, f"accumulators for {layer.images} images",
                          f"{depth} pixels",
                          raising(config, "buffers.acc_depth", layer.images, *fewer_images(layer)))
-    for count in range(1, tallest + 1):
-        rows = max(s[0].conv[1] - s[0].conv[0] for ranges in {i.rows for i in items}
+    all_rows = {i.rows for i in items}
+    most = max(s[0].conv[1] - s[0].conv[0] for ranges in all_rows for s in cut(node, ranges, 1))
+    for count in range(min(max(1, ceil_div(most * width, depth)), tallest), tallest + 1):
+        rows = max(s[0].conv[1] - s[0].conv[0] for ranges in all_rows
                    for s in cut(node, ranges, count))
         if rows * width <= depth:
             return count

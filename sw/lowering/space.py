@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from hw.config import Config
 
 from .encoding import skips_zeros
-from .geometry import Stripe, ceil_div, parts, stripe
+from .geometry import ceil_div, cut
 from .memory import LayerPlan, ReadPlan, Room
 from .nodes import Node
 from .split import Split
 
-__all__ = ["FIRST_WORDS", "Space", "cut"]
+__all__ = ["FIRST_WORDS", "Space"]
 
 #: Least words of the first load that a stripe's computation starts on.
 FIRST_WORDS = 64
@@ -18,11 +18,6 @@ _LATENCY_CYCLES = 80  # from a load's start to its first vector in the array
 _STRIPE_CYCLES = 10  # what a stripe costs besides
 _PIECES = 3  # input buffers where a stripe's input is held in part, where they fit
 _SLOTS = 3  # of the output ring, where they fit
-
-
-def cut(node: Node, rows: tuple[int, int], count: int) -> tuple[Stripe, ...]:
-    """Cut output rows into `count` stripes, or as many as there are rows."""
-    return tuple(stripe(node, a, b) for a, b in parts(*rows, count) if a < b)
 
 
 class Space:
@@ -64,7 +59,20 @@ class Space:
         return (max((self._planes[r] for r in self._loaded), default=0)
                 + (self._whole_output if self._keep else self._unit))
 
-    def _cost(self, buffers: int) -> float:
+    def _loads(self, buffers: int, pieces: Mapping[int, int]) -> dict[int, float]:
+        """Words that are loaded for each read in a stripe: in pieces those of each output block
+        that are not there from the one before."""
+        words: dict[int, float] = {r: self._words[r] for r in self._loaded}
+        if not any(pieces.values()):
+            return words
+        item = max(self._items, key=lambda i: i.blocks[1] - i.blocks[0])
+        blocks = item.blocks[1] - item.blocks[0]
+        used = sum(item.reads[r].pairs / blocks / pieces[r] for r in self._loaded)
+        anew = max(0.0, 1 - buffers / used)
+        return {r: least + anew * max(0.0, item.reads[r].pairs * self._planes[r] - least)
+                for r, least in words.items()}
+
+    def _cost(self, buffers: int, pieces: Mapping[int, int]) -> float:
         """Estimated cycles: the array or the port, and loads that nothing overlaps.
 
         With one buffer each stripe waits for its first load, with two only the first does.
@@ -73,13 +81,14 @@ class Space:
         words_per_cycle = min(1.0, config.port.bytes / config.word_pitch_bytes)
         tiles = max(sum(reading.pairs * read.taps for reading, read in
                         zip(i.reads, node.reads, strict=True)) for i in self._items)
-        words = self.count * sum(self._words[r] for r in self._loaded)
+        each = self._loads(buffers, pieces)
+        words = self.count * sum(each.values())
         weights = self.count * tiles * config.tile_chunks * config.chunk_bytes / config.port.bytes
         loads = words * config.word_pitch_bytes / config.port.bytes
         if config.port.memory == "shared":
             weights *= len({i.blocks for i in self._items})
             loads = self.count * config.word_pitch_bytes / config.port.bytes * sum(
-                self._words[r] * len({(i.reads[r].inputs, i.rows) for i in self._items})
+                each[r] * len({(i.reads[r].inputs, i.rows) for i in self._items})
                 for r in self._loaded)
         rows = max(sum(s[0].conv[1] - s[0].conv[0] for s in ss) for ss in {*self._stripes} if ss)
         compute = tiles * max(rows * node.layer.conv_shape[2], self.count * config.tile_chunks)
@@ -142,4 +151,4 @@ class Space:
                 at += 0 if pieces[r] else self._words[r]
         return LayerPlan(self._stripes, tuple(reads), self._keep,
                          tuple(base + k * size for k in range(slots)), slots * size, group, live,
-                         self._cost(len(buffers)))
+                         self._cost(len(buffers), pieces))

@@ -22,8 +22,9 @@ _GROWTH = 3  # each further load is so many times the one before it
 @dataclass(frozen=True)
 class Step:
     """One COMPUTE: output blocks and input word blocks (first, past), whether it starts and
-    finishes its output blocks, whether it skips zeros, of which of the layer's reads it is, and for
-    which its input is loaded."""
+    finishes its output blocks, whether it skips zeros, of which of the layer's reads it is, for
+    which its input is loaded, and how many reads from this one on it goes through, if that is one
+    block which all of them take."""
 
     blocks: tuple[int, int]
     inputs: tuple[int, int]
@@ -32,6 +33,7 @@ class Step:
     live: bool = False
     read: int = 0
     source: int = 0
+    times: int = 1
 
     @property
     def piece(self) -> Piece:
@@ -77,7 +79,7 @@ def steps_of(node: Node, item: Item, plan: LayerPlan, stripe: Stripe) -> tuple[S
         for segment in reading.segments:
             ranges = _cut(segment.inputs, piece)
             for blocks in _every(segment.blocks, plan.live_blocks or 1):
-                steps += _chain(blocks, [(0, r) for r in ranges], live)
+                steps += _chain(blocks, ranges, live)
                 ranges.reverse()  # the next block starts on what this one has just used
         return tuple(steps)
     seen = reading.inputs[0]
@@ -88,12 +90,12 @@ def steps_of(node: Node, item: Item, plan: LayerPlan, stripe: Stripe) -> tuple[S
         ranges = list(pairwise([first, *cuts, past]))
         if live:
             for blocks in _every(segment.blocks, plan.live_blocks):
-                steps += _chain(blocks, [(0, r) for r in ranges], live)
+                steps += _chain(blocks, ranges, live)
                 ranges = [segment.inputs]
             continue
         block = segment.blocks[0]
         if cuts:
-            steps += _chain((block, block + 1), [(0, r) for r in ranges])
+            steps += _chain((block, block + 1), ranges, False)
             block += 1
         if block < segment.blocks[1]:
             steps.append(Step((block, segment.blocks[1]), segment.inputs))
@@ -106,18 +108,23 @@ def _sum(item: Item, plan: LayerPlan, loads: Sequence[Piece], sources: Sequence[
     steps: list[Step] = []
     seen = [reading.inputs[0] for reading in item.reads]
     for block in range(*item.blocks):
-        ranges: list[Piece] = []
+        ranges: list[tuple[int, tuple[int, int], int]] = []
         for r, reading in enumerate(item.reads):
             first, past = span = reading.of_block(block)
-            if plan.reads[r].piece:
-                ranges += [(r, part) for part in _cut(span, plan.reads[r].piece)]
-                continue
-            cuts = [b for of, (_, b) in loads if of == r and max(first, seen[r]) < b < past]
-            seen[r] = max(seen[r], past)
-            ranges += [(r, part) for part in pairwise([first, *cuts, past])]
+            if r != sources[r] and past == first + 1 and \
+                    ranges[-1][:2] == (r - ranges[-1][2], span) and sources[r - 1] == sources[r]:
+                ranges[-1] = *ranges[-1][:2], ranges[-1][2] + 1
+            elif plan.reads[r].piece:
+                ranges += [(r, part, 1) for part in _cut(span, plan.reads[r].piece)]
+            else:
+                cuts = [b for of, (_, b) in loads if of == r and max(first, seen[r]) < b < past]
+                seen[r] = max(seen[r], past)
+                ranges += [(r, part, 1) for part in pairwise([first, *cuts, past])]
         if plan.piece and block % 2:
             ranges.reverse()  # it starts on what the block before has just used
-        steps += _chain((block, block + 1), ranges, sources=sources)
+        last = len(ranges) - 1
+        steps += [Step((block, block + 1), part, k == 0, k == last, False, r, sources[r], times)
+                  for k, (r, part, times) in enumerate(ranges)]
     return tuple(steps)
 
 
@@ -181,10 +188,8 @@ def _needed_last(held: Sequence[Piece | None], used: Sequence[int],
     return left[0]
 
 
-def _chain(blocks: tuple[int, int], pieces: Sequence[Piece], live: bool = False,
-           sources: Sequence[int] = (0,)) -> list[Step]:
-    return [Step(blocks, span, k == 0, k == len(pieces) - 1, live, r, sources[r])
-            for k, (r, span) in enumerate(pieces)]
+def _chain(blocks: tuple[int, int], ranges: Sequence[tuple[int, int]], live: bool) -> list[Step]:
+    return [Step(blocks, r, k == 0, k == len(ranges) - 1, live) for k, r in enumerate(ranges)]
 
 
 def plane_words(node: Node, read: int, stripe: Stripe) -> int:

@@ -61,7 +61,7 @@ def stream_chunks(node: Node, steps: Sequence[Step], config: Config) -> int:
         return stream_bytes(node, steps, config) // config.chunk_bytes
     taps = [read.taps for read in node.reads]
     return sum((s.blocks[1] - s.blocks[0])
-               * ((s.inputs[1] - s.inputs[0]) * taps[s.read] * config.tile_chunks
+               * ((s.inputs[1] - s.inputs[0]) * taps[s.read] * s.times * config.tile_chunks
                   + s.last * config.param_chunks) for s in steps)
 
 
@@ -117,7 +117,9 @@ def _parameters(layer: Layer, config: Config) -> np.ndarray:
 
 def _tiles(node: Node, step: Step, config: Config) -> np.ndarray:
     """uint8[output blocks, bytes of all tiles of a block]."""
-    tiled = _tiled(node.reads[step.read], step, config)
+    tiled = np.concatenate([_tiled(node.reads[r], step, config)
+                            for r in range(step.read, step.read + step.times)], axis=1) \
+        if step.times > 1 else _tiled(node.reads[step.read], step, config)
     nb, ni, kh, kw, cols, rows = tiled.shape
     count, tile = ni * kh * kw, config.tile_chunks * config.chunk_bytes
     if tile == rows * cols:
