@@ -23,7 +23,7 @@ from .module import check_values, left_alone, one_image
 from .moving import MOVING, NOTHING, VIEWS
 from .operators import INSTEAD, TABLE
 
-__all__ = ["UnsupportedLayer", "capture", "import_module"]
+__all__ = ["UnsupportedLayer", "capture", "import_torch"]
 
 
 def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
@@ -55,10 +55,10 @@ def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
         Of a softmax at the end, which is left to the host.
     """
     expect(module, torch.nn.Module, "capture")
-    return fuse(import_module(module, in_shape, name))
+    return fuse(import_torch(module, in_shape, name))
 
 
-def import_module(module: torch.nn.Module, in_shape: tuple[int, int, int],
+def import_torch(module: torch.nn.Module, in_shape: tuple[int, int, int],
                   name: str | None = None) -> Graph:
     """Return a module's operators, level IMPORTED; parameters and errors as of `capture`."""
     name = name or type(module).__name__
