@@ -1,6 +1,7 @@
 """Every operator has a shape and a meaning that agree, and a place in each table of its level."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -29,9 +30,10 @@ from sw.ir.operators import (
 )
 from sw.ir.spec import Level, SpecError, check
 
-TABLES = {"sw.ir.evaluate.MEANINGS": (MEANINGS, OPERATORS),
-          "sw.fuse.maps.RULES": (maps.RULES, Level.IMPORTED.value),
-          "sw.fuse.layers.RULES": (layers.RULES, Level.MAPS.value)}
+TABLES: dict[str, tuple[Mapping[type[Operator], object], tuple[type[Operator], ...]]] = {
+    "sw.ir.evaluate.MEANINGS": (MEANINGS, OPERATORS),
+    "sw.fuse.maps.RULES": (maps.RULES, Level.IMPORTED.value),
+    "sw.fuse.layers.RULES": (layers.RULES, Level.MAPS.value)}
 RNG = np.random.default_rng(1)
 
 
