@@ -104,6 +104,9 @@ F = nn.functional
     (lambda s, x: s.conv(x.add_(1)), "operator add_.Tensor changes the network's input in place"),
     (lambda s, x: s.late(s.conv(x)), "operator relu_.default changes a value in place that is read "
      "elsewhere; take the form that does not, inplace=False"),
+    (lambda s, x: s.late_half(s.conv(x)), "operator relu_.default changes a value in place"),
+    (lambda s, x: s.late_dropout(s.conv(x)), "operator relu_.default changes a value in place"),
+    (lambda s, x: s.conv(x[:, :].relu_()), "relu_.default changes the network's input in place"),
     (lambda s, x: s.conv(x) * s.conv(x), "multiplies two values of the network; only a stored"),
     (lambda s, x: s.conv(x) + s.conv(x).mean((2, 3), True), r"adds \[4, 7, 7\] and \[4, 1, 1\]"),
     (lambda s, x: s.conv(x) + torch.rand(4, 1, 1), "draws random numbers; only what is the same"),
@@ -127,7 +130,7 @@ def test_functions_that_do_something_else_in_evaluation_are_refused(run, message
 
 @pytest.mark.parametrize("run", [
     lambda s, x: F.dropout(s.conv(x), training=s.training), lambda s, x: F.dropout(s.conv(x), 0.0),
-    lambda s, x: F.relu_(s.conv(x)), lambda s, x: (s.conv(x),),
+    lambda s, x: F.relu_(s.conv(x)), lambda s, x: F.dropout(s.conv(x), 0.5, False).relu_(), lambda s, x: (s.conv(x),),
     lambda s, x: F.batch_norm(s.conv(x), s.norm.running_mean, s.norm.running_var)])
 def test_functions_that_are_nothing_in_evaluation_are_captured(run):
     net, images = Calls(run), torch.randn(2, 3, 9, 9)
