@@ -10,7 +10,7 @@ from sw.ir.operators import Gather, Transpose
 
 from .call import Call
 
-__all__ = ["MOVING", "NOTHING", "VIEWS"]
+__all__ = ["MOVING", "SHARING"]
 
 
 def _same(call: Call) -> Value:
@@ -112,19 +112,21 @@ def _pieces(call: Call) -> list[Value]:
     return found
 
 
-#: Those whose result may share memory with what they are given.
-VIEWS: dict[str, Callable[[Call], Any]] = {
+_VIEWS: dict[str, Callable[[Call], Any]] = {
     **dict.fromkeys(("flatten", "view", "reshape", "_unsafe_view", "unflatten", "squeeze",
                      "unsqueeze", "view_as", "reshape_as"), _reshape),
     "transpose": _transpose, "permute": _permute, "swapaxes": _transpose, "slice": _slice,
     "narrow": _narrow, "select": _select, "chunk": _pieces, "split": _pieces,
     "split_with_sizes": _pieces, "tensor_split": _pieces,
 }
-#: Those that are nothing here.
-NOTHING = dict.fromkeys((
+_NOTHING = dict.fromkeys((
     "alias", "clone", "detach", "contiguous", "to", "_to_copy", "type_as", "lift_fresh_copy",
     "expand", "expand_as", "identity"), _same)
+#: Names of those whose result may be memory of what they are given; dropout's is, in evaluation.
+SHARING = {*_VIEWS, *_NOTHING, "dropout", "feature_dropout", "alpha_dropout",
+           "feature_alpha_dropout"}
+#: Name -> what it adds; it returns the value, or a list of several.
 MOVING: dict[str, Callable[[Call], Any]] = {
-    **VIEWS, **NOTHING, "channel_shuffle": _shuffle, "native_channel_shuffle": _shuffle,
+    **_VIEWS, **_NOTHING, "channel_shuffle": _shuffle, "native_channel_shuffle": _shuffle,
     "index_select": _index_select, "index": _index, "flip": _flip,
 }

@@ -20,10 +20,10 @@ from sw.ir.graph import Graph, Node, Value
 
 from .call import BATCH, Call, kind_of
 from .module import check_values, left_alone, one_image
-from .moving import MOVING, NOTHING, VIEWS
+from .moving import MOVING, SHARING
 from .operators import INSTEAD, TABLE
 
-__all__ = ["UnsupportedLayer", "capture", "import_module"]
+__all__ = ["UnsupportedLayer", "capture", "import_torch"]
 
 
 def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
@@ -55,10 +55,10 @@ def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
         Of a softmax at the end, which is left to the host.
     """
     expect(module, torch.nn.Module, "capture")
-    return fuse(import_module(module, in_shape, name))
+    return fuse(import_torch(module, in_shape, name))
 
 
-def import_module(module: torch.nn.Module, in_shape: tuple[int, int, int],
+def import_torch(module: torch.nn.Module, in_shape: tuple[int, int, int],
                   name: str | None = None) -> Graph:
     """Return a module's operators, level IMPORTED; parameters and errors as of `capture`."""
     name = name or type(module).__name__
@@ -172,17 +172,22 @@ class _Import:
         return list(found) if isinstance(found, tuple | list) else found
 
     def _check_in_place(self, call: Call) -> None:
-        """Refuse a change of a value that is read under another name, too."""
-        changed = call.node.args[0]
-        assert isinstance(changed, fx.Node)
-        if self.known[changed] is self.input:
-            call.refuse(f"operator {call.kind} changes the network's input in place; take the form "
-                        "that does not")
+        """Refuse a change of a value that is read under another name, or was before."""
         order = {node: k for k, node in enumerate(self.program.graph.nodes)}
-        shared = {*VIEWS, *NOTHING}
-        names = [kind_of(x).split(".")[0] for x in (changed, *changed.users)]
-        later = any(order[user] > order[call.node] for user in changed.users)
-        if later or any(name in shared for name in names):
-            call.refuse(f"operator {call.kind} changes a value in place that is read elsewhere; "
-                        "take the form that does not, inplace=False")
+        reader, changed = call.node, call.node.args[0]
+        while isinstance(changed, fx.Node):
+            if changed.op == "placeholder":
+                call.refuse(f"operator {call.kind} changes the network's input in place; take the "
+                            "form that does not")
+            others = [user for user in changed.users if user is not reader]
+            if any(order[user] > order[call.node] or self._shares(user) for user in others):
+                call.refuse(f"operator {call.kind} changes a value in place that is read "
+                            "elsewhere; take the form that does not, inplace=False")
+            reader = changed
+            changed = changed.args[0] if self._shares(changed) else None
 
+    @staticmethod
+    def _shares(node: fx.Node) -> bool:
+        """Whether a call's result may be memory of what it is given."""
+        name = kind_of(node).split(".")[0]
+        return node.target is operator.getitem or name in SHARING or name.endswith("_")

@@ -67,7 +67,10 @@ class _Layers:
             raise UnsupportedLayer(f"network {self.graph.name}: has no layer to run")
         self._end()
         layers = [replace(x, source=self._short(k, x)) for k, x in enumerate(self.layers.values())]
-        result = FloatGraph(self.graph.name, tuple(layers), tuple(self.joins.values()))
+        read = {source for x in self.layers.values()
+                for source in (x.source, *(term.source for term in x.terms))}
+        joins = tuple(join for join in self.joins.values() if join.name in read)
+        result = FloatGraph(self.graph.name, tuple(layers), joins)
         result.check_edges()
         return result
 
@@ -206,6 +209,8 @@ class _Layers:
         parts: list[str] = []
         for value in node.inputs:
             place = self.places[value]
+            if place == INPUT:
+                place = self._copy(node.name, INPUT, self.shapes[value])
             parts += self.joins[place].sources if place in self.joins else (place,)
         name = self._name(node.name)
         self.joins[name] = Join(name, tuple(parts))

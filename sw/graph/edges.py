@@ -1,8 +1,8 @@
 """Which layer reads what: the values of a network of layers, float or integer, by name.
 
-A value is the network's input (`INPUT`), a layer's output (by the layer's name) or a join of such
-(by the join's). Layers stand in topological order; a layer that names no source reads the one
-before it, so a chain names none. The output is the last layer's.
+A value is the network's input (`INPUT`), a layer's output (by the layer's name) or a join of
+layers' outputs (by the join's). Layers stand in topological order; a layer that names no source
+reads the one before it, so a chain names none. The output is the last layer's.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class BranchError(GraphError):
 class Join:
     """A value made of others' channels, one after the other; nothing is computed.
 
-    Members: `name`, and `sources`: names of layers, or `INPUT`, no joins, all at one scale.
+    Members: `name`, and `sources`: names of layers, all at one scale; no joins, and not the input.
     """
 
     name: str
@@ -196,6 +196,9 @@ class Edges:
             if part in self._joins:
                 raise GraphError(f"join {join.name}: its part {part} is a join, too; name that "
                                  "one's parts")
+            if part == INPUT:
+                raise GraphError(f"join {join.name}: its part is the network's input; let a layer "
+                                 "copy that")
 
     def _check_read(self, k: int, name: str, value: str, shape: _Shape) -> None:
         try:

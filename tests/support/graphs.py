@@ -44,7 +44,7 @@ class _Draw:
 
     def _join(self, like: str) -> str:
         size = self.shapes[like][1:]
-        parts = [v for v in self.shapes if self.shapes[v][1:] == size]
+        parts = [v for v in self.shapes if self.shapes[v][1:] == size and v != INPUT]
         if len(parts) < 2:
             return like
         parts = self.rng.permutation(parts)[:int(self.rng.integers(2, 5))].tolist()

@@ -69,6 +69,8 @@ def test_what_takes_chains_only_names_the_first_layer_with_a_branch():
     (network(STEM, LEFT, RIGHT, HEAD, joins=(BOTH, Join("more", ("both", "stem")))),
      "join more: its part both is a join, too; name that one's parts"),
     (network(STEM, LEFT, RIGHT, HEAD, joins=(BOTH, Join("none", ()))), "join none: has no parts"),
+    (network(STEM, LEFT, RIGHT, HEAD, joins=(BOTH, Join("all", (INPUT, "left")))),
+     "join all: its part is the network's input; let a layer copy that"),
     (network(STEM, LEFT, RIGHT, HEAD, joins=(BOTH, Join("idle", ("stem", "left")))),
      "join idle of net is read by no layer"),
     (network(STEM, replace(LEFT, terms=(diagonal("stem", (3, 6, 6)),))),
