@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
-from sw.api import compile_graph, run, run_golden
+from sw.api import capture, compile_graph, quantise, run, run_golden
 from sw.cycles.limits import network_limit
 from tests.support.accelerators import CONFIGS
+from tests.support.networks import NETWORKS, settled
 from tests.support.present import same
 from tests.support.recipes import Recipe
 from tests.support.residual import residual_network
@@ -51,3 +53,17 @@ def test_a_batch_of_a_graph():
     golden = zip(*(run_golden(graph, image) for image in IMAGES), strict=True)
     for ours, theirs in zip(result.outputs, golden, strict=True):
         assert same(ours, np.stack(theirs))
+
+
+@pytest.mark.filterwarnings("ignore:.*softmax at the end")
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.slow if name == "resnet8" else ()) for name in NETWORKS])
+def test_networks_as_people_write_them(name):
+    make, shape = NETWORKS[name]
+    images = torch.randn(8, *shape, generator=torch.Generator().manual_seed(1)).numpy()
+    graph = quantise(capture(settled(make()), shape), images)
+    image = graph.quantise_input(images[0])
+    result = run(compile_graph(graph, CONFIG), image)
+    for layer, ours, theirs in zip(graph.layers, result.outputs, run_golden(graph, image),
+                                   strict=True):
+        assert same(ours, theirs), layer.name
