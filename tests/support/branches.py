@@ -78,9 +78,11 @@ class _Drawing:
             yield {"kernel_h": shape[1], "kernel_w": shape[2]}
 
     def join(self) -> None:
-        """Join two values, if any match, which are no joins."""
-        joins = {join.name for join in self.net.joins}
-        backs = [b for b in range(len(self.net.values)) if self.net.value(b)[0] not in joins]
+        """Join two layers' outputs, if any match."""
+        layers = {layer.name for layer in self.net.layers}
+        backs = [b for b in range(len(self.net.values)) if self.net.value(b)[0] in layers]
+        if not backs:
+            return
         a = self.draw.choice(backs)
         _, shape = self.net.value(a)
         fits = [b for b in backs if self.net.value(b)[1][1:] == shape[1:] and b != a]
@@ -101,7 +103,7 @@ class _Drawing:
 def draw_graph(draw: random.Random, net: Growing, config: Config) -> list[LayerRecipe]:
     """Draw into a network that has its input alone."""
     drawing = _Drawing(draw, net, config)
-    for _ in range(draw.choice([2, 3, 4, 6, 10, _MOST_NODES // 2])):
+    for _ in range(draw.choice([2, 2, 3, 3, 4, 6, _MOST_NODES // 2])):
         if draw.random() < 0.25:
             drawing.join()
         back = 0 if draw.random() < 0.7 else draw.randrange(min(4, len(net.values)))

@@ -32,7 +32,7 @@ def draw_network(name: str, draw: random.Random) -> Recipe:
     """A network for a configuration, which may not fit: any, or one of a kind that is seldom among
     any."""
     config = CONFIGS[name]
-    kind = draw.choice(["any", "any", "any", "linear", "parted", "wide", *["graph"] * 3])
+    kind = draw.choice(["any", "any", "any", "linear", "parted", "wide", "graph", "graph"])
     channels, rows, columns = draw.randint(1, 3 * config.array.rows), draw.randint(1, 9), \
         draw.randint(1, 9)
     operators = ["conv"] * draw.randint(1, 3) + ["fc"] * draw.randint(0, 1)

@@ -146,8 +146,9 @@ def _make_term(rng: np.random.Generator, name: str, net: Growing, numbers: Numbe
 def _make_join(rng: np.random.Generator, name: str, net: Growing, numbers: Numbers) -> None:
     parts = [net.value(numbers[n]) for n in "ab"]
     names = tuple(part for part, _ in parts)
-    if len({shape[1:] for _, shape in parts}) > 1 or {x.name for x in net.joins} & {*names}:
-        raise NoSuchLayer(f"{name}: parts of {parts} do not match, or are joins")
+    if len({shape[1:] for _, shape in parts}) > 1 or \
+            {INPUT, *(x.name for x in net.joins)} & {*names}:
+        raise NoSuchLayer(f"{name}: parts of {parts} do not match, or are no layers")
     net.joins.append(Join(name, names))
     net.values.append((name, (sum(shape[0] for _, shape in parts), *parts[0][1][1:])))
 
