@@ -1,6 +1,6 @@
 """The nouns that the commands are thin over: config, build, prune, quantise, compile, run, report.
 
-    capture        a torch module, as a chain of float layers
+    capture        a torch module, as a graph of float layers
     partition      which channel belongs to which part; `apply_plan` prunes accordingly
     quantise       to the integer graph that hardware and golden model share
     compile_graph  an integer graph and a Config, to a Program

@@ -13,7 +13,8 @@ import sys
 
 from tests.support import exactness
 from tests.support.accelerators import CONFIGS
-from tests.support.recipes import Recipe, draw_recipe
+from tests.support.drawn import draw_recipe
+from tests.support.recipes import Recipe
 from tests.support.shrink import shrink
 
 __all__ = ["explore", "main", "parser"]

@@ -19,7 +19,6 @@ LONG: dict[str, str] = {
     "sim/gates/netlist.py": "one class: a netlist and its evaluation",
     "sw/cycles/port.py": "one rule: who gets which share of a port",
     "sw/driver/driver.py": "one class: the host's side of the registers",
-    "sw/frontend/torch.py": "one pass: operators of torch, each to a layer or to a reason",
     "sw/iss/instance.py": "one machine: a dispatcher and its units, which share its state",
 }
 #: Blocks that say no time and no size, and why.

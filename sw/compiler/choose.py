@@ -12,24 +12,17 @@ import numpy as np
 
 from hw.config import Config
 from sw.cycles.machine import Machine
-from sw.graph.integer import Layer
+from sw.lowering.barriers import meetings
 from sw.lowering.batch import Run
 from sw.lowering.errors import CompileError
 from sw.lowering.lower import Lowered
-from sw.lowering.split import (
-    Option,
-    Split,
-    is_local,
-    is_resident,
-    promising,
-    resident_pairs,
-    work_of,
-)
+from sw.lowering.nodes import Node
+from sw.lowering.split import Option, Split, is_resident, promising, resident_pairs, work_of
 
 __all__ = ["choose", "least_cycles"]
 
 
-def choose(layers: Sequence[Layer], order: Sequence[Run], config: Config, stores: bool,
+def choose(nodes: Sequence[Node], order: Sequence[Run], config: Config, stores: bool,
            lowered: Callable[[list[Split]], Lowered]) -> Lowered:
     """Return the fastest of the alternatives, by the cycle model.
 
@@ -48,15 +41,15 @@ def choose(layers: Sequence[Layer], order: Sequence[Run], config: Config, stores
         That of the first alternative, if none can be compiled.
     """
     if config.instances == 1:
-        return lowered(next(_alternatives(layers, config))[1])
+        return lowered(next(_alternatives(nodes, config))[1])
     best: Lowered | None = None
     fewest, refused = 0.0, None
-    macs = sum(layers[k].needed_macs for k, _ in order)
-    for count, splits in _alternatives(layers, config):
+    macs = sum(nodes[k].layer.needed_macs for k, _ in order)
+    for count, splits in _alternatives(nodes, config):
         if best is not None:
             if macs >= fewest * count * config.array.macs:
                 break
-            if least_cycles(layers, splits, order, config, stores) >= fewest:
+            if least_cycles(nodes, splits, order, config, stores) >= fewest:
                 continue
         try:
             found = lowered(splits)
@@ -72,10 +65,10 @@ def choose(layers: Sequence[Layer], order: Sequence[Run], config: Config, stores
     return best
 
 
-def _alternatives(layers: Sequence[Layer], config: Config) -> Iterator[tuple[int, list[Split]]]:
+def _alternatives(nodes: Sequence[Node], config: Config) -> Iterator[tuple[int, list[Split]]]:
     """Chains over N, N - 1, ... 1 instances with the number of each, all different: those whose
     layers all take so many, and those that take a power of two where that seems better."""
-    chains = _Chains(layers, config)
+    chains = _Chains(nodes, config)
     seen = set()
     for count in range(config.instances, 0, -1):
         powers = [1 << k for k in range((count - 1).bit_length())]
@@ -89,17 +82,19 @@ def _alternatives(layers: Sequence[Layer], config: Config) -> Iterator[tuple[int
 
 class _Chains:
     """Each layer's options over 1 to N instances, and which pairs of them leave what lies between
-    in activation memory."""
+    in activation memory; what a layer reads besides of a graph is taken to be moved."""
 
-    def __init__(self, layers: Sequence[Layer], config: Config):
+    def __init__(self, nodes: Sequence[Node], config: Config):
         self._options: list[list[Option]] = []
         self._resident: list[np.ndarray] = []
         before = [Split("", (None,) * config.instances)]
-        for layer in layers:
+        for k, node in enumerate(nodes):
             options = [x for count in range(config.instances, 0, -1)
-                       for x in promising(layer, config, count)]
+                       for x in promising(node, config, count)]
             splits = [x.split for x in options]
-            self._resident.append(resident_pairs(layer, before, splits))
+            pairs = [resident_pairs(node, r, before, splits) for r in node.reads_of(k)]
+            self._resident.append(np.logical_and.reduce(pairs) if pairs else
+                                  np.zeros((len(before), len(splits)), bool))
             self._options.append(options)
             before = splits
 
@@ -123,26 +118,25 @@ class _Chains:
         return chains[int(costs.argmin())]
 
 
-def least_cycles(layers: Sequence[Layer], splits: Sequence[Split], order: Sequence[Run],
+def least_cycles(nodes: Sequence[Node], splits: Sequence[Split], order: Sequence[Run],
                  config: Config, stores: bool) -> float:
     """Cycles that no plan of these splits can beat.
 
     Between two barriers arrays and ports have the work of the layers between, but for the
     weights that FIFOs and arrays hold when the first is passed.
     """
-    resident, local = [True], [True]
-    for k in range(1, len(layers)):
-        resident.append(is_resident(layers[k], splits[k - 1], splits[k]))
-        local.append(resident[k] or is_local(layers[k], layers[k - 1], splits[k - 1], splits[k]))
+    barriers = meetings(nodes, splits)
     arrays, moved = [], []
-    for k, layer in enumerate(layers):
-        work = work_of(layer, config, splits[k])
+    for k, node in enumerate(nodes):
+        resident = [r for r, read in enumerate(node.reads) if read.value == 0 or (
+            read.value is not None and is_resident(node, r, splits[read.value - 1], splits[k]))]
+        work = work_of(node, config, splits[k])
         arrays.append(np.array(work.arrays))
-        moved.append(np.array(work.port_cycles(config, loads=not resident[k], stores=stores)))
+        moved.append(np.array(work.port_cycles(config, resident=resident, stores=stores)))
     tile = (config.tile_chunks + config.param_chunks) * config.chunk_bytes
     ahead = config.buffers.weight_fifo_beats + 2 * tile / config.port.bytes
     total = 0.0
-    spans = [0, *(at for at, (k, _) in enumerate(order) if at and not local[k]), len(order)]
+    spans = [0, *(at for at, (k, _) in enumerate(order) if at and barriers[k]), len(order)]
     for first, past in pairwise(spans):
         span = [k for k, _ in order[first:past]]
         streams = {tuple(None if i is None else i.blocks for i in items)

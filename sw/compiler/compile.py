@@ -3,13 +3,14 @@
 The passes, in order, each a pure function; `choose` is beside this file, the others are in
 `sw.lowering`:
 
-0. `taps`    pack kernel taps of the first layer into idle array rows
+0. `nodes`   which values each layer reads, and the convolutions that it adds
+   `taps`    pack kernel taps of the first layer into idle array rows
    `batch`   the fully connected end takes all images of a batch at once
 1. `choose`  which instance computes which output channels and rows (`split`): of alternatives
              the fastest by the cycle model; `scalable` instead, if instances are to be dropped at
              run time
-2. `plan`    stripes, residency and activation memory
-3. `layout`  external memory: tensors and weight streams
+2. `plan`    stripes and activation memory; `keep`, which outputs stay there for whom
+3. `place`   external memory: tensors and weight streams
 4. `emit`    operations in an order that would be right one by one
 5. `tokens`  synchronisation of the decoupled units
 """
@@ -26,6 +27,7 @@ from sw.graph.integer import IntegerGraph, Layer
 from sw.lowering.batch import Run, run_order, stack_layers
 from sw.lowering.errors import CompileError, DoesNotFit, raising
 from sw.lowering.lower import Lowered, lower_splits
+from sw.lowering.nodes import nodes_of
 from sw.lowering.scalable import scalable_splits
 from sw.lowering.split import Split
 from sw.lowering.stage import Stage
@@ -34,7 +36,7 @@ from sw.lowering.streams import (
     weight_stream,
 )
 from sw.lowering.switches import switches
-from sw.lowering.taps import pack_taps
+from sw.lowering.taps import pack_input
 
 from .choose import choose
 from .program import LayerInfo, Program
@@ -58,7 +60,7 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
         by image.
     store_all : bool
         Store every layer's output in external memory, so that it can be checked; else only
-        what another instance needs, and the last.
+        what is loaded again, where it takes the place of what nobody reads any more, and the last.
     splits : sequence of Split or None
         How each layer is split, as `sw.compiler.search` finds it; None estimates.
     scalable : bool
@@ -80,8 +82,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
     lowered = lower(graph, config, batch=batch, store_all=store_all, splits=splits,
                     scalable=scalable)
     graph.validate()
-    segments = [(offset, weight_stream(layer, steps, config))
-                for layer, steps, offset in lowered.layout.streams_to_fill]
+    segments = [(offset, weight_stream(node, steps, config))
+                for node, steps, offset in lowered.layout.streams_to_fill]
     for ops, offset in zip(lowered.ops, lowered.programs, strict=True):
         if ops is not None and offset is not None:
             code = b"".join([*(op.encode() for op in ops),
@@ -97,7 +99,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
         layers=tuple(_info(graph.layers[k], stage, k == 0 and taps is not None, config)
                      for k, stage in enumerate(lowered.stages)),
         taps=taps, in_shape=graph.in_shape,
-        partitioned=tuple(partition_layers(graph.layers, config.instances)) if scalable else ())
+        partitioned=tuple(partition_layers(graph.layers, config.instances)) if scalable else (),
+        overwritten=tuple(sorted(layout.overwritten)), tensor_bytes=layout.tensor_bytes)
 
 
 def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
@@ -117,23 +120,25 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
         raise ValueError("a scalable program has splits of its own and runs image by image: give "
                          "no splits and no batch with it")
     graph.validate(values=False)
+    if scalable:
+        graph.require_chain("a program whose partitions can be dropped")
     if len(graph.layers) > _MAX_LAYERS:
         raise CompileError(graph.layers[_MAX_LAYERS].name,
                            f"is beyond the {_MAX_LAYERS} layers that a program can number")
-    first, taps = graph.layers[0], None
+    nodes, taps = nodes_of(graph), None
     if switches().tap_packing:
-        first, taps = pack_taps(first, config)
-    layers = stack_layers((first, *graph.layers[1:]), batch)
-    order = run_order([layer.images > 1 for layer in layers], batch)
+        nodes, taps = pack_input(nodes, config)
+    nodes = stack_layers(nodes, batch)
+    order = run_order([node.layer.images > 1 for node in nodes], batch)
     _check_log(graph, order, config)
 
     def lowered(splits: list[Split]) -> Lowered:
-        return lower_splits(graph.name, layers, splits, order, config, batch=batch,
-                            store_all=store_all, taps=taps)
+        return lower_splits(graph.name, nodes, splits, order, config, batch=batch,
+                            store_all=store_all, scalable=scalable, taps=taps)
 
     if scalable:
-        return lowered(scalable_splits(layers, config))
-    return lowered(list(splits)) if splits else choose(layers, order, config, store_all, lowered)
+        return lowered(scalable_splits(nodes, config))
+    return lowered(list(splits)) if splits else choose(nodes, order, config, store_all, lowered)
 
 
 def _check_log(graph: IntegerGraph, order: tuple[Run, ...], config: Config) -> None:
@@ -148,7 +153,7 @@ def _info(layer: Layer, stage: Stage, packed: bool, config: Config) -> LayerInfo
     present = [s for s in stage.plan.stripes if s]
     tables = [] if not stage.plan.live_blocks else [
         table for i in range(config.instances)
-        for table in live_tables(stage.layer, stage.steps(i), config)]
+        for table in live_tables(stage.node, stage.steps(i), config)]
     beat = config.port.bytes
     return LayerInfo(
         name=layer.name, macs=layer.macs, weight_bytes=layer.weight_bytes,

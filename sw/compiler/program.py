@@ -77,7 +77,7 @@ class Program:
     input : TensorPlace
         Where `pack_input`'s bytes go before each run.
     outputs : tuple of TensorPlace or None
-        Each layer's output, or None if it is not stored.
+        Where each layer's output is stored, or None if it is not.
     layers : tuple of LayerInfo
     taps : Taps or None
         How the host packs the input.
@@ -87,6 +87,11 @@ class Program:
     partitioned : tuple of int
         Layers whose channels belong to partitions that can be dropped, an equal share on each
         instance; empty if none can.
+    overwritten : tuple of int
+        Layers whose stored output others have taken the place of when a run ends.
+    tensor_bytes : int
+        Peak of what the input and outputs take of `window_bytes`; weights and programs are beside
+        them.
     """
 
     config: Config
@@ -102,6 +107,8 @@ class Program:
     in_shape: tuple[int, int, int]
     batch: int
     partitioned: tuple[int, ...] = ()
+    overwritten: tuple[int, ...] = ()
+    tensor_bytes: int = 0
 
     def active_mask(self, active: int) -> int:
         """Instances of the first `active` partitions, a bit each.
@@ -233,6 +240,10 @@ class Program:
         maps = words.transpose(0, 1, 4, 2, 3).reshape(batch, blocks * rows, height, width)
         maps = maps[:, :channels].copy()
         return maps[0] if batch == 1 else maps
+
+    def stays(self, layer: int) -> bool:
+        """Whether a layer's output is stored, and there when a run ends."""
+        return self.outputs[layer] is not None and layer not in self.overwritten
 
     def _place(self, layer: int) -> TensorPlace:
         place = self.outputs[layer]

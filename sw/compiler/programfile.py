@@ -24,7 +24,7 @@ from sw.lowering.taps import Taps
 
 __all__ = ["ProgramError", "read_program", "write_program"]
 
-PROGRAM_VERSION = 3
+PROGRAM_VERSION = 4
 _WHAT = "a compiled network"
 #: What numpy writes before the bytes of a uint8[n].
 _ARRAY = re.compile(rb"\x93NUMPY\x01\x00..\{'descr': '\|u1', 'fortran_order': False, "
@@ -32,7 +32,8 @@ _ARRAY = re.compile(rb"\x93NUMPY\x01\x00..\{'descr': '\|u1', 'fortran_order': Fa
 _MOST_SIDE, _MOST_KERNEL, _MOST_IMAGES, _MOST_INPUT = 1 << 16, 1 << 8, 1 << 16, 1 << 31
 _MOST_COUNT = 1 << 62
 #: Fields that JSON holds as they are.
-_PLAIN = ("name", "window_bytes", "programs", "start_mask", "in_shape", "batch", "partitioned")
+_PLAIN = ("name", "window_bytes", "programs", "start_mask", "in_shape", "batch", "partitioned",
+          "overwritten", "tensor_bytes")
 
 
 class ProgramError(ValueError):
@@ -96,7 +97,9 @@ def read_program(path: Path, layer_info: type) -> dict[str, Any]:
         "start_mask": header["start_mask"].integer(0, (1 << config.instances) - 1),
         "input": place(header["input"]), "outputs": tuple(_optional(o, place) for o in outputs),
         "taps": _optional(header["taps"], _taps), "in_shape": _shape(header["in_shape"]),
-        "partitioned": header["partitioned"].integers(0, len(layers) - 1)}
+        "partitioned": header["partitioned"].integers(0, len(layers) - 1),
+        "overwritten": header["overwritten"].integers(0, len(layers) - 1),
+        "tensor_bytes": header["tensor_bytes"].integer(0, window)}
     _check_input(header, found)
     return found
 

@@ -40,10 +40,10 @@ def search_splits(graph: IntegerGraph, config: Config, *, batch: int = 1,
     lowered = lower(graph, config, batch=batch)
     best = before = predict_lowered(lowered)
     splits = [stage.split for stage in lowered.stages]
-    layers = [stage.layer for stage in lowered.stages]
-    order = sorted(range(len(layers)), key=lambda k: -before.layer_cycles[k])
+    nodes = [stage.node for stage in lowered.stages]
+    order = sorted(range(len(nodes)), key=lambda k: -before.layer_cycles[k])
     for done, k in enumerate(order, 1):
-        for other in (x.split for x in promising(layers[k], config, config.instances)):
+        for other in (x.split for x in promising(nodes[k], config, config.instances)):
             if other.items == splits[k].items:
                 continue
             trial = [*splits[:k], other, *splits[k + 1:]]
@@ -53,6 +53,6 @@ def search_splits(graph: IntegerGraph, config: Config, *, batch: int = 1,
                 continue
             if found.cycles < best.cycles * (1 - _WORTH):
                 best, splits = found, trial
-        say(f"tried the splits of {done} of {len(layers)} layers: {before.cycles:,} -> "
+        say(f"tried the splits of {done} of {len(nodes)} layers: {before.cycles:,} -> "
             f"{best.cycles:,} cycles")
     return Found(tuple(splits), before, best)

@@ -226,7 +226,7 @@ class Instance:
                 return
             other = queue[0]
             assert other.work is not None
-            if other.work.run != run:
+            if (other.work.run, other.work.mask) != (run, mask):
                 return
             flows.append(other)
         for other in flows:

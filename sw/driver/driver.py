@@ -300,7 +300,7 @@ class Driver:
 
     def _output(self, program: Program, layer: int, images: int) -> np.ndarray | None:
         place = program.outputs[layer]
-        if place is None:
+        if place is None or not program.stays(layer):
             return None
         data = self._backend.read_memory(self._base + place.offset, program.output_bytes(layer))
         output = program.unpack_output(layer, data)

@@ -16,7 +16,7 @@ class RunResult:
     Members
     -------
     outputs : tuple of int8[C, H, W], or int8[n, C, H, W] of a batch, or None
-        Each layer's output; None if the program does not store it.
+        Each layer's output; None if the program does not keep it.
     cycles : int
         From START to the end of the last instance.
     layer_cycles : tuple of int, or None

@@ -10,7 +10,7 @@ import numpy as np
 
 from hw.config import Config
 from hw.support.arguments import nearest
-from sw.compiler import LayerInfo, compile_graph
+from sw.compiler import LayerInfo, Program, compile_graph
 from sw.compiler.search import search_splits
 from sw.cycles.limits import Roof, network_limit
 from sw.driver.backend import open_backend
@@ -64,6 +64,7 @@ def segments(graph: IntegerGraph, names: Sequence[str] | None) -> list[tuple[int
         if name not in known:
             raise ValueError(f"layer {name!r} is not in {graph.name}; its layers are "
                              + ", ".join(known) + nearest(name, known))
+    graph.require_chain("running some of a network's layers")
     chosen = sorted({known.index(n) for n in names})
     runs: list[list[int]] = []
     for index in chosen:
@@ -183,12 +184,13 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
     counters: list[dict[str, int]] = [{} for _ in range(arm.config.instances)]
     reports: list[LayerReport] = []
     finals: list[np.ndarray] = []
-    cycles = misses = 0
-    seconds = 0.0
+    programs: list[Program] = []
+    cycles, misses, seconds = 0, 0, 0.0
     for first, graph in segments(arm.graph, names):
         splits = search_splits(graph, arm.config, batch=arm.batch, say=say).splits \
             if search and arm.config.core == "pipelined" else None
-        program = compile_graph(graph, arm.config, batch=arm.batch, splits=splits)
+        programs.append(program := compile_graph(graph, arm.config, batch=arm.batch,
+                                                 splits=splits))
         program.check_log()
         with open_backend("verilator", arm.config, memory_bytes=program.window_bytes,
                           count_toggles=count_toggles, threads=threads, say=say,
@@ -219,7 +221,14 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
         name=arm.name, instances=arm.config.instances, memory=arm.config.port.memory,
         macs_per_cycle=roof.macs_per_cycle, bytes_per_cycle=roof.bytes_per_cycle,
         cycles=cycles, layers=tuple(reports), counters=tuple(counters), page_misses=misses,
-        simulated_khz=round(cycles / seconds / 1e3, 1), batch=arm.batch), finals
+        simulated_khz=round(cycles / seconds / 1e3, 1), batch=arm.batch,
+        **_external_bytes(programs)), finals
+
+
+def _external_bytes(programs: Sequence[Program]) -> dict[str, int]:
+    """External memory that the runs need, by `ArmReport`'s names."""
+    return {"external_bytes": max(program.window_bytes for program in programs),
+            "tensor_bytes": max(program.tensor_bytes for program in programs)}
 
 
 def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,

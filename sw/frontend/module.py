@@ -7,11 +7,9 @@ from contextlib import contextmanager
 import torch
 from torch.nn.parameter import is_lazy
 
+from sw.ir.errors import UnsupportedLayer
+
 __all__ = ["UnsupportedLayer", "check_values", "left_alone", "one_image"]
-
-
-class UnsupportedLayer(ValueError):
-    """A layer that the accelerator has no way to run; the message names it."""
 
 
 def one_image(in_shape: Sequence[int], name: str) -> tuple[int, int, int]:

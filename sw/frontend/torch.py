@@ -1,28 +1,29 @@
-"""Captures a PyTorch module with `torch.export` as a chain of float layers.
+"""Captures a PyTorch module with `torch.export`: as a graph of operators, then of layers.
 
-Supported: Conv2d (kernel, stride, padding, groups), Linear, BatchNorm (folded), ReLU, ReLU6 and
-Hardtanh, MaxPool2d, Flatten, Dropout, Identity, in a chain. Pooling, batch norm or an activation
-with nothing before it to join becomes a layer of its own, a 1x1 convolution of each channel.
+`operators.py` and `moving.py` have what is supported, by torch's names. What is computed from
+stored numbers alone (masks of `torch.nn.utils.prune`, weight norm, constants) is computed at once.
 """
 
+import operator
 import warnings
-from dataclasses import replace
+from typing import Any
 
-import numpy as np
 import torch
+from torch import fx
 
+from sw.fuse.fuse import fuse
 from sw.graph.convolution import one_pixel
-from sw.graph.floating import FloatGraph, FloatLayer
+from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
-from sw.graph.integer import Pool
+from sw.ir.errors import UnsupportedLayer
+from sw.ir.graph import Graph, Node, Value
 
-from .module import UnsupportedLayer, check_values, left_alone, one_image
+from .call import BATCH, Call, kind_of
+from .module import check_values, left_alone, one_image
+from .moving import MOVING, SHARING
+from .operators import INSTEAD, TABLE
 
-__all__ = ["UnsupportedLayer", "capture"]
-
-_FREE = {"alias.default", "clone.default", "detach.default", "contiguous.default"}
-
-_BATCH = 2  # of the example that the export sees
+__all__ = ["UnsupportedLayer", "capture", "import_torch"]
 
 
 def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
@@ -32,7 +33,8 @@ def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
     Parameters
     ----------
     module : torch.nn.Module
-        Takes one tensor [N, C, H, W] (or [N, F], with `in_shape` (F, 1, 1)).
+        Takes one tensor [N, C, H, W] (or [N, F], with `in_shape` (F, 1, 1), or [N, C, L], with
+        (C, 1, L)).
     in_shape : (channels, rows, columns)
     name : str, optional
 
@@ -46,29 +48,38 @@ def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
         If the module is none.
     UnsupportedLayer
         Naming the first layer and operator that cannot be run.
+
+    Warns
+    -----
+    CaptureNotice
+        Of a softmax at the end, which is left to the host.
     """
     expect(module, torch.nn.Module, "capture")
+    return fuse(import_torch(module, in_shape, name))
+
+
+def import_torch(module: torch.nn.Module, in_shape: tuple[int, int, int],
+                  name: str | None = None) -> Graph:
+    """Return a module's operators, level IMPORTED; parameters and errors as of `capture`."""
     name = name or type(module).__name__
     shape = one_image(in_shape, name)
     check_values(module, name)
     with left_alone(module):
-        return _Capture(module, shape, name).run()
+        return _Import(module, shape, name).run()
 
 
-def _numbers(tensor: torch.Tensor) -> np.ndarray:
-    return (tensor.float() if tensor.is_floating_point() else tensor).detach().cpu().numpy()
-
-
-class _Capture:
-    """Walks the exported graph; `layers` grows as operators come."""
+class _Import:
+    """Walks the exported graph; `nodes` grows as operators come."""
 
     def __init__(self, module: torch.nn.Module, in_shape: tuple[int, int, int], name: str):
         tensors = [*module.parameters(), *module.buffers()]
         like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
-        example = torch.zeros(_BATCH, *in_shape, dtype=like.dtype, device=like.device)
+        example = torch.zeros(BATCH, *in_shape, dtype=like.dtype, device=like.device)
         try:
             if one_pixel(in_shape) and not self._takes(module, example):
                 example = example.flatten(1)  # a network of vectors takes [N, F]
+            elif in_shape[1] == 1 and not self._takes(module, example):
+                example = example.flatten(2)  # and one of rows [N, C, L]
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
                 module(example.clone())  # an eager error is plainer than one from the export
@@ -78,11 +89,9 @@ class _Capture:
                                    f"{(str(error) or type(error).__name__).splitlines()[0]}"
                                    ) from error
         self.name = name
-        self.shape = in_shape
-        self.flat = example.ndim == 2
-        self.layers: list[FloatLayer] = []
-        self.pooled = self.activated = True  # the last layer can take no more of these
-        self.values: dict[str, np.ndarray] = {}
+        self.input = Value("", tuple(example.shape[1:]))
+        self.nodes: list[Node] = []
+        self.known: dict[fx.Node, Any] = {}
 
     @staticmethod
     def _takes(module: torch.nn.Module, example: torch.Tensor) -> bool:
@@ -93,222 +102,92 @@ class _Capture:
             return False
         return True
 
-    def run(self) -> FloatGraph:
+    def run(self) -> Graph:
         signature = self.program.graph_signature
         named = {**dict(self.program.named_parameters()), **dict(self.program.named_buffers()),
                  **self.program.constants}
         targets = {**signature.inputs_to_parameters, **signature.inputs_to_buffers,
                    **signature.inputs_to_lifted_tensor_constants}
-        current = None
+        given: Any = None
         for node in self.program.graph.nodes:
             if node.op == "placeholder":
                 if node.name in targets:
-                    self.values[node.name] = _numbers(named[targets[node.name]])
-                elif current is None:
-                    current = node
-                else:
+                    self.known[node] = named[targets[node.name]].detach()
+                elif self.input.name:
                     raise UnsupportedLayer(f"network {self.name}: takes more than one input")
+                else:
+                    self.input = Value(node.name, self.input.shape)
+                    self.known[node] = self.input
             elif node.op == "call_function":
-                self._call(node, current)
-                current = node
-            elif node.op == "output" and list(node.args[0]) != [current]:
-                raise UnsupportedLayer(f"network {self.name}: must return one tensor, the "
-                                       "last layer's")
-        if not self.layers:
-            raise UnsupportedLayer(f"network {self.name}: has no layer to run")
-        return FloatGraph(self.name, tuple(self.layers))
+                self.known[node] = self._call(node)
+            elif node.op == "output":
+                given = [self.known.get(x) if isinstance(x, fx.Node) else x for x in node.args[0]]
+        if given is None or len(given) != 1 or not isinstance(given[0], Value):
+            raise UnsupportedLayer(f"network {self.name}: must return one tensor, the last "
+                                   "layer's")
+        graph = Graph(self.name, self.input, tuple(self.nodes), given[0].name)
+        return graph.pruned(graph.nodes)
 
-    # -- helpers -----------------------------------------------------------------------------
-    def _path(self, node) -> str:
-        stack = node.meta.get("nn_module_stack") or {}
-        paths = [path for path, _ in stack.values() if path]
-        return (paths[-1] if paths else node.name).removeprefix("L['self'].") or node.name
-
-    def _refuse(self, node, why: str):
-        raise UnsupportedLayer(f"layer {self._path(node)}: {why}")
-
-    def _value(self, node, argument):
-        """A stored tensor's values, None for none."""
-        if argument is not None and getattr(argument, "name", None) not in self.values:
-            self._refuse(node, f"{argument} is computed, not stored: only weights that are "
-                               "parameters or buffers of the module run")
-        return None if argument is None else self.values[argument.name]
-
-    def _call(self, node, current) -> None:
-        kind = str(node.target).removeprefix("aten.")
-        if len(node.args) == 0 or node.args[0] is not current:
-            self._refuse(node, f"operator {kind} does not take the layer before it as its "
-                               "input: only chains of layers run")
-        if len(node.users) > 1:
-            self._refuse(node, f"the result of {kind} is used {len(node.users)} times: only "
-                               "chains of layers run")
-        if kind in _FREE:
-            return
-        method = "_op_" + kind.split(".")[0].rstrip("_")
-        if not hasattr(self, method):
-            self._refuse(node, f"operator {kind} is not supported")
-        handler = getattr(self, method)
+    def _call(self, node: fx.Node) -> Any:
+        call = Call(node, self.known, self.nodes)
+        if node.target is operator.getitem:
+            several, k = call.resolve(node.args)
+            if several[k] is None and node.users:
+                call.refuse("the places of the largest values are not known; only the values are")
+            return several[k]
+        name = call.kind.split(".")[0]
+        if name.startswith("_assert"):
+            return None
+        if not self._values(call.resolve(list(node.args) + list(node.kwargs.values()))):
+            return self._constant(call)
+        if name.endswith("_"):
+            self._check_in_place(call)
+            name = name.rstrip("_")
+        if name not in TABLE and name not in MOVING:
+            instead = INSTEAD.get(name)
+            call.refuse(f"operator {call.kind} is not supported"
+                        + ("" if instead is None else f": {instead}"))
         with warnings.catch_warnings():
-            handler(node)
-
-    def _arguments(self, node, names: dict) -> dict:
-        """Arguments by name, with their defaults."""
-        found = dict(names)
-        for key, value in zip(names, node.args[1:], strict=False):
-            found[key] = value
-        found.update({k: v for k, v in node.kwargs.items() if k in names})
+            warnings.simplefilter("ignore", RuntimeWarning)
+            found = (TABLE.get(name) or MOVING[name])(call)
         return found
 
-    def _unused_name(self, name: str) -> str:
-        taken = {x.name for x in self.layers}
-        while name in taken:
-            name += "_"
-        return name
+    @staticmethod
+    def _values(arguments: list[Any]) -> bool:
+        """Whether any of them is computed from the network's input."""
+        return any(_Import._values(x) if isinstance(x, list) else isinstance(x, Value)
+                   for x in arguments)
 
-    def _append(self, layer: FloatLayer) -> None:
-        self.layers.append(replace(layer, name=self._unused_name(layer.name)))
-        self.shape = layer.out_shape
-        self.pooled = self.activated = False
+    @staticmethod
+    def _constant(call: Call) -> Any:
+        """What comes of stored numbers alone."""
+        node = call.node
+        target: Any = node.target
+        if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
+            call.refuse(f"operator {call.kind} draws random numbers; only what is the same each "
+                        "time runs")
+        with torch.no_grad():
+            found = target(*call.resolve(list(node.args)),
+                           **{k: call.resolve(v) for k, v in node.kwargs.items()})
+        return list(found) if isinstance(found, tuple | list) else found
 
-    def _own_layer(self, node) -> None:
-        """Start a layer that copies its input, for what cannot join the one before."""
-        channels = self.shape[0]
-        self._append(FloatLayer(
-            self._path(node), np.ones((channels, 1, 1, 1), np.float32),
-            np.zeros(channels, np.float32), 1, (0, 0), channels, self.shape, self.shape,
-            self.shape))
+    def _check_in_place(self, call: Call) -> None:
+        """Refuse a change of a value that is read under another name, or was before."""
+        order = {node: k for k, node in enumerate(self.program.graph.nodes)}
+        reader, changed = call.node, call.node.args[0]
+        while isinstance(changed, fx.Node):
+            if changed.op == "placeholder":
+                call.refuse(f"operator {call.kind} changes the network's input in place; take the "
+                            "form that does not")
+            others = [user for user in changed.users if user is not reader]
+            if any(order[user] > order[call.node] or self._shares(user) for user in others):
+                call.refuse(f"operator {call.kind} changes a value in place that is read "
+                            "elsewhere; take the form that does not, inplace=False")
+            reader = changed
+            changed = changed.args[0] if self._shares(changed) else None
 
-    # -- operators ------------------------------------------------------------------------------
-    def _op_dropout(self, node) -> None:
-        a = self._arguments(node, {"p": 0.5, "train": True})
-        if a["train"] and a["p"] != 0:
-            self._refuse(node, f"dropout of {a['p']} is on in evaluation, too; pass "
-                               "training=self.training, or take nn.Dropout")
-
-    _op_feature_dropout = _op_alpha_dropout = _op_feature_alpha_dropout = _op_dropout
-
-    def _op_conv2d(self, node) -> None:
-        a = self._arguments(node, {"weight": None, "bias": None, "stride": [1, 1],
-                                   "padding": [0, 0], "dilation": [1, 1], "groups": 1})
-        weight = self._value(node, a["weight"])
-        if self.flat:
-            self._refuse(node, "a convolution cannot follow flatten")
-        stride, dilation, padding = list(a["stride"]), list(a["dilation"]), a["padding"]
-        stride, dilation = stride * (2 // len(stride)), dilation * (2 // len(dilation))
-        if dilation != [1, 1]:
-            self._refuse(node, f"dilation is {dilation}; only 1 is supported")
-        if stride[0] != stride[1] or not 1 <= stride[0] <= 15:
-            self._refuse(node, f"stride is {stride}; it must be the same both ways, 1 to 15")
-        if isinstance(padding, str):
-            padding = [0, 0] if padding == "valid" else [(k - 1) // 2 for k in weight.shape[2:]]
-        padding = list(padding) * (2 // len(padding))
-        if max(padding) > 127 or max(weight.shape[2:]) > 255:
-            self._refuse(node, f"padding {padding} or kernel {list(weight.shape[2:])} is larger "
-                               "than an instruction can hold (127 and 255)")
-        bias = self._value(node, a["bias"])
-        shape = self._result(node)
-        self._append(FloatLayer(
-            self._path(node), weight.astype(np.float32),
-            (np.zeros(len(weight)) if bias is None else bias).astype(np.float32), stride[0],
-            (padding[0], padding[1]), int(a["groups"]), self.shape, shape, shape))
-
-    def _result(self, node) -> tuple[int, int, int]:
-        channels, *rest = (int(n) for n in node.meta["val"].shape[1:])
-        rows, columns = rest or (1, 1)
-        return channels, rows, columns
-
-    def _op_linear(self, node) -> None:
-        a = self._arguments(node, {"weight": None, "bias": None})
-        weight, bias = self._value(node, a["weight"]), self._value(node, a["bias"])
-        if node.args[0].meta["val"].ndim != 2:
-            self._refuse(node, "a linear layer over the last dimension of a map is not supported;"
-                               " put a flatten before it")
-        shape = (len(weight), 1, 1)
-        self._append(FloatLayer(
-            self._path(node), weight.astype(np.float32).reshape(len(weight), *self.shape),
-            (np.zeros(len(weight)) if bias is None else bias).astype(np.float32), 1, (0, 0), 1,
-            self.shape, shape, shape))
-        self.flat = True
-
-    def _op_batch_norm(self, node) -> None:
-        a = self._arguments(node, {"weight": None, "bias": None, "running_mean": None,
-                                   "running_var": None, "training": False, "momentum": 0,
-                                   "eps": 1e-5})
-        if a["training"] or a["running_mean"] is None:
-            self._refuse(node, "batch norm takes the statistics of its own batch in evaluation, "
-                               "too; give it running statistics and training=self.training, or "
-                               "take nn.BatchNorm2d with track_running_stats")
-        if self.flat and self.shape[1:] != (1, 1):
-            self._refuse(node, "batch norm between flatten and a linear layer is not supported")
-        mean, variance = self._value(node, a["running_mean"]), self._value(node, a["running_var"])
-        gamma, beta = self._value(node, a["weight"]), self._value(node, a["bias"])
-        for what, values in (("running mean", mean), ("running variance", variance),
-                             ("weight", gamma), ("bias", beta)):
-            if values is not None and not np.isfinite(values).all():
-                self._refuse(node, f"its {what} holds NaN or infinity; train or load it anew")
-        if variance.min() + a["eps"] <= 0:
-            self._refuse(node, f"its running variance is {variance.min():g} with an eps of "
-                               f"{a['eps']:g}; their sum must be above 0")
-        scale = (1 if gamma is None else gamma) / np.sqrt(variance + a["eps"])
-        offset = (0 if beta is None else beta) - mean * scale
-        if self.activated or self.pooled or self.layers[-1].pool is not None:
-            self._own_layer(node)
-        last = self.layers[-1]
-        self.layers[-1] = replace(
-            last, weight=(last.weight * scale.reshape(-1, 1, 1, 1)).astype(np.float32),
-            bias=(last.bias * scale + offset).astype(np.float32))
-
-    def _clamp(self, node, low: float, high: float | None) -> None:
-        if not self.layers or (self.layers[-1].low, self.layers[-1].high) not in (
-                (None, None), (low, high)):
-            self._own_layer(node)
-        self.layers[-1] = replace(self.layers[-1], low=low, high=high)
-        self.activated = True
-
-    def _op_relu(self, node) -> None:
-        self._clamp(node, 0.0, None)
-
-    def _op_relu6(self, node) -> None:
-        self._clamp(node, 0.0, 6.0)
-
-    def _op_hardtanh(self, node) -> None:
-        a = self._arguments(node, {"min_val": -1.0, "max_val": 1.0})
-        if a["min_val"] != 0:
-            self._refuse(node, f"a clamp from {a['min_val']} is not supported, only from 0")
-        high = float(a["max_val"])
-        self._clamp(node, 0.0, None if np.isinf(high) else high)
-
-    def _op_max_pool2d(self, node) -> None:
-        a = self._arguments(node, {"kernel": None, "stride": [], "padding": [0, 0],
-                                   "dilation": [1, 1], "ceil_mode": False})
-        kernel = list(a["kernel"]) * (2 // len(a["kernel"]))
-        stride = list(a["stride"] or kernel)
-        stride, padding = stride * (2 // len(stride)), list(a["padding"])
-        padding *= 2 // len(padding)
-        if set(a["dilation"]) != {1}:
-            self._refuse(node, f"pooling dilation is {list(a['dilation'])}; only 1 is supported")
-        if stride[0] != stride[1] or max(*kernel, *stride) > 15:
-            self._refuse(node, f"pooling window {kernel} with stride {stride}; the stride must be"
-                               " the same both ways, and both at most 15")
-        if self.flat:
-            self._refuse(node, "pooling cannot follow flatten")
-        if not self.layers or self.pooled:
-            self._own_layer(node)
-        shape = self._result(node)
-        self.layers[-1] = replace(
-            self.layers[-1], out_shape=shape,
-            pool=Pool(tuple(kernel), tuple(stride), tuple(padding), shape[1:]))
-        self.shape = shape
-        self.pooled = True
-
-    def _op_flatten(self, node) -> None:
-        shape = [int(n) for n in node.meta["val"].shape]
-        if shape != [_BATCH, int(np.prod(self.shape))]:
-            self._refuse(node, "flatten must keep the batch and nothing else")
-        self.flat = True
-
-    def _op_view(self, node) -> None:
-        self._op_flatten(node)
-
-    def _op_reshape(self, node) -> None:
-        self._op_flatten(node)
+    @staticmethod
+    def _shares(node: fx.Node) -> bool:
+        """Whether a call's result may be memory of what it is given."""
+        name = kind_of(node).split(".")[0]
+        return node.target is operator.getitem or name in SHARING or name.endswith("_")

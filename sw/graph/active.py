@@ -67,6 +67,7 @@ def with_active(graph: IntegerGraph, partitions: int, active: int) -> IntegerGra
     ------
     ScalingError, ActiveError
     """
+    graph.require_chain("with_active")
     check_active(active, partitions)
     layers = list(graph.layers)
     for k in partition_layers(layers, partitions):

@@ -11,11 +11,12 @@ from safetensors.numpy import save
 from hw.support.files import save_file
 from hw.support.reading import Field, parse_json
 
-from .integer import GraphError, IntegerGraph, Layer, Pool
+from .integer import GraphError, IntegerGraph, Join, Layer, Pool, Term
 
 __all__ = ["load_integer", "save_integer"]
 
-ARTEFACT_VERSION = 1
+#: Version 2 has edges: sources, terms and joins. Files of version 1, chains, are read, too.
+ARTEFACT_VERSION, _OLDEST = 2, 1
 _NAME = "partita.integer-network"
 #: Tensors of a layer -> their type in a file.
 _TENSORS = {"weight": "I8", "bias": "I32", "mult": "U16", "shift": "U8"}
@@ -23,18 +24,24 @@ _MOST_SIDE = 1 << 20
 _LEAST_SCALE = 1e-30
 _SCALARS = ("low", "high", "stride", "padding", "groups", "in_shape", "conv_shape", "out_shape",
             "pruned", "dense_macs", "epsilon")
+_TERM = ("source", "stride", "padding", "groups", "in_shape")
 
 
 def save_integer(graph: IntegerGraph, path: Path) -> None:
     """Write an integer network, whole or not at all."""
     tensors = {f"{x.name}.{t}": np.ascontiguousarray(getattr(x, t))
                for x in graph.layers for t in _TENSORS}
+    tensors |= {f"{x.name}.term{n}": np.ascontiguousarray(term.weight)
+                for x in graph.layers for n, term in enumerate(x.terms)}
     layers = [{"name": x.name, **{s: getattr(x, s) for s in _SCALARS},
                "pool": None if x.pool is None else
-               [x.pool.kernel, x.pool.stride, x.pool.padding, x.pool.out]} for x in graph.layers]
+               [x.pool.kernel, x.pool.stride, x.pool.padding, x.pool.out], "source": x.source,
+               "terms": [{s: getattr(term, s) for s in _TERM} for term in x.terms]}
+              for x in graph.layers]
     description = json.dumps({
         "version": ARTEFACT_VERSION, "name": graph.name, "input_scale": graph.input_scale,
-        "output_scale": graph.output_scale, "layers": layers})
+        "output_scale": graph.output_scale, "layers": layers,
+        "joins": [{"name": x.name, "sources": x.sources} for x in graph.joins]})
     save_file(path, save(tensors, {_NAME: description}))
 
 
@@ -53,15 +60,18 @@ def load_integer(path: Path) -> IntegerGraph:
             if description is None:
                 raise GraphError(f"{path}: not an integer network of this project")
             data = parse_json(description, path, "an integer network", GraphError)
-            if data["version"].value != ARTEFACT_VERSION:
+            if data["version"].value not in range(_OLDEST, ARTEFACT_VERSION + 1):
                 raise GraphError(f"{path}: is of version {data['version'].value!r:.40}; this "
-                                 f"program reads version {ARTEFACT_VERSION}")
+                                 f"program reads versions {_OLDEST} to {ARTEFACT_VERSION}")
             names = set(file.keys())
+            joins = data["joins"].items() if data.has("joins") else []
             graph = IntegerGraph(
                 data["name"].text(),
                 tuple(_layer(entry, file, names) for entry in data["layers"].items()),
                 data["input_scale"].number(_LEAST_SCALE, 1 / _LEAST_SCALE),
-                data["output_scale"].number(_LEAST_SCALE, 1 / _LEAST_SCALE))
+                data["output_scale"].number(_LEAST_SCALE, 1 / _LEAST_SCALE),
+                tuple(Join(x["name"].text(), tuple(y.text() for y in x["sources"].items()))
+                      for x in joins))
     except (SafetensorError, OSError) as error:
         raise GraphError(f"{path}: not an integer network: {error}") from None
     try:
@@ -73,18 +83,9 @@ def load_integer(path: Path) -> IntegerGraph:
 
 def _layer(entry: Field, file: safe_open, names: set[str]) -> Layer:
     name = entry["name"].text()
-    tensors = {}
-    for tensor, kind in _TENSORS.items():
-        whole = f"{name}.{tensor}"
-        if whole not in names:
-            raise GraphError(f"{entry.file}: tensor {whole!r} is missing")
-        if (found := file.get_slice(whole).get_dtype()) != kind:
-            raise GraphError(f"{entry.file}: tensor {whole!r} is of type {found}; it must be of "
-                             f"{kind}")
-        tensors[tensor] = file.get_tensor(whole)
-    shapes = {s: entry[s].integers(1, _MOST_SIDE, 3)
-              for s in ("in_shape", "conv_shape", "out_shape")}
-    shapes["padding"] = entry["padding"].integers(0, _MOST_SIDE, 2)
+    tensors = {tensor: _tensor(entry, file, names, f"{name}.{tensor}", kind)
+               for tensor, kind in _TENSORS.items()}
+    shapes = {s: _shape(entry[s]) for s in ("in_shape", "conv_shape", "out_shape")}
     numbers = {s: entry[s].integer(-128, 127) for s in ("low", "high")} | {
         s: entry[s].integer(1, _MOST_SIDE) for s in ("stride", "groups")}
     numbers["dense_macs"] = entry["dense_macs"].integer(0, 1 << 62)
@@ -93,5 +94,27 @@ def _layer(entry: Field, file: safe_open, names: set[str]) -> Layer:
     pool = None
     if entry["pool"].value is not None:
         pool = Pool(*(pair.pair(0, _MOST_SIDE) for pair in entry["pool"].items(4)))
+    source, terms = None, []
+    if entry.has("source"):  # and terms, both from version 2 on
+        source = None if entry["source"].value is None else entry["source"].text()
+        terms = [Term(term["source"].text(),
+                      _tensor(entry, file, names, f"{name}.term{n}", "I8"),
+                      term["stride"].integer(1, _MOST_SIDE), term["padding"].pair(0, _MOST_SIDE),
+                      term["groups"].integer(1, _MOST_SIDE), _shape(term["in_shape"]),
+                      shapes["conv_shape"]) for n, term in enumerate(entry["terms"].items())]
     fields: dict[str, Any] = {**tensors, **shapes, **numbers}
-    return Layer(name, **fields, pool=pool, pruned=entry["pruned"].flag())
+    return Layer(name, **fields, padding=entry["padding"].pair(0, _MOST_SIDE), pool=pool,
+                 pruned=entry["pruned"].flag(), source=source, terms=tuple(terms))
+
+
+def _shape(field: Field) -> tuple[int, int, int]:
+    channels, rows, columns = field.integers(1, _MOST_SIDE, 3)
+    return channels, rows, columns
+
+
+def _tensor(entry: Field, file: safe_open, names: set[str], name: str, kind: str) -> Any:
+    if name not in names:
+        raise GraphError(f"{entry.file}: tensor {name!r} is missing")
+    if (found := file.get_slice(name).get_dtype()) != kind:
+        raise GraphError(f"{entry.file}: tensor {name!r} is of type {found}; it must be of {kind}")
+    return file.get_tensor(name)

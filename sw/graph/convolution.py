@@ -32,6 +32,11 @@ class Convolution:
         return self.weight.size * rows * columns
 
     @property
+    def is_diagonal(self) -> bool:
+        """Whether it takes each channel by itself, pixel by pixel: a value times a factor."""
+        return self.kernel == (1, 1) and self.groups == len(self.weight) == self.in_shape[0]
+
+    @property
     def gives_vector(self) -> bool:
         """Whether each weight is used once an image: the convolution gives one pixel. So does a
         linear layer, and a convolution that leaves nothing but channels."""

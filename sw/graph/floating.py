@@ -1,4 +1,4 @@
-"""The captured network: a chain of float layers, and what can be done to it before quantising."""
+"""The captured network: a graph of float layers, and what can be done to it before quantising."""
 
 from dataclasses import dataclass, replace
 
@@ -7,6 +7,7 @@ import numpy as np
 from hw.support.arguments import nearest
 
 from .convolution import Convolution
+from .edges import Edges, Join, Term
 from .integer import Pool
 
 __all__ = ["FloatGraph", "FloatLayer"]
@@ -19,7 +20,8 @@ class FloatLayer(Convolution):
     Members: `weight` float32[out, in / groups, rows, columns] (a linear layer's kernel covers
     its input map), `bias` float32[out], `stride`, `padding` (top, left), `groups`, the shapes
     before, after the convolution and after pooling, `pool`, the clamp `low` and `high` (0 and
-    None for ReLU, None for no clamp), and `pruned`.
+    None for ReLU, None for no clamp), `pruned`, the value `source` that it reads (None for the
+    layer before), and `terms`, further convolutions that are added before the clamp.
     """
 
     name: str
@@ -36,6 +38,8 @@ class FloatLayer(Convolution):
     high: float | None = None
     pruned: bool = False
     dense_macs: int = 0
+    source: str | None = None
+    terms: tuple[Term, ...] = ()
 
     def energy(self, power: float = 1.0) -> np.ndarray:
         """Weight per channel pair, sum over the kernel of |w|^power: float64[out, in].
@@ -58,11 +62,12 @@ class FloatLayer(Convolution):
 
 
 @dataclass(frozen=True, eq=False)
-class FloatGraph:
-    """A chain of float layers."""
+class FloatGraph(Edges):
+    """Float layers in topological order; see `Edges` for what each one reads."""
 
     name: str
     layers: tuple[FloatLayer, ...]
+    joins: tuple[Join, ...] = ()
 
     def layer(self, name: str) -> FloatLayer:
         """The layer of that name; raises ValueError if there is none."""

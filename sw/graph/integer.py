@@ -6,14 +6,11 @@ from typing import Any
 import numpy as np
 
 from .convolution import Convolution
+from .edges import INPUT, Edges, GraphError, Join, Term
 
-__all__ = ["GraphError", "IntegerGraph", "Layer", "Pool"]
+__all__ = ["INPUT", "GraphError", "IntegerGraph", "Join", "Layer", "Pool", "Term"]
 
 _INT32 = 1 << 31
-
-
-class GraphError(ValueError):
-    """An integer network that breaks a rule; the message names the layer."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +29,13 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class Layer(Convolution):
-    """One convolution (a linear layer is one whose kernel covers its input map).
+    """One convolution (a linear layer is one whose kernel covers its input map), or the sum of
+    several: acc = conv(source) + conv(terms' sources).
 
     Parameters
     ----------
     name : str
+        Of the layer and of the value that it gives.
     weight : int8[out, in / groups, kernel rows, kernel columns]
     bias : int32[out]
     mult, shift : uint16[out], uint8[out]
@@ -59,6 +58,10 @@ class Layer(Convolution):
         Inputs whose magnitude is at most this count as zero.
     images : int
         Maps stacked in the rows of its input, where the compiler runs it on a batch.
+    source : str or None
+        The value that it reads; None for the layer before, or the network's input for the first.
+    terms : tuple of Term
+        Further convolutions, int8, summed into the same accumulators.
     """
 
     name: str
@@ -79,11 +82,18 @@ class Layer(Convolution):
     dense_macs: int = 0
     epsilon: int = 0
     images: int = 1
+    source: str | None = None
+    terms: tuple[Term, ...] = ()
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the layer as it is, with its terms; its groups counted only."""
+        return self.weight_bytes * self.conv_shape[1] * self.conv_shape[2]
 
     @property
     def needed_macs(self) -> int:
         """Those of `macs` whose results are looked at: pooling may leave out some of a map."""
-        return self.weight.size * self._looked_at(0) * self._looked_at(1)
+        return self.weight_bytes * self._looked_at(0) * self._looked_at(1)
 
     def _looked_at(self, axis: int) -> int:
         """Rows (0) or columns (1) of the convolution that the output depends on."""
@@ -96,7 +106,7 @@ class Layer(Convolution):
 
     @property
     def weight_bytes(self) -> int:
-        return self.weight.size
+        return self.weight.size + sum(term.weight.size for term in self.terms)
 
     def validate(self, *, values: bool = True) -> None:
         """Check types and shapes and, if `values` are looked at, the accumulator's bound.
@@ -106,20 +116,18 @@ class Layer(Convolution):
         GraphError
             Naming the layer, the value and the rule.
         """
-        self._need(self.weight.dtype == np.int8 and self.weight.ndim == 4 and self.weight.size > 0,
-                   f"weight is {self.weight.dtype}{list(self.weight.shape)}; it must be int8 "
-                   "[out, in / groups, rows, columns]")
-        out, per_group = self.weight.shape[:2]
+        self._check_convolution(self, "")
+        for n, term in enumerate(self.terms):
+            what = f"term {n} (of {term.source}): "
+            self._check_convolution(term, what)
+            self._need(term.conv_shape == self.conv_shape and len(term.weight) == len(self.weight),
+                       f"{what}gives {term.conv_shape}; the layer sums {self.conv_shape}")
+        out = len(self.weight)
         for field, dtype in (("bias", np.int32), ("mult", np.uint16), ("shift", np.uint8)):
             array = getattr(self, field)
             self._need(array.dtype == dtype and array.shape == (out,),
                        f"{field} is {array.dtype}{list(array.shape)}; it must be "
                        f"{np.dtype(dtype)}[{out}]")
-        self._need(self.groups >= 1 and out % self.groups == 0,
-                   f"{out} output channels are not divisible by {self.groups} groups")
-        self._need(per_group * self.groups == self.in_shape[0],
-                   f"weights take {per_group * self.groups} input channels; the input has "
-                   f"{self.in_shape[0]}")
         self._need(self.conv_shape[0] == out and self.out_shape[0] == out,
                    f"shapes say {self.conv_shape[0]} and {self.out_shape[0]} output channels; "
                    f"the weights have {out}")
@@ -129,20 +137,41 @@ class Layer(Convolution):
                    f"clamp is {self.low} to {self.high}; it must lie in -128 to 127")
         self._need(0 <= self.epsilon <= 127,
                    f"epsilon is {self.epsilon}; it must be from 0 to 127")
-        self._need(self.stride >= 1, f"stride is {self.stride}; it must be 1 or more")
+        self._need(not (self.epsilon and self.terms),
+                   f"epsilon is {self.epsilon}; a layer of several terms takes none")
+        self._check_pool()
+        if values:
+            self._check_sums()
+
+    def _check_convolution(self, part: Convolution, what: str) -> None:
+        weight = part.weight
+        self._need(weight.dtype == np.int8 and weight.ndim == 4 and weight.size > 0,
+                   f"{what}weight is {weight.dtype}{list(weight.shape)}; it must be int8 "
+                   "[out, in / groups, rows, columns]")
+        out, per_group = weight.shape[:2]
+        self._need(part.groups >= 1 and out % part.groups == 0,
+                   f"{what}{out} output channels are not divisible by {part.groups} groups")
+        self._need(per_group * part.groups == part.in_shape[0],
+                   f"{what}weights take {per_group * part.groups} input channels; the input has "
+                   f"{part.in_shape[0]}")
+        self._need(part.stride >= 1, f"{what}stride is {part.stride}; it must be 1 or more")
+
+    def _check_pool(self) -> None:
         if self.pool is None:
             self._need(self.out_shape == self.conv_shape,
                        f"output {self.out_shape} differs from {self.conv_shape} without pooling")
-        else:
-            self._need(min(*self.pool.kernel, *self.pool.stride) >= 1,
-                       f"pooling is of {self.pool.kernel} in steps of {self.pool.stride}; they "
-                       "must be 1 or more")
-            self._need(self.pool.out == tuple(self.out_shape[1:]),
-                       f"pooling gives {self.pool.out}; the output has {self.out_shape[1:]}")
-        if not values:
             return
-        worst = (np.abs(self.weight.astype(np.int64)).reshape(out, -1).sum(1) * 128
-                 + np.abs(self.bias.astype(np.int64)))
+        self._need(min(*self.pool.kernel, *self.pool.stride) >= 1,
+                   f"pooling is of {self.pool.kernel} in steps of {self.pool.stride}; they "
+                   "must be 1 or more")
+        self._need(self.pool.out == tuple(self.out_shape[1:]),
+                   f"pooling gives {self.pool.out}; the output has {self.out_shape[1:]}")
+
+    def _check_sums(self) -> None:
+        worst = np.abs(self.bias.astype(np.int64))
+        for part in (self, *self.terms):
+            worst = worst + 128 * np.abs(part.weight.reshape(len(worst), -1).astype(np.int64)
+                                         ).sum(1)
         self._need(int(worst.max(initial=0)) < _INT32,
                    f"channel {int(worst.argmax())} can reach {int(worst.max())}; the int32 "
                    f"accumulator holds less than {_INT32}: take coarser steps for its weights")
@@ -153,8 +182,8 @@ class Layer(Convolution):
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerGraph:
-    """A chain of integer layers.
+class IntegerGraph(Edges):
+    """Integer layers in topological order; see `Edges` for what each one reads.
 
     Parameters
     ----------
@@ -162,20 +191,14 @@ class IntegerGraph:
     layers : tuple of Layer
     input_scale, output_scale : float
         Real value of one step of the int8 input and output.
+    joins : tuple of Join
     """
 
     name: str
     layers: tuple[Layer, ...]
     input_scale: float
     output_scale: float
-
-    @property
-    def in_shape(self) -> tuple[int, int, int]:
-        return self.layers[0].in_shape
-
-    @property
-    def out_shape(self) -> tuple[int, int, int]:
-        return self.layers[-1].out_shape
+    joins: tuple[Join, ...] = ()
 
     def quantise_input(self, image: np.ndarray) -> np.ndarray:
         """Return the int8 input of a float image [C, H, W]: floor(x / scale + 0.5), clamped.
@@ -201,7 +224,7 @@ class IntegerGraph:
         return np.clip(scaled, -128, 127).astype(np.int8)
 
     def validate(self, *, values: bool = True) -> None:
-        """Check every layer, and that each one's output is the next one's input.
+        """Check every layer, and that each reads what comes before it in the shape that it takes.
 
         `values` is as of `Layer.validate`.
 
@@ -216,10 +239,4 @@ class IntegerGraph:
             raise GraphError(f"network {self.name} has no layers")
         for layer in self.layers:
             layer.validate(values=values)
-        names = [layer.name for layer in self.layers]
-        if len(set(names)) != len(names):
-            raise GraphError(f"network {self.name} has two layers of the same name")
-        for before, after in zip(self.layers, self.layers[1:], strict=False):
-            if tuple(before.out_shape) != tuple(after.in_shape):
-                raise GraphError(f"layer {after.name}: takes {after.in_shape}; layer "
-                                 f"{before.name} gives {before.out_shape}")
+        self.check_edges()

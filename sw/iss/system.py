@@ -29,7 +29,7 @@ def run_program(program: Program, image: np.ndarray, seed: int = 0, active: int 
     Returns
     -------
     list of int8[C, H, W], or int8[batch, C, H, W] of a program for a batch, or None
-        Each layer's output, None where the program does not store it.
+        Each layer's output, None where the program does not keep it.
     IssResult
 
     Raises
@@ -56,7 +56,7 @@ def run_program(program: Program, image: np.ndarray, seed: int = 0, active: int 
         raise error
     outputs: list[np.ndarray | None] = []
     for layer, place in enumerate(program.outputs):
-        if place is None:
+        if place is None or not program.stays(layer):
             outputs.append(None)
         else:
             stop = place.offset + program.output_bytes(layer)

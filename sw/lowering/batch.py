@@ -11,6 +11,7 @@ from dataclasses import replace
 from sw.graph.integer import Layer
 
 from .errors import Unsupported
+from .nodes import Node, readers_of
 
 __all__ = ["Run", "run_order", "stack_layers"]
 
@@ -20,19 +21,22 @@ _MOST_ROWS = 15  # what an instruction's stride can be
 Run = tuple[int, int]
 
 
-def stack_layers(layers: Sequence[Layer], batch: int) -> tuple[Layer, ...]:
-    """Return the layers with those of the fully connected end changed to take all images.
+def stack_layers(nodes: Sequence[Node], batch: int) -> tuple[Node, ...]:
+    """Return the layers with those of the fully connected end changed to take all images: those
+    that read the one before them and nothing else, and alone.
 
     Raises
     ------
     Unsupported
         If a map is too high to be stacked.
     """
-    stacked = list(layers)
-    for k in reversed(range(len(layers))):
-        if batch == 1 or not (layers[k].is_linear and layers[k].pool is None):
+    stacked, readers = list(nodes), readers_of(nodes)
+    for k in reversed(range(len(nodes))):
+        layer = nodes[k].layer
+        if batch == 1 or not (layer.is_linear and layer.pool is None and nodes[k].follows
+                              and readers[k] == [k]):
             break
-        stacked[k] = _stack(layers[k], batch)
+        stacked[k] = nodes[k].running(_stack(layer, batch))
     return tuple(stacked)
 
 

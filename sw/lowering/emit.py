@@ -9,12 +9,12 @@ from hw.config import Config
 from hw.isa import Opcode
 
 from .batch import Run
-from .geometry import Window, ceil_div
+from .geometry import Stripe, ceil_div
 from .layout import Layout
 from .ops import ACT, Op, Region
 from .split import Item
 from .stage import Stage
-from .steps import Step, hold_pieces, load_pieces, passes, plane_words
+from .steps import Piece, Step, hold_pieces, loads_of, passes, plane_words
 from .streams import live_tables
 from .switches import switches
 from .transfers import place_of, tensor_region, transfer_fields
@@ -86,57 +86,56 @@ def _layer_jobs(stages: list[Stage], run: Run, layout: Layout, config: Config,
     number, image = run
     stage = stages[number]
     item = stage.split.items[instance]
-    made = stages[number - 1].split.items[instance] if number else None
-    barrier = []
+    barrier, reads = [], []
+    for value in stage.barrier:
+        maker = stages[value - 1]
+        made = maker.split.items[instance]
+        if made is not None:
+            # Where a batch comes together, what was made of each image.
+            images = range(stage.layer.images) if stage.layer.images > maker.layer.images \
+                else (image,)
+            reads += [tensor_region(place_of(layout.tensors[value], maker.layer, k), made.words,
+                                    made.rows, config) for k in images]
     if stage.barrier:
-        # Where a batch comes together, what was made of each image.
-        before = stages[number - 1].layer
-        images = range(stage.layer.images) if stage.layer.images > before.images else (image,)
-        reads = () if made is None else tuple(
-            tensor_region(place_of(layout.tensors[number], before, k), made.words, made.rows,
-                          config) for k in images)
-        barrier = [Op(Opcode.BARRIER, run, {"mask": everyone}, reads=reads)]
+        barrier = [Op(Opcode.BARRIER, run, {"mask": everyone}, reads=tuple(reads))]
     if item is not None:
-        yield from _LayerEmitter(stage, run, item, made or item, layout, config,
-                                 instance).jobs(barrier)
+        yield from _LayerEmitter(stages, run, item, layout, config, instance).jobs(barrier)
     elif barrier:
         yield _Job(before=barrier)
 
 
 class _LayerEmitter:
-    """Operations of one layer on one instance.
+    """Operations of one layer on one instance; `item` is its part of the layer."""
 
-    `item` is its part of the layer, `made` its part of the layer before.
-    """
-
-    def __init__(self, stage: Stage, run: Run, item: Item, made: Item, layout: Layout,
-                 config: Config, instance: int):
-        self.stage, self.run, self.item, self.made = stage, run, item, made
-        self.config = config
-        self.layer, self.plan = stage.layer, stage.plan
+    def __init__(self, stages: list[Stage], run: Run, item: Item, layout: Layout, config: Config,
+                 instance: int):
         number, image = run
+        self.stage = stage = stages[number]
+        self.run, self.item, self.config = run, item, config
+        self.layer, self.plan, self.reads = stage.layer, stage.plan, stage.node.reads
         self.stream = layout.streams[number][instance]
-        self.load_mask = layout.load_masks[number][instance]
+        self.load_masks = layout.load_masks[number][instance]
         self.stripes = stage.plan.stripes[instance]
         self.steps = stage.steps(instance)
-        self.source, self.target = (place_of(place, stage.layer, image)
-                                    for place in layout.tensors[number:number + 2])
+        self.places = {value: place_of(layout.tensors[value], stage.layer, image)
+                       for value in (*stage.node.values, number + 1)}
+        #: Of each read that is resident, the instance's part of the value.
+        self.made = {r: stages[read.values[0] - 1].split.items[instance]
+                     for r, read in enumerate(self.reads) if stage.plan.reads[r].resident}
         self.slot = 0
 
     def jobs(self, barrier: list[Op]) -> Iterator[_Job]:
         """One job for each stripe."""
-        item, plan = self.item, self.plan
-        stripes = self.stripes
+        item, plan, stripes = self.item, self.plan, self.stripes
         for number, stripe in enumerate(stripes):
             job = _Job(weights=self._weights())
-            buffer, steps = number % len(plan.inputs), self.steps
+            buffer, steps = number % plan.buffers, self.steps
             if number == 0:
                 job.before += barrier
             if not plan.resident and not plan.piece:
-                job.early = number > 0 and len(plan.inputs) > 1
-                pieces = [item.inputs] if job.early else \
-                    load_pieces(item, plane_words(stripes[0], self.layer.in_shape[2]))
-                job.before += [self._load(stripe, buffer, item.inputs[0], p) for p in pieces]
+                job.early = number > 0 and plan.buffers > 1
+                for piece in loads_of(self.stage.node, item, plan, stripes[0], not job.early):
+                    job.before += self._load(stripe, buffer, self._origin(piece), piece)
             if not plan.live_blocks:
                 job.body = list(self._body(stripe, buffer, steps))
                 yield job
@@ -152,10 +151,14 @@ class _LayerEmitter:
             yield job
 
     # -- one stripe --------------------------------------------------------------------------
-    def _body(self, stripe: Window, buffer: int, steps: tuple[Step, ...]) -> Iterator[Op]:
+    def _origin(self, piece: Piece) -> int:
+        """The first input block of a buffer for a stripe's whole input."""
+        return self.item.reads[piece[0]].inputs[0]
+
+    def _body(self, stripe: Stripe, buffer: int, steps: tuple[Step, ...]) -> Iterator[Op]:
         """POST before the COMPUTEs that fill its banks, so that no full queue comes between."""
         computes = self._pieces(stripe, steps) if self.plan.piece else \
-            ([self._compute(stripe, s, buffer, self.item.inputs[0])] for s in steps)
+            ([self._compute(stripe, s, buffer, self._origin(s.piece))] for s in steps)
         pending = deque(zip(steps, computes, strict=True))
         for blocks in self._groups():
             post, store = self._output(stripe, blocks)
@@ -165,15 +168,15 @@ class _LayerEmitter:
             if store is not None:
                 yield store
 
-    def _pieces(self, stripe: Window, steps: tuple[Step, ...]) -> Iterator[list[Op]]:
+    def _pieces(self, stripe: Stripe, steps: tuple[Step, ...]) -> Iterator[list[Op]]:
         """Each COMPUTE, and before it the LOADs of later ones into buffers that are free."""
-        places = hold_pieces(steps, len(self.plan.inputs))
+        places = hold_pieces(steps, self.plan.buffers, self.made)
         loads: list[list[Op]] = [[] for _ in steps]
         at = 0
         for step, place in zip(steps, places, strict=True):
             if place.load:
                 at = max(at, place.after + 1)
-                loads[at].append(self._load(stripe, place.buffer, step.inputs[0], step.inputs))
+                loads[at] += self._load(stripe, place.buffer, step.inputs[0], step.piece)
         for step, place, before in zip(steps, places, loads, strict=True):
             yield [*before, self._compute(stripe, step, place.buffer, step.inputs[0])]
 
@@ -201,7 +204,7 @@ class _LayerEmitter:
             return [Op(Opcode.WEIGHTS, self.run, {
                 "ext_addr": stream.offset, "chunks": stream.chunks, "mask": stream.mask})]
         ops = []
-        for table in live_tables(self.layer, self.steps, config):
+        for table in live_tables(self.stage.node, self.steps, config):
             blocks = table.steps[0].blocks[1] - table.steps[0].blocks[0]
             ops += [
                 Op(Opcode.WEIGHTS, self.run, {
@@ -213,56 +216,60 @@ class _LayerEmitter:
                     "row_beats": table.beats})]
         return ops
 
-    def _load(self, stripe: Window, buffer: int, origin: int, span: tuple[int, int]) -> Op:
-        """Load input blocks `span` of a buffer whose first block is `origin`."""
-        plane = plane_words(stripe, self.layer.in_shape[2])
-        base = self.plan.inputs[buffer] + (span[0] - origin) * plane
-        source = tensor_region(self.source, span, stripe.rows, self.config)
-        fields = transfer_fields(source, base, plane, self.config)
-        fields["mask"] = self.load_mask
-        return Op(Opcode.LOAD, self.run, fields, reads=(source,),
-                  writes=(Region(ACT, base, span[1] - span[0], plane, plane),))
+    def _load(self, stripe: Stripe, buffer: int, origin: int, piece: Piece) -> Iterator[Op]:
+        """Load a piece into a buffer whose first block is `origin`; of a join part by part."""
+        r, span = piece
+        plane = plane_words(self.stage.node, r, stripe)
+        start = self.plan.reads[r].bases[buffer] - origin * plane
+        for value, first, past, at in self.reads[r].parts(span, self.config.array.rows):
+            source = tensor_region(self.places[value], (first, past), stripe[r].rows, self.config)
+            base = start + at * plane
+            fields = transfer_fields(source, base, plane, self.config)
+            fields["mask"] = self.load_masks[r]
+            yield Op(Opcode.LOAD, self.run, fields, reads=(source,),
+                     writes=(Region(ACT, base, past - first, plane, plane),))
 
-    def _compute(self, stripe: Window, step: Step, buffer: int, origin: int) -> Op:
-        layer, plan = self.layer, self.plan
-        width = layer.in_shape[2]
-        height = stripe.rows[1] - stripe.rows[0]
-        if plan.resident:
-            made = self.made
+    def _compute(self, stripe: Stripe, step: Step, buffer: int, origin: int) -> Op:
+        read, where, needs = self.reads[step.read], self.plan.reads[step.read], stripe[step.read]
+        conv, width = read.conv, read.width
+        height = needs.rows[1] - needs.rows[0]
+        made = self.made.get(step.read)
+        if made is not None:
             plane = (made.rows[1] - made.rows[0]) * width
-            base = plan.inputs[0] + (step.inputs[0] - made.words[0]) * plane \
-                + (stripe.rows[0] - made.rows[0]) * width
+            base = where.bases[0] + (step.inputs[0] - made.words[0]) * plane \
+                + (needs.rows[0] - made.rows[0]) * width
         else:
             plane = height * width
-            base = plan.inputs[buffer] + (step.inputs[0] - origin) * plane
+            base = where.bases[buffer] + (step.inputs[0] - origin) * plane
         blocks = step.inputs[1] - step.inputs[0]
+        region = Region(ACT, base, blocks, plane, height * width)
+        if step.times > 1:  # one block again and again
+            blocks, plane = step.times, 0
         fields = {
             "in_addr": base, "in_plane": plane, "in_w": width, "in_h": height,
-            "pad_top": stripe.pad_top, "pad_left": layer.padding[1], "stride": layer.stride,
-            "kernel_h": layer.kernel[0], "kernel_w": layer.kernel[1],
-            "out_w": layer.conv_shape[2], "out_h": stripe.conv[1] - stripe.conv[0],
+            "pad_top": needs.pad_top, "pad_left": conv.padding[1], "stride": conv.stride,
+            "kernel_h": conv.kernel[0], "kernel_w": conv.kernel[1],
+            "out_w": conv.conv_shape[2], "out_h": needs.conv[1] - needs.conv[0],
             "in_blocks": blocks, "out_blocks": step.blocks[1] - step.blocks[0],
-            "tiles": blocks * layer.kernel[0] * layer.kernel[1],
-            "first": int(step.first), "last": int(step.last),
+            "tiles": blocks * read.taps, "first": int(step.first), "last": int(step.last),
         }
         if step.live:
             fields |= {"live_blocks": fields["out_blocks"], "out_blocks": 1,
-                       "epsilon": layer.epsilon}
-        return Op(Opcode.COMPUTE, self.run, fields,
-                  reads=(Region(ACT, base, blocks, plane, height * width),))
+                       "epsilon": self.layer.epsilon}
+        return Op(Opcode.COMPUTE, self.run, fields, reads=(region,))
 
-    def _output(self, stripe: Window, blocks: tuple[int, int]) -> tuple[Op, Op | None]:
+    def _output(self, stripe: Stripe, blocks: tuple[int, int]) -> tuple[Op, Op | None]:
         """POST and STORE of some output blocks."""
         layer, plan, item, array = self.layer, self.plan, self.item, self.config.array
-        width = layer.out_shape[2]
-        height = stripe.out[1] - stripe.out[0]
+        width, rows = layer.out_shape[2], stripe[0]
+        height = rows.out[1] - rows.out[0]
         first = blocks[0] * array.cols // array.rows
         past = min(ceil_div(blocks[1] * array.cols, array.rows), item.words[1])
         planes = ceil_div((blocks[1] - blocks[0]) * array.cols, array.rows)
         if plan.keep:
             plane = (item.rows[1] - item.rows[0]) * width
             base = plan.outputs[0] + (first - item.words[0]) * plane \
-                + (stripe.out[0] - item.rows[0]) * width
+                + (rows.out[0] - item.rows[0]) * width
         else:
             plane = height * width
             base = plan.outputs[self.slot % len(plan.outputs)]
@@ -270,9 +277,9 @@ class _LayerEmitter:
         pool = layer.pool
         fields = {
             "out_addr": base, "out_plane": plane, "out_w": width, "out_h": height,
-            "conv_w": layer.conv_shape[2], "conv_h": stripe.conv[1] - stripe.conv[0],
+            "conv_w": layer.conv_shape[2], "conv_h": rows.conv[1] - rows.conv[0],
             "pool_h": pool.kernel[0] if pool else 1, "pool_w": pool.kernel[1] if pool else 1,
-            "pool_stride": pool.stride[0] if pool else 1, "pool_top": stripe.pool_top,
+            "pool_stride": pool.stride[0] if pool else 1, "pool_top": rows.pool_top,
             "pool_left": pool.padding[1] if pool else 0,
             "out_blocks": blocks[1] - blocks[0], "low": layer.low, "high": layer.high,
         }
@@ -283,7 +290,8 @@ class _LayerEmitter:
                   writes=(Region(ACT, base, planes, plane, height * width),))
         if not self.stage.store:
             return post, None
-        target = tensor_region(self.target, (first, past), stripe.out, self.config)
+        target = tensor_region(self.places[self.run[0] + 1], (first, past), rows.out,
+                               self.config)
         store = Op(Opcode.STORE, self.run, transfer_fields(target, base, plane, self.config),
                    reads=(Region(ACT, base, past - first, plane, height * width),),
                    writes=(target,))

@@ -3,14 +3,20 @@
 from dataclasses import dataclass
 
 from hw.config import Config
-from sw.graph.integer import Layer
+from sw.graph.convolution import Convolution
+from sw.graph.integer import Layer, Pool
+
+from .nodes import Node
 
 __all__ = [
+    "Stripe",
     "Window",
     "ceil_div",
+    "cut",
     "output_blocks",
     "output_words",
     "parts",
+    "stripe",
     "window",
 ]
 
@@ -29,7 +35,7 @@ def parts(start: int, stop: int, count: int) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Window:
-    """What one range of output rows takes to compute.
+    """What one range of output rows takes of one of the values that its layer reads.
 
     Members: `out` output rows (after pooling), `conv` rows before pooling, `rows` of the input,
     each (first, past the last); `pad_top` zeros above input row `rows[0]` where conv row
@@ -43,19 +49,40 @@ class Window:
     pool_top: int
 
 
-def window(layer: Layer, first: int, past: int) -> Window:
+#: A range of output rows: what it takes of each of the layer's reads.
+Stripe = tuple[Window, ...]
+
+
+def cut(node: Node, rows: tuple[int, int], count: int) -> tuple[Stripe, ...]:
+    """Cut output rows into `count` stripes, or as many as there are rows."""
+    return tuple(stripe(node, a, b) for a, b in parts(*rows, count) if a < b)
+
+
+def stripe(node: Node, first: int, past: int) -> Stripe:
     """Return what output rows first..past-1 need."""
-    conv_rows, in_rows = layer.conv_shape[1], layer.in_shape[1]
-    if layer.pool is None:
+    if (found := node.stripes.get((first, past))) is not None:
+        return found
+    windows: list[Window] = []
+    for r, source in enumerate(node.sources):
+        windows.append(window(node.reads[r].conv, node.layer.pool, first, past) if r == source
+                       else windows[source])
+    found = node.stripes[first, past] = tuple(windows)
+    return found
+
+
+def window(of: Convolution, pool: Pool | None, first: int, past: int) -> Window:
+    """Return what output rows first..past-1 need of a convolution's input."""
+    conv_rows, in_rows = of.conv_shape[1], of.in_shape[1]
+    if pool is None:
         conv, pool_top = (first, past), 0
     else:
-        stride, top, size = layer.pool.stride[0], layer.pool.padding[0], layer.pool.kernel[0]
+        stride, top, size = pool.stride[0], pool.padding[0], pool.kernel[0]
         conv = max(0, first * stride - top), min(conv_rows, (past - 1) * stride - top + size)
         pool_top = top - first * stride + conv[0]
-    pad, kernel = layer.padding[0], layer.kernel[0]
-    low = min(max(0, conv[0] * layer.stride - pad), in_rows - 1)
-    high = min(in_rows, max(low + 1, (conv[1] - 1) * layer.stride - pad + kernel))
-    return Window((first, past), conv, (low, high), pad - conv[0] * layer.stride + low, pool_top)
+    pad, kernel = of.padding[0], of.kernel[0]
+    low = min(max(0, conv[0] * of.stride - pad), in_rows - 1)
+    high = min(in_rows, max(low + 1, (conv[1] - 1) * of.stride - pad + kernel))
+    return Window((first, past), conv, (low, high), pad - conv[0] * of.stride + low, pool_top)
 
 
 def output_blocks(layer: Layer, config: Config) -> int:

@@ -1,10 +1,9 @@
 """Pass 3: what lies where in external memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sw.graph.integer import Layer
-
+from .nodes import Node
 from .steps import Step
 from .switches import switches
 
@@ -32,6 +31,10 @@ class TensorPlace:
     images: int = 1
     image_stride: int = 0
 
+    def at(self, offset: int) -> "TensorPlace":
+        """The same elsewhere."""
+        return replace(self, offset=offset)
+
     def image(self, number: int) -> "TensorPlace":
         """The place of one image."""
         return TensorPlace(self.offset + number * self.image_stride, self.plane_stride, self.shape)
@@ -56,22 +59,24 @@ class StreamPlace:
 
 
 #: A layer, the COMPUTEs of its weight stream, and the stream's offset.
-StreamFill = tuple[Layer, tuple[Step, ...], int]
+StreamFill = tuple[Node, tuple[Step, ...], int]
 
 
 @dataclass(frozen=True)
 class Layout:
     """Everything in external memory but the programs.
 
-    Members: `tensors`, the input and each layer's output; their end, `tensor_bytes`; `streams`
-    and `load_masks` of each layer and instance; `streams_to_fill`, what the host writes before a
-    run.
+    Members: `tensors`, the input and each layer's output; their end, `tensor_bytes`; the layers
+    whose stored output others have `overwritten` when a run ends; `streams` of each layer and
+    instance, and `load_masks` of each of its reads there; `streams_to_fill`, what the host writes
+    before a run.
     """
 
     tensors: tuple[TensorPlace, ...]
     tensor_bytes: int
+    overwritten: frozenset[int]
     streams: tuple[tuple[StreamPlace, ...], ...]
-    load_masks: tuple[tuple[int, ...], ...]
+    load_masks: tuple[tuple[tuple[int, ...], ...], ...]
     streams_to_fill: tuple[StreamFill, ...]
 
 
@@ -90,5 +95,10 @@ class Allocator:
                    <= PAGE_BYTES * (BANKS - 1) for other in apart[-BANKS + 1:]):
                 break
             offset += PAGE_BYTES
-        self.bytes = -(-(offset + size) // _ALIGN_BYTES) * _ALIGN_BYTES
+        self.bytes = self.aligned(offset + size)
         return offset
+
+    @staticmethod
+    def aligned(size: int) -> int:
+        """Bytes up to where the next may begin."""
+        return -(-size // _ALIGN_BYTES) * _ALIGN_BYTES

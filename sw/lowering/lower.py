@@ -1,22 +1,24 @@
 """Passes 2 to 5: from layers and their splits to operations with places in external memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hw.config import Config
 from hw.isa import INSN_BYTES, READ_AHEAD_BYTES
-from sw.graph.integer import Layer
 
+from .barriers import meetings
 from .batch import Run
 from .emit import emit
 from .errors import DoesNotFit, raising
 from .fields import check_fields
+from .keep import plan_layers
 from .layout import Allocator, Layout
+from .memory import LayerPlan
+from .nodes import Node
 from .ops import Op
 from .place import lay_out
-from .plan import LayerPlan, plan_layer
-from .split import Split, is_local, is_resident
+from .split import Split
 from .stage import Stage
-from .switches import switches
 from .taps import Taps
 from .tokens import add_tokens
 
@@ -42,18 +44,18 @@ class Lowered:
     taps: Taps | None
 
 
-def lower_splits(name: str, layers: tuple[Layer, ...], splits: list[Split],
+def lower_splits(name: str, nodes: tuple[Node, ...], splits: list[Split],
                  order: tuple[Run, ...], config: Config, *, batch: int, store_all: bool,
-                 taps: Taps | None) -> Lowered:
+                 scalable: bool, taps: Taps | None) -> Lowered:
     """Make all decisions that follow from a network's splits.
 
     Parameters
     ----------
     name : of the network, for errors
-    layers : as they run: taps packed, images stacked
+    nodes : layers as they run: taps packed, images stacked
     splits : one for each layer
     order : in which they run
-    batch, store_all : as of `compile_graph`
+    batch, store_all, scalable : as of `compile_graph`
     taps : of the first layer
 
     Raises
@@ -61,11 +63,13 @@ def lower_splits(name: str, layers: tuple[Layer, ...], splits: list[Split],
     CompileError
         As `compile_graph`.
     """
-    stages = _stages(layers, splits, _plan(layers, splits, config), store_all)
+    stages = _stages(nodes, splits, plan_layers(nodes, splits, config), store_all)
     running = sum(1 << i for i in range(config.instances)
                   if any(s.split.items[i] is not None for s in stages))
     memory = Allocator()
-    layout = lay_out(stages, batch, config, memory)
+    # Neither what the host reads nor where dropped partitions would write takes others' place.
+    reuse = not (store_all or scalable or batch > 1)
+    layout = lay_out(stages, order, batch, config, memory, reuse)
     words = layout.tensor_bytes // config.word_pitch_bytes
     programs: list[list[Op] | None] = []
     offsets: list[int | None] = []
@@ -92,32 +96,11 @@ def lower_splits(name: str, layers: tuple[Layer, ...], splits: list[Split],
                    memory.bytes, taps)
 
 
-def _plan(layers: tuple[Layer, ...], splits: list[Split], config: Config) -> list[LayerPlan]:
-    """LayerPlan each layer; its output stays if the next one's input needs are met and both fit."""
-    plans: list[LayerPlan] = []
-    source: LayerPlan | None = None
-    for k, layer in enumerate(layers):
-        plan = None
-        if k + 1 < len(layers) and switches().resident and is_resident(
-                layers[k + 1], splits[k], splits[k + 1]):
-            try:
-                plan = plan_layer(layer, splits[k], config, source, keep=True)
-                plan_layer(layers[k + 1], splits[k + 1], config, plan, keep=False)
-            except DoesNotFit:
-                plan = None
-        if plan is None:
-            plan = plan_layer(layer, splits[k], config, source, keep=False)
-        plans.append(plan)
-        source = plan if plan.keep else None
-    return plans
-
-
-def _stages(layers: tuple[Layer, ...], splits: list[Split], plans: list[LayerPlan],
+def _stages(nodes: Sequence[Node], splits: Sequence[Split], plans: Sequence[LayerPlan],
             store_all: bool) -> list[Stage]:
-    stages = []
-    for k, layer in enumerate(layers):
-        barrier = k > 0 and not plans[k].resident \
-            and not is_local(layer, layers[k - 1], splits[k - 1], splits[k])
-        needed = k + 1 == len(layers) or not plans[k + 1].resident
-        stages.append(Stage(layer, splits[k], plans[k], barrier, store_all or needed))
-    return stages
+    loaded = {value for node, plan in zip(nodes, plans, strict=True)
+              for read, where in zip(node.reads, plan.reads, strict=True) if not where.resident
+              for value in read.values}
+    return [Stage(node, split, plan, far, store_all or k == len(nodes) or k in loaded)
+            for k, (node, split, plan, far) in enumerate(
+                zip(nodes, splits, plans, meetings(nodes, splits), strict=True), 1)]

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 from hw.config import Config
 from sw.graph.active import partition_layers
-from sw.graph.integer import Layer
 
 from .errors import CompileError
 from .geometry import ceil_div
+from .nodes import Node
 from .split import Split, make_item
 
 __all__ = ["scalable_splits"]
 
 
-def scalable_splits(layers: Sequence[Layer], config: Config) -> list[Split]:
+def scalable_splits(nodes: Sequence[Node], config: Config) -> list[Split]:
     """Split each layer; partitions are as many as instances.
 
     Raises
@@ -29,13 +29,14 @@ def scalable_splits(layers: Sequence[Layer], config: Config) -> list[Split]:
         If a partition's channels do not fill whole words and columns.
     """
     count, unit = config.instances, config.unit_channels
-    span = partition_layers(layers, count)
+    span = partition_layers([node.layer for node in nodes], count)
     splits = []
-    for k, layer in enumerate(layers):
+    for k, node in enumerate(nodes):
+        layer = node.layer
         rows = (0, layer.out_shape[1])
         if k not in span:
             units = ceil_div(layer.conv_shape[0], unit)
-            splits.append(Split("one", (make_item(layer, config, (0, units), rows),
+            splits.append(Split("one", (make_item(node, config, (0, units), rows),
                                         *[None] * (count - 1))))
             continue
         each = layer.conv_shape[0] // count
@@ -44,6 +45,6 @@ def scalable_splits(layers: Sequence[Layer], config: Config) -> list[Split]:
                                f"they must be a multiple of {unit} to be dropped: use a smaller "
                                "array or a wider network")
         own = each // unit
-        splits.append(Split("groups", tuple(make_item(layer, config, (i * own, (i + 1) * own), rows)
+        splits.append(Split("groups", tuple(make_item(node, config, (i * own, (i + 1) * own), rows)
                                             for i in range(count))))
     return splits

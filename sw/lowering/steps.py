@@ -1,15 +1,20 @@
 """How an item's computation is cut into COMPUTEs, and its input into LOADs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
-from .geometry import Window, ceil_div, parts
-from .plan import FIRST_WORDS, LayerPlan
-from .split import Item
+from .geometry import Stripe, ceil_div, parts
+from .memory import LayerPlan
+from .nodes import Node
+from .space import FIRST_WORDS
+from .split import Item, Reading
 from .switches import switches
 
-__all__ = ["Step", "hold_pieces", "load_pieces", "passes", "plane_words", "steps_of"]
+__all__ = ["Piece", "Step", "hold_pieces", "loads_of", "passes", "plane_words", "steps_of"]
+
+#: A read, and a span of its input word blocks.
+Piece = tuple[int, tuple[int, int]]
 
 _GROWTH = 3  # each further load is so many times the one before it
 
@@ -17,18 +22,40 @@ _GROWTH = 3  # each further load is so many times the one before it
 @dataclass(frozen=True)
 class Step:
     """One COMPUTE: output blocks and input word blocks (first, past), whether it starts and
-    finishes its output blocks, and whether it skips zeros."""
+    finishes its output blocks, whether it skips zeros, of which of the layer's reads it is, for
+    which its input is loaded, and how many reads from this one on it goes through, if that is one
+    block which all of them take."""
 
     blocks: tuple[int, int]
     inputs: tuple[int, int]
     first: bool = True
     last: bool = True
     live: bool = False
+    read: int = 0
+    source: int = 0
+    times: int = 1
+
+    @property
+    def piece(self) -> Piece:
+        return self.source, self.inputs
 
 
-def load_pieces(item: Item, plane: int) -> list[tuple[int, int]]:
+def loads_of(node: Node, item: Item, plan: LayerPlan, stripe: Stripe, first: bool) -> list[Piece]:
+    """What is loaded for a stripe whose whole input is held, in turn; the `first` stripe starts
+    on a part of it."""
+    loads: list[Piece] = []
+    for r, reading in enumerate(item.reads):
+        if plan.reads[r].resident or node.sources[r] != r:
+            continue
+        plane = plane_words(node, r, stripe)
+        loads += [(r, span) for span in
+                  (_load_pieces(reading, plane) if first else [reading.inputs])]
+    return loads
+
+
+def _load_pieces(reading: Reading, plane: int) -> list[tuple[int, int]]:
     """Cut an item's input blocks into loads: a small one to start on, then growing ones."""
-    first, past = item.inputs
+    first, past = reading.inputs
     if not switches().early_start:
         return [(first, past)]
     pieces, size = [], max(1, ceil_div(FIRST_WORDS, plane))
@@ -41,22 +68,24 @@ def load_pieces(item: Item, plane: int) -> list[tuple[int, int]]:
     return pieces
 
 
-def steps_of(item: Item, plan: LayerPlan, stripe: Window, width: int) -> tuple[Step, ...]:
-    """An item's COMPUTEs for one stripe."""
+def steps_of(node: Node, item: Item, plan: LayerPlan, stripe: Stripe) -> tuple[Step, ...]:
+    """An item's COMPUTEs for one stripe, which is the first."""
+    pieces = [] if plan.piece else loads_of(node, item, plan, stripe, True)
+    if len(item.reads) > 1:
+        return _sum(item, plan, pieces, node.sources)
     steps: list[Step] = []
-    live = plan.live_blocks > 0
-    if plan.piece:
-        for segment in item.segments:
-            ranges = _cut(segment.inputs, plan.piece)
+    live, (reading,), piece = plan.live_blocks > 0, item.reads, plan.reads[0].piece
+    if piece:
+        for segment in reading.segments:
+            ranges = _cut(segment.inputs, piece)
             for blocks in _every(segment.blocks, plan.live_blocks or 1):
                 steps += _chain(blocks, ranges, live)
                 ranges.reverse()  # the next block starts on what this one has just used
         return tuple(steps)
-    pieces = [] if plan.resident else load_pieces(item, plane_words(stripe, width))
-    seen = item.inputs[0]
-    for segment in item.segments:
+    seen = reading.inputs[0]
+    for segment in reading.segments:
         first, past = segment.inputs
-        cuts = [b for _, b in pieces if max(first, seen) < b < past]
+        cuts = [b for _, (_, b) in pieces if max(first, seen) < b < past]
         seen = max(seen, past)
         ranges = list(pairwise([first, *cuts, past]))
         if live:
@@ -66,10 +95,36 @@ def steps_of(item: Item, plan: LayerPlan, stripe: Window, width: int) -> tuple[S
             continue
         block = segment.blocks[0]
         if cuts:
-            steps += _chain((block, block + 1), ranges)
+            steps += _chain((block, block + 1), ranges, False)
             block += 1
         if block < segment.blocks[1]:
             steps.append(Step((block, segment.blocks[1]), segment.inputs))
+    return tuple(steps)
+
+
+def _sum(item: Item, plan: LayerPlan, loads: Sequence[Piece], sources: Sequence[int],
+         ) -> tuple[Step, ...]:
+    """COMPUTEs of several reads, output block by output block: only one can be left open."""
+    steps: list[Step] = []
+    seen = [reading.inputs[0] for reading in item.reads]
+    for block in range(*item.blocks):
+        ranges: list[tuple[int, tuple[int, int], int]] = []
+        for r, reading in enumerate(item.reads):
+            first, past = span = reading.of_block(block)
+            if r != sources[r] and past == first + 1 and \
+                    ranges[-1][:2] == (r - ranges[-1][2], span) and sources[r - 1] == sources[r]:
+                ranges[-1] = *ranges[-1][:2], ranges[-1][2] + 1
+            elif plan.reads[r].piece:
+                ranges += [(r, part, 1) for part in _cut(span, plan.reads[r].piece)]
+            else:
+                cuts = [b for of, (_, b) in loads if of == r and max(first, seen[r]) < b < past]
+                seen[r] = max(seen[r], past)
+                ranges += [(r, part, 1) for part in pairwise([first, *cuts, past])]
+        if plan.piece and block % 2:
+            ranges.reverse()  # it starts on what the block before has just used
+        last = len(ranges) - 1
+        steps += [Step((block, block + 1), part, k == 0, k == last, False, r, sources[r], times)
+                  for k, (r, part, times) in enumerate(ranges)]
     return tuple(steps)
 
 
@@ -104,13 +159,17 @@ class Held:
     after: int
 
 
-def hold_pieces(steps: Sequence[Step], buffers: int) -> list[Held]:
-    """Hold the pieces that are needed soonest; what is needed last makes room for others."""
-    wanted = [step.inputs for step in steps]
-    held: list[tuple[int, int] | None] = [None] * buffers
+def hold_pieces(steps: Sequence[Step], buffers: int, resident: Collection[int] = ()) -> list[Held]:
+    """Hold the pieces that are needed soonest; what is needed last makes room for others. Of
+    `resident` reads nothing is loaded."""
+    wanted = [step.piece for step in steps]
+    held: list[Piece | None] = [None] * buffers
     used = [-1] * buffers
     places = []
     for k, piece in enumerate(wanted):
+        if piece[0] in resident:
+            places.append(Held(0, False, -1))
+            continue
         load = piece not in held
         buffer = _needed_last(held, used, islice(wanted, k, None)) if load else held.index(piece)
         places.append(Held(buffer, load, used[buffer]))
@@ -118,8 +177,8 @@ def hold_pieces(steps: Sequence[Step], buffers: int) -> list[Held]:
     return places
 
 
-def _needed_last(held: Sequence[tuple[int, int] | None], used: Sequence[int],
-                 coming: Iterable[tuple[int, int]]) -> int:
+def _needed_last(held: Sequence[Piece | None], used: Sequence[int],
+                 coming: Iterable[Piece]) -> int:
     """The buffer that is needed last; of those needed no more, the one used longest ago."""
     left = sorted(range(len(held)), key=used.__getitem__)
     for piece in coming:
@@ -129,11 +188,11 @@ def _needed_last(held: Sequence[tuple[int, int] | None], used: Sequence[int],
     return left[0]
 
 
-def _chain(blocks: tuple[int, int], ranges: list[tuple[int, int]], live: bool = False,
-           ) -> list[Step]:
+def _chain(blocks: tuple[int, int], ranges: Sequence[tuple[int, int]], live: bool) -> list[Step]:
     return [Step(blocks, r, k == 0, k == len(ranges) - 1, live) for k, r in enumerate(ranges)]
 
 
-def plane_words(stripe: Window, width: int) -> int:
+def plane_words(node: Node, read: int, stripe: Stripe) -> int:
     """Words of one input block of a stripe."""
-    return (stripe.rows[1] - stripe.rows[0]) * width
+    rows = stripe[read].rows
+    return (rows[1] - rows[0]) * node.reads[read].width

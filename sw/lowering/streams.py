@@ -8,6 +8,7 @@ import numpy as np
 from hw.config import Config, next_pow2
 from sw.graph.integer import Layer
 
+from .nodes import Node, Read
 from .steps import Step, passes
 
 __all__ = ["live_tables", "stream_alignment", "stream_bytes", "stream_chunks", "weight_stream"]
@@ -32,7 +33,7 @@ class LiveTable:
         return self.rows + self.inputs * self.pitch
 
 
-def live_tables(layer: Layer, steps: Sequence[Step], config: Config) -> list[LiveTable]:
+def live_tables(node: Node, steps: Sequence[Step], config: Config) -> list[LiveTable]:
     """Lay out the passes of a layer that skips zeros, one after the other."""
     beat, at = config.port.bytes, 0
     tables = []
@@ -41,8 +42,8 @@ def live_tables(layer: Layer, steps: Sequence[Step], config: Config) -> list[Liv
         beats = -(-blocks * config.array.cols // beat)
         pitch = next_pow2(beats) * beat
         head = blocks * config.param_chunks * config.chunk_bytes
-        inputs = sum(s.inputs[1] - s.inputs[0] for s in chain) \
-            * layer.kernel[0] * layer.kernel[1] * config.array.rows
+        inputs = sum((s.inputs[1] - s.inputs[0]) * node.reads[s.read].taps for s in chain) \
+            * config.array.rows
         rows = -(-(at + head) // pitch) * pitch
         tables.append(LiveTable(chain, at, head, rows, inputs, beats, pitch))
         at = tables[-1].past
@@ -54,43 +55,43 @@ def stream_alignment(steps: Sequence[Step], config: Config) -> int:
     return next_pow2(config.row_beats) * config.port.bytes if steps[0].live else 1
 
 
-def stream_chunks(layer: Layer, steps: Sequence[Step], config: Config) -> int:
+def stream_chunks(node: Node, steps: Sequence[Step], config: Config) -> int:
     """Length of the stream in chunks."""
     if steps[0].live:
-        return stream_bytes(layer, steps, config) // config.chunk_bytes
-    taps = layer.kernel[0] * layer.kernel[1]
+        return stream_bytes(node, steps, config) // config.chunk_bytes
+    taps = [read.taps for read in node.reads]
     return sum((s.blocks[1] - s.blocks[0])
-               * ((s.inputs[1] - s.inputs[0]) * taps * config.tile_chunks
+               * ((s.inputs[1] - s.inputs[0]) * taps[s.read] * s.times * config.tile_chunks
                   + s.last * config.param_chunks) for s in steps)
 
 
-def stream_bytes(layer: Layer, steps: Sequence[Step], config: Config) -> int:
+def stream_bytes(node: Node, steps: Sequence[Step], config: Config) -> int:
     """Length of the stream in bytes, a whole number of beats."""
     if steps[0].live:
-        return live_tables(layer, steps, config)[-1].past
-    length = stream_chunks(layer, steps, config) * config.chunk_bytes
+        return live_tables(node, steps, config)[-1].past
+    length = stream_chunks(node, steps, config) * config.chunk_bytes
     return -(-length // config.port.bytes) * config.port.bytes
 
 
-def weight_stream(layer: Layer, steps: Sequence[Step], config: Config) -> np.ndarray:
+def weight_stream(node: Node, steps: Sequence[Step], config: Config) -> np.ndarray:
     """Return uint8[bytes], a whole number of beats, for COMPUTEs in order."""
-    stream = np.zeros(stream_bytes(layer, steps, config), np.uint8)
-    params = _parameters(layer, config)
+    stream = np.zeros(stream_bytes(node, steps, config), np.uint8)
+    params = _parameters(node.layer, config)
     if steps[0].live:
-        for table in live_tables(layer, steps, config):
+        for table in live_tables(node, steps, config):
             first, past = table.steps[0].blocks
             table_params = params[first:past].reshape(-1)
             stream[table.params:table.params + len(table_params)] = table_params
             place = stream[table.rows:table.past].reshape(table.inputs, table.pitch)
             done = 0
             for step in table.steps:
-                table_rows = _rows(layer, step, config)
+                table_rows = _rows(node, step, config)
                 place[done:done + len(table_rows), :table_rows.shape[1]] = table_rows
                 done += len(table_rows)
         return stream
     at = 0
     for step in steps:
-        tiles = _tiles(layer, step, config)
+        tiles = _tiles(node, step, config)
         head = params.shape[1] if step.last else 0
         size = tiles.shape[0] * (head + tiles.shape[1])
         place = stream[at:at + size].reshape(tiles.shape[0], head + tiles.shape[1])
@@ -114,9 +115,11 @@ def _parameters(layer: Layer, config: Config) -> np.ndarray:
     return padded
 
 
-def _tiles(layer: Layer, step: Step, config: Config) -> np.ndarray:
+def _tiles(node: Node, step: Step, config: Config) -> np.ndarray:
     """uint8[output blocks, bytes of all tiles of a block]."""
-    tiled = _tiled(layer, step, config)
+    tiled = np.concatenate([_tiled(node.reads[r], step, config)
+                            for r in range(step.read, step.read + step.times)], axis=1) \
+        if step.times > 1 else _tiled(node.reads[step.read], step, config)
     nb, ni, kh, kw, cols, rows = tiled.shape
     count, tile = ni * kh * kw, config.tile_chunks * config.chunk_bytes
     if tile == rows * cols:
@@ -126,29 +129,35 @@ def _tiles(layer: Layer, step: Step, config: Config) -> np.ndarray:
     return padded.reshape(nb, count * tile)
 
 
-def _rows(layer: Layer, step: Step, config: Config) -> np.ndarray:
+def _rows(node: Node, step: Step, config: Config) -> np.ndarray:
     """uint8[inputs, output channels], inputs in the order in which their words are read."""
-    tiled = _tiled(layer, step, config)
+    tiled = _tiled(node.reads[step.read], step, config)
     nb, ni, kh, kw, cols, rows = tiled.shape
     return tiled.transpose(1, 2, 3, 5, 0, 4).reshape(ni * kh * kw * rows, nb * cols).view(np.uint8)
 
 
-def _tiled(layer: Layer, step: Step, config: Config) -> np.ndarray:
+def _range(places: np.ndarray) -> slice | np.ndarray:
+    """Rising places as a slice, which is faster, if nothing is left out."""
+    first, past = int(places[0]), int(places[-1]) + 1
+    return slice(first, past) if past - first == len(places) else places
+
+
+def _tiled(read: Read, step: Step, config: Config) -> np.ndarray:
     """int8[output blocks, input blocks, kernel rows, kernel columns, cols, rows]."""
-    rows, cols = config.array.rows, config.array.cols
-    kh, kw = layer.kernel
+    rows, cols, conv = config.array.rows, config.array.cols, read.conv
+    kh, kw = conv.kernel
     nb, ni = step.blocks[1] - step.blocks[0], step.inputs[1] - step.inputs[0]
     out0, in0 = step.blocks[0] * cols, step.inputs[0] * rows
-    per_out = layer.conv_shape[0] // layer.groups
-    per_in = layer.in_shape[0] // layer.groups
+    per_out = conv.conv_shape[0] // conv.groups
+    per_in = conv.in_shape[0] // conv.groups
+    places = read.places(rows)
     dense = np.zeros((nb * cols, ni * rows, kh, kw), np.int8)
-    for group in range(out0 // per_out, layer.groups):
+    for group in range(out0 // per_out, conv.groups):
         o0, o1 = max(out0, group * per_out), min(out0 + nb * cols, (group + 1) * per_out)
-        i0, i1 = max(in0, group * per_in), min(in0 + ni * rows, (group + 1) * per_in)
         if o0 >= o1:
             break
-        if i0 < i1:
-            start = i0 - group * per_in
-            dense[o0 - out0:o1 - out0, i0 - in0:i1 - in0] = \
-                layer.weight[o0:o1, start:start + i1 - i0]
+        at = places[group * per_in:(group + 1) * per_in] - in0
+        first, past = np.searchsorted(at, (0, ni * rows))
+        if first < past:
+            dense[o0 - out0:o1 - out0, _range(at[first:past])] = conv.weight[o0:o1, first:past]
     return dense.reshape(nb, cols, ni, rows, kh, kw).transpose(0, 2, 4, 5, 1, 3)

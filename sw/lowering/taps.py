@@ -13,8 +13,9 @@ from hw.config import Config
 from sw.graph.integer import Layer
 
 from .geometry import ceil_div
+from .nodes import Node, readers_of
 
-__all__ = ["Taps", "pack_taps"]
+__all__ = ["Taps", "pack_input"]
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,20 @@ class Taps:
         return np.stack(taps, 1).reshape(channels * kh * kw, rows, columns)
 
 
-def pack_taps(layer: Layer, config: Config) -> tuple[Layer, Taps | None]:
-    """Return the layer to run first, and how its input is packed if that takes fewer cycles.
+def pack_input(nodes: tuple[Node, ...], config: Config) -> tuple[tuple[Node, ...], Taps | None]:
+    """Return the layers as they run, and how the input is packed if that takes fewer cycles.
+
+    Only an input that one layer reads by itself can be packed.
+    """
+    readers = readers_of(nodes)[0]
+    if not nodes[0].follows or readers != [0]:
+        return nodes, None
+    first, taps = _pack_taps(nodes[0].layer, config)
+    return (nodes[0].running(first), *nodes[1:]), taps
+
+
+def _pack_taps(layer: Layer, config: Config) -> tuple[Layer, Taps | None]:
+    """Return the first layer as it runs, and how its input is packed.
 
     A tap costs a plane of input to load, so the port may be the reason not to.
     """

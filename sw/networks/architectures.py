@@ -160,6 +160,7 @@ def _with_zeros(graph: FloatGraph, images: np.ndarray,
                 rng: np.random.Generator) -> FloatGraph:
     """The network with weights of its layers' own, given what trained layers showed, and biases
     that leave as many zeros."""
+    graph.require_chain("seeding weights")
     statistics = {x["name"]: x for x in json.loads(STATISTICS.read_text())["layers"]}
     x = torch.as_tensor(images)
     layers = []

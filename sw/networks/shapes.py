@@ -51,6 +51,7 @@ def shape_graph(network: str, prune: str, partitions: int) -> IntegerGraph:
         If it cannot be cut into so many.
     """
     graph = captured(network)
+    graph.require_chain("shape_graph")
     names = prunable_layers(graph, prune) if partitions > 1 else []
     chosen = set(select_layers(graph, names, partitions)) if names else set()
     layers = []

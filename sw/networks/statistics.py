@@ -34,6 +34,7 @@ def graph_statistics(graph: FloatGraph, images: np.ndarray, source: str) -> dict
         the channels' rms over their mean, and `zeros` quantiles over channels of the share of
         zeros after ReLU (None without one).
     """
+    graph.require_chain("graph_statistics")
     x = torch.as_tensor(images)
     layers = []
     with torch.no_grad():

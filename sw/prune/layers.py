@@ -21,6 +21,7 @@ def prunable_layers(graph: FloatGraph, prune: str = "fc") -> list[str]:
     neighbours'. Of several runs it is the one with the most weights; none is an empty list.
     """
     expect(graph, FloatGraph, "prunable_layers")
+    graph.require_chain("prunable_layers")
     if prune not in ("fc", "all"):
         raise PartitionError(f"prune is {prune!r}; it must be 'fc' or 'all'")
     most: list[FloatLayer] = []
@@ -51,8 +52,11 @@ def select_layers(graph: FloatGraph, names: Sequence[str], partitions: int) -> l
     ------
     PartitionError
         Naming the layer and the reason.
+    BranchError
+        Of a graph that is no chain, naming the first layer with a branch.
     """
     expect(graph, FloatGraph, "partition")
+    graph.require_chain("partition")
     if not isinstance(partitions, int | np.integer) or partitions < 1:
         raise PartitionError(f"partitions is {partitions!r}; it must be 1 or more")
     if isinstance(names, str):

@@ -7,10 +7,13 @@ import torch
 
 from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.flow import expect
-from sw.graph.integer import IntegerGraph, Layer
+from sw.graph.integer import INPUT, IntegerGraph, Layer
 from sw.reference.floating import run_float_layer
+from sw.reference.walk import walk
 
 from .scales import Observed, round_weights, weight_steps
+from .sums import Summed, sum_terms
+from .ties import tied
 
 __all__ = ["QuantiseError", "calibrate", "quantise", "quantise_with"]
 
@@ -73,17 +76,20 @@ def calibrate(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np
     for start in range(0, count, batch):
         x = _batch_of(graph, pixels[start:start + batch])
         seen[0].add(x)
-        for layer, observed in zip(graph.layers, seen[1:], strict=True):
-            with torch.no_grad():
-                x = run_float_layer(layer, x)
-            if not bool(torch.isfinite(x).all()):
-                raise QuantiseError(f"layer {layer.name}: its output overflows on the calibration "
-                                    "images")
-            observed.add(x)
+        for observed, y in zip(seen[1:], walk(graph, x, _run), strict=True):
+            observed.add(y)
     if not seen[0].peaks.any():
         raise QuantiseError(f"the {count} calibration images of {graph.name} are all zero; give "
                             "some of those that the network will run on")
-    return [observed.scale() for observed in seen]
+    return tied(graph, [observed.scale() for observed in seen])
+
+
+def _run(layer: FloatLayer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    with torch.no_grad():
+        y = run_float_layer(layer, inputs[0], others=inputs[1:])
+    if not bool(torch.isfinite(y).all()):
+        raise QuantiseError(f"layer {layer.name}: its output overflows on the calibration images")
+    return y
 
 
 def _as_images(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np.ndarray],
@@ -114,15 +120,22 @@ def _as_array(values: object) -> object:
 
 
 def _batch(graph: FloatGraph) -> int:
-    """Images whose maps before and after any one layer fit `_BATCH_BYTES`."""
-    largest = max(4 * sum(int(np.prod(shape)) for shape in (x.in_shape, x.conv_shape, x.out_shape))
-                  for x in graph.layers)
-    return max(1, _BATCH_BYTES // largest)
+    """Images whose maps, those that are still to be read when any one layer is done, fit
+    `_BATCH_BYTES`."""
+    held: dict[str, int] = {INPUT: int(np.prod(graph.in_shape))}
+    largest = 0
+    for k, x in enumerate(graph.layers):
+        own = sum(int(np.prod(shape)) for shape in (x.conv_shape, x.out_shape))
+        largest = max(largest, sum(held.values()) + own)
+        held[x.name] = int(np.prod(x.out_shape))
+        held = {v: size for v, size in held.items() if max(graph.readers(v), default=-1) > k}
+    return max(1, _BATCH_BYTES // (4 * largest))
 
 
 def _require_finite(graph: FloatGraph) -> None:
     for layer in graph.layers:
-        for what, values in (("weights", layer.weight), ("biases", layer.bias)):
+        for what, values in (("weights", layer.weight), ("biases", layer.bias),
+                             *(("weights", term.weight) for term in layer.terms)):
             if not np.isfinite(values).all():
                 raise QuantiseError(f"layer {layer.name}: its {what} hold NaN or infinity")
 
@@ -162,31 +175,46 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
             what = f"layer {graph.layers[k - 1].name}" if k else f"the input of {graph.name}"
             raise QuantiseError(f"{what}: its step size is {scale}; it must be a number above 0")
     _require_finite(graph)
-    layers = tuple(_quantise_layer(layer, before, after) for layer, before, after in
-                   zip(graph.layers, scales, scales[1:], strict=False))
-    result = IntegerGraph(graph.name, layers, scales[0], scales[-1])
+    steps = dict(zip([INPUT, *(x.name for x in graph.layers)], scales, strict=True))
+    for join in graph.joins:
+        if len({steps[part] for part in join.sources}) != 1:
+            raise QuantiseError(f"join {join.name}: its parts have different step sizes; "
+                                "`calibrate` gives them one")
+    layers = tuple(
+        _quantise_layer(layer, [steps[graph.parts(value)[0]] for value in graph.sources(k)],
+                        steps[layer.name], graph.sources(k))
+        for k, layer in enumerate(graph.layers))
+    result = IntegerGraph(graph.name, layers, scales[0], scales[-1], graph.joins)
     result.validate()
     return result
 
 
-def _quantise_layer(layer: FloatLayer, in_scale: float, out_scale: float) -> Layer:
-    out = layer.weight.shape[0]
-    real, bias = torch.from_numpy(layer.weight), torch.from_numpy(layer.bias)
-    steps = weight_steps(real, bias, in_scale)
-    weight = np.empty(layer.weight.shape, np.int8)
-    for k in range(0, out, 256):  # in pieces: a layer may have 10^8 weights
-        weight[k:k + 256] = round_weights(real[k:k + 256], steps[k:k + 256]).numpy()
+def _quantise_layer(layer: FloatLayer, in_scales: Sequence[float], out_scale: float,
+                    sources: Sequence[str]) -> Layer:
+    summed = sum_terms(layer, in_scales, out_scale, sources) if layer.terms else \
+        _alone(layer, in_scales[0])
     try:
-        pairs = [multiplier(in_scale * s / out_scale) for s in steps.tolist()]
+        pairs = [multiplier(unit / out_scale) for unit in summed.unit.tolist()]
     except ValueError as error:
         raise QuantiseError(f"layer {layer.name}: {error}: its outputs on the calibration images "
                             "are too small for its weights; give images like those that the "
                             "network will run on") from None
-    whole = torch.round(bias.double() / (in_scale * steps)).numpy().astype(np.int32)
-    high = 127 if layer.high is None else round(min(127.0, layer.high / out_scale))
+    whole = np.round(layer.bias.astype(np.float64) / summed.unit).astype(np.int32)
+    low, high = (default if limit is None else round(max(-128.0, min(127.0, limit / out_scale)))
+                 for limit, default in ((layer.low, -128), (layer.high, 127)))
     return Layer(
-        layer.name, weight, whole,
+        layer.name, summed.weight, whole,
         np.array([p[0] for p in pairs], np.uint16), np.array([p[1] for p in pairs], np.uint8),
-        0 if layer.low == 0 else -128, high, layer.stride, layer.padding, layer.groups,
-        layer.in_shape, layer.conv_shape, layer.out_shape, layer.pool, layer.pruned,
-        layer.dense_macs)
+        low, high, layer.stride, layer.padding, layer.groups, layer.in_shape, layer.conv_shape,
+        layer.out_shape, layer.pool, layer.pruned, layer.dense_macs, source=layer.source,
+        terms=summed.terms)
+
+
+def _alone(layer: FloatLayer, in_scale: float) -> Summed:
+    """The integers of a layer without terms."""
+    real = torch.from_numpy(layer.weight)
+    steps = weight_steps(real, torch.from_numpy(layer.bias), in_scale)
+    weight = np.empty(layer.weight.shape, np.int8)
+    for k in range(0, len(weight), 256):  # in pieces: a layer may have 10^8 weights
+        weight[k:k + 256] = round_weights(real[k:k + 256], steps[k:k + 256]).numpy()
+    return Summed(in_scale * steps.numpy(), weight, ())

@@ -1,6 +1,6 @@
 """Accuracy of networks on a held-out set, in floating point and in the integers of the hardware."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,7 @@ from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph, Layer
 
 from .operators import convolve, max_pool
+from .walk import walk
 
 __all__ = ["Accuracy", "accuracy", "run_integer"]
 
@@ -83,19 +84,25 @@ def run_integer(graph: IntegerGraph, x: torch.Tensor) -> torch.Tensor:
     if not bool(torch.isfinite(x).all()):
         raise ValueError(f"images of {graph.name} hold NaN or infinity")
     y = torch.clamp(torch.floor(x.double() / graph.input_scale + 0.5), -128, 127)
-    for layer in graph.layers:
-        y = _run_layer(layer, y)
+    for found in walk(graph, y, _run_layer):
+        y = found
     return y.long()
 
 
-def _run_layer(layer: Layer, x: torch.Tensor) -> torch.Tensor:
-    def column(array) -> torch.Tensor:
-        return torch.from_numpy(array.astype("int64")).to(x.device)[:, None, None]
+def _run_layer(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    device = inputs[0].device
 
-    weight = torch.from_numpy(layer.weight).to(x.device).double()
-    acc = convolve(layer, x, weight)
+    def column(array) -> torch.Tensor:
+        return torch.from_numpy(array.astype("int64")).to(device)[:, None, None]
+
+    acc = column(layer.bias)
+    for part, x in zip((layer, *layer.terms), inputs, strict=True):
+        weight = torch.from_numpy(part.weight).to(device).double()
+        if part is layer and layer.epsilon:
+            x = torch.where(x.abs() <= layer.epsilon, 0.0, x)
+        # a library may convolve by transforms, whose error is far below one half
+        acc = acc + convolve(part, x, weight).round().long()
     shift = column(layer.shift)
     half = torch.where(shift > 0, 1 << torch.clamp(shift - 1, min=0), 0)
-    # a library may convolve by transforms, whose error is far below one half
-    y = ((acc.round().long() + column(layer.bias)) * column(layer.mult) + half) >> shift
+    y = (acc * column(layer.mult) + half) >> shift
     return max_pool(layer.pool, torch.clamp(y, layer.low, layer.high).double(), -128.0)

@@ -1,5 +1,7 @@
 """The float network's layers, as captured: what quantising is measured against."""
 
+from collections.abc import Sequence
+
 import torch
 
 from sw.graph.floating import FloatLayer
@@ -10,14 +12,17 @@ __all__ = ["run_float_layer"]
 
 
 def run_float_layer(layer: FloatLayer, x: torch.Tensor, weight: torch.Tensor | None = None,
-                    bias: torch.Tensor | None = None) -> torch.Tensor:
+                    bias: torch.Tensor | None = None,
+                    others: Sequence[torch.Tensor] = ()) -> torch.Tensor:
     """Return one layer's float output [N, C, H, W], with a `weight` and `bias` in place of the
-    layer's own where given."""
+    layer's own where given; `others` are what its terms read."""
     if weight is None:
         weight = torch.from_numpy(layer.weight)
     if bias is None:
         bias = torch.from_numpy(layer.bias)
-    x = convolve(layer, x, weight, bias)
+    y = convolve(layer, x, weight, bias)
+    for term, value in zip(layer.terms, others, strict=True):
+        y = y + convolve(term, value, torch.from_numpy(term.weight).to(value))
     if layer.low is not None or layer.high is not None:
-        x = torch.clamp(x, layer.low, layer.high)
-    return max_pool(layer.pool, x, float("-inf"))
+        y = torch.clamp(y, layer.low, layer.high)
+    return max_pool(layer.pool, y, float("-inf"))

@@ -1,10 +1,12 @@
 """The golden model: every layer in exact integers, from the integer specification alone.
 
     act = 0 where |input| <= epsilon, else input      int8
-    acc = sum of act * weight                         int32
+    acc = sum of act * weight, over all terms         int32
     p   = (acc + bias) * mult                         int48
     r   = p if shift == 0 else (p + 2^(shift - 1)) >> shift
     y   = clamp(r, low, high), then max pooling
+
+A layer reads the value that it names, or the one before; a join's channels lie one after the other.
 
 Sums run in floating point where every partial sum is an integer that the format holds exactly:
 float32 below 2^24, else float64 below 2^53, so BLAS gives the exact result in any order.
@@ -14,8 +16,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sw.graph.convolution import Convolution
 from sw.graph.flow import expect
-from sw.graph.integer import IntegerGraph, Layer
+from sw.graph.integer import INPUT, IntegerGraph, Layer
 
 __all__ = ["convolve", "requantise", "run_golden", "run_layer"]
 
@@ -37,20 +40,28 @@ def run_golden(graph: IntegerGraph, image: np.ndarray) -> list[np.ndarray]:
     if image.dtype != np.int8 or image.shape != tuple(graph.in_shape):
         raise ValueError(f"input is {image.dtype}{list(image.shape)}; {graph.name} takes "
                          f"int8{list(graph.in_shape)}")
-    outputs = []
-    for layer in graph.layers:
-        image = run_layer(layer, image)
-        outputs.append(image)
-    return outputs
+    values = {INPUT: image}
+    for k, layer in enumerate(graph.layers):
+        inputs = [np.concatenate([values[part] for part in graph.parts(source)])
+                  for source in graph.sources(k)]
+        values[layer.name] = run_layer(layer, *inputs)
+    return [values[layer.name] for layer in graph.layers]
 
 
-def run_layer(layer: Layer, image: np.ndarray) -> np.ndarray:
-    """Return one layer's output int8[C, H, W]."""
-    y = requantise(convolve(layer, image), layer)
+def run_layer(layer: Layer, image: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """Return one layer's output int8[C, H, W] for what it reads, and `others` that its terms do."""
+    acc = convolve(layer, _without_small(image, layer.epsilon))
+    for term, value in zip(layer.terms, others, strict=True):
+        acc = acc + convolve(term, value)
+    y = requantise(acc, layer)
     return y if layer.pool is None else max_pool(y, layer)
 
 
-def _patches(layer: Layer, image: np.ndarray) -> np.ndarray:
+def _without_small(image: np.ndarray, epsilon: int) -> np.ndarray:
+    return np.where(np.abs(image.astype(np.int16)) <= epsilon, np.int8(0), image)
+
+
+def _patches(layer: Convolution, image: np.ndarray) -> np.ndarray:
     """int8[in channels, kernel rows, kernel columns, output rows, output columns]."""
     (kh, kw), s = layer.kernel, layer.stride
     _, rows, columns = layer.conv_shape
@@ -70,10 +81,8 @@ def _row_blocks(weight: np.ndarray) -> Iterator[slice]:
         yield slice(start, start + rows)
 
 
-def convolve(layer: Layer, image: np.ndarray) -> np.ndarray:
-    """Return the accumulators int64[out, rows, columns]."""
-    if layer.epsilon:
-        image = np.where(np.abs(image.astype(np.int16)) <= layer.epsilon, np.int8(0), image)
+def convolve(layer: Convolution, image: np.ndarray) -> np.ndarray:
+    """Return the sums int64[out, rows, columns] of a layer's own convolution, or of a term."""
     out = layer.weight.shape[0]
     _, rows, columns = layer.conv_shape
     per_group_out, per_group_in = out // layer.groups, layer.weight.shape[1]

@@ -91,7 +91,8 @@ class SoFar:
 @dataclass(frozen=True)
 class ArmReport:
     """One network on one accelerator: dense or pruned, on one instance or on N, which can do
-    `macs_per_cycle` and move `bytes_per_cycle`; `batch` images of a run."""
+    `macs_per_cycle` and move `bytes_per_cycle`; `batch` images of a run. External memory that it
+    needs, `external_bytes`, of which its activations take `tensor_bytes` at their peak."""
 
     name: str
     instances: int
@@ -104,6 +105,8 @@ class ArmReport:
     page_misses: int
     simulated_khz: float
     batch: int = 1
+    external_bytes: int = 0
+    tensor_bytes: int = 0
 
     @property
     def bit_exact(self) -> bool:

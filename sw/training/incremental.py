@@ -53,6 +53,8 @@ def join(graphs: Sequence[FloatGraph]) -> FloatGraph:
     All of them read the input; from the second layer to the last but one they are groups; the
     last, dense, adds them up.
     """
+    for graph in graphs:
+        graph.require_chain("join")
     depth = len(graphs[0].layers)
     stacks = [[g.layers[k] for g in graphs] for k in range(depth)]
     layers = [_stack(stacks[0], 1), *(_stack(s, len(graphs)) for s in stacks[1:-1])]

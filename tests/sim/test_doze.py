@@ -12,8 +12,8 @@ from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
 from sw.graph.integer import IntegerGraph
 from tests.support.accelerators import CONFIGS
+from tests.support.drawn import draw_recipe
 from tests.support.programs import TINY, Machine, end, random_layer
-from tests.support.recipes import draw_recipe
 from tests.support.seeds import draws
 
 pytestmark = pytest.mark.builds

@@ -17,6 +17,7 @@ from tests.support.exactness import wrong
 from tests.support.operators import OPERATORS
 from tests.support.recipes import RUN, LayerRecipe, Recipe
 from tests.support.seeds import draws, run_seed
+from tests.support.shrink import smaller
 
 pytestmark = pytest.mark.builds
 
@@ -95,6 +96,29 @@ def test_a_failure_is_shown_repeated_and_shrunk(monkeypatch, capsys):
     assert random_networks.main(smallest.removeprefix("smallest: ").split()) == 1
 
 
+#: Wrong where a kernel is wider than a column, in a layer behind a sum and a join.
+GRAPH = ("2x4x4 seed=5 latency=40 channels=3 rows=4 columns=4 conv out=3 conv out=3 plus groups=3 "
+         "back=1 plus groups=3 join a=1 b=0 conv kernel_h=2 kernel_w=2 out=8 groups=2 conv out=2 "
+         "back=2 fc out=7 plus back=1 kernel_h=3 kernel_w=3")
+
+
+def test_a_graph_is_shrunk_by_its_layers_terms_and_joins(monkeypatch, capsys):
+    monkeypatch.setattr(exactness.wrong, "__defaults__", (broken_golden,))
+    assert random_networks.main(GRAPH.split()) == 1
+    found, smallest, _ = capsys.readouterr().out.splitlines()
+    assert found.startswith("run 0: layer conv5 of image 0: [0, 0, 0] is ")
+    assert smallest == "smallest: 2x4x4 columns=2 conv kernel_w=2"
+
+
+def test_layers_behind_one_that_is_left_out_read_what_they_have_read():
+    recipe = Recipe.parse(GRAPH)
+    without_sum = (
+        "2x4x4 seed=5 latency=40 channels=3 rows=4 columns=4 conv out=3 join conv kernel_h=2 "
+        "kernel_w=2 out=8 groups=2 conv out=2 back=2 fc out=7 plus kernel_h=3 kernel_w=3 back=1")
+    assert without_sum in map(str, smaller(recipe))
+    assert Recipe.parse(without_sum).exists
+
+
 def test_random_failures_are_shown_with_the_command_that_repeats_them(monkeypatch, capsys):
     monkeypatch.setattr(exactness.wrong, "__defaults__", (broken_golden,))
     assert random_networks.main(["2x4x4", "--count", "20", "--seed", "3"]) == 1
@@ -130,7 +154,7 @@ def test_a_recipe_is_what_it_says():
 @pytest.mark.parametrize(("text", "says"), [
     ("", "'' is no configuration; there are 2x4x4, "),
     ("3x3", "'3x3' is no configuration"),
-    ("2x4x4 cow", r"'cow' is neither an operator \(conv, fc\) nor one of seed, "),
+    ("2x4x4 cow", r"'cow' is neither an operator \(conv, fc, plus, join\) nor one of seed, "),
     ("2x4x4 fc kernel_h=3", "'kernel_h=3' is neither .* nor one of epsilon, out, "),
     ("2x4x4 fc out=x", "'out=x' is neither .* with a whole number"),
 ])
@@ -143,6 +167,11 @@ def test_what_is_no_recipe_says_why(text, says):
     ("2x4x4 cow", "'cow' is neither"),
     ("2x4x4 conv kernel_h=3", r"a window of \(3, 1\) in \[1, 1\]"),
     ("2x4x4 channels=3 fc groups=2", "2 groups of 3 and 1 channels"),
+    ("2x4x4 conv back=1", "1 before the last of 1 values"),
+    ("2x4x4 rows=2 conv conv kernel_h=2 plus back=1", r"plus2: \(2, 1\) and \(1, 1\) cannot be "),
+    ("2x4x4 plus conv", "plus0: a term without a layer before it"),
+    ("2x4x4 conv conv back=1", "layer conv0 of random is read by no layer"),
+    ("2x4x4 rows=2 conv kernel_h=2 join b=1 conv", "join1: parts of .* do not match"),
 ])
 def test_a_network_that_there_is_not_is_refused(text, says, capsys):
     with pytest.raises(SystemExit) as end:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hw.config import ArrayConfig, BufferConfig, Config, PortConfig
 from sw.graph.integer import IntegerGraph, Layer, Pool
 
-from .recipes import draw_network
+from .drawn import draw_network
 
 __all__ = ["configs", "graphs", "make_layer"]
 

@@ -9,6 +9,7 @@ from sw.graph.floating import FloatGraph
 from sw.prune.layers import select_layers
 from sw.prune.plan import PartitionPlan
 from sw.reference.floating import run_float_layer
+from sw.reference.walk import walk
 
 __all__ = ["mask_layers", "run_float"]
 
@@ -17,9 +18,9 @@ def run_float(graph: FloatGraph, images: np.ndarray | torch.Tensor) -> list[torc
     """Every layer's float output [N, C, H, W] for images [N, C, H, W]."""
     outputs, x = [], torch.as_tensor(images, dtype=torch.float32)
     with torch.no_grad():
-        for layer in graph.layers:
-            x = run_float_layer(layer, x)
-            outputs.append(x)
+        for y in walk(graph, x, lambda layer, inputs: run_float_layer(
+                layer, inputs[0], others=inputs[1:])):
+            outputs.append(y)
     return outputs
 
 

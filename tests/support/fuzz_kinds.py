@@ -5,7 +5,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ from sw.compiler import compile_graph
 from sw.compiler.program import Program
 from sw.compiler.programfile import ProgramError
 from sw.graph.artefact import load_integer, save_integer
-from sw.graph.integer import GraphError, IntegerGraph, Layer, Pool
+from sw.graph.integer import GraphError, IntegerGraph, Join, Layer, Pool, Term
 from sw.prune.plan import PartitionError, PartitionPlan
 from sw.training import fit
 from sw.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
@@ -75,6 +75,17 @@ def _graph() -> IntegerGraph:
               (8, 4, 4), (5, 1, 1), (5, 1, 1))), 0.01, 0.1)
 
 
+def _branches() -> IntegerGraph:
+    """The network with a sum and a join in it."""
+    chain = _graph()
+    conv, more, fc = chain.layers
+    skip = Term("conv", np.full((8, 1, 1, 1), 99, np.int8), 1, (0, 0), 8, (8, 4, 4), (8, 4, 4))
+    weight = np.concatenate([fc.weight, fc.weight], axis=1)
+    return replace(chain, joins=(Join("both", ("conv", "more")),), layers=(
+        conv, replace(more, terms=(skip,)),
+        replace(fc, source="both", weight=weight, in_shape=(16, 4, 4))))
+
+
 def _net() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
@@ -92,7 +103,7 @@ def _plan(folder: Path) -> Path:
 
 
 def _integer(folder: Path) -> Path:
-    save_integer(_graph(), folder / "net.safetensors")
+    save_integer(_branches(), folder / "net.safetensors")
     return folder / "net.safetensors"
 
 

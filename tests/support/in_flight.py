@@ -32,7 +32,7 @@ def small_graph(rng: np.random.Generator) -> IntegerGraph:
 
 def spread(graph: IntegerGraph, config: Config, instances: int | None = None) -> list[Split]:
     """Splits over so many instances or all, though layers so small are faster on one."""
-    return [min(promising(stage.layer, config, instances or config.instances),
+    return [min(promising(stage.node, config, instances or config.instances),
                 key=lambda x: x.moved).split for stage in lower(graph, config).stages]
 
 

@@ -1,6 +1,7 @@
-"""What random networks are made of: a table of operators, each of which draws and makes a layer.
+"""What random networks are made of: a table of operators, each of which draws and makes a layer, a
+term of the layer before, or a join.
 
-An operator that is added to `OPERATORS` is drawn, replayed and shrunk with the others.
+An operator that is added to `OPERATORS` is replayed and shrunk with the others.
 """
 
 import random
@@ -10,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hw.config import Config
-from sw.graph.integer import Layer, Pool
+from sw.graph.integer import INPUT, GraphError, IntegerGraph, Join, Layer, Pool, Term
 
-__all__ = ["OPERATORS", "NoSuchLayer", "Numbers", "Operator", "Shape"]
+__all__ = ["OPERATORS", "Growing", "NoSuchLayer", "Numbers", "Operator", "Shape"]
 
 Shape = tuple[int, int, int]
 #: Name -> value of what a layer is made by.
@@ -23,6 +24,38 @@ class NoSuchLayer(ValueError):
     """Numbers that make no layer on their input."""
 
 
+class Growing:
+    """A network while it is made; `values` are its input, layers and joins in turn, by name and
+    shape."""
+
+    def __init__(self, shape: Shape):
+        self.values: list[tuple[str, Shape]] = [(INPUT, shape)]
+        self.layers: list[Layer] = []
+        self.joins: list[Join] = []
+
+    def value(self, back: int) -> tuple[str, Shape]:
+        """The value that lies so many before the last; raises NoSuchLayer if there is none."""
+        if not 0 <= back < len(self.values):
+            raise NoSuchLayer(f"{back} before the last of {len(self.values)} values")
+        return self.values[-1 - back]
+
+    def add(self, layer: Layer, back: int) -> None:
+        """Add a layer that reads a value."""
+        name, _ = self.value(back)
+        before = self.layers[-1].name if self.layers else INPUT
+        self.layers.append(replace(layer, source=None if name == before else name))
+        self.values.append((layer.name, layer.out_shape))
+
+    def graph(self, name: str) -> IntegerGraph:
+        """The network; raises NoSuchLayer if it is none."""
+        graph = IntegerGraph(name, tuple(self.layers), 1.0, 1.0, tuple(self.joins))
+        try:
+            graph.check_edges()
+        except GraphError as error:
+            raise NoSuchLayer(str(error)) from None
+        return graph
+
+
 @dataclass(frozen=True)
 class Operator:
     """A kind of layer.
@@ -31,7 +64,7 @@ class Operator:
     -------
     simplest : name -> simplest value of each of its numbers
     draw : (random, its input's shape, config) -> numbers, all or some of them
-    make : (random weights, name, its input's shape, all numbers) -> the layer
+    make : (random weights, name, network, all numbers) adds it to the network
 
     Raises
     ------
@@ -41,7 +74,7 @@ class Operator:
 
     simplest: dict[str, int]
     draw: Callable[[random.Random, Shape, Config], dict[str, int]]
-    make: Callable[[np.random.Generator, str, Shape, Numbers], Layer]
+    make: Callable[[np.random.Generator, str, Growing, Numbers], None]
 
 
 def _outputs(draw: random.Random, channels: int, most: int) -> dict[str, int]:
@@ -74,16 +107,56 @@ def _draw_linear(draw: random.Random, shape: Shape, config: Config) -> dict[str,
             **_outputs(draw, shape[0], draw.choice([8, 24, 5 * config.array.cols]))}
 
 
-def _make_convolution(rng: np.random.Generator, name: str, shape: Shape,
-                      numbers: Numbers) -> Layer:
-    kernel = numbers["kernel_h"], numbers["kernel_w"]
-    return _make(rng, name, shape, kernel, (numbers["pad_top"], numbers["pad_left"]), numbers)
+def _make_convolution(rng: np.random.Generator, name: str, net: Growing,
+                      numbers: Numbers) -> None:
+    kernel, padding = _window(numbers)
+    _, shape = net.value(numbers["back"])
+    net.add(_make(rng, name, shape, kernel, padding, numbers), numbers["back"])
 
 
-def _make_linear(rng: np.random.Generator, name: str, shape: Shape, numbers: Numbers) -> Layer:
+def _make_linear(rng: np.random.Generator, name: str, net: Growing, numbers: Numbers) -> None:
     flat = {"stride": 1, "pool": 1, "pool_stride": 1, "pool_pad": 0}
+    _, shape = net.value(numbers["back"])
     layer = _make(rng, name, shape, shape[1:], (0, 0), {**numbers, **flat})
-    return replace(layer, epsilon=numbers["epsilon"])
+    net.add(replace(layer, epsilon=numbers["epsilon"]), numbers["back"])
+
+
+def _make_term(rng: np.random.Generator, name: str, net: Growing, numbers: Numbers) -> None:
+    """A term of the last layer; `back` counts from the value before it."""
+    last = net.values[-1][0]
+    if not net.layers or last != net.layers[-1].name:
+        raise NoSuchLayer(f"{name}: a term without a layer before it")
+    layer = net.layers[-1]
+    if layer.epsilon:
+        raise NoSuchLayer(f"{name}: a term of a layer with epsilon")
+    source, shape = net.value(numbers["back"] + 1)
+    channels, *size = shape
+    kernel, padding = _window(numbers)
+    out, groups = layer.conv_shape[0], numbers["groups"]
+    if channels % groups or out % groups:
+        raise NoSuchLayer(f"{name}: {groups} groups of {channels} and {out} channels")
+    if (gives := _sizes(name, size, kernel, padding, numbers["stride"])) != layer.conv_shape[1:]:
+        raise NoSuchLayer(f"{name}: {gives} and {layer.conv_shape[1:]} cannot be added")
+    weight = rng.integers(-127, 128, (out, channels // groups, *kernel), dtype=np.int8)
+    term = Term(source, weight, numbers["stride"], padding, groups, shape,
+                layer.conv_shape)
+    net.layers[-1] = replace(layer, terms=(*layer.terms, term))
+
+
+def _make_join(rng: np.random.Generator, name: str, net: Growing, numbers: Numbers) -> None:
+    parts = [net.value(numbers[n]) for n in "ab"]
+    names = tuple(part for part, _ in parts)
+    if len({shape[1:] for _, shape in parts}) > 1 or \
+            {INPUT, *(x.name for x in net.joins)} & {*names}:
+        raise NoSuchLayer(f"{name}: parts of {parts} do not match, or are no layers")
+    net.joins.append(Join(name, names))
+    net.values.append((name, (sum(shape[0] for _, shape in parts), *parts[0][1][1:])))
+
+
+def _window(numbers: Numbers) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Kernel and padding."""
+    return ((numbers["kernel_h"], numbers["kernel_w"]),
+            (numbers["pad_top"], numbers["pad_left"]))
 
 
 def _make(rng: np.random.Generator, name: str, shape: Shape, kernel: tuple[int, int],
@@ -116,11 +189,19 @@ def _sizes(name: str, size, kernel: tuple[int, int], padding: tuple[int, int],
     return height, width
 
 
-_OUTPUTS = {"out": 1, "groups": 1, "low": 0, "dead": 0}
+def _draw_nothing(draw: random.Random, shape: Shape, config: Config) -> dict[str, int]:
+    """What depends on other values than one is drawn where they are known."""
+    return {}
+
+
+_OUTPUTS = {"out": 1, "groups": 1, "low": 0, "dead": 0, "back": 0}
+_WINDOW = {"kernel_h": 1, "kernel_w": 1, "pad_top": 0, "pad_left": 0, "stride": 1}
 #: Name, as in a recipe -> operator.
 OPERATORS = {
     "conv": Operator(
-        {"kernel_h": 1, "kernel_w": 1, "pad_top": 0, "pad_left": 0, "stride": 1, "pool": 1,
-         "pool_stride": 1, "pool_pad": 0, **_OUTPUTS}, _draw_convolution, _make_convolution),
+        {**_WINDOW, "pool": 1, "pool_stride": 1, "pool_pad": 0, **_OUTPUTS},
+        _draw_convolution, _make_convolution),
     "fc": Operator({"epsilon": 0, **_OUTPUTS}, _draw_linear, _make_linear),
+    "plus": Operator({**_WINDOW, "groups": 1, "back": 0}, _draw_nothing, _make_term),
+    "join": Operator({"a": 0, "b": 0}, _draw_nothing, _make_join),
 }

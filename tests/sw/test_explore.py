@@ -24,6 +24,7 @@ from sw.reference.golden import run_golden
 from tests.support.accelerators import PREDICTED
 from tests.support.present import same
 from tests.support.programs import random_network
+from tests.support.residual import residual_network
 
 
 @pytest.mark.builds
@@ -41,6 +42,24 @@ def test_predictions_of_forty_random_networks_are_those_of_the_rtl():
         errors[name, seed] = abs(predict(graph, config).cycles / measured - 1)
     assert np.mean(list(errors.values())) < 0.005
     assert max(errors.values()) <= 0.02, errors
+
+
+@pytest.mark.builds
+@pytest.mark.parametrize("name", PREDICTED)
+def test_predictions_of_a_graph_are_those_of_the_rtl(name):
+    """Whole networks within 2%, and layers of more than 5,000 cycles within 5%."""
+    graph, config = residual_network(5, side=8, width=12), PREDICTED[name]
+    program = compile_graph(graph, config)
+    with open_backend("verilator", config, memory_bytes=program.window_bytes) as backend:
+        driver = Driver(backend)
+        driver.load(program)
+        measured = driver.run(np.zeros(graph.in_shape, np.int8))
+    found = predict(graph, config)
+    assert found.cycles == pytest.approx(measured.cycles, rel=0.02)
+    assert measured.layer_cycles is not None
+    for info, mine, theirs in zip(program.layers, found.layer_cycles, measured.layer_cycles,
+                                  strict=True):
+        assert theirs < 5000 or mine == pytest.approx(theirs, rel=0.05), info.name
 
 
 def test_predictions_of_tinyvgg16_are_those_of_the_measurement(measured_tinyvgg16):

@@ -16,6 +16,7 @@ from sw.cycles.prediction import predict_lowered
 from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
 from sw.graph.integer import IntegerGraph
+from sw.lowering.nodes import nodes_of
 from sw.networks.shapes import shape_graph
 from sw.reference.golden import run_golden
 from tests.support.accelerators import CONFIGS
@@ -69,11 +70,11 @@ def test_no_alternative_is_faster_than_the_least_that_it_is_taken_to_need(graph,
     """So none is left out that would have been chosen."""
     tried = []
 
-    def spy(layers, order, config, stores, lowered):
+    def spy(nodes, order, config, stores, lowered):
         for counts in ([config.instances], [1], range(1, config.instances + 1)):
-            splits = _Chains(layers, config).cheapest(counts)
-            tried.append((least_cycles(layers, splits, order, config, stores), lowered(splits)))
-        return choose(layers, order, config, stores, lowered)
+            splits = _Chains(nodes, config).cheapest(counts)
+            tried.append((least_cycles(nodes, splits, order, config, stores), lowered(splits)))
+        return choose(nodes, order, config, stores, lowered)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sw.compiler.compile.choose", spy)
@@ -101,7 +102,7 @@ def test_idle_instances_save_cycles_in_rtl(graph):
     config = CONFIGS["8x1x1"]
     image = np.random.default_rng(2).integers(-128, 128, graph.in_shape, dtype=np.int8)
     measured = []
-    for splits in (None, _Chains(graph.layers, config).cheapest([8])):
+    for splits in (None, _Chains(nodes_of(graph), config).cheapest([8])):
         program = compile_graph(graph, config, splits=splits)
         with open_backend("verilator", config, memory_bytes=program.window_bytes) as backend:
             driver = Driver(backend)

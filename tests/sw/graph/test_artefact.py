@@ -1,13 +1,18 @@
 """An integer network's file."""
 
+import json
+
 import numpy as np
 import pytest
+from safetensors import safe_open
 
+from sw.data import DATA
 from sw.graph.artefact import load_integer, save_integer
 from sw.graph.integer import GraphError
 from sw.prune.apply import apply_plan
 from sw.quantise.post_training import quantise
 from sw.reference.golden import run_golden
+from tests.support.programs import random_graph
 
 
 def test_an_integer_network_survives_its_file(dense, task, tmp_path):
@@ -20,6 +25,22 @@ def test_an_integer_network_survives_its_file(dense, task, tmp_path):
     for a, b in zip(run_golden(graph, image), run_golden(loaded, image), strict=True):
         assert np.array_equal(a, b)
     assert [x.name for x in loaded.layers if x.pruned] == ["fc1", "fc2"]
+
+
+def test_a_file_of_the_version_before_edges_is_a_chain():
+    graph = load_integer(DATA / "tinyvgg16-slim-dense.safetensors")
+    with safe_open(DATA / "tinyvgg16-slim-dense.safetensors", "np") as file:
+        assert json.loads(file.metadata()["partita.integer-network"])["version"] == 1
+    assert graph.is_chain and len(graph.layers) == 13
+
+
+def test_a_file_of_an_unknown_version_is_refused_with_both_numbers(tmp_path):
+    graph = random_graph(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sw.graph.artefact.ARTEFACT_VERSION", 9)
+        save_integer(graph, tmp_path / "net.safetensors")
+    with pytest.raises(GraphError, match="is of version 9; this program reads versions 1 to 2"):
+        load_integer(tmp_path / "net.safetensors")
 
 
 def test_a_file_that_is_no_integer_network_is_refused(dense, tmp_path):

@@ -7,13 +7,18 @@ import pytest
 
 from hw.config import ArrayConfig, Config
 from sw.experiment.arms import layer_kind
-from sw.graph.integer import Layer, Pool
+from sw.graph.integer import IntegerGraph, Layer, Pool
 from sw.lowering.batch import stack_layers
-from sw.lowering.plan import skips_zeros
+from sw.lowering.encoding import skips_zeros
+from sw.lowering.nodes import Node, nodes_of
 from tests.support.compiler_cases import make_layer
 
 CONFIG = Config(array=ArrayConfig(zero_skip=True))
 LINEAR = make_layer(np.random.default_rng(1), "fc", (4, 2, 2), 4, kernel=(2, 2), padding=(0, 0))
+
+
+def node(layer: Layer) -> Node:
+    return nodes_of(IntegerGraph("net", (layer,), 1.0, 1.0))[0]
 
 
 def of(kernel: tuple[int, int], **changes) -> Layer:
@@ -22,8 +27,8 @@ def of(kernel: tuple[int, int], **changes) -> Layer:
 
 def test_a_kernel_that_covers_the_map_is_linear():
     assert LINEAR.gives_vector and LINEAR.is_linear
-    assert layer_kind(LINEAR) == "fc" and skips_zeros(LINEAR, CONFIG)
-    assert stack_layers((LINEAR,), 3)[0].images == 3
+    assert layer_kind(LINEAR) == "fc" and skips_zeros(node(LINEAR), CONFIG)
+    assert stack_layers((node(LINEAR),), 3)[0].layer.images == 3
 
 
 @pytest.mark.parametrize("layer", [
@@ -34,8 +39,8 @@ def test_a_kernel_that_covers_the_map_is_linear():
 ])
 def test_a_vector_from_less_or_more_than_the_map_is_not_linear(layer):
     assert layer.gives_vector and not layer.is_linear
-    assert layer_kind(layer) == "fc" and not skips_zeros(layer, CONFIG)
-    assert stack_layers((layer,), 3) == (layer,)
+    assert layer_kind(layer) == "fc" and not skips_zeros(node(layer), CONFIG)
+    assert stack_layers((node(layer),), 3)[0].layer is layer
 
 
 def test_a_map_is_no_vector():
@@ -45,5 +50,5 @@ def test_a_map_is_no_vector():
 
 def test_a_pooled_vector_is_not_batched():
     layer = replace(LINEAR, pool=Pool((1, 1), (1, 1), (0, 0), (1, 1)))
-    assert layer.is_linear and not skips_zeros(layer, CONFIG)
-    assert stack_layers((layer,), 3) == (layer,)
+    assert layer.is_linear and not skips_zeros(node(layer), CONFIG)
+    assert stack_layers((node(layer),), 3)[0].layer is layer

@@ -176,9 +176,9 @@ def test_calibration_holds_few_maps_at_a_time(monkeypatch):
     monkeypatch.setattr(module, "_BATCH_BYTES", 1 << 20)
     most, plain = 0, module.run_float_layer
 
-    def watched(layer, x):
+    def watched(layer, x, others):
         nonlocal most
-        result = plain(layer, x)
+        result = plain(layer, x, others=others)
         most = max(most, 4 * (x.numel() + result.numel()))
         return result
 

@@ -1,0 +1,152 @@
+"""One call in a graph that torch has exported, as what imports an operator sees it."""
+
+import math
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import fx
+
+from sw.ir.errors import UnsupportedLayer
+from sw.ir.graph import Node, Value
+from sw.ir.operators import Operator, Reshape, Shape, ShapeError
+
+__all__ = ["BATCH", "Call", "kind_of"]
+
+BATCH = 2  # of the example that the export sees
+
+#: What a node of torch's graph is: a value, stored numbers, several of them, a number, or nothing.
+Found = Any
+
+
+def kind_of(node: fx.Node) -> str:
+    """An operator's name and overload, as `conv2d.default`."""
+    return str(node.target).removeprefix("aten.")
+
+
+class Call:
+    """A call's arguments by name, with their defaults, and the nodes that it adds.
+
+    Parameters
+    ----------
+    node : the call
+    known : what the nodes before are
+    nodes : nodes of the imported graph, which grow
+    """
+
+    def __init__(self, node: fx.Node, known: dict[fx.Node, Found], nodes: list[Node]):
+        self.node, self._known, self._nodes = node, known, nodes
+        self.kind = kind_of(node)
+        self.name = self._path()
+        schema = getattr(node.target, "_schema", None)
+        names = [] if schema is None else schema.arguments
+        given = {a.name: a.default_value for a in names if a.has_default_value()}
+        given |= dict(zip((a.name for a in names), node.args, strict=False)) | node.kwargs
+        self.arguments: dict[str, Found] = {k: self.resolve(v) for k, v in given.items()}
+        self._first = next(iter(a.name for a in names), "")
+
+    def _path(self) -> str:
+        stack = self.node.meta.get("nn_module_stack") or {}
+        paths = [path for path, _ in stack.values() if path]
+        return (paths[-1] if paths else self.node.name).removeprefix("L['self'].") or self.node.name
+
+    def resolve(self, argument: Any) -> Found:
+        """What an argument is, nodes in lists, too."""
+        if isinstance(argument, fx.Node):
+            return self._known[argument]
+        if isinstance(argument, list | tuple):
+            return [self.resolve(x) for x in argument]
+        return argument
+
+    def __getitem__(self, name: str) -> Found:
+        return self.arguments.get(name)
+
+    def refuse(self, why: str) -> NoReturn:
+        raise UnsupportedLayer(f"layer {self.name}: {why}")
+
+    # -- arguments ------------------------------------------------------------------------------
+    @property
+    def x(self) -> Value:
+        """The first argument, which must be computed from the network's input."""
+        return self.value(self.arguments.get(self._first))
+
+    def value(self, found: Found) -> Value:
+        if not isinstance(found, Value):
+            self.refuse(f"operator {self.kind} takes numbers that are stored where the network's "
+                        "values are meant")
+        return found
+
+    def stored(self, name: str) -> np.ndarray | None:
+        """An argument's numbers float32, None for none."""
+        found = self[name]
+        if isinstance(found, Value):
+            self.refuse(f"{found.name.split('/')[0]} is computed, not stored: only weights that "
+                        "are parameters or buffers of the module run")
+        if found is None:
+            return None
+        return found.detach().float().cpu().numpy()
+
+    def pair(self, name: str, default: tuple[int, int] | None = None) -> tuple[int, int]:
+        """An argument of one or two numbers, as two; of one dimension, rows first of one."""
+        given = self[name]
+        if given is None or (isinstance(given, list) and not given):
+            assert default is not None
+            return default
+        values = list(given) if isinstance(given, list) else [given]
+        values = values * (2 // len(values))
+        return int(values[0]), int(values[1])
+
+    def axis(self, dim: int) -> int:
+        """A dimension of torch's, the batch first, as an axis of the value."""
+        rank = len(self.x.shape) + 1
+        dim = dim + rank if dim < 0 else dim
+        if dim == 0:
+            self.refuse(f"operator {self.kind} works along the batch; each image must stay by "
+                        "itself")
+        return dim - 1
+
+    # -- results --------------------------------------------------------------------------------
+    def result_shape(self) -> Shape:
+        """Shape that torch says its result has; refused if the batch is not first."""
+        batch, *shape = (int(n) for n in self.node.meta["val"].shape)
+        if batch != BATCH:
+            self.refuse(f"operator {self.kind} gives {[batch, *shape]}: it must keep the batch "
+                        "and nothing else of each image's own")
+        return tuple(shape)
+
+    def add(self, op: Operator, *inputs: Value) -> Value:
+        """Add a node; return what it gives."""
+        try:
+            shape = op.shape(*(x.shape for x in inputs))
+        except ShapeError as error:
+            self.refuse(str(error))
+        value = Value(f"{self.node.name}/{len(self._nodes)}", shape)
+        self._nodes.append(Node(self.name, op, tuple(x.name for x in inputs), value.name))
+        return value
+
+    def reshape(self, x: Value, *shape: int) -> Value:
+        return x if x.shape == shape else self.add(Reshape(shape), x)
+
+    def as_map(self, x: Value) -> Value:
+        """[C, L] as a map of one row."""
+        return self.reshape(x, x.shape[0], 1, x.shape[1]) if len(x.shape) == 2 else x
+
+    def as_rows(self, x: Value, like: Value) -> Value:
+        """A map of one row as [C, L] again, where `like` is one."""
+        return self.reshape(x, x.shape[0], x.shape[2]) if len(like.shape) == 2 else x
+
+    def by_channel(self, found: Found, x: Value, what: str) -> np.ndarray:
+        """A stored tensor or a number as float64[C], which must be the same for all of a channel's
+        pixels."""
+        numbers = torch.as_tensor(found).detach().cpu().double().numpy()
+        if numbers.ndim > len(x.shape) + 1 or (numbers.ndim == len(x.shape) + 1
+                                               and len(numbers) != 1):
+            self.refuse(f"{what} {list(numbers.shape)} for a value of {list(x.shape)}")
+        numbers = numbers.reshape((1,) * (len(x.shape) - numbers.ndim) + numbers.shape[
+            max(0, numbers.ndim - len(x.shape)):])
+        flat = np.broadcast_to(numbers, x.shape).reshape(x.shape[0], math.prod(x.shape[1:]))
+        if (flat != flat[:, :1]).any():
+            self.refuse(f"{what} a number for each pixel; only one for each channel runs")
+        if not np.isfinite(flat).all():
+            self.refuse(f"{what} NaN or infinity")
+        return flat[:, 0]

@@ -1,0 +1,1 @@
+"""From an imported network's operators to layers."""

@@ -1,0 +1,286 @@
+"""Pass 3: layers. A convolution takes in what follows it, as far as one layer can do it.
+
+A layer is convolutions summed, then a clamp, then max pooling. A node joins the layer that gives
+its input where nobody else reads that and the layer has not gone further yet; else it begins a
+layer of its own, a 1x1 convolution of each channel.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sw.graph.edges import INPUT, Join, Term
+from sw.graph.floating import FloatGraph, FloatLayer
+from sw.graph.integer import Pool
+from sw.ir.errors import UnsupportedLayer
+from sw.ir.graph import Graph, Node
+from sw.ir.operators import (
+    Affine,
+    AvgPool,
+    Clamp,
+    Concat,
+    Conv,
+    Gather,
+    MaxPool,
+    Operator,
+    Pad,
+    Sum,
+)
+
+from .refusals import check_conv, check_pool, check_window, one_stride, refuse
+
+__all__ = ["RULES", "to_layers"]
+
+_Map = tuple[int, int, int]
+
+
+def to_layers(graph: Graph) -> FloatGraph:
+    """Return a graph at level MAPS as layers.
+
+    Raises
+    ------
+    UnsupportedLayer
+        Naming the first node that has no layer.
+    """
+    return _Layers(graph).run()
+
+
+class _Layers:
+    """Goes through the nodes; `layers` and `joins` grow, `places` are the values so far by the
+    names that they have in the result."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.shapes: dict[str, _Map] = {
+            name: (v.shape[0], v.shape[1], v.shape[2]) for name, v in graph.values.items()}
+        self.layers: dict[str, FloatLayer] = {}
+        self.joins: dict[str, Join] = {}
+        self.places = {graph.input.name: INPUT}
+
+    def run(self) -> FloatGraph:
+        for node in self.graph.nodes:
+            self.places[node.output] = RULES[type(node.op)](self, node, node.op)
+        if not self.layers:
+            raise UnsupportedLayer(f"network {self.graph.name}: has no layer to run")
+        self._end()
+        layers = [replace(x, source=self._short(k, x)) for k, x in enumerate(self.layers.values())]
+        read = {source for x in self.layers.values()
+                for source in (x.source, *(term.source for term in x.terms))}
+        joins = tuple(join for join in self.joins.values() if join.name in read)
+        result = FloatGraph(self.graph.name, tuple(layers), joins)
+        result.check_edges()
+        return result
+
+    def _short(self, k: int, layer: FloatLayer) -> str | None:
+        """None for what a layer of a chain reads."""
+        before = list(self.layers)[k - 1] if k else INPUT
+        return None if layer.source == before else layer.source
+
+    def _end(self) -> None:
+        """The last layer gives the network's output."""
+        output = self.places[self.graph.output]
+        if output in self.layers:
+            self.layers[output] = self.layers.pop(output)
+            return
+        node = self.graph.producer(self.graph.output)
+        name = self.graph.name if node is None else node.name
+        self._copy(name, output, self.shapes[self.graph.output])
+
+    # -- layers ---------------------------------------------------------------------------------
+    def _name(self, wanted: str) -> str:
+        while wanted in self.layers or wanted in self.joins:
+            wanted += "_"
+        return wanted
+
+    def add(self, name: str, source: str, weight: np.ndarray, bias: np.ndarray, in_shape: _Map,
+            shape: _Map, *, stride: int = 1, padding: tuple[int, int] = (0, 0),
+            groups: int = 1) -> str:
+        """Begin a layer; return its name."""
+        name = self._name(name)
+        self.layers[name] = FloatLayer(
+            name, np.array(weight, np.float32), np.array(bias, np.float32), stride,
+            padding, groups, in_shape, shape, shape, source=source)
+        return name
+
+    def _copy(self, name: str, source: str, shape: _Map, *, scale: np.ndarray | float = 1.0,
+              offset: np.ndarray | float = 0.0, to: _Map | None = None,
+              padding: tuple[int, int] = (0, 0)) -> str:
+        """Begin a layer of each channel by itself."""
+        channels = shape[0]
+        return self.add(name, source, np.broadcast_to(scale, channels).reshape(-1, 1, 1, 1),
+                        np.broadcast_to(offset, channels), shape, to or shape, padding=padding,
+                        groups=channels)
+
+    def open(self, value: str) -> FloatLayer | None:
+        """The layer that gives a value, if nothing else reads it."""
+        layer = self.layers.get(self.places[value])
+        return layer if layer is not None and self.graph.uses(value) == 1 else None
+
+    def summing(self, value: str) -> FloatLayer | None:
+        """The layer that gives a value, if its sums can still be changed."""
+        layer = self.open(value)
+        free = layer is not None and (layer.low, layer.high, layer.pool) == (None, None, None)
+        return layer if free else None
+
+    def put(self, layer: FloatLayer) -> str:
+        self.layers[layer.name] = layer
+        return layer.name
+
+    # -- what each operator becomes -------------------------------------------------------------
+    def conv(self, node: Node, op: Conv) -> str:
+        check_conv(node, op)
+        (source,) = node.inputs
+        shape = self.shapes[node.output]
+        return self.add(node.name, self.places[source], op.weight, op.bias, self.shapes[source],
+                        shape, stride=one_stride(node, op.stride, shape), padding=op.padding[:2],
+                        groups=op.groups)
+
+    def affine(self, node: Node, op: Affine) -> str:
+        layer = self.summing(node.inputs[0])
+        if layer is None:
+            return self._copy(node.name, self.places[node.inputs[0]],
+                              self.shapes[node.output], scale=op.scale, offset=op.offset)
+        scale = op.scale.reshape(-1, 1, 1, 1)
+        return self.put(replace(
+            layer, weight=(layer.weight * scale).astype(np.float32),
+            bias=(layer.bias * op.scale + op.offset).astype(np.float32),
+            terms=tuple(replace(t, weight=(t.weight * scale).astype(np.float32))
+                        for t in layer.terms)))
+
+    def clamp(self, node: Node, op: Clamp) -> str:
+        layer = self.open(node.inputs[0])
+        if layer is None:
+            layer = self.layers[self._copy(node.name, self.places[node.inputs[0]],
+                                           self.shapes[node.output])]
+        before = (-math.inf if layer.low is None else layer.low,
+                  math.inf if layer.high is None else layer.high)
+        found = [min(max(limit, op.low), op.high) for limit in before]
+        return self.put(replace(layer, low=None if found[0] == -math.inf else found[0],
+                                high=None if found[1] == math.inf else found[1]))
+
+    def max_pool(self, node: Node, op: MaxPool) -> str:
+        shape = self.shapes[node.output]
+        stride = check_pool(node, op, shape)
+        layer = self.open(node.inputs[0])
+        if layer is None or layer.pool is not None:
+            name = self._copy(node.name, self.places[node.inputs[0]],
+                              self.shapes[node.inputs[0]])
+            layer = self.layers[name]
+        return self.put(replace(layer, out_shape=shape,
+                                pool=Pool(op.kernel, (stride, stride), op.padding[:2], shape[1:])))
+
+    def avg_pool(self, node: Node, op: AvgPool) -> str:
+        source = self.shapes[node.inputs[0]]
+        count = check_window(node, op, source)
+        channels, shape = source[0], self.shapes[node.output]
+        weight = np.full((channels, 1, *op.kernel), 1 / count)
+        return self.add(node.name, self.places[node.inputs[0]], weight, np.zeros(channels), source,
+                        shape, stride=one_stride(node, op.stride, shape), padding=op.padding[:2],
+                        groups=channels)
+
+    def pad(self, node: Node, op: Pad) -> str:
+        """A border of zeros is a 1x1 convolution's padding."""
+        if op.value != 0:
+            refuse(node, f"pads with {op.value:g}; only zeros run")
+        source = self.shapes[node.inputs[0]]
+        return self._copy(node.name, self.places[node.inputs[0]], source,
+                          to=self.shapes[node.output], padding=op.border[:2])
+
+    def gather(self, node: Node, op: Gather) -> str:
+        source = self.shapes[node.inputs[0]]
+        layer = self.open(node.inputs[0])
+        if layer is not None and layer.groups == 1 and not layer.terms:
+            return self.put(self._gathered(layer, list(op.indices)))
+        weight = np.zeros((len(op.indices), source[0], 1, 1))
+        weight[np.arange(len(op.indices)), op.indices] = 1
+        return self.add(node.name, self.places[node.inputs[0]], weight, np.zeros(len(weight)),
+                        source, self.shapes[node.output])
+
+    @staticmethod
+    def _gathered(layer: FloatLayer, chosen: list[int]) -> FloatLayer:
+        return replace(layer, weight=layer.weight[chosen], bias=layer.bias[chosen],
+                       conv_shape=(len(chosen), *layer.conv_shape[1:]),
+                       out_shape=(len(chosen), *layer.out_shape[1:]))
+
+    def concat(self, node: Node, op: Concat) -> str:
+        parts: list[str] = []
+        for value in node.inputs:
+            place = self.places[value]
+            if place == INPUT:
+                place = self._copy(node.name, INPUT, self.shapes[value])
+            parts += self.joins[place].sources if place in self.joins else (place,)
+        name = self._name(node.name)
+        self.joins[name] = Join(name, tuple(parts))
+        return name
+
+    def sum(self, node: Node, op: Sum) -> str:
+        """A convolution among the operands takes in the others: further convolutions that nobody
+        else reads, and at most one value, channel by channel."""
+        operands = self._operands(node, op)
+        heads = [place for place, value, _ in operands if value and self.summing(value)]
+        head = max(heads, key=lambda place: self.layers[place].macs, default=None)
+        if head is None:
+            place, _, factor = operands.pop(0)
+            head = self._copy(node.name, place, self.shapes[node.output], scale=factor)
+        else:
+            factor = next(f for place, _, f in operands if place == head)
+            operands = [x for x in operands if x[0] != head]
+            self.layers[head] = _scaled(self.layers.pop(head), factor)  # after all it now reads
+        for place, value, factor in operands:
+            head = self._added(node, head, place, value, factor)
+        return head
+
+    def _operands(self, node: Node, op: Sum) -> list[tuple[str, str, float]]:
+        """Of each value: its place, its name if it is taken but once, and its factor."""
+        factors: dict[str, float] = {}
+        for value, factor in zip(node.inputs, op.factors, strict=True):
+            factors[value] = factors.get(value, 0.0) + factor
+        return [(self.places[value], value if node.inputs.count(value) == 1 else "", factor)
+                for value, factor in factors.items()]
+
+    def _added(self, node: Node, head: str, place: str, value: str, factor: float) -> str:
+        """Add an operand to a layer, or to one after it that copies it; return the layer."""
+        other = self.summing(value) if value else None
+        layer = self.layers[head]
+        if other is not None and _diagonals(layer) + _diagonals(other) <= 1:
+            other = _scaled(self.layers.pop(place), factor)
+            terms = (_as_term(other, other.source), *other.terms)
+            return self.put(replace(layer, bias=layer.bias + other.bias,
+                                    terms=(*layer.terms, *terms)))
+        shape = self.shapes[node.output]
+        if _diagonals(layer):
+            head = self._copy(node.name, head, shape)
+            layer = self.layers[head]
+        weight = np.full((shape[0], 1, 1, 1), factor, np.float32)
+        term = Term(place, weight, 1, (0, 0), shape[0], shape, shape)
+        return self.put(replace(layer, terms=(*layer.terms, term)))
+
+
+def _as_term(layer: FloatLayer, source: str | None) -> Term:
+    assert source is not None  # of layers that have not been shortened yet
+    return Term(source, layer.weight, layer.stride, layer.padding, layer.groups, layer.in_shape,
+                layer.conv_shape)
+
+
+def _diagonals(layer: FloatLayer) -> int:
+    """How many of a layer's terms are values that are added channel by channel."""
+    return sum(x.is_diagonal for x in layer.terms)
+
+
+def _scaled(layer: FloatLayer, factor: float) -> FloatLayer:
+    if factor == 1:
+        return layer
+    by = np.float32(factor)
+    return replace(layer, weight=layer.weight * by, bias=layer.bias * by,
+                   terms=tuple(replace(t, weight=t.weight * by) for t in layer.terms))
+
+
+#: Operator -> the place of what it gives.
+RULES: dict[type[Operator], Callable[[_Layers, Node, Any], str]] = {
+    Conv: _Layers.conv, Affine: _Layers.affine, Sum: _Layers.sum, Concat: _Layers.concat,
+    MaxPool: _Layers.max_pool, AvgPool: _Layers.avg_pool, Clamp: _Layers.clamp,
+    Pad: _Layers.pad, Gather: _Layers.gather,
+}

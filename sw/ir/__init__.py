@@ -1,0 +1,1 @@
+"""A network as other programs have it: operators on values, before they become layers."""

@@ -1,0 +1,11 @@
+"""What a user's network can be refused for, and told of."""
+
+__all__ = ["CaptureNotice", "UnsupportedLayer"]
+
+
+class UnsupportedLayer(ValueError):
+    """A layer that the accelerator has no way to run; the message names it."""
+
+
+class CaptureNotice(UserWarning):
+    """Something of a network that does not run on the accelerator, and what that means."""

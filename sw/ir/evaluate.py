@@ -1,0 +1,101 @@
+"""What each operator means, in floating point: a batch through torch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from .graph import Graph
+from .operators import (
+    Affine,
+    AvgPool,
+    Clamp,
+    Concat,
+    Conv,
+    Gather,
+    Linear,
+    MaxPool,
+    Operator,
+    Pad,
+    Reshape,
+    Softmax,
+    Sum,
+    Transpose,
+)
+
+__all__ = ["MEANINGS", "evaluate"]
+
+_Tensors = tuple[torch.Tensor, ...]
+
+
+def evaluate(graph: Graph, x: torch.Tensor) -> torch.Tensor:
+    """Return the network's result [N, ...] for images [N, ...] of its input's shape."""
+    values = {graph.input.name: x}
+    for node in graph.nodes:
+        inputs = tuple(values[name] for name in node.inputs)
+        values[node.output] = MEANINGS[type(node.op)](node.op, inputs)
+    return values[graph.output]
+
+
+def _of(array: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array)).to(like)
+
+
+def _padded(x: torch.Tensor, border: tuple[int, int, int, int], value: float) -> torch.Tensor:
+    top, left, bottom, right = border
+    return functional.pad(x, (left, right, top, bottom), value=value)
+
+
+def _conv(op: Conv, x: torch.Tensor) -> torch.Tensor:
+    return functional.conv2d(_padded(x, op.padding, 0.0), _of(op.weight, x), _of(op.bias, x),
+                             op.stride, 0, op.dilation, op.groups)
+
+
+def _affine(op: Affine, x: torch.Tensor) -> torch.Tensor:
+    column = (-1,) + (1,) * (x.ndim - 2)
+    return x * _of(op.scale, x).reshape(column) + _of(op.offset, x).reshape(column)
+
+
+def _sum(op: Sum, inputs: _Tensors) -> torch.Tensor:
+    total = torch.zeros_like(inputs[0])
+    for factor, x in zip(op.factors, inputs, strict=True):
+        total = total + factor * x
+    return total
+
+
+def _windows(op: MaxPool | AvgPool, x: torch.Tensor, outside: float) -> torch.Tensor:
+    """Every window's values: [N, C, H, W, rows * columns]."""
+    _, rows, columns = op.shape(tuple(x.shape[1:]))
+    (kh, kw), (sy, sx), (top, left) = op.kernel, op.stride, op.padding[:2]
+    bottom = max(0, (rows - 1) * sy + kh - top - x.shape[2])
+    right = max(0, (columns - 1) * sx + kw - left - x.shape[3])
+    x = _padded(x, (top, left, bottom, right), outside)
+    return x.unfold(2, kh, sy).unfold(3, kw, sx)[:, :, :rows, :columns].flatten(4)
+
+
+def _avg_pool(op: AvgPool, x: torch.Tensor) -> torch.Tensor:
+    return _windows(op, x, 0.0).sum(-1) / _of(op.counts(tuple(x.shape[1:])), x)
+
+
+def _softmax(op: Softmax, x: torch.Tensor) -> torch.Tensor:
+    return (functional.log_softmax if op.log else functional.softmax)(x, op.axis + 1)
+
+
+#: Operator -> what it does to its inputs, whose first axis is the batch.
+MEANINGS: dict[type[Operator], Callable[[Any, _Tensors], torch.Tensor]] = {
+    Conv: lambda op, x: _conv(op, *x),
+    Linear: lambda op, x: functional.linear(x[0], _of(op.weight, x[0]), _of(op.bias, x[0])),
+    Affine: lambda op, x: _affine(op, *x),
+    Sum: _sum,
+    Concat: lambda op, x: torch.cat(x, op.axis + 1),
+    MaxPool: lambda op, x: _windows(op, x[0], float("-inf")).amax(-1),
+    AvgPool: lambda op, x: _avg_pool(op, *x),
+    Clamp: lambda op, x: x[0].clamp(op.low, op.high),
+    Pad: lambda op, x: _padded(x[0], op.border, op.value),
+    Reshape: lambda op, x: x[0].reshape(len(x[0]), *op.to),
+    Transpose: lambda op, x: x[0].permute(0, *(axis + 1 for axis in op.order)),
+    Gather: lambda op, x: x[0].index_select(op.axis + 1, torch.tensor(op.indices)),
+    Softmax: lambda op, x: _softmax(op, *x),
+}

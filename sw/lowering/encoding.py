@@ -1,0 +1,56 @@
+"""What of a layer's shape an instruction can hold, and which layers skip zeros."""
+
+from hw.config import Config
+from sw.graph.integer import Layer
+
+from .errors import Unsupported
+from .nodes import Node
+
+__all__ = ["check_encoding", "fewer_images", "skips_zeros"]
+
+
+def skips_zeros(node: Node, config: Config) -> bool:
+    """Whether the hardware skips a layer's zero inputs: it is fully connected, and no sum."""
+    layer = node.layer
+    return (config.array.zero_skip and layer.images == 1 and len(node.reads) == 1
+            and layer.is_linear and layer.pool is None)
+
+
+def check_encoding(node: Node, config: Config) -> None:
+    """Refuse what no instruction can say.
+
+    Raises
+    ------
+    Unsupported
+        Naming the layer, its term, the value and what it can be.
+    """
+    layer, pool = node.layer, node.layer.pool
+    limits = []
+    for n, read in enumerate(node.reads):
+        conv, term = read.conv, f"term {n - 1}: " if n else ""
+        limits += [(f"{term}{what}", value, most) for what, value, most in (
+            ("stride", conv.stride, 15), ("kernel", max(conv.kernel), 255),
+            ("padding", max(conv.padding), 127),
+            ("map size", max(*conv.in_shape[1:], *conv.conv_shape[1:]), 1023))]
+    if pool is not None:
+        if pool.stride[0] != pool.stride[1]:
+            raise Unsupported(layer.name, f"pools with strides {pool.stride}; they must be equal")
+        limits += [("pooling window", max(pool.kernel), 15), ("pooling stride", pool.stride[0], 15),
+                   ("pooling padding", max(pool.padding), 15)]
+    for what, value, most in limits:
+        if value > most:
+            raise Unsupported(layer.name, f"{what} is {value}; it must be at most {most}"
+                              + _or_fewer(layer))
+    if layer.epsilon and not skips_zeros(node, config):
+        raise Unsupported(layer.name, f"epsilon is {layer.epsilon}; small inputs count as zero "
+                          "only in fully connected layers, image by image, with "
+                          "array.zero_skip" + _or_fewer(layer))
+
+
+def fewer_images(layer: Layer) -> list[str]:
+    """That as a remedy, if the layer takes a batch."""
+    return [f"take fewer than {layer.images} images at a time"] if layer.images > 1 else []
+
+
+def _or_fewer(layer: Layer) -> str:
+    return "".join(f", or {remedy}" for remedy in fewer_images(layer))

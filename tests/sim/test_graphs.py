@@ -1,0 +1,69 @@
+"""Networks with branches in RTL: outputs, what crosses the port, and memory that is used again."""
+
+import numpy as np
+import pytest
+import torch
+
+from sw.api import capture, compile_graph, quantise, run, run_golden
+from sw.cycles.limits import network_limit
+from tests.support.accelerators import CONFIGS
+from tests.support.networks import NETWORKS, settled
+from tests.support.present import same
+from tests.support.recipes import Recipe
+from tests.support.residual import residual_network
+
+pytestmark = pytest.mark.builds
+
+GRAPH = residual_network(9, side=8, width=8)
+CONFIG = CONFIGS["2x4x4"]
+IMAGES = np.random.default_rng(9).integers(-128, 128, (2, *GRAPH.in_shape), np.int8)
+
+
+def test_a_graph_runs_and_its_layers_are_accounted_by_name():
+    program = compile_graph(GRAPH, CONFIG)
+    result = run(program, IMAGES[0])
+    for layer, ours, theirs in zip(GRAPH.layers, result.outputs, run_golden(GRAPH, IMAGES[0]),
+                                   strict=True):
+        assert same(ours, theirs), layer.name
+    assert [info.name for info in program.layers] == [layer.name for layer in GRAPH.layers]
+    assert [info.macs for info in program.layers] == [layer.macs for layer in GRAPH.layers]
+    assert result.weight_port_bytes is not None and result.layer_cycles is not None
+    for layer, moved in zip(GRAPH.layers, result.weight_port_bytes, strict=True):
+        assert moved >= layer.weight_bytes, layer.name  # those of terms, too
+    assert sum(result.layer_cycles) == result.cycles
+    assert result.cycles >= network_limit(GRAPH.layers, CONFIG).cycles
+
+
+def test_outputs_whose_place_others_take_are_not_read():
+    program = compile_graph(GRAPH, CONFIG, store_all=False)
+    result = run(program, IMAGES[1])
+    assert program.overwritten
+    assert all(result.outputs[k] is None for k in program.overwritten)
+    for ours, theirs in zip(result.outputs, run_golden(GRAPH, IMAGES[1]), strict=True):
+        assert ours is None or same(ours, theirs)
+    assert same(result.output, run_golden(GRAPH, IMAGES[1])[-1])
+
+
+def test_a_batch_of_a_graph():
+    graph = Recipe.parse("2x4x4 channels=3 rows=8 columns=8 conv out=8 kernel_h=3 pad_top=1 "
+                         "conv out=8 conv out=8 plus groups=8 back=1 fc out=10").graph
+    program = compile_graph(graph, CONFIG, batch=2)
+    assert [info.stacked for info in program.layers] == [False, False, False, True]
+    result = run(program, IMAGES)
+    golden = zip(*(run_golden(graph, image) for image in IMAGES), strict=True)
+    for ours, theirs in zip(result.outputs, golden, strict=True):
+        assert same(ours, np.stack(theirs))
+
+
+@pytest.mark.filterwarnings("ignore:.*softmax at the end")
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.slow if name == "resnet8" else ()) for name in NETWORKS])
+def test_networks_as_people_write_them(name):
+    make, shape = NETWORKS[name]
+    images = torch.randn(8, *shape, generator=torch.Generator().manual_seed(1)).numpy()
+    graph = quantise(capture(settled(make()), shape), images)
+    image = graph.quantise_input(images[0])
+    result = run(compile_graph(graph, CONFIG), image)
+    for layer, ours, theirs in zip(graph.layers, result.outputs, run_golden(graph, image),
+                                   strict=True):
+        assert same(ours, theirs), layer.name
