@@ -1,56 +1,29 @@
 """Applies a partition plan: masks for training, and dense blocks for the hardware.
 
-Permutations cost nothing: channels are reordered so that each partition's are neighbours, the
-layer before gives its outputs and the layer after takes its inputs in that order, and
-act(P x) = P act(x).
+Permutations cost nothing: channels are reordered so that each partition's are neighbours. What
+gives a value gives its channels in that order, and what reads it takes them so, since
+act(P x) = P act(x); values that are added have one order.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
+from sw.graph.edges import Term
 from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.flow import expect
 
+from .boundaries import boundaries_of
 from .layers import select_layers
 from .plan import PartitionError, PartitionPlan
 
 __all__ = ["apply_plan"]
 
-
-def permute_outputs(layer: FloatLayer, order: np.ndarray) -> FloatLayer:
-    """Return a layer whose output channel k is the given one's `order[k]`.
-
-    Raises
-    ------
-    PartitionError
-        If the layer is grouped and the order would move channels between groups unevenly.
-    """
-    if layer.groups != 1:
-        raise PartitionError(f"layer {layer.name}: has {layer.groups} groups, so the outputs "
-                             "cannot be reordered for the layer after it")
-    return replace(layer, weight=layer.weight[order], bias=layer.bias[order])
-
-
-def permute_inputs(layer: FloatLayer, order: np.ndarray) -> FloatLayer:
-    """Return a layer that takes `order[k]` of the original inputs as its input k."""
-    if layer.groups != 1:
-        raise PartitionError(f"layer {layer.name}: has {layer.groups} groups, so its inputs "
-                             "cannot be reordered")
-    return replace(layer, weight=layer.weight[:, order])
-
-
-def _blocks(layer: FloatLayer, plan: PartitionPlan, k: int) -> FloatLayer:
-    """The layer's diagonal blocks as groups, channels in partition order."""
-    rows, columns = plan.permutation(k + 1), plan.permutation(k)
-    out, into = len(rows) // plan.partitions, len(columns) // plan.partitions
-    weight = np.empty((len(rows), into, *layer.weight.shape[2:]), np.float32)
-    for p in range(plan.partitions):
-        mine = rows[p * out:(p + 1) * out]
-        theirs = columns[p * into:(p + 1) * into]
-        weight[p * out:(p + 1) * out] = layer.weight[np.ix_(mine, theirs)]
-    return replace(layer, weight=weight, bias=layer.bias[rows], groups=plan.partitions,
-                   pruned=True, dense_macs=layer.macs)
+#: Boundary -> its channels in their new order, where that is another one.
+_Orders = Mapping[str, np.ndarray]
+_Part = TypeVar("_Part", FloatLayer, Term)
 
 
 def apply_plan(graph: FloatGraph, plan: PartitionPlan) -> FloatGraph:
@@ -66,19 +39,61 @@ def apply_plan(graph: FloatGraph, plan: PartitionPlan) -> FloatGraph:
     expect(graph, FloatGraph, "apply_plan")
     expect(plan, PartitionPlan, "apply_plan")
     indices = select_layers(graph, plan.layers, plan.partitions)
-    layers = list(graph.layers)
-    first, last = indices[0], indices[-1]
-    order_in, order_out = plan.permutation(0), plan.permutation(len(indices))
-    if not np.array_equal(order_in, np.arange(len(order_in))):
-        if first == 0:
-            raise PartitionError(f"layer {layers[0].name}: is the first, so its inputs cannot be "
-                                 "reordered")
-        layers[first - 1] = permute_outputs(layers[first - 1], order_in)
-    if not np.array_equal(order_out, np.arange(len(order_out))):
-        if last + 1 == len(layers):
-            raise PartitionError(f"layer {layers[last].name}: is the last, so its outputs cannot "
-                                 "be reordered; keep the classifier dense")
-        layers[last + 1] = permute_inputs(layers[last + 1], order_out)
-    for k, index in enumerate(indices):
-        layers[index] = _blocks(layers[index], plan, k)
+    orders = _orders(graph, plan, indices)
+    of = boundaries_of(graph).of
+    layers = []
+    for k, layer in enumerate(graph.layers):
+        after = orders.get(of[layer.name])
+        if k in indices:
+            layer = _blocks(layer, plan, indices.index(k))
+        else:
+            layer = _reordered(layer, orders.get(of[graph.source(k)]), after)
+        if after is not None:
+            layer = replace(layer, bias=layer.bias[after])
+        layers.append(replace(layer, terms=tuple(
+            _reordered(term, orders.get(of[term.source]), after) for term in layer.terms)))
     return graph.with_layers(layers, f"{graph.name}-p{plan.partitions}")
+
+
+def _orders(graph: FloatGraph, plan: PartitionPlan, indices: list[int]) -> _Orders:
+    """The plan's permutations, if nothing forbids them."""
+    known = boundaries_of(graph)
+    orders: dict[str, np.ndarray] = {}
+    for k, index in enumerate(indices):
+        values = graph.source(index), graph.layers[index].name
+        for value, number in zip(values, plan.ends_of(k), strict=True):
+            order = plan.permutation(number)
+            if not np.array_equal(order, np.arange(len(order))):
+                orders[known.of[value]] = order
+    last = graph.layers[-1].name
+    for boundary in orders:
+        if boundary in known.fixed:
+            raise PartitionError(known.fixed[boundary])
+        if boundary == known.of[last]:
+            raise PartitionError(f"layer {last}: is the last, so its outputs cannot be reordered; "
+                                 "keep the classifier dense")
+    return orders
+
+
+def _reordered(part: _Part, before: np.ndarray | None, after: np.ndarray | None) -> _Part:
+    """A convolution whose input k is the given one's `before[k]`, and output k its `after[k]`."""
+    weight = part.weight
+    if after is not None:
+        weight = weight[after]
+    if before is not None and part.groups == 1:  # else depthwise: inputs follow the outputs
+        weight = weight[:, before]
+    return replace(part, weight=weight)
+
+
+def _blocks(layer: FloatLayer, plan: PartitionPlan, k: int) -> FloatLayer:
+    """The layer's diagonal blocks as groups, channels in partition order."""
+    before, after = plan.ends_of(k)
+    rows, columns = plan.permutation(after), plan.permutation(before)
+    out, into = len(rows) // plan.partitions, len(columns) // plan.partitions
+    weight = np.empty((len(rows), into, *layer.weight.shape[2:]), np.float32)
+    for p in range(plan.partitions):
+        mine = rows[p * out:(p + 1) * out]
+        theirs = columns[p * into:(p + 1) * into]
+        weight[p * out:(p + 1) * out] = layer.weight[np.ix_(mine, theirs)]
+    return replace(layer, weight=weight, groups=plan.partitions, pruned=True,
+                   dense_macs=layer.macs)

@@ -1,8 +1,9 @@
 """Partition Pruning as an optimisation: chooses which channels belong together.
 
 The joint problem, the largest kept weight, is solved boundary by boundary: with the others fixed,
-one boundary is a balanced assignment, which is solved exactly; sweeps go on until nothing
-improves, from several starts.
+one boundary is a balanced assignment, which is solved exactly (but where a layer has the same one
+before and after it: there, the assignment before counts); sweeps go on until nothing improves, from
+several starts.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 
 from sw.graph.floating import FloatGraph
 
+from .boundaries import boundaries_of
 from .layers import select_layers
 from .names import PARTITIONERS
 from .plan import PartitionError, PartitionPlan
@@ -82,9 +84,13 @@ def balanced_assignment(gain: np.ndarray) -> np.ndarray:
     return place
 
 
-def _kept(energies: list[np.ndarray], boundaries: list[np.ndarray]) -> list[float]:
-    return [float(e[boundaries[k + 1][:, None] == boundaries[k][None, :]].sum())
-            for k, e in enumerate(energies)]
+#: A layer's boundaries, before and after it.
+_Ends = list[tuple[int, int]]
+
+
+def _kept(energies: list[np.ndarray], boundaries: list[np.ndarray], ends: _Ends) -> list[float]:
+    return [float(e[boundaries[after][:, None] == boundaries[before][None, :]].sum())
+            for e, (before, after) in zip(energies, ends, strict=True)]
 
 
 def _by_partition(energy: np.ndarray, assignment: np.ndarray, partitions: int) -> np.ndarray:
@@ -94,26 +100,30 @@ def _by_partition(energy: np.ndarray, assignment: np.ndarray, partitions: int) -
     return energy @ one_hot
 
 
-def _optimise(energies: list[np.ndarray], boundaries: list[np.ndarray], partitions: int,
-              fixed: set[int], limit: int) -> tuple[list[np.ndarray], list[float]]:
+def _optimise(energies: list[np.ndarray], boundaries: list[np.ndarray], problem: "_Problem",
+              ) -> tuple[list[np.ndarray], list[float]]:
     """Alternate over boundaries until nothing improves."""
     boundaries = list(boundaries)
-    history = [sum(_kept(energies, boundaries))]
-    for _ in range(limit):
+    history = [sum(_kept(energies, boundaries, problem.ends))]
+    for _ in range(problem.sweeps):
         start = history[-1]
         for b in range(len(boundaries)):
-            if b in fixed:
+            if b in problem.fixed:
                 continue
-            gain = np.zeros((len(boundaries[b]), partitions))
-            if b > 0:
-                gain += _by_partition(energies[b - 1], boundaries[b - 1], partitions)
-            if b < len(energies):
-                gain += _by_partition(energies[b].T, boundaries[b + 1], partitions)
-            new = balanced_assignment(gain)
-            old_gain = gain[np.arange(len(new)), boundaries[b]].sum()
-            if gain[np.arange(len(new)), new].sum() > old_gain:
+            gain = np.zeros((len(boundaries[b]), problem.partitions))
+            for energy, (before, after) in zip(energies, problem.ends, strict=True):
+                if after == b:
+                    gain += _by_partition(energy, boundaries[before], problem.partitions)
+                if before == b:
+                    gain += _by_partition(energy.T, boundaries[after], problem.partitions)
+            old, new = boundaries[b], balanced_assignment(gain)
+            rows = np.arange(len(new))
+            if gain[rows, new].sum() > gain[rows, old].sum():
                 boundaries[b] = new
-            history.append(sum(_kept(energies, boundaries)))
+            found = sum(_kept(energies, boundaries, problem.ends))
+            if (b, b) in problem.ends and found < history[-1]:  # the gain was that of the old ones
+                boundaries[b], found = old, history[-1]
+            history.append(found)
         if history[-1] <= start * (1 + 1e-9):
             break
     return boundaries, history
@@ -123,11 +133,13 @@ def _optimise(energies: list[np.ndarray], boundaries: list[np.ndarray], partitio
 class _Problem:
     """What a partitioner chooses for.
 
-    Members: `energies` of the layers' channel pairs, `partitions`, numbers of the boundaries that
-    are `fixed`, `rng`, `starts` and `sweeps` at most, `progress` called with a line now and then.
+    Members: `energies` of the layers' channel pairs, `ends`, the numbers of their boundaries,
+    `partitions`, numbers of the boundaries that are `fixed`, `rng`, `starts` and `sweeps` at most,
+    `progress` called with a line now and then.
     """
 
     energies: list[np.ndarray]
+    ends: _Ends
     partitions: int
     fixed: set[int]
     rng: np.random.Generator
@@ -138,8 +150,10 @@ class _Problem:
     def draw(self, shuffle: bool) -> list[np.ndarray]:
         """Channels in the order that they have, or in a random one."""
         result = []
-        widths = [self.energies[0].shape[1], *(len(e) for e in self.energies)]
-        for b, width in enumerate(widths):
+        widths: dict[int, int] = {}
+        for energy, (before, after) in zip(self.energies, self.ends, strict=True):
+            widths |= {before: energy.shape[1], after: len(energy)}
+        for b, width in sorted(widths.items()):
             boundary = np.repeat(np.arange(self.partitions), width // self.partitions)
             result.append(self.rng.permutation(boundary) if shuffle and b not in self.fixed
                           else boundary)
@@ -152,7 +166,7 @@ _Found = tuple[list[np.ndarray], list[float]]
 
 def _once(problem: _Problem, shuffle: bool) -> _Found:
     found = problem.draw(shuffle)
-    return found, [sum(_kept(problem.energies, found))]
+    return found, [sum(_kept(problem.energies, found, problem.ends))]
 
 
 def _optimised(problem: _Problem) -> _Found:
@@ -160,8 +174,7 @@ def _optimised(problem: _Problem) -> _Found:
     scaled = [e / max(float(e.sum()), _LEAST) for e in problem.energies]
     best: _Found = problem.draw(False), [-1.0]
     for start in range(problem.starts):
-        found, steps = _optimise(scaled, problem.draw(start > 0), problem.partitions,
-                                 problem.fixed, problem.sweeps)
+        found, steps = _optimise(scaled, problem.draw(start > 0), problem)
         problem.progress(f"partitioning: start {start + 1} of {problem.starts} keeps "
                          f"{steps[-1] / len(scaled):.1%} of |w|")
         if steps[-1] > best[1][-1]:
@@ -180,12 +193,12 @@ def partition(graph: FloatGraph, names: Sequence[str], partitions: int,
               partitioner: str = "optimised", *, seed: int = 1, starts: int = 4,
               sweeps: int = 30, power: float = 1.0,
               progress: Callable[[str], None] = lambda text: None) -> PartitionPlan:
-    """Choose partitions for a run of layers.
+    """Choose partitions for a run of layers, or for layers of a graph.
 
     Parameters
     ----------
     graph : FloatGraph
-    names : the layers to prune, neighbours in order
+    names : the layers to prune, of a chain neighbours in order
     partitions : int, dividing all their widths
     partitioner : one of `PARTITIONERS`
     seed : of the random permutations and starts
@@ -203,16 +216,18 @@ def partition(graph: FloatGraph, names: Sequence[str], partitions: int,
                              + ", ".join(PARTITIONERS))
     indices = select_layers(graph, names, partitions)
     energies = [graph.layers[i].energy(power) for i in indices]
-    # Nothing before the first layer of a network can be permuted, and no grouped neighbour.
-    first, last = indices[0], indices[-1]
-    fixed = {0} if first == 0 or graph.layers[first - 1].groups > 1 else set()
-    if last + 1 < len(graph.layers) and graph.layers[last + 1].groups > 1:
-        fixed.add(len(indices))
+    known = boundaries_of(graph)
+    names_of = [(known.of[graph.source(i)], known.of[graph.layers[i].name]) for i in indices]
+    inner = dict.fromkeys(name for pair in names_of for name in pair)
+    numbers = {name: n for n, name in enumerate(inner)}
+    ends = [(numbers[before], numbers[after]) for before, after in names_of]
+    fixed = {n for name, n in numbers.items() if name in known.fixed}
     boundaries, history = _CHOICES[partitioner](_Problem(
-        energies, partitions, fixed, np.random.default_rng(seed), starts, sweeps, progress))
+        energies, ends, partitions, fixed, np.random.default_rng(seed), starts, sweeps, progress))
     kept = tuple(k / max(float(e.sum()), _LEAST)
-                 for k, e in zip(_kept(energies, boundaries), energies, strict=True))
+                 for k, e in zip(_kept(energies, boundaries, ends), energies, strict=True))
+    run = ends == [(k, k + 1) for k in range(len(ends))]
     plan = PartitionPlan(partitions, tuple(names), tuple(boundaries), kept, tuple(history),
-                         partitioner, seed)
+                         partitioner, seed, () if run else tuple(ends))
     plan.validate()
     return plan

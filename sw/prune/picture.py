@@ -37,6 +37,7 @@ def pictures(graph: FloatGraph, plan: PartitionPlan, side: int = 32) -> tuple[Pi
     for k, name in enumerate(plan.layers):
         energy = graph.layer(name).energy()
         kept = energy * plan.mask(k)
-        kept = kept[np.ix_(plan.permutation(k + 1), plan.permutation(k))]
+        before, after = plan.ends_of(k)
+        kept = kept[np.ix_(plan.permutation(after), plan.permutation(before))]
         result.append(Picture(name, squares(energy), squares(kept)))
     return tuple(result)

@@ -1,7 +1,7 @@
 """Partition plans: which channel belongs to which of P parts, in memory and as a file.
 
 Between two layers lies a boundary of channels. Each channel of a boundary gets a partition, as
-many to each; a weight is kept if both its ends have the same one. One map serves both sides of a
+many to each; a weight is kept if both its ends have the same one. One map serves all sides of a
 boundary, so instances exchange nothing.
 """
 
@@ -16,7 +16,8 @@ from hw.support.reading import read_json
 
 __all__ = ["PartitionError", "PartitionPlan"]
 
-PLAN_VERSION = 1
+#: Version 2 has `ends`, where the layers are no run. Plans of version 1 are read, too.
+PLAN_VERSION, _OLDEST = 2, 1
 _MOST_SEED = (1 << 128) - 1
 
 
@@ -26,17 +27,19 @@ class PartitionError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class PartitionPlan:
-    """A partitioning of a run of neighbouring layers.
+    """A partitioning of a run of neighbouring layers, or of layers of a graph.
 
     Members
     -------
     partitions : int
-    layers : names of the pruned layers, neighbours in order
-    boundaries : tuple of int arrays, one more than layers
-        Partition of each channel: of the first layer's input, then of each layer's output.
+    layers : names of the pruned layers, in order
+    boundaries : tuple of int arrays
+        Partition of each channel; of a run, one more than layers: of the first layer's input, then
+        of each layer's output.
     kept : for each layer, the share of the total |w| that is kept
     history : kept weight after each step of the best start; never falls
     partitioner, seed : how it was made
+    ends : for each layer, its boundaries (before, after); empty for a run
     """
 
     partitions: int
@@ -46,6 +49,11 @@ class PartitionPlan:
     history: tuple[float, ...]
     partitioner: str
     seed: int
+    ends: tuple[tuple[int, int], ...] = ()
+
+    def ends_of(self, k: int) -> tuple[int, int]:
+        """The boundaries before and after layer k."""
+        return self.ends[k] if self.ends else (k, k + 1)
 
     def permutation(self, boundary: int) -> np.ndarray:
         """Channels of a boundary in the order of their partitions."""
@@ -53,7 +61,8 @@ class PartitionPlan:
 
     def mask(self, k: int) -> np.ndarray:
         """bool[out, in]: the channel pairs of layer k that are kept."""
-        return self.boundaries[k + 1][:, None] == self.boundaries[k][None, :]
+        before, after = self.ends_of(k)
+        return self.boundaries[after][:, None] == self.boundaries[before][None, :]
 
     def validate(self) -> None:
         """Raise PartitionError if a boundary is not balanced."""
@@ -67,7 +76,11 @@ class PartitionPlan:
             if len(counts) != self.partitions or len(set(counts.tolist())) != 1:
                 raise PartitionError(f"boundary {k} has {counts.tolist()} channels per partition;"
                                      " all must be the same")
-        if len(self.boundaries) != len(self.layers) + 1:
+        if self.ends:
+            if len(self.ends) != len(self.layers):
+                raise PartitionError(f"{len(self.layers)} layers need as many pairs of ends, not "
+                                     f"{len(self.ends)}")
+        elif len(self.boundaries) != len(self.layers) + 1:
             raise PartitionError(f"{len(self.layers)} layers need {len(self.layers) + 1} "
                                  f"boundaries, not {len(self.boundaries)}")
 
@@ -77,7 +90,7 @@ class PartitionPlan:
             "plan": "partita.partition", "version": PLAN_VERSION, "partitions": self.partitions,
             "layers": self.layers, "boundaries": [b.tolist() for b in self.boundaries],
             "kept": self.kept, "history": self.history, "partitioner": self.partitioner,
-            "seed": self.seed}) + "\n")
+            "seed": self.seed, "ends": self.ends}) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "PartitionPlan":
@@ -89,17 +102,21 @@ class PartitionPlan:
             If the file is no plan, of another version, or not balanced.
         """
         data = read_json(path, "a partition plan", PartitionError)
-        if (data["plan"].value, data["version"].value) != ("partita.partition", PLAN_VERSION):
-            raise PartitionError(f"{path}: not a partition plan of version {PLAN_VERSION}")
+        if data["plan"].value != "partita.partition" or data["version"].value not in range(
+                _OLDEST, PLAN_VERSION + 1):
+            raise PartitionError(f"{path}: not a partition plan of version {_OLDEST} to "
+                                 f"{PLAN_VERSION}")
         layers = tuple(name.text() for name in data["layers"].items())
-        boundaries = data["boundaries"].items(len(layers) + 1)
+        pairs = data["ends"].items() if data.has("ends") else []
+        boundaries = data["boundaries"].items(None if pairs else len(layers) + 1)
         fewest = min((len(b.items()) for b in boundaries), default=0)
         partitions = data["partitions"].integer(1, max(fewest, 1))
         plan = cls(partitions, layers,
                    tuple(np.array(b.integers(0, partitions - 1), np.int64) for b in boundaries),
                    tuple(share.number(0, 1.001) for share in data["kept"].items(len(layers))),
                    tuple(kept.number() for kept in data["history"].items()),
-                   data["partitioner"].text(), data["seed"].integer(-_MOST_SEED, _MOST_SEED))
+                   data["partitioner"].text(), data["seed"].integer(-_MOST_SEED, _MOST_SEED),
+                   tuple(pair.pair(0, len(boundaries) - 1) for pair in pairs))
         try:
             plan.validate()
         except PartitionError as error:

@@ -130,7 +130,8 @@ def test_functions_that_do_something_else_in_evaluation_are_refused(run, message
 
 @pytest.mark.parametrize("run", [
     lambda s, x: F.dropout(s.conv(x), training=s.training), lambda s, x: F.dropout(s.conv(x), 0.0),
-    lambda s, x: F.relu_(s.conv(x)), lambda s, x: F.dropout(s.conv(x), 0.5, False).relu_(), lambda s, x: (s.conv(x),),
+    lambda s, x: F.relu_(s.conv(x)), lambda s, x: (s.conv(x),),
+    lambda s, x: F.dropout(s.conv(x), 0.5, False).relu_(),
     lambda s, x: F.batch_norm(s.conv(x), s.norm.running_mean, s.norm.running_var)])
 def test_functions_that_are_nothing_in_evaluation_are_captured(run):
     net, images = Calls(run), torch.randn(2, 3, 9, 9)

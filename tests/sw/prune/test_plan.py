@@ -130,7 +130,7 @@ def test_a_plan_survives_its_file(tmp_path):
 
 
 @pytest.mark.parametrize("change,message", [
-    (lambda d: d.update(version=99), "not a partition plan of version 1"),
+    (lambda d: d.update(version=99), "not a partition plan of version 1 to 2"),
     (lambda d: d["boundaries"][0].__setitem__(0, 3), "boundary 0 has"),
     (lambda d: d.pop("kept"), r"plan\.json: kept is missing"),
 ])

@@ -1,0 +1,57 @@
+"""Boundaries of a graph: values whose channels have one order, and what keeps that as it is.
+
+A value that is added to another channel by channel, and one that goes through a depthwise layer,
+has the order of that one: they are one boundary, with one map of channels to partitions.
+"""
+
+from dataclasses import dataclass
+
+from sw.graph.convolution import Convolution
+from sw.graph.edges import INPUT
+from sw.graph.floating import FloatGraph
+
+__all__ = ["Boundaries", "boundaries_of"]
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """Members: `of`, each value's boundary, by the name of one of its values, and `fixed`: those
+    whose channels cannot be reordered -> why."""
+
+    of: dict[str, str]
+    fixed: dict[str, str]
+
+
+def boundaries_of(graph: FloatGraph) -> Boundaries:
+    """Find the boundaries of a network."""
+    parent = {name: name for name in (INPUT, *(x.name for x in graph.layers),
+                                      *(join.name for join in graph.joins))}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    fixed = {INPUT: f"layer {graph.layers[0].name}: is the first, so its inputs cannot be "
+                    "reordered"}
+    for k, layer in enumerate(graph.layers):
+        for part, source in zip((layer, *layer.terms), graph.sources(k), strict=True):
+            if _is_depthwise(part):
+                parent[root(layer.name)] = root(source)
+            elif part.groups != 1:
+                fixed.setdefault(source, f"layer {layer.name}: has {layer.groups} groups, so its "
+                                         "inputs cannot be reordered")
+                fixed.setdefault(layer.name, f"layer {layer.name}: has {layer.groups} groups, so "
+                                             "the outputs cannot be reordered for the layer after "
+                                             "it")
+    for join in graph.joins:
+        for value in (join.name, *join.sources):
+            fixed.setdefault(value, f"join {join.name}: has {' and '.join(join.sources)} in one "
+                                    "order of channels, which cannot be changed")
+    return Boundaries({name: root(name) for name in parent},
+                      {root(name): why for name, why in reversed(fixed.items())})
+
+
+def _is_depthwise(part: Convolution) -> bool:
+    """Each output is of the input of its number."""
+    return part.groups == len(part.weight) == part.in_shape[0] and part.groups > 1
