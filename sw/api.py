@@ -1,6 +1,7 @@
 """The nouns that the commands are thin over: config, build, prune, quantise, compile, run, report.
 
     capture        a torch module, as a graph of float layers
+    capture_onnx   an ONNX file, likewise
     partition      which channel belongs to which part; `apply_plan` prunes accordingly
     quantise       to the integer graph that hardware and golden model share
     compile_graph  an integer graph and a Config, to a Program
@@ -18,6 +19,7 @@ from sw.driver.driver import Driver
 from sw.driver.result import RunResult
 from sw.frontend.torch import capture
 from sw.graph.flow import FlowError, expect
+from sw.onnx.capture import capture_onnx
 from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
@@ -29,7 +31,7 @@ from sw.report.values import Report
 from .compiler import Program, compile_graph
 
 __all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "FlowError", "PartitionPlan",
-           "PortConfig", "Program", "Report", "RunResult", "apply_plan", "build", "capture",
+           "PortConfig", "Program", "Report", "RunResult", "apply_plan", "build", "capture", "capture_onnx",
            "compile_graph", "partition", "prunable_layers", "quantise", "run", "run_golden"]
 
 

@@ -1,15 +1,14 @@
 """One call in a graph that torch has exported, as what imports an operator sees it."""
 
-import math
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
 from torch import fx
 
-from sw.ir.errors import UnsupportedLayer
+from sw.ir.building import Builder
 from sw.ir.graph import Node, Value
-from sw.ir.operators import Operator, Reshape, Shape, ShapeError
+from sw.ir.operators import Shape
 
 __all__ = ["BATCH", "Call", "kind_of"]
 
@@ -24,7 +23,14 @@ def kind_of(node: fx.Node) -> str:
     return str(node.target).removeprefix("aten.")
 
 
-class Call:
+def _path(node: fx.Node) -> str:
+    """The module that a call is of, or the call's own name."""
+    stack = node.meta.get("nn_module_stack") or {}
+    paths = [path for path, _ in stack.values() if path]
+    return (paths[-1] if paths else node.name).removeprefix("L['self'].") or node.name
+
+
+class Call(Builder):
     """A call's arguments by name, with their defaults, and the nodes that it adds.
 
     Parameters
@@ -35,20 +41,15 @@ class Call:
     """
 
     def __init__(self, node: fx.Node, known: dict[fx.Node, Found], nodes: list[Node]):
-        self.node, self._known, self._nodes = node, known, nodes
+        super().__init__(_path(node), node.name, nodes)
+        self.node, self._known = node, known
         self.kind = kind_of(node)
-        self.name = self._path()
         schema = getattr(node.target, "_schema", None)
         names = [] if schema is None else schema.arguments
         given = {a.name: a.default_value for a in names if a.has_default_value()}
         given |= dict(zip((a.name for a in names), node.args, strict=False)) | node.kwargs
         self.arguments: dict[str, Found] = {k: self.resolve(v) for k, v in given.items()}
         self._first = next(iter(a.name for a in names), "")
-
-    def _path(self) -> str:
-        stack = self.node.meta.get("nn_module_stack") or {}
-        paths = [path for path, _ in stack.values() if path]
-        return (paths[-1] if paths else self.node.name).removeprefix("L['self'].") or self.node.name
 
     def resolve(self, argument: Any) -> Found:
         """What an argument is, nodes in lists, too."""
@@ -60,9 +61,6 @@ class Call:
 
     def __getitem__(self, name: str) -> Found:
         return self.arguments.get(name)
-
-    def refuse(self, why: str) -> NoReturn:
-        raise UnsupportedLayer(f"layer {self.name}: {why}")
 
     # -- arguments ------------------------------------------------------------------------------
     @property
@@ -114,39 +112,8 @@ class Call:
                         "and nothing else of each image's own")
         return tuple(shape)
 
-    def add(self, op: Operator, *inputs: Value) -> Value:
-        """Add a node; return what it gives."""
-        try:
-            shape = op.shape(*(x.shape for x in inputs))
-        except ShapeError as error:
-            self.refuse(str(error))
-        value = Value(f"{self.node.name}/{len(self._nodes)}", shape)
-        self._nodes.append(Node(self.name, op, tuple(x.name for x in inputs), value.name))
-        return value
-
-    def reshape(self, x: Value, *shape: int) -> Value:
-        return x if x.shape == shape else self.add(Reshape(shape), x)
-
-    def as_map(self, x: Value) -> Value:
-        """[C, L] as a map of one row."""
-        return self.reshape(x, x.shape[0], 1, x.shape[1]) if len(x.shape) == 2 else x
-
-    def as_rows(self, x: Value, like: Value) -> Value:
-        """A map of one row as [C, L] again, where `like` is one."""
-        return self.reshape(x, x.shape[0], x.shape[2]) if len(like.shape) == 2 else x
-
     def by_channel(self, found: Found, x: Value, what: str) -> np.ndarray:
         """A stored tensor or a number as float64[C], which must be the same for all of a channel's
         pixels."""
         numbers = torch.as_tensor(found).detach().cpu().double().numpy()
-        if numbers.ndim > len(x.shape) + 1 or (numbers.ndim == len(x.shape) + 1
-                                               and len(numbers) != 1):
-            self.refuse(f"{what} {list(numbers.shape)} for a value of {list(x.shape)}")
-        numbers = numbers.reshape((1,) * (len(x.shape) - numbers.ndim) + numbers.shape[
-            max(0, numbers.ndim - len(x.shape)):])
-        flat = np.broadcast_to(numbers, x.shape).reshape(x.shape[0], math.prod(x.shape[1:]))
-        if (flat != flat[:, :1]).any():
-            self.refuse(f"{what} a number for each pixel; only one for each channel runs")
-        if not np.isfinite(flat).all():
-            self.refuse(f"{what} NaN or infinity")
-        return flat[:, 0]
+        return self.each_channel(numbers, x, what)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["OPERATORS", "Affine", "AvgPool", "Clamp", "Concat", "Conv", "Gather", "Linear",
-           "MaxPool", "Operator", "Pad", "Reshape", "ShapeError", "Softmax", "Sum", "Transpose",
-           "steps"]
+__all__ = ["OPERATORS", "Affine", "AvgPool", "Border", "Clamp", "Concat", "Conv", "Gather",
+           "Linear", "MaxPool", "Operator", "Pad", "Reshape", "ShapeError", "Softmax", "Sum",
+           "Transpose", "steps"]
 
 Shape = tuple[int, ...]
 #: Rows above, columns left, rows below, columns right.

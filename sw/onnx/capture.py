@@ -1,0 +1,117 @@
+"""Captures an ONNX file: as a graph of operators, then of layers.
+
+`operators.py` and `moving.py` have what is supported, by ONNX's names. What comes of stored numbers
+and shapes alone is computed at once, by the reference that comes with `onnx`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sw.fuse.fuse import fuse
+from sw.graph.floating import FloatGraph
+from sw.ir.errors import UnsupportedLayer
+from sw.ir.graph import Graph, Node, Value
+
+from .call import Call, Found
+from .model import Model, read_model
+from .moving import MOVING
+from .operators import INSTEAD, QUANTISED, TABLE
+
+__all__ = ["capture_onnx", "import_onnx"]
+
+_DRAWS = ("Random", "Multinomial", "Bernoulli")
+
+
+def capture_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
+                 name: str | None = None) -> FloatGraph:
+    """Capture an ONNX file, as float32.
+
+    Parameters
+    ----------
+    path : str or Path
+        Opset 7 or later, of one input and one output. No code of it is executed.
+    in_shape : (channels, rows, columns), optional
+        Where the file leaves them open.
+    name : str, optional
+        Of the network; the file's without it.
+
+    Returns
+    -------
+    FloatGraph
+
+    Raises
+    ------
+    OSError, ToolMissingError
+    UnsupportedLayer
+        Naming the first node and operator that cannot be run.
+
+    Warns
+    -----
+    CaptureNotice
+        Of a softmax at the end, which is left to the host.
+    """
+    return fuse(import_onnx(path, in_shape, name))
+
+
+def import_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
+                name: str | None = None) -> Graph:
+    """Return a file's operators, level IMPORTED; parameters and errors as of `capture_onnx`."""
+    path = Path(path)
+    model = read_model(path, in_shape, name or path.stem)
+    nodes: list[Node] = []
+    known: dict[str, Found] = dict(model.constants)
+    known[model.input] = image = Value(model.input, model.shape)
+    for node in model.nodes:
+        found = _call(node, known, nodes, model)
+        several = found if isinstance(found, list) else [found]
+        known.update(zip(node.output, several, strict=False))
+    output = known.get(model.output)
+    if not isinstance(output, Value):
+        raise UnsupportedLayer(f"network {model.name}: its output {model.output} does not depend on"
+                               " its input")
+    graph = Graph(model.name, image, tuple(nodes), output.name)
+    return graph.pruned(graph.nodes)
+
+
+def _call(node, known: dict[str, Found], nodes: list[Node], model: Model) -> Found | list[Found]:
+    call = Call(node, known, nodes, model.opset)
+    if node.domain not in ("", "ai.onnx"):
+        call.refuse(f"operator {node.domain}.{call.kind} is not one of ONNX itself")
+    inputs = [known[x] for x in node.input if x]
+    if call.kind == "Shape" and isinstance(inputs[0], Value):
+        sizes = np.array([1, *inputs[0].shape], np.int64)
+        return sizes[call.attribute("start", 0):call.attribute("end")]
+    if not any(isinstance(x, Value) for x in inputs):
+        return _constant(call, node, known, model.opset)
+    if call.kind in QUANTISED:
+        call.refuse(f"operator {call.kind} is of a quantised model; give the model from before its "
+                    "quantisation")
+    if call.kind not in TABLE and call.kind not in MOVING:
+        instead = INSTEAD.get(call.kind)
+        call.refuse(f"operator {call.kind} is not supported"
+                    + ("" if instead is None else f": {instead}"))
+    found = (TABLE.get(call.kind) or MOVING[call.kind])(call)
+    call.finish()
+    return found
+
+
+def _constant(call: Call, node, known: dict[str, Found], opset: int) -> list[Found]:
+    """What comes of stored numbers alone."""
+    from onnx import ValueInfoProto, helper
+    from onnx.reference import ReferenceEvaluator
+    if call.kind.startswith(_DRAWS):
+        call.refuse(f"operator {call.kind} draws random numbers; only what is the same each time "
+                    "runs")
+    if any(a.HasField("g") or a.graphs for a in node.attribute):
+        call.refuse(f"operator {call.kind} has a graph of its own; export the model without it")
+    given = {name: known[name] for name in node.input if name}
+    graph = helper.make_graph([node], "constant", [ValueInfoProto(name=x) for x in given],
+                              [ValueInfoProto(name=x) for x in node.output if x])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    try:
+        found = iter(ReferenceEvaluator(model).run(None, given))
+    except (Exception, MemoryError) as error:  # whatever a damaged file makes of it
+        call.refuse(f"operator {call.kind} cannot be computed: {str(error)[:200]}")
+    return [np.asarray(next(found)) if name else None for name in node.output]
