@@ -31,8 +31,9 @@ from sw.report.values import Report
 from .compiler import Program, compile_graph
 
 __all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "FlowError", "PartitionPlan",
-           "PortConfig", "Program", "Report", "RunResult", "apply_plan", "build", "capture", "capture_onnx",
-           "compile_graph", "partition", "prunable_layers", "quantise", "run", "run_golden"]
+           "PortConfig", "Program", "Report", "RunResult", "apply_plan", "build", "capture",
+           "capture_onnx", "compile_graph", "partition", "prunable_layers", "quantise", "run",
+           "run_golden"]
 
 
 def run(program: Program, image: np.ndarray, *, backend: str = "verilator",

@@ -185,7 +185,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
     reports: list[LayerReport] = []
     finals: list[np.ndarray] = []
     programs: list[Program] = []
-    cycles, misses, seconds = 0, 0, 0.0
+    roof, cycles, misses, seconds = Roof.of(arm.config), 0, 0, 0.0
     for first, graph in segments(arm.graph, names):
         splits = search_splits(graph, arm.config, batch=arm.batch, say=say).splits \
             if search and arm.config.core == "pipelined" else None
@@ -216,7 +216,6 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
                 finals.extend([result.output] if arm.batch == 1 else result.output)
         reports += [_layer_report(layer, info, totals[layer.name], arm, model)
                     for layer, info in zip(graph.layers, program.layers, strict=True)]
-    roof = Roof.of(arm.config)
     return ArmReport(
         name=arm.name, instances=arm.config.instances, memory=arm.config.port.memory,
         macs_per_cycle=roof.macs_per_cycle, bytes_per_cycle=roof.bytes_per_cycle,

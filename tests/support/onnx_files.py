@@ -47,7 +47,9 @@ def one_node(kind: str, shape: Sequence[int | str | None], stored: Sequence[np.n
 
 class _Writer:
     def __init__(self, graph: Graph):
-        self.graph, self.nodes, self.stored = graph, [], {}
+        self.graph = graph
+        self.nodes: list[NodeProto] = []
+        self.stored: dict[str, np.ndarray] = {}
 
     def store(self, array: np.ndarray) -> str:
         name = f"stored{len(self.stored)}"
@@ -71,8 +73,8 @@ class _Writer:
             self.put("Mul", [*given, self.store(op.scale.reshape(column))], f"{to}_scaled")
             self.put("Add", [self.store(op.offset.reshape(column)), f"{to}_scaled"], to)
         elif isinstance(op, Sum):
-            kind = {(1.0, 1.0): "Add", (1.0, -1.0): "Sub"}[op.factors]
-            self.put(kind, given, to)
+            kinds: dict[tuple[float, ...], str] = {(1.0, 1.0): "Add", (1.0, -1.0): "Sub"}
+            self.put(kinds[op.factors], given, to)
         elif isinstance(op, Concat):
             self.put("Concat", given, to, axis=op.axis + 1)
         elif isinstance(op, MaxPool | AvgPool):
@@ -81,12 +83,13 @@ class _Writer:
                      kernel_shape=op.kernel, strides=op.stride, pads=op.padding,
                      ceil_mode=int(op.ceil), **more)
         elif isinstance(op, Clamp):
-            self.put("Clip", [*given, *("" if math.isinf(x) else self.store(np.float32(x))
+            self.put("Clip", [*given, *("" if math.isinf(x) else self.store(np.array(x, np.float32))
                                         for x in (op.low, op.high))], to)
         elif isinstance(op, Pad):
             top, left, bottom, right = op.border
             pads = np.array([0, 0, top, left, 0, 0, bottom, right])
-            self.put("Pad", [*given, self.store(pads), self.store(np.float32(op.value))], to)
+            value = np.array(op.value, np.float32)
+            self.put("Pad", [*given, self.store(pads), self.store(value)], to)
         elif isinstance(op, Reshape):
             self.put("Reshape", [*given, self.store(np.array([1, *op.to]))], to)
         elif isinstance(op, Transpose):
