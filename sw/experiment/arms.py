@@ -218,10 +218,9 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
                     for layer, info in zip(graph.layers, program.layers, strict=True)]
     return ArmReport(
         name=arm.name, instances=arm.config.instances, memory=arm.config.port.memory,
-        macs_per_cycle=roof.macs_per_cycle, bytes_per_cycle=roof.bytes_per_cycle,
+        macs_per_cycle=roof.macs_per_cycle, bytes_per_cycle=roof.bytes_per_cycle, batch=arm.batch,
         cycles=cycles, layers=tuple(reports), counters=tuple(counters), page_misses=misses,
-        simulated_khz=round(cycles / seconds / 1e3, 1), batch=arm.batch,
-        **_external_bytes(programs)), finals
+        simulated_khz=round(cycles / seconds / 1e3, 1), **_external_bytes(programs)), finals
 
 
 def _external_bytes(programs: Sequence[Program]) -> dict[str, int]:

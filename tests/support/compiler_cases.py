@@ -56,7 +56,19 @@ def configs(draw) -> Config:
                         bytes=port_bytes, burst_beats=8))
 
 
+class _Drawn(IntegerGraph):
+    """A network that is shown by its recipe."""
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _drawn(seed: int) -> IntegerGraph:
+    recipe = draw_network("2x4x4", random.Random(seed))
+    graph = recipe.graph
+    return _Drawn(str(recipe), graph.layers, graph.input_scale, graph.output_scale, graph.joins)
+
+
 def graphs() -> st.SearchStrategy[IntegerGraph]:
-    """Chains as the random networks in RTL are, for any accelerator."""
-    return st.integers(0, 2**64 - 1).map(
-        lambda seed: draw_network("2x4x4", random.Random(seed)).graph)
+    """Networks as the random ones in RTL are, for any accelerator."""
+    return st.integers(0, 2**64 - 1).map(_drawn)

@@ -44,7 +44,9 @@ def check(graph: IntegerGraph, program: Program, seed: int = 0) -> None:
         assert len(logged) == info.instances
     runs = Counter(layer for layer, _ in program.order)
     for marks in result.marks.values():
-        assert program.batch > 1 or marks == sorted(marks)
+        # Of a graph a layer that is not stored may end before the STORE of one before it.
+        assert program.batch > 1 or marks == sorted(marks) or (
+            not graph.is_chain and None in program.outputs)
         assert all(runs[layer] == count for layer, count in Counter(marks).items())
 
 
