@@ -112,8 +112,7 @@ INSTANCE = (
     Mutant("a halt is over before the memory has answered", "hw/gateware/instance.py",
            "run.clean.eq((halted == _HALT_CYCLES) & ~outstanding.any)",
            "run.clean.eq(halted == _HALT_CYCLES)",
-           "tests/sim/test_faults_in_flight.py::"
-           "test_it_concerns_nobody_else_and_nothing_is_left_of_it[shared]"),
+           "tests/sim/test_watchdog.py::test_who_halts_for_ever_moves_no_more"),
     Mutant("the write gate does not hear of a halt", "hw/gateware/instance.py",
            "writes.halt.eq(run.halting),", "writes.halt.eq(0),",
            "tests/sim/test_faults_in_flight.py::"

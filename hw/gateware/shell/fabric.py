@@ -23,10 +23,10 @@ _BEATS = 4  # of write data between the instances and the port
 class Fabric(wiring.Component):
     """Arbitrate the read and write bursts of `instances` onto one AXI4 port.
 
-    A multicast read waits until every living instance in its mask presents one on the same channel
-    that names the lowest of them; that one asks once, all receive. Masks may overlap where sharers
-    keep one order. A FIFO routes responses. RREADY is high while something is due: space is
-    reserved.
+    A multicast read waits until every living instance in its mask presents one on the same
+    channel that names the lowest of them, too; that one asks once and all receive. Masks may
+    overlap: those who share multicasts need only come to them in the same order. Responses come in
+    order, so a FIFO routes them. Requesters have reserved space: RREADY is high while one is due.
 
     Wherever a signal crosses between the instances and the port it meets a register, since on an
     FPGA they are far apart: a request is known here a cycle after it is made, the turn is given,
