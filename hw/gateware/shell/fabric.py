@@ -61,8 +61,8 @@ class Fabric(wiring.Component):
 
     Resources
     ---------
-    FIFOs of 32 reads and 32 writes in flight and of 4 beats to write; AND-OR multiplexers of
-    three requests, a write and its beat for each instance.
+    FIFOs of 32 reads, 32 writes and 4 beats to write; for each instance AND-OR multiplexers of
+    three requests, a write and its beat.
     """
 
     #: Cycles from a write's request to AWVALID.

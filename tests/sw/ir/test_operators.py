@@ -41,7 +41,7 @@ def weights(*shape: int) -> np.ndarray:
     return RNG.standard_normal(shape).astype(np.float32)
 
 
-#: An operator, shapes of its inputs, and what torch does.
+#: An operator, and shapes of its inputs.
 CASES: list[tuple[Operator, list[tuple[int, ...]]]] = [
     (Conv(weights(4, 2, 3, 2), weights(4), (2, 1), (1, 0, 2, 1), (2, 1), 2), [(4, 9, 8)]),
     (Linear(weights(3, 5), weights(3)), [(5,)]), (Affine(weights(3), weights(3)), [(3, 4, 2)]),
