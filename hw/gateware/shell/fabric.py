@@ -54,10 +54,9 @@ class Fabric(wiring.Component):
 
     Timing
     ------
-    A read is asked for `READ_LATENCY` cycles after its request was made, a write
-    `WRITE_LATENCY`, where the turn is free; their instance is told in that cycle. One read in
-    every second cycle; one write at a time. A beat reaches its instance `RETURN_LATENCY` cycles
-    after it came.
+    A read is asked for `READ_LATENCY` cycles after its request was made, a write `WRITE_LATENCY`,
+    where the turn is free; their instance is told in that cycle. One read in every second cycle;
+    one write at a time. A beat reaches its instance `RETURN_LATENCY` cycles after it came.
 
     Resources
     ---------
