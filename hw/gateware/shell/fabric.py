@@ -23,10 +23,10 @@ _BEATS = 4  # of write data between the instances and the port
 class Fabric(wiring.Component):
     """Arbitrate the read and write bursts of `instances` onto one AXI4 port.
 
-    A multicast read waits until every living instance in its mask presents one on the same
-    channel that names the lowest of them, too; that one asks once and all receive. Masks may
-    overlap: those who share multicasts need only come to them in the same order. Responses come in
-    order, so a FIFO routes them. Requesters have reserved space: RREADY is high while one is due.
+    A multicast read waits until every living instance in its mask presents one on the same channel
+    that names the lowest of them, too; that one asks once, all receive. Masks may overlap if those
+    who share come in the same order. Responses come in order, so a FIFO routes them. Requesters
+    have reserved space: RREADY is high while one is due.
 
     Wherever a signal crosses between the instances and the port it meets a register, since on an
     FPGA they are far apart: a request is known here a cycle after it is made, the turn is given,
@@ -106,7 +106,6 @@ class Fabric(wiring.Component):
         count = len(self._ids)
         if count == 1:
             return [_Reader(streams[0], streams[0].valid, Const(1, 1))]
-        multi = Cat(s.valid & s.payload.several for s in streams)  # asks for several
         ready, found = Signal(count, name=f"met_{name}"), []
         for i, s in enumerate(streams):
             mask, members = (Signal(count, name=f"{n}_{name}_{i}") for n in ("mask", "members"))
@@ -117,7 +116,7 @@ class Fabric(wiring.Component):
             leads = ~mask[:i].any() if i else Const(1)
             names = Cat(s.valid & s.payload.mask[self._ids[i]] for s in streams)
             met = (mask & ~names) == 0
-            m.d.sync += ready[i].eq(s.valid & (~multi[i] | (leads & met)))
+            m.d.sync += ready[i].eq(s.valid & (~s.payload.several | (leads & met)))
             found.append(_Reader(s, ready[i], members))
         return found
 
