@@ -34,8 +34,9 @@ CONFIGS = {
     # one lane: parameters in a memory, whose words are wider than a chunk, or narrower
     "4x6, one lane": PRESETS["tiny"].replace(array__rows=4, array__cols=6, array__post_lanes=1,
                                              port__bytes=4, port__burst_beats=8, **SMALL),
+    # and several chunks to a beat
     "4x6, one lane, wide port": PRESETS["tiny"].replace(
-        array__rows=4, array__cols=6, array__post_lanes=1, port__bytes=32, **SMALL),
+        array__rows=4, array__cols=6, array__post_lanes=1, port__bytes=64, **SMALL),
 }
 
 
@@ -58,9 +59,11 @@ def test_blocks(tmp_path, config):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_alone(tmp_path, block):
+@pytest.mark.parametrize("block,config", [
+    *(pytest.param(block, "4x4", id=block) for block in BLOCKS),
+    pytest.param("weights", "4x6, one lane, wide port", id="weights in wide beats")])
+def test_a_block_alone(tmp_path, block, config):
     """As all of them do, in the time that one takes: for mutants."""
-    config = CONFIGS["4x4"]
+    config = CONFIGS[config]
     run_bench(side_by_side(config, [block]), "blocks", [f"tests.cocotb.benches.{block}"], tmp_path,
               {"PARTITA_CONFIG": json.dumps(config.to_dict())})

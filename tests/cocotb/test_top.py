@@ -35,16 +35,16 @@ def tinyvgg16_blocks() -> IntegerGraph:
 
 
 @pytest.mark.parametrize("memory", ["shared", "private"])
-@pytest.mark.parametrize("stall", [0.0, 0.5, 0.9])
-def test_pruned_layers_are_bit_exact_behind_a_foreign_memory(tmp_path, memory, stall):
-    run_blocks(tmp_path, memory, stall, None)
+def test_pruned_layers_are_bit_exact_behind_a_foreign_memory(tmp_path, memory):
+    """Which never stalls, now and then, and nearly always, by phases, each channel by itself."""
+    run_blocks(tmp_path, memory, [0.0, 0.5, 0.9], None)
 
 
 def test_a_partition_is_dropped_and_its_clock_gated(tmp_path):
-    run_blocks(tmp_path, "shared", 0.5, 1)
+    run_blocks(tmp_path, "shared", [0.5], 1)
 
 
-def run_blocks(tmp_path, memory: str, stall: float, active: int | None) -> None:
+def run_blocks(tmp_path, memory: str, stalls: list[float], active: int | None) -> None:
     """Run the blocks, with only so many partitions if `active` tells."""
     config = PRESETS["tiny"].replace(port__memory=memory)
     graph = tinyvgg16_blocks()
@@ -55,7 +55,7 @@ def run_blocks(tmp_path, memory: str, stall: float, active: int | None) -> None:
     program.save(tmp_path / "program.npz")
     np.savez(tmp_path / "data.npz", allow_pickle=False, image=image, **outputs)
     job = {"program": str(tmp_path / "program.npz"), "data": str(tmp_path / "data.npz"),
-           "stall": stall, "seed": run_seed(), "limit": 400_000, "active": active}
+           "stalls": stalls, "seed": run_seed(), "limit": 400_000, "active": active}
     (tmp_path / "job.json").write_text(json.dumps(job))
     run_bench("\n".join(generate(config, clock_gates=True).values()), TOP_NAME,
               ["tests.cocotb.top_bench"], tmp_path, {"PARTITA_JOB": str(tmp_path / "job.json")})

@@ -71,7 +71,7 @@ TRAFFIC = (
     Mutant("a read burst crosses its boundary", "hw/gateware/traffic/bursts.py",
            "room.eq(burst - index)]", "room.eq(burst)]", f"{_BLOCK}[loader]"),
     Mutant("a weight stream begins amid a beat", "hw/gateware/traffic/weights.py",
-           "with m.If(end):", "with m.If(0):", f"{_BLOCK}[weights]"),
+           "with m.If(end):", "with m.If(0):", f"{_BLOCK}[weights in wide beats]"),
 )
 
 COMPUTE = (

@@ -62,10 +62,10 @@ async def two_masters_write_their_own(dut, stall, seed):
     logging.getLogger("cocotb.partita").setLevel(logging.WARNING)
     first, second = (AxiMaster(buses[name], dut.clk, dut.rst) for name in ("first", "second"))
     ram = AxiRam(buses["slave"], dut.clk, dut.rst, size=SIZE)
-    stall_memory(ram, stall, seed)
+    stall_memory(ram, [stall], seed)
     # a slave that takes data long before addresses, and a master that gives it so
-    ram.write_if.aw_channel.set_pause_generator(pauses(0.8, seed + 10))
-    first.write_if.aw_channel.set_pause_generator(pauses(0.5, seed + 11))
+    ram.write_if.aw_channel.set_pause_generator(pauses([0.8], seed + 10))
+    first.write_if.aw_channel.set_pause_generator(pauses([0.5], seed + 11))
     await ClockCycles(dut.clk, 4)
     dut.rst.value = 0
     faults: list[str] = []
