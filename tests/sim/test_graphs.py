@@ -1,13 +1,16 @@
 """Networks with branches in RTL: outputs, what crosses the port, and memory that is used again."""
 
 import numpy as np
+import onnx
 import pytest
-import torch
 
-from sw.api import capture, compile_graph, quantise, run, run_golden
+from sw.api import capture, capture_onnx, compile_graph, quantise, run, run_golden
 from sw.cycles.limits import network_limit
+from sw.frontend.torch import import_torch
+from sw.graph.floating import FloatGraph
 from tests.support.accelerators import CONFIGS
 from tests.support.networks import NETWORKS, settled
+from tests.support.onnx_files import to_onnx
 from tests.support.present import same
 from tests.support.recipes import Recipe
 from tests.support.residual import residual_network
@@ -60,8 +63,19 @@ def test_a_batch_of_a_graph():
     pytest.param(name, marks=pytest.mark.slow if name == "resnet8" else ()) for name in NETWORKS])
 def test_networks_as_people_write_them(name):
     make, shape = NETWORKS[name]
-    images = torch.randn(8, *shape, generator=torch.Generator().manual_seed(1)).numpy()
-    graph = quantise(capture(settled(make()), shape), images)
+    assert_exact(capture(settled(make()), shape))
+
+
+def test_a_network_from_an_onnx_file(tmp_path):
+    make, shape = NETWORKS["densenet"]
+    onnx.save(to_onnx(import_torch(settled(make()), shape), batch="N"), tmp_path / "net.onnx")
+    assert_exact(capture_onnx(tmp_path / "net.onnx"))
+
+
+def assert_exact(network: FloatGraph) -> None:
+    """Quantise, compile, run; compare every layer."""
+    images = np.random.default_rng(1).standard_normal((8, *network.layers[0].in_shape))
+    graph = quantise(network, images.astype(np.float32))
     image = graph.quantise_input(images[0])
     result = run(compile_graph(graph, CONFIG), image)
     for layer, ours, theirs in zip(graph.layers, result.outputs, run_golden(graph, image),
