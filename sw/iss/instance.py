@@ -142,6 +142,7 @@ class Instance:
         """Wait until every living instance of a mask is at a point of that kind whose mask has the
         first of them, too; that one finds it out. `what` begins with the kind and the mask."""
         self.meeting[unit] = what
+        yield True
         while unit not in self.released:
             living = {i: m for i, m in self.others.items() if mask >> i & 1 and m.alive}
             points, members = [m.meeting.get(unit) for m in living.values()], living.values()
@@ -153,6 +154,7 @@ class Instance:
                 for m in members:
                     m.released.add(unit)
                     del m.meeting[unit]
+                yield True
             else:
                 yield False
         self.released.discard(unit)
