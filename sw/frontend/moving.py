@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from sw.ir.graph import Value
-from sw.ir.operators import Gather, Transpose
+from sw.ir.operators import Transpose
 
 from .call import Call
 
@@ -49,36 +49,31 @@ def _shuffle(call: Call) -> Value:
     return call.reshape(x, channels, *pixels)
 
 
-def _gather(call: Call, x: Value, axis: int, indices: range | list[int]) -> Value:
-    return x if list(indices) == list(range(x.shape[axis])) else \
-        call.add(Gather(tuple(indices), axis), x)
-
-
 def _slice(call: Call) -> Value:
     limits = slice(call["start"], call["end"], call["step"])
     if call["dim"] == 0 and limits.indices(1 << 62)[0::2] == (0, 1) and (
             limits.stop is None or limits.stop > 1 << 60):
         return call.x  # the whole batch
     axis = call.axis(call["dim"])
-    return _gather(call, call.x, axis, range(call.x.shape[axis])[limits])
+    return call.gather(call.x, axis, range(call.x.shape[axis])[limits])
 
 
 def _narrow(call: Call) -> Value:
     axis = call.axis(call["dim"])
     start = range(call.x.shape[axis])[call["start"]]
-    return _gather(call, call.x, axis, range(start, start + call["length"]))
+    return call.gather(call.x, axis, range(start, start + call["length"]))
 
 
 def _select(call: Call) -> Value:
     axis = call.axis(call["dim"])
-    found = _gather(call, call.x, axis, [range(call.x.shape[axis])[call["index"]]])
+    found = call.gather(call.x, axis, [range(call.x.shape[axis])[call["index"]]])
     return call.reshape(found, *call.result_shape())
 
 
 def _index_select(call: Call) -> Value:
     indices = call.stored("index")
     assert indices is not None
-    return _gather(call, call.x, call.axis(call["dim"]), [int(k) for k in indices])
+    return call.gather(call.x, call.axis(call["dim"]), [int(k) for k in indices])
 
 
 def _index(call: Call) -> Value:
@@ -91,14 +86,14 @@ def _index(call: Call) -> Value:
     dim, positions = lists[0]
     axis = call.axis(dim)
     size = call.x.shape[axis]
-    return _gather(call, call.x, axis, [int(k) % size for k in positions])
+    return call.gather(call.x, axis, [int(k) % size for k in positions])
 
 
 def _flip(call: Call) -> Value:
     x = call.x
     for dim in call["dims"]:
         axis = call.axis(dim)
-        x = _gather(call, x, axis, range(x.shape[axis] - 1, -1, -1))
+        x = call.gather(x, axis, range(x.shape[axis] - 1, -1, -1))
     return x
 
 
@@ -107,7 +102,7 @@ def _pieces(call: Call) -> list[Value]:
     axis, at, found = call.axis(call["dim"]), 0, []
     for piece in call.node.meta["val"]:
         size = int(piece.shape[axis + 1])
-        found.append(_gather(call, call.x, axis, range(at, at + size)))
+        found.append(call.gather(call.x, axis, range(at, at + size)))
         at += size
     return found
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from sw.ir.graph import Value
 from sw.ir.operators import (
-    Affine,
     AvgPool,
     Clamp,
     Concat,
@@ -113,13 +112,7 @@ def _batch_norm(call: Call) -> Value:
                     "their sum must be above 0")
     scale = (1 if gamma is None else gamma) / np.sqrt(variance + call["eps"])
     offset = (0 if beta is None else beta) - mean * scale
-    return _affine(call, call.x, scale, offset)
-
-
-def _affine(call: Call, x: Value, scale: np.ndarray | float, offset: np.ndarray | float) -> Value:
-    channels = x.shape[0]
-    return call.add(Affine(*(np.ascontiguousarray(np.broadcast_to(y, channels), np.float32)
-                             for y in (scale, offset))), x)
+    return call.affine(call.x, scale, offset)
 
 
 def _add(call: Call, sign: float = 1.0, swapped: bool = False) -> Value:
@@ -133,8 +126,8 @@ def _add(call: Call, sign: float = 1.0, swapped: bool = False) -> Value:
             call.refuse(f"adds {list(x.shape)} and {list(y.shape)}; both must be of one shape")
         return call.add(Sum((fx, fy)), x, y)
     if isinstance(x, Value):
-        return _affine(call, x, fx, fy * call.by_channel(y, x, "adds"))
-    return _affine(call, call.value(y), fy, fx * call.by_channel(x, y, "adds"))
+        return call.affine(x, fx, fy * call.by_channel(y, x, "adds"))
+    return call.affine(call.value(y), fy, fx * call.by_channel(x, y, "adds"))
 
 
 def _mul(call: Call) -> Value:
@@ -144,7 +137,7 @@ def _mul(call: Call) -> Value:
                     "runs")
     if not isinstance(x, Value):
         x, y = y, x
-    return _affine(call, x, call.by_channel(y, x, "multiplies by"), 0.0)
+    return call.affine(x, call.by_channel(y, x, "multiplies by"), 0.0)
 
 
 def _div(call: Call) -> Value:
@@ -154,7 +147,7 @@ def _div(call: Call) -> Value:
     by = call.by_channel(call["other"], call.x, "divides by")
     if (by == 0).any():
         call.refuse("divides by 0")
-    return _affine(call, call.x, 1 / by, 0.0)
+    return call.affine(call.x, 1 / by, 0.0)
 
 
 # -- limits ----------------------------------------------------------------------------------------
@@ -195,7 +188,7 @@ def _avg_pool(call: Call) -> Value:
     if (divisor := call["divisor_override"]) is not None:
         if not pool.count_padding or len(np.unique(pool.counts(x.shape))) > 1:
             call.refuse("divisor_override with windows of several sizes is not supported")
-        found = _affine(call, found, math.prod(kernel) / divisor, 0.0)
+        found = call.affine(found, math.prod(kernel) / divisor, 0.0)
     return call.as_rows(found, call.x)
 
 
@@ -226,7 +219,7 @@ def _adaptive(call: Call, pool: Callable[[tuple[int, int], tuple[int, int]], Any
     return call.as_rows(found, call.x)
 
 
-def _over_pixels(call: Call, pool: Callable[[tuple[int, int], tuple[int, int]], Any]) -> Value:
+def _over_pixels(call: Call, pool: type[MaxPool] | type[AvgPool]) -> Value:
     """A mean or maximum over rows, columns or both."""
     given = call["dim"]
     dims = given if isinstance(given, list) else [given]
@@ -234,13 +227,9 @@ def _over_pixels(call: Call, pool: Callable[[tuple[int, int], tuple[int, int]], 
         call.refuse(f"operator {call.kind} is over all of a batch; name the dimensions of rows and "
                     "columns")
     axes = {call.axis(d) for d in dims}
-    x = call.as_map(call.x)
-    moved = {axis + len(x.shape) - len(call.x.shape) for axis in axes}
     if 0 in axes or len(call.x.shape) == 1:
         call.refuse(f"operator {call.kind} is over channels; only over rows and columns it runs")
-    kernel = (x.shape[1] if 1 in moved else 1, x.shape[2] if 2 in moved else 1)
-    found = call.add(pool(kernel, kernel), x)
-    return call.reshape(found, *call.result_shape())
+    return call.reshape(call.over_pixels(call.x, axes, pool), *call.result_shape())
 
 
 def _pad(call: Call) -> Value:
@@ -276,7 +265,7 @@ TABLE: dict[str, Callable[[Call], Any]] = {
     "conv1d": _conv, "conv2d": _conv, "linear": _linear, "matmul": _matmul, "mm": _matmul,
     "addmm": _addmm, "batch_norm": _batch_norm,
     "add": _add, "sub": lambda call: _add(call, -1.0), "rsub": lambda call: _add(call, -1.0, True),
-    "mul": _mul, "div": _div, "neg": lambda call: _affine(call, call.x, -1.0, 0.0),
+    "mul": _mul, "div": _div, "neg": lambda call: call.affine(call.x, -1.0, 0.0),
     "relu": lambda call: _clamp(call, 0, None), "relu6": lambda call: _clamp(call, 0, 6),
     "hardtanh": lambda call: _clamp(call, call["min_val"], call["max_val"]),
     "clamp": lambda call: _clamp(call, call["min"], call["max"]),

@@ -1,13 +1,14 @@
 """What front ends share: one call of another program's, and the nodes that it adds."""
 
 import math
+from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 import numpy as np
 
 from .errors import UnsupportedLayer
 from .graph import Node, Value
-from .operators import Operator, Reshape, ShapeError
+from .operators import Affine, AvgPool, Gather, MaxPool, Operator, Reshape, ShapeError
 
 __all__ = ["Builder"]
 
@@ -48,6 +49,24 @@ class Builder:
     def as_rows(self, x: Value, like: Value) -> Value:
         """A map of one row as [C, L] again, where `like` is one."""
         return self.reshape(x, x.shape[0], x.shape[2]) if len(like.shape) == 2 else x
+
+    def affine(self, x: Value, scale: np.ndarray | float, offset: np.ndarray | float) -> Value:
+        """x * scale + offset, each a number or one for each channel."""
+        return self.add(Affine(*(np.ascontiguousarray(np.broadcast_to(y, x.shape[0]), np.float32)
+                                 for y in (scale, offset))), x)
+
+    def gather(self, x: Value, axis: int, indices: Sequence[int]) -> Value:
+        """Positions of an axis; the value itself if they are all, in order."""
+        return x if list(indices) == list(range(x.shape[axis])) else \
+            self.add(Gather(tuple(indices), axis), x)
+
+    def over_pixels(self, x: Value, axes: Collection[int],
+                    pool: type[MaxPool] | type[AvgPool]) -> Value:
+        """A map pooled over whole axes of a value; not over its channels."""
+        rows = self.as_map(x)
+        moved = {axis + len(rows.shape) - len(x.shape) for axis in axes}
+        kernel = (rows.shape[1] if 1 in moved else 1, rows.shape[2] if 2 in moved else 1)
+        return self.add(pool(kernel, kernel), rows)
 
     def each_channel(self, numbers: np.ndarray, x: Value, what: str) -> np.ndarray:
         """Stored numbers, broadcast to a value, as float64[C]; they must be the same for all of a

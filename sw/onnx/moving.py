@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sw.ir.graph import Value
-from sw.ir.operators import Gather, Pad, Transpose
+from sw.ir.operators import Pad, Transpose
 
 from .call import Call, Found
 
@@ -85,11 +85,6 @@ def _transpose(call: Call) -> Value:
     return call.add(Transpose(tuple(call.axis(d) for d in rest)), call.x)
 
 
-def _pick(call: Call, x: Value, axis: int, indices: range | list[int]) -> Value:
-    return x if list(indices) == list(range(x.shape[axis])) else \
-        call.add(Gather(tuple(indices), axis), x)
-
-
 def _slice(call: Call) -> Value:
     x = call.x
     starts, ends = call.integers("starts", 1), call.integers("ends", 2)
@@ -103,7 +98,7 @@ def _slice(call: Call) -> Value:
             continue  # the whole batch
         axis = call.axis(dim, rank)
         open_end = step < 0 and end <= -x.shape[axis] - 1
-        x = _pick(call, x, axis, range(x.shape[axis])[start:None if open_end else end:step])
+        x = call.gather(x, axis, range(x.shape[axis])[start:None if open_end else end:step])
     return x
 
 
@@ -116,7 +111,7 @@ def _split(call: Call) -> list[Found]:
     if sum(sizes) != size or len(sizes) != len(call.outputs):
         call.refuse(f"splits {size} channels in pieces of {sizes}")
     ends = np.cumsum(sizes)
-    return [_pick(call, call.x, axis, range(int(end) - n, int(end)))
+    return [call.gather(call.x, axis, range(int(end) - n, int(end)))
             for n, end in zip(sizes, ends, strict=True)]
 
 
@@ -128,7 +123,7 @@ def _gather(call: Call) -> Value:
     size = call.x.shape[axis]
     if indices.size == 0 or indices.min() < -size or indices.max() >= size:
         call.refuse(f"gathers positions that are not among {size}")
-    x = _pick(call, call.x, axis, [int(k) % size for k in np.ravel(indices)])
+    x = call.gather(call.x, axis, [int(k) % size for k in np.ravel(indices)])
     if indices.ndim == 0:
         x = call.to_shape(x, [1, *(n for k, n in enumerate(x.shape) if k != axis)])
     return x

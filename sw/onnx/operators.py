@@ -7,7 +7,6 @@ import numpy as np
 
 from sw.ir.graph import Value
 from sw.ir.operators import (
-    Affine,
     AvgPool,
     Border,
     Clamp,
@@ -72,10 +71,14 @@ def _border(call: Call, x: Value, kernel: tuple[int, int], stride: tuple[int, in
     return top, left, bottom, right
 
 
-def _map_of(call: Call) -> Value:
+def _expect_map(call: Call) -> None:
     if len(call.x.shape) not in (2, 3):
         call.refuse(f"{call.kind} takes a map, not {[1, *call.x.shape]}; only two dimensions of "
                     "pixels, or one, run")
+
+
+def _map_of(call: Call) -> Value:
+    _expect_map(call)
     return call.as_map(call.x)
 
 
@@ -120,12 +123,10 @@ def _avg_pool(call: Call) -> Value:
 def _over_pixels(call: Call, kind: type[MaxPool] | type[AvgPool], axes: set[int],
                  keep: bool) -> Value:
     """A mean or a maximum over rows, columns or both."""
-    x = _map_of(call)
-    moved = {a + len(x.shape) - len(call.x.shape) for a in axes}
+    _expect_map(call)
     if 0 in axes or not axes:
         call.refuse(f"{call.kind} is over channels; only over rows and columns it runs")
-    kernel = (x.shape[1] if 1 in moved else 1, x.shape[2] if 2 in moved else 1)
-    found = call.add(kind(kernel, kernel), x)
+    found = call.over_pixels(call.x, axes, kind)
     sizes = [1 if k in axes else n for k, n in enumerate(call.x.shape)]
     return call.reshape(found, *(n for k, n in enumerate(sizes) if keep or k not in axes))
 
@@ -169,12 +170,6 @@ def _matmul(call: Call) -> Value:
 
 
 # -- by channel ------------------------------------------------------------------------------------
-def _affine(call: Call, x: Value, scale: np.ndarray | float, offset: np.ndarray | float) -> Value:
-    channels = x.shape[0]
-    return call.add(Affine(*(np.ascontiguousarray(np.broadcast_to(y, channels), np.float32)
-                             for y in (scale, offset))), x)
-
-
 def _batch_norm(call: Call) -> list[Found]:
     call.expect(training_mode=0, spatial=1)
     call.attribute("momentum")
@@ -184,7 +179,7 @@ def _batch_norm(call: Call) -> list[Found]:
         call.refuse(f"its variance is {variance.min():g} with an epsilon of {epsilon:g}; their sum "
                     "must be above 0")
     scale = gamma / np.sqrt(variance + epsilon)
-    return [_affine(call, call.x, scale, beta - mean * scale)]
+    return [call.affine(call.x, scale, beta - mean * scale)]
 
 
 def _sum(call: Call, factors: tuple[float, ...] | None = None) -> Value:
@@ -201,8 +196,8 @@ def _sum(call: Call, factors: tuple[float, ...] | None = None) -> Value:
     if rest:
         total, factor = call.add(Sum(tuple(f for _, f in values)), *(x for x, _ in values)), 1.0
     if not stored:
-        return total if factor == 1 else _affine(call, total, factor, 0.0)
-    return _affine(call, total, factor,
+        return total if factor == 1 else call.affine(total, factor, 0.0)
+    return call.affine(total, factor,
                    sum(f * call.by_channel(x, total, "adds") for x, f in stored))
 
 
@@ -213,7 +208,7 @@ def _mul(call: Call) -> Value:
                     "runs")
     x, y = (x, y) if isinstance(x, Value) else (y, x)
     assert isinstance(x, Value)
-    return _affine(call, x, call.by_channel(y, x, "multiplies by"), 0.0)
+    return call.affine(x, call.by_channel(y, x, "multiplies by"), 0.0)
 
 
 def _div(call: Call) -> Value:
@@ -221,7 +216,7 @@ def _div(call: Call) -> Value:
     found = call.by_channel(by, x, "divides by")
     if (found == 0).any():
         call.refuse("divides by 0")
-    return _affine(call, x, 1 / found, 0.0)
+    return call.affine(x, 1 / found, 0.0)
 
 
 # -- limits ----------------------------------------------------------------------------------------
@@ -271,7 +266,7 @@ def _concat(call: Call) -> Value:
 TABLE: dict[str, Callable[[Call], Found | list[Found]]] = {
     "Conv": _conv, "Gemm": _gemm, "MatMul": _matmul, "BatchNormalization": _batch_norm,
     "Add": _sum, "Sum": _sum, "Sub": lambda call: _sum(call, (1.0, -1.0)), "Mul": _mul,
-    "Div": _div, "Neg": lambda call: _affine(call, call.x, -1.0, 0.0),
+    "Div": _div, "Neg": lambda call: call.affine(call.x, -1.0, 0.0),
     "Relu": lambda call: _clamp(call, 0.0, math.inf),
     "Clip": lambda call: _clamp(call, _limit(call, 1, "min", -math.inf),
                                 _limit(call, 2, "max", math.inf)),
