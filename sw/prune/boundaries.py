@@ -6,6 +6,7 @@ has the order of that one: they are one boundary, with one map of channels to pa
 
 from dataclasses import dataclass
 
+from sw.graph.classes import Classes
 from sw.graph.convolution import Convolution
 from sw.graph.edges import INPUT
 from sw.graph.floating import FloatGraph
@@ -24,20 +25,14 @@ class Boundaries:
 
 def boundaries_of(graph: FloatGraph) -> Boundaries:
     """Find the boundaries of a network."""
-    parent = {name: name for name in (INPUT, *(x.name for x in graph.layers),
-                                      *(join.name for join in graph.joins))}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
+    names = (INPUT, *(x.name for x in graph.layers), *(join.name for join in graph.joins))
+    classes = Classes(names)
     fixed = {INPUT: f"layer {graph.layers[0].name}: is the first, so its inputs cannot be "
                     "reordered"}
     for k, layer in enumerate(graph.layers):
         for part, source in zip((layer, *layer.terms), graph.sources(k), strict=True):
             if _is_depthwise(part):
-                parent[root(layer.name)] = root(source)
+                classes.join(source, layer.name)
             elif part.groups != 1:
                 fixed.setdefault(source, f"layer {layer.name}: has {layer.groups} groups, so its "
                                          "inputs cannot be reordered")
@@ -48,8 +43,8 @@ def boundaries_of(graph: FloatGraph) -> Boundaries:
         for value in (join.name, *join.sources):
             fixed.setdefault(value, f"join {join.name}: has {' and '.join(join.sources)} in one "
                                     "order of channels, which cannot be changed")
-    return Boundaries({name: root(name) for name in parent},
-                      {root(name): why for name, why in reversed(fixed.items())})
+    return Boundaries({name: classes.of(name) for name in names},
+                      {classes.of(name): why for name, why in reversed(fixed.items())})
 
 
 def _is_depthwise(part: Convolution) -> bool:

@@ -7,6 +7,7 @@ than half a percent, to a ratio of two int8, and so the sum is exact.
 
 import numpy as np
 
+from sw.graph.classes import Classes
 from sw.graph.edges import INPUT
 from sw.graph.floating import FloatGraph, FloatLayer
 
@@ -15,26 +16,10 @@ from .sums import ratio
 __all__ = ["tied"]
 
 
-class _Classes:
-    """Union-find over values."""
-
-    def __init__(self, names: list[str]):
-        self._parent = {name: name for name in names}
-
-    def of(self, name: str) -> str:
-        while self._parent[name] != name:
-            name = self._parent[name]
-        return name
-
-    def join(self, first: str, *others: str) -> None:
-        for other in others:
-            self._parent[self.of(other)] = self.of(first)
-
-
 def tied(graph: FloatGraph, scales: list[float]) -> list[float]:
     """Return the step sizes of the input and of each layer's output, changed as the graph asks."""
     names = [INPUT, *(layer.name for layer in graph.layers)]
-    classes = _Classes(names)
+    classes = Classes(names)
     for join in graph.joins:
         classes.join(*join.sources)
     for k, layer in enumerate(graph.layers):
@@ -56,7 +41,7 @@ def _is_copy(layer: FloatLayer) -> bool:
     return bool(((flat == 0) | (flat == 1)).all() and (flat.sum(1) == 1).all())
 
 
-def _relate(graph: FloatGraph, classes: _Classes, steps: dict[str, float]) -> None:
+def _relate(graph: FloatGraph, classes: Classes, steps: dict[str, float]) -> None:
     """Bring the operands of plain sums to ratios of integers, each class of values once."""
     fixed: set[str] = set()
     for k, layer in enumerate(graph.layers):
