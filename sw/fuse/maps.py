@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +33,8 @@ from sw.ir.operators import (
     Transpose,
 )
 from sw.ir.spec import Level, check
+
+from .refusals import refuse
 
 __all__ = ["RULES", "as_map", "to_maps"]
 
@@ -114,9 +116,6 @@ class _Maps:
         plain = Graph(self.graph.name, self.input, tuple(self.nodes), output)
         return check(plain.pruned(plain.nodes), Level.MAPS)
 
-    def refuse(self, node: Node, why: str) -> NoReturn:
-        raise UnsupportedLayer(f"layer {node.name}: {why}")
-
     def emit(self, node: Node, op: Operator, inputs: list[str], shape: Shape,
              suffix: str = "") -> _View:
         """Add a node that gives the imported one's value (or, with a suffix, an inner one)."""
@@ -133,12 +132,12 @@ class _Maps:
         if shape is None or (view.order is None and shape != view.of):
             if any_shape and view.order is None:
                 return view.base
-            self.refuse(node, f"takes {list(view.of)} as {list(view.shape)}; only a linear layer "
-                              "takes a map in another shape")
+            refuse(node, f"takes {list(view.of)} as {list(view.shape)}; only a linear layer "
+                         "takes a map in another shape")
         chosen = view.channels if shape[1:] == view.of[1:] else None
         if chosen is None:
-            self.refuse(node, f"takes pixels of {list(view.of)} in another order; only channels "
-                              "can be moved, and anything before a linear layer")
+            refuse(node, f"takes pixels of {list(view.of)} in another order; only channels "
+                         "can be moved, and anything before a linear layer")
         return self.chosen(node, view, chosen)
 
     def chosen(self, node: Node, view: _View, channels: tuple[int, ...]) -> str:
@@ -180,15 +179,15 @@ class _Maps:
             if (scale == scale[:, :1]).all() and (offset == offset[:, :1]).all():
                 done = self.emit(node, Affine(scale[:, 0], offset[:, 0]), [view.base], view.of)
                 return replace(done, shape=view.shape)
-            self.refuse(node, "a factor for each number of a flattened map is not supported; put "
-                              "it before the flatten, by channel, or after the linear layer")
+            refuse(node, "a factor for each number of a flattened map is not supported; put "
+                         "it before the flatten, by channel, or after the linear layer")
         return self.plain(node, op)
 
     def linear(self, node: Node, op: Linear) -> _View:
         view = self.views[node.inputs[0]]
         if len(view.shape) != 1:
-            self.refuse(node, "a linear layer over the last dimension of a map is not supported; "
-                              "put a flatten before it")
+            refuse(node, "a linear layer over the last dimension of a map is not supported; "
+                         "put a flatten before it")
         weight = op.weight
         if view.order is not None:
             weight = np.zeros((len(weight), math.prod(view.of)), np.float32)
@@ -209,12 +208,12 @@ class _Maps:
             done = self.emit(node, Concat(), bases, whole)
             return replace(done, shape=op.shape(*(v.shape for v in views)))
         if op.axis != 0:
-            self.refuse(node, f"joins along dimension {op.axis + 1}; only channels can be joined")
+            refuse(node, f"joins along dimension {op.axis + 1}; only channels can be joined")
         return self.plain(node, op)
 
     def softmax(self, node: Node, op: Softmax) -> _View:
         if any(True for _ in self.graph.consumers(node.output)):
-            self.refuse(node, "softmax runs only at the network's end, on the host")
+            refuse(node, "softmax runs only at the network's end, on the host")
         warnings.warn(f"layer {node.name}: {'log_' if op.log else ''}softmax at the end is left to "
                       "the host; the order of the outputs is the same without it", CaptureNotice,
                       stacklevel=2)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -105,15 +106,21 @@ def merge_affines(graph: Graph) -> Graph:
 def affines_into_weights(graph: Graph) -> Graph:
     """A factor before convolutions goes into their weights, an offset into their biases: where
     nothing before can take it in, and, of an offset, where no padding comes between."""
+    return _into_weights(graph, Affine, _goes_forward, _with_affine)
+
+
+def _into_weights(graph: Graph, kind: type[Operator], goes: Callable[[Graph, Node, Any], bool],
+                  taken_in: Callable[[Graph, Conv, Node], Conv]) -> Graph:
+    """Operators of a kind, those that go, become part of all convolutions that read them."""
     folded: dict[str, Node] = {}
 
     def change(node: Node) -> list[Node]:
-        if isinstance(node.op, Affine) and _goes_forward(graph, node, node.op):
+        if isinstance(node.op, kind) and goes(graph, node, node.op):
             folded[node.output] = node
         before = folded.get(node.inputs[0])
-        if before is None or not isinstance(node.op, Conv) or not isinstance(before.op, Affine):
+        if before is None or not isinstance(node.op, Conv):
             return [node]
-        return [replace(node, op=_with_affine(node.op, before.op), inputs=before.inputs)]
+        return [replace(node, op=taken_in(graph, node.op, before), inputs=before.inputs)]
     return graph.replace(change)
 
 
@@ -127,7 +134,9 @@ def _goes_forward(graph: Graph, node: Node, op: Affine) -> bool:
         isinstance(x.op, Conv) and not (op.offset.any() and any(x.op.padding)) for x in consumers)
 
 
-def _with_affine(op: Conv, affine: Affine) -> Conv:
+def _with_affine(graph: Graph, op: Conv, before: Node) -> Conv:
+    affine = before.op
+    assert isinstance(affine, Affine)
     out, per_group = op.weight.shape[:2]
     index = np.arange(out)[:, None] // (out // op.groups) * per_group + np.arange(per_group)
     offset = (op.weight * affine.offset[index][:, :, None, None]).sum((1, 2, 3))
@@ -172,20 +181,17 @@ def _takes(graph: Graph, part: str, op: Operator) -> bool:
 def channels_into_weights(graph: Graph) -> Graph:
     """Chosen channels are where the convolutions after them have weights: others have zeros, if
     that costs fewer products than to choose first."""
-    folded: dict[str, Node] = {}
+    return _into_weights(graph, Gather, _is_read_cheaply, _with_gather)
 
-    def change(node: Node) -> list[Node]:
-        if isinstance(node.op, Gather) and _is_read_cheaply(graph, node, node.op):
-            folded[node.output] = node
-        before = folded.get(node.inputs[0])
-        if before is None or not isinstance(before.op, Gather) or not isinstance(node.op, Conv):
-            return [node]
-        whole = graph.values[before.inputs[0]].shape[0]
-        weight = np.zeros((len(node.op.weight), whole, *node.op.weight.shape[2:]), np.float32)
-        for k, channel in enumerate(before.op.indices):
-            weight[:, channel] += node.op.weight[:, k]
-        return [replace(node, op=replace(node.op, weight=weight), inputs=before.inputs)]
-    return graph.replace(change)
+
+def _with_gather(graph: Graph, op: Conv, before: Node) -> Conv:
+    gather = before.op
+    assert isinstance(gather, Gather)
+    whole = graph.values[before.inputs[0]].shape[0]
+    weight = np.zeros((len(op.weight), whole, *op.weight.shape[2:]), np.float32)
+    for k, channel in enumerate(gather.indices):
+        weight[:, channel] += op.weight[:, k]
+    return replace(op, weight=weight)
 
 
 def _is_read_cheaply(graph: Graph, node: Node, op: Gather) -> bool:
