@@ -128,6 +128,10 @@ class Edges:
         """The layers that read a value, by itself or as a part of a join."""
         return self._readers.get(value, ())
 
+    def is_read_after(self, value: str, k: int) -> bool:
+        """Whether a layer after layer k reads a value."""
+        return max(self.readers(value), default=-1) > k
+
     @cached_property
     def _readers(self) -> dict[str, tuple[int, ...]]:
         found: dict[str, dict[int, None]] = {}

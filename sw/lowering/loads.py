@@ -15,8 +15,9 @@ def load_masks(stages: Sequence[Stage], order: Sequence[Run],
     """For each layer, instance and read, the instances that load exactly the same together; 0 for
     itself alone.
 
-    The interconnect takes any multicast request of a member for its answer. So between two
-    barriers an instance takes part in loads of one mask alone, that of most words.
+    The interconnect asks that those who share multicasts come to them in one order, which holds
+    where masks are equal or disjoint. So between two barriers an instance takes part in loads of
+    one mask alone, that of most words.
     """
     masks = [_masks(stage) for stage in stages]
     sizes: dict[int, dict[int, int]] = {}

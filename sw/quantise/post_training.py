@@ -128,7 +128,7 @@ def _batch(graph: FloatGraph) -> int:
         own = sum(int(np.prod(shape)) for shape in (x.conv_shape, x.out_shape))
         largest = max(largest, sum(held.values()) + own)
         held[x.name] = int(np.prod(x.out_shape))
-        held = {v: size for v, size in held.items() if max(graph.readers(v), default=-1) > k}
+        held = {v: size for v, size in held.items() if graph.is_read_after(v, k)}
     return max(1, _BATCH_BYTES // (4 * largest))
 
 

@@ -26,7 +26,7 @@ def walk(graph: Edges, x: torch.Tensor,
                   for source in graph.sources(k)]
         values[layer.name] = run(layer, inputs)
         del inputs
-        for value in [v for v in values if k >= max(graph.readers(v), default=-1)]:
+        for value in [v for v in values if not graph.is_read_after(v, k)]:
             if value != layer.name:
                 del values[value]
         yield values[layer.name]
