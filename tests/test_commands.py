@@ -28,7 +28,7 @@ DIFFERENT = {
     "--virtual": "a check has less to do on a simulated board",
     "--report": "compare's page, and the form of a check of a board",
     "--checkpoint": "what compare runs, and what train starts from",
-    "--out": "a folder, but trace's file of signals",
+    "--out": "a folder, but trace's file of signals and the page of reports",
 }
 
 

@@ -113,7 +113,7 @@ def test_commands_take_the_options_that_they_are_shown_with(name):
     for module, words in prose.commands(ALL[name]):
         if module in ("pytest", "tests.fuzz_loaders"):
             continue
-        path = "boards.__main__" if module == "boards" else module
+        path = f"{module}.__main__" if module in ("boards", "sw.report") else module
         importlib.import_module(path).parser().parse_args(words)
 
 

@@ -17,6 +17,7 @@ from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
 from sw.driver.result import RunResult
 from sw.energy.model import EnergyModel, Features, features, unit_features
+from sw.graph.edges import INPUT
 from sw.graph.integer import IntegerGraph, Layer
 from sw.reference.golden import run_golden
 from sw.report.values import ArmReport, LayerReport
@@ -214,13 +215,19 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
                     for cause, value in seen.items():
                         mine[cause] = mine.get(cause, 0) + value
                 finals.extend([result.output] if arm.batch == 1 else result.output)
-        reports += [_layer_report(layer, info, totals[layer.name], arm, model)
-                    for layer, info in zip(graph.layers, program.layers, strict=True)]
+        reports += [_layer_report(graph, k, info, totals[info.name], arm, model)
+                    for k, info in enumerate(program.layers)]
     return ArmReport(
         name=arm.name, instances=arm.config.instances, memory=arm.config.port.memory,
         macs_per_cycle=roof.macs_per_cycle, bytes_per_cycle=roof.bytes_per_cycle, batch=arm.batch,
         cycles=cycles, layers=tuple(reports), counters=tuple(counters), page_misses=misses,
         simulated_khz=round(cycles / seconds / 1e3, 1), **_external_bytes(programs)), finals
+
+
+def _layers_read(graph: IntegerGraph, k: int) -> tuple[str, ...]:
+    """The layers whose outputs layer k takes, each once."""
+    parts = [part for value in graph.sources(k) for part in graph.parts(value)]
+    return tuple(dict.fromkeys(part for part in parts if part != INPUT))
 
 
 def _external_bytes(programs: Sequence[Program]) -> dict[str, int]:
@@ -229,8 +236,9 @@ def _external_bytes(programs: Sequence[Program]) -> dict[str, int]:
             "tensor_bytes": max(program.tensor_bytes for program in programs)}
 
 
-def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
+def _layer_report(graph: IntegerGraph, k: int, info: LayerInfo, total: _Totals, arm: Arm,
                   model: EnergyModel) -> LayerReport:
+    layer = graph.layers[k]
     found, own = total.features, total.instance_pj
     images = len(arm.images)
     macs = saved = None
@@ -261,4 +269,5 @@ def _layer_report(layer: Layer, info: LayerInfo, total: _Totals, arm: Arm,
         ledger=tuple(total.ledger), activity=None if found is None else dict(found.counts),
         energy_pj=None if found is None else found.energy(model.values()),
         instance_pj=None if own is None else tuple(float(v) for v in own),
-        image_pj=None if own is None else tuple(total.image_pj))
+        image_pj=None if own is None else tuple(total.image_pj),
+        reads=_layers_read(graph, k), shape=layer.out_shape)

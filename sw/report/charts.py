@@ -20,7 +20,7 @@ def roofline(report: Report) -> str:
     peak = max(a.macs_per_cycle for a in report.arms)
     ys = [y.macs / y.cycles for _, _, y in points]
     bottom, top = math.floor(math.log10(min(ys))), math.log10(peak * 1.5)
-    left, width, height = 60, 760, 320
+    left, width, height = 40, 390, 250
 
     def px(v: float) -> float:
         return left + width * (math.log10(v) - low) / (high - low)
@@ -47,15 +47,15 @@ def roofline(report: Report) -> str:
     names = [a.name for a in report.arms]
     for (arm, x, _), a, b in zip(points, xs, ys, strict=True):
         fill = FILLS[names.index(arm.name) % len(FILLS)]
-        parts.append(f'<circle cx="{px(a):.1f}" cy="{py(b):.1f}" r="5" fill="{fill}" '
+        parts.append(f'<circle cx="{px(a):.1f}" cy="{py(b):.1f}" r="4" fill="{fill}" '
                      f'fill-opacity=".8"><title>{escaped(arm.name)} up to {escaped(x.name)}: '
                      f"{a:,.1f} MACs per byte, {b:,.1f} MACs per cycle</title></circle>")
     caption = ("Each arm up to the end of each of its layers: MACs per byte of weights and "
                "activations over the memory ports, and MACs per cycle. Lines are what arrays and "
                "ports allow.")
-    return (f'<figure>{legend(names)}<div class=wide><svg viewBox="0 0 {left + width + 20} '
-            f'{height + 40}" role="img" aria-label="{escaped(caption)}" style="min-width:34rem">'
-            f'{"".join(parts)}</svg></div><figcaption>{escaped(caption)}</figcaption></figure>')
+    return (f'<figure>{legend(names)}<svg viewBox="0 0 {left + width + 20} {height + 40}" '
+            f'role="img" aria-label="{escaped(caption)}" style="max-width:40rem">{"".join(parts)}'
+            f"</svg><figcaption>{escaped(caption)}</figcaption></figure>")
 
 
 def scatter(points: Sequence[tuple[int, float, float, bool, str]], names: Sequence[str],

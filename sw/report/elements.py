@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from hw.support.text import printable
 
-__all__ = ["FILLS", "STYLE", "bar_chart", "escaped", "html_table", "legend"]
+__all__ = ["FILLS", "STYLE", "bar_chart", "escaped", "html_table", "legend", "segments"]
 
 #: Fill of each series, for light and dark backgrounds alike; told apart by lightness as well.
 FILLS = ("#2f6fde", "#e08a1e", "#2a9d6f", "#c2475f", "#7a5bd0", "#8a8f98", "#3fb4c8")
@@ -30,10 +30,28 @@ table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabu
 th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
-td.text { white-space: normal; }
+thead th:first-child, tbody td:first-child, tfoot td:first-child { position: sticky; left: 0;
+  background: var(--paper); }
 thead th { color: var(--soft); font-weight: 600; }
 tfoot td { font-weight: 600; }
-figure { margin: 1rem 0; } svg { display: block; width: 100%; height: auto; }
+summary { cursor: pointer; font-weight: 600; padding: .35rem 0; }
+figure { margin: 1rem 0; }
+.bars { font-size: .85rem; font-variant-numeric: tabular-nums; }
+.bars > div { display: grid; grid-template-columns: minmax(4.5rem, 9rem) 1fr 4.5rem; gap: .5rem;
+  align-items: center; min-height: 1.5rem; }
+.of { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: right; }
+.bar { display: flex; height: 1rem; } .bar i { display: block; height: 100%; }
+.sum { color: var(--soft); }
+.graph { position: relative; font-size: .85rem; font-variant-numeric: tabular-nums; }
+.graph > svg { position: absolute; left: 0; top: 0; width: auto; }
+.graph > div { height: 2.75rem; padding-top: .2rem; overflow: hidden; white-space: nowrap; }
+.graph .what { display: flex; gap: .6rem; } .graph .what b { font-weight: 600; overflow: hidden;
+  text-overflow: ellipsis; }
+.graph .what span { color: var(--soft); } .graph .what span:last-child { margin-left: auto; }
+.graph .did { display: flex; gap: .6rem; align-items: center; }
+.graph .did .track { flex: 1; } .graph .cells { display: flex; gap: 1px; }
+.graph .cells i { width: .55rem; height: .75rem; border: 1px solid var(--line); }
+svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; } svg .soft { fill: var(--soft); }
 svg .axis { stroke: var(--line); } svg .roof { stroke: var(--soft); fill: none; }
 .key { display: flex; flex-wrap: wrap; gap: .3rem 1rem; font-size: .85rem; margin: .25rem 0; }
@@ -75,23 +93,24 @@ def legend(names: Sequence[str]) -> str:
 
 
 def bar_chart(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], unit: str,
-          caption: str) -> str:
-    """Stacked horizontal bars on one scale."""
+              caption: str) -> str:
+    """Stacked horizontal bars on one scale, which take the width that there is."""
     longest = max((sum(v) for _, v in rows), default=0) or 1
-    left, width, high = 150, 720, 26
     parts = []
-    for k, (label, values) in enumerate(rows):
-        y, x = k * high, float(left)
-        parts.append(f'<text x="{left - 8}" y="{y + 17}" text-anchor="end">{escaped(label)}</text>')
-        for n, value in enumerate(values):
-            span = width * value / longest
-            if span > 0.05:
-                parts.append(f'<rect x="{x:.1f}" y="{y + 4}" width="{span:.1f}" height="{high - 8}"'
-                             f' fill="{FILLS[n % len(FILLS)]}"><title>{escaped(label)}, '
-                             f"{escaped(names[n])}: {value:,.1f} {escaped(unit)}</title></rect>")
-            x += span
-        parts.append(f'<text class=soft x="{x + 6:.1f}" y="{y + 17}">{sum(values):,.1f}</text>')
-    return (f'<figure>{legend(names)}<div class=wide><svg viewBox="0 0 {left + width + 90} '
-            f'{len(rows) * high + 4}" role="img" aria-label="{escaped(caption)}" '
-            f'style="min-width:34rem">{"".join(parts)}</svg></div>'
-            f"<figcaption>{escaped(caption)}</figcaption></figure>")
+    for label, values in rows:
+        parts.append(f"<span class=of>{escaped(label)}</span>"
+                     f'<span class=bar style="width:{100 * sum(values) / longest:.2f}%">'
+                     f"{segments(values, [f'{label}, {n}' for n in names], unit)}</span>"
+                     f"<span class=sum>{sum(values):,.1f}</span>")
+    return (f'<figure>{legend(names)}<div class=bars role="img" aria-label="{escaped(caption)}">'
+            + "".join(f"<div>{part}</div>" for part in parts)
+            + f"</div><figcaption>{escaped(caption)}</figcaption></figure>")
+
+
+def segments(values: Sequence[float], names: Sequence[str], unit: str) -> str:
+    """The parts of one bar, each as wide as its share; `names` are shown when pointed at."""
+    whole = sum(values) or 1
+    return "".join(
+        f'<i style="width:{100 * value / whole:.2f}%;background:{FILLS[k % len(FILLS)]}" '
+        f'title="{escaped(names[k])}: {value:,.1f} {escaped(unit)}"></i>'
+        for k, value in enumerate(values) if value > 5e-4 * whole)

@@ -6,16 +6,10 @@ from sw.energy.model import CATEGORIES
 
 from .charts import roofline
 from .elements import FILLS, STYLE, bar_chart, escaped, html_table
+from .graph import CAUSE_WORDS, CAUSES, graph_view
 from .values import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP, ArmReport, Report
 
 __all__ = ["render"]
-
-_CAUSES = ("COMPUTE", "WEIGHTS", "ACTS", "PORT", "BARRIER", "DRAIN", "IDLE")
-_CAUSE_WORDS = {"COMPUTE": "computes", "WEIGHTS": "waits for weights",
-                "ACTS": "waits for activations", "PORT": "waits for the port",
-                "BARRIER": "waits at a barrier", "DRAIN": "drains results",
-                "IDLE": "idle: others still run"}
-
 
 def _tiles(report: Report) -> str:
     speed = report.speedup
@@ -58,27 +52,36 @@ def _arm(arm: ArmReport) -> str:
     ports = "" if arm.instances == 1 else f", {escaped(arm.memory)} port" + (
         "s" if arm.memory == "private" else "")
     heading = f"{escaped(arm.name)}: {arm.instances} instance{'s'[:arm.instances - 1]}{ports}"
-    return (f"<h3>{heading}</h3>"
+    return (f"<details><summary>{heading}</summary>"
             + html_table(("layer", "MACs", "cycles", "to here", "limit", "limit / to here",
                       "port bytes", "toggles, M", "energy, uJ", "split", "exact"), rows,
                      text=(0, 9, 10),
                      foot=("total", f"{total('macs'):,}", f"{arm.cycles:,}",
-                           "", "", "", f"{total('port_bytes'):,}", "", "", "", "")))
+                           "", "", "", f"{total('port_bytes'):,}", "", "", "", ""))
+            + "</details>")
+
+
+def _arms(report: Report) -> str:
+    """What each arm came to, and the same as bars."""
+    base, rows = report.arms[0], []
+    for arm in report.arms:
+        split = arm.energy(report.energy_model, report.images)
+        rows.append((
+            escaped(arm.name), str(arm.instances), f"{arm.macs_per_cycle:,}", f"{arm.cycles:,}",
+            f"{base.cycles / arm.cycles:.2f}x" if arm.cycles else "-",
+            "-" if split is None else f"{split['joules_per_image'] * 1e6:,.1f}",
+            "yes" if arm.bit_exact else '<span class=bad>NO</span>'))
+    return html_table(("arm", "instances", "MACs a cycle", "cycles",
+                       f"{escaped(base.name)} over it", "uJ per image", "exact"), rows, text=(0, 6))
 
 
 def _ledger(arm: ArmReport) -> str:
-    """Who waits for what: per layer where it is known, and per instance."""
-    names = [_CAUSE_WORDS[c] for c in _CAUSES]
-    rows = [(f"instance {i}", [c.get(n, 0) / 1e3 for n in _CAUSES])
+    """Who waits for what, of each instance; the graph has it layer by layer."""
+    names = [CAUSE_WORDS[c] for c in CAUSES]
+    rows = [(f"instance {i}", [c.get(n, 0) / 1e3 for n in CAUSES])
             for i, c in enumerate(arm.counters)]
-    result = bar_chart(rows, names, "thousand cycles",
-                   f"{arm.name}: each instance's cycles by cause, thousands; they sum to the run")
-    if any(x.ledger for x in arm.layers):
-        layers = [(x.name, [sum(i.get(n, 0) for i in x.ledger or ()) / arm.instances / 1e3
-                            for n in _CAUSES]) for x in arm.layers]
-        result += bar_chart(layers, names, "thousand cycles",
-                        f"{arm.name}: the same layer by layer, mean over instances")
-    return result
+    return bar_chart(rows, names, "thousand cycles",
+                     f"{arm.name}: each instance's cycles by cause, thousands; they sum to the run")
 
 
 def _energy(report: Report) -> str:
@@ -162,6 +165,9 @@ def render(report: Report) -> str:
 <p>Cycles, bytes and activity were counted in RTL simulation; energy is activity times the
 coefficients below, with the range that their errors allow. {exact}</p>
 {_tiles(report)}
+{_arms(report)}
+<h2>The network</h2>
+{graph_view(report.best or report.arms[-1])}
 <h2>Layers</h2>
 <p>To here: cycles of all layers up to this one. Limit: of these layers, what no design with these
 MACs and ports can beat, however layers overlap. * partition-pruned.</p>

@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 SCHEMA_NAME = "partita.compare"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 #: Speed-up of TinyVGG16's pruned fully connected layers on eight accelerators against the
 #: unpruned model on one, as its authors report it (arXiv 1901.11391).
 PUBLISHED_SPEEDUP = 7.72
@@ -70,6 +70,8 @@ class LayerReport:
     skipped_bytes: int | None = None
     batched: bool = False
     program_port_bytes: int = 0
+    reads: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

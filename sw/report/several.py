@@ -1,0 +1,130 @@
+"""Several reports beside each other: in a terminal, and as one page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from hw.support.text import printable
+
+from .elements import STYLE, bar_chart, escaped, html_table
+from .graph import CAUSE_WORDS, CAUSES, graph_view
+from .values import ArmReport, LayerReport, Report
+
+__all__ = ["Run", "print_runs", "render_runs", "runs_as_dict"]
+
+SCHEMA_NAME, SCHEMA_VERSION = "partita.report", 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A report and what it is called: the name of its file."""
+
+    name: str
+    report: Report
+
+    def uj(self, arm: ArmReport) -> float | None:
+        """uJ an image; None where activity was not counted."""
+        split = arm.energy(self.report.energy_model, self.report.images)
+        return None if split is None else split["joules_per_image"] * 1e6
+
+    def cycles(self, arm: ArmReport) -> float:
+        """Cycles an image."""
+        return arm.cycles / self.report.images
+
+    @property
+    def shown(self) -> ArmReport:
+        """The arm that stands for it layer by layer: the pruned one on several, or the last."""
+        return self.report.best or self.report.arms[-1]
+
+
+def _machine(run: Run) -> str:
+    array, port = run.report.config["array"], run.report.config["port"]
+    return (f"{run.report.config['instances']} of {array['rows']}x{array['cols']}, "
+            f"{port['bytes']} bytes a cycle, {port['memory']}")
+
+
+def _rows(runs: Sequence[Run]) -> list[tuple[str, str, float, float, float | None, bool]]:
+    """Run, arm, cycles an image, how many times fewer than the first, uJ an image, exact."""
+    first = runs[0].cycles(runs[0].report.arms[0])
+    return [(run.name, arm.name, run.cycles(arm), first / max(run.cycles(arm), 1), run.uj(arm),
+             arm.bit_exact) for run in runs for arm in run.report.arms]
+
+
+def _layers(runs: Sequence[Run]) -> list[tuple[str, list[LayerReport | None]]]:
+    """Layers by name, in the order of the first run that has them, each as each run has it."""
+    own = [{x.name: x for x in run.shown.layers} for run in runs]
+    names = dict.fromkeys(name for layers in own for name in layers)
+    return [(name, [layers.get(name) for layers in own]) for name in names]
+
+
+def runs_as_dict(runs: Sequence[Run]) -> dict:
+    """The same for other programs: cycles and uJ of an image, of each run's arms and layers."""
+    rows = [{"run": run, "arm": arm, "cycles": cycles, "first_over_it": round(ratio, 4),
+             "uj": uj, "bit_exact": exact} for run, arm, cycles, ratio, uj, exact in _rows(runs)]
+    layers = [{"layer": name, "cycles": {
+        run.name: None if x is None else x.cycles / run.report.images
+        for run, x in zip(runs, found, strict=True)}} for name, found in _layers(runs)]
+    return {"schema": SCHEMA_NAME, "version": SCHEMA_VERSION,
+            "runs": [{"run": r.name, "network": r.report.network, "weights": r.report.weights,
+                      "config": r.report.config, "images": r.report.images,
+                      "shown_arm": r.shown.name, "command": r.report.command} for r in runs],
+            "arms": rows, "layers": layers}
+
+
+def print_runs(runs: Sequence[Run], console: Console) -> None:
+    """Print the arms of all runs, against the first arm of the first."""
+    base = f"{runs[0].name} {runs[0].report.arms[0].name}"
+    for run in runs:
+        console.print(printable(f"{run.name}: {run.report.network}, {_machine(run)}"))
+    table = Table(title=printable(f"cycles and energy of an image, against {base}"),
+                  title_justify="left", title_style="bold", box=None, pad_edge=False,
+                  header_style="dim")
+    for name in ("run", "arm"):
+        table.add_column(name)
+    for name in ("cycles", "fewer", "uJ", "exact"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, arm, cycles, ratio, uj, exact in _rows(runs):
+        table.add_row(printable(name), printable(arm), f"{cycles:,.0f}", f"{ratio:.2f}x",
+                      "-" if uj is None else f"{uj:,.1f}", "yes" if exact else "NO")
+    console.print()
+    console.print(table)
+
+
+def render_runs(runs: Sequence[Run]) -> str:
+    """One page of HTML with all runs."""
+    base = runs[0].report.arms[0].name
+    about = html_table(("run", "network", "machine", "weights", "images"), [
+        (escaped(r.name), escaped(r.report.network), escaped(_machine(r)),
+         escaped(r.report.weights), str(r.report.images)) for r in runs], text=(0, 1, 2, 3))
+    arms = html_table(("run", "arm", "cycles per image", f"{escaped(base)} of the first over it",
+                       "uJ per image", "exact"), [
+        (escaped(name), escaped(arm), f"{cycles:,.0f}", f"{ratio:.2f}x",
+         "-" if uj is None else f"{uj:,.1f}", "yes" if exact else "<span class=bad>NO</span>")
+        for name, arm, cycles, ratio, uj, exact in _rows(runs)], text=(0, 1, 5))
+    words = [CAUSE_WORDS[c] for c in CAUSES]
+    bars = bar_chart([(f"{a.name}, {r.name}", [
+        sum(i.get(c, 0) for i in a.counters) / max(len(a.counters), 1) / r.report.images / 1e3
+        for c in CAUSES]) for r in runs for a in r.report.arms], words, "thousand cycles",
+        "Thousand cycles an image by cause, mean of each arm's instances")
+    layers = html_table(("layer", *(escaped(f"{r.name} {r.shown.name}") for r in runs)), [
+        (escaped(name), *("-" if x is None else f"{x.cycles / r.report.images:,.0f}"
+                          for r, x in zip(runs, found, strict=True)))
+        for name, found in _layers(runs)])
+    graphs = "".join(f"<h3>{escaped(r.name)}</h3>{graph_view(r.shown)}" for r in runs)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Partita: {len(runs)} runs</title><style>{STYLE}</style></head><body>
+<h1>{len(runs)} runs</h1>
+<p>Cycles, bytes and activity were counted in RTL simulation; energy is activity times each report's
+own coefficients.</p>
+{arms}{bars}
+<h2>Layers</h2><p>Cycles of an image, of the arm that each column names.</p>{layers}
+<h2>The networks</h2>{graphs}
+<h2>What ran</h2>{about}
+<dl>{"".join(f"<dt>{escaped(r.name)}</dt><dd><code>{escaped(r.report.command)}</code></dd>"
+             for r in runs)}</dl>
+</body></html>
+"""
