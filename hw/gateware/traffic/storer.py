@@ -149,7 +149,7 @@ class Storer(wiring.Component):
             self.done.valid.eq(acknowledged & bursts.r_data[0]),
             completion(self.done).eq(bursts.r_data[1:]),
             self.busy.eq(reads.busy | room[2].out),
-            self.advances.eq(reads.advances | step | self.ret.valid | Cat(
+            self.advances.eq(reads.advances | self.ret.valid | Cat(
                 x.advances for x in (words.queue, beats, requests, bursts)).any()),
             self.fault.layer.eq(bursts.r_data[-len(reads.layer):]),
         ]

@@ -46,7 +46,8 @@ def make_reads(rng, gaps) -> tuple[list[list[Reader]], int]:
             members = [i for i in range(COUNT) if mask >> i & 1]
         beats = rng.choice([1, 1, 2, 3])
         for i in members:
-            own[i].queue.append((64 * k, beats, mask))
+            # A multicast is read where the first of its members asks for it.
+            own[i].queue.append((64 * k + (i - members[0] << 16), beats, mask))
             own[i].due.extend(answer(64 * k, b) for b in range(beats))
     return readers, bursts
 
