@@ -1,0 +1,39 @@
+"""Networks in their published sizes, in RTL: each layer exact, and cycles as predicted."""
+
+import numpy as np
+import pytest
+
+from sw.api import Config, capture, compile_graph, quantise, run, run_golden
+from sw.compiler.predict import predict
+from tests.support.networks import settled
+from tests.support.present import same
+from tests.support.published import PUBLISHED
+
+pytestmark = [pytest.mark.builds, pytest.mark.slow]
+
+#: Of the predicted cycles: how far those of the whole network may be, and of a long layer.
+NETWORK, LAYER, LONG = 0.02, 0.05, 5000
+#: Where the model is further off: depthwise layers of few pixels that instances share by rows.
+FURTHER = {"ds_cnn": 0.06}
+
+
+@pytest.mark.filterwarnings("ignore:.*softmax at the end")
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_each_layer_is_exact_and_takes_the_cycles_that_were_predicted(name, capsys):
+    make, shape = PUBLISHED[name]
+    config = Config(instances=8)
+    images = np.random.default_rng(1).standard_normal((2, *shape)).astype(np.float32)
+    graph = quantise(capture(settled(make()), shape), images)
+    image, expected = graph.quantise_input(images[0]), predict(graph, config)
+    with capsys.disabled():
+        print(f"\n{name}: {expected.cycles:,} cycles predicted", flush=True)
+        result = run(compile_graph(graph, config), image)
+        print(f"{name}: {result.cycles:,} in RTL, {result.cycles / expected.cycles - 1:+.2%}")
+    for layer, ours, theirs in zip(graph.layers, result.outputs, run_golden(graph, image),
+                                   strict=True):
+        assert same(ours, theirs), layer.name
+    assert result.cycles == pytest.approx(expected.cycles, rel=FURTHER.get(name, NETWORK))
+    assert result.layer_cycles is not None
+    for layer, ours, predicted in zip(graph.layers, result.layer_cycles, expected.layer_cycles,
+                                      strict=True):
+        assert ours < LONG or ours == pytest.approx(predicted, rel=LAYER), layer.name
