@@ -105,7 +105,7 @@ COMPUTE = (
     Mutant("a dead input block is one beside it", "hw/gateware/compute/dead.py",
            "self._dead.bit_select(after, 1)),", "self._dead.bit_select(number, 1)),",
            "tests/sim/test_zero_skip.py::"
-           "test_a_dead_input_block_is_multiplied_for_the_first_output_block_alone[4]"),
+           "test_a_dead_input_block_is_multiplied_for_the_first_output_block_alone[40]"),
 )
 
 INSTANCE = (
