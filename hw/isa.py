@@ -44,7 +44,7 @@ __all__ = [
     "used_bits",
 ]
 
-ISA_VERSION = 1
+ISA_VERSION = 2
 INSN_BYTES = 32
 #: Bytes after a program's end that the memory window must also cover: programs are read ahead.
 READ_AHEAD_BYTES = 512
@@ -242,13 +242,17 @@ FORMATS: dict[Opcode, tuple[Field, ...]] = {
         Field("in_plane", 20, "words from one input channel block to the next"),
         Field("in_w", 10, "columns of the input buffer", nonzero=True),
         Field("in_h", 10, "rows of the input buffer", nonzero=True),
-        Field("pad_top", 8, "rows of zeros above row 0 that output row 0 starts at; negative "
+        Field("pad_top", 8, "rows of padding above row 0 that output row 0 starts at; negative "
               "starts below row 0", signed=True),
-        Field("pad_left", 8, "columns of zeros left of column 0; negative starts right of it",
+        Field("pad_left", 8, "columns of padding left of column 0; negative starts right of it",
               signed=True),
-        Field("stride", 4, "rows and columns between neighbouring outputs", nonzero=True),
+        Field("pad_value", 8, "what padding reads as", signed=True, optional=True),
+        Field("stride_h", 4, "rows between neighbouring outputs", nonzero=True),
+        Field("stride_w", 4, "columns between neighbouring outputs", nonzero=True),
         Field("kernel_h", 8, "kernel rows", nonzero=True),
         Field("kernel_w", 8, "kernel columns", nonzero=True),
+        Field("dilation_h", 7, "rows between neighbouring taps of the kernel", nonzero=True),
+        Field("dilation_w", 7, "columns between neighbouring taps of the kernel", nonzero=True),
         Field("out_w", 10, "output columns before pooling", nonzero=True),
         Field("out_h", 10, "output rows of this stripe before pooling", nonzero=True),
         Field("in_blocks", 14, "input channel blocks of `rows` channels", nonzero=True),
@@ -273,13 +277,16 @@ FORMATS: dict[Opcode, tuple[Field, ...]] = {
         Field("conv_h", 10, "rows in the accumulator bank", nonzero=True),
         Field("pool_h", 4, "rows of the pooling window; 1 for none", nonzero=True),
         Field("pool_w", 4, "columns of the pooling window; 1 for none", nonzero=True),
-        Field("pool_stride", 4, "rows and columns between windows; 1 for none", nonzero=True),
+        Field("pool_stride_h", 4, "rows between windows; 1 for none", nonzero=True),
+        Field("pool_stride_w", 4, "columns between windows; 1 for none", nonzero=True),
         Field("pool_top", 4, "rows of the first window above row 0"),
         Field("pool_left", 4, "columns of the first window left of column 0"),
         Field("out_blocks", 14, "accumulator banks to drain: output blocks of `cols` channels",
               nonzero=True),
         Field("low", 8, "smallest output; 0 is ReLU", signed=True),
         Field("high", 8, "largest output", signed=True),
+        Field("offset", 8, "added after the shift, before the clamp to `low` and `high`",
+              signed=True, optional=True),
         Field("per_pixel", 1, "each pixel has parameters of its own: it is an output block of a "
               "COMPUTE with `live_blocks`", optional=True),
     ),

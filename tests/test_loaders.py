@@ -71,7 +71,7 @@ def changed_json(kind, folder, change):
     ("program", lambda d: d["config"]["array"].update(rows=999),
      r"net\.npz: config: array\.rows is 999"),
     ("integer", lambda d: d["__metadata__"]["partita.integer-network"]["layers"][0].update(
-        stride=True), r"net\.safetensors: layers\[0\]\.stride is True; it must be an integer"),
+        stride=True), r"net\.safetensors: layers\[0\]\.stride is True; it must be a list"),
     ("integer", lambda d: d["conv.bias"].update(dtype="F32"),
      r"net\.safetensors: tensor 'conv\.bias' is of type F32; it must be of I32"),
     ("checkpoint", lambda d: d["0.bias"].update(dtype="I32"),

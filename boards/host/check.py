@@ -86,7 +86,7 @@ def known_answer(config: Config) -> tuple[IntegerGraph, np.ndarray]:
         "tile", draw.integers(-127, 128, (out, channels, 3, 3), dtype=np.int8),
         draw.integers(-2000, 2000, out).astype(np.int32),
         draw.integers(1 << 13, 1 << 15, out).astype(np.uint16), np.full(out, 22, np.uint8),
-        -128, 127, 1, (1, 1), 1, (channels, side, side), (out, side, side), (out, side, side))
+        -128, 127, (1, 1), (1, 1), 1, (channels, side, side), (out, side, side), (out, side, side))
     image = draw.integers(-128, 128, (channels, side, side), dtype=np.int8)
     return IntegerGraph("tile", (layer,), 1.0, 1.0), image
 

@@ -24,7 +24,7 @@ from sw.lowering.taps import Taps
 
 __all__ = ["ProgramError", "read_program", "write_program"]
 
-PROGRAM_VERSION = 4
+PROGRAM_VERSION = 5
 _WHAT = "a compiled network"
 #: What numpy writes before the bytes of a uint8[n].
 _ARRAY = re.compile(rb"\x93NUMPY\x01\x00..\{'descr': '\|u1', 'fortran_order': False, "
@@ -157,7 +157,8 @@ def _shape(field: Field) -> tuple[int, int, int]:
 
 def _taps(field: Field) -> Taps:
     return Taps(field["kernel"].pair(1, _MOST_KERNEL), field["padding"].pair(0, _MOST_KERNEL),
-                field["stride"].integer(1, _MOST_KERNEL), field["out"].pair(1, _MOST_SIDE))
+                field["stride"].pair(1, _MOST_KERNEL), field["out"].pair(1, _MOST_SIDE),
+                field["dilation"].pair(1, _MOST_KERNEL), field["pad_value"].integer(-128, 127))
 
 
 def _place(field: Field, batch: int, window: int, rows: int, pitch: int) -> TensorPlace:
@@ -181,9 +182,10 @@ def _check_input(header: Field, found: dict[str, Any]) -> None:
         header["in_shape"].refuse(f"a shape whose batch has at most {_MOST_INPUT} values")
     packed = (channels, height, width)
     if taps is not None:
-        for side, kernel, padding, out in zip((height, width), taps.kernel, taps.padding,
-                                              taps.out, strict=True):
-            if (out - 1) * taps.stride > side + 2 * padding + kernel:
+        for side, kernel, step, padding, stride, out in zip(
+                (height, width), taps.kernel, taps.dilation, taps.padding, taps.stride, taps.out,
+                strict=True):
+            if (out - 1) * stride > side + 2 * padding + kernel * step:
                 header["taps"]["out"].refuse(f"what an input of {found['in_shape']} gives")
         packed = (channels * taps.kernel[0] * taps.kernel[1], *taps.out)
     place: TensorPlace = found["input"]

@@ -30,7 +30,7 @@ from sw.ir.operators import (
     Sum,
 )
 
-from .refusals import check_conv, check_pool, check_window, one_stride, refuse
+from .refusals import check_conv, check_pool, check_window, refuse, steps_of
 
 __all__ = ["RULES", "to_layers"]
 
@@ -96,13 +96,13 @@ class _Layers:
         return wanted
 
     def add(self, name: str, source: str, weight: np.ndarray, bias: np.ndarray, in_shape: _Map,
-            shape: _Map, *, stride: int = 1, padding: tuple[int, int] = (0, 0),
-            groups: int = 1) -> str:
+            shape: _Map, *, stride: tuple[int, int] = (1, 1), padding: tuple[int, int] = (0, 0),
+            dilation: tuple[int, int] = (1, 1), groups: int = 1) -> str:
         """Begin a layer; return its name."""
         name = self._name(name)
         self.layers[name] = FloatLayer(
             name, np.array(weight, np.float32), np.array(bias, np.float32), stride,
-            padding, groups, in_shape, shape, shape, source=source)
+            padding, groups, in_shape, shape, shape, source=source, dilation=dilation)
         return name
 
     def _copy(self, name: str, source: str, shape: _Map, *, scale: np.ndarray | float = 1.0,
@@ -131,12 +131,12 @@ class _Layers:
 
     # -- what each operator becomes -------------------------------------------------------------
     def conv(self, node: Node, op: Conv) -> str:
-        check_conv(node, op)
+        dilation = check_conv(node, op)
         (source,) = node.inputs
         shape = self.shapes[node.output]
         return self.add(node.name, self.places[source], op.weight, op.bias, self.shapes[source],
-                        shape, stride=one_stride(node, op.stride, shape), padding=op.padding[:2],
-                        groups=op.groups)
+                        shape, stride=steps_of(node, op.stride, shape), padding=op.padding[:2],
+                        dilation=dilation, groups=op.groups)
 
     def affine(self, node: Node, op: Affine) -> str:
         layer = self.summing(node.inputs[0])
@@ -170,7 +170,7 @@ class _Layers:
                               self.shapes[node.inputs[0]])
             layer = self.layers[name]
         return self.put(replace(layer, out_shape=shape,
-                                pool=Pool(op.kernel, (stride, stride), op.padding[:2], shape[1:])))
+                                pool=Pool(op.kernel, stride, op.padding[:2], shape[1:])))
 
     def avg_pool(self, node: Node, op: AvgPool) -> str:
         source = self.shapes[node.inputs[0]]
@@ -178,7 +178,7 @@ class _Layers:
         channels, shape = source[0], self.shapes[node.output]
         weight = np.full((channels, 1, *op.kernel), 1 / count)
         return self.add(node.name, self.places[node.inputs[0]], weight, np.zeros(channels), source,
-                        shape, stride=one_stride(node, op.stride, shape), padding=op.padding[:2],
+                        shape, stride=steps_of(node, op.stride, shape), padding=op.padding[:2],
                         groups=channels)
 
     def pad(self, node: Node, op: Pad) -> str:
@@ -255,14 +255,14 @@ class _Layers:
             head = self._copy(node.name, head, shape)
             layer = self.layers[head]
         weight = np.full((shape[0], 1, 1, 1), factor, np.float32)
-        term = Term(place, weight, 1, (0, 0), shape[0], shape, shape)
+        term = Term(place, weight, (1, 1), (0, 0), shape[0], shape, shape)
         return self.put(replace(layer, terms=(*layer.terms, term)))
 
 
 def _as_term(layer: FloatLayer, source: str | None) -> Term:
     assert source is not None  # of layers that have not been shortened yet
     return Term(source, layer.weight, layer.stride, layer.padding, layer.groups, layer.in_shape,
-                layer.conv_shape)
+                layer.conv_shape, layer.dilation)
 
 
 def _diagonals(layer: FloatLayer) -> int:

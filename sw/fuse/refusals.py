@@ -9,10 +9,10 @@ from sw.ir.errors import UnsupportedLayer
 from sw.ir.graph import Node
 from sw.ir.operators import AvgPool, Conv, MaxPool, Shape
 
-__all__ = ["check_conv", "check_pool", "check_window", "one_stride", "refuse"]
+__all__ = ["check_conv", "check_pool", "check_window", "refuse", "steps_of"]
 
 #: What an instruction can hold.
-_MOST_STRIDE, _MOST_PADDING, _MOST_KERNEL, _MOST_POOL = 15, 127, 255, 15
+_MOST_STRIDE, _MOST_PADDING, _MOST_KERNEL, _MOST_POOL, _MOST_DILATION = 15, 127, 255, 15, 127
 
 
 def refuse(node: Node, why: str) -> NoReturn:
@@ -20,22 +20,24 @@ def refuse(node: Node, why: str) -> NoReturn:
     raise UnsupportedLayer(f"layer {node.name}: {why}")
 
 
-def one_stride(node: Node, stride: Sequence[int], shape: Shape) -> int:
-    """The stride of both axes; where an axis has one place only, it is the other's."""
-    moving = {step for step, places in zip(stride, shape[1:], strict=True) if places > 1} or {1}
-    if len(moving) > 1 or not 1 <= max(moving) <= _MOST_STRIDE:
-        refuse(node, f"stride is {list(stride)}; it must be the same both ways, 1 to 15")
-    return max(moving)
+def steps_of(node: Node, stride: Sequence[int], shape: Shape) -> tuple[int, int]:
+    """The stride (rows, columns), 1 where an axis has one place only."""
+    rows, columns = (step if places > 1 else 1
+                     for step, places in zip(stride, shape[1:], strict=True))
+    if not 1 <= min(rows, columns) <= max(rows, columns) <= _MOST_STRIDE:
+        refuse(node, f"stride is {list(stride)}; it must be from 1 to {_MOST_STRIDE}")
+    return rows, columns
 
 
-def check_conv(node: Node, op: Conv) -> None:
-    """Raise UnsupportedLayer unless the convolution's dilation and sizes can be had."""
+def check_conv(node: Node, op: Conv) -> tuple[int, int]:
+    """The dilation (rows, columns), 1 where the kernel has one tap only; raise UnsupportedLayer
+    unless it and the sizes can be had."""
     kernel = op.weight.shape[2:]
-    dilation = [d for d, k in zip(op.dilation, kernel, strict=True) if k > 1]
-    if any(d != 1 for d in dilation):
-        refuse(node, f"dilation is {list(op.dilation)}; only 1 is supported: insert zeros between "
-                     "the weights of its kernel")
+    rows, columns = (d if k > 1 else 1 for d, k in zip(op.dilation, kernel, strict=True))
+    if not 1 <= min(rows, columns) <= max(rows, columns) <= _MOST_DILATION:
+        refuse(node, f"dilation is {list(op.dilation)}; it must be from 1 to {_MOST_DILATION}")
     _check_sizes(node, op.padding[:2], kernel)
+    return rows, columns
 
 
 def _check_sizes(node: Node, padding: Sequence[int], kernel: Sequence[int]) -> None:
@@ -44,14 +46,11 @@ def _check_sizes(node: Node, padding: Sequence[int], kernel: Sequence[int]) -> N
                      "instruction can hold (127 and 255)")
 
 
-def check_pool(node: Node, op: MaxPool, shape: Shape) -> int:
+def check_pool(node: Node, op: MaxPool, shape: Shape) -> tuple[int, int]:
     """The stride of a max pool; raise UnsupportedLayer where it cannot run."""
-    moving = {step for step, places in zip(op.stride, shape[1:], strict=True) if places > 1}
-    stride = max(moving or {1})
-    if len(moving) > 1 or max(*op.kernel, stride) > _MOST_POOL:
-        refuse(node, f"pooling window {list(op.kernel)} with stride {list(op.stride)}; the stride "
-                     "must be the same both ways, and both at most 15")
-    return stride
+    if max(op.kernel) > _MOST_POOL:
+        refuse(node, f"pooling window is {list(op.kernel)}; it must be at most {_MOST_POOL}")
+    return steps_of(node, op.stride, shape)
 
 
 def check_window(node: Node, op: AvgPool, source: Shape) -> int:

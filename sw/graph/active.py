@@ -57,6 +57,9 @@ def partition_layers(layers: Sequence[Layer], partitions: int) -> range:
         if not layers[k].low <= 0 <= layers[k].high:
             raise ScalingError(f"layer {layers[k].name}: clamps to {layers[k].low} to "
                                f"{layers[k].high}, so a dropped channel cannot be zero")
+        if layers[k].offset:
+            raise ScalingError(f"layer {layers[k].name}: adds {layers[k].offset} to its output, so "
+                               "a dropped channel is not zero")
     return span
 
 

@@ -15,16 +15,17 @@ from .integer import GraphError, IntegerGraph, Join, Layer, Pool, Term
 
 __all__ = ["load_integer", "save_integer"]
 
-#: Version 2 has edges: sources, terms and joins. Files of version 1, chains, are read, too.
-ARTEFACT_VERSION, _OLDEST = 2, 1
+#: Version 2 has edges: sources, terms and joins; files of version 1, chains, are read, too.
+#: Version 3 has strides by axis, dilation, pad values and offsets.
+ARTEFACT_VERSION, _OLDEST = 3, 1
 _NAME = "partita.integer-network"
 #: Tensors of a layer -> their type in a file.
 _TENSORS = {"weight": "I8", "bias": "I32", "mult": "U16", "shift": "U8"}
 _MOST_SIDE = 1 << 20
 _LEAST_SCALE = 1e-30
 _SCALARS = ("low", "high", "stride", "padding", "groups", "in_shape", "conv_shape", "out_shape",
-            "pruned", "dense_macs", "epsilon")
-_TERM = ("source", "stride", "padding", "groups", "in_shape")
+            "pruned", "dense_macs", "epsilon", "dilation", "pad_value", "offset")
+_TERM = ("source", "stride", "padding", "groups", "in_shape", "dilation", "pad_value")
 
 
 def save_integer(graph: IntegerGraph, path: Path) -> None:
@@ -87,10 +88,11 @@ def _layer(entry: Field, file: safe_open, names: set[str]) -> Layer:
                for tensor, kind in _TENSORS.items()}
     shapes = {s: _shape(entry[s]) for s in ("in_shape", "conv_shape", "out_shape")}
     numbers = {s: entry[s].integer(-128, 127) for s in ("low", "high")} | {
-        s: entry[s].integer(1, _MOST_SIDE) for s in ("stride", "groups")}
+        "groups": entry["groups"].integer(1, _MOST_SIDE)}
     numbers["dense_macs"] = entry["dense_macs"].integer(0, 1 << 62)
     # Files before it have none.
     numbers["epsilon"] = entry["epsilon"].integer(0, 127) if entry.has("epsilon") else 0
+    numbers["offset"] = entry["offset"].integer(-128, 127) if entry.has("offset") else 0
     pool = None
     if entry["pool"].value is not None:
         pool = Pool(*(pair.pair(0, _MOST_SIDE) for pair in entry["pool"].items(4)))
@@ -99,12 +101,23 @@ def _layer(entry: Field, file: safe_open, names: set[str]) -> Layer:
         source = None if entry["source"].value is None else entry["source"].text()
         terms = [Term(term["source"].text(),
                       _tensor(entry, file, names, f"{name}.term{n}", "I8"),
-                      term["stride"].integer(1, _MOST_SIDE), term["padding"].pair(0, _MOST_SIDE),
-                      term["groups"].integer(1, _MOST_SIDE), _shape(term["in_shape"]),
-                      shapes["conv_shape"]) for n, term in enumerate(entry["terms"].items())]
-    fields: dict[str, Any] = {**tensors, **shapes, **numbers}
-    return Layer(name, **fields, padding=entry["padding"].pair(0, _MOST_SIDE), pool=pool,
-                 pruned=entry["pruned"].flag(), source=source, terms=tuple(terms))
+                      groups=term["groups"].integer(1, _MOST_SIDE),
+                      in_shape=_shape(term["in_shape"]), conv_shape=shapes["conv_shape"],
+                      **_steps(term)) for n, term in enumerate(entry["terms"].items())]
+    fields: dict[str, Any] = {**tensors, **shapes, **numbers, **_steps(entry)}
+    return Layer(name, **fields, pool=pool, pruned=entry["pruned"].flag(), source=source,
+                 terms=tuple(terms))
+
+
+def _steps(entry: Field) -> dict[str, Any]:
+    """How a convolution goes over its input. Before version 3 one stride is that of both axes."""
+    stride = entry["stride"]
+    found: dict[str, Any] = {"padding": entry["padding"].pair(0, _MOST_SIDE)}
+    if not entry.has("dilation"):
+        return found | {"stride": (stride.integer(1, _MOST_SIDE),) * 2}
+    return found | {"stride": stride.pair(1, _MOST_SIDE),
+                    "dilation": entry["dilation"].pair(1, _MOST_SIDE),
+                    "pad_value": entry["pad_value"].integer(-128, 127)}
 
 
 def _shape(field: Field) -> tuple[int, int, int]:

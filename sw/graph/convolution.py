@@ -14,8 +14,9 @@ class Convolution:
     """A convolution from a map [C, H, W] to another; a linear layer is one, too."""
 
     weight: np.ndarray
-    stride: int
+    stride: tuple[int, int]
     padding: tuple[int, int]
+    dilation: tuple[int, int]
     in_shape: tuple[int, int, int]
     groups: int
     conv_shape: tuple[int, int, int]
@@ -24,6 +25,12 @@ class Convolution:
     def kernel(self) -> tuple[int, int]:
         """Kernel (rows, columns)."""
         return self.weight.shape[2], self.weight.shape[3]
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns from a kernel's first tap to its last, both counted."""
+        (rows, columns), (by_rows, by_columns) = self.kernel, self.dilation
+        return (rows - 1) * by_rows + 1, (columns - 1) * by_columns + 1
 
     @property
     def macs(self) -> int:
@@ -47,4 +54,4 @@ class Convolution:
         """Whether it is a matrix times its flattened input (one for each group): the kernel covers
         the whole map, and nothing else."""
         return (self.gives_vector and tuple(self.padding) == (0, 0)
-                and self.kernel == tuple(self.in_shape[1:]))
+                and self.reach == self.kernel == tuple(self.in_shape[1:]))

@@ -49,17 +49,19 @@ class Term(Convolution):
     """A further convolution whose sums go into a layer's accumulators, before its bias.
 
     Members: `source`, the value that it reads, and `weight` [out, in / groups, rows, columns],
-    `stride`, `padding` (top, left), `groups` and the shapes as of a layer; `conv_shape` is that of
-    the layer.
+    `stride`, `padding` (top, left), `groups`, the shapes, `dilation` and `pad_value` as of a layer;
+    `conv_shape` is that of the layer.
     """
 
     source: str
     weight: np.ndarray
-    stride: int
+    stride: tuple[int, int]
     padding: tuple[int, int]
     groups: int
     in_shape: _Shape
     conv_shape: _Shape
+    dilation: tuple[int, int] = (1, 1)
+    pad_value: int = 0
 
 
 class Edges:

@@ -18,8 +18,8 @@ class FloatLayer(Convolution):
     """One convolution or linear layer with what follows it folded in.
 
     Members: `weight` float32[out, in / groups, rows, columns] (a linear layer's kernel covers
-    its input map), `bias` float32[out], `stride`, `padding` (top, left), `groups`, the shapes
-    before, after the convolution and after pooling, `pool`, the clamp `low` and `high` (0 and
+    its input map), `bias` float32[out], `stride` and `dilation` (rows, columns), `padding` (top,
+    left), `groups`, the shapes before, after the convolution and after pooling, `pool`, the clamp `low` and `high` (0 and
     None for ReLU, None for no clamp), `pruned`, the value `source` that it reads (None for the
     layer before), and `terms`, further convolutions that are added before the clamp.
     """
@@ -27,7 +27,7 @@ class FloatLayer(Convolution):
     name: str
     weight: np.ndarray
     bias: np.ndarray
-    stride: int
+    stride: tuple[int, int]
     padding: tuple[int, int]
     groups: int
     in_shape: tuple[int, int, int]
@@ -40,6 +40,7 @@ class FloatLayer(Convolution):
     dense_macs: int = 0
     source: str | None = None
     terms: tuple[Term, ...] = ()
+    dilation: tuple[int, int] = (1, 1)
 
     def energy(self, power: float = 1.0) -> np.ndarray:
         """Weight per channel pair, sum over the kernel of |w|^power: float64[out, in].

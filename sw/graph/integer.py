@@ -40,11 +40,11 @@ class Layer(Convolution):
     bias : int32[out]
     mult, shift : uint16[out], uint8[out]
         Requantisation of each output channel: (acc + bias) * mult, shifted right by 0 to 47
-        with halves rounded up.
+        with halves rounded up, plus `offset`.
     low, high : int
         Clamp of the output; low is 0 for ReLU.
-    stride : int
-    padding : (top, left) zeros; those at the bottom and right follow from the shapes
+    stride : (rows, columns) between neighbouring outputs
+    padding : (top, left) of the input; that at the bottom and right follows from the shapes
     groups : int
         Independent blocks; the partitions of a pruned layer.
     in_shape, conv_shape, out_shape : (channels, rows, columns)
@@ -62,6 +62,11 @@ class Layer(Convolution):
         The value that it reads; None for the layer before, or the network's input for the first.
     terms : tuple of Term
         Further convolutions, int8, summed into the same accumulators.
+    dilation : (rows, columns) between neighbouring taps of the kernel
+    pad_value : int, -128 to 127
+        What padding reads as: the zero point of the input. A term has its own.
+    offset : int, -128 to 127
+        Added after the shift and before the clamp: the zero point of the output.
     """
 
     name: str
@@ -71,7 +76,7 @@ class Layer(Convolution):
     shift: np.ndarray
     low: int
     high: int
-    stride: int
+    stride: tuple[int, int]
     padding: tuple[int, int]
     groups: int
     in_shape: tuple[int, int, int]
@@ -84,6 +89,9 @@ class Layer(Convolution):
     images: int = 1
     source: str | None = None
     terms: tuple[Term, ...] = ()
+    dilation: tuple[int, int] = (1, 1)
+    pad_value: int = 0
+    offset: int = 0
 
     @property
     def macs(self) -> int:
@@ -139,11 +147,13 @@ class Layer(Convolution):
                    f"epsilon is {self.epsilon}; it must be from 0 to 127")
         self._need(not (self.epsilon and self.terms),
                    f"epsilon is {self.epsilon}; a layer of several terms takes none")
+        self._need(-128 <= self.offset <= 127,
+                   f"offset is {self.offset}; it must lie in -128 to 127")
         self._check_pool()
         if values:
             self._check_sums()
 
-    def _check_convolution(self, part: Convolution, what: str) -> None:
+    def _check_convolution(self, part: "Layer | Term", what: str) -> None:
         weight = part.weight
         self._need(weight.dtype == np.int8 and weight.ndim == 4 and weight.size > 0,
                    f"{what}weight is {weight.dtype}{list(weight.shape)}; it must be int8 "
@@ -154,7 +164,10 @@ class Layer(Convolution):
         self._need(per_group * part.groups == part.in_shape[0],
                    f"{what}weights take {per_group * part.groups} input channels; the input has "
                    f"{part.in_shape[0]}")
-        self._need(part.stride >= 1, f"{what}stride is {part.stride}; it must be 1 or more")
+        for name, steps in (("stride", part.stride), ("dilation", part.dilation)):
+            self._need(min(steps) >= 1, f"{what}{name} is {steps}; it must be 1 or more")
+        self._need(-128 <= part.pad_value <= 127,
+                   f"{what}pad_value is {part.pad_value}; it must lie in -128 to 127")
 
     def _check_pool(self) -> None:
         if self.pool is None:

@@ -13,11 +13,13 @@ class AccumulatorOverflow(ArithmeticError):
 
 def taps(insn: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """Word offsets in an input plane [pixels, taps], and which of them are inside the map."""
-    def line(out: int, pad: int, kernel: int) -> np.ndarray:
-        return np.arange(out)[:, None] * insn["stride"] - pad + np.arange(kernel)
+    def line(axis: str, pad: int) -> np.ndarray:
+        out, stride, kernel, dilation = (
+            insn[f"{name}_{axis}"] for name in ("out", "stride", "kernel", "dilation"))
+        return np.arange(out)[:, None] * stride - pad + np.arange(kernel) * dilation
 
-    y = line(insn["out_h"], insn["pad_top"], insn["kernel_h"])[:, None, :, None]
-    x = line(insn["out_w"], insn["pad_left"], insn["kernel_w"])[None, :, None, :]
+    y = line("h", insn["pad_top"])[:, None, :, None]
+    x = line("w", insn["pad_left"])[None, :, None, :]
     inside = (y >= 0) & (y < insn["in_h"]) & (x >= 0) & (x < insn["in_w"])
     shape = insn["out_h"] * insn["out_w"], insn["kernel_h"] * insn["kernel_w"]
     return np.where(inside, y * insn["in_w"] + x, 0).reshape(shape), inside.reshape(shape)
@@ -25,21 +27,22 @@ def taps(insn: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
 
 def holds_nothing(insn: Mapping[str, int]) -> bool:
     """Whether a pooling window lies in the padding, and no sum within it."""
-    def outside(out: int, window: int, pad: int, conv: int) -> bool:
-        return pad >= window or (out - 1) * insn["pool_stride"] - pad >= conv
+    def outside(axis: str, pad: int) -> bool:
+        window, out, stride, conv = (
+            insn[f"{name}_{axis}"] for name in ("pool", "out", "pool_stride", "conv"))
+        return pad >= window or (out - 1) * stride - pad >= conv
 
-    return (outside(insn["out_h"], insn["pool_h"], insn["pool_top"], insn["conv_h"])
-            or outside(insn["out_w"], insn["pool_w"], insn["pool_left"], insn["conv_w"]))
+    return outside("h", insn["pool_top"]) or outside("w", insn["pool_left"])
 
 
 def pool(conv: np.ndarray, insn: Mapping[str, int]) -> np.ndarray:
     """Maximum over each window of int64[rows, columns, cols]; outside positions do not count."""
     pooled = np.full((insn["out_h"], insn["out_w"], conv.shape[2]), np.iinfo(np.int64).min)
     for py in range(insn["pool_h"]):
-        y = np.arange(insn["out_h"]) * insn["pool_stride"] - insn["pool_top"] + py
+        y = np.arange(insn["out_h"]) * insn["pool_stride_h"] - insn["pool_top"] + py
         rows = np.flatnonzero((y >= 0) & (y < conv.shape[0]))
         for px in range(insn["pool_w"]):
-            x = np.arange(insn["out_w"]) * insn["pool_stride"] - insn["pool_left"] + px
+            x = np.arange(insn["out_w"]) * insn["pool_stride_w"] - insn["pool_left"] + px
             columns = np.flatnonzero((x >= 0) & (x < conv.shape[1]))
             at = np.ix_(rows, columns)
             pooled[at] = np.maximum(pooled[at], conv[np.ix_(y[rows], x[columns])])
@@ -57,4 +60,5 @@ def requantise(acc: np.ndarray, params: np.ndarray, insn: Mapping[str, int]) -> 
     product = total * table["mult"].astype(np.int64)
     shift = table["shift"].astype(np.int64)
     half = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
-    return np.clip((product + half) >> shift, insn["low"], insn["high"]).astype(np.int8)
+    rounded = ((product + half) >> shift) + insn["offset"]
+    return np.clip(rounded, insn["low"], insn["high"]).astype(np.int8)

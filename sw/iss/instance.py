@@ -286,7 +286,7 @@ class Instance:
         tile_bytes = config.tile_chunks * config.chunk_bytes
         param_bytes = config.param_chunks * config.chunk_bytes
         if insn["live_blocks"]:
-            yield from self._compute_live(insn, where[0], param_bytes)
+            yield from self._compute_live(insn, where[0], inside[0], param_bytes)
             return
         for _ in range(insn["out_blocks"]):
             bank = self.bank
@@ -307,7 +307,8 @@ class Instance:
                 if (used & ~self.acts_valid[address]).any():
                     raise Hazard(f"instance {self.number}, layer {insn['layer']}: COMPUTE reads "
                                  f"activations that were never written, block {block}")
-                vectors = np.where(inside[..., None], self.acts[address], 0).astype(np.float64)
+                vectors = np.where(inside[..., None], self.acts[address],
+                                   np.int8(insn["pad_value"])).astype(np.float64)
                 sums = vectors.reshape(len(where), -1) @ weights.transpose(0, 2, 1) \
                     .reshape(-1, array.cols).astype(np.float64)
                 self.acc[bank, :len(where)] += sums.astype(np.int64)
@@ -316,7 +317,8 @@ class Instance:
                 self.full[bank] = True
                 self.bank ^= 1
 
-    def _compute_live(self, insn: Mapping[str, int], where: np.ndarray, param_bytes: int) -> Steps:
+    def _compute_live(self, insn: Mapping[str, int], where: np.ndarray, inside: np.ndarray,
+                      param_bytes: int) -> Steps:
         """Multiply live inputs alone; their rows come when the last of a pass are known."""
         cols, count, bank = self.config.array.cols, insn["live_blocks"], self.bank
         if insn["first"]:
@@ -326,11 +328,13 @@ class Instance:
             self.acc[bank] = 0
             self.params[bank] = yield from self._take(count * param_bytes)
         address = insn["in_addr"] + np.arange(insn["in_blocks"])[:, None] * insn["in_plane"] + where
-        self._check_range(address, insn)
-        if not self.acts_valid[address].all():
+        self._check_range(address[:, inside], insn)
+        address = np.where(inside, address, 0)
+        if not self.acts_valid[address[:, inside]].all():
             raise Hazard(f"instance {self.number}, layer {insn['layer']}: COMPUTE reads "
                          "activations that were never written")
-        for value in self.acts[address].reshape(-1):
+        for value in np.where(inside[:, None], self.acts[address],
+                              np.int8(insn["pad_value"])).reshape(-1):
             if abs(int(value)) > insn["epsilon"]:
                 self.needs.append(self.searched)
                 self.live.append(int(value))

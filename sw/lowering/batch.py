@@ -46,7 +46,7 @@ def _stack(layer: Layer, batch: int) -> Layer:
         raise Unsupported(layer.name, f"takes maps of {height} rows; a batch stacks maps of at "
                           f"most {_MOST_ROWS}: pool before it, or run the images one by one")
     shape = (layer.conv_shape[0], batch, 1)
-    return replace(layer, stride=height, in_shape=(channels, batch * height, width),
+    return replace(layer, stride=(height, 1), in_shape=(channels, batch * height, width),
                    conv_shape=shape, out_shape=shape, images=batch)
 
 

@@ -1,12 +1,15 @@
 """What of a layer's shape an instruction can hold, and which layers skip zeros."""
 
 from hw.config import Config
-from sw.graph.integer import Layer
+from sw.graph.integer import Layer, Term
 
 from .errors import Unsupported
 from .nodes import Node
 
 __all__ = ["check_encoding", "fewer_images", "skips_zeros"]
+
+#: What positions in a plane reach to in the hardware.
+_MOST_EXTENT = 2048
 
 
 def skips_zeros(node: Node, config: Config) -> bool:
@@ -29,13 +32,13 @@ def check_encoding(node: Node, config: Config) -> None:
     for n, read in enumerate(node.reads):
         conv, term = read.conv, f"term {n - 1}: " if n else ""
         limits += [(f"{term}{what}", value, most) for what, value, most in (
-            ("stride", conv.stride, 15), ("kernel", max(conv.kernel), 255),
-            ("padding", max(conv.padding), 127),
-            ("map size", max(*conv.in_shape[1:], *conv.conv_shape[1:]), 1023))]
+            ("stride", max(conv.stride), 15), ("dilation", max(conv.dilation), 127),
+            ("kernel", max(conv.kernel), 255), ("padding", max(conv.padding), 127),
+            ("map size", max(*conv.in_shape[1:], *conv.conv_shape[1:]), 1023),
+            ("map with the padding below and right of it", max(_extent(conv)), _MOST_EXTENT))]
     if pool is not None:
-        if pool.stride[0] != pool.stride[1]:
-            raise Unsupported(layer.name, f"pools with strides {pool.stride}; they must be equal")
-        limits += [("pooling window", max(pool.kernel), 15), ("pooling stride", pool.stride[0], 15),
+        limits += [("pooling window", max(pool.kernel), 15),
+                   ("pooling stride", max(pool.stride), 15),
                    ("pooling padding", max(pool.padding), 15)]
     for what, value, most in limits:
         if value > most:
@@ -45,6 +48,12 @@ def check_encoding(node: Node, config: Config) -> None:
         raise Unsupported(layer.name, f"epsilon is {layer.epsilon}; small inputs count as zero "
                           "only in fully connected layers, image by image, with "
                           "array.zero_skip" + _or_fewer(layer))
+
+
+def _extent(conv: Layer | Term) -> list[int]:
+    """Rows and columns up to the last that is looked at, from the map's first on."""
+    return [(out - 1) * step - pad + reach for out, step, pad, reach in zip(
+        conv.conv_shape[1:], conv.stride, conv.padding, conv.reach, strict=True)]
 
 
 def fewer_images(layer: Layer) -> list[str]:

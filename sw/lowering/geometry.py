@@ -38,7 +38,7 @@ class Window:
     """What one range of output rows takes of one of the values that its layer reads.
 
     Members: `out` output rows (after pooling), `conv` rows before pooling, `rows` of the input,
-    each (first, past the last); `pad_top` zeros above input row `rows[0]` where conv row
+    each (first, past the last); `pad_top` rows of padding above input row `rows[0]` where conv row
     `conv[0]` starts; `pool_top` pooling rows above conv row `conv[0]`.
     """
 
@@ -79,10 +79,10 @@ def window(of: Convolution, pool: Pool | None, first: int, past: int) -> Window:
         stride, top, size = pool.stride[0], pool.padding[0], pool.kernel[0]
         conv = max(0, first * stride - top), min(conv_rows, (past - 1) * stride - top + size)
         pool_top = top - first * stride + conv[0]
-    pad, kernel = of.padding[0], of.kernel[0]
-    low = min(max(0, conv[0] * of.stride - pad), in_rows - 1)
-    high = min(in_rows, max(low + 1, (conv[1] - 1) * of.stride - pad + kernel))
-    return Window((first, past), conv, (low, high), pad - conv[0] * of.stride + low, pool_top)
+    pad, step = of.padding[0], of.stride[0]
+    low = min(max(0, conv[0] * step - pad), in_rows - 1)
+    high = min(in_rows, max(low + 1, (conv[1] - 1) * step - pad + of.reach[0]))
+    return Window((first, past), conv, (low, high), pad - conv[0] * step + low, pool_top)
 
 
 def output_blocks(layer: Layer, config: Config) -> int:

@@ -11,8 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sw.graph.convolution import Convolution
-from sw.graph.integer import INPUT, IntegerGraph, Layer
+from sw.graph.integer import INPUT, IntegerGraph, Layer, Term
 
 __all__ = ["Node", "Read", "nodes_of", "readers_of"]
 
@@ -25,7 +24,7 @@ class Read:
     for the network's input and k + 1 for layer k's output, and how many `channels` each has.
     """
 
-    conv: Convolution
+    conv: Layer | Term
     values: tuple[int, ...]
     channels: tuple[int, ...]
 
@@ -48,7 +47,8 @@ class Read:
     def way(self) -> tuple:
         """Equal for reads that take the same input in the same way, with other weights."""
         conv = self.conv
-        return self.values, conv.kernel, conv.stride, tuple(conv.padding), conv.groups
+        return (self.values, conv.kernel, tuple(conv.stride), tuple(conv.dilation),
+                tuple(conv.padding), conv.pad_value, conv.groups)
 
     def words(self, word: int) -> int:
         """Words of `word` channels that a pixel has."""

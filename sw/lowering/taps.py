@@ -22,24 +22,28 @@ __all__ = ["Taps", "pack_input"]
 class Taps:
     """How an input [C, H, W] becomes [C * kernel rows * kernel columns, out H, out W].
 
-    Members: `kernel`, `padding` (top, left) and `out` (rows, columns); `stride`.
+    Members: `kernel`, `stride`, `dilation` and `out` (rows, columns), `padding` (top, left), and
+    `pad_value`, which that holds.
     """
 
     kernel: tuple[int, int]
     padding: tuple[int, int]
-    stride: int
+    stride: tuple[int, int]
     out: tuple[int, int]
+    dilation: tuple[int, int] = (1, 1)
+    pad_value: int = 0
 
     def apply(self, image: np.ndarray) -> np.ndarray:
         """Return int8[C * kh * kw, out rows, out columns] of an image int8[C, H, W]."""
-        (kh, kw), (top, left), s = self.kernel, self.padding, self.stride
-        rows, columns = self.out
+        (kh, kw), (sy, sx), (dy, dx) = self.kernel, self.stride, self.dilation
+        (top, left), (rows, columns) = self.padding, self.out
         channels, height, width = image.shape
-        padded = np.zeros((channels, max(height + top, (rows - 1) * s + kh),
-                           max(width + left, (columns - 1) * s + kw)), np.int8)
+        padded = np.full((channels, max(height + top, (rows - 1) * sy + (kh - 1) * dy + 1),
+                          max(width + left, (columns - 1) * sx + (kw - 1) * dx + 1)),
+                         self.pad_value, np.int8)
         padded[:, top:top + height, left:left + width] = image
-        taps = [padded[:, y:y + (rows - 1) * s + 1:s, x:x + (columns - 1) * s + 1:s]
-                for y in range(kh) for x in range(kw)]
+        taps = [padded[:, y:y + (rows - 1) * sy + 1:sy, x:x + (columns - 1) * sx + 1:sx]
+                for y in range(0, kh * dy, dy) for x in range(0, kw * dx, dx)]
         return np.stack(taps, 1).reshape(channels * kh * kw, rows, columns)
 
 
@@ -77,6 +81,8 @@ def _pack_taps(layer: Layer, config: Config) -> tuple[Layer, Taps | None]:
     if cycles(packed_blocks, packed_blocks * pixels) >= plain:
         return layer, None
     packed = replace(layer, weight=layer.weight.reshape(layer.conv_shape[0], channels, 1, 1),
-                     stride=1, padding=(0, 0), in_shape=(channels, *layer.conv_shape[1:]))
+                     stride=(1, 1), dilation=(1, 1), padding=(0, 0),
+                     in_shape=(channels, *layer.conv_shape[1:]))
     return packed, Taps(layer.kernel, layer.padding, layer.stride,
-                        (layer.conv_shape[1], layer.conv_shape[2]))
+                        (layer.conv_shape[1], layer.conv_shape[2]), layer.dilation,
+                        layer.pad_value)

@@ -66,5 +66,5 @@ def shape_graph(network: str, prune: str, partitions: int) -> IntegerGraph:
         layers.append(Layer(
             x.name, zeros(np.int8, shape), zeros(np.int32), zeros(np.uint16), zeros(np.uint8),
             0 if x.low == 0 else -128, 127, x.stride, x.padding, groups, x.in_shape, x.conv_shape,
-            x.out_shape, x.pool, pruned=k in chosen))
+            x.out_shape, x.pool, pruned=k in chosen, dilation=x.dilation))
     return IntegerGraph(graph.name, tuple(layers), 1.0, 1.0)

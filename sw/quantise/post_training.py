@@ -207,7 +207,7 @@ def _quantise_layer(layer: FloatLayer, in_scales: Sequence[float], out_scale: fl
         np.array([p[0] for p in pairs], np.uint16), np.array([p[1] for p in pairs], np.uint8),
         low, high, layer.stride, layer.padding, layer.groups, layer.in_shape, layer.conv_shape,
         layer.out_shape, layer.pool, layer.pruned, layer.dense_macs, source=layer.source,
-        terms=summed.terms)
+        terms=summed.terms, dilation=layer.dilation)
 
 
 def _alone(layer: FloatLayer, in_scale: float) -> Summed:

@@ -80,7 +80,7 @@ def sum_terms(layer: FloatLayer, in_scales: Sequence[float], out_scale: float,
             real = torch.from_numpy(part.weight)
             weights = [round_weights(real, torch.from_numpy(unit / scale)).numpy().astype(np.int8)]
         terms += [Term(source, w, part.stride, part.padding, part.groups, part.in_shape,
-                       part.conv_shape) for w in weights]
+                       part.conv_shape, part.dilation) for w in weights]
     return Summed(unit, terms[0].weight, tuple(terms[1:]))
 
 

@@ -1,10 +1,10 @@
 """The golden model: every layer in exact integers, from the integer specification alone.
 
-    act = 0 where |input| <= epsilon, else input      int8
+    act = 0 where |input| <= epsilon, else input      int8; around the map, pad_value
     acc = sum of act * weight, over all terms         int32
     p   = (acc + bias) * mult                         int48
     r   = p if shift == 0 else (p + 2^(shift - 1)) >> shift
-    y   = clamp(r, low, high), then max pooling
+    y   = clamp(r + offset, low, high), then max pooling
 
 A layer reads the value that it names, or the one before; a join's channels lie one after the other.
 
@@ -16,9 +16,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sw.graph.convolution import Convolution
 from sw.graph.flow import expect
-from sw.graph.integer import INPUT, IntegerGraph, Layer
+from sw.graph.integer import INPUT, IntegerGraph, Layer, Term
 
 __all__ = ["convolve", "requantise", "run_golden", "run_layer"]
 
@@ -61,17 +60,17 @@ def _without_small(image: np.ndarray, epsilon: int) -> np.ndarray:
     return np.where(np.abs(image.astype(np.int16)) <= epsilon, np.int8(0), image)
 
 
-def _patches(layer: Convolution, image: np.ndarray) -> np.ndarray:
+def _patches(layer: Layer | Term, image: np.ndarray) -> np.ndarray:
     """int8[in channels, kernel rows, kernel columns, output rows, output columns]."""
-    (kh, kw), s = layer.kernel, layer.stride
+    (sy, sx), (dy, dx), reach = layer.stride, layer.dilation, layer.reach
     _, rows, columns = layer.conv_shape
     top, left = layer.padding
     channels, height, width = image.shape
-    padded = np.zeros((channels, max((rows - 1) * s + kh, top + height),
-                       max((columns - 1) * s + kw, left + width)), np.int8)
+    padded = np.full((channels, max((rows - 1) * sy + reach[0], top + height),
+                      max((columns - 1) * sx + reach[1], left + width)), layer.pad_value, np.int8)
     padded[:, top:top + height, left:left + width] = image
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(1, 2))
-    windows = windows[:, :(rows - 1) * s + 1:s, :(columns - 1) * s + 1:s]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(1, 2))
+    windows = windows[:, :(rows - 1) * sy + 1:sy, :(columns - 1) * sx + 1:sx, ::dy, ::dx]
     return windows.transpose(0, 3, 4, 1, 2)
 
 
@@ -81,7 +80,7 @@ def _row_blocks(weight: np.ndarray) -> Iterator[slice]:
         yield slice(start, start + rows)
 
 
-def convolve(layer: Convolution, image: np.ndarray) -> np.ndarray:
+def convolve(layer: Layer | Term, image: np.ndarray) -> np.ndarray:
     """Return the sums int64[out, rows, columns] of a layer's own convolution, or of a term."""
     out = layer.weight.shape[0]
     _, rows, columns = layer.conv_shape
@@ -101,12 +100,14 @@ def convolve(layer: Convolution, image: np.ndarray) -> np.ndarray:
 
 
 def requantise(acc: np.ndarray, layer: Layer) -> np.ndarray:
-    """Return int8 of accumulators int64[out, ...]: bias, multiplier, rounding shift, clamp."""
+    """Return int8 of accumulators int64[out, ...]: bias, multiplier, rounding shift, offset,
+    clamp."""
     column = (-1,) + (1,) * (acc.ndim - 1)
     shift = layer.shift.astype(np.int64).reshape(column)
     half = np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
     product = (acc + layer.bias.reshape(column)) * layer.mult.astype(np.int64).reshape(column)
-    return np.clip((product + half) >> shift, layer.low, layer.high).astype(np.int8)
+    rounded = ((product + half) >> shift) + layer.offset
+    return np.clip(rounded, layer.low, layer.high).astype(np.int8)
 
 
 def max_pool(y: np.ndarray, layer: Layer) -> np.ndarray:

@@ -42,10 +42,10 @@ class _Drawing:
         if operator == "conv":
             del numbers["epsilon"]
             if self.draw.random() < 0.7:  # so that maps stay large enough to meet again
-                numbers |= {"stride": 1, "pool": 1, "pool_pad": 0}
-                for axis in "hw":
+                numbers |= {"stride": 1, "stride_w": 0, "pool": 1, "pool_w": 0, "pool_pad": 0}
+                for axis, pad in (("h", "pad_top"), ("w", "pad_left")):
                     kernel = numbers[f"kernel_{axis}"] = min(numbers[f"kernel_{axis}"] | 1, 3)
-                    numbers[f"pad_{'top' if axis == 'h' else 'left'}"] = kernel // 2
+                    numbers[pad] = kernel // 2 * numbers[f"dilation_{axis}"]
             numbers["out"] = min(numbers["out"], numbers["groups"] * max(
                 1, 24 // numbers["groups"]))
             if numbers["groups"] == 1 and self.draw.random() < 0.6:
@@ -72,8 +72,10 @@ class _Drawing:
         kernel = self.draw.choice([1, 1, 3])
         for stride in (1, 2, 3):
             for k in dict.fromkeys((kernel, 1)):
-                yield {"kernel_h": k, "kernel_w": k, "pad_top": k // 2, "pad_left": k // 2,
-                       "stride": stride}
+                by = self.draw.choice([1, 1, 2]) if k > 1 else 1
+                yield {"kernel_h": k, "kernel_w": k, "pad_top": k // 2 * by,
+                       "pad_left": k // 2 * by, "stride": stride, "dilation_h": by,
+                       "dilation_w": by, "pad_value": self.draw.choice([0, 0, -128, 5])}
         if size == [1, 1]:
             yield {"kernel_h": shape[1], "kernel_w": shape[2]}
 

@@ -35,7 +35,7 @@ def make_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, in
         bias=rng.integers(-1000, 1000, out, np.int32),
         mult=rng.integers(0, 1 << 10, out).astype(np.uint16),
         shift=(shift + rng.integers(-2, 3, out)).astype(np.uint8),
-        low=0 if relu else -128, high=127, stride=stride, padding=padding, groups=groups,
+        low=0 if relu else -128, high=127, stride=(stride, stride), padding=padding, groups=groups,
         in_shape=in_shape, conv_shape=conv, out_shape=shape, pool=pooled)
 
 

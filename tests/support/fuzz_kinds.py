@@ -62,7 +62,7 @@ def _graph() -> IntegerGraph:
         shape = (out, *conv)
         return Layer(name, rng.integers(-128, 128, (out, in_shape[0], *kernel), np.int8),
                      rng.integers(-9, 9, out, np.int32), np.full(out, 500, np.uint16),
-                     np.full(out, 14, np.uint8), 0, 127, 1, (kernel[0] // 2, kernel[1] // 2)
+                     np.full(out, 14, np.uint8), 0, 127, (1, 1), (kernel[0] // 2, kernel[1] // 2)
                      if kernel != conv else (0, 0), 1, in_shape, shape,
                      more.pop("out_shape", shape), **more)
 
@@ -71,7 +71,7 @@ def _graph() -> IntegerGraph:
               pool=Pool((2, 2), (2, 2), (0, 0), (4, 4))),
         layer("more", (8, 4, 4), 8, (3, 3), (4, 4)),
         Layer("fc", rng.integers(-128, 128, (5, 8, 4, 4), np.int8), np.zeros(5, np.int32),
-              np.full(5, 500, np.uint16), np.full(5, 14, np.uint8), -128, 127, 1, (0, 0), 1,
+              np.full(5, 500, np.uint16), np.full(5, 14, np.uint8), -128, 127, (1, 1), (0, 0), 1,
               (8, 4, 4), (5, 1, 1), (5, 1, 1))), 0.01, 0.1)
 
 
@@ -79,7 +79,8 @@ def _branches() -> IntegerGraph:
     """The network with a sum and a join in it."""
     chain = _graph()
     conv, more, fc = chain.layers
-    skip = Term("conv", np.full((8, 1, 1, 1), 99, np.int8), 1, (0, 0), 8, (8, 4, 4), (8, 4, 4))
+    skip = Term("conv", np.full((8, 1, 1, 1), 99, np.int8), (1, 1), (0, 0), 8, (8, 4, 4),
+                (8, 4, 4))
     weight = np.concatenate([fc.weight, fc.weight], axis=1)
     return replace(chain, joins=(Join("both", ("conv", "more")),), layers=(
         conv, replace(more, terms=(skip,)),

@@ -1,6 +1,7 @@
 """Random integer graphs: sums of terms, joins and several readers."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,16 @@ class _Draw:
         layer = random_layer(rng, f"layer{len(self.layers)}", shape, out, kernel, stride=stride,
                              pad=kernel // 2, groups=channels if depthwise else 1, pool=pool,
                              low=int(rng.choice([0, -128])))
-        self._append(replace(layer, source=source, terms=self._terms(layer)))
+        if kernel > 1:
+            layer = replace(layer, **self._window(kernel))
+        offset = int(rng.choice([0, 0, -128, 9]))
+        self._append(replace(layer, source=source, terms=self._terms(layer), offset=offset))
+
+    def _window(self, kernel: int) -> dict[str, Any]:
+        """Dilation that keeps a map's size, and what padding reads as."""
+        by = (int(self.rng.choice([1, 1, 2, 5])), int(self.rng.choice([1, 1, 3])))
+        return {"dilation": by, "padding": tuple(kernel // 2 * d for d in by),
+                "pad_value": int(self.rng.choice([0, 0, -128, 7]))}
 
     def _terms(self, layer: Layer) -> tuple[Term, ...]:
         """Of values from which one step leads to the layer's size: equal ones, or of twice it."""
@@ -83,8 +93,10 @@ class _Draw:
             kernel = 1 if diagonal else int(self.rng.choice([1, 3]))
             weight = self.rng.integers(-127, 128, (layer.conv_shape[0], 1 if diagonal else shape[0],
                                                    kernel, kernel), dtype=np.int8)
-            terms.append(Term(value, weight, int(stride), (kernel // 2, kernel // 2),
+            terms.append(Term(value, weight, (int(stride),) * 2, (kernel // 2, kernel // 2),
                               shape[0] if diagonal else 1, shape, layer.conv_shape))
+            if kernel > 1:
+                terms[-1] = replace(terms[-1], **self._window(kernel))
         return tuple(terms)
 
     def _append(self, layer: Layer) -> None:
@@ -107,5 +119,5 @@ class _Draw:
         for value in others:
             theirs = self.shapes[value]
             weight = self.rng.integers(-127, 128, (5, *theirs), dtype=np.int8)
-            terms.append(Term(value, weight, 1, (0, 0), 1, theirs, layer.conv_shape))
+            terms.append(Term(value, weight, (1, 1), (0, 0), 1, theirs, layer.conv_shape))
         self._append(replace(layer, source=first, terms=tuple(terms)))

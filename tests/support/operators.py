@@ -5,7 +5,7 @@ An operator that is added to `OPERATORS` is replayed and shrunk with the others.
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,6 +77,10 @@ class Operator:
     make: Callable[[np.random.Generator, str, Growing, Numbers], None]
 
 
+#: What padding reads as, and what is added to outputs.
+_ZERO_POINTS = (0, 0, 0, -128, 127, -3)
+
+
 def _outputs(draw: random.Random, channels: int, most: int) -> dict[str, int]:
     """Groups, as many output channels for each, what is done with their sums, and how many in a
     hundred are zero whatever comes."""
@@ -84,20 +88,33 @@ def _outputs(draw: random.Random, channels: int, most: int) -> dict[str, int]:
     if draw.random() < 0.5:
         groups = 1
     return {"out": groups * draw.randint(1, max(1, most // groups)), "groups": groups,
-            "low": draw.choice([0, 0, -128]), "dead": draw.choice([0, 0, 0, 50, 90])}
+            "low": draw.choice([0, 0, -128]), "offset": draw.choice(_ZERO_POINTS),
+            "dead": draw.choice([0, 0, 0, 50, 90])}
 
 
 def _draw_convolution(draw: random.Random, shape: Shape, config: Config) -> dict[str, int]:
     channels, *size = shape
     kernel = [draw.randint(1, min(5, n)) for n in size]
-    pad = [draw.randint(0, k - 1) for k in kernel]
-    stride = draw.choice([1, 1, 2, 3])
-    least = min((n + 2 * p - k) // stride + 1 for n, p, k in zip(size, pad, kernel, strict=True))
+    reach, dilation = [*kernel], [1, 1]
+    for axis, n in enumerate(kernel):
+        if n > 1 and draw.random() < 0.25:
+            dilation[axis] = draw.choice([2, 2, 3, 11])
+            reach[axis] = (n - 1) * dilation[axis] + 1
+    least_pad = [-(-max(0, r - n) // 2) for r, n in zip(reach, size, strict=True)]
+    pad = [draw.randint(least, r - 1) for r, least in zip(reach, least_pad, strict=True)]
+    stride, stride_w = draw.choice([1, 1, 2, 3]), draw.choice([0, 0, 0, 1, 2, 3])
+    gives = [(n + 2 * p - r) // s + 1 for n, p, r, s in zip(
+        size, pad, reach, (stride, stride_w or stride), strict=True)]
     pool, pool_stride, pool_pad = draw.choice(
         [(1, 1, 0), *(x for x in ((1, 1, 0), (2, 2, 0), (3, 2, 1), (2, 1, 0))
-                      if least + 2 * x[2] >= x[0])])
+                      if min(gives) + 2 * x[2] >= x[0])])
+    columns = draw.choice([0, 0, 1, 2]) if pool > 1 and gives[1] + 2 * pool_pad >= 2 else 0
     return {"kernel_h": kernel[0], "kernel_w": kernel[1], "pad_top": pad[0], "pad_left": pad[1],
-            "stride": stride, "pool": pool, "pool_stride": pool_stride, "pool_pad": pool_pad,
+            "pad_value": draw.choice(_ZERO_POINTS), "stride": stride, "stride_w": stride_w,
+            "dilation_h": dilation[0], "dilation_w": dilation[1], "pool": pool,
+            "pool_stride": pool_stride, "pool_pad": pool_pad,
+            "pool_w": columns if columns > pool_pad else 0,
+            "pool_stride_w": draw.choice([0, 0, 1, 2, 3]) if pool > 1 else 0,
             **_outputs(draw, channels, draw.choice([4, 18, 3 * config.array.cols]))}
 
 
@@ -109,15 +126,13 @@ def _draw_linear(draw: random.Random, shape: Shape, config: Config) -> dict[str,
 
 def _make_convolution(rng: np.random.Generator, name: str, net: Growing,
                       numbers: Numbers) -> None:
-    kernel, padding = _window(numbers)
     _, shape = net.value(numbers["back"])
-    net.add(_make(rng, name, shape, kernel, padding, numbers), numbers["back"])
+    net.add(_make(rng, name, shape, _Window.of(numbers), numbers), numbers["back"])
 
 
 def _make_linear(rng: np.random.Generator, name: str, net: Growing, numbers: Numbers) -> None:
-    flat = {"stride": 1, "pool": 1, "pool_stride": 1, "pool_pad": 0}
     _, shape = net.value(numbers["back"])
-    layer = _make(rng, name, shape, shape[1:], (0, 0), {**numbers, **flat})
+    layer = _make(rng, name, shape, _Window(shape[1:]), {**numbers, "pool": 1, "pool_w": 0})
     net.add(replace(layer, epsilon=numbers["epsilon"]), numbers["back"])
 
 
@@ -131,15 +146,15 @@ def _make_term(rng: np.random.Generator, name: str, net: Growing, numbers: Numbe
         raise NoSuchLayer(f"{name}: a term of a layer with epsilon")
     source, shape = net.value(numbers["back"] + 1)
     channels, *size = shape
-    kernel, padding = _window(numbers)
+    window = _Window.of(numbers)
     out, groups = layer.conv_shape[0], numbers["groups"]
     if channels % groups or out % groups:
         raise NoSuchLayer(f"{name}: {groups} groups of {channels} and {out} channels")
-    if (gives := _sizes(name, size, kernel, padding, numbers["stride"])) != layer.conv_shape[1:]:
+    if (gives := window.sizes(name, size)) != layer.conv_shape[1:]:
         raise NoSuchLayer(f"{name}: {gives} and {layer.conv_shape[1:]} cannot be added")
-    weight = rng.integers(-127, 128, (out, channels // groups, *kernel), dtype=np.int8)
-    term = Term(source, weight, numbers["stride"], padding, groups, shape,
-                layer.conv_shape)
+    weight = rng.integers(-127, 128, (out, channels // groups, *window.kernel), dtype=np.int8)
+    term = Term(source, weight, window.stride, window.padding, groups, shape, layer.conv_shape,
+                window.dilation, numbers["pad_value"])
     net.layers[-1] = replace(layer, terms=(*layer.terms, term))
 
 
@@ -153,40 +168,62 @@ def _make_join(rng: np.random.Generator, name: str, net: Growing, numbers: Numbe
     net.values.append((name, (sum(shape[0] for _, shape in parts), *parts[0][1][1:])))
 
 
-def _window(numbers: Numbers) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Kernel and padding."""
-    return ((numbers["kernel_h"], numbers["kernel_w"]),
-            (numbers["pad_top"], numbers["pad_left"]))
+@dataclass(frozen=True)
+class _Window:
+    """How a kernel, or a pooling window, goes over a map; each (rows, columns)."""
+
+    kernel: tuple[int, int]
+    padding: tuple[int, int] = (0, 0)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+
+    @classmethod
+    def of(cls, numbers: Numbers) -> "_Window":
+        """A convolution's."""
+        return cls((numbers["kernel_h"], numbers["kernel_w"]),
+                   (numbers["pad_top"], numbers["pad_left"]),
+                   (numbers["stride"], numbers["stride_w"] or numbers["stride"]),
+                   (numbers["dilation_h"], numbers["dilation_w"]))
+
+    @classmethod
+    def of_pool(cls, numbers: Numbers) -> "_Window":
+        """That of the pooling after it."""
+        rows, step, edge = (numbers[n] for n in ("pool", "pool_stride", "pool_pad"))
+        return cls((rows, numbers["pool_w"] or rows), (edge, edge),
+                   (step, numbers["pool_stride_w"] or step))
+
+    def sizes(self, name: str, size: Sequence[int]) -> tuple[int, int]:
+        """Rows and columns that it gives."""
+        reach = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True)]
+        height, width = ((n + 2 * p - r) // s + 1 for n, p, r, s in zip(
+            size, self.padding, reach, self.stride, strict=True))
+        if min(height, width) < 1 or any(p >= r for p, r in zip(self.padding, reach, strict=True)):
+            raise NoSuchLayer(f"{name}: a window of {self.kernel} in {size} with padding "
+                              f"{self.padding}")
+        return height, width
 
 
-def _make(rng: np.random.Generator, name: str, shape: Shape, kernel: tuple[int, int],
-          padding: tuple[int, int], numbers: Numbers) -> Layer:
+def _make(rng: np.random.Generator, name: str, shape: Shape, window: _Window,
+          numbers: Numbers) -> Layer:
     """A layer of random weights whose outputs spread over int8."""
     (channels, *size), out, groups = shape, numbers["out"], numbers["groups"]
     if channels % groups or out % groups:
         raise NoSuchLayer(f"{name}: {groups} groups of {channels} and {out} channels")
-    conv = _sizes(name, size, kernel, padding, numbers["stride"])
-    window, step, edge = (numbers[n] for n in ("pool", "pool_stride", "pool_pad"))
-    pooled = _sizes(name, conv, (window, window), (edge, edge), step) if window > 1 else conv
-    terms = channels // groups * kernel[0] * kernel[1]
+    conv = pooled = window.sizes(name, size)
+    pool = None
+    if max(numbers["pool"], numbers["pool_w"]) > 1:
+        over = _Window.of_pool(numbers)
+        pooled = over.sizes(name, conv)
+        pool = Pool(over.kernel, over.stride, over.padding, pooled)
+    terms = channels // groups * window.kernel[0] * window.kernel[1]
     mult = rng.integers(1 << 13, 1 << 15, out).astype(np.uint16)
     mult[rng.integers(0, 100, out) < numbers["dead"]] = 0
     return Layer(
-        name, rng.integers(-127, 128, (out, channels // groups, *kernel), dtype=np.int8),
+        name, rng.integers(-127, 128, (out, channels // groups, *window.kernel), dtype=np.int8),
         rng.integers(-20000, 20000, out).astype(np.int32), mult,
         np.full(out, 20 + int(np.log2(terms) / 2), np.uint8), numbers["low"], 127,
-        numbers["stride"], padding, groups, shape, (out, *conv), (out, *pooled),
-        Pool((window, window), (step, step), (edge, edge), pooled) if window > 1 else None)
-
-
-def _sizes(name: str, size, kernel: tuple[int, int], padding: tuple[int, int],
-           stride: int) -> tuple[int, int]:
-    """Rows and columns that a window gives."""
-    height, width = ((n + 2 * p - k) // stride + 1
-                     for n, p, k in zip(size, padding, kernel, strict=True))
-    if min(height, width) < 1 or any(p >= k for p, k in zip(padding, kernel, strict=True)):
-        raise NoSuchLayer(f"{name}: a window of {kernel} in {size} with padding {padding}")
-    return height, width
+        window.stride, window.padding, groups, shape, (out, *conv), (out, *pooled), pool,
+        dilation=window.dilation, pad_value=numbers.get("pad_value", 0), offset=numbers["offset"])
 
 
 def _draw_nothing(draw: random.Random, shape: Shape, config: Config) -> dict[str, int]:
@@ -194,12 +231,15 @@ def _draw_nothing(draw: random.Random, shape: Shape, config: Config) -> dict[str
     return {}
 
 
-_OUTPUTS = {"out": 1, "groups": 1, "low": 0, "dead": 0, "back": 0}
-_WINDOW = {"kernel_h": 1, "kernel_w": 1, "pad_top": 0, "pad_left": 0, "stride": 1}
+_OUTPUTS = {"out": 1, "groups": 1, "low": 0, "offset": 0, "dead": 0, "back": 0}
+#: A `stride_w`, `pool_w` or `pool_stride_w` of 0 is as that of the rows.
+_WINDOW = {"kernel_h": 1, "kernel_w": 1, "pad_top": 0, "pad_left": 0, "pad_value": 0, "stride": 1,
+           "stride_w": 0, "dilation_h": 1, "dilation_w": 1}
 #: Name, as in a recipe -> operator.
 OPERATORS = {
     "conv": Operator(
-        {**_WINDOW, "pool": 1, "pool_stride": 1, "pool_pad": 0, **_OUTPUTS},
+        {**_WINDOW, "pool": 1, "pool_w": 0, "pool_stride": 1, "pool_stride_w": 0, "pool_pad": 0,
+         **_OUTPUTS},
         _draw_convolution, _make_convolution),
     "fc": Operator({"epsilon": 0, **_OUTPUTS}, _draw_linear, _make_linear),
     "plus": Operator({**_WINDOW, "groups": 1, "back": 0}, _draw_nothing, _make_term),

@@ -19,9 +19,9 @@ MICROCODED = TINY.replace(
 #: Fields of a LOAD or STORE of four words, and of a COMPUTE of 4x4 pixels by one tile.
 TRANSFER = {"act_addr": 0, "run_words": 4, "runs": 1, "ext_stride": 0, "act_stride": 0}
 COMPUTE = {
-    "in_addr": 0, "in_plane": 16, "in_w": 4, "in_h": 4, "pad_top": 0, "pad_left": 0, "stride": 1,
-    "kernel_h": 1, "kernel_w": 1, "out_w": 4, "out_h": 4, "in_blocks": 1, "out_blocks": 1,
-    "tiles": 1, "first": 1, "last": 1}
+    "in_addr": 0, "in_plane": 16, "in_w": 4, "in_h": 4, "pad_top": 0, "pad_left": 0, "stride_h": 1,
+    "stride_w": 1, "kernel_h": 1, "kernel_w": 1, "dilation_h": 1, "dilation_w": 1, "out_w": 4,
+    "out_h": 4, "in_blocks": 1, "out_blocks": 1, "tiles": 1, "first": 1, "last": 1}
 
 
 def random_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, int], out: int,
@@ -39,7 +39,7 @@ def random_layer(rng: np.random.Generator, name: str, in_shape: tuple[int, int, 
         name, rng.integers(-127, 128, (out, channels // groups, kernel, kernel), dtype=np.int8),
         rng.integers(-20000, 20000, out).astype(np.int32),
         rng.integers(1 << 13, 1 << 15, out).astype(np.uint16), np.full(out, shift, np.uint8),
-        low, 127, stride, (pad, pad), groups, in_shape, shape,
+        low, 127, (stride, stride), (pad, pad), groups, in_shape, shape,
         (out, *pooled.out) if pooled else shape, pooled)
 
 
@@ -51,7 +51,7 @@ def random_graph(seed: int, *, groups: int = 1) -> IntegerGraph:
     _, rows, columns = second.out_shape
     weight = rng.integers(-127, 128, (10, 16, rows, columns), dtype=np.int8)
     last = Layer("fc", weight, np.zeros(10, np.int32), np.full(10, 1 << 14, np.uint16),
-                 np.full(10, 25, np.uint8), -128, 127, 1, (0, 0), 1, second.out_shape,
+                 np.full(10, 25, np.uint8), -128, 127, (1, 1), (0, 0), 1, second.out_shape,
                  (10, 1, 1), (10, 1, 1))
     return IntegerGraph("random", (first, second, last), 1.0, 1.0)
 

@@ -36,10 +36,10 @@ class Feeder(wiring.Component):
 
     Per output block: input block, kernel row, kernel column, output row, output column, the
     last innermost. All addresses are incremental; there is no bubble between tiles, blocks or
-    instructions. Padding needs no read.
+    instructions. Padding needs no read: it reads as `pad_value` in all channels.
 
     Where zeros are skipped, it looks at what it reads for the first output block. For the others,
-    tiles of an input block that was zero everywhere are one vector of zeros each, which takes them
+    tiles of an input block that was zero everywhere, padding too, are one vector of zeros each, which takes them
     from the tile loader; but not a block's first tile, which sets the accumulators.
 
     Members
@@ -72,7 +72,7 @@ class Feeder(wiring.Component):
 
     Resources
     ---------
-    One multiplier of the widths of `in_w` and `stride`; a FIFO of `FIFO_DEPTH` vectors.
+    One multiplier of the widths of `in_w` and `pad_top`; a FIFO of `FIFO_DEPTH` vectors.
     """
 
     #: Cycles from a taken read to its vector, through a FIFO.
@@ -138,9 +138,11 @@ class Feeder(wiring.Component):
         layout = data.StructLayout({"meta": len(meta), "pad": 1, "addr": len(at.addr), "end": 1,
                                     "done": len(insn_done)})
         item, spare, coming = Signal(layout), Signal(layout, reset_less=True), Signal(layout)
+        # What is not read needs no address: in its place, what it is.
+        value = Mux(dead.skips, 0, cur.pad_value) if dead else cur.pad_value
         credits = Credits(m, FIFO_DEPTH, take=go, give=popped)
         m.d.comb += [
-            coming.meta.eq(meta), coming.pad.eq(~inside), coming.addr.eq(at.addr),
+            coming.meta.eq(meta), coming.pad.eq(~inside), coming.addr.eq(Mux(inside, at.addr, value)),
             coming.end.eq(insn_end), coming.done.eq(insn_done),
             self.acts.valid.eq(item_valid & ~item.pad & credits.some),
             self.acts.addr.eq(item.addr),
@@ -161,7 +163,8 @@ class Feeder(wiring.Component):
         with m.If(self.acts.valid & beyond(self._config, item.addr)):
             m.d.comb += self.fault.code.eq(ErrorCode.ACT_RANGE)
         layer = item.done[-len(self.layer):]
-        return _Asked(item_valid, go, Cat(layer, item.meta), credits.out)
+        meta = Cat(layer, item.meta[:-1], item.addr[:8], item.pad)
+        return _Asked(item_valid, go, meta, credits.out)
 
     def _collect(self, m: Module, at: Vectors, dead: DeadBlocks | None, asked: "_Asked",
                  popped: Signal, cut: Signal) -> Value:
@@ -182,10 +185,11 @@ class Feeder(wiring.Component):
                 m.d.sync += [self.spared.eq(beyond_first), self.spared_layer.eq(at.insn.layer)]
             with m.Elif(self.spared.any()):
                 m.d.sync += self.spared.eq(0)
-            dead.look(valid, meta[-1 - len(dead.tag):-1], payload.acts)
+            dead.look(valid, meta[:-9][-len(dead.tag):], payload.acts)
         m.d.comb += [
             Cat(payload[name] for name, _ in vector if name != "acts").eq(meta),
-            payload.acts.eq(Mux(meta[-1], 0, self.acts.data)),
+            payload.acts.eq(Mux(meta[-1], meta[-9:-1].replicate(self._config.array.rows),
+                                self.acts.data)),
             out.w_en.eq(valid), out.w_data.eq(payload),
             self.o.valid.eq(out.r_rdy), self.o.payload.eq(out.r_data),
             out.r_en.eq(self.o.ready),

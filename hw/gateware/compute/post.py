@@ -27,8 +27,8 @@ class Post(wiring.Component):
     """Drain accumulator banks in the order in which they fill.
 
     Reads one accumulator per column and cycle, takes the maximum over the pooling window, then
-    for `post_lanes` columns per cycle adds the bias, multiplies, shifts with rounding, clamps
-    and writes. Multipliers of requantisation are not negative, so pooling before it is the same
+    for `post_lanes` columns per cycle adds the bias, multiplies, shifts with rounding, adds the
+    offset, clamps and writes. Multipliers of requantisation are not negative, so pooling before it is the same
     as after it and costs one multiplication for a window.
 
     Members
@@ -112,18 +112,16 @@ class Post(wiring.Component):
                        requantising.LATENCY, names=("requant_{}_0", "requant_{}_valid_0"),
                        reset_less=True)
         valids = [valid for _, valid in stages]
-        # The limits are chosen a cycle before they are needed.
-        low, high = Signal(signed(8), reset_less=True), Signal(signed(8), reset_less=True)
-        meta, meta_valid = stages[requantising.LIMITS_AT - 1]
-        limits = windows.contexts[data.View(layout, meta).context]
-        with m.If(meta_valid):
-            m.d.sync += [low.eq(limits.low), high.eq(limits.high)]
+        low, high, offset = (self._setting(m, windows, name, layout, stages[at - 1])
+                             for name, at in (("low", requantising.LIMITS_AT),
+                                              ("high", requantising.LIMITS_AT),
+                                              ("offset", requantising.OFFSET_AT)))
         results = []
         for lane in range(self._config.array.post_lanes):
             columns = lanes.columns[lane::self._config.array.post_lanes]
             value = Array(columns)[lanes.sub] if self._subs > 1 else columns[0]
             results.append(requantise(m, lane, value, self._param(m, lane, lanes), valids,
-                                      low, high))
+                                      offset, low, high))
 
         word, ends = data.View(layout, stages[-1][0]), valids[-1]
         groups = self._config.array.rows // self._config.array.post_lanes
@@ -150,6 +148,15 @@ class Post(wiring.Component):
                          self.fault.layer.eq(windows.contexts[windows.empty_context].done[
                              -len(self.fault.layer):])]
         return m
+
+    def _setting(self, m: Module, windows: Windows, name: str, layout: data.StructLayout,
+                 stage: tuple[Value, Value]) -> Signal:
+        """A byte of a word's instruction, chosen a cycle before it is needed."""
+        meta, valid = stage
+        chosen = Signal(signed(8), name=name, reset_less=True)
+        with m.If(valid):
+            m.d.sync += chosen.eq(windows.contexts[data.View(layout, meta).context][name])
+        return chosen
 
     def _maximum(self, m: Module, windows: Windows) -> tuple[
             data.View, Value, Value, list[Signal]]:

@@ -1,4 +1,4 @@
-"""Requantises accumulators: bias, multiplication, rounding shift, clamp."""
+"""Requantises accumulators: bias, multiplication, rounding shift, offset, clamp."""
 
 from amaranth.hdl import Module, Signal, Value, signed
 
@@ -14,16 +14,18 @@ from hw.gateware.parts.arith import (
     shift_fine,
 )
 
-__all__ = ["LATENCY", "LIMITS_AT", "requantise"]
+__all__ = ["LATENCY", "LIMITS_AT", "OFFSET_AT", "requantise"]
 
 #: Cycles from an accumulator to its result.
 LATENCY = 7
 #: Cycles from an accumulator to the limits of its clamp, which the cycle after needs.
 LIMITS_AT = LATENCY - 1
+#: The same to the offset.
+OFFSET_AT = LIMITS_AT - 1
 
 
 def requantise(m: Module, lane: int, value: Value, param: Value, valids: list[Value],
-               low: Value, high: Value) -> Signal:
+               offset: Value, low: Value, high: Value) -> Signal:
     """Return the result of a lane, `LATENCY` cycles after `value`.
 
     Parameters
@@ -31,6 +33,7 @@ def requantise(m: Module, lane: int, value: Value, param: Value, valids: list[Va
     value : accumulator, signed(ACC_BITS)
     param : bias, mult, shift from the lowest bit on, with `value`
     valids : 1, `value` is there, in this cycle and as many after it as there are entries
+    offset : signed(8), `OFFSET_AT` cycles after `value`
     low, high : limits, signed(8), `LIMITS_AT` cycles after `value`
 
     Timing
@@ -38,8 +41,9 @@ def requantise(m: Module, lane: int, value: Value, param: Value, valids: list[Va
     One value per cycle::
 
         cycle  0       1         2         3        4        5         6         7
-               value   + bias    partial   product  coarse   fine      rounded   result
+               value   + bias    partial   product  coarse   fine      + offset  result
                param             products           shift    shift     limits
+                                                             offset
 
     Resources
     ---------
@@ -72,7 +76,7 @@ def requantise(m: Module, lane: int, value: Value, param: Value, valids: list[Va
     with m.If(valids[4]):
         m.d.sync += fine.eq(shift_fine(m, coarse, shift_4))
     with m.If(valids[5]):
-        m.d.sync += rounded.eq(round_half_up(nearest_half(fine)))
+        m.d.sync += rounded.eq(round_half_up(nearest_half(fine), offset))
     with m.If(valids[6]):
         m.d.sync += result.eq(saturate(rounded, low, high))
     return result

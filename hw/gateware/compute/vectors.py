@@ -45,10 +45,10 @@ class Vectors:
     def __init__(self, m: Module, config: Config, i: stream.Interface, drained: Value, *,
                  wait: Value, cut: Value, acc_wait: Signal):
         addr_bits = config.act_addr_bits
-        task, have, prepared = _prepare(m, i, addr_bits)
+        task, kernel_row, have, prepared = _prepare(m, i, addr_bits)
         insn = task.insn
         active = Signal()
-        cur_row_step = Signal(addr_bits)
+        cur_row_step, cur_kernel_row = Signal(addr_bits), Signal(addr_bits)
         cur_origin = Signal(addr_bits)
         cur_top, cur_left = Signal.like(task.top), Signal.like(task.left)
         cur = Signal.like(insn)
@@ -77,7 +77,8 @@ class Vectors:
             load.eq(prepared & Mux(active, step & insn_end, 1)),
         ]
         addr, ix, iy = _position(
-            walk, task, WalkTask(cur, cur_row_step, cur_origin, cur_top, cur_left))
+            walk, task, WalkTask(cur, cur_row_step, cur_origin, cur_top, cur_left),
+            cur_kernel_row)
         m.d.sync += overflow.eq(step & pixel.all() & ~tile_end)
         with m.If(step):
             m.d.sync += [first_pixel.eq(tile_end), pixel.eq(Mux(tile_end, 0, pixel + 1)),
@@ -97,8 +98,9 @@ class Vectors:
         with m.If(load):
             m.d.sync += [
                 active.eq(1), prepared.eq(0), have.eq(0), cur.eq(insn),
-                cur_row_step.eq(task.row_step), cur_origin.eq(task.origin), cur_top.eq(task.top),
-                cur_left.eq(task.left), pixel.eq(0), first_pixel.eq(1), first_tile.eq(1),
+                cur_row_step.eq(task.row_step), cur_kernel_row.eq(kernel_row),
+                cur_origin.eq(task.origin), cur_top.eq(task.top), cur_left.eq(task.left),
+                pixel.eq(0), first_pixel.eq(1), first_tile.eq(1),
                 opens.eq(insn.first),
             ]
         self.walk, self.step, self.load, self.again = walk, step, load, insn.out_blocks != 1
@@ -110,9 +112,11 @@ class Vectors:
         self.advances = i.valid & i.ready | (have & ~prepared) | go_on | drained.any()
 
 
-def _prepare(m: Module, i: stream.Interface, addr_bits: int) -> tuple[WalkTask, Signal, Signal]:
+def _prepare(m: Module, i: stream.Interface, addr_bits: int,
+             ) -> tuple[WalkTask, Signal, Signal, Signal]:
     """Take an instruction and make the products that its walk needs, three cycles ahead of it.
-    Return it, that there is one, and that all of it is there."""
+    Return it, words from one row of the kernel to the next, that there is one, and that all of it
+    is there."""
     insn = Signal(i.payload.shape())
     have, ready1, ready2, ready3 = Signal(), Signal(), Signal(), Signal()
     words = Signal(addr_bits)  # of the padding above; then of an output row's step
@@ -122,34 +126,35 @@ def _prepare(m: Module, i: stream.Interface, addr_bits: int) -> tuple[WalkTask, 
     taking = Signal()
     m.d.comb += [taking.eq(i.valid & i.ready), i.ready.eq(~have)]
     m.d.sync += [ready1.eq(taking), ready2.eq(ready1), ready3.eq(ready2)]
-    # One multiplier for both, in turn. Its place may be far away: it has registers before and
+    # One multiplier for all, in turn; the last product stays. Its place may be far away: it has registers before and
     # behind it, and nothing but wires ties those to this place.
     width = Signal.like(insn.in_w)
-    factor = Signal(Mux(1, insn.stride, insn.pad_top).shape())
+    factor = Signal(Mux(1, insn.dilation_h, insn.pad_top).shape())
     product = Signal(addr_bits)
     m.d.sync += product.eq(width * factor)
     with m.If(taking):
         m.d.sync += [insn.eq(i.payload), have.eq(1), width.eq(i.payload.in_w),
                      factor.eq(i.payload.pad_top)]
     with m.If(ready1):
-        m.d.sync += [factor.eq(insn.stride),
+        m.d.sync += [factor.eq(insn.stride_h),
                      top.eq(-insn.pad_top), left.eq(-insn.pad_left)]
     with m.If(ready2):
-        m.d.sync += words.eq(product)
+        m.d.sync += [factor.eq(insn.dilation_h), words.eq(product)]
     with m.If(ready3):
         m.d.sync += [words.eq(product), origin.eq(insn.in_addr - words + left),
                      prepared.eq(1)]
-    return WalkTask(insn, words, origin, top, left), have, prepared
+    return WalkTask(insn, words, origin, top, left), product, have, prepared
 
 
-def _position(walk: Walk, task: WalkTask, cur: WalkTask) -> tuple[Signal, Signal, Signal]:
+def _position(walk: Walk, task: WalkTask, cur: WalkTask, kernel_row: Signal,
+              ) -> tuple[Signal, Signal, Signal]:
     """Where the walk is: a word's address, modulo the memory's size, and its column and row."""
     insn = cur.insn
     addr = walk.add("addr", task.origin.shape(), [
-        (0, insn.stride), (1, cur.row_step), (2, 1), (3, insn.in_w), (4, insn.in_plane),
-        (None, cur.origin)], task.origin)
-    ix = walk.add("ix", _POSITION, [(0, insn.stride), (1, 0), (1, 1), *[(None, cur.left)] * 3],
-                  task.left)
-    iy = walk.add("iy", _POSITION, [None, (0, insn.stride), (1, 0), (1, 1),
+        (0, insn.stride_w), (1, cur.row_step), (2, insn.dilation_w), (3, kernel_row),
+        (4, insn.in_plane), (None, cur.origin)], task.origin)
+    ix = walk.add("ix", _POSITION, [(0, insn.stride_w), (1, 0), (1, insn.dilation_w),
+                                    *[(None, cur.left)] * 3], task.left)
+    iy = walk.add("iy", _POSITION, [None, (0, insn.stride_h), (1, 0), (1, insn.dilation_h),
                                     *[(None, cur.top)] * 2], task.top)
     return addr, ix, iy

@@ -32,8 +32,9 @@ class Contexts:
     def __init__(self, m: Module, insn: data.View, zero_skip: bool):
         self._m = m
         kept = {"out_plane": insn.out_plane, "low": insn.low, "high": insn.high,
-                "done": completion(insn), **({"per_pixel": insn.per_pixel} if zero_skip else {})}
-        #: Fields: `out_plane`, `low`, `high`, `done`; `per_pixel` where zeros are skipped.
+                "offset": insn.offset, "done": completion(insn), **({"per_pixel": insn.per_pixel} if zero_skip else {})}
+        #: Fields: `out_plane`, `low`, `high`, `offset`, `done`; `per_pixel` where zeros are
+        #: skipped.
         self.layout = data.StructLayout({name: len(value) for name, value in kept.items()})
         self._coming = Cat(kept.values())
         #: Number of the copy of the instruction under way.
@@ -77,14 +78,14 @@ def _prepare(m: Module, i: stream.Interface, acc_bits: int) -> tuple[WalkTask, S
     with m.If(i.valid & i.ready):
         m.d.sync += [insn.eq(i.payload), have.eq(1)]
     m.d.sync += [ready2.eq(have & ~ready2 & ~ready3 & ~prepared), ready3.eq(ready2)]
-    factor = Signal(Mux(1, insn.pool_stride, insn.pool_top).shape())
+    factor = Signal(Mux(1, insn.pool_stride_h, insn.pool_top).shape())
     product = Signal(acc_bits)
     m.d.comb += product.eq(times(insn.conv_w, factor))
     with m.If(have & ~ready2 & ~ready3 & ~prepared):
         m.d.sync += [factor.eq(insn.pool_top),
                      top.eq(0 - insn.pool_top), left.eq(0 - insn.pool_left)]
     with m.If(ready2):
-        m.d.sync += [factor.eq(insn.pool_stride), top_words.eq(product)]
+        m.d.sync += [factor.eq(insn.pool_stride_h), top_words.eq(product)]
     with m.If(ready3):
         m.d.sync += [row_step.eq(product), origin.eq(left - top_words), prepared.eq(1)]
     return WalkTask(insn, row_step, origin, top, left), have, prepared
@@ -192,11 +193,11 @@ def _position(m: Module, walk: Walk, task: WalkTask, cur: WalkTask) -> tuple[Sig
     """Where the walk is: an accumulator's address, and that there is one, inside the plane."""
     insn = cur.insn
     addr = walk.add("addr", task.origin.shape(), [
-        (0, 1), (1, insn.conv_w), (2, insn.pool_stride), (3, cur.row_step), (None, cur.origin)],
+        (0, 1), (1, insn.conv_w), (2, insn.pool_stride_w), (3, cur.row_step), (None, cur.origin)],
         task.origin)
-    ix = walk.add("ix", _POSITION, [(0, 1), (1, 0), (1, insn.pool_stride),
+    ix = walk.add("ix", _POSITION, [(0, 1), (1, 0), (1, insn.pool_stride_w),
                                     *[(None, cur.left)] * 2], task.left)
-    iy = walk.add("iy", _POSITION, [None, (0, 1), (1, 0), (1, insn.pool_stride),
+    iy = walk.add("iy", _POSITION, [None, (0, 1), (1, 0), (1, insn.pool_stride_h),
                                     (None, cur.top)], task.top)
     inside = Signal()
     m.d.comb += inside.eq((iy >= 0) & (iy < insn.conv_h) & (ix >= 0) & (ix < insn.conv_w))

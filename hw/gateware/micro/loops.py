@@ -72,7 +72,7 @@ class TileLoops(wiring.Component):
         rows, cols = config.array.rows, config.array.cols
         bits = {f.name: field_bits(config, f) for f in FORMATS[Opcode.COMPUTE]}
         fields = {p: Signal(bits[p.name.lower()], name=p.name.lower()) for p in LOOPS}
-        stride, in_w, in_h, out_w, out_h = fields.values()
+        stride_w, stride_h, dilation, pad_value, in_w, in_h, out_w, out_h = fields.values()
         weights = Signal(8 * rows * cols)
         row_step, next_addr, addr, row_addr = (
             Signal(config.act_addr_bits, name=n)
@@ -93,11 +93,11 @@ class TileLoops(wiring.Component):
             self.overflow.eq(active & pixel.all() & ((columns != 1) | (lines != 1))),
         ]
         with m.If(active):
-            m.d.sync += [pixel.eq(pixel + 1), columns.eq(columns - 1), x.eq(x + stride),
-                         addr.eq(addr + stride)]
+            m.d.sync += [pixel.eq(pixel + 1), columns.eq(columns - 1), x.eq(x + stride_w),
+                         addr.eq(addr + stride_w)]
             with m.If(columns == 1):
                 m.d.sync += [columns.eq(out_w), lines.eq(lines - 1), x.eq(first_x),
-                             y.eq(y + stride), addr.eq(row_addr + row_step),
+                             y.eq(y + stride_h), addr.eq(row_addr + row_step),
                              row_addr.eq(row_addr + row_step)]
                 with m.If(lines == 1):
                     m.d.sync += active.eq(0)
@@ -116,7 +116,7 @@ class TileLoops(wiring.Component):
                     active.eq(1), pixel.eq(0), columns.eq(out_w), lines.eq(out_h),
                     sets.eq(data[0]), bank.eq(data[1]), addr.eq(next_addr), row_addr.eq(next_addr),
                     x.eq(next_x), first_x.eq(next_x), y.eq(next_y),
-                    next_addr.eq(next_addr + 1), next_x.eq(next_x + 1)]
+                    next_addr.eq(next_addr + dilation), next_x.eq(next_x + dilation)]
         with m.If(self.stop):
             m.d.sync += active.eq(0)
 
@@ -125,16 +125,18 @@ class TileLoops(wiring.Component):
             shape=ACC_BITS * cols, depth=2 * config.buffers.acc_depth, init=[])
         read, write = store.read_port(), store.write_port()
         adds, counts = Signal(), Signal()  # what was read is to be added; it is of a pixel inside
+        acts = Signal.like(self.acts)
         place = Signal.like(write.addr)
         m.d.comb += [read.addr.eq(Mux(active, Cat(pixel, bank), self.acc_addr)),
                      write.addr.eq(place), write.en.eq(adds), self.idle.eq(~active & ~adds)]
+        m.d.comb += acts.eq(Mux(counts, self.acts, pad_value.replicate(rows)))
         m.d.sync += [adds.eq(active), counts.eq(inside), place.eq(Cat(pixel, bank))]
         sums = []
         for c in range(cols):
             old = read.data.word_select(c, ACC_BITS).as_signed()
-            products = [self.acts.word_select(r, 8).as_signed()
+            products = [acts.word_select(r, 8).as_signed()
                         * weights.word_select(c * rows + r, 8).as_signed() for r in range(rows)]
-            sums.append((Mux(sets, 0, old) + Mux(counts, add_tree(products), 0))[:ACC_BITS])
+            sums.append((Mux(sets, 0, old) + add_tree(products))[:ACC_BITS])
             m.d.comb += self.sums[c].eq(old)
         m.d.comb += write.data.eq(Cat(sums))
         return m

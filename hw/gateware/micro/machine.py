@@ -112,23 +112,27 @@ class Put(IntEnum):
     ALIGNED = 24
     #: Four bytes of a tile. Of an instruction: its loops.
     WEIGHTS = 32
-    STRIDE = 33
-    IN_W = 34
-    IN_H = 35
-    OUT_W = 36
-    OUT_H = 37
-    ROW_STEP = 38
+    STRIDE_W = 33
+    STRIDE_H = 34
+    DILATION_W = 35
+    PAD_VALUE = 36
+    IN_W = 37
+    IN_H = 38
+    OUT_W = 39
+    OUT_H = 40
+    ROW_STEP = 41
     #: Of the next tile: where its first pixel is read, its position. Start it: bit 0, it sets the
-    #: accumulators; bit 1, which bank; the next is a column further right. Wait until it is done.
-    TILE_ADDR = 39
-    TILE_X = 40
-    TILE_Y = 41
-    START = 42
-    SYNC = 43
+    #: accumulators; bit 1, which bank; the next is a tap further right. Wait until it is done.
+    TILE_ADDR = 42
+    TILE_X = 43
+    TILE_Y = 44
+    START = 45
+    SYNC = 46
 
 
 #: Those that are fields of COMPUTE, by the same names.
-LOOPS = (Put.STRIDE, Put.IN_W, Put.IN_H, Put.OUT_W, Put.OUT_H)
+LOOPS = (Put.STRIDE_W, Put.STRIDE_H, Put.DILATION_W, Put.PAD_VALUE, Put.IN_W, Put.IN_H, Put.OUT_W,
+         Put.OUT_H)
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,8 @@ def write_compute(w: Writer, unit: Unit) -> None:
           (Op.LOAD, unit["in_blocks"]), (Op.PUT, Put.TIMES), (Op.SUB, unit["tiles"]),
           (Op.SOME, "bad"))
     w.put(unit["in_w"], Put.FACTOR)
-    w.ops((Op.LOAD, unit["stride"]), (Op.PUT, Put.TIMES), (Op.PUT, Put.ROW_STEP),
+    w.ops((Op.LOAD, unit["stride_h"]), (Op.PUT, Put.TIMES), (Op.PUT, Put.ROW_STEP),
+          (Op.LOAD, unit["dilation_h"]), (Op.PUT, Put.TIMES), (Op.STORE, "kernel_row"),
           (Op.LOAD, unit["pad_top"]), (Op.PUT, Put.TIMES), (Op.STORE, "origin"),
           (Op.LOAD, unit["in_addr"]), (Op.SUB, "origin"), (Op.SUB, unit["pad_left"]),
           (Op.STORE, "origin"))
@@ -136,8 +137,8 @@ def write_compute(w: Writer, unit: Unit) -> None:
     w.put("start", Put.START)
     w.copy("bank", "start")  # the others add
     w.loop("columns", "tile")
-    w.add("row", unit["in_w"])
-    w.add("y", 1)
+    w.add("row", "kernel_row")
+    w.add("y", unit["dilation_h"])
     w.loop("rows", "row")
     w.add("plane", unit["in_plane"])
     w.loop("inputs", "input")
@@ -158,6 +159,7 @@ def write_post(w: Writer, unit: Unit) -> None:
     rows, cols = config.array.rows, config.array.cols
     w.copy(unit["out_blocks"], "drains")
     w.copy(unit["out_addr"], "out_plane")
+    w.copy(unit["offset"], "offset")
     w.const(0, "out_lane")
     w.label("drain")
     w.ops((Op.LOAD, "filled"), (Op.SOME, "full"))
@@ -167,8 +169,8 @@ def write_post(w: Writer, unit: Unit) -> None:
     w.copy("post_base", "sum_at")
     # 0, each window is one sum, they follow each other, and there are no more than sums
     w.ops((Op.LOAD, unit["pool_h"]),
-          *((Op.ADD, unit[f"pool_{n}"]) for n in ("w", "stride", "top", "left")),
-          (Op.STEP, -3), (Op.SOME, "pools"),
+          *((Op.ADD, unit[f"pool_{n}"]) for n in ("w", "stride_h", "stride_w", "top", "left")),
+          (Op.STEP, -4), (Op.SOME, "pools"),
           (Op.LOAD, unit["conv_w"]), (Op.SUB, unit["out_w"]), (Op.SOME, "pools"),
           (Op.LOAD, unit["conv_h"]), (Op.SUB, unit["out_h"]))
     w.label("pools")
@@ -191,7 +193,7 @@ def write_post(w: Writer, unit: Unit) -> None:
     for c in range(cols):
         w.put(Slot(2 * c + 1), Put.FACTOR)
         w.ops((Op.LOAD, f"best_{c}"), (Op.ADD, Slot(2 * c)), (Op.PUT, Put.SCALE),
-              (Op.STORE, f"best_{c}"))
+              (Op.ADD, "offset"), (Op.STORE, f"best_{c}"))
     w.select(unit)
     w.copy("out", "to")
     w.copy("out_lane", "lane")
@@ -207,9 +209,9 @@ def write_post(w: Writer, unit: Unit) -> None:
         w.label(f"same_word_{c}")
     w.ops((Op.LOAD, "to"), (Op.SUB, "out"), (Op.STORE, "planes"))
     w.add("out", 1)
-    w.add("left", unit["pool_stride"])
+    w.add("left", unit["pool_stride_w"])
     w.loop("out_columns", "out_pixel")
-    w.add("top", unit["pool_stride"])
+    w.add("top", unit["pool_stride_h"])
     w.loop("out_rows", "out_row")
     w.copy("lane", "out_lane")
     w.add("out_plane", "planes")

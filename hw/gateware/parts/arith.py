@@ -27,8 +27,8 @@ MULT_BITS = 16
 PRODUCT_BITS = ACC_BITS + MULT_BITS
 #: Shift amounts 0 to 47.
 SHIFT_BITS = 6
-#: Halves of int8's range.
-HALF_BITS = 9
+#: Halves of what an offset of int8 can bring into int8's range.
+HALF_BITS = 10
 #: Halves before they are shifted by less than 16, with a sign and whether they are out of range.
 COARSE_BITS = HALF_BITS + 15 + 2
 
@@ -70,7 +70,7 @@ def shift_coarse(m: Module, product: Value, shift: Value) -> Value:
     """The first step of a right shift, by multiples of 16; `shift_fine` does the rest.
 
     The two, one after the other, shift arithmetically, keeping one bit below the point for
-    `round_half_up`. What is beyond -128..127.5 becomes the nearest of these, which `saturate`
+    `round_half_up`. What is beyond -256..255.5 becomes the nearest of these, which `saturate`
     clamps alike. So each step keeps only the bits that the shifts after it can still move into
     the result, which is far less than a shifter of the whole product. A step is a signal of its
     own: an expression would be written out, and simulated, anew for each of its bits.
@@ -114,9 +114,10 @@ def _shift_step(m: Module, value: Value, sign: Value, shift: Value, low: int,
     return result, lost[choice]
 
 
-def round_half_up(halves: Value) -> Value:
-    """Round a number of halves to whole ones, a half up: floor(x / 2 + 1 / 2)."""
-    return (halves >> 1) + halves[0]
+def round_half_up(halves: Value, offset: Value) -> Value:
+    """Round a number of halves to whole ones, a half up, and add another number; in one adder:
+    floor(x / 2 + 1 / 2) + offset = floor((x + 2 * offset + 1) / 2)."""
+    return (halves + Cat(1, offset).as_signed()) >> 1
 
 
 def saturate(value: Value, low: Value, high: Value) -> Value:

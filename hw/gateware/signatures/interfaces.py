@@ -135,7 +135,7 @@ def vector_layout(config: Config) -> data.StructLayout:
     Members
     -------
     acts : bits[rows * 8]
-        int8 activations, row 0 lowest; zeros for padding.
+        int8 activations, row 0 lowest; for padding what it reads as.
     layer : 11
         Of its instruction, for error reports.
     swap : 1

@@ -42,17 +42,19 @@ class Work:
         conv_h, conv_w = draw.randrange(1, 6), draw.randrange(1, 6)
         while conv_h * conv_w > DEPTH:
             conv_h, conv_w = draw.randrange(1, 6), draw.randrange(1, 6)
-        pool_h, pool_w, stride = draw.choice([(1, 1, 1), (2, 2, 2), (3, 3, 2), (2, 3, 1)])
+        pool_h, pool_w, stride_h, stride_w = draw.choice(
+            [(1, 1, 1, 1), (2, 2, 2, 2), (3, 3, 2, 2), (2, 3, 1, 1), (2, 1, 2, 1), (1, 3, 1, 2)])
         top, left = draw.randrange(pool_h), draw.randrange(pool_w)
-        out_h = (conv_h - 1 + top) // stride + 1
-        out_w = (conv_w - 1 + left) // stride + 1
+        out_h = (conv_h - 1 + top) // stride_h + 1
+        out_w = (conv_w - 1 + left) // stride_w + 1
         low, high = draw.choice([(0, 127), (-128, 127), (-5, 9)])
+        offset = draw.choice([0, 0, -128, 127, draw.randrange(-128, 128)])
         blocks, plane = draw.randrange(1, 4), out_h * out_w + draw.randrange(3)
         fields = {
             "out_addr": 2000 * k, "out_plane": plane, "out_w": out_w, "out_h": out_h,
             "conv_w": conv_w, "conv_h": conv_h, "pool_h": pool_h, "pool_w": pool_w,
-            "pool_stride": stride, "pool_top": top, "pool_left": left, "out_blocks": blocks,
-            "low": low, "high": high, "signal": k % 8, "layer": k}
+            "pool_stride_h": stride_h, "pool_stride_w": stride_w, "pool_top": top, "pool_left": left, "out_blocks": blocks,
+            "low": low, "high": high, "offset": offset, "signal": k % 8, "layer": k}
         self.instructions.append(insn(Opcode.POST, **fields))
         for block in range(blocks):
             acc = [[draw.choice([draw.randrange(-1 << 30, 1 << 30), draw.randrange(-999, 999)])
@@ -64,14 +66,16 @@ class Work:
 
     def _expect(self, fields: dict[str, int], block: int, bank: Bank) -> None:
         """Note the bytes of a bank's outputs."""
-        rows, columns, stride = fields["conv_h"], fields["conv_w"], fields["pool_stride"]
+        rows, columns = fields["conv_h"], fields["conv_w"]
         for c, (bias, mult, shift) in enumerate(bank.params):
-            values = [requantised(acc + bias, mult, shift, fields["low"], fields["high"])
+            values = [requantised(acc + bias, mult, shift, fields["low"], fields["high"],
+                                  fields["offset"])
                       for acc in bank.acc[c]]
             channel = block * COLS + c
             for oy in range(fields["out_h"]):
                 for ox in range(fields["out_w"]):
-                    y0, x0 = oy * stride - fields["pool_top"], ox * stride - fields["pool_left"]
+                    y0 = oy * fields["pool_stride_h"] - fields["pool_top"]
+                    x0 = ox * fields["pool_stride_w"] - fields["pool_left"]
                     window = [values[y * columns + x] for y in range(y0, y0 + fields["pool_h"])
                               for x in range(x0, x0 + fields["pool_w"])
                               if 0 <= y < rows and 0 <= x < columns]

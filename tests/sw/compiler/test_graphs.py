@@ -146,8 +146,8 @@ def test_partitions_of_a_graph_are_not_dropped():
 def test_a_term_without_an_encoding_is_refused_by_its_layer_and_number():
     graph = residual_network(1)
     layer = graph.layers[4]
-    assert layer.terms[0].stride == 2
-    wide = replace(layer, terms=(replace(layer.terms[0], stride=16),))
+    assert layer.terms[0].stride == (2, 2)
+    wide = replace(layer, terms=(replace(layer.terms[0], stride=(2, 16)),))
     layers = (*graph.layers[:4], wide, *graph.layers[5:])
     with pytest.raises(Unsupported, match=r"^layer conv6: term 0: stride is 16; it must be at "
                                           r"most 15"):

@@ -32,6 +32,8 @@ def test_a_file_of_the_version_before_edges_is_a_chain():
     with safe_open(DATA / "tinyvgg16-slim-dense.safetensors", "np") as file:
         assert json.loads(file.metadata()["partita.integer-network"])["version"] == 1
     assert graph.is_chain and len(graph.layers) == 13
+    assert {(x.stride, x.dilation, x.pad_value, x.offset) for x in graph.layers} == {
+        ((1, 1), (1, 1), 0, 0)}
 
 
 def test_a_file_of_an_unknown_version_is_refused_with_both_numbers(tmp_path):
@@ -39,7 +41,7 @@ def test_a_file_of_an_unknown_version_is_refused_with_both_numbers(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sw.graph.artefact.ARTEFACT_VERSION", 9)
         save_integer(graph, tmp_path / "net.safetensors")
-    with pytest.raises(GraphError, match="is of version 9; this program reads versions 1 to 2"):
+    with pytest.raises(GraphError, match="is of version 9; this program reads versions 1 to 3"):
         load_integer(tmp_path / "net.safetensors")
 
 

@@ -32,10 +32,11 @@ def test_a_kernel_that_covers_the_map_is_linear():
 
 
 @pytest.mark.parametrize("layer", [
-    of((1, 1), stride=2),             # looks at a corner of the map
+    of((1, 1), stride=(2, 2)),        # looks at a corner of the map
     of((3, 3)),                       # padded below and beside: the next image's rows, if stacked
     of((3, 3), padding=(1, 1)),
     of((2, 2), padding=(1, 1)),       # looks at a corner, through padding
+    of((2, 2), dilation=(2, 1)),      # padded below, in spite of its taps
 ])
 def test_a_vector_from_less_or_more_than_the_map_is_not_linear(layer):
     assert layer.gives_vector and not layer.is_linear
@@ -44,7 +45,7 @@ def test_a_vector_from_less_or_more_than_the_map_is_not_linear(layer):
 
 
 def test_a_map_is_no_vector():
-    layer = replace(LINEAR, stride=1, conv_shape=(4, 2, 1), out_shape=(4, 2, 1))
+    layer = replace(LINEAR, stride=(1, 1), conv_shape=(4, 2, 1), out_shape=(4, 2, 1))
     assert not layer.gives_vector and not layer.is_linear and layer_kind(layer) == "conv"
 
 

@@ -20,8 +20,8 @@ BOTH = Join("both", ("left", "right"))
 
 
 def diagonal(source: str, shape: tuple[int, int, int]) -> Term:
-    return Term(source, np.full((shape[0], 1, 1, 1), 100, np.int8), 1, (0, 0), shape[0], shape,
-                shape)
+    return Term(source, np.full((shape[0], 1, 1, 1), 100, np.int8), (1, 1), (0, 0), shape[0],
+                shape, shape)
 
 
 def network(*layers: Layer, joins: tuple[Join, ...] = ()) -> IntegerGraph:
@@ -75,8 +75,11 @@ def test_what_takes_chains_only_names_the_first_layer_with_a_branch():
      "join idle of net is read by no layer"),
     (network(STEM, replace(LEFT, terms=(diagonal("stem", (3, 6, 6)),))),
      r"layer left: term 0 \(of stem\): gives \(3, 6, 6\); the layer sums \(4, 6, 6\)"),
-    (network(STEM, replace(LEFT, terms=(replace(diagonal("stem", (4, 6, 6)), stride=0),))),
-     r"layer left: term 0 \(of stem\): stride is 0"),
+    (network(STEM, replace(LEFT, terms=(replace(diagonal("stem", (4, 6, 6)), stride=(1, 0)),))),
+     r"layer left: term 0 \(of stem\): stride is \(1, 0\); it must be 1 or more"),
+    (network(STEM, replace(LEFT, dilation=(0, 1))), r"layer left: dilation is \(0, 1\); it must"),
+    (network(STEM, replace(LEFT, pad_value=-129)), "layer left: pad_value is -129; it must lie in"),
+    (network(STEM, replace(LEFT, offset=128)), "layer left: offset is 128; it must lie in -128 to"),
     (network(STEM, replace(LEFT, epsilon=3, terms=(diagonal("stem", (4, 6, 6)),))),
      "layer left: epsilon is 3; a layer of several terms takes none"),
 ])
@@ -92,6 +95,6 @@ def test_the_accumulators_bound_is_over_all_terms():
     layer = replace(random_layer(RNG, "fc", shape, 1, 1), weight=weight,
                     bias=np.zeros(1, np.int32))
     layer.validate()
-    two = replace(layer, terms=(Term(INPUT, weight, 1, (0, 0), 1, shape, (1, 1, 1)),))
+    two = replace(layer, terms=(Term(INPUT, weight, (1, 1), (0, 0), 1, shape, (1, 1, 1)),))
     with pytest.raises(GraphError, match="layer fc: channel 0 can reach 4261412864; the int32"):
         two.validate()

@@ -71,7 +71,7 @@ def test_multicasts_that_do_not_agree_are_a_hazard(masks, at, wrong):
 
 
 POST = {"out_addr": 0, "out_plane": 16, "out_w": 2, "out_h": 2, "conv_w": 4, "conv_h": 4,
-        "pool_h": 2, "pool_w": 2, "pool_stride": 2, "pool_top": 0, "pool_left": 0, "out_blocks": 1,
+        "pool_h": 2, "pool_w": 2, "pool_stride_h": 2, "pool_stride_w": 2, "pool_top": 0, "pool_left": 0, "out_blocks": 1,
         "low": -128, "high": 127}
 
 
@@ -117,7 +117,8 @@ def test_too_many_tokens_are_an_error():
 def test_an_error_names_the_instruction_that_the_hardware_names():
     """Of those that wait, the first as data flows; of a program that runs on, the program."""
     compute = encode(Opcode.COMPUTE, layer=5, wait=[Token.LOADED], in_addr=0, in_plane=1, in_w=1,
-                     in_h=1, pad_top=0, pad_left=0, stride=1, kernel_h=1, kernel_w=1, out_w=1,
+                     in_h=1, pad_top=0, pad_left=0, stride_h=1, stride_w=1, kernel_h=1,
+                     kernel_w=1, dilation_h=1, dilation_w=1, out_w=1,
                      out_h=1, in_blocks=1, out_blocks=1, tiles=1, first=1, last=1)
     store = encode(Opcode.STORE, layer=9, wait=[Token.OUTPUT_READY],
                    **{k: v for k, v in LOAD.items() if k != "mask"})

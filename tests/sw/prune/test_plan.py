@@ -24,7 +24,7 @@ def linear(name: str, weight: np.ndarray, low: float | None = 0.0) -> FloatLayer
     out, inputs = weight.shape
     rng = np.random.default_rng(out)
     return FloatLayer(name, weight.astype(np.float32).reshape(out, inputs, 1, 1),
-                      rng.standard_normal((out,)).astype(np.float32), 1, (0, 0), 1,
+                      rng.standard_normal((out,)).astype(np.float32), (1, 1), (0, 0), 1,
                       (inputs, 1, 1), (out, 1, 1), (out, 1, 1), low=low)
 
 
@@ -154,8 +154,8 @@ def random_network(rng: np.random.Generator) -> FloatGraph:
         weight = rng.standard_normal((out, shape[0] // groups, kernel, kernel)).astype(np.float32)
         pad, result = (size - shape[1] + kernel - 1) // 2, (out, size, size)
         layers.append(FloatLayer(
-            f"layer{len(layers)}", weight, rng.standard_normal(out).astype(np.float32), 1,
-            (pad, pad), groups, shape, result, result, low=0.0))
+            f"layer{len(layers)}", weight, rng.standard_normal(out).astype(np.float32),
+            (1, 1), (pad, pad), groups, shape, result, result, low=0.0))
         shape = result
 
     for _ in range(int(rng.integers(0, 5))):

@@ -27,8 +27,8 @@ def linear(weight: np.ndarray, bias: np.ndarray | None = None, name: str = "fc")
     out, inputs = weight.shape
     bias = np.zeros(out) if bias is None else bias
     return FloatGraph("net", (FloatLayer(
-        name, weight.astype(np.float32).reshape(out, inputs, 1, 1), bias.astype(np.float32), 1,
-        (0, 0), 1, (inputs, 1, 1), (out, 1, 1), (out, 1, 1)),))
+        name, weight.astype(np.float32).reshape(out, inputs, 1, 1), bias.astype(np.float32),
+        (1, 1), (0, 0), 1, (inputs, 1, 1), (out, 1, 1), (out, 1, 1)),))
 
 
 def error(graph: FloatGraph, images: np.ndarray, shown: np.ndarray) -> float:
@@ -144,8 +144,8 @@ def test_one_hot_pixel_does_not_coarsen_all_steps():
 def linear_map(images: np.ndarray) -> FloatGraph:
     shape = images.shape[1:]
     return FloatGraph("net", (FloatLayer(
-        "conv", np.ones((1, 1, 1, 1), np.float32), np.zeros(1, np.float32), 1, (0, 0), 1, shape,
-        shape, shape),))
+        "conv", np.ones((1, 1, 1, 1), np.float32), np.zeros(1, np.float32), (1, 1), (0, 0), 1,
+        shape, shape, shape),))
 
 
 def test_a_step_is_the_one_of_least_error_on_alike_images():

@@ -1,5 +1,7 @@
 """The golden model equals torch's integer arithmetic and the specification at its corners."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,10 @@ from hypothesis import strategies as st
 
 from sw.graph.integer import GraphError, IntegerGraph, Layer, Pool
 from sw.reference.golden import convolve, requantise, run_golden, run_layer
+
+
+def pairs(most: int) -> st.SearchStrategy[tuple[int, int]]:
+    return st.tuples(st.integers(1, most), st.integers(1, most))
 
 
 def make_layer(rng, channels, out, size, kernel, stride, pad, groups, **changes) -> Layer:
@@ -19,7 +25,7 @@ def make_layer(rng, channels, out, size, kernel, stride, pad, groups, **changes)
         "bias": rng.integers(-5000, 5000, out).astype(np.int32),
         "mult": rng.integers(0, 1 << 16, out).astype(np.uint16),
         "shift": rng.integers(0, 48, out).astype(np.uint8), "low": -128, "high": 127,
-        "stride": stride, "padding": (pad, pad), "groups": groups,
+        "stride": (stride, stride), "padding": (pad, pad), "groups": groups,
         "in_shape": (channels, size, size), "conv_shape": shape, "out_shape": shape}
     return Layer(**{**values, **changes})
 
@@ -39,6 +45,28 @@ def test_convolution_equals_torch_in_int32(seed, groups, kernel, stride, size, p
     assert np.array_equal(convolve(layer, image), expected)
 
 
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), kernel=pairs(3), stride=pairs(3), dilation=pairs(9),
+       size=pairs(9), pad=pairs(6), value=st.sampled_from([-128, -3, 0, 127]))
+def test_steps_by_axis_and_the_value_of_padding(seed, kernel, stride, dilation, size, pad, value):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(-128, 128, (3, *size), dtype=np.int8)
+    weight = rng.integers(-128, 128, (4, 3, *kernel), dtype=np.int8)
+    # a border of as much as the kernel reaches, then as many outputs as there are
+    top, left = pad
+    bottom, right = ((k - 1) * d for k, d in zip(kernel, dilation, strict=True))
+    padded = np.full((3, size[0] + top + bottom, size[1] + left + right), value, np.int32)
+    padded[:, top:top + size[0], left:left + size[1]] = image
+    expected = torch.nn.functional.conv2d(
+        torch.from_numpy(padded)[None], torch.from_numpy(weight.astype(np.int32)), stride=stride,
+        dilation=dilation)[0].numpy()
+    layer = replace(make_layer(rng, 3, 4, 9, 1, 1, 0, 1), weight=weight, stride=stride,
+                    dilation=dilation, padding=pad, pad_value=value, in_shape=(3, *size),
+                    conv_shape=expected.shape, out_shape=expected.shape)
+    layer.validate()
+    assert np.array_equal(convolve(layer, image), expected)
+
+
 def test_long_sums_are_exact_at_the_extremes():
     channels = 25088
     layer = make_layer(np.random.default_rng(1), channels, 2, 1, 1, 1, 0, 1,
@@ -49,15 +77,15 @@ def test_long_sums_are_exact_at_the_extremes():
 
 @settings(max_examples=200, deadline=None)
 @given(total=st.integers(-2**31, 2**31 - 1), mult=st.integers(0, 2**16 - 1),
-       shift=st.integers(0, 47))
-def test_requantisation_rounds_halves_up_and_clamps(total, mult, shift):
+       shift=st.integers(0, 47), offset=st.integers(-128, 127))
+def test_requantisation_rounds_halves_up_adds_and_clamps(total, mult, shift, offset):
     layer = make_layer(np.random.default_rng(0), 1, 1, 1, 1, 1, 0, 1,
                        bias=np.zeros(1, np.int32), mult=np.array([mult], np.uint16),
-                       shift=np.array([shift], np.uint8))
+                       shift=np.array([shift], np.uint8), offset=offset)
     exact = total * mult  # Python integers: no width to overflow
     rounded = exact if shift == 0 else (exact + (1 << (shift - 1))) // (1 << shift)
     result = requantise(np.full((1, 1, 1), total, np.int64), layer)
-    assert result.item() == max(-128, min(127, rounded))
+    assert result.item() == max(-128, min(127, rounded + offset))
 
 
 @pytest.mark.parametrize("half,expected", [(1, 1), (-1, 0), (3, 2), (-3, -1), (5, 3), (-5, -2)])

@@ -21,17 +21,18 @@ def plainly(graph: IntegerGraph, image: np.ndarray) -> dict[str, np.ndarray]:
         acc = layer.bias.astype(np.int64)[:, None, None]
         for part, source in zip((layer, *layer.terms), graph.sources(k), strict=True):
             x = torch.from_numpy(values[source])[None]
-            height, width = ((n - 1) * part.stride + m for n, m in zip(
-                part.conv_shape[1:], part.weight.shape[2:], strict=True))
+            height, width = ((n - 1) * s + (m - 1) * d + 1 for n, s, m, d in zip(
+                part.conv_shape[1:], part.stride, part.weight.shape[2:], part.dilation,
+                strict=True))
             top, left = part.padding
             x = torch.nn.functional.pad(x, (left, width - left - x.shape[3], top,
-                                            height - top - x.shape[2]))
+                                            height - top - x.shape[2]), value=part.pad_value)
             acc = acc + torch.nn.functional.conv2d(
                 x, torch.from_numpy(part.weight.astype(np.int64)), stride=part.stride,
-                groups=part.groups)[0].numpy()
+                dilation=part.dilation, groups=part.groups)[0].numpy()
         y = np.stack([(a * int(m) + (1 << int(s) >> 1)) >> int(s)
                       for a, m, s in zip(acc, layer.mult, layer.shift, strict=True)])
-        found = torch.from_numpy(np.clip(y, layer.low, layer.high).astype(np.float64))
+        found = torch.from_numpy(np.clip(y + layer.offset, layer.low, layer.high).astype(np.float64))
         if layer.pool is not None:
             found = torch.nn.functional.max_pool2d(found, layer.pool.kernel, layer.pool.stride)
         values[layer.name] = found.numpy().astype(np.int64)
@@ -61,5 +62,8 @@ def test_random_graphs_have_all_that_a_graph_can_have():
     layers = [layer for graph in graphs for layer in graph.layers]
     assert sum(len(x.terms) for x in layers) > 60
     assert sum(len(g.joins) for g in graphs) > 20
-    assert any(t.stride == 2 for x in layers for t in x.terms)
+    assert any(t.stride == (2, 2) for x in layers for t in x.terms)
     assert any(t.groups > 1 for x in layers for t in x.terms)
+    parts = [part for x in layers for part in (x, *x.terms)]
+    assert sum(max(p.dilation) > 1 for p in parts) > 20
+    assert sum(p.pad_value != 0 for p in parts) > 20 < sum(x.offset != 0 for x in layers)

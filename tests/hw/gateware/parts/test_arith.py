@@ -24,7 +24,7 @@ from tests.support.seeds import draws
 
 def test_requantisation_at_every_rounding_corner():
     acc, mult, shift = Signal(signed(ACC_BITS)), Signal(MULT_BITS), Signal(6)
-    low, high = Signal(signed(8)), Signal(signed(8))
+    low, high, offset = Signal(signed(8)), Signal(signed(8)), Signal(signed(8))
     result = Signal(signed(8))
     m = Module()
     product = Signal(signed(PRODUCT_BITS))
@@ -36,14 +36,14 @@ def test_requantisation_at_every_rounding_corner():
         return signal
 
     fine = held(shift_fine(m, held(shift_coarse(m, product, shift)), shift))
-    rounded = held(round_half_up(held(nearest_half(fine))))
+    rounded = held(round_half_up(held(nearest_half(fine)), offset))
     m.d.comb += [product.eq(acc * mult), result.eq(saturate(rounded, low, high))]
     cases = []
     edge = [-(1 << 31), (1 << 31) - 1, -1, 0, 1]
     for s in range(48):
         half = 1 << s >> 1
         # products just below, at and above every kind of half, of both signs
-        near = [sign * (half * odd) + d for sign in (1, -1) for odd in (1, 3, 255)
+        near = [sign * (half * odd) + d for sign in (1, -1) for odd in (1, 3, 255, 509, 511, 513)
                 for d in (-1, 0, 1)]
         cases += [(p, 1, s) for p in near if -(1 << 31) <= p < 1 << 31]
         cases += [(a, k, s) for a in edge for k in (0, 1, 65535)]
@@ -52,14 +52,16 @@ def test_requantisation_at_every_rounding_corner():
               for _ in range(500)]
 
     async def bench(ctx):
-        for (a, k, s), (lo, hi) in zip(cases, itertools.cycle([(-128, 127), (0, 127), (-3, 90)]),
-                                       strict=False):
+        limits = itertools.cycle([(-128, 127), (0, 127), (-3, 90)])
+        offsets = itertools.cycle([0, -128, 127, 1, -77])
+        for (a, k, s), (lo, hi), o in zip(cases, limits, offsets, strict=False):
             word, position = 0, 0  # set at once: the logic settles once
-            for signal, value in ((acc, a), (mult, k), (shift, s), (low, lo), (high, hi)):
+            for signal, value in ((acc, a), (mult, k), (shift, s), (low, lo), (high, hi),
+                                  (offset, o)):
                 word |= (value & (1 << len(signal)) - 1) << position
                 position += len(signal)
-            ctx.set(Cat(acc, mult, shift, low, high), word)
-            assert ctx.get(result) == requantised(a, k, s, lo, hi), (a, k, s, lo, hi)
+            ctx.set(Cat(acc, mult, shift, low, high, offset), word)
+            assert ctx.get(result) == requantised(a, k, s, lo, hi, o), (a, k, s, lo, hi, o)
 
     simulate(m, bench)
     assert len(cases) > 1000
