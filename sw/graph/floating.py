@@ -19,9 +19,10 @@ class FloatLayer(Convolution):
 
     Members: `weight` float32[out, in / groups, rows, columns] (a linear layer's kernel covers
     its input map), `bias` float32[out], `stride` and `dilation` (rows, columns), `padding` (top,
-    left), `groups`, the shapes before, after the convolution and after pooling, `pool`, the clamp `low` and `high` (0 and
-    None for ReLU, None for no clamp), `pruned`, the value `source` that it reads (None for the
-    layer before), and `terms`, further convolutions that are added before the clamp.
+    left), `groups`, the shapes before, after the convolution and after pooling, `pool`, the clamp
+    `low` and `high` (0 and None for ReLU, None for no clamp), `pruned`, the value `source` that it
+    reads (None for the layer before), and `terms`, further convolutions that are added before the
+    clamp.
     """
 
     name: str

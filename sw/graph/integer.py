@@ -153,7 +153,7 @@ class Layer(Convolution):
         if values:
             self._check_sums()
 
-    def _check_convolution(self, part: "Layer | Term", what: str) -> None:
+    def _check_convolution(self, part: Convolution, what: str) -> None:
         weight = part.weight
         self._need(weight.dtype == np.int8 and weight.ndim == 4 and weight.size > 0,
                    f"{what}weight is {weight.dtype}{list(weight.shape)}; it must be int8 "

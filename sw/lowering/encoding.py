@@ -1,7 +1,8 @@
 """What of a layer's shape an instruction can hold, and which layers skip zeros."""
 
 from hw.config import Config
-from sw.graph.integer import Layer, Term
+from sw.graph.convolution import Convolution
+from sw.graph.integer import Layer
 
 from .errors import Unsupported
 from .nodes import Node
@@ -50,7 +51,7 @@ def check_encoding(node: Node, config: Config) -> None:
                           "array.zero_skip" + _or_fewer(layer))
 
 
-def _extent(conv: Layer | Term) -> list[int]:
+def _extent(conv: Convolution) -> list[int]:
     """Rows and columns up to the last that is looked at, from the map's first on."""
     return [(out - 1) * step - pad + reach for out, step, pad, reach in zip(
         conv.conv_shape[1:], conv.stride, conv.padding, conv.reach, strict=True)]

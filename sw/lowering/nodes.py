@@ -11,7 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from sw.graph.integer import INPUT, IntegerGraph, Layer, Term
+from sw.graph.convolution import Convolution
+from sw.graph.integer import INPUT, IntegerGraph, Layer
 
 __all__ = ["Node", "Read", "nodes_of", "readers_of"]
 
@@ -24,7 +25,7 @@ class Read:
     for the network's input and k + 1 for layer k's output, and how many `channels` each has.
     """
 
-    conv: Layer | Term
+    conv: Convolution
     values: tuple[int, ...]
     channels: tuple[int, ...]
 

@@ -101,7 +101,7 @@ def _run_layer(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         if part is layer and layer.epsilon:
             x = torch.where(x.abs() <= layer.epsilon, 0.0, x)
         # a library may convolve by transforms, whose error is far below one half
-        acc = acc + convolve(part, x, weight, pad_value=part.pad_value).round().long()
+        acc = acc + convolve(part, x, weight).round().long()
     shift = column(layer.shift)
     half = torch.where(shift > 0, 1 << torch.clamp(shift - 1, min=0), 0)
     y = ((acc * column(layer.mult) + half) >> shift) + layer.offset

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sw.graph.convolution import Convolution
 from sw.graph.flow import expect
-from sw.graph.integer import INPUT, IntegerGraph, Layer, Term
+from sw.graph.integer import INPUT, IntegerGraph, Layer
 
 __all__ = ["convolve", "requantise", "run_golden", "run_layer"]
 
@@ -60,7 +61,7 @@ def _without_small(image: np.ndarray, epsilon: int) -> np.ndarray:
     return np.where(np.abs(image.astype(np.int16)) <= epsilon, np.int8(0), image)
 
 
-def _patches(layer: Layer | Term, image: np.ndarray) -> np.ndarray:
+def _patches(layer: Convolution, image: np.ndarray) -> np.ndarray:
     """int8[in channels, kernel rows, kernel columns, output rows, output columns]."""
     (sy, sx), (dy, dx), reach = layer.stride, layer.dilation, layer.reach
     _, rows, columns = layer.conv_shape
@@ -80,7 +81,7 @@ def _row_blocks(weight: np.ndarray) -> Iterator[slice]:
         yield slice(start, start + rows)
 
 
-def convolve(layer: Layer | Term, image: np.ndarray) -> np.ndarray:
+def convolve(layer: Convolution, image: np.ndarray) -> np.ndarray:
     """Return the sums int64[out, rows, columns] of a layer's own convolution, or of a term."""
     out = layer.weight.shape[0]
     _, rows, columns = layer.conv_shape

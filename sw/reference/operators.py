@@ -10,16 +10,15 @@ __all__ = ["convolve", "max_pool"]
 
 
 def convolve(layer: Convolution, x: torch.Tensor, weight: torch.Tensor,
-             bias: torch.Tensor | None = None, *, pad_value: int = 0) -> torch.Tensor:
-    """Return a layer's convolution [N, C, H, W], with a `weight` and `bias` of its shape, where
-    padding reads as `pad_value`."""
+             bias: torch.Tensor | None = None) -> torch.Tensor:
+    """Return a layer's convolution [N, C, H, W], with a `weight` and `bias` of its shape."""
     if layer.is_linear and layer.groups == 1:
         return functional.linear(x.flatten(1), weight.flatten(1), bias)[..., None, None]
     _, rows, columns = layer.conv_shape
     (top, left), (height, width), stride = layer.padding, layer.reach, layer.stride
     bottom = (rows - 1) * stride[0] + height - top - x.shape[2]
     right = (columns - 1) * stride[1] + width - left - x.shape[3]
-    x = functional.pad(x, (left, right, top, bottom), value=pad_value)
+    x = functional.pad(x, (left, right, top, bottom), value=layer.pad_value)
     return functional.conv2d(x, weight, bias, stride=stride, dilation=layer.dilation,
                              groups=layer.groups)
 

@@ -32,7 +32,7 @@ PARTS = (
            "m.d.sync += enter.eq(Mux(enter == last + 1, first, enter + 1))",
            f"{_TESTS}/parts/test_queues.py::test_queues_in_one_memory_keep_every_units_order"),
     Mutant("a half is rounded down", f"{_PARTS}/arith.py",
-           "return (halves >> 1) + halves[0]", "return halves >> 1",
+           "Cat(1, offset)", "Cat(0, offset)",
            f"{_TESTS}/parts/test_arith.py::test_requantisation_at_every_rounding_corner"),
     Mutant("what is beyond the limits saturates at the wrong end", f"{_PARTS}/arith.py",
            "limit = Cat((~sign).replicate(HALF_BITS - 1), sign)",

@@ -105,7 +105,18 @@ COMPUTE = (
     Mutant("a dead input block is one beside it", "hw/gateware/compute/dead.py",
            "self._dead.bit_select(after, 1)),", "self._dead.bit_select(number, 1)),",
            "tests/sim/test_zero_skip.py::"
-           "test_a_dead_input_block_is_multiplied_for_the_first_output_block_alone[40]"),
+           "test_a_dead_input_block_is_multiplied_for_the_first_output_block_alone[40-1-0]"),
+    Mutant("a dead input block's vectors are padding", "hw/gateware/compute/feeder.py",
+           "Mux(dead.skips, 0, cur.pad_value) if dead", "cur.pad_value if dead",
+           "tests/sim/test_zero_skip.py::"
+           "test_a_dead_input_block_is_multiplied_for_the_first_output_block_alone[40-0-7]"),
+    Mutant("padding reads as what it is in the instruction behind",
+           "hw/gateware/compute/feeder.py", "item.addr[:8], item.pad)",
+           "cur.pad_value, item.pad)", f"{_BLOCK}[feeder]"),
+    Mutant("a kernel's rows are neighbours", "hw/gateware/compute/vectors.py",
+           "cur_kernel_row.eq(kernel_row)", "cur_kernel_row.eq(insn.in_w)", f"{_BLOCK}[feeder]"),
+    Mutant("an offset is that of the word behind", "hw/gateware/compute/requantise.py",
+           "OFFSET_AT = LIMITS_AT - 1", "OFFSET_AT = LIMITS_AT - 2", f"{_BLOCK}[post]"),
 )
 
 INSTANCE = (

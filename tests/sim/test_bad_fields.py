@@ -13,8 +13,8 @@ pytestmark = pytest.mark.builds
 
 POST = {
     "out_addr": 64, "out_plane": 16, "out_w": 2, "out_h": 2, "conv_w": 4, "conv_h": 4, "pool_h": 2,
-    "pool_w": 2, "pool_stride_h": 2, "pool_stride_w": 2, "pool_top": 0, "pool_left": 0, "out_blocks": 1, "low": -128,
-    "high": 127}
+    "pool_w": 2, "pool_stride_h": 2, "pool_stride_w": 2, "pool_top": 0, "pool_left": 0,
+    "out_blocks": 1, "low": -128, "high": 127}
 #: Fields of a POST without pooling, and of a COMPUTE of a pixel.
 UNPOOLED = {"out_w": 4, "pool_h": 1, "pool_w": 1, "pool_stride_h": 1, "pool_stride_w": 1}
 SHORT = {"out_w": 1, "out_h": 1, "last": 0}

@@ -27,8 +27,8 @@ pytestmark = pytest.mark.builds
 
 POST = {
     "out_addr": 0, "out_plane": 16, "out_w": 4, "out_h": 4, "conv_w": 4, "conv_h": 4, "pool_h": 1,
-    "pool_w": 1, "pool_stride_h": 1, "pool_stride_w": 1, "pool_top": 0, "pool_left": 0, "out_blocks": 1, "low": 0,
-    "high": 127}
+    "pool_w": 1, "pool_stride_h": 1, "pool_stride_w": 1, "pool_top": 0, "pool_left": 0,
+    "out_blocks": 1, "low": 0, "high": 127}
 
 
 def load(**fields) -> bytes:

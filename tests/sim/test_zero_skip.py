@@ -118,11 +118,13 @@ def test_gains_what_zeros_allow_and_costs_next_to_nothing_without(groups):
     assert whole - less >= 0.9 * whole * (sparse == 0).mean()
 
 
-@pytest.mark.parametrize("out", [4, 40])
-def test_a_dead_input_block_is_multiplied_for_the_first_output_block_alone(out):
-    """Each of its tiles then takes one vector, and a block's first tile all of its own."""
+@pytest.mark.parametrize(("out", "pad", "value"), [(4, 1, 0), (40, 1, 0), (40, 0, 7), (40, 1, 7)])
+def test_a_dead_input_block_is_multiplied_for_the_first_output_block_alone(out, pad, value):
+    """Each of its tiles then takes one vector of zeros, and a block's first tile all of its own.
+    With padding that is not zero around it, it is not dead."""
     rng = np.random.default_rng(out)
-    graph = IntegerGraph("conv", (random_layer(rng, "conv", (16, 6, 6), out, 3, pad=1),), 1.0, 1.0)
+    layer = replace(random_layer(rng, "conv", (16, 6, 6), out, 3, pad=pad), pad_value=value)
+    graph = IntegerGraph("conv", (layer,), 1.0, 1.0)
     config = SKIPS.replace(instances=1, buffers__act_words=4096)
     image = rng.integers(1, 128, graph.in_shape, dtype=np.int8)
     image[:4] = image[8:] = 0
@@ -131,8 +133,8 @@ def test_a_dead_input_block_is_multiplied_for_the_first_output_block_alone(out):
     computes = fields_of(compile_graph(graph, config), Opcode.COMPUTE)
     again = sum(f["out_blocks"] - 1 for f in computes)
     assert (out == 4) == (again == 0)
-    tiles = 9 - 1 + 9  # of the first input block and of the last
-    assert result.spared_vectors == (again * tiles * (36 - 1),)
+    tiles = 0 if pad and value else 9 - 1 + 9  # of the first input block and of the last
+    assert result.spared_vectors == (again * tiles * (layer.conv_shape[1] ** 2 - 1),)
 
 
 def test_small_inputs_count_as_zero_only_where_the_hardware_can():

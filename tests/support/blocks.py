@@ -6,9 +6,11 @@ __all__ = ["POINT", "WINDOW", "cycles_until", "send", "simulate"]
 
 #: A COMPUTE and a POST of one output of one input.
 POINT = {"in_w": 1, "in_h": 1, "stride_h": 1, "stride_w": 1, "kernel_w": 1, "kernel_h": 1,
-         "dilation_h": 1, "dilation_w": 1, "out_w": 1, "out_h": 1, "in_blocks": 1, "out_blocks": 1, "tiles": 1, "first": 1, "last": 1}
+         "dilation_h": 1, "dilation_w": 1, "out_w": 1, "out_h": 1, "in_blocks": 1,
+         "out_blocks": 1, "tiles": 1, "first": 1, "last": 1}
 WINDOW = {"out_w": 1, "out_h": 1, "conv_w": 1, "conv_h": 1, "pool_w": 1, "pool_h": 1,
-          "pool_stride_h": 1, "pool_stride_w": 1, "out_blocks": 1, "out_plane": 1, "low": 0x80, "high": 0x7f}
+          "pool_stride_h": 1, "pool_stride_w": 1, "out_blocks": 1, "out_plane": 1, "low": 0x80,
+          "high": 0x7f}
 
 
 def simulate(module, bench) -> None:

@@ -32,16 +32,16 @@ def compute(pixels: int = 1, *, tiles: int = 1, blocks: int = 1, last: int = 0, 
     """Vectors of a row of pixels, for each of the tiles of each output block."""
     return encode(
         Opcode.COMPUTE, in_addr=in_addr, in_plane=0, in_w=pixels, in_h=1, pad_top=0, pad_left=0,
-        stride_h=1, stride_w=1, kernel_h=1, kernel_w=1, dilation_h=1, dilation_w=1, out_w=pixels, out_h=1, in_blocks=tiles,
-        out_blocks=blocks, tiles=tiles, first=1, last=last, **header)
+        stride_h=1, stride_w=1, kernel_h=1, kernel_w=1, dilation_h=1, dilation_w=1, out_w=pixels,
+        out_h=1, in_blocks=tiles, out_blocks=blocks, tiles=tiles, first=1, last=last, **header)
 
 
 def post(pixels: int = 1, *, blocks: int = 1, out_addr: int = 512, **header: Any) -> bytes:
     """A row of pixels out of the accumulators, for each output block."""
     return encode(
         Opcode.POST, out_addr=out_addr, out_plane=pixels, out_w=pixels, out_h=1, conv_w=pixels,
-        conv_h=1, pool_h=1, pool_w=1, pool_stride_h=1, pool_stride_w=1, pool_top=0, pool_left=0, out_blocks=blocks,
-        low=0, high=127, **header)
+        conv_h=1, pool_h=1, pool_w=1, pool_stride_h=1, pool_stride_w=1, pool_top=0, pool_left=0,
+        out_blocks=blocks, low=0, high=127, **header)
 
 
 def barrier(mask: int, **header: Any) -> bytes:

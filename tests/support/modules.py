@@ -17,11 +17,13 @@ def random_chain(rng: np.random.Generator) -> tuple[nn.Module, tuple[int, int, i
         out = groups * int(rng.integers(1, 9))
         kernel, stride = int(rng.integers(1, 8)), int(rng.integers(1, 3))
         pad = int(rng.integers(0, kernel // 2 + 1))
-        if size + 2 * pad < kernel:
+        dilation = int(rng.choice([1, 1, 2, 3]))
+        reach = (kernel - 1) * dilation + 1
+        if size + 2 * pad < reach:
             break
-        layers.append(nn.Conv2d(channels, out, kernel, stride, pad, groups=groups,
-                                bias=bool(rng.integers(2))))
-        channels, size = out, (size + 2 * pad - kernel) // stride + 1
+        layers.append(nn.Conv2d(channels, out, kernel, stride, pad, dilation, groups,
+                                bool(rng.integers(2))))
+        channels, size = out, (size + 2 * pad - reach) // stride + 1
         if rng.integers(2):
             norm = nn.BatchNorm2d(channels)
             assert norm.running_mean is not None and norm.running_var is not None
@@ -95,8 +97,9 @@ def _step(rng: np.random.Generator, shapes: list[tuple[int, int]],
             groups = int(rng.choice([1, 1, channels]))
             out = channels if groups > 1 else int(rng.integers(1, 9))
             stride = int(rng.integers(1, 3)) if size > 4 else 1
-            kernel = int(rng.choice([1, 3]))
-            return nn.Conv2d(channels, out, kernel, stride, kernel // 2, groups=groups), (k,), (
+            kernel, by = int(rng.choice([1, 3])), (int(rng.integers(1, 3)), int(rng.integers(1, 4)))
+            pad = kernel // 2 * by[0], kernel // 2 * by[1]
+            return nn.Conv2d(channels, out, kernel, stride, pad, by, groups), (k,), (
                 out, (size - 1) // stride + 1)
         case 3:
             return nn.BatchNorm2d(channels), (k,), (channels, size)

@@ -77,6 +77,17 @@ class Fire(nn.Module):
         return torch.cat([F.relu(self.left(x)), F.relu(self.right(x))], 1)
 
 
+class Joined(nn.Module):
+    """What several modules make of one map, side by side."""
+
+    def __init__(self, *branches: nn.Module):
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x):
+        return torch.cat([branch(x) for branch in self.branches], 1)
+
+
 class Dense(nn.Module):
     """Each layer reads all before it: norm, ReLU, convolution, as DenseNet has them."""
 
@@ -209,11 +220,31 @@ def waveform() -> nn.Module:
         nn.Linear(12, 4))
 
 
+def crnn() -> nn.Module:
+    """The convolutions of a network for lines of text: pooling that halves rows alone."""
+    return nn.Sequential(
+        conv_bn(1, 8), nn.MaxPool2d(2), conv_bn(8, 16), nn.MaxPool2d((2, 2), (2, 1), (0, 1)),
+        conv_bn(16, 16), nn.MaxPool2d((2, 1)), nn.Conv2d(16, 24, (2, 3), (1, 2)), nn.ReLU(),
+        nn.Flatten(), nn.Linear(24 * 7, 9))
+
+
+def aspp() -> nn.Module:
+    """Convolutions of one map with growing dilation, beyond its size, side by side."""
+    def dilated(by: tuple[int, int]) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(8, 4, 3, padding=by, dilation=by, bias=False),
+                             nn.BatchNorm2d(4), nn.ReLU())
+
+    return nn.Sequential(
+        conv_bn(3, 8), Joined(conv_bn(8, 4, 1), dilated((2, 2)), dilated((6, 1)),
+                             dilated((3, 18))),
+        conv_bn(16, 8, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+
+
 #: Name -> what makes its module, and its input's shape.
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
     "resnet": (resnet, (3, 32, 32)), "resnet8": (resnet8, (3, 32, 32)),
     "mobilenet_v2": (mobilenet_v2, (3, 24, 24)), "squeezenet": (squeezenet, (3, 41, 41)),
     "densenet": (densenet, (3, 12, 12)), "inception": (inception, (3, 20, 20)),
     "shufflenet": (shufflenet, (3, 16, 16)), "ds_cnn": (ds_cnn, (1, 49, 10)),
-    "waveform": (waveform, (2, 1, 96)),
+    "waveform": (waveform, (2, 1, 96)), "crnn": (crnn, (1, 16, 28)), "aspp": (aspp, (3, 14, 14)),
 }

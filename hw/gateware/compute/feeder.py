@@ -39,8 +39,9 @@ class Feeder(wiring.Component):
     instructions. Padding needs no read: it reads as `pad_value` in all channels.
 
     Where zeros are skipped, it looks at what it reads for the first output block. For the others,
-    tiles of an input block that was zero everywhere, padding too, are one vector of zeros each, which takes them
-    from the tile loader; but not a block's first tile, which sets the accumulators.
+    tiles of an input block that was zero everywhere, padding too, are one vector of zeros each,
+    which takes them from the tile loader; but not a block's first tile, which sets the
+    accumulators.
 
     Members
     -------
@@ -142,7 +143,8 @@ class Feeder(wiring.Component):
         value = Mux(dead.skips, 0, cur.pad_value) if dead else cur.pad_value
         credits = Credits(m, FIFO_DEPTH, take=go, give=popped)
         m.d.comb += [
-            coming.meta.eq(meta), coming.pad.eq(~inside), coming.addr.eq(Mux(inside, at.addr, value)),
+            coming.meta.eq(meta), coming.pad.eq(~inside),
+            coming.addr.eq(Mux(inside, at.addr, value)),
             coming.end.eq(insn_end), coming.done.eq(insn_done),
             self.acts.valid.eq(item_valid & ~item.pad & credits.some),
             self.acts.addr.eq(item.addr),

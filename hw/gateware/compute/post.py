@@ -28,8 +28,8 @@ class Post(wiring.Component):
 
     Reads one accumulator per column and cycle, takes the maximum over the pooling window, then
     for `post_lanes` columns per cycle adds the bias, multiplies, shifts with rounding, adds the
-    offset, clamps and writes. Multipliers of requantisation are not negative, so pooling before it is the same
-    as after it and costs one multiplication for a window.
+    offset, clamps and writes. Multipliers of requantisation are not negative, so pooling before it
+    is the same as after it and costs one multiplication for a window.
 
     Members
     -------

@@ -126,8 +126,8 @@ def _prepare(m: Module, i: stream.Interface, addr_bits: int,
     taking = Signal()
     m.d.comb += [taking.eq(i.valid & i.ready), i.ready.eq(~have)]
     m.d.sync += [ready1.eq(taking), ready2.eq(ready1), ready3.eq(ready2)]
-    # One multiplier for all, in turn; the last product stays. Its place may be far away: it has registers before and
-    # behind it, and nothing but wires ties those to this place.
+    # One multiplier for all, in turn; the last product stays. Its place may be far away: it has
+    # registers before and behind it, and nothing but wires ties those to this place.
     width = Signal.like(insn.in_w)
     factor = Signal(Mux(1, insn.dilation_h, insn.pad_top).shape())
     product = Signal(addr_bits)

@@ -32,7 +32,8 @@ class Contexts:
     def __init__(self, m: Module, insn: data.View, zero_skip: bool):
         self._m = m
         kept = {"out_plane": insn.out_plane, "low": insn.low, "high": insn.high,
-                "offset": insn.offset, "done": completion(insn), **({"per_pixel": insn.per_pixel} if zero_skip else {})}
+                "offset": insn.offset, "done": completion(insn),
+                **({"per_pixel": insn.per_pixel} if zero_skip else {})}
         #: Fields: `out_plane`, `low`, `high`, `offset`, `done`; `per_pixel` where zeros are
         #: skipped.
         self.layout = data.StructLayout({name: len(value) for name, value in kept.items()})

@@ -37,8 +37,9 @@ async def feeder(dut, gaps):
             "in_w": in_w, "in_h": in_h, "pad_top": pad_top, "pad_left": pad_left,
             "pad_value": pad_value, "stride_h": stride_h, "stride_w": stride_w,
             "kernel_h": kernel_h, "kernel_w": kernel_w, "dilation_h": dilation_h,
-            "dilation_w": dilation_w, "out_w": out_w, "out_h": out_h, "in_blocks": in_blocks, "out_blocks": out_blocks, "first": first,
-            "last": last, "tiles": in_blocks * kernel_h * kernel_w, "signal": k % 4, "layer": 3 * k}
+            "dilation_w": dilation_w, "out_w": out_w, "out_h": out_h, "in_blocks": in_blocks,
+            "out_blocks": out_blocks, "first": first, "last": last,
+            "tiles": in_blocks * kernel_h * kernel_w, "signal": k % 4, "layer": 3 * k}
         instructions.append(insn(Opcode.COMPUTE, **fields))
         signals.append((k % 4, 3 * k))
         for _ in range(out_blocks):
@@ -50,7 +51,8 @@ async def feeder(dut, gaps):
                 inside = 0 <= y < in_h and 0 <= x < in_w
                 addr = fields["in_addr"] + ib * fields["in_plane"] + y * in_w + x
                 expected.append({
-                    "acts": words[addr] if inside else pad_value * _EACH_ROW, "swap": int(oy == ox == 0),
+                    "acts": words[addr] if inside else pad_value * _EACH_ROW,
+                    "swap": int(oy == ox == 0),
                     "acc_addr": oy * out_w + ox,
                     "acc_first": int(first and ib == ky == kx == 0), "bank": bank,
                     "close": int(last and n == len(steps) - 1),

@@ -53,8 +53,9 @@ class Work:
         fields = {
             "out_addr": 2000 * k, "out_plane": plane, "out_w": out_w, "out_h": out_h,
             "conv_w": conv_w, "conv_h": conv_h, "pool_h": pool_h, "pool_w": pool_w,
-            "pool_stride_h": stride_h, "pool_stride_w": stride_w, "pool_top": top, "pool_left": left, "out_blocks": blocks,
-            "low": low, "high": high, "offset": offset, "signal": k % 8, "layer": k}
+            "pool_stride_h": stride_h, "pool_stride_w": stride_w,
+            "pool_top": top, "pool_left": left, "out_blocks": blocks, "low": low, "high": high,
+            "offset": offset, "signal": k % 8, "layer": k}
         self.instructions.append(insn(Opcode.POST, **fields))
         for block in range(blocks):
             acc = [[draw.choice([draw.randrange(-1 << 30, 1 << 30), draw.randrange(-999, 999)])

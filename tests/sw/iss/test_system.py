@@ -71,8 +71,8 @@ def test_multicasts_that_do_not_agree_are_a_hazard(masks, at, wrong):
 
 
 POST = {"out_addr": 0, "out_plane": 16, "out_w": 2, "out_h": 2, "conv_w": 4, "conv_h": 4,
-        "pool_h": 2, "pool_w": 2, "pool_stride_h": 2, "pool_stride_w": 2, "pool_top": 0, "pool_left": 0, "out_blocks": 1,
-        "low": -128, "high": 127}
+        "pool_h": 2, "pool_w": 2, "pool_stride_h": 2, "pool_stride_w": 2, "pool_top": 0,
+        "pool_left": 0, "out_blocks": 1, "low": -128, "high": 127}
 
 
 @pytest.mark.parametrize("opcode,fields", [

@@ -32,7 +32,8 @@ def plainly(graph: IntegerGraph, image: np.ndarray) -> dict[str, np.ndarray]:
                 dilation=part.dilation, groups=part.groups)[0].numpy()
         y = np.stack([(a * int(m) + (1 << int(s) >> 1)) >> int(s)
                       for a, m, s in zip(acc, layer.mult, layer.shift, strict=True)])
-        found = torch.from_numpy(np.clip(y + layer.offset, layer.low, layer.high).astype(np.float64))
+        y = np.clip(y + layer.offset, layer.low, layer.high)
+        found = torch.from_numpy(y.astype(np.float64))
         if layer.pool is not None:
             found = torch.nn.functional.max_pool2d(found, layer.pool.kernel, layer.pool.stride)
         values[layer.name] = found.numpy().astype(np.int64)

@@ -24,7 +24,8 @@ def test_values_with_gaps_are_requantised_each_by_its_own():
         size = rng.randrange(1, 31)
         cases.append((rng.randrange(-(1 << size), 1 << size), rng.randrange(-5000, 5000),
                       rng.choice([0, 1, rng.randrange(1 << 16), 65535]), shift,
-                      rng.choice([0, -128, 127, -9]), rng.choice([-128, 0, -7])) if rng.random() < 0.7 else None)
+                      rng.choice([0, -128, 127, -9]), rng.choice([-128, 0, -7]))
+                     if rng.random() < 0.7 else None)
 
     async def bench(ctx):
         for cycle in range(len(cases) + LATENCY):

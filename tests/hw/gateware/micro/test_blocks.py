@@ -38,8 +38,9 @@ def test_the_loops_take_a_cycle_a_pixel_and_the_latency():
         ctx.set(dut.strobe, 0)
 
     async def bench(ctx):
-        for what, value in ((Put.STRIDE, 1), (Put.IN_W, 3), (Put.IN_H, 2), (Put.OUT_W, 3),
-                            (Put.OUT_H, 2), (Put.ROW_STEP, 3), (Put.TILE_ADDR, 0)):
+        for what, value in ((Put.STRIDE_W, 1), (Put.STRIDE_H, 1), (Put.IN_W, 3),
+                            (Put.IN_H, 2), (Put.OUT_W, 3), (Put.OUT_H, 2), (Put.ROW_STEP, 3),
+                            (Put.TILE_ADDR, 0)):
             await put(ctx, what, value)
         await put(ctx, Put.START, 1)
         while not ctx.get(dut.idle):
