@@ -62,7 +62,8 @@ def pack_input(nodes: tuple[Node, ...], config: Config) -> tuple[tuple[Node, ...
 def _pack_taps(layer: Layer, config: Config) -> tuple[Layer, Taps | None]:
     """Return the first layer as it runs, and how its input is packed.
 
-    A tap costs a plane of input to load, so the port may be the reason not to.
+    A tap costs a plane of input to load, so the port may be the reason not to; all weights cross it,
+    too.
     """
     taps = layer.kernel[0] * layer.kernel[1]
     if layer.groups != 1 or taps == 1:
@@ -71,11 +72,13 @@ def _pack_taps(layer: Layer, config: Config) -> tuple[Layer, Taps | None]:
     blocks = ceil_div(layer.in_shape[0], config.array.rows)
     packed_blocks = ceil_div(channels, config.array.rows)
     pixels = layer.conv_shape[1] * layer.conv_shape[2]
-    outputs = ceil_div(ceil_div(layer.conv_shape[0], config.array.cols), config.instances)
+    outputs = ceil_div(layer.conv_shape[0], config.array.cols)
+    tile_bytes = config.tile_chunks * config.chunk_bytes
 
     def cycles(tiles: int, words: int) -> float:
-        return max(tiles * outputs * max(pixels, config.tile_chunks),
-                   words * max(1.0, config.word_pitch_bytes / config.port.bytes))
+        moved = words * config.word_pitch_bytes + tiles * outputs * tile_bytes / config.ports
+        return max(tiles * ceil_div(outputs, config.instances) * max(pixels, config.tile_chunks),
+                   words, moved / config.port.bytes)
 
     plain = cycles(blocks * taps, blocks * layer.in_shape[1] * layer.in_shape[2])
     if cycles(packed_blocks, packed_blocks * pixels) >= plain:
