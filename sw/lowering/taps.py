@@ -62,7 +62,7 @@ def pack_input(nodes: tuple[Node, ...], config: Config) -> tuple[tuple[Node, ...
 def _pack_taps(layer: Layer, config: Config) -> tuple[Layer, Taps | None]:
     """Return the first layer as it runs, and how its input is packed.
 
-    A tap costs a plane of input to load, so the port may be the reason not to; all weights cross it,
+    A tap costs a plane of input to load, so the port may be the reason not to; weights cross it,
     too.
     """
     taps = layer.kernel[0] * layer.kernel[1]
