@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from hw.config import Config
 from hw.isa import Opcode
+from sw.graph.integer import Pool
 
 from .batch import Run
 from .geometry import Stripe, ceil_div
@@ -248,12 +249,12 @@ class _LayerEmitter:
         fields = {
             "in_addr": base, "in_plane": plane, "in_w": width, "in_h": height,
             "pad_top": needs.pad_top, "pad_left": conv.padding[1], "pad_value": conv.pad_value,
-            "stride_h": conv.stride[0], "stride_w": conv.stride[1],
-            "kernel_h": conv.kernel[0], "kernel_w": conv.kernel[1],
-            "dilation_h": conv.dilation[0], "dilation_w": conv.dilation[1],
-            "out_w": conv.conv_shape[2], "out_h": needs.conv[1] - needs.conv[0],
-            "in_blocks": blocks, "out_blocks": step.blocks[1] - step.blocks[0],
-            "tiles": blocks * read.taps, "first": int(step.first), "last": int(step.last),
+            "stride_h": conv.stride[0], "stride_w": conv.stride[1], "kernel_h": conv.kernel[0],
+            "kernel_w": conv.kernel[1], "dilation_h": conv.dilation[0],
+            "dilation_w": conv.dilation[1], "out_w": conv.conv_shape[2],
+            "out_h": needs.conv[1] - needs.conv[0], "in_blocks": blocks,
+            "out_blocks": step.blocks[1] - step.blocks[0], "tiles": blocks * read.taps,
+            "first": int(step.first), "last": int(step.last),
         }
         if step.live:
             fields |= {"live_blocks": fields["out_blocks"], "out_blocks": 1,
@@ -276,15 +277,14 @@ class _LayerEmitter:
             plane = height * width
             base = plan.outputs[self.slot % len(plan.outputs)]
             self.slot += 1
-        pool = layer.pool
+        pool = layer.pool or Pool((1, 1), (1, 1), (0, 0), (height, width))
         fields = {
             "out_addr": base, "out_plane": plane, "out_w": width, "out_h": height,
             "conv_w": layer.conv_shape[2], "conv_h": rows.conv[1] - rows.conv[0],
-            "pool_h": pool.kernel[0] if pool else 1, "pool_w": pool.kernel[1] if pool else 1,
-            "pool_stride_h": pool.stride[0] if pool else 1,
-            "pool_stride_w": pool.stride[1] if pool else 1, "pool_top": rows.pool_top,
-            "pool_left": pool.padding[1] if pool else 0, "out_blocks": blocks[1] - blocks[0],
-            "low": layer.low, "high": layer.high, "offset": layer.offset,
+            "pool_h": pool.kernel[0], "pool_w": pool.kernel[1], "pool_stride_h": pool.stride[0],
+            "pool_stride_w": pool.stride[1], "pool_top": rows.pool_top,
+            "pool_left": pool.padding[1], "out_blocks": blocks[1] - blocks[0], "low": layer.low,
+            "high": layer.high, "offset": layer.offset,
         }
         if plan.live_blocks:
             count = fields["out_blocks"]

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
-from hw.isa import Opcode
+from hw.isa import ISA_VERSION, Opcode
 from sw.compiler import DoesNotFit, Program, ProgramError, Unsupported, compile_graph
 from sw.graph.integer import IntegerGraph
 from sw.iss.system import run_program
@@ -226,6 +226,29 @@ def test_shapes_without_an_encoding_are_refused(change, message):
     with switched(tap_packing=False), pytest.raises(Unsupported,
                                                     match=f"^layer odd: {message}"):
         compile_graph(chain(layer), Config(instances=1))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"dilation": (1, 128)}, "dilation is 128; it must be at most 127"),
+    ({"stride": (1, 5), "conv_shape": (4, 18, 500), "out_shape": (4, 18, 500)},
+     "map with the padding below and right of it is 2498; it must be at most 2048"),
+])
+def test_steps_beyond_what_the_hardware_counts_are_refused(change, message):
+    layer = make_layer(np.random.default_rng(0), "odd", (4, 20, 400), 4, padding=(0, 0))
+    with switched(tap_packing=False), pytest.raises(Unsupported,
+                                                    match=f"^layer odd: {message}"):
+        compile_graph(chain(dataclasses.replace(layer, **change)), Config(instances=1))
+
+
+def test_a_program_of_another_instruction_format_is_refused_with_both_numbers(tmp_path):
+    program = compile_graph(chain(make_layer(np.random.default_rng(0), "conv", (3, 9, 9), 8)),
+                            Config(instances=1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sw.compiler.programfile.ISA_VERSION", ISA_VERSION - 1)
+        program.save(tmp_path / "net.npz")
+    with pytest.raises(ProgramError, match=f"isa_version is {ISA_VERSION - 1}; this program reads "
+                                           f"{ISA_VERSION}"):
+        Program.load(tmp_path / "net.npz")
 
 
 def test_a_program_survives_its_file(tmp_path):
