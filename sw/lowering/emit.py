@@ -268,7 +268,8 @@ class _LayerEmitter:
         height = rows.out[1] - rows.out[0]
         first = blocks[0] * array.cols // array.rows
         past = min(ceil_div(blocks[1] * array.cols, array.rows), item.words[1])
-        planes = ceil_div((blocks[1] - blocks[0]) * array.cols, array.rows)
+        count = blocks[1] - blocks[0]
+        planes = ceil_div(count * array.cols, array.rows)
         if plan.keep:
             plane = (item.rows[1] - item.rows[0]) * width
             base = plan.outputs[0] + (first - item.words[0]) * plane \
@@ -283,11 +284,9 @@ class _LayerEmitter:
             "conv_w": layer.conv_shape[2], "conv_h": rows.conv[1] - rows.conv[0],
             "pool_h": pool.kernel[0], "pool_w": pool.kernel[1], "pool_stride_h": pool.stride[0],
             "pool_stride_w": pool.stride[1], "pool_top": rows.pool_top,
-            "pool_left": pool.padding[1], "out_blocks": blocks[1] - blocks[0], "low": layer.low,
-            "high": layer.high, "offset": layer.offset,
-        }
+            "pool_left": pool.padding[1], "out_blocks": count, "low": layer.low,
+            "high": layer.high, "offset": layer.offset}
         if plan.live_blocks:
-            count = fields["out_blocks"]
             fields |= {"out_w": count, "conv_w": count, "out_blocks": 1, "per_pixel": 1}
         post = Op(Opcode.POST, self.run, fields,
                   writes=(Region(ACT, base, planes, plane, height * width),))
