@@ -22,7 +22,7 @@ from hw.options import add_config_arguments
 from hw.support.arguments import Parser, file_path, integer, real, word
 from hw.support.errors import exit_code
 from hw.support.interrupts import importing
-from sw.terminal.options import add_options
+from sw.terminal.options import DATA, NETWORK, add_options
 
 from .catalogue import BOARDS, VIRTUAL_BAUD
 from .virtual.chip import FAULTS
@@ -103,9 +103,11 @@ def _add_run(sub: Parser) -> None:
                      help="compare cycles and outputs with the simulation, layer by layer, as "
                      "--virtual does anyway")
     add_options(sub, "--network", default="digits")
+    add_options(sub, *NETWORK[1:], *DATA)
     sub.add_argument("--dense", action="store_true", help="the network before pruning")
     add_options(sub, "--partitions", default=None,
-                note="default: as many as instances, or what makes digits fit the board")
+                note="default: as many as instances, or what makes digits fit the board; of a "
+                "network of your own the most up to 8 that go")
     add_options(sub, "--images", default=1)
     add_options(sub, "--seed")
     sub.add_argument("--out", type=file_path, metavar="FOLDER",

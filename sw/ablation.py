@@ -3,7 +3,7 @@
 A network is compiled and run as it is, then again with each optimisation switched off by itself;
 every layer of every run is compared with the golden model. The three workloads are the pruned
 network on N instances behind one port, the network pruned throughout with a port for each, and the
-unpruned convolutions on N instances.
+unpruned convolutions on N instances; of a network of your own those that it has.
 
 Examples:
     python -m sw.ablation                          TinyVGG16, eight instances: ten minutes
@@ -20,7 +20,7 @@ from hw.support.arguments import Items, Parser
 from hw.support.errors import exit_code
 from hw.support.interrupts import importing
 from sw.experiment.names import SWITCHES
-from sw.terminal.options import add_options
+from sw.terminal.options import NETWORK, PARTS, add_options
 
 __all__ = ["main", "parser"]
 
@@ -28,7 +28,8 @@ __all__ = ["main", "parser"]
 def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m sw.ablation", description=__doc__)
-    add_options(parser, "--network", "--partitions")
+    add_options(parser, *NETWORK)
+    add_options(parser, "--partitions", default=None, note=PARTS)
     parser.add_argument("--only", type=Items(str, "multicast,prefetch"), metavar="A,B",
                         help=f"of {', '.join(SWITCHES)}")
     add_options(parser, "--latency", "--seed", "--json", "--save", "--quiet")

@@ -12,7 +12,11 @@ Examples:
     python -m sw.compare                               full TinyVGG16, 1 against 8 instances
     python -m sw.compare --layers fc1,fc2 --memory private
     python -m sw.compare --network digits              a trained network on real scans
+    python -m sw.compare --network net.onnx --data images/ --report page.html
+    python -m sw.compare --network net.py:make --weights net.safetensors --input-shape 3x32x32
     python -m sw.compare --json --save result.json     for other programs
+
+Where nothing of a network can be pruned, the arms are the two dense ones.
 
 Exit codes: 0 all layers bit-exact, 1 a layer differs or the run failed, 2 usage,
 3 a tool is missing, 4 the network does not fit the accelerator, 5 input or output failed,
@@ -28,7 +32,7 @@ from hw.support.errors import exit_code
 from hw.support.interrupts import importing
 from sim.settings import MOST_STALL
 from sw.experiment.names import ARMS, BIG
-from sw.terminal.options import ENERGY, add_options
+from sw.terminal.options import DATA, ENERGY, NETWORK, PARTS, add_options
 
 __all__ = ["main", "parser", "run"]
 
@@ -37,28 +41,29 @@ def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m sw.compare", description=__doc__)
     what = parser.add_argument_group("what runs")
-    add_options(what, "--network", "--partitions", "--prune")
+    add_options(what, *NETWORK)
+    add_options(what, "--partitions", default=None, note=PARTS)
+    add_options(what, "--prune")
     add_options(what, "--partitioner", note="default: optimised for trained weights, identity for "
                 "seeded ones")
     what.add_argument("--layers", type=Items(str, "fc1,fc2"), metavar="A,B",
                       help="only these layers, by name; each run of "
                       "neighbours starts from the golden output of the layer before")
     what.add_argument("--arms", type=Items(str, ",".join(ARMS)), metavar="A,B",
-                      default=list(ARMS),
-                      help=f"which arms (default {','.join(ARMS)}); {', '.join(BIG)}: one "
-                      "array with the MACs of all instances")
-    add_options(what, "--images", note="default 1; digits 64")
+                      help=f"which arms (default {','.join(ARMS)}, of these what the network has); "
+                      f"{', '.join(BIG)}: one array with the MACs of all instances")
+    add_options(what, "--images", note="default 1; digits 64; with --data 4")
     what.add_argument("--batch", type=integer(1, 1024), default=1, metavar="B",
                       help="images of a run (default 1): the fully connected layers at the end "
                       "take all together, and read their weights once")
-    add_options(what, "--data", note="for tinyvgg16-slim, to classify held-out images")
-    what.add_argument("--checkpoint", type=file_path, metavar="FILE",
-                      help="trained weights of TinyVGG16, safetensors")
     what.add_argument("--epsilon", type=_epsilons, metavar="E",
                       help="with --zero-skip: inputs of fully connected layers whose "
                       "magnitude is at most this many integer steps count as zero (default 0); for "
                       "single layers as fc1=2,fc2=3")
     add_options(what, "--seed")
+    images = parser.add_argument_group("images of a network of your own")
+    add_options(images, "--data", note="of tinyvgg16-slim the Tiny ImageNet folder")
+    add_options(images, *DATA[1:])
     add_config_arguments(parser)
     how = parser.add_argument_group("external memory and simulation")
     add_options(how, "--latency")

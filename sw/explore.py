@@ -24,7 +24,7 @@ from hw.support.arguments import PARTITIONS, Items, Parser, integer, integers, w
 from hw.support.errors import exit_code
 from hw.support.interrupts import importing
 from hw.support.processors import processors
-from sw.terminal.options import add_options
+from sw.terminal.options import NETWORK, add_options
 
 __all__ = ["main", "parser"]
 
@@ -33,10 +33,10 @@ def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m sw.explore", description=__doc__)
     what = parser.add_argument_group("what is combined")
-    add_options(what, "--network")
-    what.add_argument("--partitions", type=Items(PARTITIONS, "1,8"), default=[1, 8], metavar="P,P",
+    add_options(what, *NETWORK)
+    what.add_argument("--partitions", type=Items(PARTITIONS, "1,8"), metavar="P,P",
                       help="diagonal blocks of the pruned layers; 1 is the dense network (default "
-                      "1,8)")
+                      "1,8; of a network of your own 1 and the most up to 8 that go)")
     add_options(what, "--prune")
     what.add_argument("--instances", type=integers(1, 32, "1,2,4"), default=[1, 2, 4, 8],
                       metavar="N,N", dest="counts",

@@ -49,7 +49,8 @@ def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m sw.scale", description=__doc__)
     what = parser.add_argument_group("what runs")
-    add_options(what, "--network", choices=("digits",), default="digits",
+    add_options(what, "--network", type=str, choices=("digits",), default="digits",
+                help="what is trained, partition by partition, and runs",
                 note="as many partitions as instances, as wide as the array needs; default digits")
     add_options(what, "--epochs", default=INCREMENTAL.epochs,
                 note=f"of each partition; default {INCREMENTAL.epochs}")

@@ -21,7 +21,7 @@ from hw.options import add_config_arguments
 from hw.support.arguments import Parser, file_path, integer, word
 from hw.support.errors import exit_code
 from hw.support.interrupts import importing
-from sw.terminal.options import add_options
+from sw.terminal.options import NETWORK, PARTS, add_options
 
 __all__ = ["main", "parser"]
 
@@ -33,10 +33,11 @@ def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m sw.trace", description=__doc__)
     what = parser.add_argument_group("what runs")
-    add_options(what, "--network")
-    what.add_argument("--form", choices=("dense", "pruned"), default="pruned",
-                      help="before or after pruning (default pruned)")
-    add_options(what, "--partitions", "--seed")
+    add_options(what, *NETWORK)
+    what.add_argument("--form", choices=("dense", "pruned"),
+                      help="before or after pruning (default pruned, where something can be)")
+    add_options(what, "--partitions", default=None, note=PARTS)
+    add_options(what, "--seed")
     add_config_arguments(parser)
     window = parser.add_argument_group("the window, and where it goes")
     window.add_argument("--layer", type=word, metavar="NAME",

@@ -29,8 +29,10 @@ def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m sw.train", description=__doc__)
     what = parser.add_argument_group("network and data")
-    add_options(what, "--network", choices=("tinyvgg16", "digits"))
-    add_options(what, "--data", note="tinyvgg16 needs it")
+    add_options(what, "--network", type=str, choices=("tinyvgg16", "digits"),
+                help="what is trained")
+    add_options(what, "--data", metavar="DIR", help="the Tiny ImageNet folder",
+                note="tinyvgg16 needs it")
     what.add_argument("--width", type=real(0.05, 2), metavar="W",
                       help="of TinyVGG16's hidden layers, 1 for the full ones (default 1)")
     what.add_argument("--classes", type=integer(2, 200), metavar="N",

@@ -187,7 +187,7 @@ OUTPUTS = {"build": {"--out": "folder"}, "compare": {"--save": "file", "--report
            "explore": {"--plot": "file"}, "scale": {"--plot": "file"},
            "trace": {"--out": "file", "--timeline": "file"}, "ablation": {"--save": "file"},
            "train": {"--out": "folder"}}
-INPUTS = {"compare": {"--checkpoint": "file", "--data": "folder"}, "train": {"--data": "folder"},
+INPUTS = {"compare": {"--weights": "file", "--data": "folder"}, "train": {"--data": "folder"},
           "calibrate": {"--liberty": "file"}, "boards flash": {"--out": "folder"}}
 
 
@@ -204,7 +204,7 @@ def test_a_bad_place_is_refused_before_any_work(command, folder, capsys):
     (folder / "folder" / "theirs").write_text("not ours")
     before = sorted(str(p) for p in folder.rglob("*"))
     for option, kind in (OUTPUTS.get(command, {}) | INPUTS.get(command, {})).items():
-        more = {"--checkpoint": ("--network=tinyvgg16",), "--data": ("--network=tinyvgg16-slim",)}
+        more = {"--weights": ("--network=tinyvgg16",), "--data": ("--network=tinyvgg16-slim",)}
         if command == "train":
             more = {"--data": ("--network=tinyvgg16",)}
         for path in (*bad_places(kind, folder), *([] if option in OUTPUTS.get(command, {})

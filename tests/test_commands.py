@@ -19,6 +19,7 @@ SLOW = ("torch", "sklearn", "scipy", "numpy", "PIL", "amaranth", "rich", "serial
 #: Option -> why commands differ in what it takes; what its text says may differ as well.
 DIFFERENT = {
     "--partitions": "explore takes several", "--instances": "explore takes several",
+    "--data": "train's Tiny ImageNet",
     "--network": "not every one can be trained, or has partitions to drop",
     "--prune": "train takes layers by name as well",
     "--batch": "compare's images of a run, train's of a step",
@@ -27,7 +28,6 @@ DIFFERENT = {
     "--epochs": "none, for train, if there is a checkpoint to start from",
     "--virtual": "a check has less to do on a simulated board",
     "--report": "compare's page, and the form of a check of a board",
-    "--checkpoint": "what compare runs, and what train starts from",
     "--out": "a folder, but trace's file of signals and the page of reports",
 }
 

@@ -16,6 +16,7 @@ PACKAGES = ("hw", "sim", "sw", "boards")
 BY_NAME = {
     "sw/driver/backend.py": "a backend is imported when it is opened, so that torch and the "
                             "simulation are not for who needs neither",
+    "sw/networks/callables.py": "a user's network is in a module that she names",
     "sw/tables.py": "packages above this one have tables, too; they are found by their paths",
     "boards/flow/platforms.py": "platforms are of amaranth-boards, which not everyone has",
 }

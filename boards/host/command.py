@@ -11,6 +11,7 @@ from hw.config import Config
 from hw.options import changed_config, contradiction
 from hw.support.arguments import given
 from hw.support.console import console
+from sw.experiment.choice import choice_from_arguments
 from sw.networks.names import check_images
 
 from .opening import built_here
@@ -24,10 +25,12 @@ def run_as_asked(args: argparse.Namespace) -> int:
     board = find(args.board)
     _check(args, board)
     config, build = _config(args, board)
+    choice = choice_from_arguments(args)
+    parts = max(board.partitions, config.instances) if choice.origin.ours else None
     with console(stderr=True).status(Text()) as status:
         done = run_network(
-            board, config, network=args.network, form="dense" if args.dense else "pruned",
-            partitions=args.partitions or max(board.partitions, config.instances),
+            board, config, network=choice, form="dense" if args.dense else "pruned",
+            partitions=args.partitions or parts,
             count=args.images, seed=args.seed, port=args.port,
             serial=args.serial, build=build, compare=args.compare,
             virtual_baud=args.virtual_baud or min(VIRTUAL_BAUD, board.most_baud),

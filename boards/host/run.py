@@ -13,7 +13,9 @@ from boards.virtual.simulated import differences, simulated
 from hw.config import Config
 from sw.compiler import Program, compile_graph
 from sw.driver.driver import Driver
-from sw.experiment.workload import Workload, load_workload
+from sw.experiment.choice import Choice
+from sw.experiment.work import Workload
+from sw.experiment.workload import load_workload
 from sw.graph.integer import IntegerGraph
 from sw.lowering.errors import DoesNotFit
 from sw.reference.golden import run_golden
@@ -79,8 +81,8 @@ class BoardRun:
         return {"run": "partita.board-run", "version": 1, **asdict(self)}
 
 
-def run_network(board: Board, config: Config, *, network: str, form: str = "pruned",
-                partitions: int, count: int, seed: int, port: str | None, virtual_baud: int,
+def run_network(board: Board, config: Config, *, network: str | Choice, form: str = "pruned",
+                partitions: int | None, count: int, seed: int, port: str | None, virtual_baud: int,
                 virtual_latency_s: float = 0.0, serial: str | None = None,
                 build: bytes | None = None, compare: bool = False, say: Callable[[str], None],
                 progress: Callable[[int, int], None] = lambda done, total: None) -> BoardRun:
@@ -92,7 +94,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
     Parameters
     ----------
     board, config : what the board holds
-    network, form, partitions, count, seed : what runs; `form` is "pruned" or "dense"
+    network, form, partitions, count, seed : what runs, "pruned", where it can be, or "dense"
     port : str or None
         A serial port, or "auto"; None makes a virtual board and uses its pseudo-terminal.
     virtual_baud : int
@@ -121,7 +123,7 @@ def run_network(board: Board, config: Config, *, network: str, form: str = "prun
             backend, path = stack.enter_context(open_board(
                 board, config, port, serial=serial, build=build, progress=count_up))
         work = load_workload(network, partitions=partitions, seed=seed, images=count, say=say)
-        graph = work.forms[form]
+        graph = work.forms.get(form, work.dense)
         program = _fitting(graph, config, board)
         if backend is None or compare:
             system = board.system(config, baud=virtual_baud, powerup_us=5.0)

@@ -14,13 +14,14 @@ from hw.support.console import console
 from hw.support.files import check_outputs
 from hw.support.processors import processors
 from sw.lowering.switches import switched
-from sw.networks.shapes import shape_graph
+from sw.networks.shapes import captured, check_cut
 from sw.terminal.console import deliver
 from sw.terminal.progress import SimulationProgress
 
 from .arms import Arm, golden_outputs, layer_kind, run_arm
+from .choice import Choice, choice_from_arguments
 from .names import SWITCHES
-from .workload import load_workload
+from .workload import MOST_PARTITIONS, load_workload
 
 __all__ = ["ablate_as_asked", "workloads"]
 
@@ -34,19 +35,25 @@ class Work:
     layers: tuple[str, ...] | None = None
 
 
-def workloads(network: str, config: Config, partitions: int, seed: int,
+def workloads(choice: Choice, config: Config, partitions: int | None, seed: int,
               say: Callable[[str], None]) -> list[Work]:
-    """Those that `sw.ablation`'s text tells."""
-    found = []
+    """Those that `sw.ablation`'s text tells; where nothing can be pruned, the dense network in
+    their place."""
+    found: list[Work] = []
     for prune, memory in (("fc", "shared"), ("all", "private")):
-        work = load_workload(network, partitions=partitions, seed=seed, images=1, prune=prune,
-                             checkpoint=None, partitioner=None, data=None, say=say)
-        own = config.replace(port__memory=memory)
+        work = load_workload(choice, partitions=partitions, seed=seed, images=1, prune=prune,
+                             say=say)
+        graph = work.pruned or work.dense
         kinds = {"fc": "fully connected layers pruned, one port",
                  "all": "all layers pruned, a port each"}
-        found.append(Work(kinds[prune], Arm(f"{prune}-{memory}", work.pruned, own, work.images,
-                                            golden_outputs(work.pruned, work.images))))
+        ports = "one port" if memory == "shared" else "a port each"
+        found.append(Work(
+            f"dense, {ports}" if work.pruned is None else kinds[prune],
+            Arm(f"{prune}-{memory}", graph, config.replace(port__memory=memory), work.images,
+                golden_outputs(graph, work.images))))
     convolutions = tuple(x.name for x in work.dense.layers if layer_kind(x) == "conv")
+    if not work.dense.is_chain or not convolutions:
+        return found
     found.append(Work("convolutions, dense, one port",
                       Arm("dense", work.dense, config.replace(port__memory="shared"), work.images,
                           golden_outputs(work.dense, work.images)), convolutions))
@@ -72,14 +79,16 @@ def ablate_as_asked(args: argparse.Namespace) -> int:
             raise ValueError(f"--only names {name!r}; there are {', '.join(SWITCHES)}"
                              + nearest(name, SWITCHES))
     check_outputs(save=args.save)
-    with given("--partitions", args.partitions):
+    choice = choice_from_arguments(args)
+    partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else None)
+    with given("--partitions", partitions):
         for prune in ("fc", "all"):
-            shape_graph(args.network, prune, args.partitions)
+            check_cut(captured(choice.origin), prune, partitions or 1)
     memory = {"latency_cycles": args.latency}
     rows: dict[str, dict[str, int]] = {}
     exact = True
     with SimulationProgress(quiet=args.quiet) as progress:
-        works = workloads(args.network, config, args.partitions, args.seed, progress.say)
+        works = workloads(choice, config, partitions, args.seed, progress.say)
         for off in (None, *chosen):
             for work in works:
                 progress.say(f"{work.name}, without {off}" if off else work.name)

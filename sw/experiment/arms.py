@@ -17,12 +17,14 @@ from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
 from sw.driver.result import RunResult
 from sw.energy.model import EnergyModel, Features, features, unit_features
-from sw.graph.edges import INPUT
+from sw.graph.convolution import Convolution
+from sw.graph.edges import INPUT, Edges
 from sw.graph.integer import IntegerGraph, Layer
 from sw.reference.golden import run_golden
 from sw.report.values import ArmReport, LayerReport
 
-__all__ = ["Arm", "expected_cycles", "golden_outputs", "layer_kind", "run_arm", "segments"]
+__all__ = ["Arm", "check_layers", "expected_cycles", "golden_outputs", "layer_kind", "run_arm",
+           "segments"]
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,21 @@ class Arm:
     batch: int = 1
 
 
-def layer_kind(layer: Layer) -> str:
+def layer_kind(layer: Convolution) -> str:
     """"fc" for a layer with one output pixel, else "conv"."""
     return "fc" if layer.gives_vector else "conv"
+
+
+def check_layers(graph: Edges, names: Sequence[str] | None) -> None:
+    """Refuse names that are not of a network's layers, and some of the layers of a graph with
+    branches."""
+    known = [layer.name for layer in graph.layers]
+    for name in names or ():
+        if name not in known:
+            raise ValueError(f"layer {name!r} is not in {graph.name}; its layers are "
+                             + ", ".join(known) + nearest(name, known))
+    if names:
+        graph.require_chain("running some of a network's layers")
 
 
 def segments(graph: IntegerGraph, names: Sequence[str] | None) -> list[tuple[int, IntegerGraph]]:
@@ -56,16 +70,12 @@ def segments(graph: IntegerGraph, names: Sequence[str] | None) -> list[tuple[int
     Raises
     ------
     ValueError
-        If a name is not a layer of the network.
+        As `check_layers`.
     """
+    check_layers(graph, names)
     if not names:
         return [(0, graph)]
     known = [layer.name for layer in graph.layers]
-    for name in names:
-        if name not in known:
-            raise ValueError(f"layer {name!r} is not in {graph.name}; its layers are "
-                             + ", ".join(known) + nearest(name, known))
-    graph.require_chain("running some of a network's layers")
     chosen = sorted({known.index(n) for n in names})
     runs: list[list[int]] = []
     for index in chosen:

@@ -20,7 +20,7 @@ from hw.support.processors import processors
 from sw.energy.model import EnergyModel, energy_from_arguments
 from sw.graph.integer import IntegerGraph
 from sw.networks.names import check_images
-from sw.networks.shapes import shape_graph
+from sw.networks.shapes import captured, check_cut
 from sw.reference.golden import run_golden
 from sw.report.console import print_report
 from sw.report.page import render
@@ -29,10 +29,12 @@ from sw.terminal.console import deliver
 from sw.terminal.progress import SimulationProgress
 from sw.training.dataset import root_of
 
-from .arms import Arm, expected_cycles, golden_outputs, layer_kind, run_arm, segments
+from .arms import Arm, check_layers, expected_cycles, golden_outputs, layer_kind, run_arm, segments
 from .bigarray import big_array
+from .choice import Choice, choice_from_arguments
 from .names import ARMS, BIG
-from .workload import Workload, load_workload
+from .work import Workload
+from .workload import MOST_PARTITIONS, load_workload
 
 __all__ = ["compare_as_asked"]
 
@@ -40,25 +42,25 @@ __all__ = ["compare_as_asked"]
 def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     """Do what `sw.compare`'s arguments ask for, and return the exit code; errors are raised."""
     config = config_from_arguments(args)
-    arms = _arm_names(args.arms, config)
+    arms = _arm_names(args.arms or list(ARMS), config)
     if set(BIG) & set(arms):
         big_array(config)
-    _check(args)
+    choice = choice_from_arguments(args)
+    _check(args, choice)
     model = energy_from_arguments(args)
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
     with SimulationProgress(quiet=args.quiet) as progress:
-        work = load_workload(args.network, partitions=args.partitions, seed=args.seed,
-                             images=args.images, checkpoint=args.checkpoint,
-                             partitioner=args.partitioner, prune=args.prune, data=args.data,
+        work = load_workload(choice, partitions=args.partitions, seed=args.seed,
+                             images=args.images, partitioner=args.partitioner, prune=args.prune,
                              say=progress.say)
+        arms = arms_of(work, arms, asked=args.arms is not None)
         if args.epsilon:
             changed: dict[str, Any] = {form: _with_epsilon(graph, args.epsilon)
                                        for form, graph in work.forms.items()}
             work = replace(work, **changed)
         report = compare(work, config, arms=arms, layers=args.layers, memory=memory,
                          count_toggles=not args.no_toggles, jobs=args.jobs, threads=args.threads,
-                         search=args.search, partitions=args.partitions, seed=args.seed,
-                         batch=args.batch,
+                         search=args.search, seed=args.seed, batch=args.batch,
                          command="python -m sw.compare " + shlex.join(argv), progress=progress,
                          model=model)
     text = report.to_json() + "\n"
@@ -67,39 +69,42 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     return 0 if report.bit_exact else 1
 
 
-def _check(args: argparse.Namespace) -> None:
+def _check(args: argparse.Namespace, choice: Choice) -> None:
     """Refuse what cannot work before anything is built."""
-    if args.checkpoint and not args.checkpoint.is_file():
-        raise ValueError(f"--checkpoint {args.checkpoint} is not a file")
-    if args.data and args.network != "tinyvgg16-slim":
-        raise ValueError("--data goes with --network tinyvgg16-slim")
-    if args.checkpoint and args.network != "tinyvgg16":
-        raise ValueError("--checkpoint goes with --network tinyvgg16")
+    if args.weights and not args.weights.is_file():
+        raise ValueError(f"--weights {args.weights} is not a file")
     if args.epsilon and not args.array__zero_skip:
         raise ValueError("--epsilon goes with --zero-skip")
-    if args.data:
+    if choice.origin.ours and args.data:
         with given("--data", args.data):
             root_of(args.data)
     check_outputs(save=args.save, report=args.report)
-    with given("--partitions", args.partitions):
-        shapes = shape_graph(args.network, args.prune, args.partitions)
+    graph = captured(choice.origin)
+    partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else 1)
+    with given("--partitions", partitions):
+        check_cut(graph, args.prune, partitions)
     with given("--images", args.images):
         check_images(args.network, args.images)
     with given("--layers", ",".join(args.layers or ())):
-        segments(shapes, args.layers)
+        check_layers(graph, args.layers)
     if args.epsilon:
-        _with_epsilon(shapes, args.epsilon)
+        _epsilons([x.name for x in graph.layers if layer_kind(x) == "fc"], args.epsilon)
 
 
-def _with_epsilon(graph: IntegerGraph, items: list[tuple[str, int]]) -> IntegerGraph:
-    """A network whose fully connected layers take small inputs for zero."""
-    names = [x.name for x in graph.layers if layer_kind(x) == "fc"]
+def _epsilons(names: list[str], items: list[tuple[str, int]]) -> dict[str, int]:
+    """What each fully connected layer of these names takes for zero."""
     values = dict.fromkeys(names, 0)
     for name, number in items:
         if name and name not in names:
             raise ValueError(f"--epsilon names {name!r}; fully connected layers are "
                              + ", ".join(names) + nearest(name, names))
         values |= dict.fromkeys([name] if name else names, number)
+    return values
+
+
+def _with_epsilon(graph: IntegerGraph, items: list[tuple[str, int]]) -> IntegerGraph:
+    """A network whose fully connected layers take small inputs for zero."""
+    values = _epsilons([x.name for x in graph.layers if layer_kind(x) == "fc"], items)
     return replace(graph, layers=tuple(replace(x, epsilon=values.get(x.name, 0))
                                        for x in graph.layers))
 
@@ -116,6 +121,16 @@ def _arm_names(given: list[str], config: Config) -> list[str]:
                              + nearest(name, (*ARMS, *BIG)))
         names.append(general)
     return names
+
+
+def arms_of(work: Workload, names: list[str], *, asked: bool) -> list[str]:
+    """Those of the arms that a workload has; refuses what was asked for and has none."""
+    kept = [name for name in names if name.partition("-")[0] in work.forms]
+    if kept != names and asked:
+        missing = next(name for name in names if name not in kept)
+        raise ValueError(f"--arms names {missing!r}; " + next(
+            note for note in work.notes if note.startswith("nothing is pruned")))
+    return kept
 
 
 def _arms(names: list[str], config: Config, work: Workload, batch: int) -> list[Arm]:
@@ -135,8 +150,8 @@ def _arms(names: list[str], config: Config, work: Workload, batch: int) -> list[
 
 
 def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str] | None,
-            memory: dict, count_toggles: bool, jobs: int, threads: int | None, partitions: int,
-            seed: int, command: str, progress: SimulationProgress,
+            memory: dict, count_toggles: bool, jobs: int, threads: int | None, seed: int,
+            command: str, progress: SimulationProgress,
             model: EnergyModel | None = None, search: bool = False, batch: int = 1) -> Report:
     """Run the arms, at most `jobs` at a time, and gather what they measured.
 
@@ -167,11 +182,12 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
         results = {futures[f]: f.result() for f in as_completed(futures)}
     accuracy = _accuracy(work, results, layers)
     return Report(
-        network=work.name, weights=work.weights, partitions=partitions, config=config.to_dict(),
-        memory_model=memory, arms=tuple(results[a.name][0] for a in todo), command=command,
-        seed=seed, versions=_versions(), accuracy=accuracy,
+        network=work.name, weights=work.weights, partitions=work.partitions,
+        config=config.to_dict(), memory_model=memory,
+        arms=tuple(results[a.name][0] for a in todo), command=command, seed=seed,
+        versions=_versions(), accuracy=accuracy,
         energy_model=model or EnergyModel(), images=len(work.images), batch=batch,
-        pictures=work.pictures)
+        pictures=work.pictures, notes=work.notes)
 
 
 def _weight(arm: Arm, layers: list[str] | None) -> int:

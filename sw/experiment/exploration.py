@@ -24,11 +24,14 @@ from sw.cycles.limits import network_limit
 from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
 from sw.graph.integer import IntegerGraph
-from sw.networks.shapes import shape_graph
+from sw.networks.naming import Origin
+from sw.networks.shapes import captured, check_cut, shape_graph
 from sw.reference.golden import run_golden
 from sw.report.charts import scatter
 from sw.terminal.console import deliver
 
+from .choice import choice_from_arguments
+from .own import chosen_partitions
 from .pareto import pareto
 from .pool import each
 
@@ -40,9 +43,10 @@ _FEW_POINTS = 16
 
 @dataclass(frozen=True)
 class Candidate:
-    """One combination: a network cut into `partitions` (1: dense) on a configuration."""
+    """One combination: a network cut into `partitions` (1: dense) on a configuration; one that
+    comes with it by its name."""
 
-    network: str
+    network: str | Origin
     prune: str
     partitions: int
     config: Config
@@ -69,7 +73,8 @@ class Result:
         """For JSON."""
         p = self.candidate
         data = {k: v for k, v in asdict(self).items() if k not in ("candidate", "usage")}
-        return {"network": p.network, "prune": p.prune, "partitions": p.partitions,
+        network = p.network if isinstance(p.network, str) else p.network.text
+        return {"network": network, "prune": p.prune, "partitions": p.partitions,
                 "config": p.config.to_dict(), "dsps": self.usage.dsps,
                 "block_rams": self.usage.block_rams, **data}
 
@@ -100,15 +105,16 @@ def evaluate(candidate: Candidate, graph: IntegerGraph | None = None) -> Result:
 
 
 def cycles_in_rtl(candidate: Candidate, seed: int = 1) -> int:
-    """Run a candidate in RTL with random weights and return its cycles.
+    """Run a candidate in RTL, one that comes with it with random weights, and return its cycles.
 
     Raises
     ------
     RuntimeError
         If an output differs from the golden model's.
     """
-    graph = _random_weights(
-        shape_graph(candidate.network, candidate.prune, candidate.partitions), seed)
+    graph = shape_graph(candidate.network, candidate.prune, candidate.partitions)
+    if isinstance(candidate.network, str):
+        graph = _random_weights(graph, seed)
     image = np.random.default_rng(seed).integers(-128, 128, graph.in_shape, dtype=np.int8)
     program = compile_graph(graph, candidate.config)
     with open_backend("verilator", candidate.config, memory_bytes=program.window_bytes) as backend:
@@ -142,10 +148,13 @@ def unbeaten_results(results: Iterable[Result]) -> list[Result]:
 def explore_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.explore`'s arguments ask for, and return the exit code; errors are raised."""
     check_outputs(plot=args.plot)
-    points = _points(args)
-    for partitions in args.partitions:
+    origin = choice_from_arguments(args).origin
+    several = args.partitions or ([1, 8] if origin.ours else list(dict.fromkeys(
+        (1, chosen_partitions(captured(origin), args.prune, None)[0]))))
+    points = _points(args, args.network if origin.ours else origin, several)
+    for partitions in several:
         with given("--partitions", partitions):
-            shape_graph(args.network, args.prune, partitions)
+            check_cut(captured(origin), args.prune, partitions)
     notes = console(stderr=True)
     found: dict[int, Result] = {}
     device = DEVICES[args.device] if args.device else None
@@ -178,18 +187,19 @@ def explore_as_asked(args: argparse.Namespace) -> int:
     return 0
 
 
-def _points(args: argparse.Namespace) -> list[Candidate]:
+def _points(args: argparse.Namespace, network: str | Origin, several: Sequence[int],
+            ) -> list[Candidate]:
     base = PRESETS[args.preset]
     buffers = args.buffers or [base.buffers.act_words]
     fifos = args.fifos or [base.buffers.weight_fifo_beats]
     changes = changed_fields(args)
-    grid = list(itertools.product(args.partitions, args.counts, args.arrays, buffers, fifos))
+    grid = list(itertools.product(several, args.counts, args.arrays, buffers, fifos))
     if len(grid) > _MOST_POINTS:
         raise ValueError(f"{len(grid):,} combinations; at most {_MOST_POINTS:,}: shorten a list")
     with named_by_option({"array.rows": "--arrays", "array.cols": "--arrays",
                           "instances": "--instances", "buffers.act_words": "--buffers",
                           "buffers.weight_fifo_beats": "--fifos"}):
-        return [Candidate(args.network, args.prune, partitions, base.replace(
+        return [Candidate(network, args.prune, partitions, base.replace(
                     instances=instances, array__rows=rows, array__cols=cols, array__post_lanes=0,
                     buffers__act_words=words, buffers__weight_fifo_beats=beats, **changes))
                 for partitions, instances, (rows, cols), words, beats in grid]

@@ -101,7 +101,7 @@ def stimuli(config: Config, netlist: Netlist, cycles: int, count: int,
     work = load_workload("digits", partitions=4, seed=1, images=2, say=say)
     array = f"{config.array.rows}x{config.array.cols}"
     image = work.images[0]
-    for name, graph in (("dense", work.dense), ("pruned", work.pruned)):
+    for name, graph in (("dense", work.dense), ("pruned", work.forms["pruned"])):
         program = compile_graph(graph, config)
         with VerilatorBackend(config, memory_bytes=program.window_bytes, kind="vcd",
                               count_toggles=True, doze=False, say=say) as backend:

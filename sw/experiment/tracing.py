@@ -14,10 +14,11 @@ from sw.compiler import compile_graph
 from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
 from sw.driver.result import RunResult
-from sw.networks.shapes import shape_graph
+from sw.networks.shapes import captured, check_cut
 from sw.terminal.console import deliver
 
-from .workload import load_workload
+from .choice import choice_from_arguments
+from .workload import MOST_PARTITIONS, load_workload
 
 __all__ = ["trace_as_asked"]
 
@@ -56,15 +57,20 @@ def trace_as_asked(args: argparse.Namespace) -> int:
     if args.out and args.out.suffix == ".fst":
         require_fst()
     config = config_from_arguments(args)
-    with given("--partitions", args.partitions):
-        names = [x.name for x in shape_graph(args.network, "fc", args.partitions).layers]
+    choice = choice_from_arguments(args)
+    float_graph = captured(choice.origin)
+    partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else None)
+    with given("--partitions", partitions):
+        check_cut(float_graph, "fc", partitions or 1)
+    names = [x.name for x in float_graph.layers]
     if args.layer is not None and args.layer not in names:
         raise ValueError(f"--layer {args.layer!r} is not in {args.network}; its layers are "
                          + ", ".join(names) + nearest(args.layer, names))
     notes = console(stderr=True)
-    work = load_workload(args.network, partitions=args.partitions, seed=args.seed, images=1,
-                         say=notes.print)
-    graph = work.dense if args.form == "dense" else work.pruned
+    work = load_workload(choice, partitions=partitions, seed=args.seed, images=1, say=notes.print)
+    if args.form == "pruned" and work.pruned is None:
+        raise ValueError("--form is pruned; nothing of this network is: take --form dense")
+    graph = work.dense if args.form == "dense" else work.pruned or work.dense
     program = compile_graph(graph, config)
     program.check_log()
     with open_backend("verilator", config, memory_bytes=program.window_bytes, say=notes.print,

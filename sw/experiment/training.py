@@ -20,7 +20,8 @@ from hw.support.entries import own_cache
 from hw.support.files import save_file
 from hw.support.folders import FolderKind
 from sw.networks.architectures import PIXEL_DEVIATION, PIXEL_MEAN, TINYVGG16_SHAPE, tinyvgg16
-from sw.networks.shapes import bare_graph, captured
+from sw.networks.bare import bare_graph
+from sw.networks.shapes import captured
 from sw.networks.statistics import graph_statistics
 from sw.prune.layers import select_layers
 from sw.prune.names import PARTITIONERS, PRUNINGS

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from hw.support.arguments import given, nearest
+from hw.support.arguments import given
 from hw.support.entries import own_cache
 from sw.data import DATA
 from sw.frontend.torch import capture
@@ -23,12 +22,13 @@ from sw.networks.architectures import (
     trained_like,
     with_trained_zeros,
 )
-from sw.networks.names import NETWORKS, check_images
+from sw.networks.names import check_images
+from sw.networks.naming import origin_of
 from sw.networks.shapes import shape_graph
 from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
-from sw.prune.picture import Picture, pictures
+from sw.prune.picture import pictures
 from sw.quantise.post_training import quantise
 from sw.reference.batched import accuracy, run_integer
 from sw.training.augment import random_crops
@@ -36,65 +36,48 @@ from sw.training.checkpoint import load_checkpoint
 from sw.training.dataset import load_tiny_imagenet
 from sw.training.digits import train_digits
 
+from .choice import Choice
+from .own import MOST_PARTITIONS, load_own
+from .work import Workload
+
 __all__ = ["Workload", "load_workload"]
 
 _SLIM_PARTITIONS = 8
 
 
-@dataclass(frozen=True)
-class Workload:
-    """A network in both forms, and what to run it on.
-
-    Members: `weights` says where the weights come from; `images` are quantised int8[C, H, W];
-    `labels` int[n] if they are known; `accuracy` of the float and golden models on the whole
-    held-out set, by name; `pictures` of the pruned layers.
-    """
-
-    name: str
-    weights: str
-    dense: IntegerGraph
-    pruned: IntegerGraph
-    images: tuple[np.ndarray, ...]
-    labels: np.ndarray | None = None
-    accuracy: dict[str, float] | None = None
-    pictures: tuple[Picture, ...] = ()
-
-    @property
-    def forms(self) -> dict[str, IntegerGraph]:
-        """The network in each form, by the name that arms give it."""
-        return {"dense": self.dense, "pruned": self.pruned}
-
-
-def load_workload(name: str, *, partitions: int, seed: int, images: int | None = None,
-                  checkpoint: Path | None = None, partitioner: str | None = None, prune: str = "fc",
-                  data: Path | None = None,
+def load_workload(network: str | Choice, *, partitions: int | None = None, seed: int,
+                  images: int | None = None, partitioner: str | None = None, prune: str = "fc",
                   say: Callable[[str], None] = lambda text: None) -> Workload:
-    """Build one of `NETWORKS`.
+    """Build a network's workload.
 
-    `data` is the Tiny ImageNet folder whose held-out images "tinyvgg16-slim" classifies; without
-    it that network runs on seeded images. Without a `partitioner`, trained networks are
-    partitioned by the optimised one and seeded weights, which have no structure to find, by the
-    identity.
+    "tinyvgg16-slim" classifies held-out images of the Tiny ImageNet folder that a choice has as
+    its data; without it that network runs on seeded images. Without a `partitioner`, trained
+    networks are partitioned by the optimised one and seeded weights, which have no structure to
+    find, by the identity. Without `partitions` networks that come with it are cut into 8, a user's
+    into as many up to 8 as go.
 
     Raises
     ------
     ValueError
         If the network is unknown, cannot be cut into so many partitions or has fewer images.
     """
-    if name not in NETWORKS:
-        raise ValueError(f"network {name!r} is unknown; there are {', '.join(NETWORKS)}"
-                         + nearest(name, NETWORKS))
+    choice = Choice(origin_of(network)) if isinstance(network, str) else network
     if images is not None and images < 1:
         raise ValueError(f"images is {images}; it must be 1 or more")
     if seed < 0:
         raise ValueError(f"seed is {seed}; it must be 0 or more")
+    if not choice.origin.ours:
+        return load_own(choice, partitions=partitions, seed=seed, images=images,
+                        partitioner=partitioner, prune=prune, say=say)
+    name, partitions = choice.origin.text, partitions or MOST_PARTITIONS
     if name == "tinyvgg16-slim":
-        return _slim(partitions, seed, images, prune, data, say)
+        return _slim(partitions, seed, images, prune, choice.data, say)
     with given("images", images):
         check_images(name, images)
     shape_graph(name, prune, partitions)  # refuses what cannot be cut, before anything is trained
     if name == "tinyvgg16":
-        return _tinyvgg16(partitions, seed, images or 1, checkpoint, partitioner, prune, say)
+        return _tinyvgg16(partitions, seed, images or 1, choice.origin.weights, partitioner, prune,
+                          say)
     return _digits(partitions, seed, images or 64, partitioner or "optimised", prune, say)
 
 
@@ -124,7 +107,7 @@ def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
     pruned = quantise(left, images)
     return Workload(float_graph.name, weights, dense, pruned,
                     tuple(dense.quantise_input(x) for x in images[:count]),
-                    pictures=pictures(float_graph, plan))
+                    pictures=pictures(float_graph, plan), partitions=partitions)
 
 
 def _slim(partitions: int, seed: int, count: int | None, prune: str, data: Path | None,
@@ -139,7 +122,7 @@ def _slim(partitions: int, seed: int, count: int | None, prune: str, data: Path 
     if data is None:
         images = natural_images(count or 1, TINYVGG16_SHAPE, seed)
         return Workload("tinyvgg16-slim", weights + "seeded images", dense, pruned,
-                        tuple(dense.quantise_input(x) for x in images))
+                        tuple(dense.quantise_input(x) for x in images), partitions=partitions)
     held = load_tiny_imagenet(data, classes=dense.out_shape[0], per_class=1,
                               cache=own_cache() / "images", say=say)
     _, plain = random_crops(TINYVGG16_SHAPE[1], PIXEL_MEAN, PIXEL_DEVIATION)
@@ -157,7 +140,7 @@ def _slim(partitions: int, seed: int, count: int | None, prune: str, data: Path 
     images = plain(pixels[torch.from_numpy(chosen)]).numpy()
     return Workload("tinyvgg16-slim", weights + f"{len(images)} held-out images", dense, pruned,
                     tuple(dense.quantise_input(x) for x in images), held.held_labels[chosen],
-                    measured)
+                    measured, partitions=partitions)
 
 
 def _digits(partitions: int, seed: int, count: int, partitioner: str, prune: str,
@@ -168,4 +151,4 @@ def _digits(partitions: int, seed: int, count: int, partitioner: str, prune: str
         "digits", f"trained on scikit-learn's digits (seed {seed}); {count} held-out scans",
         done.dense, done.pruned,
         tuple(done.dense.quantise_input(x) for x in done.images[:count]), done.labels[:count],
-        done.accuracy, done.pictures)
+        done.accuracy, done.pictures, partitions)

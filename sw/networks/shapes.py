@@ -1,49 +1,48 @@
-"""Networks without weights: their layers by name and width, in no time and in no memory."""
+"""Networks' layers before there are images for them: what can be told of their shapes."""
 
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-import torch
-from torch import nn
 
-from sw.frontend.torch import capture
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph, Layer
+from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers, select_layers
+from sw.prune.partition import partition
+from sw.quantise.post_training import quantise
 
-from .architectures import DIGITS_SHAPE, TINYVGG16_SHAPE, slim_digits, tinyvgg16
+from .naming import Origin, origin_of
+from .opening import opened
+from .seeded import seeded_images
 
-__all__ = ["bare_graph", "captured", "shape_graph"]
+__all__ = ["captured", "check_cut", "shape_graph"]
 
-#: Network -> what makes its module, and the shape of its input.
-SHAPES: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
-    "tinyvgg16": (tinyvgg16, TINYVGG16_SHAPE),
-    "tinyvgg16-slim": (lambda: tinyvgg16(width=0.125, classes=20, batch_norm=True),
-                       TINYVGG16_SHAPE),
-    "digits": (slim_digits, DIGITS_SHAPE),
-}
-
-
-def bare_graph(make: Callable[[], nn.Module], in_shape: tuple[int, int, int],
-               name: str) -> FloatGraph:
-    """Capture a network whose weights are all zero, without drawing random ones first."""
-    with torch.device("meta"):
-        net = make()
-    net = net.to_empty(device="cpu")
-    for tensor in (*net.parameters(), *net.buffers()):
-        tensor.data.zero_()
-    return capture(net, in_shape, name)
+#: Of the images that a user's network is calibrated on for its shapes.
+_SEED, _IMAGES = 1, 2
 
 
-@cache
-def captured(network: str) -> FloatGraph:
-    """One of `SHAPES`, without weights."""
-    return bare_graph(*SHAPES[network], network)
+def captured(network: str | Origin) -> FloatGraph:
+    """A network's float layers; of one that comes with it without weights."""
+    return opened(origin_of(network) if isinstance(network, str) else network).graph
 
 
-def shape_graph(network: str, prune: str, partitions: int) -> IntegerGraph:
-    """A network's layers without weights (all zero, in no memory).
+def check_cut(graph: FloatGraph, prune: str, partitions: int) -> list[str]:
+    """Names of the layers that are pruned, none of one partition.
+
+    Raises
+    ------
+    PartitionError
+        If they cannot be cut into so many.
+    """
+    names = prunable_layers(graph, prune) if partitions > 1 else []
+    if names:
+        select_layers(graph, names, partitions)
+    return names
+
+
+def shape_graph(network: str | Origin, prune: str, partitions: int) -> IntegerGraph:
+    """A network's layers: of one that comes with it without weights (all zero, in no memory), of a
+    user's quantised on seeded images.
 
     Raises
     ------
@@ -51,8 +50,9 @@ def shape_graph(network: str, prune: str, partitions: int) -> IntegerGraph:
         If it cannot be cut into so many.
     """
     graph = captured(network)
-    graph.require_chain("shape_graph")
-    names = prunable_layers(graph, prune) if partitions > 1 else []
+    names = check_cut(graph, prune, partitions)
+    if isinstance(network, Origin) and not network.ours:
+        return _quantised(network, tuple(names), partitions)
     chosen = set(select_layers(graph, names, partitions)) if names else set()
     layers = []
     for k, x in enumerate(graph.layers):
@@ -68,3 +68,13 @@ def shape_graph(network: str, prune: str, partitions: int) -> IntegerGraph:
             0 if x.low == 0 else -128, 127, x.stride, x.padding, groups, x.in_shape, x.conv_shape,
             x.out_shape, x.pool, pruned=k in chosen, dilation=x.dilation))
     return IntegerGraph(graph.name, tuple(layers), 1.0, 1.0)
+
+
+@cache
+def _quantised(origin: Origin, names: tuple[str, ...], partitions: int) -> IntegerGraph:
+    """A user's network with these layers cut."""
+    graph = opened(origin).graph
+    images = seeded_images(_IMAGES, graph.in_shape, _SEED)
+    if names:
+        graph = apply_plan(graph, partition(graph, names, partitions, "identity"))
+    return quantise(graph, images)

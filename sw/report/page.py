@@ -156,6 +156,8 @@ def render(report: Report) -> str:
         "port": f"{config['port']['bytes']} bytes per cycle, {config['port']['memory']}",
         "memory model": json.dumps(report.memory_model), "seed": report.seed,
         "versions": ", ".join(f"{k} {v}" for k, v in report.versions.items())}
+    if report.notes:
+        facts["notes"] = "; ".join(report.notes)
     ledgers = "".join(_ledger(a) for a in report.arms)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">

@@ -21,14 +21,23 @@ from hw.support.arguments import (
 )
 from sim.settings import LIMITS
 from sw.energy.coefficients import CLOCKS_MHZ, GATINGS, columns
-from sw.networks.names import NETWORKS
+from sw.images.names import CROPS, ORDERS
 from sw.prune.names import PARTITIONERS, PRUNINGS
 
-__all__ = ["ENERGY", "add_options"]
+from .networks import ListNetworks, input_shape, network_name
+
+__all__ = ["DATA", "ENERGY", "NETWORK", "PARTS", "add_options"]
 
 #: Option -> what argparse makes it of; where there is a default, its text goes on to tell it.
 _SHARED: dict[str, dict[str, Any]] = {
-    "--network": {"choices": NETWORKS, "default": "tinyvgg16", "help": "what runs"},
+    "--network": {"type": network_name, "default": "tinyvgg16", "metavar": "NETWORK",
+                  "help": "what runs: a name, an ONNX file, a .pt2 file of torch.export, or "
+                  "FILE.py:callable or package.module:callable that gives a torch.nn.Module"},
+    "--list-networks": {"action": ListNetworks, "help": "print the names that --network knows"},
+    "--weights": {"type": file_path, "metavar": "FILE",
+                  "help": "safetensors that go into the module of a callable, or into tinyvgg16"},
+    "--input-shape": {"type": input_shape, "metavar": "CxHxW",
+                      "help": "one image of a network of your own, where its file does not say"},
     "--partitions": {"type": PARTITIONS, "default": 8, "metavar": "P",
                      "help": "diagonal blocks of the pruned layers"},
     "--prune": {"choices": PRUNINGS, "default": "fc",
@@ -36,7 +45,28 @@ _SHARED: dict[str, dict[str, Any]] = {
                 "and the classifier"},
     "--partitioner": {"choices": PARTITIONERS, "help": "how partitions are chosen"},
     "--images": {"type": IMAGES, "metavar": "N", "help": "images to run"},
-    "--data": {"type": file_path, "metavar": "DIR", "help": "the Tiny ImageNet folder"},
+    "--data": {"type": file_path, "metavar": "PLACE",
+               "help": "images, and labels if they have some: a folder with a folder for each "
+               "class, an .npz file (images, labels), or FILE.py:callable"},
+    "--calibration": {"type": file_path, "metavar": "PLACE",
+                      "help": "images that step sizes are chosen on, as --data (default: others "
+                      "of --data, else seeded ones)"},
+    "--labels": {"type": word, "metavar": "NAMES",
+                 "help": "of the outputs in order: a file with one a line, or A,B,C (default: the "
+                 "folders' names)"},
+    "--size": {"type": integer(1, 10_000), "metavar": "N",
+               "help": "pixels of an image's shorter side before the crop (default: the least "
+               "that covers the input)"},
+    "--crop": {"choices": CROPS,
+               "help": "centre, or none: the whole image, whatever its proportions (default "
+               "centre)"},
+    "--mean": {"type": Items(real(-1000, 1000), "0.485,0.456,0.406"), "metavar": "X,X,X",
+               "help": "of pixels from 0 to 1, one number or one for each channel (default 0)"},
+    "--deviation": {"type": Items(real(0, 1000, above=True), "0.229,0.224,0.225"),
+                    "metavar": "X,X,X", "help": "likewise; x = (pixel - mean) / deviation (default "
+                    "1)"},
+    "--channels": {"choices": ORDERS,
+                   "help": "order of an image's channels (default rgb; grey for an input of one)"},
     "--seed": {"type": SEED, "default": 1, "help": "of all that is random"},
     "--epochs": {"type": integer(1, 100_000), "metavar": "N", "help": "of training"},
     "--arrays": {"type": Items(array_size, "4x4,8x8"), "metavar": "RxC,RxC",
@@ -60,6 +90,12 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--plot": {"type": file_path, "metavar": "FILE.svg", "help": "also write a figure"},
     "--quiet": {"action": "store_true", "help": "no progress"},
 }
+#: The default of --partitions where a user's network may run.
+PARTS = "default 8; of a network of your own the most up to 8 that go"
+#: Those that say what runs, and those that say on which images.
+NETWORK = ("--network", "--list-networks", "--weights", "--input-shape")
+DATA = ("--data", "--calibration", "--labels", "--size", "--crop", "--mean", "--deviation",
+        "--channels")
 #: Those that are an `EnergyModel`.
 ENERGY = ("--energy-column", "--external", "--clock-mhz", "--gating", "--no-background")
 

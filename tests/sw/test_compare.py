@@ -110,13 +110,13 @@ def test_a_wrong_output_is_found_and_fails():
 
 def test_a_batch_that_does_not_divide_is_exact_and_reads_linear_weights_once_a_run():
     work = load_workload("digits", partitions=8, seed=1, images=3)
-    arm = Arm("pruned-1", work.pruned, ALONE, work.images,
-              golden_outputs(work.pruned, work.images), batch=2)
+    arm = Arm("pruned-1", present(work.pruned), ALONE, work.images,
+              golden_outputs(present(work.pruned), work.images), batch=2)
     result, finals = run_arm(arm, ["conv2_2", "fc1", "fc2", "fc3"], count_toggles=True,
                              memory=MEMORY)
     assert result.bit_exact
     assert [np.array_equal(a, b[-1]) for a, b in zip(finals, arm.golden, strict=True)] == 3 * [True]
-    for layer, graph in zip(result.layers, work.pruned.layers[3:], strict=True):
+    for layer, graph in zip(result.layers, present(work.pruned).layers[3:], strict=True):
         whole = -(-len(graph.bias) // ALONE.array.cols) * ALONE.array.cols
         parameters = 8 * whole
         padded = len(graph.bias) / whole
@@ -169,7 +169,7 @@ def test_kinds_tell_convolutions_from_linear_layers():
     (["--network", "digits", "--partitions", "3"], 2, "are not divisible by 3 partitions"),
     (["--arms", "sparse-8"], 2, "--arms names 'sparse-8'; there are dense-1, dense-N"),
     (["--stall", "2"], 2, "--stall is 2; it must be a number from 0 to 0.9"),
-    (["--checkpoint", "missing.safetensors"], 2, "--checkpoint missing.safetensors is not a file"),
+    (["--weights", "missing.safetensors"], 2, "--weights missing.safetensors is not a file"),
     (["--save", "/no/such/folder/x.json"], 5, "/no/such/folder: No such file"),
     (["--threads", "0"], 2, "--threads is 0; it must be a whole number from 1 to 256"),
     (["--rows", "99"], 2, "--rows is 99; it must be an integer from 1 to 32"),

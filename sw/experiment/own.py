@@ -1,0 +1,182 @@
+"""A user's network as a workload: quantised on her images, pruned where it can be."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from sw.graph.floating import FloatGraph
+from sw.graph.integer import IntegerGraph
+from sw.images.dataset import ImageSet, load_images
+from sw.networks.opening import opened
+from sw.networks.seeded import seeded_images
+from sw.networks.shapes import check_cut
+from sw.prune.apply import apply_plan
+from sw.prune.layers import prunable_layers
+from sw.prune.partition import partition
+from sw.prune.picture import pictures
+from sw.prune.plan import PartitionError, PartitionPlan
+from sw.quantise.post_training import quantise
+from sw.reference.batched import run_integer
+
+from .choice import Choice
+from .floats import agreement, outputs_of, run_float, top1
+from .work import Workload
+
+__all__ = ["MOST_PARTITIONS", "Pixels", "chosen_partitions", "load_own",
+           "measured_images", "pixels_of"]
+
+_Say = Callable[[str], None]
+#: Parts that layers are cut into where nobody says, at most.
+MOST_PARTITIONS = 8
+#: Images that step sizes are chosen on, at most.
+CALIBRATION = 64
+#: Images that accuracy is measured on, at least and at most; between, as many as so many
+#: multiply-accumulates allow.
+_MEASURED, _MEASURED_MACS = (16, 256), 2 * 10 ** 10
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Images of a network: those that it is quantised on, those that it is looked at on, and, in
+    words, where they come from and how they were prepared."""
+
+    calibration: np.ndarray
+    images: ImageSet
+    notes: tuple[str, ...]
+
+
+def pixels_of(choice: Choice, graph: FloatGraph, *, count: int, seed: int) -> Pixels:
+    """Load a network's images, at most `count` to be looked at, or make seeded ones.
+
+    Raises
+    ------
+    OSError, CallableError, ImageError
+    """
+    shape, outputs = graph.in_shape, int(np.prod(graph.out_shape))
+    load = partial(load_images, shape=shape, preparation=choice.preparation, outputs=outputs,
+                   names=choice.labels, seed=seed)
+    notes, calibration = [], None
+    if choice.calibration:
+        found = load(choice.calibration, count=CALIBRATION)
+        calibration = found.images
+        notes.append(f"calibrated on {found.source}")
+    if choice.data:
+        want = count if calibration is not None else count + CALIBRATION
+        drawn = load(choice.data, count=want)
+        images = drawn.part(0, count)
+        if calibration is None:
+            rest = drawn.part(count, want) if len(drawn) > count else images
+            calibration = rest.images[:CALIBRATION]
+            notes.append(f"calibrated on {len(calibration)} of {drawn.total} images of "
+                         f"{choice.data}" + ("" if len(drawn) > count else
+                                             ", which it is looked at on as well"))
+    else:
+        images = ImageSet(seeded_images(max(count, 8), shape, seed), None, choice.labels or (),
+                          count, "seeded images").part(0, count)
+    if calibration is None:
+        calibration = seeded_images(8, shape, seed + 1)
+        notes.append("calibrated on 8 seeded random images, as no --data or --calibration is "
+                     "given: cycles are right, values and energy are not those of real images")
+    if choice.data or choice.calibration:
+        notes.append(f"images prepared: {choice.preparation.text(shape)} (arrays of real numbers "
+                     "are taken as they are)")
+    return Pixels(calibration, images, tuple(notes))
+
+
+def measured_images(graph: FloatGraph) -> int:
+    """How many images a network's accuracy is measured on, if there are so many."""
+    low, high = _MEASURED
+    return min(high, max(low, _MEASURED_MACS // sum(x.macs for x in graph.layers)))
+
+
+def chosen_partitions(graph: FloatGraph, prune: str, asked: int | None) -> tuple[int, list[str]]:
+    """How many parts are cut, and which layers; 1 and none where nothing can be.
+
+    Raises
+    ------
+    PartitionError
+        If it cannot be cut into as many as are asked for.
+    """
+    if asked is not None:
+        return asked, check_cut(graph, prune, asked)
+    for partitions in range(MOST_PARTITIONS, 1, -1):
+        try:
+            if names := check_cut(graph, prune, partitions):
+                return partitions, names
+        except PartitionError:
+            continue
+    return 1, []
+
+
+def why_unpruned(graph: FloatGraph, prune: str) -> str:
+    """Why there is no pruned form, and what would give one."""
+    if prunable_layers(graph, prune):
+        return f"its layers have no divisor from 2 to {MOST_PARTITIONS} in common"
+    what = "no linear layer but the classifier" if prune == "fc" else \
+        "no layer between the first and the classifier that is dense"
+    more = "; --prune all would prune its convolutions" if prune == "fc" and \
+        chosen_partitions(graph, "all", None)[1] else ""
+    return f"it has {what}{more}"
+
+
+def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int | None,
+             partitioner: str | None, prune: str, say: _Say) -> Workload:
+    """Build the workload of a user's network.
+
+    Raises
+    ------
+    OSError, CallableError, ImageError, UnsupportedLayer, PartitionError, QuantiseError
+    ValueError
+        If there are fewer images than are asked for.
+    """
+    network = opened(choice.origin)
+    graph = network.graph
+    parts, names = chosen_partitions(graph, prune, partitions)
+    count = images or (4 if choice.data else 1)
+    most = max(count, measured_images(graph) if choice.data else 1)
+    pixels = pixels_of(choice, graph, count=most, seed=seed)
+    chosen = pixels.images.part(0, count)
+    if len(chosen) < count and images is not None:
+        raise ValueError(f"--images is {count}; {choice.data} has {len(chosen)}")
+    say("quantising")
+    dense, pruned, notes = quantise(graph, pixels.calibration), None, [*network.notices]
+    plan: PartitionPlan | None = None
+    if names:
+        plan = partition(graph, names, parts, partitioner or "optimised", seed=seed, progress=say)
+        pruned = quantise(apply_plan(graph, plan), pixels.calibration)
+        notes.append(f"pruned without fine-tuning, {', '.join(names)} in {parts} parts: cycles and "
+                     "energy are those of a network fine-tuned so, its accuracy is not")
+    else:
+        notes.append(f"nothing is pruned: {why_unpruned(graph, prune)}. What is compared is 1 "
+                     "instance with N")
+    work = Workload(
+        choice.origin.name, _weights(choice, chosen), dense, pruned,
+        tuple(dense.quantise_input(x) for x in chosen.images), chosen.labels,
+        partitions=parts, pictures=() if plan is None else pictures(graph, plan),
+        notes=(*notes, *pixels.notes))
+    if not choice.data:
+        return work
+    say("measuring accuracy")
+    return replace(work, accuracy=_accuracy(graph, work.forms, pixels.images))
+
+
+def _weights(choice: Choice, images: ImageSet) -> str:
+    weights = choice.origin.weights or choice.origin.text
+    return f"weights of {weights}; {images.source if choice.data else 'seeded images'}"
+
+
+def _accuracy(graph: FloatGraph, forms: dict[str, IntegerGraph], images: ImageSet,
+              ) -> dict[str, float]:
+    """Shares of right first guesses where there are labels, else of those that are float's."""
+    real = outputs_of(partial(run_float, graph), images.images)
+    found = {} if images.labels is None else {f"float on {len(images)} images":
+                                              top1(real, images.labels)}
+    for form, integers in forms.items():
+        outputs = outputs_of(partial(run_integer, integers), images.images)
+        name = "int8" if form == "dense" else f"{form} int8"
+        if images.labels is not None:
+            found[f"{name} on {len(images)} images"] = top1(outputs, images.labels)
+        found[f"{name} guesses as float"] = agreement(outputs, real)
+    return found

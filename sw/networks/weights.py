@@ -1,0 +1,67 @@
+"""Weights of a user's module from a safetensors file; nothing is ever unpickled."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+__all__ = ["WeightsError", "put_weights"]
+
+_SHOWN = 8
+
+
+class WeightsError(ValueError):
+    """A file whose tensors are not those of the module; the message names them all, or many."""
+
+
+def put_weights(module: torch.nn.Module, path: Path) -> None:
+    """Load a file's tensors into a module: all of its names, no others, in its shapes.
+
+    Counts of batches that norms have seen may be missing, since nothing depends on them.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    WeightsError
+    """
+    path.open("rb").close()  # for an error with its name if it cannot be read
+    expected = module.state_dict()
+    try:
+        with safe_open(path, "pt") as file:
+            names = set(file.keys())
+            faults = _faults(expected, {x: file.get_slice(x).get_shape() for x in names})
+            if faults:
+                raise WeightsError(f"{path}: not the weights of {type(module).__name__}: "
+                                   + "; ".join(faults))
+            tensors = {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise WeightsError(f"{path}: not a safetensors file: {error}") from None
+    broken = sorted(name for name, tensor in tensors.items()
+                    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()))
+    if broken:
+        raise WeightsError(f"{path}: {_listed(broken)} hold NaN or infinity")
+    module.load_state_dict(tensors, strict=False)
+
+
+def _faults(expected: dict[str, torch.Tensor], found: dict[str, list[int]]) -> list[str]:
+    """What is wrong with a file's names and shapes, in words."""
+    missing = [n for n in expected if n not in found and not n.endswith("num_batches_tracked")]
+    surplus = sorted(found.keys() - expected.keys())
+    other = [f"{n} {found[n]} for {list(expected[n].shape)}" for n in expected
+             if n in found and found[n] != list(expected[n].shape)]
+    said = [f"{what} {_listed(names)}" for what, names in (
+        ("it lacks", missing), ("it has besides", surplus), ("of another shape are", other))
+        if names]
+    prefixes = {n.partition(".")[0] for n in found}
+    if missing and surplus and len(prefixes) == 1:
+        prefix = next(iter(prefixes)) + "."
+        if {n.removeprefix(prefix) for n in found} >= set(missing):
+            said.append(f"all names begin with {prefix!r}: store the tensors without it")
+    return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
