@@ -11,21 +11,26 @@ from pathlib import Path
 
 from .arguments import nearest
 
-__all__ = ["GROUP", "command", "commands", "program", "summary"]
+__all__ = ["GROUP", "command", "commands", "entries", "program", "summary"]
 
 GROUP = "partita.commands"
 _PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def commands() -> dict[str, EntryPoint]:
-    """Command -> where its `main(argv) -> exit code` is; in a checkout as its pyproject.toml says,
-    whether it is installed or not."""
-    found = {x.name: x for x in entry_points(group=GROUP)}
+    """Command -> where its `main(argv) -> exit code` is."""
+    return entries(GROUP)
+
+
+def entries(group: str) -> dict[str, EntryPoint]:
+    """The entry points of a group, by name; in a checkout as its pyproject.toml says, whether it is
+    installed or not."""
+    found = {x.name: x for x in entry_points(group=group)}
     if _PROJECT.is_file():
         project = tomllib.loads(_PROJECT.read_text()).get("project", {})
         if project.get("name") == "partita":  # and not that of whoever has these packages beside
-            found |= {name: EntryPoint(name, value, GROUP)
-                      for name, value in project["entry-points"][GROUP].items()}
+            found |= {name: EntryPoint(name, value, group)
+                      for name, value in project["entry-points"][group].items()}
     return found
 
 

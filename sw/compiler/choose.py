@@ -23,7 +23,7 @@ __all__ = ["choose", "least_cycles"]
 
 
 def choose(nodes: Sequence[Node], order: Sequence[Run], config: Config, stores: bool,
-           lowered: Callable[[list[Split]], Lowered]) -> Lowered:
+           lowered: Callable[[list[Split]], Lowered], quick: bool = False) -> Lowered:
     """Return the fastest of the alternatives, by the cycle model.
 
     Parameters
@@ -34,6 +34,8 @@ def choose(nodes: Sequence[Node], order: Sequence[Run], config: Config, stores: 
         Whether every layer's output is stored.
     lowered : called with the splits of all layers
         Makes all other decisions.
+    quick : bool
+        Take the first that can be compiled.
 
     Raises
     ------
@@ -56,6 +58,8 @@ def choose(nodes: Sequence[Node], order: Sequence[Run], config: Config, stores: 
         except CompileError as error:
             refused = refused or error
             continue
+        if quick:
+            return found
         cycles = Machine(found).run()[-1]
         if best is None or cycles < fewest:
             best, fewest = found, cycles

@@ -104,8 +104,10 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
 
 
 def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
-          splits: Sequence[Split] | None = None, scalable: bool = False) -> Lowered:
-    """All of `compile_graph`'s decisions; weights' values are not looked at.
+          splits: Sequence[Split] | None = None, scalable: bool = False,
+          quick: bool = False) -> Lowered:
+    """All of `compile_graph`'s decisions, or `quick` ones, whose splits are the first that go;
+    weights' values are not looked at.
 
     Raises
     ------
@@ -138,7 +140,8 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
 
     if scalable:
         return lowered(scalable_splits(nodes, config))
-    return lowered(list(splits)) if splits else choose(nodes, order, config, store_all, lowered)
+    return lowered(list(splits)) if splits else choose(nodes, order, config, store_all, lowered,
+                                                       quick)
 
 
 def _check_log(graph: IntegerGraph, order: tuple[Run, ...], config: Config) -> None:

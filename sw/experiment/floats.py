@@ -9,21 +9,23 @@ from sw.graph.floating import FloatGraph, FloatLayer
 from sw.reference.floating import run_float_layer
 from sw.reference.walk import walk
 
-__all__ = ["agreement", "outputs_of", "run_float", "top1"]
+__all__ = ["agreement", "outputs_of", "run_float", "run_layer", "top1"]
 
 _BATCH = 16
 
 
 def run_float(graph: FloatGraph, x: torch.Tensor) -> torch.Tensor:
     """Return the last layer's outputs [N, C, H, W] for a batch."""
-    def run(layer: FloatLayer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
-        return run_float_layer(layer, inputs[0], others=inputs[1:])
-
     y = x
     with torch.no_grad():
-        for found in walk(graph, x, run):
+        for found in walk(graph, x, run_layer):
             y = found
     return y
+
+
+def run_layer(layer: FloatLayer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return one layer's output for what it and its terms read."""
+    return run_float_layer(layer, inputs[0], others=inputs[1:])
 
 
 def outputs_of(run: Callable[[torch.Tensor], torch.Tensor], images: np.ndarray) -> np.ndarray:

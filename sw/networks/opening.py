@@ -58,6 +58,7 @@ def opened(origin: Origin) -> Opened:
                                if issubclass(w.category, CaptureNotice)))
 
 
+@cache
 def imported(origin: Origin) -> Graph:
     """A network's operators; errors as of `opened`."""
     if origin.kind is Kind.ONNX:

@@ -1,0 +1,1 @@
+"""Whether and how fast a network runs on an accelerator, before anything is built."""

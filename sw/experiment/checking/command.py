@@ -1,0 +1,88 @@
+"""Checks a network as a command line asks for it, and tells what came of it."""
+
+import argparse
+import json
+import shlex
+from dataclasses import asdict, replace
+
+from hw.config import PRESETS
+from hw.options import changed_config
+from hw.support.console import console
+from hw.support.files import check_outputs
+from sw.experiment.choice import choice_from_arguments
+from sw.terminal.console import deliver
+
+from .facts import Facts, facts_of
+from .printed import print_facts, verdict
+from .targets import Target, find_target
+
+__all__ = ["check_as_asked"]
+
+_SCHEMA, _VERSION = "partita.check", 1
+
+
+def check_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
+    """Do what `sw.check`'s arguments ask for, and return the exit code; errors are raised."""
+    target = _target(args)
+    check_outputs(save=args.save)
+    choice = choice_from_arguments(args)
+    notes = console(stderr=True)
+
+    def say(text: str) -> None:
+        if not args.quiet:
+            notes.print(text, style="dim", highlight=False)
+
+    facts = facts_of(choice, target, seed=args.seed, say=say)
+    data = _json(facts, argv)
+    deliver(data, lambda: print_facts(facts, _next(args, facts), console(wide=True)),
+            {args.save: lambda: data}, as_json=args.json)
+    return 0 if facts.runs else 4 if facts.lacks else 1
+
+
+def _target(args: argparse.Namespace) -> Target:
+    """The machine that is meant, with the fields that options change."""
+    if not args.board:
+        config = changed_config(PRESETS[args.preset], args)
+        return Target(args.preset, f"the preset {args.preset}, {config.shape}", config,
+                      args.clock_mhz)
+    if args.preset != "default":
+        raise ValueError("--board and --preset name a machine each; leave one out")
+    found = find_target(args.board)
+    return replace(found, config=changed_config(found.config, args))
+
+
+def _json(facts: Facts, argv: list[str]) -> str:
+    data = asdict(facts)
+    data["target"] = {"name": facts.target.name, "title": facts.target.title,
+                      "clock_mhz": facts.target.clock_mhz,
+                      "memory_bytes": facts.target.memory_bytes,
+                      "config": facts.target.config.to_dict()}
+    return json.dumps({"schema": _SCHEMA, "version": _VERSION, "verdict": verdict(facts),
+                       "runs": facts.runs, "ms": facts.ms, **data,
+                       "command": "python -m sw.check " + shlex.join(argv)}, indent=1) + "\n"
+
+
+def _next(args: argparse.Namespace, facts: Facts) -> str:
+    """What to type next."""
+    network = [args.network]
+    for option in ("weights", "input_shape", "data", "calibration", "labels", "size", "crop",
+                   "mean", "deviation", "channels"):
+        value = getattr(args, option)
+        if value is not None:
+            network += ["--" + option.replace("_", "-"), _text(value, option)]
+    if facts.runs:
+        if args.board:
+            return shlex.join(["python", "-m", "boards", "run", args.board, "--virtual",
+                               "--network", *network])
+        return shlex.join(["python", "-m", "sw.compare", "--network", *network,
+                           *(["--preset", args.preset] if args.preset != "default" else [])])
+    other = next((fit for fit in facts.fits if fit.fits), None)
+    if other:
+        return shlex.join(["python", "-m", "sw.check", *network, "--board", other.name])
+    return "python -m sw.check --help"
+
+
+def _text(value: object, option: str) -> str:
+    if option == "input_shape" and isinstance(value, tuple):
+        return "x".join(map(str, value))
+    return ",".join(f"{x:g}" for x in value) if isinstance(value, list) else str(value)

@@ -1,0 +1,181 @@
+"""All that is known of a network on a machine before anything is built."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hw.config import Config
+from sw.compiler import CompileError, DoesNotFit
+from sw.compiler.compile import lower
+from sw.cycles.limits import network_limit
+from sw.cycles.prediction import predict_lowered
+from sw.experiment.choice import Choice
+from sw.experiment.own import measured_images, pixels_of
+from sw.graph.floating import FloatGraph
+from sw.graph.integer import IntegerGraph
+from sw.lowering.lower import Lowered
+from sw.networks.opening import Opened, opened
+from sw.networks.shapes import shape_graph
+from sw.quantise.post_training import calibrate, quantise_with
+
+from .advice import advice
+from .cuts import Cut, cut_facts
+from .nodes import NodeFacts, node_facts
+from .obstacles import Obstacle, import_obstacles, layer_obstacles
+from .targets import Target, targets
+from .values import ValueFacts, value_facts
+
+__all__ = ["Facts", "Fit", "Memory", "facts_of"]
+
+#: Images that a network's values are looked at on where there are no real ones.
+_SEEDED = 4
+_Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes: `chip` of activations on chip, of all instances; `window` of external memory, of it
+    `tensors` for activations at their peak and `weights`; `there` is of it, None if unknown."""
+
+    chip: int
+    window: int
+    tensors: int
+    weights: int
+    there: int | None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether a network fits a machine, and `why` not."""
+
+    name: str
+    title: str
+    fits: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a check has found.
+
+    Members: `network`, `target`, `obstacles` (if there are any, little else is known), whether it
+    then `lacks` only room; predicted `cycles`, None where there is no model of them, their `limit`;
+    `nodes`, `memory`, `values`, `cuts`, `fits` and `advice`; `notes`.
+    """
+
+    network: str
+    target: Target
+    obstacles: tuple[Obstacle, ...] = ()
+    lacks: bool = False
+    cycles: int | None = None
+    limit: int | None = None
+    nodes: tuple[NodeFacts, ...] = ()
+    memory: Memory | None = None
+    values: ValueFacts | None = None
+    cuts: tuple[Cut, ...] = ()
+    fits: tuple[Fit, ...] = ()
+    advice: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> bool:
+        return not self.obstacles
+
+    @property
+    def ms(self) -> float | None:
+        """Predicted, of one image."""
+        return None if self.cycles is None else self.cycles / self.target.clock_mhz / 1e3
+
+
+def facts_of(choice: Choice, target: Target, *, seed: int, say: _Say) -> Facts:
+    """Check a network for a machine.
+
+    Raises
+    ------
+    OSError, ToolMissingError, CallableError, ExportedError, WeightsError, ImageError
+        If what is named cannot be read.
+    QuantiseError
+    """
+    facts = Facts(choice.origin.name, target)
+    say("reading the network")
+    if not choice.origin.ours and (found := import_obstacles(choice.origin)):
+        return replace(facts, obstacles=tuple(found))
+    network = opened(choice.origin)
+    integers, values, notes = _integers(choice, network, seed, say)
+    say(f"predicting its cycles on {target.title}")
+    config = target.config
+    fits = tuple(_fits(integers, target, say))
+    try:
+        lowered = lower(integers, config, quick=True)
+    except CompileError as error:
+        return replace(facts, obstacles=tuple(layer_obstacles(integers, config, error)),
+                       lacks=isinstance(error, DoesNotFit), values=values, fits=fits, notes=notes)
+    prediction = predict_lowered(lowered) if config.core == "pipelined" else None
+    cycles = None if prediction is None else prediction.cycles
+    nodes = node_facts(integers, lowered, None if prediction is None else prediction.layer_cycles)
+    cuts = [] if cycles is None else cut_facts(network.graph, integers, lowered, nodes)
+    memory = _memory(integers, lowered, target)
+    if target.memory_bytes is not None and memory.window > target.memory_bytes:
+        facts = replace(facts, lacks=True, obstacles=(_too_large(integers, memory),))
+    return replace(
+        facts, cycles=cycles, limit=network_limit(integers.layers, config).cycles,
+        nodes=tuple(nodes), memory=memory, values=values, cuts=tuple(cuts), fits=fits,
+        advice=tuple(advice(nodes, cuts, values, config, cycles)), notes=notes)
+
+
+def _integers(choice: Choice, network: Opened, seed: int, say: _Say,
+              ) -> tuple[IntegerGraph, ValueFacts | None, tuple[str, ...]]:
+    """A network's integers, what they do to its values, and notes."""
+    graph: FloatGraph = network.graph
+    if choice.origin.ours:
+        return shape_graph(choice.origin.text, "fc", 1), None, (
+            "its weights are not looked at: python -m sw.compare runs it with them",)
+    count = measured_images(graph) if choice.data else _SEEDED
+    pixels = pixels_of(choice, graph, count=count, seed=seed)
+    say("quantising")
+    scales = calibrate(graph, pixels.calibration)
+    integers = quantise_with(graph, scales)
+    say("comparing int8 with floating point")
+    values = value_facts(graph, integers, scales, pixels.images)
+    return integers, values, (*network.notices, *pixels.notes)
+
+
+def _memory(graph: IntegerGraph, lowered: Lowered, target: Target) -> Memory:
+    config = lowered.config
+    return Memory(config.instances * config.buffers.act_words * config.array.rows,
+                  lowered.window_bytes, lowered.layout.tensor_bytes,
+                  sum(layer.weight_bytes for layer in graph.layers), target.memory_bytes)
+
+
+def _too_large(graph: IntegerGraph, memory: Memory) -> Obstacle:
+    return Obstacle("external memory", f"needs {memory.window:,} bytes; there are "
+                    f"{memory.there:,}: prune it, or take a board with SDRAM", (graph.name,))
+
+
+def _fits(graph: IntegerGraph, target: Target, say: _Say) -> list[Fit]:
+    """Whether a network fits each known machine, but the one that it is checked for."""
+    weights = sum(layer.weight_bytes for layer in graph.layers)
+    found: list[Fit] = []
+    seen: dict[Config, str | int] = {}
+    for other in targets().values():
+        if other.name == target.name:
+            continue
+        there = other.memory_bytes or 0
+        if weights > there:
+            why = f"needs {weights:,} bytes for weights alone; there are {there:,}"
+        else:
+            say(f"looking whether it fits {other.title}")
+            if other.config not in seen:
+                seen[other.config] = _window(graph, other.config)
+            needs = seen[other.config]
+            why = needs if isinstance(needs, str) else \
+                f"needs {needs:,} bytes; there are {there:,}" if needs > there else ""
+        found.append(Fit(other.name, other.title, not why, why))
+    return found
+
+
+def _window(graph: IntegerGraph, config: Config) -> int | str:
+    """External memory that a network needs, or why it cannot run."""
+    try:
+        return lower(graph, config, quick=True).window_bytes
+    except CompileError as error:
+        return str(error)

@@ -1,0 +1,49 @@
+"""Machines that a network is checked for: an accelerator by its configuration, or a board."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hw.config import Config
+from hw.support.arguments import nearest
+from hw.support.commands import entries
+
+__all__ = ["GROUP", "Target", "find_target", "targets"]
+
+#: Entry points that give machines: a package that is built on this one adds its own.
+GROUP = "partita.machines"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A machine.
+
+    Members: `name` on the command line and `title`; `config`; `clock_mhz`; `memory_bytes`, the
+    external memory that there is, None where it is not known.
+    """
+
+    name: str
+    title: str
+    config: Config
+    clock_mhz: float
+    memory_bytes: int | None = None
+
+
+def targets() -> dict[str, Target]:
+    """Every machine that a package on this one knows, by its name."""
+    found: dict[str, Target] = {}
+    for point in entries(GROUP).values():
+        machines: Callable[[], list[Target]] = point.load()
+        found |= {target.name: target for target in machines()}
+    return found
+
+
+def find_target(name: str) -> Target:
+    """A machine by its name; raises ValueError if there is none."""
+    known = targets()
+    if several := [x for x in known if x.startswith(f"{name}-")]:
+        raise ValueError(f"--board is {name!r}, of which there are several: take "
+                         + ", ".join(several))
+    if name not in known:
+        raise ValueError(f"--board is {name[:60]!r}; there are {', '.join(known)}"
+                         + nearest(name, known))
+    return known[name]
