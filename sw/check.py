@@ -10,8 +10,9 @@ Examples:
     python -m sw.check net.py:make --weights net.safetensors --input-shape 3x32x32 --instances 4
     python -m sw.check net.onnx --json
 
-Cycles are predicted by the cycle model, with the first splits of layers that go; the compiler looks
-for better ones. Values of networks that come with it are not looked at.
+Cycles are predicted by the cycle model; of large networks with the first splits of layers that go,
+in place of those that the compiler finds best. Values of networks that come with it are not looked
+at.
 
 Exit codes: 0 it runs, 1 something of it cannot run, 2 usage, 3 a tool is missing, 4 it does not fit
 the machine, 5 input or output failed, 130 interrupted.

@@ -29,7 +29,8 @@ STRANGE = ("", "x", "nan", "inf", "-inf", "1e999", "1.5.5", "--", "[red]1[/blue]
            "\udcff", "\0", "1,", "x" * 5000)
 #: Command -> arguments that would begin its work, were it not for what is wrong with others.
 WORKS = {
-    "build": ["--preset", "tiny", "--out=@new"], "compare": ["--network", "digits"],
+    "build": ["--preset", "tiny", "--out=@new"], "check": ["digits"],
+    "compare": ["--network", "digits"],
     "train": ["--network", "digits", "--out=@new"], "explore": ["--network", "digits"],
     "scale": ["--preset", "tiny"], "trace": ["--network", "digits", "--out=@new.vcd"],
     "ablation": ["--network", "digits"], "calibrate": ["--liberty=@file"], "measure": [],
@@ -41,7 +42,8 @@ WORKS = {
 }
 #: What a command begins its work with.
 BEGINS = (
-    "hw.rtl.folder.generate", "hw.rtl.command.estimate", "sw.experiment.comparison.load_workload",
+    "hw.rtl.folder.generate", "hw.rtl.command.estimate",
+    "sw.experiment.checking.command.facts_of", "sw.experiment.comparison.load_workload",
     "sw.experiment.comparison.run_arm", "sw.experiment.ablation.workloads",
     "sw.experiment.tracing.load_workload", "sw.experiment.dropping.grow_digits",
     "sw.experiment.training.Trainer", "sw.experiment.exploration.each",
@@ -186,6 +188,7 @@ def test_every_bad_value_is_refused_before_any_work(command, folder, capsys):
 OUTPUTS = {"build": {"--out": "folder"}, "compare": {"--save": "file", "--report": "file"},
            "explore": {"--plot": "file"}, "scale": {"--plot": "file"},
            "trace": {"--out": "file", "--timeline": "file"}, "ablation": {"--save": "file"},
+           "check": {"--save": "file"},
            "train": {"--out": "folder"}}
 INPUTS = {"compare": {"--weights": "file", "--data": "folder"}, "train": {"--data": "folder"},
           "calibrate": {"--liberty": "file"}, "boards flash": {"--out": "folder"}}

@@ -19,6 +19,7 @@ SLOW = ("torch", "sklearn", "scipy", "numpy", "PIL", "amaranth", "rich", "serial
 #: Option -> why commands differ in what it takes; what its text says may differ as well.
 DIFFERENT = {
     "--partitions": "explore takes several", "--instances": "explore takes several",
+    "--board": "build's bitstream, and check's machine",
     "--data": "train's Tiny ImageNet",
     "--network": "not every one can be trained, or has partitions to drop",
     "--prune": "train takes layers by name as well",

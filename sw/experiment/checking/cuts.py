@@ -7,7 +7,6 @@ import numpy as np
 
 from hw.config import Config
 from sw.compiler import CompileError
-from sw.compiler.compile import lower
 from sw.cycles.prediction import predict_lowered
 from sw.experiment.own import chosen_partitions
 from sw.graph.floating import FloatGraph
@@ -18,12 +17,11 @@ from sw.prune.names import PRUNINGS
 from sw.prune.plan import PartitionError
 
 from .nodes import NodeFacts
+from .quick import is_large, lower_soon
 
 __all__ = ["Cut", "cut_facts", "cut_layers"]
 
 _MOST_PARTS = 32
-#: Of a lowered network that the cycle model is asked about again.
-_MOST_OPS = 20_000
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def cut_facts(graph: FloatGraph, integers: IntegerGraph, dense: Lowered,
     """
     found: list[Cut] = []
     config, cycles = dense.config, sum(x.cycles or 0 for x in nodes)
-    model = sum(len(ops or ()) for ops in dense.ops) <= _MOST_OPS
+    model = not is_large(dense)
     for prune in PRUNINGS:
         parts, names = chosen_partitions(graph, prune, None)
         if not names or any(tuple(names) == cut.layers for cut in found):
@@ -69,7 +67,7 @@ def cut_facts(graph: FloatGraph, integers: IntegerGraph, dense: Lowered,
 
 def _predicted(graph: IntegerGraph, config: Config) -> int | None:
     try:
-        return predict_lowered(lower(graph, config, quick=True)).cycles
+        return predict_lowered(lower_soon(graph, config)).cycles
     except CompileError:
         return None
 

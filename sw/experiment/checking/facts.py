@@ -21,6 +21,7 @@ from .advice import advice
 from .cuts import Cut, cut_facts
 from .nodes import NodeFacts, node_facts
 from .obstacles import Obstacle, import_obstacles, layer_obstacles
+from .quick import lower_soon
 from .targets import Target, targets
 from .values import ValueFacts, value_facts
 
@@ -105,7 +106,7 @@ def facts_of(choice: Choice, target: Target, *, seed: int, say: _Say) -> Facts:
     config = target.config
     fits = tuple(_fits(integers, target, say))
     try:
-        lowered = lower(integers, config, quick=True)
+        lowered = lower_soon(integers, config)
     except CompileError as error:
         return replace(facts, obstacles=tuple(layer_obstacles(integers, config, error)),
                        lacks=isinstance(error, DoesNotFit), values=values, fits=fits, notes=notes)

@@ -16,8 +16,8 @@ def verdict(facts: Facts) -> str:
     where = f"on {facts.target.title}"
     if not facts.runs:
         count = sum(len(x.nodes) for x in facts.obstacles)
-        what = "does not fit" if facts.lacks else "does not run"
-        return f"{facts.network} {what} {where}: {count} node{'s' * (count != 1)} in the way"
+        what = f"does not fit {facts.target.title}" if facts.lacks else f"does not run {where}"
+        return f"{facts.network} {what}: {count} node{'s' * (count != 1)} in the way"
     if facts.cycles is None or facts.ms is None:
         return f"{facts.network} runs {where}; the microcoded core has no model of its cycles"
     speed = (f"{facts.cycles:,} cycles predicted, {facts.ms:,.2f} ms, {1000 / facts.ms:,.1f} "

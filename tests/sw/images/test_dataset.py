@@ -100,9 +100,9 @@ def test_files_that_are_no_images(own, tmp_path):
     with pytest.raises(ImageError, match=r"a/x.png: is no image that can be read"):
         load(tmp_path)
     (tmp_path / "x.npz").write_bytes(b"no archive")
-    with pytest.raises(ImageError, match="is no .npz file"):
+    with pytest.raises(ImageError, match=r"is no .npz file"):
         load(tmp_path / "x.npz")
-    with pytest.raises(ImageError, match="is no folder of images, no .npz file"):
+    with pytest.raises(ImageError, match=r"is no folder of images, no .npz file"):
         load(tmp_path / "a" / "x.png")
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "none")

@@ -1,0 +1,122 @@
+"""A check tells in seconds whether a network runs, and all that is in the way if it does not."""
+
+import json
+
+import pytest
+
+from hw.config import PRESETS
+from sw import check
+from sw.compiler.predict import predict
+from sw.experiment.checking.targets import find_target, targets
+from sw.networks.naming import origin_of
+from sw.networks.shapes import shape_graph
+from tests.support.own import write_own
+
+SHAPE = ["--input-shape", "3x16x16"]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    return write_own(tmp_path_factory.mktemp("check"))
+
+
+def checked(capsys, *arguments, code=0):
+    """The check's JSON."""
+    assert check.main([*map(str, arguments), "--json", "--quiet"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_users_network_is_predicted_and_compared_with_float(own, capsys):
+    data = checked(capsys, own.onnx, "--data", own.images, "--preset", "tiny")
+    assert data["verdict"].startswith("own runs on the preset tiny, 2 x 4x4: ")
+    assert "of 15 images" in data["verdict"] and data["runs"]
+    assert [x["name"] for x in data["nodes"]] == ["n1", "n7", "n9"]
+    assert sum(x["cycles"] for x in data["nodes"]) == data["cycles"] >= data["limit"]
+    assert data["ms"] == pytest.approx(data["cycles"] / 1e5)
+    values = data["values"]
+    assert values["agreement"] > 0.8 and values["snr_db"] > 20
+    assert set(values["layers"]) == {"n1", "n7", "n9"}
+    assert data["memory"]["window"] > data["memory"]["weights"] + data["memory"]["tensors"]
+    cut, = data["cuts"]
+    assert (cut["layers"], cut["possible"], cut["parts"]) == (["n7"], [2, 4, 8], 8)
+    assert cut["speedup"] == pytest.approx(data["cycles"] / cut["cycles"], abs=0.01)
+    assert cut["speedup"] > 1
+    assert len(data["advice"]) <= 3
+
+
+def test_cycles_are_those_of_the_model(own, capsys):
+    data = checked(capsys, own.onnx, "--instances", "2")
+    graph = shape_graph(origin_of(str(own.onnx)), "fc", 1)
+    found = predict(graph, PRESETS["default"].replace(instances=2)).cycles
+    assert data["cycles"] == found
+
+
+def test_a_board_has_its_own_clock_and_memory(own, capsys):
+    data = checked(capsys, f"{own.source}:Branches", *SHAPE, "--board", "ulx3s-12f")
+    assert data["target"]["clock_mhz"] == 50 and data["memory"]["there"] == 32 << 20
+    assert data["target"]["config"] == find_target("ulx3s-12f").config.to_dict()
+    assert {x["name"] for x in data["fits"]} == set(targets()) - {"ulx3s-12f"}
+    assert "seeded random images" in " ".join(data["notes"])
+    micro = checked(capsys, own.pt2, "--board", "icebreaker")
+    assert micro["cycles"] is None and "no model of its cycles" in micro["verdict"]
+
+
+def test_a_person_reads_the_answer_first_and_the_next_command_last(own, capsys):
+    assert check.main([f"{own.source}:make", *SHAPE, "--weights", str(own.weights)]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert lines[0].startswith("make runs on the preset default") and "frames/s" in lines[0]
+    assert lines[-1] == (f"next: python -m sw.compare --network {own.source}:make --weights "
+                         f"{own.weights} --input-shape 3x16x16")
+    assert said.err.splitlines()[0].startswith(f"running {own.source}, as --network asks for")
+    assert "--prune fc: 1 layer (5) in 2, 4, 8 parts" in said.out
+
+
+def test_all_that_is_in_the_way_is_told_at_once(own, capsys):
+    data = checked(capsys, f"{own.source}:Refused", *SHAPE, code=1)
+    assert data["verdict"] == ("Refused does not run on the preset default, 8 x 8x8: 3 nodes in "
+                               "the way")
+    assert [(x["operator"], x["nodes"]) for x in data["obstacles"]] == [
+        ("silu", ["one", "two"]), ("group_norm", ["norm"])]
+    assert "ReLU, ReLU6" in data["obstacles"][0]["why"] and data["cycles"] is None
+
+
+def test_what_does_not_fit_exits_4_and_names_what_does(own, capsys):
+    wide = [f"{own.source}:Branches", "--input-shape", "3x8x100", "--preset", "tiny"]
+    data = checked(capsys, *wide, code=4)
+    assert {x["operator"] for x in data["obstacles"]} == {"DoesNotFit"}
+    assert {name for x in data["obstacles"] for name in x["nodes"]} == {"a", "b"}
+    assert check.main([*wide, "--quiet"]) == 4
+    lines = capsys.readouterr().out.splitlines()
+    assert "does not fit the preset tiny" in lines[0] and "raise buffers.acc_depth" in lines[1]
+    assert lines[-1] == (f"next: python -m sw.check {own.source}:Branches --input-shape 3x8x100 "
+                         "--board ulx3s-45f")
+
+
+def test_a_network_that_comes_with_it_is_checked_without_its_weights(capsys):
+    data = checked(capsys, "digits", "--preset", "tiny", "--act-words", "4096")
+    assert data["values"] is None and len(data["nodes"]) == 7
+    assert {cut["prune"] for cut in data["cuts"]} == {"fc", "all"}
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), [
+    (["none.onnx"], 5, "none.onnx: No such file"),
+    (["none.py:make", *SHAPE], 5, "none.py: No such file"),
+    (["none.py:make"], 5, "none.py: No such file"),
+    (["json:loads"], 2, "--network json:loads needs the shape of one image: --input-shape"),
+    (["digits", "--size", "8"], 2, "--size goes with a network of your own; digits has its own"),
+    (["digits", "--weights", "x"], 2, "--weights goes with --network tinyvgg16, or one of your"),
+    (["digits", "--board", "ulx3"], 2, "did you mean 'ulx3s"),
+    (["digits", "--board", "ulx3s"], 2, "take ulx3s-12f, ulx3s-25f"),
+    (["digits", "--board", "icebreaker", "--preset", "tiny"], 2, "leave one out"),
+    (["digits", "--input-shape", "3x"], 2, "--input-shape is '3x'; it must be CxHxW"),
+    (["digit"], 2, "did you mean 'digits'?")])
+def test_mistakes_are_named(arguments, code, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert check.main(arguments) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_data_set_that_is_not_there_is_told_before_code_is_run(own, capsys):
+    assert check.main([f"{own.source}:make", *SHAPE, "--data", "none"]) == 5
+    assert "running" not in capsys.readouterr().err

@@ -1,0 +1,90 @@
+"""A user's own network through the commands: compared, explored, traced, taken apart."""
+
+import json
+
+import pytest
+
+from sw import ablation, compare, explore, trace
+from tests.support.own import write_own
+
+#: As `tests/sw/test_compare.py` runs on.
+TINY = ["--preset", "tiny", "--act-words", "4096", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    return write_own(tmp_path_factory.mktemp("own"))
+
+
+@pytest.mark.builds
+def test_an_onnx_file_is_compared_in_all_arms_with_energy_and_accuracy(own, tmp_path):
+    result, page = tmp_path / "result.json", tmp_path / "page.html"
+    assert compare.main(["--network", str(own.onnx), "--data", str(own.images), "--images", "2",
+                         "--save", str(result), "--report", str(page), *TINY]) == 0
+    data = json.loads(result.read_text())
+    assert [a["name"] for a in data["arms"]] == ["dense-1", "dense-2", "pruned-1", "pruned-2"]
+    assert data["bit_exact"] and data["network"] == "own" and data["partitions"] == 8
+    assert data["speedup"]["network"] > 1 and data["energy_ratio"]["network"]["total"]["value"] > 0
+    accuracy = data["accuracy"]
+    assert accuracy["RTL dense-1"] == accuracy["int8 on the 2 images in RTL"]
+    assert {"float on 15 images", "int8 on 15 images", "int8 guesses as float"} <= set(accuracy)
+    assert any("images prepared: shorter side" in note for note in data["notes"])
+    assert "images prepared: shorter side" in page.read_text()
+
+
+@pytest.mark.builds
+def test_where_nothing_can_be_pruned_one_instance_is_compared_with_n(own, capsys):
+    net = f"{own.source}:Branches"
+    assert compare.main(["--network", net, "--input-shape", "3x16x16", "--json", *TINY]) == 0
+    said = capsys.readouterr()
+    data = json.loads(said.out)
+    assert [a["name"] for a in data["arms"]] == ["dense-1", "dense-2"] and data["bit_exact"]
+    assert data["partitions"] == 1 and data["weights"].endswith("Branches; seeded images")
+    notes = " ".join(data["notes"])
+    assert "nothing is pruned: it has no linear layer but the classifier" in notes
+    assert "--prune all would prune its convolutions" in notes
+    assert "calibrated on 8 seeded random images" in notes
+    assert f"running {own.source}" in said.err
+
+
+def test_arms_that_there_are_not_are_refused(own, capsys):
+    assert compare.main(["--network", f"{own.source}:Branches", "--input-shape", "3x16x16",
+                         "--arms", "dense-1,pruned-N", *TINY]) == 2
+    assert "--arms names 'pruned-N'; nothing is pruned: it has no" in capsys.readouterr().err
+
+
+def test_a_network_is_explored_and_none_of_its_points_is_built(own, capsys):
+    assert explore.main(["--network", str(own.onnx), "--instances", "1,2", "--arrays", "4x4",
+                         "--jobs", "1", "--json"]) == 0
+    points = json.loads(capsys.readouterr().out)["points"]
+    assert {(p["partitions"], p["config"]["instances"]) for p in points} == {
+        (p, n) for p in (1, 8) for n in (1, 2)}
+    assert all(p["cycles"] for p in points) and points[0]["network"] == str(own.onnx)
+
+
+@pytest.mark.builds
+def test_what_an_optimisation_brings_a_network(own, capsys):
+    assert ablation.main(["--network", str(own.pt2), "--only", "prefetch", "--json", "--preset",
+                          "tiny", "--act-words", "4096", "--quiet"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["bit_exact"] and set(data["cycles"]) == {"", "prefetch"}
+    assert set(data["cycles"][""]) == {
+        "fully connected layers pruned, one port", "all layers pruned, a port each",
+        "convolutions, dense, one port"}
+
+
+@pytest.mark.builds
+def test_a_run_of_a_network_is_looked_into(own, tmp_path, capsys):
+    there = tmp_path / "run.json"
+    assert trace.main(["--network", str(own.onnx), "--timeline", str(there), "--preset", "tiny",
+                       "--act-words", "4096"]) == 0
+    names = {e["name"] for e in json.loads(there.read_text())["traceEvents"] if e["ph"] == "X"}
+    assert names == {"n1", "n7", "n9"}
+    assert trace.main(["--network", str(own.onnx), "--timeline", str(there), "--layer", "n8"]) == 2
+    assert "--layer 'n8' is not in" in capsys.readouterr().err
+
+
+def test_a_data_set_has_as_many_images_as_are_asked_for(own, capsys):
+    arguments = ["--network", str(own.onnx), "--data", str(own.images), "--images", "99", *TINY]
+    assert compare.main(arguments) == 2
+    assert f"--images is 99; {own.images} has 15" in capsys.readouterr().err
