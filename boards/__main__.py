@@ -53,6 +53,10 @@ def parser() -> Parser:
     add_config_arguments(sub, preset=None)
     sub.add_argument("--out", type=file_path, metavar="FOLDER",
                      help="where to write (default build/BOARD)")
+    add_options(sub, "--network", default=None,
+                note="refused before the build where it does not fit; default: none is looked at")
+    add_options(sub, *NETWORK[1:])
+    add_options(sub, "--partitions", default=None, note="of --network; default: before pruning")
     add_options(sub, "--json")
     sub = add("flash", "Load a bitstream into the board with openFPGALoader.")
     sub.add_argument("--out", type=file_path, metavar="FOLDER",

@@ -8,6 +8,8 @@
     run            a Program on an input, in RTL
     build          a Config, as Verilog in a folder
     run_golden     the same numbers without hardware
+    compare        a network dense and pruned, on one instance and on N, in RTL, as a Report
+    accuracy       of an integer graph on labelled images: golden model, cycle model, RTL
 """
 
 import numpy as np
@@ -17,6 +19,7 @@ from hw.rtl.folder import build
 from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
 from sw.driver.result import RunResult
+from sw.experiment.calls import accuracy, compare
 from sw.frontend.torch import capture
 from sw.graph.flow import FlowError, expect
 from sw.onnx.capture import capture_onnx
@@ -31,9 +34,9 @@ from sw.report.values import Report
 from .compiler import Program, compile_graph
 
 __all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "FlowError", "PartitionPlan",
-           "PortConfig", "Program", "Report", "RunResult", "apply_plan", "build", "capture",
-           "capture_onnx", "compile_graph", "partition", "prunable_layers", "quantise", "run",
-           "run_golden"]
+           "PortConfig", "Program", "Report", "RunResult", "accuracy", "apply_plan", "build",
+           "capture", "capture_onnx", "compare", "compile_graph", "partition", "prunable_layers",
+           "quantise", "run", "run_golden"]
 
 
 def run(program: Program, image: np.ndarray, *, backend: str = "verilator",

@@ -10,10 +10,13 @@ from boards.usb.devices import NoBoard, find_device, usb_devices
 from hw.fpga.estimate import quick_usage
 from hw.options import changed_config
 from hw.support.files import check_outputs
+from sw.experiment.choice import choice_from_arguments
+from sw.networks.shapes import shape_graph
 
 from .asked import out_folder, say
 from .build import BUILD, build
 from .doctor import examine, udev_rules
+from .fit import check_network
 from .programmer import checked_bitstream, flash_command, program
 from .results import RESULTS, add_row, built, stale
 
@@ -87,6 +90,11 @@ def _build(args: argparse.Namespace) -> int:
     board = find(args.board)
     out = out_folder(args, board)
     config = changed_config(board.config, args)
+    if args.network:
+        origin = choice_from_arguments(args).origin
+        needs = check_network(board, config, shape_graph(
+            origin.text if origin.ours else origin, "fc", args.partitions or 1))
+        say(f"{origin.name} fits: {needs:,} bytes of memory")
     result = build(board, config, out, say=say)
     data = {"board": board.name, "config": config.shape,
             **vars(result.usage), "fmax_mhz": round(result.fmax_mhz, 2),

@@ -4,8 +4,11 @@ from boards.catalogue import Board
 from hw.config import Config
 from hw.fpga.devices import DoesNotFitError, Usage
 from hw.fpga.estimate import quick_usage
+from sw.compiler.compile import lower
+from sw.graph.integer import IntegerGraph
+from sw.lowering.errors import DoesNotFit
 
-__all__ = ["check_fit"]
+__all__ = ["check_fit", "check_memory", "check_network"]
 
 
 def nearest_fit(board: Board, config: Config, needs: Usage) -> Config | None:
@@ -59,3 +62,26 @@ def check_fit(board: Board, config: Config, usage: Usage | None = None) -> None:
     known = "" if usage else " (before synthesis; LUTs are a lower bound)"
     raise DoesNotFitError(f"{config.shape} does not fit {board.title} ({board.device.name}): needs "
                           f"{', '.join(lacks)}{known}; {remedy}")
+
+
+def check_network(board: Board, config: Config, graph: IntegerGraph) -> int:
+    """Refuse a network that cannot run on a board with a configuration; return the bytes of memory
+    that it takes.
+
+    Raises
+    ------
+    CompileError
+        Naming the layer, or how much memory there is.
+    """
+    needs = lower(graph, config, quick=True).window_bytes
+    check_memory(board, config, graph.name, needs)
+    return needs
+
+
+def check_memory(board: Board, config: Config, name: str, needs: int) -> None:
+    """Raise DoesNotFit if a board has less memory than a network needs."""
+    there = board.system(config).memory_bytes
+    if needs > there:
+        raise DoesNotFit(name, f"{needs:,} bytes of memory", f"{there:,} on the {board.title}",
+                         "prune it into more partitions (--partitions), or take a smaller network "
+                         "or a board with SDRAM")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from boards.catalogue import Board
+from boards.flow.fit import check_memory
 from boards.virtual.board import VIRTUAL_TIMEOUT_S, VirtualBoard, VirtualPort
 from boards.virtual.simulated import differences, simulated
 from hw.config import Config
@@ -17,7 +18,6 @@ from sw.experiment.choice import Choice
 from sw.experiment.work import Workload
 from sw.experiment.workload import load_workload
 from sw.graph.integer import IntegerGraph
-from sw.lowering.errors import DoesNotFit
 from sw.reference.golden import run_golden
 
 from .client import SerialBackend, open_port
@@ -185,12 +185,7 @@ def _follow(reference: Driver, board: VirtualBoard, program: Program) -> None:
 def _fitting(graph: IntegerGraph, config: Config, board: Board) -> Program:
     """Compile a network; raises DoesNotFit if the board has too little memory for it."""
     program = compile_graph(graph, config)
-    there = board.system(config).memory_bytes
-    if program.window_bytes > there:
-        raise DoesNotFit(graph.name, f"{program.window_bytes:,} bytes of memory",
-                         f"{there:,} on the {board.title}",
-                         "prune it into more partitions (--partitions), or take a smaller "
-                         "network or a board with SDRAM")
+    check_memory(board, config, graph.name, program.window_bytes)
     return program
 
 

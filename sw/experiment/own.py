@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from hw.support.arguments import given
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
 from sw.images.dataset import ImageSet, load_images
@@ -24,8 +25,8 @@ from .choice import Choice
 from .floats import agreement, outputs_of, run_float, top1
 from .work import Workload
 
-__all__ = ["MOST_PARTITIONS", "Pixels", "chosen_partitions", "load_own",
-           "measured_images", "pixels_of"]
+__all__ = ["MOST_PARTITIONS", "Own", "Pixels", "chosen_partitions", "load_own", "measured_images",
+           "pixels_of", "workload_of"]
 
 _Say = Callable[[str], None]
 #: Parts that layers are cut into where nobody says, at most.
@@ -121,6 +122,21 @@ def why_unpruned(graph: FloatGraph, prune: str) -> str:
     return f"it has {what}{more}"
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Own:
+    """A user's network and what to make of it: its `name`, where its weights are from in words
+    (`weights`), its layers, `pixels`, how many of their images run (`count`), whether the images
+    are real (`measured`), and `notices` of what is left to the host."""
+
+    name: str
+    weights: str
+    graph: FloatGraph
+    pixels: Pixels
+    count: int
+    measured: bool
+    notices: tuple[str, ...] = ()
+
+
 def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int | None,
              partitioner: str | None, prune: str, say: _Say) -> Workload:
     """Build the workload of a user's network.
@@ -133,38 +149,52 @@ def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int |
     """
     network = opened(choice.origin)
     graph = network.graph
-    parts, names = chosen_partitions(graph, prune, partitions)
+    with given("--partitions", partitions):
+        chosen_partitions(graph, prune, partitions)  # before images are read
     count = images or (4 if choice.data else 1)
     most = max(count, measured_images(graph) if choice.data else 1)
     pixels = pixels_of(choice, graph, count=most, seed=seed)
-    chosen = pixels.images.part(0, count)
-    if len(chosen) < count and images is not None:
-        raise ValueError(f"--images is {count}; {choice.data} has {len(chosen)}")
+    if len(pixels.images) < count and images is not None:
+        raise ValueError(f"--images is {count}; {choice.data} has {len(pixels.images)}")
+    source = pixels.images.part(0, count).source if choice.data else "seeded images"
+    own = Own(name=choice.origin.name, graph=graph, pixels=pixels, count=count,
+              weights=f"weights of {choice.origin.weights or choice.origin.text}; {source}",
+              measured=choice.data is not None, notices=network.notices)
+    return workload_of(own, partitions=partitions, seed=seed, partitioner=partitioner, prune=prune,
+                       say=say)
+
+
+def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str | None,
+                prune: str, say: _Say) -> Workload:
+    """Quantise a network, and prune it where it can be.
+
+    Raises
+    ------
+    PartitionError, QuantiseError
+    """
+    graph, calibration = own.graph, own.pixels.calibration
+    parts, names = chosen_partitions(graph, prune, partitions)
     say("quantising")
-    dense, pruned, notes = quantise(graph, pixels.calibration), None, [*network.notices]
+    dense, pruned, notes = quantise(graph, calibration), None, [*own.notices]
     plan: PartitionPlan | None = None
     if names:
         plan = partition(graph, names, parts, partitioner or "optimised", seed=seed, progress=say)
-        pruned = quantise(apply_plan(graph, plan), pixels.calibration)
+        pruned = quantise(apply_plan(graph, plan), calibration)
         notes.append(f"pruned without fine-tuning, {', '.join(names)} in {parts} parts: cycles and "
                      "energy are those of a network fine-tuned so, its accuracy is not")
     else:
         notes.append(f"nothing is pruned: {why_unpruned(graph, prune)}. What is compared is 1 "
                      "instance with N")
+    chosen = own.pixels.images.part(0, own.count)
     work = Workload(
-        choice.origin.name, _weights(choice, chosen), dense, pruned,
-        tuple(dense.quantise_input(x) for x in chosen.images), chosen.labels,
-        partitions=parts, pictures=() if plan is None else pictures(graph, plan),
-        notes=(*notes, *pixels.notes))
-    if not choice.data:
+        own.name, own.weights, dense, pruned,
+        tuple(dense.quantise_input(x) for x in chosen.images), chosen.labels, partitions=parts,
+        pictures=() if plan is None else pictures(graph, plan),
+        notes=(*notes, *own.pixels.notes))
+    if not own.measured:
         return work
     say("measuring accuracy")
-    return replace(work, accuracy=_accuracy(graph, work.forms, pixels.images))
-
-
-def _weights(choice: Choice, images: ImageSet) -> str:
-    weights = choice.origin.weights or choice.origin.text
-    return f"weights of {weights}; {images.source if choice.data else 'seeded images'}"
+    return replace(work, accuracy=_accuracy(graph, work.forms, own.pixels.images))
 
 
 def _accuracy(graph: FloatGraph, forms: dict[str, IntegerGraph], images: ImageSet,

@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 
 from sw.graph.integer import IntegerGraph
 from sw.networks.architectures import DIGITS_SHAPE, slim_digits
@@ -45,6 +45,12 @@ class DigitsResult:
     images: np.ndarray
     labels: np.ndarray
     pictures: tuple[Picture, ...]
+
+
+def load_digits() -> Any:
+    """Scikit-learn's scans; it takes seconds to import, which other networks need not wait for."""
+    from sklearn import datasets
+    return datasets.load_digits()
 
 
 def digits_task(seed: int) -> Task:

@@ -1,11 +1,18 @@
 """A user's own network through the commands: compared, explored, traced, taken apart."""
 
 import json
+from typing import Any
 
+import numpy as np
 import pytest
 
+from hw.config import PRESETS
 from sw import ablation, compare, explore, trace
-from tests.support.own import write_own
+from sw.api import FlowError, accuracy, capture, quantise
+from sw.api import compare as compare_in_rtl
+from sw.images.errors import ImageError
+from tests.support.own import SHAPE, chain, write_own
+from tests.support.present import present
 
 #: As `tests/sw/test_compare.py` runs on.
 TINY = ["--preset", "tiny", "--act-words", "4096", "--quiet"]
@@ -88,3 +95,42 @@ def test_a_data_set_has_as_many_images_as_are_asked_for(own, capsys):
     arguments = ["--network", str(own.onnx), "--data", str(own.images), "--images", "99", *TINY]
     assert compare.main(arguments) == 2
     assert f"--images is 99; {own.images} has 15" in capsys.readouterr().err
+
+
+@pytest.mark.builds
+def test_a_module_is_compared_from_python_as_by_its_file(own, capsys):
+    with np.load(own.npz) as stored:
+        images, labels = stored["images"], stored["labels"]
+    config = PRESETS["tiny"].replace(buffers__act_words=4096)
+    report = compare_in_rtl(chain(), SHAPE, images=images, labels=labels, count=2, config=config)
+    assert [a.name for a in report.arms] == ["dense-1", "dense-2", "pruned-1", "pruned-2"]
+    assert report.bit_exact and report.energy_ratios() and report.partitions == 8
+    assert present(report.accuracy)["float on 12 images"] <= 1
+    of_file = compare_in_rtl(str(own.onnx), images=images, count=2, config=config,
+                             arms=["dense-1"], energy=False)
+    assert of_file.arms[0].cycles == report.arms[0].cycles
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.builds
+def test_an_accuracy_is_the_same_in_the_golden_model_and_in_rtl(own):
+    with np.load(own.npz) as stored:
+        images, labels = stored["images"][:3], stored["labels"][:3]
+    graph = quantise(capture(chain(), SHAPE), images)
+    config = PRESETS["tiny"].replace(buffers__act_words=4096, instances=1)
+    golden, model, rtl = (accuracy(graph, images, labels, on=on, config=config)
+                          for on in ("golden", "model", "rtl"))
+    assert golden.accuracy == model.accuracy == rtl.accuracy and rtl.bit_exact
+    assert golden.cycles is None and present(model.cycles) == pytest.approx(rtl.cycles, rel=0.05)
+
+
+def test_mistakes_from_python_are_named(own):
+    graph: Any = quantise(capture(chain(), SHAPE), np.ones((1, *SHAPE), np.float32))
+    with pytest.raises(ValueError, match="on is 'fpga'; it must be one of golden, model, rtl"):
+        accuracy(graph, np.ones((1, *SHAPE)), np.zeros(1, int), on="fpga")
+    with pytest.raises(ImageError, match="the network takes"):
+        accuracy(graph, np.ones((1, 3, 8, 8)), np.zeros(1, int))
+    with pytest.raises(ValueError, match="in_shape is missing"):
+        compare_in_rtl(chain())
+    with pytest.raises(FlowError, match="compare takes a Module, not an IntegerGraph"):
+        compare_in_rtl(graph)

@@ -1,0 +1,180 @@
+"""What `sw.api` does with a user's network and arrays: a comparison, an accuracy."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from hw.config import Config
+from sw.compiler import compile_graph
+from sw.compiler.predict import predict
+from sw.driver.backend import open_backend
+from sw.driver.driver import Driver
+from sw.energy.model import EnergyModel
+from sw.frontend.torch import capture
+from sw.graph.floating import FloatGraph
+from sw.graph.flow import expect
+from sw.graph.integer import IntegerGraph
+from sw.images.arrays import prepared, split
+from sw.images.dataset import ImageSet
+from sw.images.errors import ImageError
+from sw.images.preparation import Preparation
+from sw.networks.naming import origin_of
+from sw.networks.opening import opened
+from sw.networks.seeded import seeded_images
+from sw.reference.batched import Accuracy, run_integer
+from sw.reference.batched import accuracy as share_of
+from sw.report.values import Report
+from sw.terminal.progress import SimulationProgress
+
+from .comparison import arms_of
+from .comparison import compare as compare_arms
+from .names import ARMS
+from .own import Own, Pixels, measured_images, workload_of
+
+__all__ = ["PLACES", "Measured", "accuracy", "compare"]
+
+#: What a network's accuracy can be measured on.
+PLACES = ("golden", "model", "rtl")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A network's `accuracy` on `images` images; `on` what it was measured; `cycles` of an image,
+    predicted by the model, or the mean in RTL; whether each output was `bit_exact`."""
+
+    on: str
+    images: int
+    accuracy: Accuracy
+    cycles: float | None = None
+    bit_exact: bool = True
+
+
+def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | None = None, *,
+            images: np.ndarray | torch.Tensor | None = None,
+            labels: np.ndarray | torch.Tensor | None = None,
+            calibration: np.ndarray | torch.Tensor | None = None, count: int = 1,
+            config: Config | None = None, partitions: int | None = None, prune: str = "fc",
+            partitioner: str | None = None, arms: Sequence[str] | None = None, seed: int = 1,
+            energy: bool = True, latency_cycles: int = 40, model: EnergyModel | None = None,
+            say: Callable[[str], None] = lambda text: None) -> Report:
+    """Compare a network dense and pruned, on one instance and on N, in RTL.
+
+    Parameters
+    ----------
+    net : a module, what `capture` gives, or what --network takes
+    in_shape : (channels, rows, columns), of a module
+    images : float[N, C, H, W], the first `count` of which run; seeded ones without
+    labels : int[N]
+    calibration : likewise, that step sizes are chosen on; `images` without
+    config : with N instances
+    partitions : of the pruned form; by default the most up to 8 that go
+    arms : of `sw.experiment.names.ARMS`; by default all that the network has
+    energy : count activity
+    say : called with lines of status
+
+    Raises
+    ------
+    UnsupportedLayer, ImageError, PartitionError, QuantiseError, CompileError
+    """
+    graph, notices = _graph(net, in_shape)
+    config, chosen = config or Config(), list(arms or ARMS)
+    own = Own(name=graph.name, weights="given from Python", graph=graph, notices=notices,
+              pixels=_pixels(graph, images, labels, calibration, seed), count=count,
+              measured=images is not None)
+    work = workload_of(own, partitions=partitions, seed=seed, partitioner=partitioner, prune=prune,
+                       say=say)
+    return compare_arms(
+        work, config, arms=arms_of(work, chosen, asked=arms is not None), layers=None,
+        memory={"latency_cycles": latency_cycles, "stall_probability": 0.0, "seed": seed},
+        count_toggles=energy, jobs=1, threads=None, seed=seed, command="sw.api.compare",
+        progress=SimulationProgress(quiet=True), model=model)
+
+
+def _graph(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | None,
+           ) -> tuple[FloatGraph, tuple[str, ...]]:
+    shape = None if in_shape is None else (int(in_shape[0]), int(in_shape[1]), int(in_shape[2]))
+    if isinstance(net, FloatGraph):
+        return net, ()
+    if isinstance(net, str):
+        origin = origin_of(net, in_shape=shape)
+        if origin.ours:
+            raise ValueError(f"{net} comes with its own images: python -m sw.compare --network "
+                             f"{net}")
+        found = opened(origin)
+        return found.graph, found.notices
+    expect(net, torch.nn.Module, "compare")
+    if shape is None:
+        raise ValueError("in_shape is missing; give the shape of one image, (channels, rows, "
+                         "columns)")
+    return capture(net, shape), ()
+
+
+def _pixels(graph: FloatGraph, images: object, labels: object, calibration: object,
+            seed: int) -> Pixels:
+    load = partial(prepared, preparation=Preparation(), shape=graph.in_shape)
+    if images is None:
+        found = ImageSet(seeded_images(8, graph.in_shape, seed), None, (), 8, "seeded images")
+        notes = ["seeded random images: cycles are right, values and energy are not those of real "
+                 "images"]
+    else:
+        pixels, given = split("images", images if labels is None else (images, labels))
+        found = ImageSet(load("images", pixels), given, (), len(pixels), "those given")
+        notes = []
+    if calibration is None:
+        return Pixels(found.images[:64], found.part(0, measured_images(graph)), tuple(notes))
+    others = load("calibration", split("calibration", calibration)[0])
+    return Pixels(others, found.part(0, measured_images(graph)), tuple(notes))
+
+
+def accuracy(graph: IntegerGraph, images: np.ndarray | torch.Tensor,
+             labels: np.ndarray | torch.Tensor, *, on: str = "golden",
+             config: Config | None = None, latency_cycles: int = 40) -> Measured:
+    """Measure a quantised network on labelled images.
+
+    Parameters
+    ----------
+    graph : what `quantise` gives
+    images : float[N, C, H, W]
+    labels : int[N]
+    on : "golden", the integers alone; "model", these and predicted cycles; "rtl", each image in
+        RTL, its output compared with the golden model's
+    config : of the hardware, for "model" and "rtl"
+
+    Raises
+    ------
+    FlowError, ImageError, CompileError
+    ValueError
+        If there is no such place.
+    """
+    expect(graph, IntegerGraph, "accuracy")
+    if on not in PLACES:
+        raise ValueError(f"on is {on!r}; it must be one of {', '.join(PLACES)}")
+    pixels, known = split("images", (images, labels))
+    pixels = prepared("images", pixels, Preparation(), graph.in_shape)
+    if known is None:
+        raise ImageError("labels are missing; there must be one for each image")
+    x, y = torch.from_numpy(pixels), torch.from_numpy(known)
+    config = config or Config()
+    if on != "rtl":
+        found = share_of(partial(run_integer, graph), x, y)
+        return Measured(on, len(x), found, predict(graph, config).cycles if on == "model" else None)
+    outputs, cycles = _in_rtl(graph, pixels, config, latency_cycles)
+    expected = run_integer(graph, x)
+    ours = torch.from_numpy(outputs).long()
+    return Measured(on, len(x), share_of(lambda chosen: chosen, ours, y, batch=len(x)), cycles,
+                    bool(torch.equal(ours, expected)))
+
+
+def _in_rtl(graph: IntegerGraph, images: np.ndarray, config: Config, latency_cycles: int,
+            ) -> tuple[np.ndarray, float]:
+    """Outputs int8[N, C, H, W], and the mean of their cycles."""
+    program = compile_graph(graph, config)
+    with open_backend("verilator", config, memory_bytes=program.window_bytes,
+                      latency_cycles=latency_cycles) as backend:
+        driver = Driver(backend)
+        driver.load(program)
+        results = [driver.run(graph.quantise_input(image)) for image in images]
+    return np.stack([r.output for r in results]), float(np.mean([r.cycles for r in results]))
