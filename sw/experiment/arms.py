@@ -19,7 +19,7 @@ from sw.driver.result import RunResult
 from sw.energy.model import EnergyModel, Features, features, unit_features
 from sw.graph.convolution import Convolution
 from sw.graph.edges import INPUT, Edges
-from sw.graph.integer import IntegerGraph, Layer
+from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
 from sw.report.values import ArmReport, LayerReport
 
