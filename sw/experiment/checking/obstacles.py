@@ -16,7 +16,7 @@ from sw.frontend import moving as torch_moving
 from sw.frontend import operators as torch_operators
 from sw.frontend.call import BATCH, kind_of
 from sw.fuse.maps import to_maps
-from sw.fuse.refusals import check_conv, check_pool, check_window, one_stride, refuse
+from sw.fuse.refusals import check_conv, check_pool, check_window, refuse, steps_of
 from sw.fuse.tidy import tidy
 from sw.graph.integer import IntegerGraph
 from sw.ir.errors import UnsupportedLayer
@@ -144,12 +144,12 @@ def _check_rule(maps: Graph, node: Node) -> None:
     op, shape = node.op, maps.values[node.output].shape
     if isinstance(op, Conv):
         check_conv(node, op)
-        one_stride(node, op.stride, shape)
+        steps_of(node, op.stride, shape)
     elif isinstance(op, MaxPool):
         check_pool(node, op, shape)
     elif isinstance(op, AvgPool):
         check_window(node, op, maps.values[node.inputs[0]].shape)
-        one_stride(node, op.stride, shape)
+        steps_of(node, op.stride, shape)
     elif isinstance(op, Pad) and op.value != 0:
         refuse(node, f"pads with {op.value:g}; only zeros run")
 
