@@ -15,6 +15,7 @@ import numpy as np
 from sw.graph.edges import INPUT, Join, Term
 from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.integer import Pool
+from sw.graph.quantisation import Quantisation
 from sw.ir.errors import UnsupportedLayer
 from sw.ir.graph import Graph, Node
 from sw.ir.operators import (
@@ -27,10 +28,20 @@ from sw.ir.operators import (
     MaxPool,
     Operator,
     Pad,
+    Quantise,
     Sum,
 )
 
-from .refusals import check_conv, check_pool, check_window, refuse, steps_of
+from .parts import as_term, diagonals, gathered, scaled, with_affine
+from .refusals import (
+    check_conv,
+    check_given,
+    check_pool,
+    check_steps,
+    check_window,
+    refuse,
+    steps_of,
+)
 
 __all__ = ["RULES", "to_layers"]
 
@@ -59,6 +70,8 @@ class _Layers:
         self.layers: dict[str, FloatLayer] = {}
         self.joins: dict[str, Join] = {}
         self.places = {graph.input.name: INPUT}
+        self.given: Quantisation | None = None  # of the input, in a model quantised already
+        self.quantised = any(isinstance(node.op, Quantise) for node in graph.nodes)
 
     def run(self) -> FloatGraph:
         for node in self.graph.nodes:
@@ -70,8 +83,10 @@ class _Layers:
         read = {source for x in self.layers.values()
                 for source in (x.source, *(term.source for term in x.terms))}
         joins = tuple(join for join in self.joins.values() if join.name in read)
-        result = FloatGraph(self.graph.name, tuple(layers), joins)
+        result = FloatGraph(self.graph.name, tuple(layers), joins, self.given)
         result.check_edges()
+        if self.quantised:
+            check_given(result)
         return result
 
     def _short(self, k: int, layer: FloatLayer) -> str | None:
@@ -87,7 +102,7 @@ class _Layers:
             return
         node = self.graph.producer(self.graph.output)
         name = self.graph.name if node is None else node.name
-        self._copy(name, output, self.shapes[self.graph.output])
+        self._copy(name, output, self.shapes[self.graph.output], held=True)
 
     # -- layers ---------------------------------------------------------------------------------
     def _name(self, wanted: str) -> str:
@@ -97,22 +112,33 @@ class _Layers:
 
     def add(self, name: str, source: str, weight: np.ndarray, bias: np.ndarray, in_shape: _Map,
             shape: _Map, *, stride: tuple[int, int] = (1, 1), padding: tuple[int, int] = (0, 0),
-            dilation: tuple[int, int] = (1, 1), groups: int = 1) -> str:
-        """Begin a layer; return its name."""
+            dilation: tuple[int, int] = (1, 1), groups: int = 1,
+            steps: np.ndarray | None = None, held: bool = False) -> str:
+        """Begin a layer, whose output is held as what it reads if nothing new comes of it; return
+        its name."""
         name = self._name(name)
         self.layers[name] = FloatLayer(
-            name, np.array(weight, np.float32), np.array(bias, np.float32), stride,
-            padding, groups, in_shape, shape, shape, source=source, dilation=dilation)
+            name, np.array(weight, np.float32),
+            np.array(bias, np.float32 if steps is None else np.float64), stride, padding, groups,
+            in_shape, shape, shape, source=source, dilation=dilation, steps=steps,
+            given=self._held(source) if held else None)
         return name
+
+    def _held(self, place: str) -> Quantisation | None:
+        if place == INPUT:
+            return self.given
+        parts = self.joins[place].sources if place in self.joins else (place,)
+        found = {self.layers[part].given for part in parts}
+        return found.pop() if len(found) == 1 else None
 
     def _copy(self, name: str, source: str, shape: _Map, *, scale: np.ndarray | float = 1.0,
               offset: np.ndarray | float = 0.0, to: _Map | None = None,
-              padding: tuple[int, int] = (0, 0)) -> str:
+              padding: tuple[int, int] = (0, 0), held: bool = False) -> str:
         """Begin a layer of each channel by itself."""
         channels = shape[0]
         return self.add(name, source, np.broadcast_to(scale, channels).reshape(-1, 1, 1, 1),
                         np.broadcast_to(offset, channels), shape, to or shape, padding=padding,
-                        groups=channels)
+                        groups=channels, held=held)
 
     def open(self, value: str) -> FloatLayer | None:
         """The layer that gives a value, if nothing else reads it."""
@@ -122,7 +148,8 @@ class _Layers:
     def summing(self, value: str) -> FloatLayer | None:
         """The layer that gives a value, if its sums can still be changed."""
         layer = self.open(value)
-        free = layer is not None and (layer.low, layer.high, layer.pool) == (None, None, None)
+        free = layer is not None and (layer.low, layer.high, layer.pool, layer.given) == (
+            None, None, None, None)
         return layer if free else None
 
     def put(self, layer: FloatLayer) -> str:
@@ -132,29 +159,27 @@ class _Layers:
     # -- what each operator becomes -------------------------------------------------------------
     def conv(self, node: Node, op: Conv) -> str:
         dilation = check_conv(node, op)
+        check_steps(node, op, self.quantised)
         (source,) = node.inputs
         shape = self.shapes[node.output]
         return self.add(node.name, self.places[source], op.weight, op.bias, self.shapes[source],
                         shape, stride=steps_of(node, op.stride, shape), padding=op.padding[:2],
-                        dilation=dilation, groups=op.groups)
+                        dilation=dilation, groups=op.groups, steps=op.steps)
 
     def affine(self, node: Node, op: Affine) -> str:
         layer = self.summing(node.inputs[0])
         if layer is None:
             return self._copy(node.name, self.places[node.inputs[0]],
                               self.shapes[node.output], scale=op.scale, offset=op.offset)
-        scale = op.scale.reshape(-1, 1, 1, 1)
-        return self.put(replace(
-            layer, weight=(layer.weight * scale).astype(np.float32),
-            bias=(layer.bias * op.scale + op.offset).astype(np.float32),
-            terms=tuple(replace(t, weight=(t.weight * scale).astype(np.float32))
-                        for t in layer.terms)))
+        return self.put(with_affine(layer, op.scale, op.offset))
 
     def clamp(self, node: Node, op: Clamp) -> str:
         layer = self.open(node.inputs[0])
-        if layer is None:
+        held = self._held(self.places[node.inputs[0]])
+        whole = held is None or (held.holds(op.low) and held.holds(op.high))
+        if layer is None or not whole:
             layer = self.layers[self._copy(node.name, self.places[node.inputs[0]],
-                                           self.shapes[node.output])]
+                                           self.shapes[node.output], held=whole)]
         before = (-math.inf if layer.low is None else layer.low,
                   math.inf if layer.high is None else layer.high)
         found = [min(max(limit, op.low), op.high) for limit in before]
@@ -167,7 +192,7 @@ class _Layers:
         layer = self.open(node.inputs[0])
         if layer is None or layer.pool is not None:
             name = self._copy(node.name, self.places[node.inputs[0]],
-                              self.shapes[node.inputs[0]])
+                              self.shapes[node.inputs[0]], held=True)
             layer = self.layers[name]
         return self.put(replace(layer, out_shape=shape,
                                 pool=Pool(op.kernel, stride, op.padding[:2], shape[1:])))
@@ -181,36 +206,41 @@ class _Layers:
                         shape, stride=steps_of(node, op.stride, shape), padding=op.padding[:2],
                         groups=channels)
 
+    def quantise(self, node: Node, op: Quantise) -> str:
+        """A layer says how its output is held; what is held otherwise already is copied."""
+        place = self.places[node.inputs[0]]
+        if place == INPUT and self.given is None:
+            self.given = op.to
+            return place
+        layer = self.open(node.inputs[0])
+        if layer is None or layer.given is not None:
+            layer = self.layers[self._copy(node.name, place, self.shapes[node.output])]
+        return self.put(replace(layer, given=op.to))
+
     def pad(self, node: Node, op: Pad) -> str:
         """A border of zeros is a 1x1 convolution's padding."""
         if op.value != 0:
             refuse(node, f"pads with {op.value:g}; only zeros run")
         source = self.shapes[node.inputs[0]]
         return self._copy(node.name, self.places[node.inputs[0]], source,
-                          to=self.shapes[node.output], padding=op.border[:2])
+                          to=self.shapes[node.output], padding=op.border[:2], held=True)
 
     def gather(self, node: Node, op: Gather) -> str:
         source = self.shapes[node.inputs[0]]
         layer = self.open(node.inputs[0])
         if layer is not None and layer.groups == 1 and not layer.terms:
-            return self.put(self._gathered(layer, list(op.indices)))
+            return self.put(gathered(layer, list(op.indices)))
         weight = np.zeros((len(op.indices), source[0], 1, 1))
         weight[np.arange(len(op.indices)), op.indices] = 1
         return self.add(node.name, self.places[node.inputs[0]], weight, np.zeros(len(weight)),
-                        source, self.shapes[node.output])
-
-    @staticmethod
-    def _gathered(layer: FloatLayer, chosen: list[int]) -> FloatLayer:
-        return replace(layer, weight=layer.weight[chosen], bias=layer.bias[chosen],
-                       conv_shape=(len(chosen), *layer.conv_shape[1:]),
-                       out_shape=(len(chosen), *layer.out_shape[1:]))
+                        source, self.shapes[node.output], held=True)
 
     def concat(self, node: Node, op: Concat) -> str:
         parts: list[str] = []
         for value in node.inputs:
             place = self.places[value]
             if place == INPUT:
-                place = self._copy(node.name, INPUT, self.shapes[value])
+                place = self._copy(node.name, INPUT, self.shapes[value], held=True)
             parts += self.joins[place].sources if place in self.joins else (place,)
         name = self._name(node.name)
         self.joins[name] = Join(name, tuple(parts))
@@ -221,6 +251,9 @@ class _Layers:
         else reads, and at most one value, channel by channel."""
         operands = self._operands(node, op)
         heads = [place for place, value, _ in operands if value and self.summing(value)]
+        if heads and self.quantised:
+            refuse(node, f"adds what {heads[0]} gives before that is rounded to int8; quantise that"
+                         " layer's output, too")
         head = max(heads, key=lambda place: self.layers[place].macs, default=None)
         if head is None:
             place, _, factor = operands.pop(0)
@@ -228,7 +261,7 @@ class _Layers:
         else:
             factor = next(f for place, _, f in operands if place == head)
             operands = [x for x in operands if x[0] != head]
-            self.layers[head] = _scaled(self.layers.pop(head), factor)  # after all it now reads
+            self.layers[head] = scaled(self.layers.pop(head), factor)  # after all it now reads
         for place, value, factor in operands:
             head = self._added(node, head, place, value, factor)
         return head
@@ -245,13 +278,13 @@ class _Layers:
         """Add an operand to a layer, or to one after it that copies it; return the layer."""
         other = self.summing(value) if value else None
         layer = self.layers[head]
-        if other is not None and _diagonals(layer) + _diagonals(other) <= 1:
-            other = _scaled(self.layers.pop(place), factor)
-            terms = (_as_term(other, other.source), *other.terms)
+        if other is not None and diagonals(layer) + diagonals(other) <= 1:
+            other = scaled(self.layers.pop(place), factor)
+            terms = (as_term(other, other.source), *other.terms)
             return self.put(replace(layer, bias=layer.bias + other.bias,
                                     terms=(*layer.terms, *terms)))
         shape = self.shapes[node.output]
-        if _diagonals(layer):
+        if diagonals(layer):
             head = self._copy(node.name, head, shape)
             layer = self.layers[head]
         weight = np.full((shape[0], 1, 1, 1), factor, np.float32)
@@ -259,28 +292,9 @@ class _Layers:
         return self.put(replace(layer, terms=(*layer.terms, term)))
 
 
-def _as_term(layer: FloatLayer, source: str | None) -> Term:
-    assert source is not None  # of layers that have not been shortened yet
-    return Term(source, layer.weight, layer.stride, layer.padding, layer.groups, layer.in_shape,
-                layer.conv_shape, layer.dilation)
-
-
-def _diagonals(layer: FloatLayer) -> int:
-    """How many of a layer's terms are values that are added channel by channel."""
-    return sum(x.is_diagonal for x in layer.terms)
-
-
-def _scaled(layer: FloatLayer, factor: float) -> FloatLayer:
-    if factor == 1:
-        return layer
-    by = np.float32(factor)
-    return replace(layer, weight=layer.weight * by, bias=layer.bias * by,
-                   terms=tuple(replace(t, weight=t.weight * by) for t in layer.terms))
-
-
 #: Operator -> the place of what it gives.
 RULES: dict[type[Operator], Callable[[_Layers, Node, Any], str]] = {
     Conv: _Layers.conv, Affine: _Layers.affine, Sum: _Layers.sum, Concat: _Layers.concat,
     MaxPool: _Layers.max_pool, AvgPool: _Layers.avg_pool, Clamp: _Layers.clamp,
-    Pad: _Layers.pad, Gather: _Layers.gather,
+    Pad: _Layers.pad, Gather: _Layers.gather, Quantise: _Layers.quantise,
 }

@@ -26,6 +26,7 @@ from sw.ir.operators import (
     MaxPool,
     Operator,
     Pad,
+    Quantise,
     Reshape,
     Shape,
     Softmax,
@@ -107,6 +108,7 @@ class _Maps:
         self.input = Value(graph.input.name, shape)
         self.views = {graph.input.name: _View(graph.input.name, shape, None, graph.input.shape)}
         self.nodes: list[Node] = []
+        self.on_host: set[str] = set()  # values that the host makes at the end
 
     def run(self) -> Graph:
         for node in self.graph.nodes:
@@ -163,9 +165,12 @@ class _Maps:
         inputs = [self.map_of(node, value) for value in node.inputs]
         return self.emit(node, op, inputs, op.shape(*(self.views[x].shape for x in node.inputs)))
 
-    def clamp(self, node: Node, op: Clamp) -> _View:
+    def each(self, node: Node, op: Clamp | Quantise) -> _View:
         """Of all numbers of a map, whatever their order."""
         view = self.views[node.inputs[0]]
+        if isinstance(op, Quantise) and node.inputs[0] in self.on_host:
+            self.on_host.add(node.output)
+            return view
         if view.order is None or len(view.order) == math.prod(view.of):
             return replace(view, base=self.emit(node, op, [view.base], view.of).base)
         return self.plain(node, op)
@@ -192,7 +197,7 @@ class _Maps:
         if view.order is not None:
             weight = np.zeros((len(weight), math.prod(view.of)), np.float32)
             np.add.at(weight.T, view.order, op.weight.T)
-        conv = Conv(weight.reshape(len(weight), *view.of), op.bias)
+        conv = Conv(weight.reshape(len(weight), *view.of), op.bias, steps=op.steps)
         return self.emit(node, conv, [view.base], (len(weight),))
 
     def concat(self, node: Node, op: Concat) -> _View:
@@ -212,7 +217,9 @@ class _Maps:
         return self.plain(node, op)
 
     def softmax(self, node: Node, op: Softmax) -> _View:
-        if any(True for _ in self.graph.consumers(node.output)):
+        self.on_host.add(node.output)
+        after = self.graph.consumers(node.output)
+        if any(not isinstance(x.op, Quantise) or self.graph.consumers(x.output) for x in after):
             refuse(node, "softmax runs only at the network's end, on the host")
         warnings.warn(f"layer {node.name}: {'log_' if op.log else ''}softmax at the end is left to "
                       "the host; the order of the outputs is the same without it", CaptureNotice,
@@ -223,7 +230,7 @@ class _Maps:
 #: Operator -> the view that its result is.
 RULES: dict[type[Operator], Callable[[_Maps, Node, Any], _View]] = {
     Conv: _Maps.plain, Linear: _Maps.linear, Affine: _Maps.affine, Sum: _Maps.plain,
-    Concat: _Maps.concat, MaxPool: _Maps.plain, AvgPool: _Maps.plain, Clamp: _Maps.clamp,
-    Pad: _Maps.plain, Reshape: _Maps.move, Transpose: _Maps.move, Gather: _Maps.move,
-    Softmax: _Maps.softmax,
+    Concat: _Maps.concat, MaxPool: _Maps.plain, AvgPool: _Maps.plain, Clamp: _Maps.each,
+    Quantise: _Maps.each, Pad: _Maps.plain, Reshape: _Maps.move, Transpose: _Maps.move,
+    Gather: _Maps.move, Softmax: _Maps.softmax,
 }

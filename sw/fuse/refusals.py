@@ -5,11 +5,13 @@ from typing import NoReturn
 
 import numpy as np
 
+from sw.graph.floating import FloatGraph
 from sw.ir.errors import UnsupportedLayer
 from sw.ir.graph import Node
 from sw.ir.operators import AvgPool, Conv, MaxPool, Shape
 
-__all__ = ["check_conv", "check_pool", "check_window", "refuse", "steps_of"]
+__all__ = ["check_conv", "check_given", "check_pool", "check_steps", "check_window", "refuse",
+           "steps_of"]
 
 #: What an instruction can hold.
 _MOST_STRIDE, _MOST_PADDING, _MOST_KERNEL, _MOST_POOL, _MOST_DILATION = 15, 127, 255, 15, 127
@@ -64,3 +66,27 @@ def check_window(node: Node, op: AvgPool, source: Shape) -> int:
         refuse(node, f"averages windows of {counts[0]} to {counts[-1]} values; all must have as "
                      f"many: {remedy}")
     return int(counts[0])
+
+
+_WHOLE = "quantise the whole model, the results of all its nodes, or nothing"
+
+
+def check_steps(node: Node, op: Conv, quantised: bool) -> None:
+    """Raise UnsupportedLayer for real weights in a quantised model, or the other way round."""
+    if quantised and op.steps is None:
+        refuse(node, f"its weights are real numbers in a quantised model; {_WHOLE}")
+    if not quantised and op.steps is not None:
+        refuse(node, f"its weights are quantised, and nothing else of the model is; {_WHOLE}")
+
+
+def check_given(graph: FloatGraph) -> None:
+    """Raise UnsupportedLayer unless all of a quantised model's values are held as int8."""
+    if graph.given is None:
+        raise UnsupportedLayer(f"network {graph.name}: its input is not quantised; {_WHOLE}")
+    for layer in graph.layers:
+        if layer.given is None:
+            raise UnsupportedLayer(f"layer {layer.name}: what it gives is not quantised; {_WHOLE}")
+    for join in graph.joins:
+        if len({graph.layer(part).given for part in join.sources}) > 1:
+            raise UnsupportedLayer(f"layer {join.name}: what it joins has different scales; "
+                                   "quantise its output, too")

@@ -18,9 +18,12 @@ from sw.ir.operators import (
     MaxPool,
     Operator,
     Pad,
+    Quantise,
     Sum,
 )
 from sw.ir.spec import Level, check
+
+from .held import before_concat, once
 
 __all__ = ["PASSES", "tidy"]
 
@@ -79,7 +82,7 @@ def _positive(graph: Graph, value: str) -> bool:
     match node.op if node is not None else None:
         case Clamp(low=low):
             return low >= 0
-        case MaxPool() | AvgPool() | Concat() | Gather():
+        case MaxPool() | AvgPool() | Concat() | Gather() | Quantise():
             assert node is not None
             return all(_positive(graph, x) for x in node.inputs)
     return False
@@ -131,7 +134,8 @@ def _goes_forward(graph: Graph, node: Node, op: Affine) -> bool:
         return False  # it goes into that one
     consumers = graph.consumers(node.output)
     return node.output != graph.output and all(
-        isinstance(x.op, Conv) and not (op.offset.any() and any(x.op.padding)) for x in consumers)
+        isinstance(x.op, Conv) and x.op.steps is None
+        and not (op.offset.any() and any(x.op.padding)) for x in consumers)
 
 
 def _with_affine(graph: Graph, op: Conv, before: Node) -> Conv:
@@ -201,7 +205,8 @@ def _is_read_cheaply(graph: Graph, node: Node, op: Gather) -> bool:
         return False  # that one's outputs are chosen instead
     consumers = graph.consumers(node.output)
     if node.output == graph.output or not all(
-            isinstance(x.op, Conv) and x.op.groups == 1 for x in consumers):
+            isinstance(x.op, Conv) and x.op.groups == 1 and (
+                x.op.steps is None or len(set(op.indices)) == len(op.indices)) for x in consumers):
         return False
     whole, shape = graph.values[node.inputs[0]].shape[0], graph.values[node.output].shape
     more = sum(x.op.weight[:, 0].size * (whole - shape[0])
@@ -212,4 +217,5 @@ def _is_read_cheaply(graph: Graph, node: Node, op: Gather) -> bool:
 
 #: In the order in which they run.
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
-    merge_affines, before_joins, affines_into_weights, channels_into_weights, absorb_padding)
+    merge_affines, before_joins, before_concat, once, affines_into_weights, channels_into_weights,
+    absorb_padding)

@@ -7,8 +7,9 @@ import numpy as np
 from hw.support.arguments import nearest
 
 from .convolution import Convolution
-from .edges import Edges, Join, Term
+from .edges import Edges, GraphError, Join, Term
 from .integer import Pool
+from .quantisation import Quantisation
 
 __all__ = ["FloatGraph", "FloatLayer"]
 
@@ -22,7 +23,8 @@ class FloatLayer(Convolution):
     left), `groups`, the shapes before, after the convolution and after pooling, `pool`, the clamp
     `low` and `high` (0 and None for ReLU, None for no clamp), `pruned`, the value `source` that it
     reads (None for the layer before), and `terms`, further convolutions that are added before the
-    clamp.
+    clamp. Of a model that is quantised already also `given`, how its output is held, and, where it
+    has weights that were given as integers, their `steps` float64[out]; then the bias is float64.
     """
 
     name: str
@@ -42,6 +44,8 @@ class FloatLayer(Convolution):
     source: str | None = None
     terms: tuple[Term, ...] = ()
     dilation: tuple[int, int] = (1, 1)
+    given: Quantisation | None = None
+    steps: np.ndarray | None = None
 
     def energy(self, power: float = 1.0) -> np.ndarray:
         """Weight per channel pair, sum over the kernel of |w|^power: float64[out, in].
@@ -65,11 +69,21 @@ class FloatLayer(Convolution):
 
 @dataclass(frozen=True, eq=False)
 class FloatGraph(Edges):
-    """Float layers in topological order; see `Edges` for what each one reads."""
+    """Float layers in topological order; see `Edges` for what each one reads.
+
+    `given` is how the input is held, of a model that is quantised already.
+    """
 
     name: str
     layers: tuple[FloatLayer, ...]
     joins: tuple[Join, ...] = ()
+    given: Quantisation | None = None
+
+    def require_real(self, step: str) -> None:
+        """Raise GraphError if the model is quantised already, which a step does not take."""
+        if self.given is not None:
+            raise GraphError(f"network {self.name} is quantised already; {step} takes the model "
+                             "from before that")
 
     def layer(self, name: str) -> FloatLayer:
         """The layer of that name; raises ValueError if there is none."""

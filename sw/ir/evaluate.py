@@ -19,6 +19,7 @@ from .operators import (
     MaxPool,
     Operator,
     Pad,
+    Quantise,
     Reshape,
     Softmax,
     Sum,
@@ -83,6 +84,12 @@ def _softmax(op: Softmax, x: torch.Tensor) -> torch.Tensor:
     return (functional.log_softmax if op.log else functional.softmax)(x, op.axis + 1)
 
 
+def _quantise(op: Quantise, x: torch.Tensor) -> torch.Tensor:
+    zero = op.to.zero_point
+    whole = (torch.round(x / op.to.scale) + zero).clamp(op.to.low, op.to.high)
+    return (whole - zero) * op.to.scale
+
+
 #: Operator -> what it does to its inputs, whose first axis is the batch.
 MEANINGS: dict[type[Operator], Callable[[Any, _Tensors], torch.Tensor]] = {
     Conv: lambda op, x: _conv(op, *x),
@@ -98,4 +105,5 @@ MEANINGS: dict[type[Operator], Callable[[Any, _Tensors], torch.Tensor]] = {
     Transpose: lambda op, x: x[0].permute(0, *(axis + 1 for axis in op.order)),
     Gather: lambda op, x: x[0].index_select(op.axis + 1, torch.tensor(op.indices)),
     Softmax: lambda op, x: _softmax(op, *x),
+    Quantise: lambda op, x: _quantise(op, *x),
 }

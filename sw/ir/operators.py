@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sw.graph.quantisation import Quantisation
+
 __all__ = ["OPERATORS", "Affine", "AvgPool", "Border", "Clamp", "Concat", "Conv", "Gather",
-           "Linear", "MaxPool", "Operator", "Pad", "Reshape", "ShapeError", "Softmax", "Sum",
-           "Transpose", "steps"]
+           "Linear", "MaxPool", "Operator", "Pad", "Quantise", "Reshape", "ShapeError", "Softmax",
+           "Sum", "Transpose", "steps"]
 
 Shape = tuple[int, ...]
 #: Rows above, columns left, rows below, columns right.
@@ -53,7 +55,8 @@ class Conv(Operator):
     """A convolution of a map [C, H, W].
 
     Members: `weight` float32[out, in / groups, rows, columns], `bias` float32[out], `stride` and
-    `dilation` (rows, columns), `padding` with zeros, `groups`.
+    `dilation` (rows, columns), `padding` with zeros, `groups`. In a model that is quantised
+    already the weights are whole multiples of `steps` float64[out], and the bias is float64.
     """
 
     weight: np.ndarray
@@ -62,6 +65,7 @@ class Conv(Operator):
     padding: Border = (0, 0, 0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+    steps: np.ndarray | None = None
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -86,10 +90,12 @@ def _windows(x: Shape, channels: int, kernel: tuple[int, ...], stride: tuple[int
 
 @dataclass(frozen=True, eq=False)
 class Linear(Operator):
-    """A matrix times a vector: `weight` float32[out, in], `bias` float32[out]."""
+    """A matrix times a vector: `weight` float32[out, in], `bias` float32[out]; `steps` as of
+    `Conv`."""
 
     weight: np.ndarray
     bias: np.ndarray
+    steps: np.ndarray | None = None
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -191,6 +197,17 @@ class Clamp(Operator):
 
 
 @dataclass(frozen=True)
+class Quantise(Operator):
+    """Real numbers rounded to those that a quantised model holds."""
+
+    to: Quantisation
+
+    def shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+
+@dataclass(frozen=True)
 class Pad(Operator):
     """A border of a value around a map."""
 
@@ -258,4 +275,4 @@ class Softmax(Operator):
 #: All of them; a table by concern that lacks one fails its test.
 OPERATORS: tuple[type[Operator], ...] = (
     Conv, Linear, Affine, Sum, Concat, MaxPool, AvgPool, Clamp, Pad, Reshape, Transpose, Gather,
-    Softmax)
+    Softmax, Quantise)

@@ -14,6 +14,7 @@ from .operators import (
     MaxPool,
     Operator,
     Pad,
+    Quantise,
     ShapeError,
     Sum,
 )
@@ -31,7 +32,7 @@ class Level(Enum):
     #: Any operator on values of any shape.
     IMPORTED = OPERATORS
     #: Maps [C, H, W] only: what moves numbers is gone but for choices of channels.
-    MAPS = (Conv, Affine, Sum, Concat, MaxPool, AvgPool, Clamp, Pad, Gather)
+    MAPS = (Conv, Affine, Sum, Concat, MaxPool, AvgPool, Clamp, Pad, Gather, Quantise)
 
 
 def check(graph: Graph, level: Level) -> Graph:

@@ -9,13 +9,15 @@ import numpy as np
 from sw.ir.building import Builder
 from sw.ir.graph import Node, Value
 
+from .held import Codes, Whole
+
 if TYPE_CHECKING:
     import onnx
 
 __all__ = ["Call", "Found"]
 
-#: What a name stands for: a value of the network, stored numbers, or nothing.
-Found = Value | np.ndarray | None
+#: What a name stands for: a value of the network, stored numbers, either quantised, or nothing.
+Found = Value | np.ndarray | Codes | Whole | None
 
 
 class Call(Builder):
@@ -39,6 +41,16 @@ class Call(Builder):
         self._attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         self._asked = [False] * len(self._inputs)
 
+    def replace(self, inputs: list[Found], kind: str | None = None) -> None:
+        """Go on with other inputs, all of the former having been asked for, as another kind."""
+        self._refuse_unasked()
+        self.kind, self._inputs = kind or self.kind, inputs
+        self._asked = [False] * len(inputs)
+
+    def make_real(self) -> None:
+        """Go on with the real numbers that inputs of int8 mean."""
+        self._inputs = [x.value if isinstance(x, Codes) else x for x in self._inputs]
+
     # -- attributes -----------------------------------------------------------------------------
     def attribute(self, name: str, default: Any = None) -> Any:
         found = self._attributes.pop(name, default)
@@ -55,6 +67,9 @@ class Call(Builder):
         """Refuse what has been left aside."""
         for name, value in self._attributes.items():
             self.refuse(f"{self.kind} with {name} = {str(value)[:60]} is not supported")
+        self._refuse_unasked()
+
+    def _refuse_unasked(self) -> None:
         for k, asked in enumerate(self._asked):
             if not asked and self._inputs[k] is not None:
                 self.refuse(f"{self.kind} with input {k} is not supported")
@@ -64,7 +79,12 @@ class Call(Builder):
     def count(self) -> int:
         return len(self._inputs)
 
-    def input(self, k: int) -> Found:
+    def input(self, k: int) -> Value | np.ndarray | Codes | None:
+        """An input; stored integers with a scale as the real numbers that they mean."""
+        found = self._input(k)
+        return found.real if isinstance(found, Whole) else found
+
+    def _input(self, k: int) -> Found:
         if k >= len(self._inputs):
             return None
         self._asked[k] = True
@@ -72,6 +92,9 @@ class Call(Builder):
 
     def value(self, k: int) -> Value:
         found = self.input(k)
+        if isinstance(found, Codes):
+            self.refuse(f"{self.kind} takes int8 as they are; only real numbers run, after a "
+                        "DequantizeLinear")
         if not isinstance(found, Value):
             self.refuse(f"{self.kind} takes stored numbers where the network's values are meant")
         return found
@@ -83,9 +106,24 @@ class Call(Builder):
     def stored(self, k: int) -> np.ndarray | None:
         """An input's numbers, None for none."""
         found = self.input(k)
-        if isinstance(found, Value):
+        if isinstance(found, Value | Codes):
             self.refuse(f"{self.kind}: input {k} is computed, not stored; only stored ones run")
         return found
+
+    def steps(self, k: int, axis: int) -> np.ndarray | None:
+        """Of weights that are whole multiples of something: of what, for each place along the axis
+        of outputs; None for real ones."""
+        found = self._input(k)
+        if not isinstance(found, Whole):
+            return None
+        steps = found.steps(axis)
+        if steps is None:
+            self.refuse(f"{self.kind}: input {k} has a scale for each place along axis "
+                        f"{found.axis}; only for each output channel, axis {axis}, it runs")
+        if not -128 <= found.whole.min() <= found.whole.max() <= 127:
+            self.refuse(f"{self.kind}: input {k} less its zero point is from {found.whole.min()} "
+                        f"to {found.whole.max()}, no int8; quantise weights symmetrically")
+        return steps
 
     def weight(self, k: int) -> np.ndarray:
         found = self.stored(k)
@@ -93,10 +131,18 @@ class Call(Builder):
             self.refuse(f"{self.kind} lacks its input {k}")
         if found.dtype.kind != "f":
             self.refuse(f"{self.kind}: input {k} is {found.dtype}; only real numbers run: give the "
-                        "model from before its quantisation")
+                        "weights behind a DequantizeLinear, or the model from before its "
+                        "quantisation")
         if not np.isfinite(found).all():
             self.refuse(f"{self.kind}: input {k} holds NaN or infinity")
         return np.array(found, np.float32)
+
+    def bias(self, k: int) -> np.ndarray | None:
+        """An input's numbers for each output: float64 of integers, None for none."""
+        found = self._input(k)
+        if isinstance(found, Whole):
+            return found.real
+        return None if found is None else self.weight(k)
 
     def integers(self, name: str, k: int) -> list[int] | None:
         """An attribute of early versions that is an input of later ones."""

@@ -15,12 +15,17 @@ from sw.ir.errors import UnsupportedLayer
 from sw.ir.graph import Graph, Node, Value
 
 from .call import Call, Found
+from .held import Codes, Whole
 from .model import Model, read_model
 from .moving import MOVING
-from .operators import INSTEAD, QUANTISED, TABLE
+from .operators import INSTEAD, TABLE
+from .quantised import DOMAIN, QUANTISED, dequantise_stored
 
 __all__ = ["capture_onnx", "import_onnx"]
 
+#: Operators that a tensor of int8 may go through as it is.
+_ON_CODES = {"MaxPool", "GlobalMaxPool", "ReduceMax", "Concat", "Identity", "Reshape", "Flatten",
+             "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Gather"}
 _DRAWS = ("Random", "Multinomial", "Bernoulli")
 
 
@@ -68,6 +73,8 @@ def import_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
         several = found if isinstance(found, list) else [found]
         known.update(zip(node.output, several, strict=False))
     output = known.get(model.output)
+    if isinstance(output, Codes):
+        output = output.value
     if not isinstance(output, Value):
         raise UnsupportedLayer(f"network {model.name}: its output {model.output} does not depend on"
                                " its input")
@@ -77,17 +84,21 @@ def import_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
 
 def _call(node, known: dict[str, Found], nodes: list[Node], model: Model) -> Found | list[Found]:
     call = Call(node, known, nodes, model.opset)
-    if node.domain not in ("", "ai.onnx"):
+    if node.domain not in ("", "ai.onnx") and not (
+            node.domain == DOMAIN and call.kind in QUANTISED):
         call.refuse(f"operator {node.domain}.{call.kind} is not one of ONNX itself")
     inputs = [known[x] for x in node.input if x]
     if call.kind == "Shape" and isinstance(inputs[0], Value):
         sizes = np.array([1, *inputs[0].shape], np.int64)
         return sizes[call.attribute("start", 0):call.attribute("end")]
-    if not any(isinstance(x, Value) for x in inputs):
-        return _constant(call, node, known, model.opset)
+    if not any(isinstance(x, Value | Codes) for x in inputs):
+        return _stored(call, node, known, model.opset)
     if call.kind in QUANTISED:
-        call.refuse(f"operator {call.kind} is of a quantised model; give the model from before its "
-                    "quantisation")
+        rounded = QUANTISED[call.kind](call)
+        call.finish()
+        return rounded
+    if call.kind in _ON_CODES and isinstance(inputs[0], Codes):
+        return _on_codes(call, inputs)
     if call.kind not in TABLE and call.kind not in MOVING:
         instead = INSTEAD.get(call.kind)
         call.refuse(f"operator {call.kind} is not supported"
@@ -97,8 +108,38 @@ def _call(node, known: dict[str, Found], nodes: list[Node], model: Model) -> Fou
     return found
 
 
+def _on_codes(call: Call, inputs: list[Found]) -> Found | list[Found]:
+    """What numbers that are only moved or chosen from become, held as they were."""
+    codes = [x for x in inputs if isinstance(x, Codes)]
+    to = codes[0].to
+    if any(x.to != to for x in codes):
+        call.refuse(f"{call.kind} takes int8 of different scales; make them real before it")
+    call.make_real()
+    found = (TABLE.get(call.kind) or MOVING[call.kind])(call)
+    call.finish()
+
+    def held(x: Found) -> Found:
+        return Codes(x, to) if isinstance(x, Value) else x
+
+    return [held(x) for x in found] if isinstance(found, list) else held(found)
+
+
+def _stored(call: Call, node, known: dict[str, Found], opset: int) -> Found | list[Found]:
+    """What comes of stored numbers alone; integers with a scale stay integers."""
+    first = known[node.input[0]] if node.input else None
+    if call.kind == "DequantizeLinear":
+        stored = dequantise_stored(call)
+        call.finish()
+        return stored
+    if call.kind == "Transpose" and isinstance(first, Whole):
+        return first.transposed(call.attribute("perm", list(range(first.whole.ndim))[::-1]))
+    if call.kind == "Identity":
+        return first
+    return _constant(call, node, known, opset)
+
+
 def _constant(call: Call, node, known: dict[str, Found], opset: int) -> list[Found]:
-    """What comes of stored numbers alone."""
+    """What onnx's own reference makes of stored numbers."""
     from onnx import ValueInfoProto, helper
     from onnx.reference import ReferenceEvaluator
     if call.kind.startswith(_DRAWS):
@@ -106,7 +147,8 @@ def _constant(call: Call, node, known: dict[str, Found], opset: int) -> list[Fou
                     "runs")
     if any(a.HasField("g") or a.graphs for a in node.attribute):
         call.refuse(f"operator {call.kind} has a graph of its own; export the model without it")
-    given = {name: known[name] for name in node.input if name}
+    given = {name: x.real.astype(np.float32) if isinstance(x := known[name], Whole) else x
+             for name in node.input if name}
     graph = helper.make_graph([node], "constant", [ValueInfoProto(name=x) for x in given],
                               [ValueInfoProto(name=x) for x in node.output if x])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])

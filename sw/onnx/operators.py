@@ -20,7 +20,7 @@ from sw.ir.operators import (
 
 from .call import Call, Found
 
-__all__ = ["INSTEAD", "QUANTISED", "TABLE"]
+__all__ = ["INSTEAD", "TABLE"]
 
 _ACTIVATION = "Relu and Clip run"
 #: Operators that do not run -> what does.
@@ -35,9 +35,6 @@ INSTEAD = {
     "ArgMax": "the host finds the largest of the outputs: leave it out",
     "TopK": "the host finds the largest of the outputs: leave it out",
 }
-#: Operators of quantised models.
-QUANTISED = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv",
-             "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 
 
 # -- windows ---------------------------------------------------------------------------------------
@@ -95,8 +92,10 @@ def _conv(call: Call) -> Value:
     dilation = _pair(call.attribute("dilations", ones), of_a_row, 1)
     rows, columns = ((k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilation, strict=True))
     border = _border(call, x, (rows, columns), stride)
-    bias = np.zeros(len(weight), np.float32) if call.input(2) is None else call.weight(2)
-    found = call.add(Conv(weight, bias, stride, border, dilation, call.attribute("group", 1)), x)
+    bias = call.bias(2)
+    found = call.add(Conv(weight, np.zeros(len(weight), np.float32) if bias is None else bias,
+                          stride, border, dilation, call.attribute("group", 1),
+                          call.steps(1, 0)), x)
     return call.as_rows(found, call.x)
 
 
@@ -146,27 +145,31 @@ def _reduce(kind: type[MaxPool] | type[AvgPool]) -> Callable[[Call], Found]:
 
 
 # -- sums of products ------------------------------------------------------------------------------
-def _matrix(call: Call, weight: np.ndarray, bias: np.ndarray) -> Value:
+def _matrix(call: Call, weight: np.ndarray, bias: np.ndarray | None,
+            steps: np.ndarray | None) -> Value:
     if len(call.x.shape) != 1:
         call.refuse(f"a matrix times {[1, *call.x.shape]} is not supported; put a Flatten before "
                     "it")
-    return call.add(Linear(np.ascontiguousarray(weight), bias), call.x)
+    bias = np.zeros(1, np.float32) if bias is None else np.ravel(bias)
+    return call.add(Linear(np.ascontiguousarray(weight), np.broadcast_to(bias, len(weight)).copy(),
+                           steps), call.x)
 
 
 def _gemm(call: Call) -> Value:
     call.expect(transA=0)
     weight, alpha, beta = call.weight(1), call.attribute("alpha", 1.0), call.attribute("beta", 1.0)
-    weight = weight if call.attribute("transB", 0) else weight.T
-    bias = np.zeros(1, np.float32) if call.input(2) is None else call.weight(2)
-    return _matrix(call, weight * np.float32(alpha),
-                   np.broadcast_to(np.ravel(bias) * np.float32(beta), len(weight)).copy())
+    flipped = call.attribute("transB", 0)
+    steps, bias = call.steps(1, 0 if flipped else 1), call.bias(2)
+    return _matrix(call, (weight if flipped else weight.T) * np.float32(alpha),
+                   None if bias is None else bias * bias.dtype.type(beta),
+                   None if steps is None else steps * abs(alpha))
 
 
 def _matmul(call: Call) -> Value:
     weight = call.weight(1)
     if weight.ndim != 2:
         call.refuse(f"takes a matrix, not {list(weight.shape)}")
-    return _matrix(call, weight.T, np.zeros(weight.shape[1], np.float32))
+    return _matrix(call, weight.T, call.bias(2), call.steps(1, 1))
 
 
 # -- by channel ------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ def apply_plan(graph: FloatGraph, plan: PartitionPlan) -> FloatGraph:
         If a permutation cannot be folded into a neighbour, naming it.
     """
     expect(graph, FloatGraph, "apply_plan")
+    graph.require_real("apply_plan")
     expect(plan, PartitionPlan, "apply_plan")
     indices = select_layers(graph, plan.layers, plan.partitions)
     orders = _orders(graph, plan, indices)

@@ -24,6 +24,7 @@ def prunable_layers(graph: FloatGraph, prune: str = "fc") -> list[str]:
     graph with branches it is all such layers, if they sum no other convolution.
     """
     expect(graph, FloatGraph, "prunable_layers")
+    graph.require_real("prunable_layers")
     if prune not in ("fc", "all"):
         raise PartitionError(f"prune is {prune!r}; it must be 'fc' or 'all'")
     if not graph.is_chain:
@@ -66,6 +67,7 @@ def select_layers(graph: FloatGraph, names: Sequence[str], partitions: int) -> l
         Naming the layer and the reason.
     """
     expect(graph, FloatGraph, "partition")
+    graph.require_real("partition")
     if not isinstance(partitions, int | np.integer) or partitions < 1:
         raise PartitionError(f"partitions is {partitions!r}; it must be 1 or more")
     if isinstance(names, str):

@@ -7,44 +7,20 @@ import torch
 
 from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.flow import expect
-from sw.graph.integer import INPUT, IntegerGraph, Layer
+from sw.graph.integer import INPUT, IntegerGraph
+from sw.graph.quantisation import Quantisation
 from sw.reference.floating import run_float_layer
 from sw.reference.walk import walk
 
-from .scales import Observed, round_weights, weight_steps
-from .sums import Summed, sum_terms
+from .given import quantise_given
+from .requantise import QuantiseError, alone, requantised
+from .scales import Observed
+from .sums import sum_terms
 from .ties import tied
 
 __all__ = ["QuantiseError", "calibrate", "quantise", "quantise_with"]
 
 _BATCH_BYTES = 256 << 20  # of maps at a time, while calibrating
-
-
-class QuantiseError(ValueError):
-    """A layer whose values the integer format cannot hold; the message names it."""
-
-
-def multiplier(real: float) -> tuple[int, int]:
-    """Return (mult, shift) with mult / 2^shift nearest to a real number, mult below 2^16.
-
-    Raises
-    ------
-    ValueError
-        If the number is 65536 or more, or negative.
-    """
-    if not 0 <= real < 65535.5:
-        raise ValueError(f"a requantisation factor of {real:g} is not from 0 to 65535")
-    if real == 0:
-        return 0, 0
-    _mantissa, exponent = np.frexp(real)
-    shift = 16 - int(exponent)
-    if shift < 0:
-        return round(real), 0
-    shift = min(shift, 47)
-    mult = round(real * (1 << shift))
-    if mult == 1 << 16:
-        mult, shift = mult >> 1, shift - 1
-    return mult, shift
 
 
 def calibrate(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np.ndarray],
@@ -67,6 +43,7 @@ def calibrate(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np
         Naming the layer, or what is wrong with the images.
     """
     expect(graph, FloatGraph, "calibrate")
+    graph.require_real("calibrate")
     pixels = _as_images(graph, images)
     _require_finite(graph)
     first, count = graph.layers[0], len(pixels)
@@ -148,11 +125,28 @@ def _batch_of(graph: FloatGraph, pixels: np.ndarray) -> torch.Tensor:
     return x
 
 
-def quantise(graph: FloatGraph, images: np.ndarray | torch.Tensor | Sequence[np.ndarray],
+def quantise(graph: FloatGraph,
+             images: np.ndarray | torch.Tensor | Sequence[np.ndarray] | None = None,
              ) -> IntegerGraph:
     """Quantise weights per channel and activations per layer, calibrated on images; `calibrate`
-    and `quantise_with` in one."""
+    and `quantise_with` in one.
+
+    A model that is quantised already keeps its scales and its integers, and needs no images: none
+    are looked at.
+
+    Raises
+    ------
+    FlowError
+        If the graph is not one that `capture` made.
+    QuantiseError
+        Naming the layer, or what is wrong with the images.
+    """
     expect(graph, FloatGraph, "quantise")
+    if graph.given is not None:
+        return quantise_given(graph)
+    if images is None:
+        raise QuantiseError(f"{graph.name} is in real numbers: give images to calibrate it on, "
+                            f"[N, {', '.join(map(str, graph.in_shape))}]")
     return quantise_with(graph, calibrate(graph, images))
 
 
@@ -167,6 +161,7 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
         Naming the layer.
     """
     expect(graph, FloatGraph, "quantise_with")
+    graph.require_real("quantise_with")
     if len(scales) != len(graph.layers) + 1:
         raise QuantiseError(f"{graph.name} needs {len(graph.layers) + 1} step sizes, one for the "
                             f"input and one for each layer; there are {len(scales)}")
@@ -180,41 +175,12 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
         if len({steps[part] for part in join.sources}) != 1:
             raise QuantiseError(f"join {join.name}: its parts have different step sizes; "
                                 "`calibrate` gives them one")
-    layers = tuple(
-        _quantise_layer(layer, [steps[graph.parts(value)[0]] for value in graph.sources(k)],
-                        steps[layer.name], graph.sources(k))
-        for k, layer in enumerate(graph.layers))
-    result = IntegerGraph(graph.name, layers, scales[0], scales[-1], graph.joins)
+    layers = []
+    for k, layer in enumerate(graph.layers):
+        in_scales = [steps[graph.parts(value)[0]] for value in graph.sources(k)]
+        summed = sum_terms(layer, in_scales, steps[layer.name], graph.sources(k)) \
+            if layer.terms else alone(layer, in_scales[0])
+        layers.append(requantised(layer, summed, Quantisation(steps[layer.name])))
+    result = IntegerGraph(graph.name, tuple(layers), scales[0], scales[-1], graph.joins)
     result.validate()
     return result
-
-
-def _quantise_layer(layer: FloatLayer, in_scales: Sequence[float], out_scale: float,
-                    sources: Sequence[str]) -> Layer:
-    summed = sum_terms(layer, in_scales, out_scale, sources) if layer.terms else \
-        _alone(layer, in_scales[0])
-    try:
-        pairs = [multiplier(unit / out_scale) for unit in summed.unit.tolist()]
-    except ValueError as error:
-        raise QuantiseError(f"layer {layer.name}: {error}: its outputs on the calibration images "
-                            "are too small for its weights; give images like those that the "
-                            "network will run on") from None
-    whole = np.round(layer.bias.astype(np.float64) / summed.unit).astype(np.int32)
-    low, high = (default if limit is None else round(max(-128.0, min(127.0, limit / out_scale)))
-                 for limit, default in ((layer.low, -128), (layer.high, 127)))
-    return Layer(
-        layer.name, summed.weight, whole,
-        np.array([p[0] for p in pairs], np.uint16), np.array([p[1] for p in pairs], np.uint8),
-        low, high, layer.stride, layer.padding, layer.groups, layer.in_shape, layer.conv_shape,
-        layer.out_shape, layer.pool, layer.pruned, layer.dense_macs, source=layer.source,
-        terms=summed.terms, dilation=layer.dilation)
-
-
-def _alone(layer: FloatLayer, in_scale: float) -> Summed:
-    """The integers of a layer without terms."""
-    real = torch.from_numpy(layer.weight)
-    steps = weight_steps(real, torch.from_numpy(layer.bias), in_scale)
-    weight = np.empty(layer.weight.shape, np.int8)
-    for k in range(0, len(weight), 256):  # in pieces: a layer may have 10^8 weights
-        weight[k:k + 256] = round_weights(real[k:k + 256], steps[k:k + 256]).numpy()
-    return Summed(in_scale * steps.numpy(), weight, ())

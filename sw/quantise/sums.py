@@ -28,6 +28,8 @@ _NOISE = 0.05
 _USUAL_SQUARE = 400.0
 #: Relative error of a ratio that counts as none.
 _EXACT = 1e-9
+#: Relative error of a ratio that no more taps are spent on, where step sizes cannot be moved.
+_CLOSE = 3e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +42,18 @@ class Summed:
     terms: tuple[Term, ...]
 
 
-def ratio(a: float, b: float) -> tuple[int, int]:
-    """Return int8 p and q with p / q nearest to a / b, the smallest such; each at least 1."""
-    p = np.arange(1, _MOST + 1)
-    q = np.clip(np.round(p * (b / a)), 1, _MOST)
+def ratio(a: float, b: float, most: int = _MOST) -> tuple[int, int]:
+    """Return p and q up to int8's largest, or `most`, with p / q nearest to a / b, the smallest
+    such; each at least 1."""
+    p = np.arange(1, most + 1)
+    q = np.clip(np.round(p * (b / a)), 1, most)
     error = np.abs(np.log(q * a / (p * b)))
     best = int(np.flatnonzero(error <= error.min() + _EXACT)[0])
     return int(p[best]), int(q[best])
 
 
 def sum_terms(layer: FloatLayer, in_scales: Sequence[float], out_scale: float,
-              sources: Sequence[str]) -> Summed:
+              sources: Sequence[str], *, fixed: bool = False) -> Summed:
     """Choose the unit and the integers of a layer with terms.
 
     Parameters
@@ -59,13 +62,14 @@ def sum_terms(layer: FloatLayer, in_scales: Sequence[float], out_scale: float,
     in_scales : step sizes of what its own convolution and each term reads
     out_scale : step size of its output
     sources : names of what they read
+    fixed : the step sizes are not such that two values' factors are in a ratio of int8
     """
     parts: list[Convolution] = [layer, *layer.terms]
     added = [k for k, part in enumerate(parts) if part.is_diagonal]
     if len(added) == len(parts):
         factors = [part.weight[:, 0, 0, 0].astype(np.float64) * scale
                    for part, scale in zip(parts, in_scales, strict=True)]
-        unit = _common_unit(factors)
+        unit = _common_unit(factors, _MOST_TAPS if fixed else 1)
     else:
         unit = _free_unit(layer, parts, in_scales, added)
         factors = [parts[k].weight[:, 0, 0, 0].astype(np.float64) * in_scales[k] for k in added]
@@ -112,16 +116,24 @@ def _whole(added: np.ndarray, unit: np.ndarray, out_scale: float, fan_in: int) -
     return within(_MOST_TAPS * _MOST)
 
 
-def _common_unit(factors: Sequence[np.ndarray]) -> np.ndarray:
-    """The unit in which two values' factors are whole, or nearly."""
+def _common_unit(factors: Sequence[np.ndarray], most_taps: int) -> np.ndarray:
+    """The unit in which two values' factors are whole, or nearly, over as few taps as do."""
     first, second = (np.abs(x) for x in factors)
     units = np.ones(len(first))
     known: dict[tuple[float, float], float] = {}
     for k, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
         if (a, b) not in known:
-            known[a, b] = max(a, b, 1e-30) if 0 in (a, b) else a / ratio(a, b)[0]
+            known[a, b] = max(a, b, 1e-30) if 0 in (a, b) else _unit(a, b, most_taps)
         units[k] = known[a, b]
     return units
+
+
+def _unit(a: float, b: float, most_taps: int) -> float:
+    for taps in range(1, most_taps + 1):
+        p, q = ratio(a, b, taps * _MOST)
+        if abs(np.log(q * a / (p * b))) < _CLOSE:
+            break
+    return a / p if most_taps == 1 else (a / p + b / q) / 2
 
 
 def _taps(whole: np.ndarray) -> list[np.ndarray]:

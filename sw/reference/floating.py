@@ -19,7 +19,7 @@ def run_float_layer(layer: FloatLayer, x: torch.Tensor, weight: torch.Tensor | N
     if weight is None:
         weight = torch.from_numpy(layer.weight)
     if bias is None:
-        bias = torch.from_numpy(layer.bias)
+        bias = torch.from_numpy(layer.bias).to(weight)
     y = convolve(layer, x, weight, bias)
     for term, value in zip(layer.terms, others, strict=True):
         y = y + convolve(term, value, torch.from_numpy(term.weight).to(value))

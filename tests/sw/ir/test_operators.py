@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sw.fuse import layers, maps
+from sw.graph.quantisation import Quantisation
 from sw.ir.evaluate import MEANINGS, evaluate
 from sw.ir.graph import Graph, Node, Value
 from sw.ir.operators import (
@@ -22,6 +23,7 @@ from sw.ir.operators import (
     MaxPool,
     Operator,
     Pad,
+    Quantise,
     Reshape,
     ShapeError,
     Softmax,
@@ -52,6 +54,7 @@ CASES: list[tuple[Operator, list[tuple[int, ...]]]] = [
     (Clamp(-0.5, math.inf), [(3, 2)]), (Pad((1, 0, 2, 3), 0.5), [(2, 3, 3)]),
     (Reshape((6, 4)), [(2, 3, 4)]), (Transpose((2, 0, 1)), [(2, 3, 4)]),
     (Gather((2, 0, 2), 1), [(2, 3, 4)]), (Softmax(0, True), [(7,)]),
+    (Quantise(Quantisation(0.1, 3, -20, 20)), [(3, 4, 2)]),
 ]
 
 

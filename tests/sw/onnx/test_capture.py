@@ -154,7 +154,6 @@ def test_public_graphs_are_captured(name, convolutions, last):
     (one_node("Add", [1, 3, 4, 4], [numbers(5, 1, 1)]), r"adds \[5, 1, 1\] for a value of"),
     (one_node("Div", [1, 3], [np.zeros(1, np.float32)]), "layer it: divides by 0"),
     (one_node("Cast", [1, 3], to=TensorProto.INT8), "makes its values INT8"),
-    (one_node("QuantizeLinear", [1, 3], [np.ones((), np.float32)]), "of a quantised model"),
     (one_node("Relu", [4, 3, 2, 2]), r"its input x is \[4, 3, 2, 2\], for batches of 4"),
     (one_node("Relu", [1, 3, "H", "W"]), "give in_shape, the sizes of one image"),
     (one_node("Relu", [1, 3, 4, 4], opset=6), "is of opset 6; 7 to"),

@@ -206,7 +206,7 @@ NET = linear(np.eye(3))
     (np.ones((3, 1, 1)), r"calibration images are \[3, 1, 1\]; net takes"),
     (np.ones((2, 4, 1, 1)), r"calibration images are \[2, 4, 1, 1\]; net takes"),
     ([np.ones((3, 1, 1)), np.ones((2, 1, 1))], "calibration images are no array of numbers"),
-    (None, "calibration images are no array of numbers"),
+    (None, r"net is in real numbers: give images to calibrate it on, \[N, 3, 1, 1\]"),
     (torch.ones(2, 3, 1, 1, device="meta"), "calibration images are no array of numbers"),
 ])
 def test_calibration_images_that_say_nothing_are_refused(images, message):

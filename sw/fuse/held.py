@@ -1,0 +1,67 @@
+"""Of models that are quantised already: what is rounded twice to the same numbers is rounded once.
+
+What only moves or chooses numbers leaves them as they are held, so a second rounding to the same
+ones does nothing.
+"""
+
+from dataclasses import replace
+
+from sw.graph.quantisation import Quantisation
+from sw.ir.graph import Graph, Node
+from sw.ir.operators import Clamp, Concat, Gather, MaxPool, Pad, Quantise
+
+__all__ = ["before_concat", "once"]
+
+
+def before_concat(graph: Graph) -> Graph:
+    """What joins are rounded to their parts are."""
+    def change(node: Node) -> list[Node]:
+        join = graph.producer(node.inputs[0])
+        if not isinstance(node.op, Quantise) or join is None or not isinstance(join.op, Concat) \
+                or graph.uses(join.output) > 1:
+            return [node]
+        parts = [Node(node.name, node.op, (part,), f"{node.output}/{n}")
+                 for n, part in enumerate(join.inputs)]
+        return [*parts, replace(join, inputs=tuple(x.output for x in parts), output=node.output)]
+    while True:
+        changed = graph.replace(change)
+        if len(changed.nodes) == len(graph.nodes):
+            return changed
+        graph = changed
+
+
+def once(graph: Graph) -> Graph:
+    """Leave out roundings that change nothing, or that have been done."""
+    held: dict[str, Quantisation | None] = {}
+    same: dict[str, str] = {}
+    done: dict[tuple[str, Quantisation], str] = {}
+    kept = []
+    for node in graph.nodes:
+        node = replace(node, inputs=tuple(same.get(x, x) for x in node.inputs))
+        source = node.inputs[0]
+        if isinstance(node.op, Quantise):
+            before = done.get((source, node.op.to))
+            if held.get(source) == node.op.to or before is not None:
+                same[node.output] = before or source
+                continue
+            done[source, node.op.to] = node.output
+        held[node.output] = _held(node, [held.get(x) for x in node.inputs])
+        kept.append(node)
+    return graph.pruned(kept, same.get(graph.output, graph.output))
+
+
+def _held(node: Node, inputs: list[Quantisation | None]) -> Quantisation | None:
+    """How a node's result is held, if it is."""
+    first = inputs[0]
+    match node.op:
+        case Quantise(to=to):
+            return to
+        case MaxPool() | Gather():
+            return first
+        case Pad(value=value):
+            return first if value == 0 else None
+        case Clamp(low=low, high=high):
+            return first if first is not None and first.holds(low) and first.holds(high) else None
+        case Concat():
+            return first if all(x == first for x in inputs) else None
+    return None

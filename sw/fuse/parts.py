@@ -1,0 +1,51 @@
+"""What is done to a layer that has been begun: factors, choices of channels, as another's term."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sw.graph.edges import Term
+from sw.graph.floating import FloatLayer
+
+__all__ = ["as_term", "diagonals", "gathered", "scaled", "with_affine"]
+
+
+def as_term(layer: FloatLayer, source: str | None) -> Term:
+    assert source is not None  # of layers that have not been shortened yet
+    return Term(source, layer.weight, layer.stride, layer.padding, layer.groups, layer.in_shape,
+                layer.conv_shape, layer.dilation)
+
+
+def diagonals(layer: FloatLayer) -> int:
+    """How many of a layer's terms are values that are added channel by channel."""
+    return sum(x.is_diagonal for x in layer.terms)
+
+
+def scaled(layer: FloatLayer, factor: float) -> FloatLayer:
+    """The layer's sums times a factor."""
+    if factor == 1:
+        return layer
+    by = np.float32(factor)
+    return replace(layer, weight=layer.weight * by, bias=layer.bias * by,
+                   terms=tuple(replace(t, weight=t.weight * by) for t in layer.terms))
+
+
+def with_affine(layer: FloatLayer, scale: np.ndarray, offset: np.ndarray) -> FloatLayer:
+    """The layer's sums times a factor for each channel, and an offset; what steps of given
+    weights are keeps their integers."""
+    column = scale.reshape(-1, 1, 1, 1)
+    steps = layer.steps
+    return replace(
+        layer, weight=(layer.weight * column).astype(np.float32),
+        bias=(layer.bias * scale + offset).astype(layer.bias.dtype),
+        steps=None if steps is None else np.where(scale == 0, steps, steps * np.abs(scale)),
+        terms=tuple(replace(t, weight=(t.weight * column).astype(np.float32))
+                    for t in layer.terms))
+
+
+def gathered(layer: FloatLayer, chosen: list[int]) -> FloatLayer:
+    """The layer with some of its channels."""
+    return replace(layer, weight=layer.weight[chosen], bias=layer.bias[chosen],
+                   steps=None if layer.steps is None else layer.steps[chosen],
+                   conv_shape=(len(chosen), *layer.conv_shape[1:]),
+                   out_shape=(len(chosen), *layer.out_shape[1:]))

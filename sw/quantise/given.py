@@ -1,0 +1,64 @@
+"""Models that are quantised already: their scales, weights and biases as they are."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sw.graph.floating import FloatGraph, FloatLayer
+from sw.graph.integer import INPUT, IntegerGraph, Layer
+from sw.graph.quantisation import Quantisation
+
+from .requantise import QuantiseError, alone, requantised
+from .sums import Summed, sum_terms
+
+__all__ = ["quantise_given"]
+
+_OFF = 1e-3  # of a step: what float32 makes of a whole number
+
+
+def quantise_given(graph: FloatGraph) -> IntegerGraph:
+    """Return a quantised model's integers; nothing is chosen here.
+
+    Raises
+    ------
+    QuantiseError
+        Naming the layer.
+    """
+    assert graph.given is not None
+    held: dict[str, Quantisation] = {INPUT: graph.given}
+    layers = []
+    for k, layer in enumerate(graph.layers):
+        assert layer.given is not None  # `sw.fuse` has seen to it
+        sources = graph.sources(k)
+        layers.append(_layer(layer, [held[graph.parts(value)[0]] for value in sources], sources))
+        held[layer.name] = layer.given
+    result = IntegerGraph(graph.name, tuple(layers), graph.given.scale,
+                          held[graph.output].scale, graph.joins)
+    result.validate()
+    return result
+
+
+def _layer(layer: FloatLayer, held: Sequence[Quantisation], sources: Sequence[str]) -> Layer:
+    to = layer.given
+    assert to is not None
+    for which in (*held, to):
+        if which.zero_point:
+            raise QuantiseError(f"layer {layer.name}: a zero point is {which.zero_point}; only 0 "
+                                "runs: quantise activations symmetrically, as int8")
+    scales = [x.scale for x in held]
+    if layer.steps is not None:
+        summed = Summed(scales[0] * layer.steps, _whole(layer, layer.steps), ())
+    elif layer.terms:
+        summed = sum_terms(layer, scales, to.scale, sources, fixed=True)
+    else:
+        summed = alone(layer, scales[0])
+    return requantised(layer, summed, to)
+
+
+def _whole(layer: FloatLayer, steps: np.ndarray) -> np.ndarray:
+    """The weights in their steps: the integers that were given."""
+    exact = layer.weight / steps[:, None, None, None]
+    whole = np.round(exact)
+    if np.abs(exact - whole).max() > _OFF or not -128 <= whole.min() <= whole.max() <= 127:
+        raise QuantiseError(f"layer {layer.name}: its weights are no int8 in steps of their scale")
+    return whole.astype(np.int8)

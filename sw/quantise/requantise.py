@@ -1,0 +1,69 @@
+"""A layer's integers, and the multiplier and shift that make int8 of its sums."""
+
+import numpy as np
+import torch
+
+from sw.graph.floating import FloatLayer
+from sw.graph.integer import Layer
+from sw.graph.quantisation import Quantisation
+
+from .scales import round_weights, weight_steps
+from .sums import Summed
+
+__all__ = ["QuantiseError", "alone", "multiplier", "requantised"]
+
+
+class QuantiseError(ValueError):
+    """A layer whose values the integer format cannot hold; the message names it."""
+
+
+def multiplier(real: float) -> tuple[int, int]:
+    """Return (mult, shift) with mult / 2^shift nearest to a real number, mult below 2^16.
+
+    Raises
+    ------
+    ValueError
+        If the number is 65536 or more, or negative.
+    """
+    if not 0 <= real < 65535.5:
+        raise ValueError(f"a requantisation factor of {real:g} is not from 0 to 65535")
+    if real == 0:
+        return 0, 0
+    _mantissa, exponent = np.frexp(real)
+    shift = 16 - int(exponent)
+    if shift < 0:
+        return round(real), 0
+    shift = min(shift, 47)
+    mult = round(real * (1 << shift))
+    if mult == 1 << 16:
+        mult, shift = mult >> 1, shift - 1
+    return mult, shift
+
+
+def requantised(layer: FloatLayer, summed: Summed, to: Quantisation) -> Layer:
+    """A layer of its integers' sums, requantised to how its output is held."""
+    try:
+        pairs = [multiplier(unit / to.scale) for unit in summed.unit.tolist()]
+    except ValueError as error:
+        raise QuantiseError(f"layer {layer.name}: {error}: its outputs on the calibration images "
+                            "are too small for its weights; give images like those that the "
+                            "network will run on") from None
+    whole = np.round(layer.bias.astype(np.float64) / summed.unit).astype(np.int32)
+    low, high = (default if limit is None else to.nearest(limit)
+                 for limit, default in ((layer.low, to.low), (layer.high, to.high)))
+    return Layer(
+        layer.name, summed.weight, whole,
+        np.array([p[0] for p in pairs], np.uint16), np.array([p[1] for p in pairs], np.uint8),
+        low, high, layer.stride, layer.padding, layer.groups, layer.in_shape, layer.conv_shape,
+        layer.out_shape, layer.pool, layer.pruned, layer.dense_macs, source=layer.source,
+        terms=summed.terms, dilation=layer.dilation)
+
+
+def alone(layer: FloatLayer, in_scale: float) -> Summed:
+    """The integers of a layer without terms."""
+    real = torch.from_numpy(layer.weight)
+    steps = weight_steps(real, torch.from_numpy(layer.bias), in_scale)
+    weight = np.empty(layer.weight.shape, np.int8)
+    for k in range(0, len(weight), 256):  # in pieces: a layer may have 10^8 weights
+        weight[k:k + 256] = round_weights(real[k:k + 256], steps[k:k + 256]).numpy()
+    return Summed(in_scale * steps.numpy(), weight, ())
