@@ -41,7 +41,8 @@ def save_integer(graph: IntegerGraph, path: Path) -> None:
               for x in graph.layers]
     description = json.dumps({
         "version": ARTEFACT_VERSION, "name": graph.name, "input_scale": graph.input_scale,
-        "output_scale": graph.output_scale, "layers": layers,
+        "output_scale": graph.output_scale, "input_zero": graph.input_zero,
+        "output_zero": graph.output_zero, "layers": layers,
         "joins": [{"name": x.name, "sources": x.sources} for x in graph.joins]})
     save_file(path, save(tensors, {_NAME: description}))
 
@@ -72,7 +73,9 @@ def load_integer(path: Path) -> IntegerGraph:
                 data["input_scale"].number(_LEAST_SCALE, 1 / _LEAST_SCALE),
                 data["output_scale"].number(_LEAST_SCALE, 1 / _LEAST_SCALE),
                 tuple(Join(x["name"].text(), tuple(y.text() for y in x["sources"].items()))
-                      for x in joins))
+                      for x in joins),
+                *(data[zero].integer(-128, 127) if data.has(zero) else 0
+                  for zero in ("input_zero", "output_zero")))
     except (SafetensorError, OSError) as error:
         raise GraphError(f"{path}: not an integer network: {error}") from None
     try:

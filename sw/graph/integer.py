@@ -205,6 +205,8 @@ class IntegerGraph(Edges):
     input_scale, output_scale : float
         Real value of one step of the int8 input and output.
     joins : tuple of Join
+    input_zero, output_zero : int, -128 to 127
+        What stands for 0 in them.
     """
 
     name: str
@@ -212,9 +214,11 @@ class IntegerGraph(Edges):
     input_scale: float
     output_scale: float
     joins: tuple[Join, ...] = ()
+    input_zero: int = 0
+    output_zero: int = 0
 
     def quantise_input(self, image: np.ndarray) -> np.ndarray:
-        """Return the int8 input of a float image [C, H, W]: floor(x / scale + 0.5), clamped.
+        """Return the int8 input of a float image [C, H, W]: floor(x / scale + 0.5) + zero, clamped.
 
         Raises
         ------
@@ -234,7 +238,11 @@ class IntegerGraph(Edges):
         if not np.isfinite(real).all():
             raise ValueError(f"image of {self.name} holds NaN or infinity")
         scaled = np.floor(real.astype(np.float64) / self.input_scale + 0.5)
-        return np.clip(scaled, -128, 127).astype(np.int8)
+        return np.clip(scaled + self.input_zero, -128, 127).astype(np.int8)
+
+    def real_output(self, output: np.ndarray) -> np.ndarray:
+        """Return the real numbers float64 that an int8 output means."""
+        return (np.asarray(output).astype(np.float64) - self.output_zero) * self.output_scale
 
     def validate(self, *, values: bool = True) -> None:
         """Check every layer, and that each reads what comes before it in the shape that it takes.
@@ -250,6 +258,10 @@ class IntegerGraph(Edges):
         """
         if not self.layers:
             raise GraphError(f"network {self.name} has no layers")
+        for what, zero in (("input", self.input_zero), ("output", self.output_zero)):
+            if not -128 <= zero <= 127:
+                raise GraphError(f"network {self.name}: the zero point of its {what} is {zero}; it "
+                                 "must lie in -128 to 127")
         for layer in self.layers:
             layer.validate(values=values)
         self.check_edges()

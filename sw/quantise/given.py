@@ -8,7 +8,7 @@ from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.integer import INPUT, IntegerGraph, Layer
 from sw.graph.quantisation import Quantisation
 
-from .requantise import QuantiseError, alone, requantised
+from .requantise import QuantiseError, alone, from_zero, requantised
 from .sums import Summed, sum_terms
 
 __all__ = ["quantise_given"]
@@ -33,7 +33,8 @@ def quantise_given(graph: FloatGraph) -> IntegerGraph:
         layers.append(_layer(layer, [held[graph.parts(value)[0]] for value in sources], sources))
         held[layer.name] = layer.given
     result = IntegerGraph(graph.name, tuple(layers), graph.given.scale,
-                          held[graph.output].scale, graph.joins)
+                          held[graph.output].scale, graph.joins, graph.given.zero_point,
+                          held[graph.output].zero_point)
     result.validate()
     return result
 
@@ -41,10 +42,6 @@ def quantise_given(graph: FloatGraph) -> IntegerGraph:
 def _layer(layer: FloatLayer, held: Sequence[Quantisation], sources: Sequence[str]) -> Layer:
     to = layer.given
     assert to is not None
-    for which in (*held, to):
-        if which.zero_point:
-            raise QuantiseError(f"layer {layer.name}: a zero point is {which.zero_point}; only 0 "
-                                "runs: quantise activations symmetrically, as int8")
     scales = [x.scale for x in held]
     if layer.steps is not None:
         summed = Summed(scales[0] * layer.steps, _whole(layer, layer.steps), ())
@@ -52,7 +49,8 @@ def _layer(layer: FloatLayer, held: Sequence[Quantisation], sources: Sequence[st
         summed = sum_terms(layer, scales, to.scale, sources, fixed=True)
     else:
         summed = alone(layer, scales[0])
-    return requantised(layer, summed, to)
+    zeros = {source: x.zero_point for source, x in zip(sources, held, strict=True)}
+    return from_zero(requantised(layer, summed, to), zeros[sources[0]], zeros)
 
 
 def _whole(layer: FloatLayer, steps: np.ndarray) -> np.ndarray:

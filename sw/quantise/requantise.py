@@ -1,5 +1,8 @@
 """A layer's integers, and the multiplier and shift that make int8 of its sums."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -10,7 +13,7 @@ from sw.graph.quantisation import Quantisation
 from .scales import round_weights, weight_steps
 from .sums import Summed
 
-__all__ = ["QuantiseError", "alone", "multiplier", "requantised"]
+__all__ = ["QuantiseError", "alone", "from_zero", "multiplier", "requantised"]
 
 
 class QuantiseError(ValueError):
@@ -56,7 +59,26 @@ def requantised(layer: FloatLayer, summed: Summed, to: Quantisation) -> Layer:
         np.array([p[0] for p in pairs], np.uint16), np.array([p[1] for p in pairs], np.uint8),
         low, high, layer.stride, layer.padding, layer.groups, layer.in_shape, layer.conv_shape,
         layer.out_shape, layer.pool, layer.pruned, layer.dense_macs, source=layer.source,
-        terms=summed.terms, dilation=layer.dilation)
+        terms=summed.terms, dilation=layer.dilation, offset=to.zero_point)
+
+
+def from_zero(layer: Layer, zero: int, zeros: Mapping[str, int]) -> Layer:
+    """The layer, reading values whose zero points are others: padding reads as them, and what they
+    add to the sums goes into the bias.
+
+    Parameters
+    ----------
+    layer : of which `zero` is that of what its own convolution reads
+    zeros : those of what its terms read, by name
+    """
+    terms = tuple(replace(term, pad_value=zeros[term.source]) for term in layer.terms)
+    bias = layer.bias.astype(np.int64)
+    for part, z in ((layer, zero), *((term, zeros[term.source]) for term in terms)):
+        bias = bias - z * part.weight.reshape(len(bias), -1).astype(np.int64).sum(1)
+    if np.abs(bias).max(initial=0) >= 1 << 31:
+        raise QuantiseError(f"layer {layer.name}: its bias with the zero points of its inputs is no "
+                            "int32; quantise activations symmetrically")
+    return replace(layer, bias=bias.astype(np.int32), pad_value=zero, terms=terms)
 
 
 def alone(layer: FloatLayer, in_scale: float) -> Summed:

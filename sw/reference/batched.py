@@ -83,7 +83,8 @@ def run_integer(graph: IntegerGraph, x: torch.Tensor) -> torch.Tensor:
                          f"[N, {', '.join(map(str, graph.in_shape))}]")
     if not bool(torch.isfinite(x).all()):
         raise ValueError(f"images of {graph.name} hold NaN or infinity")
-    y = torch.clamp(torch.floor(x.double() / graph.input_scale + 0.5), -128, 127)
+    y = torch.clamp(torch.floor(x.double() / graph.input_scale + 0.5) + graph.input_zero,
+                    -128, 127)
     for found in walk(graph, y, _run_layer):
         y = found
     return y.long()
