@@ -8,7 +8,7 @@ from .layers import to_layers
 from .maps import to_maps
 from .tidy import tidy
 
-__all__ = ["fuse"]
+__all__ = ["fuse", "trace"]
 
 
 def fuse(graph: Graph) -> FloatGraph:
@@ -19,4 +19,10 @@ def fuse(graph: Graph) -> FloatGraph:
     UnsupportedLayer
         Naming the first node that has no layer, and why.
     """
+    return trace(graph)[0]
+
+
+def trace(graph: Graph) -> tuple[FloatGraph, dict[str, str]]:
+    """Return the layers, and for each by its name the imported value that it gives, where it is
+    one."""
     return to_layers(tidy(to_maps(check(graph, Level.IMPORTED))))

@@ -10,7 +10,25 @@ from sw.graph.quantisation import Quantisation
 from sw.ir.graph import Graph, Node
 from sw.ir.operators import Clamp, Concat, Gather, MaxPool, Pad, Quantise
 
-__all__ = ["before_concat", "once"]
+__all__ = ["at_input", "before_concat", "once"]
+
+
+def at_input(graph: Graph) -> Graph:
+    """The input is rounded before it is padded, pooled or chosen from, not after that."""
+    def change(node: Node) -> list[Node]:
+        moved = graph.producer(node.inputs[0])
+        if not isinstance(node.op, Quantise) or moved is None or not _moves(moved) \
+                or moved.inputs != (graph.input.name,) or graph.uses(moved.output) > 1:
+            return [node]
+        first = Node(node.name, node.op, moved.inputs, f"{node.output}/input")
+        return [first, replace(moved, inputs=(first.output,), output=node.output)]
+    return graph.replace(change)
+
+
+def _moves(node: Node) -> bool:
+    """Whether a node gives numbers of its input and nothing else, but for zeros."""
+    op = node.op
+    return isinstance(op, MaxPool | Gather) or (isinstance(op, Pad) and op.value == 0)
 
 
 def before_concat(graph: Graph) -> Graph:
@@ -56,10 +74,8 @@ def _held(node: Node, inputs: list[Quantisation | None]) -> Quantisation | None:
     match node.op:
         case Quantise(to=to):
             return to
-        case MaxPool() | Gather():
-            return first
-        case Pad(value=value):
-            return first if value == 0 else None
+        case MaxPool() | Gather() | Pad():
+            return first if _moves(node) else None
         case Clamp(low=low, high=high):
             return first if first is not None and first.holds(low) and first.holds(high) else None
         case Concat():

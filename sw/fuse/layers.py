@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 
 from sw.graph.edges import INPUT, Join, Term
-from sw.graph.floating import FloatGraph, FloatLayer
+from sw.graph.floating import FloatGraph
 from sw.graph.integer import Pool
-from sw.graph.quantisation import Quantisation
-from sw.ir.errors import UnsupportedLayer
 from sw.ir.graph import Graph, Node
 from sw.ir.operators import (
     Affine,
@@ -32,10 +30,10 @@ from sw.ir.operators import (
     Sum,
 )
 
+from .begun import Begun
 from .parts import as_term, diagonals, gathered, scaled, with_affine
 from .refusals import (
     check_conv,
-    check_given,
     check_pool,
     check_steps,
     check_window,
@@ -45,116 +43,26 @@ from .refusals import (
 
 __all__ = ["RULES", "to_layers"]
 
-_Map = tuple[int, int, int]
 
-
-def to_layers(graph: Graph) -> FloatGraph:
-    """Return a graph at level MAPS as layers.
+def to_layers(graph: Graph) -> tuple[FloatGraph, dict[str, str]]:
+    """Return a graph at level MAPS as layers, and the value that each of them gives, by its name.
 
     Raises
     ------
     UnsupportedLayer
         Naming the first node that has no layer.
     """
-    return _Layers(graph).run()
+    layers = _Layers(graph)
+    return layers.run(), layers.values()
 
 
-class _Layers:
-    """Goes through the nodes; `layers` and `joins` grow, `places` are the values so far by the
-    names that they have in the result."""
-
-    def __init__(self, graph: Graph):
-        self.graph = graph
-        self.shapes: dict[str, _Map] = {
-            name: (v.shape[0], v.shape[1], v.shape[2]) for name, v in graph.values.items()}
-        self.layers: dict[str, FloatLayer] = {}
-        self.joins: dict[str, Join] = {}
-        self.places = {graph.input.name: INPUT}
-        self.given: Quantisation | None = None  # of the input, in a model quantised already
-        self.quantised = any(isinstance(node.op, Quantise) for node in graph.nodes)
+class _Layers(Begun):
+    """Goes through the nodes."""
 
     def run(self) -> FloatGraph:
         for node in self.graph.nodes:
             self.places[node.output] = RULES[type(node.op)](self, node, node.op)
-        if not self.layers:
-            raise UnsupportedLayer(f"network {self.graph.name}: has no layer to run")
-        self._end()
-        layers = [replace(x, source=self._short(k, x)) for k, x in enumerate(self.layers.values())]
-        read = {source for x in self.layers.values()
-                for source in (x.source, *(term.source for term in x.terms))}
-        joins = tuple(join for join in self.joins.values() if join.name in read)
-        result = FloatGraph(self.graph.name, tuple(layers), joins, self.given)
-        result.check_edges()
-        if self.quantised:
-            check_given(result)
-        return result
-
-    def _short(self, k: int, layer: FloatLayer) -> str | None:
-        """None for what a layer of a chain reads."""
-        before = list(self.layers)[k - 1] if k else INPUT
-        return None if layer.source == before else layer.source
-
-    def _end(self) -> None:
-        """The last layer gives the network's output."""
-        output = self.places[self.graph.output]
-        if output in self.layers:
-            self.layers[output] = self.layers.pop(output)
-            return
-        node = self.graph.producer(self.graph.output)
-        name = self.graph.name if node is None else node.name
-        self._copy(name, output, self.shapes[self.graph.output], held=True)
-
-    # -- layers ---------------------------------------------------------------------------------
-    def _name(self, wanted: str) -> str:
-        while wanted in self.layers or wanted in self.joins:
-            wanted += "_"
-        return wanted
-
-    def add(self, name: str, source: str, weight: np.ndarray, bias: np.ndarray, in_shape: _Map,
-            shape: _Map, *, stride: tuple[int, int] = (1, 1), padding: tuple[int, int] = (0, 0),
-            dilation: tuple[int, int] = (1, 1), groups: int = 1,
-            steps: np.ndarray | None = None, held: bool = False) -> str:
-        """Begin a layer, whose output is held as what it reads if nothing new comes of it; return
-        its name."""
-        name = self._name(name)
-        self.layers[name] = FloatLayer(
-            name, np.array(weight, np.float32),
-            np.array(bias, np.float32 if steps is None else np.float64), stride, padding, groups,
-            in_shape, shape, shape, source=source, dilation=dilation, steps=steps,
-            given=self._held(source) if held else None)
-        return name
-
-    def _held(self, place: str) -> Quantisation | None:
-        if place == INPUT:
-            return self.given
-        parts = self.joins[place].sources if place in self.joins else (place,)
-        found = {self.layers[part].given for part in parts}
-        return found.pop() if len(found) == 1 else None
-
-    def _copy(self, name: str, source: str, shape: _Map, *, scale: np.ndarray | float = 1.0,
-              offset: np.ndarray | float = 0.0, to: _Map | None = None,
-              padding: tuple[int, int] = (0, 0), held: bool = False) -> str:
-        """Begin a layer of each channel by itself."""
-        channels = shape[0]
-        return self.add(name, source, np.broadcast_to(scale, channels).reshape(-1, 1, 1, 1),
-                        np.broadcast_to(offset, channels), shape, to or shape, padding=padding,
-                        groups=channels, held=held)
-
-    def open(self, value: str) -> FloatLayer | None:
-        """The layer that gives a value, if nothing else reads it."""
-        layer = self.layers.get(self.places[value])
-        return layer if layer is not None and self.graph.uses(value) == 1 else None
-
-    def summing(self, value: str) -> FloatLayer | None:
-        """The layer that gives a value, if its sums can still be changed."""
-        layer = self.open(value)
-        free = layer is not None and (layer.low, layer.high, layer.pool, layer.given) == (
-            None, None, None, None)
-        return layer if free else None
-
-    def put(self, layer: FloatLayer) -> str:
-        self.layers[layer.name] = layer
-        return layer.name
+        return self.finish()
 
     # -- what each operator becomes -------------------------------------------------------------
     def conv(self, node: Node, op: Conv) -> str:
@@ -169,16 +77,16 @@ class _Layers:
     def affine(self, node: Node, op: Affine) -> str:
         layer = self.summing(node.inputs[0])
         if layer is None:
-            return self._copy(node.name, self.places[node.inputs[0]],
+            return self.copy(node.name, self.places[node.inputs[0]],
                               self.shapes[node.output], scale=op.scale, offset=op.offset)
         return self.put(with_affine(layer, op.scale, op.offset))
 
     def clamp(self, node: Node, op: Clamp) -> str:
         layer = self.open(node.inputs[0])
-        held = self._held(self.places[node.inputs[0]])
+        held = self.held(self.places[node.inputs[0]])
         whole = held is None or (held.holds(op.low) and held.holds(op.high))
         if layer is None or not whole:
-            layer = self.layers[self._copy(node.name, self.places[node.inputs[0]],
+            layer = self.layers[self.copy(node.name, self.places[node.inputs[0]],
                                            self.shapes[node.output], held=whole)]
         before = (-math.inf if layer.low is None else layer.low,
                   math.inf if layer.high is None else layer.high)
@@ -191,7 +99,7 @@ class _Layers:
         stride = check_pool(node, op, shape)
         layer = self.open(node.inputs[0])
         if layer is None or layer.pool is not None:
-            name = self._copy(node.name, self.places[node.inputs[0]],
+            name = self.copy(node.name, self.places[node.inputs[0]],
                               self.shapes[node.inputs[0]], held=True)
             layer = self.layers[name]
         return self.put(replace(layer, out_shape=shape,
@@ -214,7 +122,7 @@ class _Layers:
             return place
         layer = self.open(node.inputs[0])
         if layer is None or layer.given is not None:
-            layer = self.layers[self._copy(node.name, place, self.shapes[node.output])]
+            layer = self.layers[self.copy(node.name, place, self.shapes[node.output])]
         return self.put(replace(layer, given=op.to))
 
     def pad(self, node: Node, op: Pad) -> str:
@@ -222,7 +130,7 @@ class _Layers:
         if op.value != 0:
             refuse(node, f"pads with {op.value:g}; only zeros run")
         source = self.shapes[node.inputs[0]]
-        return self._copy(node.name, self.places[node.inputs[0]], source,
+        return self.copy(node.name, self.places[node.inputs[0]], source,
                           to=self.shapes[node.output], padding=op.border[:2], held=True)
 
     def gather(self, node: Node, op: Gather) -> str:
@@ -240,9 +148,9 @@ class _Layers:
         for value in node.inputs:
             place = self.places[value]
             if place == INPUT:
-                place = self._copy(node.name, INPUT, self.shapes[value], held=True)
+                place = self.copy(node.name, INPUT, self.shapes[value], held=True)
             parts += self.joins[place].sources if place in self.joins else (place,)
-        name = self._name(node.name)
+        name = self.free(node.name)
         self.joins[name] = Join(name, tuple(parts))
         return name
 
@@ -257,7 +165,7 @@ class _Layers:
         head = max(heads, key=lambda place: self.layers[place].macs, default=None)
         if head is None:
             place, _, factor = operands.pop(0)
-            head = self._copy(node.name, place, self.shapes[node.output], scale=factor)
+            head = self.copy(node.name, place, self.shapes[node.output], scale=factor)
         else:
             factor = next(f for place, _, f in operands if place == head)
             operands = [x for x in operands if x[0] != head]
@@ -285,7 +193,7 @@ class _Layers:
                                     terms=(*layer.terms, *terms)))
         shape = self.shapes[node.output]
         if diagonals(layer):
-            head = self._copy(node.name, head, shape)
+            head = self.copy(node.name, head, shape)
             layer = self.layers[head]
         weight = np.full((shape[0], 1, 1, 1), factor, np.float32)
         term = Term(place, weight, (1, 1), (0, 0), shape[0], shape, shape)

@@ -23,7 +23,7 @@ from sw.ir.operators import (
 )
 from sw.ir.spec import Level, check
 
-from .held import before_concat, once
+from .held import at_input, before_concat, once
 
 __all__ = ["PASSES", "tidy"]
 
@@ -217,5 +217,5 @@ def _is_read_cheaply(graph: Graph, node: Node, op: Gather) -> bool:
 
 #: In the order in which they run.
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
-    merge_affines, before_joins, before_concat, once, affines_into_weights, channels_into_weights,
+    merge_affines, before_joins, at_input, before_concat, once, affines_into_weights, channels_into_weights,
     absorb_padding)

@@ -1,12 +1,14 @@
 """The integer network: what the compiler maps and the golden model computes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .convolution import Convolution
 from .edges import INPUT, Edges, GraphError, Join, Term
+from .quantisation import Quantisation
 
 __all__ = ["INPUT", "GraphError", "IntegerGraph", "Join", "Layer", "Pool", "Term"]
 
@@ -207,6 +209,9 @@ class IntegerGraph(Edges):
     joins : tuple of Join
     input_zero, output_zero : int, -128 to 127
         What stands for 0 in them.
+    held : Mapping of str to Quantisation
+        What `INPUT` and each layer's output mean, by name; empty where that is not known, as of an
+        artefact.
     """
 
     name: str
@@ -216,6 +221,7 @@ class IntegerGraph(Edges):
     joins: tuple[Join, ...] = ()
     input_zero: int = 0
     output_zero: int = 0
+    held: Mapping[str, Quantisation] = field(default_factory=dict)
 
     def quantise_input(self, image: np.ndarray) -> np.ndarray:
         """Return the int8 input of a float image [C, H, W]: floor(x / scale + 0.5) + zero, clamped.

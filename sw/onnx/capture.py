@@ -21,7 +21,7 @@ from .moving import MOVING
 from .operators import INSTEAD, TABLE
 from .quantised import DOMAIN, QUANTISED, dequantise_stored
 
-__all__ = ["capture_onnx", "import_onnx"]
+__all__ = ["capture_onnx", "import_onnx", "read_onnx"]
 
 #: Operators that a tensor of int8 may go through as it is.
 _ON_CODES = {"MaxPool", "GlobalMaxPool", "ReduceMax", "Concat", "Identity", "Reshape", "Flatten",
@@ -63,6 +63,13 @@ def capture_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
 def import_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
                 name: str | None = None) -> Graph:
     """Return a file's operators, level IMPORTED; parameters and errors as of `capture_onnx`."""
+    return read_onnx(path, in_shape, name)[0]
+
+
+def read_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
+              name: str | None = None) -> tuple[Graph, dict[str, str]]:
+    """Return a file's operators as `import_onnx` does, and the file's tensor of each value, the one
+    of int8 where there is one."""
     path = Path(path)
     model = read_model(path, in_shape, name or path.stem)
     nodes: list[Node] = []
@@ -78,8 +85,11 @@ def import_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
     if not isinstance(output, Value):
         raise UnsupportedLayer(f"network {model.name}: its output {model.output} does not depend on"
                                " its input")
+    tensors = {found.name: name for name, found in known.items() if isinstance(found, Value)}
+    tensors |= {found.value.name: name for name, found in known.items()
+                if isinstance(found, Codes)}
     graph = Graph(model.name, image, tuple(nodes), output.name)
-    return graph.pruned(graph.nodes)
+    return graph.pruned(graph.nodes), tensors
 
 
 def _call(node, known: dict[str, Found], nodes: list[Node], model: Model) -> Found | list[Found]:

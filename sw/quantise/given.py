@@ -34,7 +34,7 @@ def quantise_given(graph: FloatGraph) -> IntegerGraph:
         held[layer.name] = layer.given
     result = IntegerGraph(graph.name, tuple(layers), graph.given.scale,
                           held[graph.output].scale, graph.joins, graph.given.zero_point,
-                          held[graph.output].zero_point)
+                          held[graph.output].zero_point, held)
     result.validate()
     return result
 

@@ -181,6 +181,7 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
         summed = sum_terms(layer, in_scales, steps[layer.name], graph.sources(k)) \
             if layer.terms else alone(layer, in_scales[0])
         layers.append(requantised(layer, summed, Quantisation(steps[layer.name])))
-    result = IntegerGraph(graph.name, tuple(layers), scales[0], scales[-1], graph.joins)
+    held = {name: Quantisation(step) for name, step in steps.items()}
+    result = IntegerGraph(graph.name, tuple(layers), scales[0], scales[-1], graph.joins, held=held)
     result.validate()
     return result

@@ -1,0 +1,238 @@
+"""How a network's integers and onnxruntime's numbers differ, each layer by itself."""
+
+import argparse
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.table import Table
+from rich.text import Text
+
+from hw.support.arguments import given
+from hw.support.console import console
+from hw.support.files import check_outputs
+from sw.fuse.fuse import trace
+from sw.graph.floating import FloatGraph
+from sw.graph.integer import INPUT, IntegerGraph, Layer
+from sw.graph.quantisation import Quantisation
+from sw.onnx.capture import read_onnx
+from sw.onnx.runtime import Runtime
+from sw.quantise.post_training import quantise
+from sw.reference.floating import run_float_layer
+from sw.reference.golden import run_layer
+from sw.terminal.console import deliver
+
+__all__ = ["Agreement", "agreement", "compare_as_asked"]
+
+#: What rounding alone makes of integers: so many are equal, and none is further off.
+_EQUAL, _LARGEST = 0.9998, 1
+#: What a multiplier of 16 bits rounds to another integer, as a share of how far that is from 0.
+_NEAR_HALF, _FLOAT = 2.0 ** -16, 1e-5
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One layer against onnxruntime.
+
+    Members: `name`; the file's `tensor` that it gives; `values` compared; how many are `differing`,
+    and of those how many lie halfway between two integers as near as 16 bits tell (`halfway`: half
+    of a mean over four do, and are rounded up here and to even there); by how many steps the
+    `largest` differs; `signal_db`, the signal over the difference (infinite where there is none).
+    """
+
+    name: str
+    tensor: str
+    values: int
+    differing: int
+    halfway: int
+    largest: int
+    signal_db: float
+
+    @property
+    def equal(self) -> float:
+        """Share of the values."""
+        return 1 - self.differing / self.values
+
+    @property
+    def is_rounding(self) -> bool:
+        others = self.differing - self.halfway
+        return others <= (1 - _EQUAL) * self.values and self.largest <= _LARGEST
+
+
+class _Sums:
+    """What is counted of a layer, image by image."""
+
+    def __init__(self) -> None:
+        self.values = self.differing = self.halfway = self.largest = 0
+        self.signal = self.noise = 0.0
+
+    def add(self, found: np.ndarray, expected: np.ndarray, held: Quantisation,
+            exact: np.ndarray) -> None:
+        """Take in int8 found, int8 or real numbers expected, and `exact` real numbers of ours."""
+        real = expected.astype(np.float64)
+        steps = real - held.zero_point if expected.dtype.kind == "i" else real / held.scale
+        off = found.astype(np.float64) - held.zero_point - steps
+        differs, exact = np.abs(off) > 0.5, exact / held.scale
+        past_half = np.abs(np.abs(exact - np.round(exact)) - 0.5)
+        self.values += off.size
+        self.differing += int(differs.sum())
+        self.halfway += int((differs & (past_half < np.abs(exact) * _NEAR_HALF + _FLOAT)).sum())
+        self.largest = max(self.largest, round(float(np.abs(off).max())))
+        self.signal += float((steps ** 2).sum())
+        self.noise += float((off ** 2).sum())
+
+    def result(self, name: str, tensor: str) -> Agreement:
+        decibels = 10 * math.log10(self.signal / self.noise) if self.signal and self.noise else \
+            (math.inf if not self.noise else -math.inf)
+        return Agreement(name, tensor, self.values, self.differing, self.halfway, self.largest,
+                         decibels)
+
+
+class _Values:
+    """What layers read for one image: onnxruntime's tensors as int8, and a layer's own output where
+    the file has no tensor of it."""
+
+    def __init__(self, graph: IntegerGraph, tensors: dict[str, str], found: dict[str, np.ndarray]):
+        self.graph, self.exact = graph, {v: found[name] for v, name in tensors.items()}
+        self.codes = {value: _codes(array, graph.held[value]).reshape(graph.value_shape(value))
+                      for value, array in self.exact.items()}
+
+    def run(self, k: int, layer: Layer) -> np.ndarray:
+        """What a layer gives."""
+        inputs = [np.concatenate([self.codes[part] for part in self.graph.parts(source)])
+                  for source in self.graph.sources(k)]
+        found = run_layer(layer, *inputs)
+        self.codes.setdefault(layer.name, found)
+        return found
+
+    def run_exactly(self, k: int, network: FloatGraph) -> np.ndarray:
+        """What it would give in real numbers, of the integers that it reads."""
+        layer = network.layers[k]
+        inputs = [torch.from_numpy(np.concatenate([self._real(part) for part in
+                                                   network.parts(source)]))[None]
+                  for source in network.sources(k)]
+        y = run_float_layer(layer, inputs[0], torch.from_numpy(layer.weight).double(),
+                            torch.from_numpy(layer.bias).double(), inputs[1:])
+        return y[0].numpy()
+
+    def _real(self, value: str) -> np.ndarray:
+        held = self.graph.held[value]
+        return (self.codes[value].astype(np.float64) - held.zero_point) * held.scale
+
+
+def _codes(array: np.ndarray, held: Quantisation) -> np.ndarray:
+    """int8 of a tensor: of the same numbers, of uint8 128 more, or of real ones."""
+    if array.dtype == np.uint8:
+        return (array.astype(np.int16) - 128).astype(np.int8)
+    if array.dtype == np.int8:
+        return array
+    whole = np.floor(array.astype(np.float64) / held.scale + 0.5) + held.zero_point
+    return np.clip(whole, held.low, held.high).astype(np.int8)
+
+
+def agreement(path: Path, images: np.ndarray | None, in_shape: list[int] | None = None, *,
+              count: int = 4, seed: int = 1) -> tuple[bool, list[Agreement]]:
+    """Compare a file's layers, each fed with onnxruntime's inputs.
+
+    Parameters
+    ----------
+    path : an ONNX file
+    images : float[N, ...] as it takes them, or None for `count` random ones
+    in_shape : of one image, where the file leaves it open
+
+    Returns
+    -------
+    Whether the file is quantised already, and its layers, worst first; those alone of which the
+    file has a tensor.
+
+    Raises
+    ------
+    OSError, ToolMissingError, UnsupportedLayer
+    ValueError
+        If the images are not the model's.
+    """
+    imported, tensors = read_onnx(path, in_shape)
+    network, values = trace(imported)
+    shape = imported.input.shape
+    if images is None:
+        images = np.random.default_rng(seed).standard_normal((count, *shape))
+    if images.shape[1:] not in (shape, network.in_shape) or not len(images):
+        raise ValueError(f"images are {list(images.shape)}; {network.name} takes "
+                         f"[N, {', '.join(map(str, shape))}]")
+    images = images.astype(np.float32)
+    graph = quantise(network, images.reshape(-1, *network.in_shape))
+    wanted = {value: tensors[name] for value, name in values.items() if name in tensors}
+    wanted.setdefault(INPUT, tensors[imported.input.name])
+    runtime, sums = Runtime(path, wanted.values()), {name: _Sums() for name in wanted}
+    for image in images:
+        seen = _Values(graph, wanted, runtime.run(image.reshape(shape)))
+        for k, layer in enumerate(graph.layers):
+            found = seen.run(k, layer)
+            if layer.name in wanted:
+                exact = seen.exact[layer.name]
+                expected = exact if exact.dtype.kind == "f" else seen.codes[layer.name]
+                sums[layer.name].add(found, expected.reshape(found.shape), graph.held[layer.name],
+                                     seen.run_exactly(k, network))
+    results = [sums[x.name].result(x.name, wanted[x.name]) for x in graph.layers
+               if x.name in wanted]
+    quantised = network.given is not None
+    return quantised, sorted(results, key=lambda x: (-x.largest, x.equal) if quantised
+                             else (x.signal_db, 0))
+
+
+# -- as a command ----------------------------------------------------------------------------------
+def compare_as_asked(args: argparse.Namespace) -> int:
+    """Do what `sw.agree`'s arguments ask for, and return the exit code; errors are raised."""
+    check_outputs(save=args.save)
+    images = None if args.inputs is None else _load(args.inputs)
+    quantised, layers = agreement(args.model, images, args.shape, count=args.images,
+                                  seed=args.seed)
+    agrees = all(x.is_rounding for x in layers)
+    result = json.dumps({
+        "model": str(args.model), "quantised": quantised, "rounding_alone": agrees,
+        "images": args.images if images is None else len(images),
+        "layers": [asdict(x) | {"equal": x.equal, "signal_db":
+                                x.signal_db if math.isfinite(x.signal_db) else None}
+                   for x in layers]}, indent=2)
+    deliver(result, lambda: _show(args.model, quantised, layers), {args.save: lambda: result},
+            as_json=args.json)
+    return int(quantised and not agrees)
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        images = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        with given("--inputs", path):
+            raise ValueError(f"no array that numpy can read: {error}") from None
+    if not isinstance(images, np.ndarray) or images.dtype.kind not in "fiub":
+        with given("--inputs", path):
+            raise ValueError("it must be one array of real numbers")
+    return images
+
+
+def _show(model: Path, quantised: bool, layers: list[Agreement]) -> None:
+    out = console()
+    worst = layers[0]
+    if not quantised:
+        said = (f"int8 keeps {worst.signal_db:.1f} dB of signal over noise in the worst layer, "
+                f"{worst.name}")
+    elif all(x.is_rounding for x in layers):
+        others = min(1 - (x.differing - x.halfway) / x.values for x in layers)
+        said = ("what differs from onnxruntime is rounding alone: by 1, and in each layer in less "
+                f"than {100 * (1 - _EQUAL):.2f}% of what is not halfway ({100 * others:.3f}% equal "
+                "at the least)")
+    else:
+        bad = [x.name for x in layers if not x.is_rounding]
+        said = (f"more than rounding differs from onnxruntime, in {len(bad)} of {len(layers)} "
+                f"layers: {', '.join(bad[:5])}")
+    out.print(Text(f"{model}: {said}"), soft_wrap=True)
+    table = Table("layer", "tensor", "values", "equal", "halfway", "largest", "signal / noise")
+    for x in layers:
+        table.add_row(Text(x.name), Text(x.tensor), f"{x.values:,}", f"{100 * x.equal:.3f}%",
+                      f"{100 * x.halfway / x.values:.3f}%", str(x.largest),
+                      f"{x.signal_db:.1f} dB" if math.isfinite(x.signal_db) else "")
+    out.print(table)
