@@ -10,8 +10,9 @@ first line says whether what differs is rounding alone: each layer within 1 of o
 integers, and equal in at least 99.98% of those that do not lie halfway between two, as near as 16
 bits tell. onnxruntime scales sums by a float32 and rounds halves to even, the hardware by 16 bits
 and a shift and rounds halves up, so of a mean over four an eighth differs. Of a model in real
-numbers it says how much the quantisation loses: signal over noise, in dB, of each layer by itself. Layers
-stand worst first. As layers are fed with onnxruntime's inputs, none inherits what others differ by.
+numbers it says how much the quantisation loses: signal over noise, in dB, of each layer by itself.
+Layers stand worst first; as each is fed with onnxruntime's inputs, none inherits what others differ
+by.
 
 Exit codes: 0 rounding alone (of a model in real numbers always), 1 more than that differs, 2 usage,
 or a model that cannot run, 3 a tool is missing, 5 input or output failed, 130 interrupted.

@@ -217,5 +217,5 @@ def _is_read_cheaply(graph: Graph, node: Node, op: Gather) -> bool:
 
 #: In the order in which they run.
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
-    merge_affines, before_joins, at_input, before_concat, once, affines_into_weights, channels_into_weights,
-    absorb_padding)
+    merge_affines, before_joins, at_input, before_concat, once, affines_into_weights,
+    channels_into_weights, absorb_padding)

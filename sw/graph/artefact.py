@@ -74,8 +74,8 @@ def load_integer(path: Path) -> IntegerGraph:
                 data["output_scale"].number(_LEAST_SCALE, 1 / _LEAST_SCALE),
                 tuple(Join(x["name"].text(), tuple(y.text() for y in x["sources"].items()))
                       for x in joins),
-                *(data[zero].integer(-128, 127) if data.has(zero) else 0
-                  for zero in ("input_zero", "output_zero")))
+                **{zero: data[zero].integer(-128, 127)
+                   for zero in ("input_zero", "output_zero") if data.has(zero)})
     except (SafetensorError, OSError) as error:
         raise GraphError(f"{path}: not an integer network: {error}") from None
     try:

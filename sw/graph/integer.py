@@ -1,7 +1,8 @@
 """The integer network: what the compiler maps and the golden model computes."""
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -221,7 +222,7 @@ class IntegerGraph(Edges):
     joins: tuple[Join, ...] = ()
     input_zero: int = 0
     output_zero: int = 0
-    held: Mapping[str, Quantisation] = field(default_factory=dict)
+    held: Mapping[str, Quantisation] = dataclasses.field(default_factory=dict)
 
     def quantise_input(self, image: np.ndarray) -> np.ndarray:
         """Return the int8 input of a float image [C, H, W]: floor(x / scale + 0.5) + zero, clamped.

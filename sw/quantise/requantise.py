@@ -76,8 +76,8 @@ def from_zero(layer: Layer, zero: int, zeros: Mapping[str, int]) -> Layer:
     for part, z in ((layer, zero), *((term, zeros[term.source]) for term in terms)):
         bias = bias - z * part.weight.reshape(len(bias), -1).astype(np.int64).sum(1)
     if np.abs(bias).max(initial=0) >= 1 << 31:
-        raise QuantiseError(f"layer {layer.name}: its bias with the zero points of its inputs is no "
-                            "int32; quantise activations symmetrically")
+        raise QuantiseError(f"layer {layer.name}: its bias with the zero points of its inputs is "
+                            "no int32; quantise activations symmetrically")
     return replace(layer, bias=bias.astype(np.int32), pad_value=zero, terms=terms)
 
 
