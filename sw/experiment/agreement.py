@@ -96,8 +96,16 @@ class _Values:
     the file has no tensor of it."""
 
     def __init__(self, graph: IntegerGraph, tensors: dict[str, str], found: dict[str, np.ndarray]):
-        self.graph, self.exact = graph, {v: found[name] for v, name in tensors.items()}
-        self.codes = {value: _codes(array, graph.held[value]).reshape(graph.value_shape(value))
+        self.graph = graph
+        self.exact = {value: found[name].reshape(graph.value_shape(value))
+                      for value, name in tensors.items()}
+        for join in graph.joins:
+            if join.name in tensors:
+                ends = np.cumsum([graph.value_shape(part)[0] for part in join.sources])
+                parts = np.split(self.exact.pop(join.name), ends[:-1])
+                for part, array in zip(join.sources, parts, strict=True):
+                    self.exact.setdefault(part, array)
+        self.codes = {value: _codes(array, graph.held[value])
                       for value, array in self.exact.items()}
 
     def run(self, k: int, layer: Layer) -> np.ndarray:
@@ -164,20 +172,22 @@ def agreement(path: Path, images: np.ndarray | None, in_shape: list[int] | None 
                          f"[N, {', '.join(map(str, shape))}]")
     images = images.astype(np.float32)
     graph = quantise(network, images.reshape(-1, *network.in_shape))
-    wanted = {value: tensors[name] for value, name in values.items() if name in tensors}
-    wanted.setdefault(INPUT, tensors[imported.input.name])
-    runtime, sums = Runtime(path, wanted.values()), {name: _Sums() for name in wanted}
+    known = {INPUT, *graph.numbers, *(join.name for join in graph.joins)}
+    wanted = {value: tensors[name] for value, name in values.items()
+              if name in tensors and value in known}
+    of = {part: wanted[x.name] for x in graph.joins if x.name in wanted for part in x.sources}
+    of |= wanted
+    runtime, sums = Runtime(path, wanted.values()), {name: _Sums() for name in of}
     for image in images:
         seen = _Values(graph, wanted, runtime.run(image.reshape(shape)))
         for k, layer in enumerate(graph.layers):
             found = seen.run(k, layer)
-            if layer.name in wanted:
+            if layer.name in of:
                 exact = seen.exact[layer.name]
                 expected = exact if exact.dtype.kind == "f" else seen.codes[layer.name]
-                sums[layer.name].add(found, expected.reshape(found.shape), graph.held[layer.name],
+                sums[layer.name].add(found, expected, graph.held[layer.name],
                                      seen.run_exactly(k, network))
-    results = [sums[x.name].result(x.name, wanted[x.name]) for x in graph.layers
-               if x.name in wanted]
+    results = [sums[x.name].result(x.name, of[x.name]) for x in graph.layers if x.name in of]
     quantised = network.given is not None
     return quantised, sorted(results, key=lambda x: (-x.largest, x.equal) if quantised
                              else (x.signal_db, 0))

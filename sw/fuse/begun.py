@@ -102,11 +102,10 @@ class Begun:
         return result
 
     def values(self) -> dict[str, str]:
-        """Layer, or `INPUT` -> the imported value that it gives."""
-        shapes = {INPUT: self.shapes[self.graph.input.name],
-                  **{name: layer.out_shape for name, layer in self.layers.items()}}
+        """Layer, join or `INPUT` -> the imported value that it gives."""
         return {place: value for value, place in self.places.items()
-                if self.shapes[value] == shapes.get(place)}
+                if place not in self.layers
+                or self.shapes[value] == self.layers[place].out_shape}
 
     def _short(self, k: int, layer: FloatLayer) -> str | None:
         """None for what a layer of a chain reads."""

@@ -172,7 +172,8 @@ class _Maps:
             self.on_host.add(node.output)
             return view
         if view.order is None or len(view.order) == math.prod(view.of):
-            return replace(view, base=self.emit(node, op, [view.base], view.of).base)
+            moved = "" if view.order is None else "/in its order"
+            return replace(view, base=self.emit(node, op, [view.base], view.of, moved).base)
         return self.plain(node, op)
 
     def affine(self, node: Node, op: Affine) -> _View:

@@ -74,8 +74,7 @@ def load_integer(path: Path) -> IntegerGraph:
                 data["output_scale"].number(_LEAST_SCALE, 1 / _LEAST_SCALE),
                 tuple(Join(x["name"].text(), tuple(y.text() for y in x["sources"].items()))
                       for x in joins),
-                **{zero: data[zero].integer(-128, 127)
-                   for zero in ("input_zero", "output_zero") if data.has(zero)})
+                _zero(data, "input_zero"), _zero(data, "output_zero"))
     except (SafetensorError, OSError) as error:
         raise GraphError(f"{path}: not an integer network: {error}") from None
     try:
@@ -83,6 +82,11 @@ def load_integer(path: Path) -> IntegerGraph:
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from None
     return graph
+
+
+def _zero(data: Field, which: str) -> int:
+    """Files before them have none."""
+    return data[which].integer(-128, 127) if data.has(which) else 0
 
 
 def _layer(entry: Field, file: safe_open, names: set[str]) -> Layer:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,17 +44,25 @@ class Runtime:
         known = {x.name for x in (*model.graph.output, *model.graph.input)}
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self._tensors
                                   if name not in known)
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        options.log_severity_level = 4
-        options.add_session_config_entry(_EXACT, "1")
+        whole = model.SerializeToString()
         try:
-            self._session = onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            try:
+                self._session = self._open(onnxruntime, whole, "1")
+            except onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented:
+                # it has no kernel for weights that it has made uint8, beside int8
+                self._session = self._open(onnxruntime, whole, "0")
         except Exception as error:  # of types of its own, whatever is wrong
             raise UnsupportedLayer(f"network {path.stem}: onnxruntime does not take {path}: "
                                    f"{str(error).splitlines()[0][:200]}") from None
         (self._input,) = self._session.get_inputs()[:1]
+
+    @staticmethod
+    def _open(onnxruntime: Any, model: bytes, exact: str) -> Any:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.log_severity_level = 4
+        options.add_session_config_entry(_EXACT, exact)
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def run(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """Return each tensor, without its batch, for one image as the file takes it."""

@@ -12,6 +12,7 @@ from tests.support.accelerators import CONFIGS
 from tests.support.networks import NETWORKS, settled
 from tests.support.onnx_files import to_onnx
 from tests.support.present import same
+from tests.support.quantised_files import quantised_file
 from tests.support.recipes import Recipe
 from tests.support.residual import residual_network
 
@@ -70,6 +71,15 @@ def test_a_network_from_an_onnx_file(tmp_path):
     make, shape = NETWORKS["densenet"]
     onnx.save(to_onnx(import_torch(settled(make()), shape), batch="N"), tmp_path / "net.onnx")
     assert_exact(capture_onnx(tmp_path / "net.onnx"))
+
+
+@pytest.mark.parametrize(("name", "form"), [
+    ("mobilenet_v2", "QDQ"), ("resnet", "QDQ of uint8"), ("squeezenet", "QLinear of uint8")])
+def test_a_network_that_is_quantised_already(tmp_path, name, form):
+    path, _ = quantised_file(name, form, tmp_path)
+    network = capture_onnx(path)
+    assert network.given is not None and bool(network.given.zero_point) == ("uint8" in form)
+    assert_exact(network)
 
 
 def assert_exact(network: FloatGraph) -> None:
