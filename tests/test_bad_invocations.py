@@ -33,6 +33,7 @@ WORKS = {
     "compare": ["--network", "digits"],
     "train": ["--network", "digits", "--out=@new"], "explore": ["--network", "digits"],
     "scale": ["--preset", "tiny"], "trace": ["--network", "digits", "--out=@new.vcd"],
+    "agree": ["@file"], "report": ["@file"],
     "ablation": ["--network", "digits"], "calibrate": ["--liberty=@file"], "measure": [],
     "tables": [], "demo": [], "boards build": ["icebreaker", "--out=@new"],
     "boards run": ["icebreaker", "--virtual"], "boards flash": ["icebreaker", "--out=@new"],
@@ -45,7 +46,8 @@ BEGINS = (
     "hw.rtl.folder.generate", "hw.rtl.command.estimate",
     "sw.experiment.checking.command.facts_of", "sw.experiment.comparison.load_workload",
     "sw.experiment.comparison.run_arm", "sw.experiment.ablation.workloads",
-    "sw.experiment.tracing.load_workload", "sw.experiment.dropping.grow_digits",
+    "sw.experiment.tracing.load_workload", "sw.experiment.agreement.read_onnx",
+    "sw.report.reading.read_json", "sw.experiment.dropping.grow_digits",
     "sw.experiment.training.Trainer", "sw.experiment.exploration.each",
     "sw.experiment.calibration.map_core", "sw.experiment.gates.generate", "sw.measure._run",
     "boards.flow.commands.build", "boards.host.command.run_network",
@@ -188,7 +190,7 @@ def test_every_bad_value_is_refused_before_any_work(command, folder, capsys):
 OUTPUTS = {"build": {"--out": "folder"}, "compare": {"--save": "file", "--report": "file"},
            "explore": {"--plot": "file"}, "scale": {"--plot": "file"},
            "trace": {"--out": "file", "--timeline": "file"}, "ablation": {"--save": "file"},
-           "check": {"--save": "file"},
+           "agree": {"--save": "file"}, "check": {"--save": "file"}, "report": {"--out": "file"},
            "train": {"--out": "folder"}}
 INPUTS = {"compare": {"--weights": "file", "--data": "folder"}, "train": {"--data": "folder"},
           "calibrate": {"--liberty": "file"}, "boards flash": {"--out": "folder"}}

@@ -18,6 +18,7 @@ from sw.fuse.fuse import trace
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import INPUT, IntegerGraph, Layer
 from sw.graph.quantisation import Quantisation
+from sw.ir.graph import Graph
 from sw.onnx.capture import read_onnx
 from sw.onnx.runtime import Runtime
 from sw.quantise.post_training import quantise
@@ -141,15 +142,13 @@ def _codes(array: np.ndarray, held: Quantisation) -> np.ndarray:
     return np.clip(whole, held.low, held.high).astype(np.int8)
 
 
-def agreement(path: Path, images: np.ndarray | None, in_shape: list[int] | None = None, *,
-              count: int = 4, seed: int = 1) -> tuple[bool, list[Agreement]]:
+def agreement(path: Path, images: np.ndarray) -> tuple[bool, list[Agreement]]:
     """Compare a file's layers, each fed with onnxruntime's inputs.
 
     Parameters
     ----------
     path : an ONNX file
-    images : float[N, ...] as it takes them, or None for `count` random ones
-    in_shape : of one image, where the file leaves it open
+    images : float[N, ...] as it takes them
 
     Returns
     -------
@@ -162,15 +161,25 @@ def agreement(path: Path, images: np.ndarray | None, in_shape: list[int] | None 
     ValueError
         If the images are not the model's.
     """
-    imported, tensors = read_onnx(path, in_shape)
-    network, values = trace(imported)
-    shape = imported.input.shape
+    imported, tensors = read_onnx(path, images.shape[1:])
+    return _compared(path, imported, tensors, _as_images(imported, images, 0, 0))
+
+
+def _as_images(network: Graph, images: np.ndarray | None, count: int, seed: int) -> np.ndarray:
+    """Images float32[N, ...] as a network takes them; random ones if there are none."""
+    shape = network.input.shape
     if images is None:
         images = np.random.default_rng(seed).standard_normal((count, *shape))
-    if images.shape[1:] not in (shape, network.in_shape) or not len(images):
+    if images.shape[1:] != shape or not len(images):
         raise ValueError(f"images are {list(images.shape)}; {network.name} takes "
                          f"[N, {', '.join(map(str, shape))}]")
-    images = images.astype(np.float32)
+    return images.astype(np.float32)
+
+
+def _compared(path: Path, imported: Graph, tensors: dict[str, str], images: np.ndarray,
+              ) -> tuple[bool, list[Agreement]]:
+    network, values = trace(imported)
+    shape = imported.input.shape
     graph = quantise(network, images.reshape(-1, *network.in_shape))
     known = {INPUT, *graph.numbers, *(join.name for join in graph.joins)}
     wanted = {value: tensors[name] for value, name in values.items()
@@ -198,12 +207,14 @@ def compare_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.agree`'s arguments ask for, and return the exit code; errors are raised."""
     check_outputs(save=args.save)
     images = None if args.inputs is None else _load(args.inputs)
-    quantised, layers = agreement(args.model, images, args.shape, count=args.images,
-                                  seed=args.seed)
+    imported, tensors = read_onnx(args.model, args.shape)
+    with given("--inputs", args.inputs):
+        images = _as_images(imported, images, args.images, args.seed)
+    quantised, layers = _compared(args.model, imported, tensors, images)
     agrees = all(x.is_rounding for x in layers)
     result = json.dumps({
         "model": str(args.model), "quantised": quantised, "rounding_alone": agrees,
-        "images": args.images if images is None else len(images),
+        "images": len(images),
         "layers": [asdict(x) | {"equal": x.equal, "signal_db":
                                 x.signal_db if math.isfinite(x.signal_db) else None}
                    for x in layers]}, indent=2)

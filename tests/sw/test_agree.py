@@ -1,0 +1,86 @@
+"""sw.agree says whether what differs is rounding, layer by layer, worst first."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from sw import agree
+from sw.experiment import agreement as module
+from sw.frontend.torch import import_torch
+from sw.onnx.runtime import Runtime
+from tests.support.networks import NETWORKS, settled
+from tests.support.onnx_files import to_onnx
+from tests.support.quantised_files import quantised_file
+
+
+def test_rounding_alone_is_said_first_and_layers_stand_worst_first(tmp_path, capsys):
+    path, images = quantised_file("resnet", "QDQ of uint8", tmp_path)
+    np.save(tmp_path / "images.npy", images)
+    assert agree.main([str(path), "--inputs", str(tmp_path / "images.npy")]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert "resnet.onnx: what differs from onnxruntime is rounding alone" in first
+    saved = tmp_path / "result.json"
+    assert agree.main([str(path), "--json", "--save", str(saved), "--images", "2"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data == json.loads(saved.read_text())
+    assert data["quantised"] and data["rounding_alone"] and data["images"] == 2
+    order = [(-x["largest"], x["equal"]) for x in data["layers"]]
+    assert order == sorted(order) and len(order) == 13
+    assert all(x["largest"] <= 1 and x["differing"] <= x["values"] for x in data["layers"])
+
+
+def test_a_layer_that_computes_something_else_is_named(tmp_path, capsys, monkeypatch):
+    """Against a file whose integers are others."""
+    path, _ = quantised_file("resnet", "QDQ", tmp_path)
+    model = onnx.load(path)
+    bias = next(x for x in model.graph.initializer if numpy_helper.to_array(x).dtype == np.int32
+                and numpy_helper.to_array(x).size > 1)
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + 4000, bias.name))
+    other = tmp_path / "other.onnx"
+    onnx.save(model, other)
+    monkeypatch.setattr(module, "Runtime", lambda _, tensors: Runtime(other, tensors))
+    assert agree.main([str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "more than rounding differs from onnxruntime, in 1 of 13 layers: " in out
+
+
+def test_halves_that_are_rounded_the_other_way_are_rounding(tmp_path):
+    """A mean over four of integers at one scale: a quarter are halves, half of those differ."""
+    path, images = quantised_file("densenet", "QDQ", tmp_path)
+    _, layers = module.agreement(path, images)
+    means = [x for x in layers if x.tensor.startswith("avg_pool2d")]
+    assert len(means) == 1 and 0.8 < means[0].equal < 0.95
+    assert means[0].halfway == means[0].differing and means[0].is_rounding
+
+
+def test_of_real_numbers_it_says_what_int8_keeps(tmp_path, capsys):
+    make, shape = NETWORKS["squeezenet"]
+    path = tmp_path / "net.onnx"
+    onnx.save(to_onnx(import_torch(settled(make()), shape), batch="N"), path)
+    assert agree.main([str(path), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    signals = [x["signal_db"] for x in data["layers"]]
+    assert not data["quantised"] and signals == sorted(signals) and signals[0] > 30
+    assert agree.main([str(path)]) == 0
+    assert "int8 keeps" in capsys.readouterr().out.splitlines()[0]
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), [
+    (["none.onnx"], 5, "none.onnx: No such file"),
+    (["net.onnx", "--inputs", "none.npy"], 5, "none.npy: No such file"),
+    (["net.onnx", "--inputs", "text.npy"], 2, "--inputs is 'text.npy': no array that numpy can read"),
+    (["net.onnx", "--inputs", "small.npy"], 2, "--inputs is 'small.npy': images are [2, 3, 1, 1]"),
+    (["net.onnx", "--shape", "3,5"], 2, "in_shape is [3, 5]"),
+    (["text.npy"], 2, "text.npy is no ONNX model that can be read"),
+])
+def test_what_cannot_be_compared_is_named(tmp_path, monkeypatch, capsys, arguments, code, message):
+    make, shape = NETWORKS["squeezenet"]
+    onnx.save(to_onnx(import_torch(settled(make()), shape)), tmp_path / "net.onnx")
+    (tmp_path / "text.npy").write_text("no array")
+    np.save(tmp_path / "small.npy", np.ones((2, 3, 1, 1)))
+    monkeypatch.chdir(tmp_path)
+    assert agree.main(arguments) == code
+    assert message in capsys.readouterr().err
