@@ -182,7 +182,7 @@ def test_clamps_from_anywhere_are_held():
 def test_calibration_holds_no_value_longer_than_it_is_read(monkeypatch):
     graph, images = captured("densenet")
     whole = calibrate(graph, images)
-    monkeypatch.setattr("sw.quantise.post_training._BATCH_BYTES", 100_000)
+    monkeypatch.setattr("sw.quantise.shown._BATCH_BYTES", 100_000)
     np.testing.assert_allclose(calibrate(graph, images), whole, rtol=1e-5)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from sw.frontend.torch import capture
 from sw.graph.floating import FloatGraph, FloatLayer
-from sw.quantise import post_training as module
+from sw.quantise import shown as module
 from sw.quantise.aware import FakeQuantised
 from sw.quantise.post_training import QuantiseError, calibrate, quantise, quantise_with
 from sw.quantise.scales import Observed, round_weights, weight_steps

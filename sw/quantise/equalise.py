@@ -1,0 +1,94 @@
+"""Channels of one value brought to like sizes before they share one step size.
+
+A channel's sums are divided by a number and the weights of its readers are multiplied by it, which
+changes nothing in real numbers: convolutions, ReLU and max pooling take a positive factor through.
+The numbers are powers of two, so it is exact in floating point, too. Each is the root of the
+channel's largest value over its readers' largest weight, so that neither's rounding suffers more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from sw.graph.edges import Term
+from sw.graph.floating import FloatGraph, FloatLayer
+
+__all__ = ["equalise"]
+
+_MOST = 20  # of the powers of two
+_Part = TypeVar("_Part", FloatLayer, Term)
+
+
+def equalise(graph: FloatGraph, peaks: dict[str, np.ndarray]) -> FloatGraph:
+    """Return the graph with equal channels, the same function.
+
+    Parameters
+    ----------
+    graph : FloatGraph
+    peaks : each layer's largest magnitude by channel, float[out]
+    """
+    factors = {layer.name: _factors(graph, layer, peaks[layer.name]) for layer in graph.layers
+               if _may_be_scaled(graph, layer)}
+    layers = []
+    for k, layer in enumerate(graph.layers):
+        by = factors.get(layer.name)
+        sources = graph.sources(k)
+        parts: Sequence[Term] = [_read(term, factors.get(value))
+                                 for term, value in zip(layer.terms, sources[1:], strict=True)]
+        layer = replace(_read(layer, factors.get(sources[0])), terms=tuple(parts))
+        layers.append(layer if by is None else replace(
+            layer, weight=_divided(layer.weight, by), bias=(layer.bias / by).astype(np.float32),
+            terms=tuple(replace(t, weight=_divided(t.weight, by)) for t in layer.terms)))
+    return graph.with_layers(layers)
+
+
+def _may_be_scaled(graph: FloatGraph, layer: FloatLayer) -> bool:
+    """Whether a layer's channels may be scaled: by its clamp, and by all who read it."""
+    if layer.name == graph.output or layer.low not in (None, 0) or layer.high is not None:
+        return False
+    if any(layer.name in join.sources for join in graph.joins):
+        return False
+    adds = (part for k in graph.readers(layer.name) for part, value in zip(
+        (graph.layers[k], *graph.layers[k].terms), graph.sources(k), strict=True)
+        if value == layer.name and part.is_diagonal)
+    return not any(True for _ in adds)
+
+
+def _factors(graph: FloatGraph, layer: FloatLayer, peaks: np.ndarray) -> np.ndarray:
+    """What each channel's sums are divided by: float32[out]."""
+    weights = np.zeros(len(peaks))
+    for k in graph.readers(layer.name):
+        reader = graph.layers[k]
+        for part, value in zip((reader, *reader.terms), graph.sources(k), strict=True):
+            if value == layer.name:
+                weights = np.maximum(weights, _by_input(part))
+    alive = (peaks > 0) & (weights > 0)
+    powers = np.zeros(len(peaks))
+    powers[alive] = np.log2(peaks[alive] / weights[alive]) / 2
+    if alive.any():
+        powers[alive] -= np.median(powers[alive])
+    return np.exp2(np.clip(np.round(powers), -_MOST, _MOST)).astype(np.float32)
+
+
+def _by_input(part: FloatLayer | Term) -> np.ndarray:
+    """The largest weight of each input channel, as a share of the largest of its output."""
+    out, per_group = part.weight.shape[:2]
+    size = np.abs(part.weight).reshape(out, per_group, -1).max(2).astype(np.float64)
+    largest = size.max(1, keepdims=True)
+    shares = size / np.where(largest > 0, largest, 1)
+    return shares.reshape(part.groups, out // part.groups, per_group).max(1).reshape(-1)
+
+
+def _read(part: _Part, factors: np.ndarray | None) -> _Part:
+    """A convolution of a value whose channels have been divided."""
+    if factors is None:
+        return part
+    out, per_group = part.weight.shape[:2]
+    column = np.repeat(factors.reshape(part.groups, per_group), out // part.groups, axis=0)
+    return replace(part, weight=part.weight * column[:, :, None, None])
+
+
+def _divided(weight: np.ndarray, by: np.ndarray) -> np.ndarray:
+    return (weight / by[:, None, None, None]).astype(np.float32)
