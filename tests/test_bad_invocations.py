@@ -47,7 +47,7 @@ BEGINS = (
     "sw.experiment.checking.command.facts_of", "sw.experiment.comparison.load_workload",
     "sw.experiment.comparison.run_arm", "sw.experiment.ablation.workloads",
     "sw.experiment.tracing.load_workload", "sw.experiment.agreement.read_onnx",
-    "sw.report.reading.read_json", "sw.experiment.dropping.grow_digits",
+    "sw.experiment.dropping.grow_digits",
     "sw.experiment.training.Trainer", "sw.experiment.exploration.each",
     "sw.experiment.calibration.map_core", "sw.experiment.gates.generate", "sw.measure._run",
     "boards.flow.commands.build", "boards.host.command.run_network",

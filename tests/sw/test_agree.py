@@ -71,7 +71,8 @@ def test_of_real_numbers_it_says_what_int8_keeps(tmp_path, capsys):
 @pytest.mark.parametrize(("arguments", "code", "message"), [
     (["none.onnx"], 5, "none.onnx: No such file"),
     (["net.onnx", "--inputs", "none.npy"], 5, "none.npy: No such file"),
-    (["net.onnx", "--inputs", "text.npy"], 2, "--inputs is 'text.npy': no array that numpy can read"),
+    (["net.onnx", "--inputs", "text.npy"], 2,
+     "--inputs is 'text.npy': no array that numpy can read"),
     (["net.onnx", "--inputs", "small.npy"], 2, "--inputs is 'small.npy': images are [2, 3, 1, 1]"),
     (["net.onnx", "--shape", "3,5"], 2, "in_shape is [3, 5]"),
     (["text.npy"], 2, "text.npy is no ONNX model that can be read"),

@@ -28,6 +28,7 @@ from sw.networks.opening import as_module, imported
 from sw.onnx import moving as onnx_moving
 from sw.onnx import operators as onnx_operators
 from sw.onnx.model import read_model
+from sw.onnx.quantised import QUANTISED
 
 __all__ = ["Obstacle", "import_obstacles", "layer_obstacles"]
 
@@ -86,9 +87,8 @@ def _onnx_operators(origin: Origin) -> Iterator[_Fault]:
         if not computed & set(node.input) or node.op_type == "Shape":
             continue
         computed.update(node.output)
-        if node.op_type in onnx_operators.QUANTISED or (
-                node.op_type not in onnx_operators.TABLE
-                and node.op_type not in onnx_moving.MOVING):
+        if not any(node.op_type in table for table in (
+                onnx_operators.TABLE, onnx_moving.MOVING, QUANTISED)):
             yield node.op_type, node.name or node.output[0], _unknown(
                 node.op_type, onnx_operators.INSTEAD.get(node.op_type))
 
