@@ -1,0 +1,1 @@
+"""Notebooks that run: from torch to RTL, pruning three ways, onto a board."""
