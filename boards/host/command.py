@@ -11,6 +11,7 @@ from hw.config import Config
 from hw.options import changed_config, contradiction
 from hw.support.arguments import given
 from hw.support.console import console
+from hw.support.text import printable
 from sw.experiment.choice import choice_from_arguments
 from sw.networks.names import check_images
 
@@ -82,11 +83,14 @@ def _config(args: argparse.Namespace, board: Board) -> tuple[Config, bytes | Non
 
 
 def _print(done: BoardRun) -> None:
+    def named(number: int) -> str:
+        return f"{number}, {printable(done.names[number])}" if done.names else str(number)
+
     for k, image in enumerate(done.images):
-        label = "" if image.expected is None else f", is {image.expected}"
+        label = "" if image.expected is None else f"; is {named(image.expected)}"
         simulated = ("" if image.differences is None else "; CYCLES DIFFER from simulation:"
                      if image.differences else "; cycles as in simulation")
-        print(f"image {k}: class {image.found}{label}; {image.cycles:,} cycles, "
+        print(f"image {k}: class {named(image.found)}{label}; {image.cycles:,} cycles, "
               f"{image.cycles / done.clock_mhz / 1000:.2f} ms at {done.clock_mhz:g} MHz; "
               + ("bit-exact" if image.bit_exact else "DIFFERS from the golden model") + simulated)
         for line in (*image.wrong, *(image.differences or ()))[:12]:

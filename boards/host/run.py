@@ -65,7 +65,7 @@ class VirtualLoad:
 @dataclass(frozen=True)
 class BoardRun:
     """A run on a board: `port`, `load_s` to load the program, `images`, link `repeats`; of a
-    simulated one `virtual_load`."""
+    simulated one `virtual_load`; `names` of the classes, where they are known."""
 
     board: str
     network: str
@@ -76,6 +76,7 @@ class BoardRun:
     images: tuple[ImageRun, ...]
     repeats: int
     virtual_load: VirtualLoad | None
+    names: tuple[str, ...] = ()
 
     def to_json(self) -> dict:
         return {"run": "partita.board-run", "version": 1, **asdict(self)}
@@ -150,7 +151,7 @@ def run_network(board: Board, config: Config, *, network: str | Choice, form: st
                 raise pseudo.fault from None
             raise
         return BoardRun(board.name, graph.name, path, board.clock_mhz, total, load_s,
-                        results, backend.repeats, load)
+                        results, backend.repeats, load, work.names)
 
 
 def _load(driver: Driver, program: Program, pseudo: VirtualPort | None, board: Board,

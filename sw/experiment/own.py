@@ -190,7 +190,7 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
         own.name, own.weights, dense, pruned,
         tuple(dense.quantise_input(x) for x in chosen.images), chosen.labels, partitions=parts,
         pictures=() if plan is None else pictures(graph, plan),
-        notes=(*notes, *own.pixels.notes))
+        notes=(*notes, *own.pixels.notes), names=own.pixels.images.names)
     if not own.measured:
         return work
     say("measuring accuracy")

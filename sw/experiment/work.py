@@ -17,7 +17,7 @@ class Workload:
     Members: `weights` says where the weights come from; `pruned` is None where nothing can be
     pruned; `images` are quantised int8[C, H, W]; `labels` int[n] if they are known; `accuracy` of
     the float and golden models on the whole held-out set, by name; `pictures` of the pruned layers;
-    `partitions` that these are cut into; `notes` that a report shows.
+    `partitions` that these are cut into; `notes` that a report shows; `names` of the outputs.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Workload:
     pictures: tuple[Picture, ...] = ()
     partitions: int = 1
     notes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def forms(self) -> dict[str, IntegerGraph]:
