@@ -9,7 +9,11 @@ Examples:
     python -m sw.scale                                 digits on 8 instances of 4x4
     python -m sw.scale --levels 1V@1,0.8V@0.5 --plot scaling.svg
     python -m sw.scale --preset tiny --epochs 3 --images 1
+    python -m sw.scale --network net.onnx --data images/ --instances 2
     python -m sw.scale --rows 8 --cols 8 --memory private --json
+
+A network of your own is pruned into as many partitions as there are instances, without training:
+its accuracies say what dropping costs one that was not made for it.
 
 A level is a supply voltage and a clock, as shares of the nominal ones: 0.8V@0.5 is 80% of the
 voltage at half of the clock. Cycles and activity are measured, and what a level makes of them is a
@@ -29,7 +33,7 @@ from hw.support.arguments import Parser
 from hw.support.errors import exit_code
 from hw.support.interrupts import importing
 from sw.energy.levels import DEFAULT_LEVELS, Level
-from sw.terminal.options import ENERGY, add_options
+from sw.terminal.options import DATA, ENERGY, NETWORK, add_options
 from sw.training.recipe import INCREMENTAL
 
 __all__ = ["main", "parser"]
@@ -49,14 +53,15 @@ def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m sw.scale", description=__doc__)
     what = parser.add_argument_group("what runs")
-    add_options(what, "--network", type=str, choices=("digits",), default="digits",
-                help="what is trained, partition by partition, and runs",
-                note="as many partitions as instances, as wide as the array needs; default digits")
-    add_options(what, "--epochs", default=INCREMENTAL.epochs,
-                note=f"of each partition; default {INCREMENTAL.epochs}")
+    add_options(what, "--network", default="digits", note="of which partitions are dropped, as "
+                "many as instances; default digits, trained for it, as wide as the array needs")
+    add_options(what, *NETWORK[1:])
+    add_options(what, "--prune", default=None, note="a network of your own; default all")
+    add_options(what, "--epochs", note=f"of each partition of digits; default {INCREMENTAL.epochs}")
     add_options(what, "--images", default=4, note="held out, for each number of active partitions; "
                 "default 4")
     add_options(what, "--seed")
+    add_options(parser.add_argument_group("images of a network of your own"), *DATA)
     add_config_arguments(parser, preset="ecp5-85k")
     energy = parser.add_argument_group("levels and energy")
     energy.add_argument("--levels", type=_levels, default=list(DEFAULT_LEVELS), metavar="V@F,V@F",

@@ -30,8 +30,11 @@ from sw.reference.golden import run_golden
 from sw.report.charts import scatter
 from sw.terminal.console import deliver
 from sw.training.incremental import Grown, grow_digits
+from sw.training.recipe import INCREMENTAL
 
+from .choice import Choice, choice_from_arguments
 from .pareto import pareto
+from .parted import load_parted
 
 __all__ = ["OperatingPoint", "drop_as_asked", "spread", "unbeaten_points"]
 
@@ -152,8 +155,8 @@ def spread(points: Iterable[OperatingPoint], energy: str = "energy_nj") -> tuple
 def drop_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     """Do what `sw.scale`'s arguments ask for, and return the exit code; errors are raised."""
     check_outputs(plot=args.plot)
-    with given("--images", args.images):
-        check_images(args.network, args.images)
+    choice = choice_from_arguments(args)
+    _check(args, choice)
     config = config_from_arguments(args)
     if config.instances < 2:
         raise ValueError("--instances is 1; there must be 2 or more, one for each partition")
@@ -163,8 +166,12 @@ def drop_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     def say(text: str) -> None:
         notes.print(text, style="dim", highlight=False)
 
-    grown = grow_digits(config.instances, config.unit_channels, seed=args.seed, cache=own_cache(),
-                        epochs=args.epochs, say=say)
+    if choice.origin.ours:
+        grown = grow_digits(config.instances, config.unit_channels, seed=args.seed,
+                            cache=own_cache(), epochs=args.epochs or INCREMENTAL.epochs, say=say)
+    else:
+        grown = load_parted(choice, config.instances, prune=args.prune or "all",
+                            images=args.images, seed=args.seed, say=say)
     measured = measure_active(grown, config, args.images, model, say)
     points = points_of(measured, args.levels, model)
     best = unbeaten_points(points)
@@ -174,6 +181,20 @@ def drop_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     if args.plot:
         say(f"wrote {args.plot}")
     return 0 if all(m.bit_exact for m in measured) else 1
+
+
+def _check(args: argparse.Namespace, choice: Choice) -> None:
+    """Refuse what does not go with the network."""
+    with given("--images", args.images):
+        check_images(args.network, args.images)
+    if not choice.origin.ours and args.epochs:
+        raise ValueError("--epochs goes with --network digits: a network of your own is not "
+                         "trained here")
+    if choice.origin.ours and args.network != "digits":
+        raise ValueError(f"--network is {args.network}; partitions of digits are trained to be "
+                         "dropped, and those of a network of your own can be")
+    if choice.origin.ours and args.prune:
+        raise ValueError("--prune goes with a network of your own; digits is trained in partitions")
 
 
 def _ranges(points: Points, levels: Sequence[Level]) -> dict[str, tuple[float, float]]:

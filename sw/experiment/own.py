@@ -26,7 +26,7 @@ from .floats import agreement, outputs_of, run_float, top1
 from .work import Workload
 
 __all__ = ["MOST_PARTITIONS", "Own", "Pixels", "chosen_partitions", "load_own", "measured_images",
-           "pixels_of", "workload_of"]
+           "pixels_of", "why_unpruned", "workload_of"]
 
 _Say = Callable[[str], None]
 #: Parts that layers are cut into where nobody says, at most.

@@ -93,6 +93,14 @@ def test_what_does_not_fit_exits_4_and_names_what_does(own, capsys):
                          "--board ulx3s-45f")
 
 
+def test_a_board_without_the_memory_is_told_by_its_bytes(own, capsys):
+    data = checked(capsys, f"{own.source}:Branches", "--input-shape", "3x40x40", "--board",
+                   "tangnano20k", code=4)
+    obstacle, = data["obstacles"]
+    assert obstacle["operator"] == "external memory" and "there are 16,384" in obstacle["why"]
+    assert data["verdict"] == "Branches does not fit Tang Nano 20K: 1 node in the way"
+
+
 def test_a_network_that_comes_with_it_is_checked_without_its_weights(capsys):
     data = checked(capsys, "digits", "--preset", "tiny", "--act-words", "4096")
     assert data["values"] is None and len(data["nodes"]) == 7

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
-from sw import ablation, compare, explore, trace
+from sw import ablation, compare, explore, scale, trace
 from sw.api import FlowError, accuracy, capture, quantise
 from sw.api import compare as compare_in_rtl
 from sw.images.errors import ImageError
@@ -78,6 +78,32 @@ def test_what_an_optimisation_brings_a_network(own, capsys):
     assert set(data["cycles"][""]) == {
         "fully connected layers pruned, one port", "all layers pruned, a port each",
         "convolutions, dense, one port"}
+
+
+@pytest.mark.builds
+def test_partitions_of_a_network_are_dropped_while_it_runs(own, capsys):
+    arguments = ["--network", str(own.onnx), "--data", str(own.images), "--preset", "tiny",
+                 "--act-words", "4096", "--images", "2", "--levels", "1V@1", "--json"]
+    assert scale.main(arguments) == 0
+    said = capsys.readouterr()
+    one, two = json.loads(said.out)["measured"]
+    assert one["bit_exact"] and two["bit_exact"] and (one["active"], two["active"]) == (1, 2)
+    assert sum(one["energy_pj"].values()) < sum(two["energy_pj"].values())
+    assert "n7 pruned in 2 parts, without training" in said.err
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--network", "OWN:Branches", "--input-shape", "3x16x16"],
+     "dropping a network's partitions takes chains only"),
+    (["--network", "OWN:make", "--input-shape", "3x16x16", "--epochs", "1"],
+     "--epochs goes with --network digits"),
+    (["--network", "OWN:make", "--input-shape", "3x16x16", "--instances", "3"],
+     "--instances is 3: layer 5: 8 input channels are not divisible by 3 partitions"),
+    (["--network", "tinyvgg16"], "--network is tinyvgg16; partitions of digits are trained to be"),
+    (["--prune", "fc"], "--prune goes with a network of your own")])
+def test_what_cannot_be_dropped_is_refused(own, arguments, message, capsys):
+    assert scale.main([x.replace("OWN", str(own.source)) for x in arguments]) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.builds

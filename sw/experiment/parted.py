@@ -1,0 +1,59 @@
+"""A user's network whose partitions can be dropped: as many as there are instances."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from hw.support.arguments import given
+from sw.graph.active import partition_layers
+from sw.networks.opening import opened
+from sw.networks.shapes import check_cut
+from sw.prune.apply import apply_plan
+from sw.prune.partition import partition
+from sw.quantise.post_training import quantise
+from sw.training.incremental import Grown
+
+from .choice import Choice
+from .floats import outputs_of, run_float
+from .own import measured_images, pixels_of, why_unpruned
+
+__all__ = ["load_parted"]
+
+
+def load_parted(choice: Choice, instances: int, *, prune: str, images: int, seed: int,
+                say: Callable[[str], None]) -> Grown:
+    """Prune a user's network, which is not trained for it, and quantise it; labels that are not
+    known are the first guesses of the network in floating point.
+
+    Raises
+    ------
+    BranchError, PartitionError, ScalingError, QuantiseError
+    OSError, CallableError, ImageError, UnsupportedLayer
+    ValueError
+        If nothing can be pruned, or there are fewer images.
+    """
+    network = opened(choice.origin)
+    graph = network.graph
+    graph.require_chain("dropping a network's partitions")
+    with given("--instances", instances):
+        names = check_cut(graph, prune, instances)
+    if not names:
+        raise ValueError(f"nothing of {graph.name} can be pruned: {why_unpruned(graph, prune)}")
+    pixels = pixels_of(choice, graph, count=max(images, measured_images(graph)), seed=seed)
+    found = pixels.images
+    if len(found) < images:
+        raise ValueError(f"--images is {images}; {found.place} has {len(found)}")
+    say(f"{', '.join(names)} pruned in {instances} parts, without training: accuracies are less "
+        "than those of a network that is trained so")
+    for note in (*network.notices, *pixels.notes):
+        say(note)
+    labels = found.labels
+    if labels is None:
+        say("no labels: a right answer is the first guess of the dense network in floating point")
+        labels = outputs_of(partial(run_float, graph), found.images).reshape(
+            len(found), -1).argmax(axis=1).astype(np.int64)
+    plan = partition(graph, names, instances, seed=seed, progress=say)
+    pruned = quantise(apply_plan(graph, plan), pixels.calibration)
+    partition_layers(pruned.layers, instances)
+    return Grown(pruned, found.images, labels)
