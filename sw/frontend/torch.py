@@ -6,6 +6,7 @@ stored numbers alone (masks of `torch.nn.utils.prune`, weight norm, constants) i
 
 import operator
 import warnings
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
 from sw.ir.errors import UnsupportedLayer
 from sw.ir.graph import Graph, Node, Value
+from sw.ir.refusals import Refusals
 
 from .call import BATCH, Call, kind_of
 from .module import check_values, left_alone, one_image
@@ -47,7 +49,7 @@ def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
     FlowError
         If the module is none.
     UnsupportedLayer
-        Naming the first layer and operator that cannot be run.
+        Naming the first layer and operator that cannot be run, and as `others` the rest.
 
     Warns
     -----
@@ -109,6 +111,7 @@ class _Import:
         targets = {**signature.inputs_to_parameters, **signature.inputs_to_buffers,
                    **signature.inputs_to_lifted_tensor_constants}
         given: Any = None
+        refusals = Refusals()
         for node in self.program.graph.nodes:
             if node.op == "placeholder":
                 if node.name in targets:
@@ -119,14 +122,28 @@ class _Import:
                     self.input = Value(node.name, self.input.shape)
                     self.known[node] = self.input
             elif node.op == "call_function":
-                self.known[node] = self._call(node)
+                self.known[node] = refusals.tried(partial(self._call, node),
+                                                  partial(self._stand_in, node))
             elif node.op == "output":
                 given = [self.known.get(x) if isinstance(x, fx.Node) else x for x in node.args[0]]
+        refusals.settle()
         if given is None or len(given) != 1 or not isinstance(given[0], Value):
             raise UnsupportedLayer(f"network {self.name}: must return one tensor, the last "
                                    "layer's")
         graph = Graph(self.name, self.input, tuple(self.nodes), given[0].name)
         return graph.pruned(graph.nodes)
+
+    @staticmethod
+    def _stand_in(node: fx.Node) -> Any:
+        """Values of the shapes that torch says a node's results have; None where it does not."""
+        def value(found: Any, name: str) -> Value | None:
+            several = isinstance(found, torch.Tensor) and found.ndim > 1
+            return Value(name, tuple(int(n) for n in found.shape[1:])) if several else None
+
+        found = node.meta.get("val")
+        if isinstance(found, list | tuple):
+            return [value(x, f"{node.name}/{k}") for k, x in enumerate(found)]
+        return value(found, node.name)
 
     def _call(self, node: fx.Node) -> Any:
         call = Call(node, self.known, self.nodes)

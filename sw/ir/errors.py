@@ -4,7 +4,10 @@ __all__ = ["CaptureNotice", "UnsupportedLayer"]
 
 
 class UnsupportedLayer(ValueError):
-    """A layer that the accelerator has no way to run; the message names it."""
+    """A layer that the accelerator has no way to run; the message names it. `others` are refusals
+    of later layers of the same network, where it was looked at to its end."""
+
+    others: tuple["UnsupportedLayer", ...] = ()
 
 
 class CaptureNotice(UserWarning):

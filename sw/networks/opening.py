@@ -53,7 +53,13 @@ def opened(origin: Origin) -> Opened:
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        graph = fuse(imported(origin))
+        try:
+            graph = fuse(imported(origin))
+        except UnsupportedLayer as error:
+            if not error.others:
+                raise
+            raise UnsupportedLayer(f"{error}; {len(error.others)} more cannot run: python -m "
+                                   "sw.check names all") from None
     return Opened(graph, tuple(str(w.message) for w in caught
                                if issubclass(w.category, CaptureNotice)))
 

@@ -5,6 +5,7 @@ and shapes alone is computed at once, by the reference that comes with `onnx`.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sw.fuse.fuse import fuse
 from sw.graph.floating import FloatGraph
 from sw.ir.errors import UnsupportedLayer
 from sw.ir.graph import Graph, Node, Value
+from sw.ir.refusals import Refusals
 
 from .call import Call, Found
 from .held import Codes, Whole
@@ -20,6 +22,7 @@ from .model import Model, read_model
 from .moving import MOVING
 from .operators import INSTEAD, TABLE
 from .quantised import DOMAIN, QUANTISED, dequantise_stored
+from .standins import stand_ins
 
 __all__ = ["capture_onnx", "import_onnx", "read_onnx"]
 
@@ -50,7 +53,7 @@ def capture_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
     ------
     OSError, ToolMissingError
     UnsupportedLayer
-        Naming the first node and operator that cannot be run.
+        Naming the first node and operator that cannot be run, and as `others` the rest.
 
     Warns
     -----
@@ -75,10 +78,13 @@ def read_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
     nodes: list[Node] = []
     known: dict[str, Found] = dict(model.constants)
     known[model.input] = image = Value(model.input, model.shape)
+    refusals = Refusals()
     for node in model.nodes:
-        found = _call(node, known, nodes, model)
+        found = refusals.tried(partial(_call, node, known, nodes, model),
+                               partial(stand_ins, path, model, node))
         several = found if isinstance(found, list) else [found]
         known.update(zip(node.output, several, strict=False))
+    refusals.settle()
     output = known.get(model.output)
     if isinstance(output, Codes):
         output = output.value

@@ -46,6 +46,16 @@ class Refused(nn.Module):
     def forward(self, x):
         return self.norm(self.two(self.b(self.one(self.a(x)))))
 
+class Breaks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.pool = nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(5)
+        self.line = nn.Linear(5, 4)
+
+    def forward(self, x):
+        y = self.pool(self.a(x))
+        return self.line(y * y).mean((2, 3))
+
 def broken():
     raise RuntimeError("no such thing")
 

@@ -2,14 +2,20 @@
 
 import json
 
+import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 from hw.config import PRESETS
 from sw import check
 from sw.compiler.predict import predict
 from sw.experiment.checking.targets import find_target, targets
+from sw.ir.errors import UnsupportedLayer
 from sw.networks.naming import origin_of
+from sw.networks.opening import opened
 from sw.networks.shapes import shape_graph
+from tests.support.onnx_files import model_of
 from tests.support.own import write_own
 
 SHAPE = ["--input-shape", "3x16x16"]
@@ -81,6 +87,29 @@ def test_all_that_is_in_the_way_is_told_at_once(own, capsys):
     assert "ReLU, ReLU6" in data["obstacles"][0]["why"] and data["cycles"] is None
 
 
+def test_all_that_is_in_the_way_of_an_onnx_file_is_told_at_once(tmp_path, capsys):
+    make = helper.make_node
+    nodes = [make("Conv", ["x", "w"], ["a"], name="conv"),
+             make("Sigmoid", ["a"], ["b"], name="first"),
+             make("Elu", ["b"], ["c"], name="elu"),
+             make("Sigmoid", ["c"], ["d"], name="second"),
+             make("Conv", ["d", "v"], ["e"], name="last"),
+             make("Mul", ["e", "e"], ["y"], name="mul")]
+    weights = {"w": np.ones((4, 3, 3, 3), np.float32), "v": np.ones((4, 4, 3, 3), np.float32)}
+    onnx.save(model_of(nodes, [1, 3, 8, 8], "y", weights), tmp_path / "net.onnx")
+    data = checked(capsys, tmp_path / "net.onnx", code=1)
+    assert [(x["operator"], x["nodes"]) for x in data["obstacles"]] == [
+        ("Sigmoid", ["first", "second"]), ("Elu", ["elu"]), ("rule", ["mul"])]
+    with pytest.raises(UnsupportedLayer, match=r"layer first: .*; 3 more cannot run: python -m"):
+        opened(origin_of(str(tmp_path / "net.onnx")))
+
+
+def test_rules_that_nodes_break_are_told_at_once(own, capsys):
+    data = checked(capsys, f"{own.source}:Breaks", *SHAPE, code=1)
+    assert [x["nodes"] for x in data["obstacles"]] == [["pool"], ["mul"], ["line"]]
+    assert "pools [14, 14] to [5, 5]" in data["obstacles"][0]["why"]
+
+
 def test_what_does_not_fit_exits_4_and_names_what_does(own, capsys):
     wide = [f"{own.source}:Branches", "--input-shape", "3x8x100", "--preset", "tiny"]
     data = checked(capsys, *wide, code=4)
@@ -94,7 +123,7 @@ def test_what_does_not_fit_exits_4_and_names_what_does(own, capsys):
 
 
 def test_a_board_without_the_memory_is_told_by_its_bytes(own, capsys):
-    data = checked(capsys, f"{own.source}:Branches", "--input-shape", "3x40x40", "--board",
+    data = checked(capsys, f"{own.source}:Branches", "--input-shape", "3x24x24", "--board",
                    "tangnano20k", code=4)
     obstacle, = data["obstacles"]
     assert obstacle["operator"] == "external memory" and "there are 16,384" in obstacle["why"]
