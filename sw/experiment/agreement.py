@@ -180,7 +180,7 @@ def _compared(path: Path, imported: Graph, tensors: dict[str, str], images: np.n
               ) -> tuple[bool, list[Agreement]]:
     network, values = trace(imported)
     shape = imported.input.shape
-    graph = quantise(network, images.reshape(-1, *network.in_shape))
+    graph = quantise(network, images.reshape(-1, *network.in_shape), equal=False)
     known = {INPUT, *graph.numbers, *(join.name for join in graph.joins)}
     wanted = {value: tensors[name] for value, name in values.items()
               if name in tensors and value in known}

@@ -100,11 +100,11 @@ def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
     plan = partition(float_graph, prunable_layers(float_graph, prune), partitions, partitioner,
                      seed=seed, progress=say)
     say("quantising")
-    dense = quantise(float_graph, images)
+    dense = quantise(float_graph, images, equal=False)
     left = apply_plan(float_graph, plan)
     if checkpoint is None:
         left = with_trained_zeros(left, images, seed, say)
-    pruned = quantise(left, images)
+    pruned = quantise(left, images, equal=False)
     return Workload(float_graph.name, weights, dense, pruned,
                     tuple(dense.quantise_input(x) for x in images[:count]),
                     pictures=pictures(float_graph, plan), partitions=partitions)

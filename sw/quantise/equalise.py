@@ -3,10 +3,11 @@
 A channel's sums are divided by a number and the weights of its readers are multiplied by it, which
 changes nothing in real numbers: convolutions, ReLU and max pooling take a positive factor through.
 The numbers are powers of two, so it is exact in floating point, too. Each is the root of the
-channel's largest value over its readers' largest weight, so that neither's rounding suffers more.
+channel's largest value over its readers' largest weight, so that neither's rounding suffers more;
+or that value, where readers take each channel by itself, whose weights have steps of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -15,13 +16,14 @@ import numpy as np
 from sw.graph.edges import Term
 from sw.graph.floating import FloatGraph, FloatLayer
 
-__all__ = ["equalise"]
+__all__ = ["equal_channels"]
 
 _MOST = 20  # of the powers of two
+_ALIKE = 3.0  # powers below which channels are alike: there is nothing to be gained
 _Part = TypeVar("_Part", FloatLayer, Term)
 
 
-def equalise(graph: FloatGraph, peaks: dict[str, np.ndarray]) -> FloatGraph:
+def equal_channels(graph: FloatGraph, peaks: dict[str, np.ndarray]) -> FloatGraph:
     """Return the graph with equal channels, the same function.
 
     Parameters
@@ -50,25 +52,29 @@ def _may_be_scaled(graph: FloatGraph, layer: FloatLayer) -> bool:
         return False
     if any(layer.name in join.sources for join in graph.joins):
         return False
-    adds = (part for k in graph.readers(layer.name) for part, value in zip(
-        (graph.layers[k], *graph.layers[k].terms), graph.sources(k), strict=True)
-        if value == layer.name and part.is_diagonal)
-    return not any(True for _ in adds)
+    return not any(part.is_diagonal for part in _readers(graph, layer))
+
+
+def _readers(graph: FloatGraph, layer: FloatLayer) -> Iterator[FloatLayer | Term]:
+    """The convolutions that read a layer's output."""
+    for k in graph.readers(layer.name):
+        reader = graph.layers[k]
+        yield from (part for part, value in zip((reader, *reader.terms), graph.sources(k),
+                                                strict=True) if value == layer.name)
 
 
 def _factors(graph: FloatGraph, layer: FloatLayer, peaks: np.ndarray) -> np.ndarray:
     """What each channel's sums are divided by: float32[out]."""
-    weights = np.zeros(len(peaks))
-    for k in graph.readers(layer.name):
-        reader = graph.layers[k]
-        for part, value in zip((reader, *reader.terms), graph.sources(k), strict=True):
-            if value == layer.name:
-                weights = np.maximum(weights, _by_input(part))
+    parts = list(_readers(graph, layer))
+    weights = np.maximum.reduce([_by_input(part) for part in parts])
+    alone = all(part.weight.shape[1] == 1 for part in parts)
     alive = (peaks > 0) & (weights > 0)
     powers = np.zeros(len(peaks))
-    powers[alive] = np.log2(peaks[alive] / weights[alive]) / 2
+    powers[alive] = np.log2(peaks[alive] / weights[alive]) / (1 if alone else 2)
     if alive.any():
         powers[alive] -= np.median(powers[alive])
+    if np.abs(powers).max(initial=0) < _ALIKE:
+        return np.ones(len(peaks), np.float32)
     return np.exp2(np.clip(np.round(powers), -_MOST, _MOST)).astype(np.float32)
 
 

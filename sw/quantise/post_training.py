@@ -9,14 +9,16 @@ from sw.graph.flow import expect
 from sw.graph.integer import INPUT, IntegerGraph
 from sw.graph.quantisation import Quantisation
 
+from .bias import correct_biases
+from .equalise import equal_channels
 from .given import quantise_given
-from .requantise import QuantiseError, alone, requantised
+from .requantise import QuantiseError, alone, from_zero, requantised
 from .scales import Observed
 from .shown import Images, Shown, require_finite
 from .sums import sum_terms
 from .ties import tied
 
-__all__ = ["QuantiseError", "calibrate", "quantise", "quantise_with"]
+__all__ = ["QuantiseError", "calibrate", "equalise", "quantise", "quantise_with"]
 
 
 def calibrate(graph: FloatGraph, images: Images) -> list[float]:
@@ -37,7 +39,12 @@ def calibrate(graph: FloatGraph, images: Images) -> list[float]:
     """
     expect(graph, FloatGraph, "calibrate")
     graph.require_real("calibrate")
-    shown = Shown(graph, images)
+    return [held.scale for held in _observe(Shown(graph, images), symmetric=True)]
+
+
+def _observe(shown: Shown, *, symmetric: bool) -> list[Quantisation]:
+    """How the input and every layer's output are best held."""
+    graph = shown.graph
     seen = [Observed(shown.count, int(np.prod(shape)))
             for shape in (graph.in_shape, *(x.out_shape for x in graph.layers))]
     for x, outputs in shown.batches():
@@ -45,15 +52,42 @@ def calibrate(graph: FloatGraph, images: Images) -> list[float]:
         for observed, (_, y) in zip(seen[1:], outputs, strict=True):
             observed.add(y)
     shown.require_some(seen[0].peaks)
-    return tied(graph, [observed.scale() for observed in seen])
+    scales = [observed.scale() for observed in seen]
+    return tied(graph, scales, [Quantisation(scale) for scale in scales] if symmetric else
+                [observed.quantisation() for observed in seen])
 
 
-def quantise(graph: FloatGraph, images: Images | None = None) -> IntegerGraph:
-    """Quantise weights per channel and activations per layer, calibrated on images; `calibrate`
-    and `quantise_with` in one.
+def equalise(graph: FloatGraph, images: Images) -> FloatGraph:
+    """Return the same network with the channels between layers brought to like sizes, as they are
+    on images, so that one step size suits them all; parameters and errors as of `quantise`."""
+    expect(graph, FloatGraph, "equalise")
+    graph.require_real("equalise")
+    peaks = {layer.name: np.zeros(layer.out_shape[0]) for layer in graph.layers}
+    for _, outputs in Shown(graph, images).batches():
+        for layer, (_, y) in zip(graph.layers, outputs, strict=True):
+            peaks[layer.name] = np.maximum(peaks[layer.name], y.abs().amax((0, 2, 3)).numpy())
+    return equal_channels(graph, peaks)
 
-    A model that is quantised already keeps its scales and its integers, and needs no images: none
-    are looked at.
+
+def quantise(graph: FloatGraph, images: Images | None = None, *, symmetric: bool = True,
+             equal: bool = True, correct: bool = False) -> IntegerGraph:
+    """Quantise weights per channel and activations per layer, calibrated on images.
+
+    A model that is quantised already keeps its scales and its integers, and needs no images:
+    neither these nor options are looked at.
+
+    Parameters
+    ----------
+    graph : FloatGraph
+    images : float[N, C, H, W]
+        As the network gets them.
+    symmetric : bool
+        0 stands for 0. Else values have zero points, so that those after a ReLU have twice as many
+        steps; zeros are then not skipped.
+    equal : bool
+        Bring channels to like sizes first, as `equalise` does: nothing happens where they are.
+    correct : bool
+        Take what rounding adds to sums on average from the biases.
 
     Raises
     ------
@@ -68,7 +102,14 @@ def quantise(graph: FloatGraph, images: Images | None = None) -> IntegerGraph:
     if images is None:
         raise QuantiseError(f"{graph.name} is in real numbers: give images to calibrate it on, "
                             f"[N, {', '.join(map(str, graph.in_shape))}]")
-    return quantise_with(graph, calibrate(graph, images))
+    if equal:
+        graph = equalise(graph, images)
+    shown = Shown(graph, images)
+    found = _quantise_held(graph, _observe(shown, symmetric=symmetric))
+    if correct:
+        found = correct_biases(found, shown)
+        found.validate()
+    return found
 
 
 def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
@@ -96,13 +137,22 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
         if len({steps[part] for part in join.sources}) != 1:
             raise QuantiseError(f"join {join.name}: its parts have different step sizes; "
                                 "`calibrate` gives them one")
+    return _quantise_held(graph, [Quantisation(step) for step in scales])
+
+
+def _quantise_held(graph: FloatGraph, values: Sequence[Quantisation]) -> IntegerGraph:
+    """Quantise with how the input and each layer's output are held."""
+    held = dict(zip([INPUT, *(x.name for x in graph.layers)], values, strict=True))
     layers = []
     for k, layer in enumerate(graph.layers):
-        in_scales = [steps[graph.parts(value)[0]] for value in graph.sources(k)]
-        summed = sum_terms(layer, in_scales, steps[layer.name], graph.sources(k)) \
-            if layer.terms else alone(layer, in_scales[0])
-        layers.append(requantised(layer, summed, Quantisation(steps[layer.name])))
-    held = {name: Quantisation(step) for name, step in steps.items()}
-    result = IntegerGraph(graph.name, tuple(layers), scales[0], scales[-1], graph.joins, held=held)
+        read = {source: held[graph.parts(source)[0]] for source in graph.sources(k)}
+        to, scales = held[layer.name], [read[source].scale for source in graph.sources(k)]
+        summed = sum_terms(layer, scales, to.scale, graph.sources(k)) if layer.terms else \
+            alone(layer, scales[0])
+        zeros = {source: x.zero_point for source, x in read.items()}
+        layers.append(from_zero(requantised(layer, summed, to), zeros[graph.source(k)], zeros))
+    first, last = values[0], held[graph.output]
+    result = IntegerGraph(graph.name, tuple(layers), first.scale, last.scale, graph.joins,
+                          first.zero_point, last.zero_point, held)
     result.validate()
     return result

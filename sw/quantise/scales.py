@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from sw.graph.quantisation import Quantisation
+
 __all__ = ["Observed", "round_weights", "weight_steps"]
 
 _STEPS = 127
@@ -39,6 +41,7 @@ class Observed:
         self.samples = np.zeros(len(self._chosen), np.float32)
         self.owners = (self._chosen // size).astype(np.int32)
         self.peaks = np.zeros(images)
+        self.low = 0.0
 
     def add(self, x: torch.Tensor) -> None:
         """Take in the next images' values [n, ...]."""
@@ -47,17 +50,36 @@ class Observed:
         self.peaks[self._done:self._done + len(flat)] = peaks
         at = self._chosen - self._done * self._size
         here = (at >= 0) & (at < flat.numel())
-        self.samples[here] = np.abs(flat.reshape(-1).numpy()[at[here]])
-        if not self._all and peaks.max() > self.samples[-1]:
-            self.samples[-1], self.owners[-1] = peaks.max(), self._done + int(peaks.argmax())
+        self.samples[here] = flat.reshape(-1).numpy()[at[here]]
+        self.low = min(self.low, float(flat.min()))
+        if not self._all and peaks.max() > abs(self.samples[-1]):
+            which = int(peaks.argmax())
+            self.samples[-1] = peaks.max() if float(flat[which].max()) == peaks[which] else \
+                -peaks.max()
+            self.owners[-1] = self._done + which
         self._done += len(flat)
 
     def scale(self) -> float:
         """The step size that `best_scale` chooses."""
         return best_scale(self.samples, self.owners, self.peaks)
 
+    def quantisation(self) -> Quantisation:
+        """How it is best held, with a zero point: of what is never below 0 all 255 steps are above
+        it, else they are shared out as the values are."""
+        if self.low >= 0:
+            return Quantisation(best_scale(self.samples, self.owners, self.peaks, 255), -128)
+        middle = (float(self.samples.max()) + float(self.samples.min())) / 2
+        moved = self.samples - np.float32(middle)
+        peaks = np.maximum(self.peaks - abs(middle), 0)
+        scale = best_scale(moved, self.owners, peaks) * _STEPS / (_STEPS + 0.5)
+        zero = round(-middle / scale - 0.5)
+        if zero <= -128 or zero >= 127:
+            return Quantisation(best_scale(self.samples, self.owners, self.peaks), 0)
+        return Quantisation(scale, zero)
 
-def best_scale(values: np.ndarray, owners: np.ndarray, peaks: np.ndarray) -> float:
+
+def best_scale(values: np.ndarray, owners: np.ndarray, peaks: np.ndarray,
+               steps: int = _STEPS) -> float:
     """Return the step size whose int8 rounding and clipping of the values loses least.
 
     What is lost is the mean square error. Where few images, less than a tenth, have a peak of more
@@ -72,11 +94,13 @@ def best_scale(values: np.ndarray, owners: np.ndarray, peaks: np.ndarray) -> flo
         The image that each value is of.
     peaks : float[N]
         The largest magnitude of each image.
+    steps : int
+        From 0 to the largest.
     """
     flat = np.abs(values.astype(np.float64))
     peak = float(flat.max(initial=0))
     if peak == 0:
-        return 1.0 / _STEPS
+        return 1.0 / steps
     flat /= peak
     usual = np.quantile(peaks[peaks > 0], _USUAL, method="higher")
     uneven = peaks.max() > _UNEVEN * usual
@@ -92,11 +116,11 @@ def best_scale(values: np.ndarray, owners: np.ndarray, peaks: np.ndarray) -> flo
     for candidate in _shares():
         if loss(np.maximum(flat - candidate, 0)) > best:
             break  # what is clipped alone loses more, and ever more with what follows
-        step = candidate / _STEPS
-        found = loss(flat - np.minimum(np.round(flat / step), _STEPS) * step)
+        step = candidate / steps
+        found = loss(flat - np.minimum(np.round(flat / step), steps) * step)
         if found <= best:
             best, share = found, candidate
-    return float(peak * share / _STEPS)
+    return float(peak * share / steps)
 
 
 def _shares():

@@ -5,19 +5,33 @@ needs. Where a layer adds two values and computes nothing else, their step sizes
 than half a percent, to a ratio of two int8, and so the sum is exact.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sw.graph.classes import Classes
 from sw.graph.edges import INPUT
 from sw.graph.floating import FloatGraph, FloatLayer
+from sw.graph.quantisation import Quantisation
 
 from .sums import ratio
 
 __all__ = ["tied"]
 
+#: The zero point of what is never below 0.
+_LOWEST = -128
 
-def tied(graph: FloatGraph, scales: list[float]) -> list[float]:
-    """Return the step sizes of the input and of each layer's output, changed as the graph asks."""
+
+def tied(graph: FloatGraph, scales: Sequence[float], wanted: Sequence[Quantisation],
+         ) -> list[Quantisation]:
+    """Return how the input and each layer's output are held, changed as the graph asks.
+
+    Parameters
+    ----------
+    graph : FloatGraph
+    scales : their step sizes around 0
+    wanted : how they would be held by themselves
+    """
     names = [INPUT, *(layer.name for layer in graph.layers)]
     classes = Classes(names)
     for join in graph.joins:
@@ -25,11 +39,17 @@ def tied(graph: FloatGraph, scales: list[float]) -> list[float]:
     for k, layer in enumerate(graph.layers):
         if _is_copy(layer):
             classes.join(layer.name, *graph.parts(graph.source(k)))
-    steps: dict[str, float] = {}
-    for name, scale in zip(names, scales, strict=True):
-        steps[classes.of(name)] = max(scale, steps.get(classes.of(name), 0.0))
+    members: dict[str, list[int]] = {}
+    for n, name in enumerate(names):
+        members.setdefault(classes.of(name), []).append(n)
+    steps, zeros = {}, {}
+    for name, of in members.items():
+        alike = {wanted[n].zero_point for n in of}
+        several = len(alike) > 1 or (len(of) > 1 and alike != {_LOWEST})
+        steps[name] = max(scales[n] if several else wanted[n].scale for n in of)
+        zeros[name] = 0 if several else alike.pop()
     _relate(graph, classes, steps)
-    return [steps[classes.of(name)] for name in names]
+    return [Quantisation(steps[of], zeros[of]) for of in map(classes.of, names)]
 
 
 def _is_copy(layer: FloatLayer) -> bool:

@@ -1,8 +1,9 @@
 """Accuracy of networks on a held-out set, in floating point and in the integers of the hardware."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from sw.graph.flow import expect
@@ -11,7 +12,7 @@ from sw.graph.integer import IntegerGraph, Layer
 from .operators import convolve, max_pool
 from .walk import walk
 
-__all__ = ["Accuracy", "accuracy", "run_integer"]
+__all__ = ["Accuracy", "accuracy", "run_integer", "run_layers", "sums"]
 
 
 @dataclass(frozen=True)
@@ -83,27 +84,40 @@ def run_integer(graph: IntegerGraph, x: torch.Tensor) -> torch.Tensor:
                          f"[N, {', '.join(map(str, graph.in_shape))}]")
     if not bool(torch.isfinite(x).all()):
         raise ValueError(f"images of {graph.name} hold NaN or infinity")
-    y = torch.clamp(torch.floor(x.double() / graph.input_scale + 0.5) + graph.input_zero,
-                    -128, 127)
-    for found in walk(graph, y, _run_layer):
+    y = x
+    for found in run_layers(graph, x):
         y = found
     return y.long()
 
 
-def _run_layer(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+def run_layers(graph: IntegerGraph, x: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Give each layer's integers, as float64, in turn; parameters as of `run_integer`."""
+    y = torch.clamp(torch.floor(x.double() / graph.input_scale + 0.5) + graph.input_zero,
+                    -128, 127)
+    return walk(graph, y, _run_layer)
+
+
+def _column(array: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(array.astype("int64")).to(like.device)[:, None, None]
+
+
+def sums(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return a layer's accumulators int64[N, C, H, W], its bias included, for integers that it and
+    its terms read."""
     device = inputs[0].device
-
-    def column(array) -> torch.Tensor:
-        return torch.from_numpy(array.astype("int64")).to(device)[:, None, None]
-
-    acc = column(layer.bias)
+    acc = _column(layer.bias, inputs[0])
     for part, x in zip((layer, *layer.terms), inputs, strict=True):
         weight = torch.from_numpy(part.weight).to(device).double()
         if part is layer and layer.epsilon:
             x = torch.where(x.abs() <= layer.epsilon, 0.0, x)
         # a library may convolve by transforms, whose error is far below one half
         acc = acc + convolve(part, x, weight).round().long()
-    shift = column(layer.shift)
+    return acc
+
+
+def _run_layer(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    acc = sums(layer, inputs)
+    shift = _column(layer.shift, acc)
     half = torch.where(shift > 0, 1 << torch.clamp(shift - 1, min=0), 0)
-    y = ((acc * column(layer.mult) + half) >> shift) + layer.offset
+    y = ((acc * _column(layer.mult, acc) + half) >> shift) + layer.offset
     return max_pool(layer.pool, torch.clamp(y, layer.low, layer.high).double(), -128.0)

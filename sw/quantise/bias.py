@@ -1,0 +1,69 @@
+"""What rounding weights and inputs adds to a layer's sums on average, taken from its biases."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from sw.graph.floating import FloatLayer
+from sw.graph.integer import IntegerGraph, Layer
+from sw.graph.quantisation import Quantisation
+from sw.reference.batched import sums
+from sw.reference.floating import run_float_layer
+
+from .shown import Shown
+
+__all__ = ["correct_biases"]
+
+_MOST_BIAS = (1 << 31) - 1
+
+
+def correct_biases(graph: IntegerGraph, shown: Shown) -> IntegerGraph:
+    """Return the integers with each channel's mean sum on the images that of the float network.
+
+    Each layer is given what the float network gives it, rounded, so that none mends what another
+    has lost.
+    """
+    network = shown.graph
+    off = [np.zeros(len(layer.bias)) for layer in graph.layers]
+    for _, outputs in shown.batches():
+        for k, (inputs, _) in enumerate(outputs):
+            off[k] += _excess(graph, k, network.layers[k], network.sources(k),
+                              inputs) / shown.count
+    layers = tuple(_corrected(layer, mean, graph.held[layer.name])
+                   for layer, mean in zip(graph.layers, off, strict=True))
+    return replace(graph, layers=layers)
+
+
+def _excess(graph: IntegerGraph, k: int, real: FloatLayer, sources: tuple[str, ...],
+            inputs: tuple[torch.Tensor, ...]) -> np.ndarray:
+    """By how much the integers' sums are larger, in real numbers: the mean over pixels, summed over
+    images, by channel."""
+    layer = graph.layers[k]
+    plain = replace(real, low=None, high=None, pool=None, out_shape=real.conv_shape)
+    exact = run_float_layer(plain, inputs[0], others=inputs[1:])
+    values = dict(zip(sources, inputs, strict=True))
+    codes = [_codes(values[source], graph.held[graph.parts(source)[0]])
+             for source in graph.sources(k)]
+    found = sums(layer, codes).double() * torch.from_numpy(_unit(
+        layer, graph.held[layer.name]))[:, None, None]
+    return (found - exact.double()).mean((2, 3)).sum(0).numpy()
+
+
+def _codes(x: torch.Tensor, held: Quantisation) -> torch.Tensor:
+    whole = torch.floor(x.double() / held.scale + 0.5) + held.zero_point
+    return whole.clamp(held.low, held.high)
+
+
+def _unit(layer: Layer, held: Quantisation) -> np.ndarray:
+    """The real value of one step of each channel's sums."""
+    return layer.mult * np.exp2(-layer.shift.astype(np.float64)) * held.scale
+
+
+def _corrected(layer: Layer, mean: np.ndarray, held: Quantisation) -> Layer:
+    unit = _unit(layer, held)
+    steps = np.divide(mean, unit, out=np.zeros_like(mean), where=unit > 0)
+    reach = sum(128 * np.abs(part.weight.reshape(len(unit), -1).astype(np.int64)).sum(1)
+                for part in (layer, *layer.terms))
+    bias = np.clip(layer.bias - np.round(steps), reach - _MOST_BIAS, _MOST_BIAS - reach)
+    return replace(layer, bias=bias.astype(np.int32))
