@@ -3,7 +3,9 @@
     capture        a torch module, as a graph of float layers
     capture_onnx   an ONNX file, likewise
     partition      which channel belongs to which part; `apply_plan` prunes accordingly
+    equalise       brings channels to like sizes, the same function; `quantise` does it, too
     quantise       to the integer graph that hardware and golden model share
+    signal_to_noise  what each layer's integers keep, in dB
     compile_graph  an integer graph and a Config, to a Program
     run            a Program on an input, in RTL
     build          a Config, as Verilog in a folder
@@ -27,7 +29,8 @@ from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
 from sw.prune.plan import PartitionPlan
-from sw.quantise.post_training import quantise
+from sw.quantise.noise import signal_to_noise
+from sw.quantise.post_training import equalise, quantise
 from sw.reference.golden import run_golden
 from sw.report.values import Report
 
@@ -35,8 +38,8 @@ from .compiler import Program, compile_graph
 
 __all__ = ["PRESETS", "ArrayConfig", "BufferConfig", "Config", "FlowError", "PartitionPlan",
            "PortConfig", "Program", "Report", "RunResult", "accuracy", "apply_plan", "build",
-           "capture", "capture_onnx", "compare", "compile_graph", "partition", "prunable_layers",
-           "quantise", "run", "run_golden"]
+           "capture", "capture_onnx", "compare", "compile_graph", "equalise", "partition",
+           "prunable_layers", "quantise", "run", "run_golden", "signal_to_noise"]
 
 
 def run(program: Program, image: np.ndarray, *, backend: str = "verilator",

@@ -102,6 +102,8 @@ def chosen_partitions(graph: FloatGraph, prune: str, asked: int | None) -> tuple
     """
     if asked is not None:
         return asked, check_cut(graph, prune, asked)
+    if graph.given is not None:
+        return 1, []
     for partitions in range(MOST_PARTITIONS, 1, -1):
         try:
             if names := check_cut(graph, prune, partitions):
@@ -113,6 +115,8 @@ def chosen_partitions(graph: FloatGraph, prune: str, asked: int | None) -> tuple
 
 def why_unpruned(graph: FloatGraph, prune: str) -> str:
     """Why there is no pruned form, and what would give one."""
+    if graph.given is not None:
+        return "it is quantised already: prune the model from before that"
     if prunable_layers(graph, prune):
         return f"its layers have no divisor from 2 to {MOST_PARTITIONS} in common"
     what = "no linear layer but the classifier" if prune == "fc" else \

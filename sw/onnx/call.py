@@ -8,8 +8,7 @@ import numpy as np
 
 from sw.ir.building import Builder
 from sw.ir.graph import Node, Value
-
-from .held import Codes, Whole
+from sw.ir.held import Codes, Whole
 
 if TYPE_CHECKING:
     import onnx

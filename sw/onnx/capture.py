@@ -14,10 +14,10 @@ from sw.fuse.fuse import fuse
 from sw.graph.floating import FloatGraph
 from sw.ir.errors import UnsupportedLayer
 from sw.ir.graph import Graph, Node, Value
+from sw.ir.held import Codes, Whole
 from sw.ir.refusals import Refusals
 
 from .call import Call, Found
-from .held import Codes, Whole
 from .model import Model, read_model
 from .moving import MOVING
 from .operators import INSTEAD, TABLE

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import numpy as np
 
 from sw.graph.quantisation import Quantisation
+from sw.ir.held import Codes, Whole
 from sw.ir.operators import Quantise
 
 from .call import Call, Found
-from .held import Codes, Whole
 from .operators import TABLE
 
 __all__ = ["DOMAIN", "QUANTISED", "dequantise_stored"]

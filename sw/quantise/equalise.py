@@ -58,9 +58,10 @@ def _may_be_scaled(graph: FloatGraph, layer: FloatLayer) -> bool:
 def _readers(graph: FloatGraph, layer: FloatLayer) -> Iterator[FloatLayer | Term]:
     """The convolutions that read a layer's output."""
     for k in graph.readers(layer.name):
-        reader = graph.layers[k]
-        yield from (part for part, value in zip((reader, *reader.terms), graph.sources(k),
-                                                strict=True) if value == layer.name)
+        reader: FloatLayer = graph.layers[k]
+        parts: list[FloatLayer | Term] = [reader, *reader.terms]
+        yield from (part for part, value in zip(parts, graph.sources(k), strict=True)
+                    if value == layer.name)
 
 
 def _factors(graph: FloatGraph, layer: FloatLayer, peaks: np.ndarray) -> np.ndarray:

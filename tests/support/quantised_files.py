@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -73,7 +74,7 @@ def quantised_file(name: str, form: str, folder: Path) -> tuple[Path, np.ndarray
     return path, images
 
 
-def codes_model(nodes: Sequence[NodeProto], shape: Sequence[int], stored: Mapping[str, np.ndarray],
+def codes_model(nodes: Sequence[NodeProto], shape: Sequence[int], stored: Mapping[str, Any],
                 kind: type[np.generic] = np.int8) -> ModelProto:
     """A model that quantises its input `x` to `q` by `xs` and `xz`, and makes `y` real by `ys` and
     `yz`, with nodes between."""

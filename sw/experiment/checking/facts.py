@@ -15,7 +15,7 @@ from sw.graph.integer import IntegerGraph
 from sw.lowering.lower import Lowered
 from sw.networks.opening import Opened, opened
 from sw.networks.shapes import shape_graph
-from sw.quantise.post_training import calibrate, quantise_with
+from sw.quantise.post_training import equalise, quantise
 
 from .advice import advice
 from .cuts import Cut, cut_facts
@@ -133,10 +133,11 @@ def _integers(choice: Choice, network: Opened, seed: int, say: _Say,
     count = measured_images(graph) if choice.data else _SEEDED
     pixels = pixels_of(choice, graph, count=count, seed=seed)
     say("quantising")
-    scales = calibrate(graph, pixels.calibration)
-    integers = quantise_with(graph, scales)
+    if graph.given is None:
+        graph = equalise(graph, pixels.calibration)
+    integers = quantise(graph, pixels.calibration, equal=False)
     say("comparing int8 with floating point")
-    values = value_facts(graph, integers, scales, pixels.images)
+    values = value_facts(graph, integers, pixels.images)
     return integers, values, (*network.notices, *pixels.notes)
 
 

@@ -1,6 +1,5 @@
 """What eight bits make of a network's values: agreement with floating point, noise by layer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,33 +37,28 @@ class ValueFacts:
     layers: dict[str, float]
 
 
-def value_facts(graph: FloatGraph, integers: IntegerGraph, scales: Sequence[float],
-                images: ImageSet) -> ValueFacts:
-    """Compare a network in int8 with itself in floating point.
-
-    Parameters
-    ----------
-    scales : real value of a step of the input, then of each layer's output
-    """
-    layers = _layers(graph, integers, scales[1:], images.images[:_LAYERS_OF])
+def value_facts(graph: FloatGraph, integers: IntegerGraph, images: ImageSet) -> ValueFacts:
+    """Compare a network in int8 with itself in floating point."""
+    layers = _layers(graph, integers, images.images[:_LAYERS_OF])
     real = outputs_of(partial(run_float, graph), images.images)
     ours = outputs_of(partial(run_integer, integers), images.images)
     several = real[0].size > 1
     return ValueFacts(
         len(images), images.source, agreement(ours, real) if several else None,
         None if images.labels is None else (top1(real, images.labels), top1(ours, images.labels)),
-        _snr(real, ours * scales[-1]), layers)
+        _snr(real, integers.real_output(ours)), layers)
 
 
-def _layers(graph: FloatGraph, integers: IntegerGraph, scales: Sequence[float],
-            images: np.ndarray) -> dict[str, float]:
+def _layers(graph: FloatGraph, integers: IntegerGraph, images: np.ndarray) -> dict[str, float]:
     """Signal-to-noise ratio of every layer, dB."""
     golden = [run_golden(integers, integers.quantise_input(image)) for image in images]
     found = {}
     with torch.no_grad():
         for k, real in enumerate(walk(graph, torch.from_numpy(images), run_layer)):
-            ours = np.stack([outputs[k] for outputs in golden]) * scales[k]
-            found[graph.layers[k].name] = _snr(real.numpy(), ours)
+            name = graph.layers[k].name
+            held = integers.held[name]
+            whole = np.stack([outputs[k] for outputs in golden]).astype(np.float64)
+            found[name] = _snr(real.numpy(), (whole - held.zero_point) * held.scale)
     return found
 
 

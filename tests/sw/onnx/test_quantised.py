@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -80,13 +81,13 @@ def test_nothing_is_calibrated_or_chosen_again(tmp_path):
 
 
 # -- operators of quantised models ----------------------------------------------------------------
-CONV = {"w": whole(6, 2, 3, 3), "ws": RNG.uniform(0.001, 0.004, 6).astype(np.float32),
+CONV: dict[str, Any] = {"w": whole(6, 2, 3, 3), "ws": RNG.uniform(0.001, 0.004, 6).astype(np.float32),
         "wz": np.zeros(6, np.int8), "b": RNG.integers(-5000, 5000, 6, np.int32)}
-MATRIX = {"w": whole(8, 5), "ws": np.float32(0.002), "wz": np.int8(0),
+MATRIX: dict[str, Any] = {"w": whole(8, 5), "ws": np.float32(0.002), "wz": np.int8(0),
           "b": RNG.integers(-5000, 5000, 5, np.int32)}
 WEIGHT = ["w", "ws", "wz"]
 SECOND = helper.make_node("QLinearMatMul", ["q", "xs", "xz", *WEIGHT, "zs", "zz"], ["r"])
-SECOND_STORED = {"w": whole(5, 5), "ws": np.float32(0.01), "wz": np.int8(0), "zs": np.float32(0.03),
+SECOND_STORED: dict[str, Any] = {"w": whole(5, 5), "ws": np.float32(0.01), "wz": np.int8(0), "zs": np.float32(0.03),
                  "zz": np.int8(-20)}
 POOLED = ["q", "xs", "xz", "ys", "yz"]
 
@@ -95,7 +96,7 @@ def own(kind: str, inputs: list[str], **attributes) -> list[NodeProto]:
     return [helper.make_node(kind, inputs, ["y"], name="it", domain="com.microsoft", **attributes)]
 
 
-CASES: dict[str, tuple[list[NodeProto], tuple[int, ...], Mapping[str, np.ndarray]]] = {
+CASES: dict[str, tuple[list[NodeProto], tuple[int, ...], Mapping[str, Any]]] = {
     "QLinearConv": ([helper.make_node(
         "QLinearConv", ["q", "xs", "xz", *WEIGHT, "ys", "yz", "b"], ["y"], group=2,
         pads=[1, 1, 1, 1], strides=[2, 2])], (4, 9, 9), CONV),
@@ -129,7 +130,7 @@ def test_uint8_is_int8_less_128(tmp_path):
     nodes, shape, stored = CASES["QLinearConv"]
     path = saved(codes_model(nodes, shape, stored, np.uint8), tmp_path)
     network = capture_onnx(path)
-    assert network.given == Quantisation(np.float32(0.05), 3 - 128)
+    assert network.given == Quantisation(float(np.float32(0.05)), 3 - 128)
     quantised, layers = agreement(path, RNG.standard_normal((30, *shape)) * 2)
     assert quantised and all(x.is_rounding for x in layers), layers
 
@@ -145,7 +146,7 @@ def test_the_sum_of_two_scales_needs_as_many_taps_as_make_it_close(tmp_path):
 
 
 # -- what cannot run -------------------------------------------------------------------------------
-def refused(nodes: list[NodeProto], stored: Mapping[str, np.ndarray] | None = None,
+def refused(nodes: list[NodeProto], stored: Mapping[str, Any] | None = None,
             shape: tuple[int, ...] = (4, 9, 9)) -> onnx.ModelProto:
     return codes_model(nodes, shape, {**CONV, **(stored or {})})
 
@@ -174,7 +175,7 @@ X = ["q", "xs", "xz"]
                                name="it")], {"wz": np.full(6, 100, np.int8)}),
      "layer it: Conv: input 1 less its zero point is from -2.*quantise weights symmetrically"),
     (refused([helper.make_node("QLinearConv", [*X, *WEIGHT, "ys", "yz"], ["y"], group=2,
-                               name="it")], {"ws": np.float32([1, 2])}),
+                               name="it")], {"ws": np.ones(2, np.float32)}),
      r"layer it: QLinearConv has scales \[2\] for \[6, 2, 3, 3\]"),
     (refused([*REAL, conv("f", "fw"), helper.make_node("Relu", ["c"], ["y"], name="relu")]),
      "layer last: DequantizeLinear: input 0 is not quantised"),

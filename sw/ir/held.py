@@ -1,11 +1,12 @@
-"""What quantised tensors of an ONNX file stand for: numbers of the network, and stored ones."""
+"""What quantised tensors stand for: numbers of the network, and stored ones."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from sw.graph.quantisation import Quantisation
-from sw.ir.graph import Value
+
+from .graph import Value
 
 __all__ = ["Codes", "Whole"]
 
