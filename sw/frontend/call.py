@@ -8,6 +8,7 @@ from torch import fx
 
 from sw.ir.building import Builder
 from sw.ir.graph import Node, Value
+from sw.ir.held import Codes, Whole
 from sw.ir.operators import Shape
 
 __all__ = ["BATCH", "Call", "kind_of"]
@@ -20,7 +21,7 @@ Found = Any
 
 def kind_of(node: fx.Node) -> str:
     """An operator's name and overload, as `conv2d.default`."""
-    return str(node.target).removeprefix("aten.")
+    return str(node.target).removeprefix("aten.").removeprefix("quantized_decomposed.")
 
 
 def _path(node: fx.Node) -> str:
@@ -69,6 +70,9 @@ class Call(Builder):
         return self.value(self.arguments.get(self._first))
 
     def value(self, found: Found) -> Value:
+        if isinstance(found, Codes):
+            self.refuse(f"operator {self.kind} takes int8 as they are; only real numbers run, "
+                        "after a dequantize_per_tensor")
         if not isinstance(found, Value):
             self.refuse(f"operator {self.kind} takes numbers that are stored where the network's "
                         "values are meant")
@@ -82,7 +86,21 @@ class Call(Builder):
                         "are parameters or buffers of the module run")
         if found is None:
             return None
+        if isinstance(found, Whole):
+            return found.real.astype(np.float32)
         return found.detach().float().cpu().numpy()
+
+    def steps(self, name: str, axis: int = 0) -> np.ndarray | None:
+        """Of weights that are whole multiples of something: of what, for each place along the axis
+        of outputs; None for real ones."""
+        found = self[name]
+        if not isinstance(found, Whole):
+            return None
+        steps = found.steps(axis)
+        if steps is None or not -128 <= found.whole.min() <= found.whole.max() <= 127:
+            self.refuse(f"operator {self.kind} has weights that are no int8 with a scale for each "
+                        "output channel; quantise them so, symmetrically")
+        return steps
 
     def pair(self, name: str, default: tuple[int, int] | None = None) -> tuple[int, int]:
         """An argument of one or two numbers, as two; of one dimension, rows first of one."""
@@ -115,5 +133,6 @@ class Call(Builder):
     def by_channel(self, found: Found, x: Value, what: str) -> np.ndarray:
         """A stored tensor or a number as float64[C], which must be the same for all of a channel's
         pixels."""
+        found = found.real if isinstance(found, Whole) else found
         numbers = torch.as_tensor(found).detach().cpu().double().numpy()
         return self.each_channel(numbers, x, what)

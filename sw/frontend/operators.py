@@ -62,27 +62,29 @@ def _conv(call: Call) -> Value:
         whole = [(k - 1) * d for k, d in zip(weight.shape[2:], dilation, strict=True)]
         border = (whole[0] // 2, whole[1] // 2, whole[0] - whole[0] // 2, whole[1] - whole[1] // 2)
     return call.as_rows(call.add(Conv(weight, _zeros(bias, len(weight)), stride, border, dilation,
-                                      int(call["groups"])), rows), x)
+                                      int(call["groups"]), call.steps("weight")), rows), x)
 
 
 def _linear(call: Call) -> Value:
     weight = call.stored("weight")
     assert weight is not None
-    return _matrix(call, call.x, weight, call.stored("bias"))
+    return _matrix(call, call.x, weight, call.stored("bias"), call.steps("weight"))
 
 
-def _matrix(call: Call, x: Value, weight: np.ndarray, bias: np.ndarray | None) -> Value:
+def _matrix(call: Call, x: Value, weight: np.ndarray, bias: np.ndarray | None,
+            steps: np.ndarray | None) -> Value:
     if len(x.shape) != 1:
         call.refuse("a linear layer over the last dimension of a map is not supported; put a "
                     "flatten before it")
-    return call.add(Linear(weight, _zeros(bias, len(weight))), x)
+    return call.add(Linear(weight, _zeros(bias, len(weight)), steps), x)
 
 
 def _matmul(call: Call) -> Value:
-    weight = call.stored("other" if "other" in call.arguments else "mat2")
+    name = "other" if "other" in call.arguments else "mat2"
+    weight = call.stored(name)
     if weight is None or weight.ndim != 2:
         call.refuse(f"operator {call.kind} takes a matrix that is stored only")
-    return _matrix(call, call.x, weight.T, None)
+    return _matrix(call, call.x, weight.T, None, call.steps(name, 1))
 
 
 def _addmm(call: Call) -> Value:
@@ -90,7 +92,8 @@ def _addmm(call: Call) -> Value:
     assert weight is not None
     if (call["alpha"], call["beta"]) != (1, 1):
         call.refuse("addmm with alpha or beta is not supported")
-    return _matrix(call, call.value(call["mat1"]), weight.T, call.stored("self"))
+    return _matrix(call, call.value(call["mat1"]), weight.T, call.stored("self"),
+                   call.steps("mat2", 1))
 
 
 # -- by channel ------------------------------------------------------------------------------------

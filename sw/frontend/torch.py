@@ -18,12 +18,14 @@ from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
 from sw.ir.errors import UnsupportedLayer
 from sw.ir.graph import Graph, Node, Value
+from sw.ir.held import Codes, Whole
 from sw.ir.refusals import Refusals
 
 from .call import BATCH, Call, kind_of
 from .module import check_values, left_alone, one_image
 from .moving import MOVING, SHARING
 from .operators import INSTEAD, TABLE
+from .quantised import QUANTISED, dequantise_stored
 
 __all__ = ["UnsupportedLayer", "capture", "import_torch"]
 
@@ -156,7 +158,10 @@ class _Import:
         if name.startswith("_assert"):
             return None
         if not self._values(call.resolve(list(node.args) + list(node.kwargs.values()))):
-            return self._constant(call)
+            return dequantise_stored(call) if name.startswith("dequantize_per_") else \
+                self._constant(call)
+        if name in QUANTISED:
+            return QUANTISED[name](call)
         if name.endswith("_"):
             self._check_in_place(call)
             name = name.rstrip("_")
@@ -172,7 +177,7 @@ class _Import:
     @staticmethod
     def _values(arguments: list[Any]) -> bool:
         """Whether any of them is computed from the network's input."""
-        return any(_Import._values(x) if isinstance(x, list) else isinstance(x, Value)
+        return any(_Import._values(x) if isinstance(x, list) else isinstance(x, Value | Codes)
                    for x in arguments)
 
     @staticmethod
@@ -183,9 +188,12 @@ class _Import:
         if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
             call.refuse(f"operator {call.kind} draws random numbers; only what is the same each "
                         "time runs")
+        def real(x: Any) -> Any:
+            return torch.from_numpy(x.real).float() if isinstance(x, Whole) else x
+
         with torch.no_grad():
-            found = target(*call.resolve(list(node.args)),
-                           **{k: call.resolve(v) for k, v in node.kwargs.items()})
+            found = target(*map(real, call.resolve(list(node.args))),
+                           **{k: real(call.resolve(v)) for k, v in node.kwargs.items()})
         return list(found) if isinstance(found, tuple | list) else found
 
     def _check_in_place(self, call: Call) -> None:

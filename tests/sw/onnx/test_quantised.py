@@ -81,14 +81,17 @@ def test_nothing_is_calibrated_or_chosen_again(tmp_path):
 
 
 # -- operators of quantised models ----------------------------------------------------------------
-CONV: dict[str, Any] = {"w": whole(6, 2, 3, 3), "ws": RNG.uniform(0.001, 0.004, 6).astype(np.float32),
-        "wz": np.zeros(6, np.int8), "b": RNG.integers(-5000, 5000, 6, np.int32)}
-MATRIX: dict[str, Any] = {"w": whole(8, 5), "ws": np.float32(0.002), "wz": np.int8(0),
-          "b": RNG.integers(-5000, 5000, 5, np.int32)}
+CONV: dict[str, Any] = {
+    "w": whole(6, 2, 3, 3), "ws": RNG.uniform(0.001, 0.004, 6).astype(np.float32),
+    "wz": np.zeros(6, np.int8), "b": RNG.integers(-5000, 5000, 6, np.int32)}
+MATRIX: dict[str, Any] = {
+    "w": whole(8, 5), "ws": np.float32(0.002), "wz": np.int8(0),
+    "b": RNG.integers(-5000, 5000, 5, np.int32)}
 WEIGHT = ["w", "ws", "wz"]
 SECOND = helper.make_node("QLinearMatMul", ["q", "xs", "xz", *WEIGHT, "zs", "zz"], ["r"])
-SECOND_STORED: dict[str, Any] = {"w": whole(5, 5), "ws": np.float32(0.01), "wz": np.int8(0), "zs": np.float32(0.03),
-                 "zz": np.int8(-20)}
+SECOND_STORED: dict[str, Any] = {
+    "w": whole(5, 5), "ws": np.float32(0.01), "wz": np.int8(0), "zs": np.float32(0.03),
+    "zz": np.int8(-20)}
 POOLED = ["q", "xs", "xz", "ys", "yz"]
 
 
