@@ -1,7 +1,8 @@
 """Captures a PyTorch module with `torch.export`: as a graph of operators, then of layers.
 
-`operators.py` and `moving.py` have what is supported, by torch's names. What is computed from
-stored numbers alone (masks of `torch.nn.utils.prune`, weight norm, constants) is computed at once.
+`operators.py`, `moving.py` and `quantised.py` have what is supported, by torch's names. What is
+computed from stored numbers alone (masks of `torch.nn.utils.prune`, weight norm, constants) is
+computed at once.
 """
 
 import operator
@@ -32,7 +33,8 @@ __all__ = ["UnsupportedLayer", "capture", "import_torch"]
 
 def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
             name: str | None = None) -> FloatGraph:
-    """Capture a module in evaluation mode, as float32; the module is left as it was.
+    """Capture a module in evaluation mode, as float32; the module is left as it was. Of one that
+    PT2E has quantised its integers are captured with it, so that `quantise` needs no images.
 
     Parameters
     ----------

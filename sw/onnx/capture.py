@@ -1,7 +1,7 @@
 """Captures an ONNX file: as a graph of operators, then of layers.
 
-`operators.py` and `moving.py` have what is supported, by ONNX's names. What comes of stored numbers
-and shapes alone is computed at once, by the reference that comes with `onnx`.
+`operators.py`, `moving.py` and `quantised.py` have what is supported, by ONNX's names. What comes
+of stored numbers and shapes alone is computed at once, by the reference that comes with `onnx`.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,8 @@ _DRAWS = ("Random", "Multinomial", "Bernoulli")
 
 def capture_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
                  name: str | None = None) -> FloatGraph:
-    """Capture an ONNX file, as float32.
+    """Capture an ONNX file, as float32; of one that is quantised already, its integers with it, so
+    that `quantise` needs no images.
 
     Parameters
     ----------

@@ -6,6 +6,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch import nn
 
 from sw.frontend.torch import capture
@@ -93,6 +94,35 @@ def test_graphs_stay_the_same_function(name):
         equal.layers, uneven.layers, strict=True))
     torch.testing.assert_close(run_float(equal, images)[-1], run_float(uneven, images)[-1],
                                rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.trains
+def test_digits_whose_channels_are_spread_by_a_thousand_are_read_as_in_float():
+    digits = load_digits()
+    order = np.random.default_rng(0).permutation(len(digits.target))
+    x = torch.from_numpy(digits.images[order, None] / 16).float()
+    y = torch.from_numpy(digits.target[order])
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(),
+                        nn.Conv2d(16, 16, 3, padding=1, groups=16), nn.ReLU(),
+                        nn.Conv2d(16, 32, 3, 2, padding=1), nn.ReLU(), nn.Flatten(),
+                        nn.Linear(32 * 16, 10))
+    optimiser = torch.optim.Adam(net.parameters(), 3e-3)
+    for _ in range(8):
+        for k in range(0, 1400, 64):
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(net(x[k:k + 64]), y[k:k + 64]).backward()
+            optimiser.step()
+    factors = np.random.default_rng(1).permutation(np.logspace(0, 3, 16))
+    graph = spread(capture(net, (1, 8, 8)), factors)
+
+    def right(outputs: torch.Tensor) -> float:
+        return float((outputs.flatten(1).argmax(1) == y[1400:]).float().mean())
+
+    exact = right(net(x[1400:]))
+    found = {equal: right(run_integer(quantise(graph, x[:64], equal=equal), x[1400:]))
+             for equal in (False, True)}
+    assert exact > 0.9 and found[True] >= exact - 0.003 and found[False] < exact - 0.05
 
 
 # -- biases ----------------------------------------------------------------------------------------
