@@ -7,6 +7,7 @@
     python -m boards check ulx3s-25f --port auto   is the board in order? says what is not
     python -m boards run ulx3s-25f --port auto   digits on the board, checked layer by layer
     python -m boards run ulx3s-25f --virtual     the same, on a simulated board
+    python -m boards export ulx3s-25f --out deploy   digits, with a driver in C, to deploy
     python -m boards margins ulx3s-25f           for which delays the SDRAM works, in simulation
     python -m boards table                       build every board, a row for each
 
@@ -83,6 +84,7 @@ def parser() -> Parser:
     add_options(sub, "--json")
     _add_run(add("run", "Run a network on a board, and check every layer against the golden "
                  "model."))
+    _add_export(add("export", "Write a network for a board, and a driver in C, into a folder."))
     sub = add("margins", "For which delays between FPGA and SDRAM the controller works, in "
               "simulation, and whether the board's lie among them.")
     add_options(sub, "--json")
@@ -106,16 +108,54 @@ def _add_run(sub: Parser) -> None:
     sub.add_argument("--compare", action="store_true",
                      help="compare cycles and outputs with the simulation, layer by layer, as "
                      "--virtual does anyway")
-    add_options(sub, "--network", default="digits")
+    sub.add_argument("--bundle", type=file_path, metavar="FOLDER",
+                     help="run what `boards export` has written, on its input")
+    _add_network(sub)
+    add_options(sub, "--images", note="default 1")
+    sub.add_argument("--out", type=file_path, metavar="FOLDER",
+                     help="the build that the board holds (default build/BOARD)")
+    add_options(sub, "--json")
+
+
+def _add_network(sub: Parser) -> None:
+    """What runs, where nobody says digits."""
+    add_options(sub, "--network", default=None, note="default digits")
     add_options(sub, *NETWORK[1:], *DATA)
     sub.add_argument("--dense", action="store_true", help="the network before pruning")
     add_options(sub, "--partitions", default=None,
                 note="default: as many as instances, or what makes digits fit the board; of a "
                 "network of your own the most up to 8 that go")
-    add_options(sub, "--images", default=1)
-    add_options(sub, "--seed")
-    sub.add_argument("--out", type=file_path, metavar="FOLDER",
-                     help="the build that the board holds (default build/BOARD)")
+    add_options(sub, "--seed", default=None, note="default 1")
+
+
+_EXPORT = """\
+Write a network for a board, and a driver in C, into a folder.
+
+    python -m boards export ulx3s-25f --network digits --out deploy
+    python -m boards run ulx3s-25f --bundle deploy --port auto      try it, from Python
+    cc -std=c99 -O2 -o run deploy/partita.c deploy/example_serial.c
+    ./run /dev/ttyUSB0 deploy                                       the same from C
+
+The folder has the program, the memory image, one input with its output, a manifest (bundle.json),
+C headers, a driver of C99 that needs nothing else (partita.c), and two hosts for it: through a
+serial port, and by pointers, as on a RISC-V SoC. Whatever other host you have is four functions.
+Nothing is written before it is known that the network fits the board (else exit code 4). Only
+files that an export has written are replaced: compile into another folder.
+"""
+
+
+def _add_export(sub: Parser) -> None:
+    sub.description = _EXPORT
+    add_config_arguments(sub, preset=None)
+    _add_network(sub)
+    sub.add_argument("--last-only", action="store_true",
+                     help="store the last layer's output, and of the others what is read again: "
+                     "less memory, but not every layer can be looked at")
+    sub.add_argument("--build", type=file_path, metavar="FOLDER",
+                     help="the build that the board holds, whose configuration is taken (default "
+                     "build/BOARD, if it is there)")
+    sub.add_argument("--out", type=file_path, metavar="FOLDER", required=True,
+                     help="where to write")
     add_options(sub, "--json")
 
 
@@ -138,6 +178,8 @@ def run(argv: list[str]) -> int:
     with importing():
         if args.command == "run":
             from boards.host.command import run_as_asked as work
+        elif args.command == "export":
+            from boards.deploy.command import export_as_asked as work
         elif args.command == "check":
             from boards.host.checking import check_as_asked as work
         elif args.command == "margins":

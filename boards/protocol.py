@@ -30,9 +30,10 @@ from collections import deque
 from collections.abc import Iterator
 from enum import IntEnum
 
-__all__ = ["ANSWER", "BUILD_BYTES", "CRC_BYTES", "ESCAPE", "ESCAPE_XOR", "FLAG", "HEADER",
-           "HEADER_BYTES", "IDENTITY_BYTES", "MAX_DATA", "MIN_CLOCKS_PER_BIT", "PROTOCOL_VERSION",
-           "Deframer", "Op", "Status", "body", "frame"]
+__all__ = ["ANSWER", "ANSWER_S", "BUILD_BYTES", "CRC_BYTES", "CRC_POLYNOMIAL", "ESCAPE",
+           "ESCAPE_XOR", "FLAG", "HEADER", "HEADER_BYTES", "IDENTITY_BYTES", "MAX_DATA",
+           "MIN_CLOCKS_PER_BIT", "PROTOCOL_VERSION", "TRIES", "Deframer", "Op", "Status", "body",
+           "frame"]
 
 PROTOCOL_VERSION = 2
 FLAG, ESCAPE, ESCAPE_XOR = 0x7E, 0x7D, 0x20
@@ -41,6 +42,8 @@ ANSWER = 0x80
 HEADER = struct.Struct("<BHHI")
 HEADER_BYTES = HEADER.size
 CRC_BYTES = 4
+#: IEEE 802.3, reflected.
+CRC_POLYNOMIAL = 0xEDB88320
 #: Of a baud rate: fewer do not leave the receiver room to sample in the middle of a bit.
 MIN_CLOCKS_PER_BIT = 6
 #: Data bytes in a frame, at most.
@@ -49,6 +52,9 @@ MAX_DATA = 1024
 #: (20), and of a digest of the sources that the bitstream was made from (8), zeros where there is
 #: no bitstream.
 IDENTITY_BYTES, BUILD_BYTES = 32, 8
+#: For which the host waits for an answer, beside the frames' own time; and how often it asks before
+#: nobody is thought to be there.
+ANSWER_S, TRIES = 0.25, 8
 
 
 class Op(IntEnum):

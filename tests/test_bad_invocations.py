@@ -36,6 +36,7 @@ WORKS = {
     "agree": ["@file"], "report": ["@file"],
     "ablation": ["--network", "digits"], "calibrate": ["--liberty=@file"], "measure": [],
     "tables": [], "demo": [], "boards build": ["icebreaker", "--out=@new"],
+    "boards export": ["icebreaker", "--network", "digits", "--out=@new"],
     "boards run": ["icebreaker", "--virtual"], "boards flash": ["icebreaker", "--out=@new"],
     "boards check": ["icebreaker", "--virtual", "--report=@new.txt"],
     "boards table": ["icebreaker"], "boards margins": ["ulx3s-25f"], "boards list": [],
@@ -52,7 +53,8 @@ BEGINS = (
     "sw.experiment.calibration.map_core", "sw.experiment.gates.generate", "sw.measure._run",
     "boards.flow.commands.build", "boards.host.command.run_network",
     "boards.host.checking.check_board", "boards.host.checking.VirtualBoard",
-    "boards.virtual.sweep.memory_library", "subprocess.run", "subprocess.Popen",
+    "boards.virtual.sweep.memory_library", "boards.deploy.command.task_as_asked",
+    "subprocess.run", "subprocess.Popen",
 )
 
 

@@ -4,11 +4,10 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from boards.protocol import CRC_BYTES, ESCAPE, ESCAPE_XOR, FLAG
+from boards.protocol import CRC_BYTES, CRC_POLYNOMIAL, ESCAPE, ESCAPE_XOR, FLAG
 
 __all__ = ["RESIDUE", "Framer", "crc_step"]
 
-_POLYNOMIAL = 0xEDB88320  # IEEE 802.3, reflected
 #: The crc register after a body and its own crc.
 RESIDUE = 0xDEBB20E3
 
@@ -18,7 +17,7 @@ def crc_step(m: Module, crc: Signal, byte: Value, name: str) -> Value:
     value = crc ^ byte
     for k in range(8):
         step = Signal(32, name=f"{name}_{k}")
-        m.d.comb += step.eq((value >> 1) ^ Mux(value[0], _POLYNOMIAL, 0))
+        m.d.comb += step.eq((value >> 1) ^ Mux(value[0], CRC_POLYNOMIAL, 0))
         value = step
     return value
 

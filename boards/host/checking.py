@@ -11,6 +11,7 @@ from functools import partial
 
 from boards.catalogue import VIRTUAL_BAUD, Board, find
 from boards.flow.asked import out_folder, say
+from boards.flow.held import built_here
 from boards.usb.devices import NoBoard, find_device, find_port, usb_devices
 from boards.virtual.board import VIRTUAL_TIMEOUT_S, VirtualBoard, VirtualPort
 from boards.virtual.chip import FAULTS, Faults
@@ -22,7 +23,6 @@ from .causes import silence
 from .check import Finding, Scope, check_board, find_rate
 from .client import SerialBackend, SerialTransport, open_port
 from .errors import BoardMismatch, LinkTimeout
-from .opening import built_here
 
 __all__ = ["check_as_asked"]
 

@@ -10,17 +10,19 @@ import numpy as np
 
 from boards.gateware.system import identity
 from boards.protocol import (
+    ANSWER_S,
     BUILD_BYTES,
     IDENTITY_BYTES,
     MAX_DATA,
     PROTOCOL_VERSION,
+    TRIES,
     Op,
 )
 from hw import registers
 from hw.config import Config
 
 from .errors import BoardMismatch, LinkError
-from .session import TRIES, Request, Session, Transport
+from .session import Request, Session, Transport
 
 __all__ = ["SerialBackend", "SerialTransport", "open_port"]
 
@@ -103,7 +105,7 @@ class SerialBackend:
     """
 
     def __init__(self, config: Config, transport: Transport, *, baud: int = 3_000_000,
-                 timeout_s: float = 0.25, clock: Callable[[], float] = time.monotonic,
+                 timeout_s: float = ANSWER_S, clock: Callable[[], float] = time.monotonic,
                  greetings: int = TRIES,
                  progress: Callable[[int, int], None] = lambda done, total: None,
                  chance: random.Random = _CHANCE):

@@ -2,37 +2,41 @@
 
 import argparse
 import json
+from functools import partial
 
 from rich.text import Text
 
 from boards.catalogue import VIRTUAL_BAUD, Board, find
+from boards.deploy.bundle import read_bundle
+from boards.deploy.task import NETWORK, Task, task_as_asked
 from boards.flow.asked import out_folder, say
+from boards.flow.fit import check_memory
+from boards.flow.held import built_here
 from hw.config import Config
 from hw.options import changed_config, contradiction
 from hw.support.arguments import given
 from hw.support.console import console
 from hw.support.text import printable
-from sw.experiment.choice import choice_from_arguments
 from sw.networks.names import check_images
 
-from .opening import built_here
 from .run import BoardRun, run_network
 
 __all__ = ["run_as_asked"]
+
+#: What says what runs, by the attributes that they are; a bundle says it.
+_WORK = ("network", "weights", "input_shape", "dense", "partitions", "images", "seed", "data",
+         "calibration", "labels", "size", "crop", "mean", "deviation", "channels")
 
 
 def run_as_asked(args: argparse.Namespace) -> int:
     """Do what `boards run`'s arguments ask for, and return the exit code; errors are raised."""
     board = find(args.board)
     _check(args, board)
-    config, build = _config(args, board)
-    choice = choice_from_arguments(args)
-    parts = max(board.partitions, config.instances) if choice.origin.ours else None
+    bundle = read_bundle(args.bundle) if args.bundle else None
+    config, build = _config(args, board, bundle)
     with console(stderr=True).status(Text()) as status:
         done = run_network(
-            board, config, network=choice, form="dense" if args.dense else "pruned",
-            partitions=args.partitions or parts,
-            count=args.images, seed=args.seed, port=args.port,
+            board, config, partial(_task, args, board, config, bundle), port=args.port,
             serial=args.serial, build=build, compare=args.compare,
             virtual_baud=args.virtual_baud or min(VIRTUAL_BAUD, board.most_baud),
             virtual_latency_s=(args.virtual_latency_ms or 0.0) / 1000, say=say,
@@ -62,17 +66,40 @@ def _check(args: argparse.Namespace, board: Board) -> None:
     if args.virtual_baud and args.virtual_baud > board.most_baud:
         raise ValueError(f"--virtual-baud is {args.virtual_baud}; at {board.clock_mhz:g} MHz it "
                          f"must be at most {board.most_baud:,}")
+    for option in _WORK if args.bundle else ():
+        value = getattr(args, option)
+        if value is not None and value is not False:
+            raise ValueError(f"--{option.replace('_', '-')} goes without --bundle, which has its "
+                             "network and input")
     with given("--images", args.images):
-        check_images(args.network, args.images)
+        check_images(args.network or NETWORK, args.images or 1)
 
 
-def _config(args: argparse.Namespace, board: Board) -> tuple[Config, bytes | None]:
+def _task(args: argparse.Namespace, board: Board, config: Config, bundle: Task | None) -> Task:
+    """What is to run."""
+    if bundle:
+        check_memory(board, config, bundle.program.name, bundle.program.window_bytes)
+        return bundle
+    return task_as_asked(args, board, config, count=args.images or 1)
+
+
+def _config(args: argparse.Namespace, board: Board, bundle: Task | None,
+            ) -> tuple[Config, bytes | None]:
     """The configuration that the board holds, as far as that is known here, and the digest of its
     sources."""
     config, build = changed_config(board.config, args), None
+    if bundle:
+        config = bundle.program.config
+        if other := contradiction(config, args):
+            raise ValueError(f"{other} as in the bundle {args.bundle}; leave the option out, or "
+                             "export for that configuration")
     if args.port:
         folder = out_folder(args, board)
         if known := built_here(folder, board):  # what was flashed decides
+            if bundle and known[0] != config:
+                raise ValueError(f"--bundle {args.bundle} is for {config.shape}, configuration "
+                                 f"{config.digest[:8]}; the board holds the build {folder}, "
+                                 f"{known[0].shape}, {known[0].digest[:8]}: export it again")
             config, build = known
             if other := contradiction(config, args):
                 raise ValueError(f"{other} as in the build that the board holds, {folder}; leave "

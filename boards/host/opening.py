@@ -1,35 +1,17 @@
 """Opens the link to a board that is plugged in."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from boards.catalogue import Board
-from boards.flow.build import MANIFEST, load_manifest
-from boards.protocol import BUILD_BYTES
 from boards.usb.devices import find_port
 from hw.config import Config
-from hw.support.reading import FileFormatError
 
 from .causes import silence
 from .client import SerialBackend, open_port
 from .errors import BoardMismatch, LinkTimeout
 
-__all__ = ["built_here", "open_board"]
-
-
-def built_here(folder: Path, board: Board) -> tuple[Config, bytes | None] | None:
-    """The configuration of the build in a folder, and the digest of its sources, if it has one;
-    None if there is no build; raises ValueError where its manifest is damaged."""
-    if not (folder / MANIFEST).is_file():
-        return None
-    data = load_manifest(folder, board)
-    digest = data.get("build")  # which older builds do not tell
-    if digest is not None and not re.fullmatch(rf"[0-9a-f]{{{2 * BUILD_BYTES}}}", str(digest)):
-        raise FileFormatError(f"{folder / MANIFEST}: build is {digest!r}; it must be "
-                              f"{2 * BUILD_BYTES} hexadecimal digits: build it again")
-    return Config.from_dict(data["config"]), bytes.fromhex(digest) if digest else None
+__all__ = ["open_board"]
 
 
 @contextmanager

@@ -8,15 +8,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from boards.catalogue import Board
-from boards.flow.fit import check_memory
+from boards.deploy.task import Task
 from boards.virtual.board import VIRTUAL_TIMEOUT_S, VirtualBoard, VirtualPort
 from boards.virtual.simulated import differences, simulated
 from hw.config import Config
-from sw.compiler import Program, compile_graph
+from sw.compiler import Program
 from sw.driver.driver import Driver
-from sw.experiment.choice import Choice
-from sw.experiment.work import Workload
-from sw.experiment.workload import load_workload
 from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
 
@@ -82,9 +79,8 @@ class BoardRun:
         return {"run": "partita.board-run", "version": 1, **asdict(self)}
 
 
-def run_network(board: Board, config: Config, *, network: str | Choice, form: str = "pruned",
-                partitions: int | None, count: int, seed: int, port: str | None, virtual_baud: int,
-                virtual_latency_s: float = 0.0, serial: str | None = None,
+def run_network(board: Board, config: Config, make: Callable[[], Task], *, port: str | None,
+                virtual_baud: int, virtual_latency_s: float = 0.0, serial: str | None = None,
                 build: bytes | None = None, compare: bool = False, say: Callable[[str], None],
                 progress: Callable[[int, int], None] = lambda done, total: None) -> BoardRun:
     """Load a network onto a board and run images.
@@ -95,7 +91,7 @@ def run_network(board: Board, config: Config, *, network: str | Choice, form: st
     Parameters
     ----------
     board, config : what the board holds
-    network, form, partitions, count, seed : what runs, "pruned", where it can be, or "dense"
+    make : returns what runs, once a board that is plugged in has answered
     port : str or None
         A serial port, or "auto"; None makes a virtual board and uses its pseudo-terminal.
     virtual_baud : int
@@ -123,9 +119,8 @@ def run_network(board: Board, config: Config, *, network: str | Choice, form: st
         if port is not None:  # what is wrong with a board should show before anything is trained
             backend, path = stack.enter_context(open_board(
                 board, config, port, serial=serial, build=build, progress=count_up))
-        work = load_workload(network, partitions=partitions, seed=seed, images=count, say=say)
-        graph = work.forms.get(form, work.dense)
-        program = _fitting(graph, config, board)
+        task = make()
+        program = task.program
         if backend is None or compare:
             system = board.system(config, baud=virtual_baud, powerup_us=5.0)
             reference = Driver(stack.enter_context(simulated(system, say)))
@@ -143,15 +138,15 @@ def run_network(board: Board, config: Config, *, network: str | Choice, form: st
             load_s, load = _load(driver, program, pseudo, board)
             if reference and pseudo:
                 _follow(reference, pseudo.board, program)
-            results = _run_images(driver, reference, graph, work, count, say)
+            results = _run_images(driver, reference, task, say)
             if pseudo and pseudo.fault:
                 raise pseudo.fault
         except Exception:
             if pseudo and pseudo.fault:
                 raise pseudo.fault from None
             raise
-        return BoardRun(board.name, graph.name, path, board.clock_mhz, total, load_s,
-                        results, backend.repeats, load, work.names)
+        return BoardRun(board.name, task.graph.name, path, board.clock_mhz, total, load_s,
+                        results, backend.repeats, load, task.names)
 
 
 def _load(driver: Driver, program: Program, pseudo: VirtualPort | None, board: Board,
@@ -183,21 +178,13 @@ def _follow(reference: Driver, board: VirtualBoard, program: Program) -> None:
     board.guard([info.name for info in program.layers], program.places(0))
 
 
-def _fitting(graph: IntegerGraph, config: Config, board: Board) -> Program:
-    """Compile a network; raises DoesNotFit if the board has too little memory for it."""
-    program = compile_graph(graph, config)
-    check_memory(board, config, graph.name, program.window_bytes)
-    return program
-
-
-def _run_images(driver: Driver, reference: Driver | None, graph: IntegerGraph, work: Workload,
-                count: int, say: Callable[[str], None]) -> tuple[ImageRun, ...]:
-    images, labels = work.images[:count], work.labels
+def _run_images(driver: Driver, reference: Driver | None, task: Task, say: Callable[[str], None],
+                ) -> tuple[ImageRun, ...]:
     runs = []
-    for k, image in enumerate(images):
-        say(f"image {k + 1} of {len(images)}")
-        label = None if labels is None else int(labels[k])
-        runs.append(_run_image(driver, reference, graph, image, label))
+    for k, image in enumerate(task.images):
+        say(f"image {k + 1} of {len(task.images)}")
+        label = None if task.labels is None else int(task.labels[k])
+        runs.append(_run_image(driver, reference, task.graph, image, label))
     return tuple(runs)
 
 

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from boards.protocol import ANSWER, FLAG, HEADER, Deframer, Op, Status, body, frame
+from boards.protocol import ANSWER, FLAG, HEADER, TRIES, Deframer, Op, Status, body, frame
 from hw import registers
 
 from .errors import BoardReset, LinkError, LinkTimeout
 
-__all__ = ["TRIES", "Request", "Session", "Transport"]
+__all__ = ["Request", "Session", "Transport"]
 
-#: Of a request, before nobody is thought to be there.
-TRIES = 8
 #: Requests on their way at once: at 2 Mbaud eight of 1 KiB take 43 ms, more than the 16 ms that a
 #: USB adapter may keep an answer back.
 _WINDOW = 8

@@ -30,12 +30,14 @@ from .errors import (
 from .ledger import Entry, divide
 from .result import RunResult
 
-__all__ = ["Driver"]
+__all__ = ["STOP_CYCLES", "WATCHDOG_CYCLES", "Driver"]
 
 _SLICE_CYCLES = 20_000
 _REPORT_S = 0.2  # between reports of progress
 #: A stopped instance waits for what the memory owes it, which is far less.
-_STOP_CYCLES = 200_000
+STOP_CYCLES = 200_000
+#: Without progress, after which an instance stops.
+WATCHDOG_CYCLES = 1_000_000
 
 
 class Driver:
@@ -53,7 +55,7 @@ class Driver:
         If the hardware is not the one that the backend's configuration describes.
     """
 
-    def __init__(self, backend: Backend, *, watchdog_cycles: int = 1_000_000):
+    def __init__(self, backend: Backend, *, watchdog_cycles: int = WATCHDOG_CYCLES):
         self._backend = backend
         self._program: Program | None = None
         found = self._read("ID")
@@ -220,10 +222,10 @@ class Driver:
         self._write("STOP", (1 << self._backend.config.instances) - 1)
         cycles = 0
         while running := self._read("RUNNING"):
-            if cycles >= _STOP_CYCLES:
+            if cycles >= STOP_CYCLES:
                 raise StopFailed(f"instances {running:#x} (mask) have not stopped after {cycles} "
                                  "cycles: the memory does not answer; reset the accelerator")
-            cycles += self._backend.advance(_STOP_CYCLES - cycles)
+            cycles += self._backend.advance(STOP_CYCLES - cycles)
 
     def _check_idle(self, what: str) -> None:
         running = self._read("RUNNING")

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from boards.catalogue import BOARDS
-from boards.host.run import _fitting
+from boards.deploy.task import compiled_for
 from sw.experiment.workload import load_workload
 from sw.lowering.errors import DoesNotFit
 
@@ -18,7 +18,7 @@ def test_the_network_that_a_board_names_fits_its_memory(name):
     board = BOARDS[name]
     parts = max(board.partitions, board.config.instances)
     graph = load_workload(board.network, partitions=parts, seed=0, images=1).forms["pruned"]
-    program = _fitting(graph, board.config, board)
+    program = compiled_for(graph, board.config, board)
     assert program.window_bytes <= board.system().memory_bytes
 
 
@@ -28,7 +28,7 @@ def test_a_board_that_builds_only_has_no_room_and_says_so(name, capsys):
     board = BOARDS[name]
     graph = load_workload("digits", partitions=32, seed=0, images=1).forms["pruned"]
     with contextlib.suppress(DoesNotFit):
-        pytest.fail(f"{_fitting(graph, board.config, board)} fits")
+        pytest.fail(f"{compiled_for(graph, board.config, board)} fits")
     assert "it can be built for and loaded only" in board.note
 
 

@@ -14,6 +14,8 @@ from PIL import Image
 from torch import nn
 
 from boards.catalogue import BOARDS
+from boards.deploy.bundle import BUNDLE, read_bundle, write_bundle
+from boards.deploy.task import Task
 from boards.flow.build import MANIFEST, load_manifest
 from boards.gateware.system import identity
 from boards.host.client import SerialBackend
@@ -163,6 +165,13 @@ def _board(folder: Path) -> Path:
     return folder / MANIFEST
 
 
+def _bundle(folder: Path) -> Path:
+    graph = _graph()
+    write_bundle(folder, Task(compile_graph(graph, _CONFIG), graph, (
+        np.ones(graph.in_shape, np.int8),)), _BOARD)
+    return folder / BUNDLE.manifest
+
+
 def _floorplan(folder: Path) -> Path:
     write_floorplan(folder / "plan.json", {
         (n, "a.ram"): Site.named(f"X{n}/Y2/EBR") for n in range(2)}, _CONFIG, DEVICES["ecp5-85k"])
@@ -269,6 +278,8 @@ KINDS = {
     "liberty-gz": Kind(_liberty_gz, read_liberty, LibertyError),
     "board": Kind(_board, lambda p: load_manifest(p.parent, _BOARD), FileFormatError, JSON,
                   names_file=False),
+    "bundle": Kind(_bundle, lambda p: read_bundle(p.parent), FileFormatError, JSON,
+                   names_file=False),
     "floorplan": Kind(_floorplan, lambda p: kept_floorplan(p, _CONFIG, DEVICES["ecp5-85k"]),
                       FileFormatError, JSON),
     "config": Kind(_config, lambda p: read_config(read_json(p, "a configuration")["config"]),

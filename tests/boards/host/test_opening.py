@@ -9,10 +9,11 @@ import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS
+from boards.flow.held import built_here
 from boards.host import opening
 from boards.host.causes import silence
 from boards.host.errors import BoardMismatch
-from boards.host.opening import built_here, open_board
+from boards.host.opening import open_board
 from boards.usb.devices import UsbDevice
 from hw.support.reading import FileFormatError
 from tests.support.fakeboard import FakeBoard

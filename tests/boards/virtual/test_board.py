@@ -8,6 +8,7 @@ import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS, Board
+from boards.deploy import task
 from boards.host import run, session
 from boards.host.client import SerialBackend, open_port
 from boards.host.run import VirtualLoad
@@ -100,7 +101,7 @@ def small_board(monkeypatch):
     name = "ulx3s-85f"
     monkeypatch.setattr(Board, "system", lambda self, config=None, **changes: SDRAM)
     monkeypatch.setitem(BOARDS, name, dataclasses.replace(BOARDS[name], config=CONFIG))
-    monkeypatch.setattr(run, "load_workload", lambda *args, **options: Workload(
+    monkeypatch.setattr(task, "load_workload", lambda *args, **options: Workload(
         "random", "seeded", GRAPH, GRAPH, tuple(IMAGES)))
     return ["run", name, "--virtual", "--images", "2", "--partitions", "1"]
 

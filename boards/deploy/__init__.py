@@ -1,0 +1,1 @@
+"""Bundles: a network compiled for a board, and what runs it from C."""

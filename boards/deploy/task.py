@@ -1,0 +1,62 @@
+"""What a board is to do: a network compiled for it, which it must have memory for, and inputs."""
+
+import argparse
+from dataclasses import dataclass
+
+import numpy as np
+
+from boards.catalogue import Board
+from boards.flow.asked import say
+from boards.flow.fit import check_memory
+from hw.config import Config
+from sw.compiler import Program, compile_graph
+from sw.experiment.choice import choice_from_arguments
+from sw.experiment.workload import load_workload
+from sw.graph.integer import IntegerGraph
+
+__all__ = ["NETWORK", "Task", "compiled_for", "task_as_asked"]
+
+#: What runs where nobody says, and the seed of what is random.
+NETWORK, _SEED = "digits", 1
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A `program`, the `graph` that it was compiled from, `images`, each int8[C, H, W], and, if
+    they are known, their `labels` and the `names` of the classes."""
+
+    program: Program
+    graph: IntegerGraph
+    images: tuple[np.ndarray, ...]
+    labels: np.ndarray | None = None
+    names: tuple[str, ...] = ()
+
+
+def task_as_asked(args: argparse.Namespace, board: Board, config: Config, *, count: int,
+                  store_all: bool = True) -> Task:
+    """The task that --network and what goes with it ask for, of `count` images.
+
+    Raises
+    ------
+    OSError
+    ValueError
+        If what is asked for does not go together, or cannot be had.
+    CompileError, DoesNotFit
+    """
+    choice = choice_from_arguments(argparse.Namespace(**{
+        **vars(args), "network": args.network or NETWORK}))
+    parts = max(board.partitions, config.instances) if choice.origin.ours else None
+    work = load_workload(choice, images=count, say=say, partitions=args.partitions or parts,
+                         seed=_SEED if args.seed is None else args.seed)
+    graph = work.dense if args.dense or work.pruned is None else work.pruned
+    say("compiling")
+    program = compiled_for(graph, config, board, store_all=store_all)
+    return Task(program, graph, tuple(work.images[:count]), work.labels, work.names)
+
+
+def compiled_for(graph: IntegerGraph, config: Config, board: Board, *, store_all: bool = True,
+                 ) -> Program:
+    """Compile a network; raises DoesNotFit if a board has too little memory for it."""
+    program = compile_graph(graph, config, store_all=store_all)
+    check_memory(board, config, graph.name, program.window_bytes)
+    return program
