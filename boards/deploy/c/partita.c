@@ -9,7 +9,6 @@
 /* Leave a function with what went wrong. */
 #define TRY(call) do { partita_status s_ = (call); if (s_) return s_; } while (0)
 #define WORD(table, k, which) ((k) < sizeof table / sizeof *table ? table[k][which] : "?")
-
 static const uint32_t cause_registers[] = {PARTITA_CAUSE_REGISTERS};
 static const char *const causes[][2] = {PARTITA_CAUSE_WORDS};
 static const char *const errors[][2] = {PARTITA_ERROR_WORDS};

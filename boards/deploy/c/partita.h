@@ -43,7 +43,6 @@ typedef enum {
 } partita_status;
 
 #define PARTITA_NOWHERE 0xFFFFFFFFu
-
 struct partita_layer {
     const char *name;
     uint32_t offset; /* of its output in the window; PARTITA_NOWHERE if it is not kept */

@@ -23,7 +23,7 @@ from sw.compiler import Program, compile_graph
 from sw.driver.driver import Driver
 from sw.graph.integer import IntegerGraph
 from tests.support.cdriver import CC, CDriver, FakeBus, compiled, shape_of
-from tests.support.present import same
+from tests.support.present import present, same
 from tests.support.programs import instructions, random_layer, random_network
 from tests.support.systems import CONFIG, SDRAM, backend
 
@@ -113,6 +113,19 @@ def test_tensors_lie_as_the_compiler_says(config: Config, seed, tmp_path):
         raw = rng.integers(0, 256, program.output_bytes(layer), dtype=np.uint8)
         bus.memory[base + place.offset:][:raw.size] = raw
         assert np.array_equal(driver.output(layer, place.shape), program.unpack_output(layer, raw))
+
+
+def test_taps_are_packed_by_stride_dilation_and_what_is_around_the_image(tmp_path):
+    taps = dataclasses.replace(present(PROGRAM.taps), stride=(1, 2), dilation=(2, 3),
+                               padding=(2, 1), pad_value=-3)
+    program = dataclasses.replace(PROGRAM, taps=taps)
+    bus = FakeBus(program)
+    driver = CDriver(bundle(tmp_path / "bundle", program), tmp_path, bus)
+    assert driver.begin(IMAGE) == OK
+    assert driver.start(pixels(PIXELS)) == OK
+    packed = program.pack_input(PIXELS)
+    assert np.array_equal(bus.memory[program.input.offset:][:packed.size], packed)
+    assert np.count_nonzero(packed == np.uint8(-3 & 0xFF)) > 20
 
 
 def test_same_bytes_and_same_cycles_by_cause_as_by_pythons_driver(exported, tmp_path):
