@@ -55,10 +55,10 @@ def test_steps_by_axis_and_the_value_of_padding(seed, kernel, stride, dilation, 
     # a border of as much as the kernel reaches, then as many outputs as there are
     top, left = pad
     bottom, right = ((k - 1) * d for k, d in zip(kernel, dilation, strict=True))
-    padded = np.full((3, size[0] + top + bottom, size[1] + left + right), value, np.int32)
+    padded = np.full((3, size[0] + top + bottom, size[1] + left + right), value, np.float64)
     padded[:, top:top + size[0], left:left + size[1]] = image
     expected = torch.nn.functional.conv2d(
-        torch.from_numpy(padded)[None], torch.from_numpy(weight.astype(np.int32)), stride=stride,
+        torch.from_numpy(padded)[None], torch.from_numpy(weight.astype(np.float64)), stride=stride,
         dilation=dilation)[0].numpy()
     layer = replace(make_layer(rng, 3, 4, 9, 1, 1, 0, 1), weight=weight, stride=stride,
                     dilation=dilation, padding=pad, pad_value=value, in_shape=(3, *size),
