@@ -59,7 +59,10 @@ def pixels_of(choice: Choice, graph: FloatGraph, *, count: int, seed: int) -> Pi
     load = partial(load_images, shape=shape, preparation=choice.preparation, outputs=outputs,
                    names=choice.labels, seed=seed)
     notes, calibration = [], None
-    if choice.calibration:
+    if graph.given is not None:
+        calibration = seeded_images(1, shape, seed)  # none are looked at
+        notes.append("it is quantised already, and keeps its scales and its integers")
+    elif choice.calibration:
         found = load(choice.calibration, count=CALIBRATION)
         calibration = found.images
         notes.append(f"calibrated on {found.source}")
@@ -100,10 +103,10 @@ def chosen_partitions(graph: FloatGraph, prune: str, asked: int | None) -> tuple
     PartitionError
         If it cannot be cut into as many as are asked for.
     """
+    if graph.given is not None and (asked or 1) == 1:
+        return 1, []
     if asked is not None:
         return asked, check_cut(graph, prune, asked)
-    if graph.given is not None:
-        return 1, []
     for partitions in range(MOST_PARTITIONS, 1, -1):
         try:
             if names := check_cut(graph, prune, partitions):
@@ -203,14 +206,17 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
 
 def _accuracy(graph: FloatGraph, forms: dict[str, IntegerGraph], images: ImageSet,
               ) -> dict[str, float]:
-    """Shares of right first guesses where there are labels, else of those that are float's."""
-    real = outputs_of(partial(run_float, graph), images.images)
-    found = {} if images.labels is None else {f"float on {len(images)} images":
-                                              top1(real, images.labels)}
+    """Shares of right first guesses, where there are labels, and of those that are float's: not of
+    a model that is quantised already, as its values are made to be rounded."""
+    found: dict[str, float] = {}
+    real = None if graph.given is not None else outputs_of(partial(run_float, graph), images.images)
+    if images.labels is not None and real is not None:
+        found[f"float on {len(images)} images"] = top1(real, images.labels)
     for form, integers in forms.items():
         outputs = outputs_of(partial(run_integer, integers), images.images)
         name = "int8" if form == "dense" else f"{form} int8"
         if images.labels is not None:
             found[f"{name} on {len(images)} images"] = top1(outputs, images.labels)
-        found[f"{name} guesses as float"] = agreement(outputs, real)
+        if real is not None:
+            found[f"{name} guesses as float"] = agreement(outputs, real)
     return found

@@ -17,6 +17,7 @@ from sw.networks.opening import opened
 from sw.networks.shapes import shape_graph
 from tests.support.onnx_files import model_of
 from tests.support.own import write_own
+from tests.support.quantised_files import quantised_file
 
 SHAPE = ["--input-shape", "3x16x16"]
 
@@ -48,6 +49,14 @@ def test_a_users_network_is_predicted_and_compared_with_float(own, capsys):
     assert cut["speedup"] == pytest.approx(data["cycles"] / cut["cycles"], abs=0.01)
     assert cut["speedup"] > 1
     assert len(data["advice"]) <= 3
+
+
+def test_a_network_that_is_quantised_already_keeps_its_integers(tmp_path, capsys):
+    path, _ = quantised_file("mobilenet_v2", "QDQ with zero points", tmp_path)
+    data = checked(capsys, path, "--instances", "2")
+    assert data["cycles"] and data["cuts"] == [] and data["values"] is None
+    assert any("quantised already, and keeps its scales" in note for note in data["notes"])
+    assert any(f"python -m sw.agree {path} compares" in note for note in data["notes"])
 
 
 def test_cycles_are_those_of_the_model(own, capsys):

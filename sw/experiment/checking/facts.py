@@ -133,8 +133,10 @@ def _integers(choice: Choice, network: Opened, seed: int, say: _Say,
     count = measured_images(graph) if choice.data else _SEEDED
     pixels = pixels_of(choice, graph, count=count, seed=seed)
     say("quantising")
-    if graph.given is None:
-        graph = equalise(graph, pixels.calibration)
+    if graph.given is not None:
+        return quantise(graph), None, (*network.notices, *pixels.notes, f"python -m sw.agree "
+                                       f"{choice.origin.text} compares it with onnxruntime by layer")
+    graph = equalise(graph, pixels.calibration)
     integers = quantise(graph, pixels.calibration, equal=False)
     say("comparing int8 with floating point")
     values = value_facts(graph, integers, pixels.images)
