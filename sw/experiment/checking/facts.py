@@ -13,6 +13,7 @@ from sw.experiment.own import measured_images, pixels_of
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
 from sw.lowering.lower import Lowered
+from sw.networks.naming import Kind
 from sw.networks.opening import Opened, opened
 from sw.networks.shapes import shape_graph
 from sw.quantise.post_training import equalise, quantise
@@ -134,8 +135,9 @@ def _integers(choice: Choice, network: Opened, seed: int, say: _Say,
     pixels = pixels_of(choice, graph, count=count, seed=seed)
     say("quantising")
     if graph.given is not None:
-        return quantise(graph), None, (*network.notices, *pixels.notes, f"python -m sw.agree "
-                                       f"{choice.origin.text} compares it with onnxruntime by layer")
+        told = (f"python -m sw.agree {choice.origin.text} compares it with onnxruntime by layer",)
+        notes = (*network.notices, *pixels.notes)
+        return quantise(graph), None, notes + told * (choice.origin.kind is Kind.ONNX)
     graph = equalise(graph, pixels.calibration)
     integers = quantise(graph, pixels.calibration, equal=False)
     say("comparing int8 with floating point")
