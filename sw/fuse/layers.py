@@ -5,7 +5,6 @@ its input where nobody else reads that and the layer has not gone further yet; e
 layer of its own, a 1x1 convolution of each channel.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -31,7 +30,7 @@ from sw.ir.operators import (
 )
 
 from .begun import Begun
-from .parts import as_term, diagonals, gathered, scaled, with_affine
+from .parts import as_term, clamped, diagonals, gathered, scaled, with_affine
 from .refusals import (
     check_conv,
     check_pool,
@@ -88,11 +87,7 @@ class _Layers(Begun):
         if layer is None or not whole:
             layer = self.layers[self.copy(node.name, self.places[node.inputs[0]],
                                            self.shapes[node.output], held=whole)]
-        before = (-math.inf if layer.low is None else layer.low,
-                  math.inf if layer.high is None else layer.high)
-        found = [min(max(limit, op.low), op.high) for limit in before]
-        return self.put(replace(layer, low=None if found[0] == -math.inf else found[0],
-                                high=None if found[1] == math.inf else found[1]))
+        return self.put(clamped(layer, op.low, op.high))
 
     def max_pool(self, node: Node, op: MaxPool) -> str:
         shape = self.shapes[node.output]
@@ -115,7 +110,8 @@ class _Layers(Begun):
                         groups=channels)
 
     def quantise(self, node: Node, op: Quantise) -> str:
-        """A layer says how its output is held; what is held otherwise already is copied."""
+        """A layer says how its output is held, and so clamps it: some models have no other ReLU.
+        What is held otherwise already is copied."""
         place = self.places[node.inputs[0]]
         if place == INPUT and self.given is None:
             self.given = op.to
@@ -123,7 +119,7 @@ class _Layers(Begun):
         layer = self.open(node.inputs[0])
         if layer is None or layer.given is not None:
             layer = self.layers[self.copy(node.name, place, self.shapes[node.output])]
-        return self.put(replace(layer, given=op.to))
+        return self.put(replace(clamped(layer, *op.to.limits), given=op.to))
 
     def pad(self, node: Node, op: Pad) -> str:
         """A border of zeros is a 1x1 convolution's padding."""

@@ -1,5 +1,6 @@
 """What is done to a layer that has been begun: factors, choices of channels, as another's term."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,13 +8,22 @@ import numpy as np
 from sw.graph.edges import Term
 from sw.graph.floating import FloatLayer
 
-__all__ = ["as_term", "diagonals", "gathered", "scaled", "with_affine"]
+__all__ = ["as_term", "clamped", "diagonals", "gathered", "scaled", "with_affine"]
 
 
 def as_term(layer: FloatLayer, source: str | None) -> Term:
     assert source is not None  # of layers that have not been shortened yet
     return Term(source, layer.weight, layer.stride, layer.padding, layer.groups, layer.in_shape,
                 layer.conv_shape, layer.dilation)
+
+
+def clamped(layer: FloatLayer, low: float, high: float) -> FloatLayer:
+    """The layer with a further clamp, whose limits may be infinite."""
+    before = (-math.inf if layer.low is None else layer.low,
+              math.inf if layer.high is None else layer.high)
+    found = [min(max(limit, low), high) for limit in before]
+    return replace(layer, low=None if found[0] == -math.inf else found[0],
+                   high=None if found[1] == math.inf else found[1])
 
 
 def diagonals(layer: FloatLayer) -> int:

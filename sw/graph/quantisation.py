@@ -20,6 +20,12 @@ class Quantisation:
     low: int = -128
     high: int = 127
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the largest real number."""
+        return (self.scale * (self.low - self.zero_point),
+                self.scale * (self.high - self.zero_point))
+
     def nearest(self, real: float) -> int:
         """The q of a real number, which may be infinite."""
         if math.isinf(real):

@@ -18,6 +18,7 @@ from sw.ir.errors import UnsupportedLayer
 from sw.onnx.capture import capture_onnx
 from sw.prune.layers import prunable_layers
 from sw.quantise.aware import FakeQuantised
+from sw.quantise.noise import signal_to_noise
 from sw.quantise.post_training import calibrate, quantise
 from sw.reference.batched import run_integer
 from sw.reference.golden import run_golden
@@ -78,6 +79,14 @@ def test_nothing_is_calibrated_or_chosen_again(tmp_path):
                  lambda: FakeQuantised(network, [])):
         with pytest.raises(GraphError, match="network mobilenet_v2 is quantised already; "):
             step()
+
+
+def test_its_real_numbers_are_clamped_as_its_integers_are(tmp_path):
+    """onnxruntime leaves out a ReLU where uint8 begins at 0 anyway."""
+    path, images = quantised_file("resnet", "QLinear of uint8", tmp_path)
+    network = capture_onnx(path)
+    found = signal_to_noise(network, quantise(network), images)
+    assert min(found.values()) > 20, found
 
 
 # -- operators of quantised models ----------------------------------------------------------------
