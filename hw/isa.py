@@ -6,7 +6,8 @@ instructions that ends in `END`. Every instruction starts with the same header.
 Addresses named `ext_*` are byte offsets from the instance's memory window; `act_*`, `in_*` and
 `out_*` are word addresses in its activation memory. Counts hold the number itself. A field
 marked non-zero that holds 0, or one that holds more than the configuration can use
-(`used_bits`), stops the instance with `ErrorCode.BAD_FIELD`.
+(`used_bits`), stops the instance with `ErrorCode.BAD_FIELD`. Rows and columns of a plane that a
+COMPUTE or a POST looks at, padding included, are positions from -2,048 to 2,047.
 """
 
 from dataclasses import dataclass

@@ -114,6 +114,9 @@ class _Layers(Begun):
         What is held otherwise already is copied."""
         place = self.places[node.inputs[0]]
         if place == INPUT and self.given is None:
+            if self.graph.uses(node.inputs[0]) > 1:
+                refuse(node, "rounds the network's input, which others read as it is or in other "
+                             "steps; quantise the input once, for all that read it")
             self.given = op.to
             return place
         layer = self.open(node.inputs[0])

@@ -14,10 +14,11 @@ _MOST_EXTENT = 2048
 
 
 def skips_zeros(node: Node, config: Config) -> bool:
-    """Whether the hardware skips a layer's zero inputs: it is fully connected, and no sum."""
+    """Whether the hardware skips a layer's zero inputs: it is fully connected, no sum, and its
+    inputs have no zero point, which is what zeros would be then."""
     layer = node.layer
     return (config.array.zero_skip and layer.images == 1 and len(node.reads) == 1
-            and layer.is_linear and layer.pool is None)
+            and layer.is_linear and layer.pool is None and layer.pad_value == 0)
 
 
 def check_encoding(node: Node, config: Config) -> None:
@@ -47,8 +48,8 @@ def check_encoding(node: Node, config: Config) -> None:
                               + _or_fewer(layer))
     if layer.epsilon and not skips_zeros(node, config):
         raise Unsupported(layer.name, f"epsilon is {layer.epsilon}; small inputs count as zero "
-                          "only in fully connected layers, image by image, with "
-                          "array.zero_skip" + _or_fewer(layer))
+                          "only in fully connected layers whose inputs have no zero point, image "
+                          "by image, with array.zero_skip" + _or_fewer(layer))
 
 
 def _extent(conv: Convolution) -> list[int]:

@@ -82,7 +82,9 @@ def window(of: Convolution, pool: Pool | None, first: int, past: int) -> Window:
     pad, step = of.padding[0], of.stride[0]
     low = min(max(0, conv[0] * step - pad), in_rows - 1)
     high = min(in_rows, max(low + 1, (conv[1] - 1) * step - pad + of.reach[0]))
-    return Window((first, past), conv, (low, high), pad - conv[0] * step + low, pool_top)
+    # Below the map all is padding, however far.
+    above = max(pad - conv[0] * step + low, low - high)
+    return Window((first, past), conv, (low, high), above, pool_top)
 
 
 def output_blocks(layer: Layer, config: Config) -> int:

@@ -8,7 +8,8 @@ from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.integer import INPUT, IntegerGraph, Layer
 from sw.graph.quantisation import Quantisation
 
-from .requantise import QuantiseError, alone, from_zero, requantised
+from .errors import QuantiseError
+from .requantise import alone, from_zero, requantised
 from .sums import Summed, sum_terms
 
 __all__ = ["quantise_given"]

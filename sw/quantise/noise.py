@@ -9,7 +9,7 @@ from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph
 from sw.reference.batched import run_layers
 
-from .requantise import QuantiseError
+from .errors import QuantiseError
 from .shown import Images, Shown
 
 __all__ = ["signal_to_noise"]

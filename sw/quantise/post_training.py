@@ -11,8 +11,9 @@ from sw.graph.quantisation import Quantisation
 
 from .bias import correct_biases
 from .equalise import equal_channels
+from .errors import QuantiseError
 from .given import quantise_given
-from .requantise import QuantiseError, alone, from_zero, requantised
+from .requantise import alone, from_zero, requantised
 from .scales import Observed
 from .shown import Images, Shown, require_finite
 from .sums import sum_terms

@@ -10,14 +10,11 @@ from sw.graph.floating import FloatLayer
 from sw.graph.integer import Layer
 from sw.graph.quantisation import Quantisation
 
+from .errors import QuantiseError
 from .scales import round_weights, weight_steps
 from .sums import Summed
 
-__all__ = ["QuantiseError", "alone", "from_zero", "multiplier", "requantised"]
-
-
-class QuantiseError(ValueError):
-    """A layer whose values the integer format cannot hold; the message names it."""
+__all__ = ["alone", "from_zero", "multiplier", "requantised"]
 
 
 def multiplier(real: float) -> tuple[int, int]:

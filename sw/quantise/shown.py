@@ -10,7 +10,7 @@ from sw.graph.integer import INPUT
 from sw.reference.floating import run_float_layer
 from sw.reference.walk import walk
 
-from .requantise import QuantiseError
+from .errors import QuantiseError
 
 __all__ = ["Images", "Shown", "require_finite"]
 

@@ -16,6 +16,7 @@ from sw.graph.convolution import Convolution
 from sw.graph.edges import Term
 from sw.graph.floating import FloatLayer
 
+from .errors import QuantiseError
 from .scales import round_weights, weight_steps
 
 __all__ = ["Summed", "ratio", "sum_terms"]
@@ -69,7 +70,11 @@ def sum_terms(layer: FloatLayer, in_scales: Sequence[float], out_scale: float,
     if len(added) == len(parts):
         factors = [part.weight[:, 0, 0, 0].astype(np.float64) * scale
                    for part, scale in zip(parts, in_scales, strict=True)]
-        unit = _common_unit(factors, _MOST_TAPS if fixed else 1)
+        try:
+            unit = _common_unit(factors, _MOST_TAPS if fixed else 1)
+        except ValueError as error:
+            raise QuantiseError(f"layer {layer.name}: {error}; quantise both in steps of like "
+                                "size") from None
     else:
         unit = _free_unit(layer, parts, in_scales, added)
         factors = [parts[k].weight[:, 0, 0, 0].astype(np.float64) * in_scales[k] for k in added]
@@ -129,6 +134,10 @@ def _common_unit(factors: Sequence[np.ndarray], most_taps: int) -> np.ndarray:
 
 
 def _unit(a: float, b: float, most_taps: int) -> float:
+    """The unit of two factors; raises ValueError where steps that cannot be moved have none."""
+    if most_taps > 1 and max(a, b) > most_taps * _MOST * min(a, b):
+        raise ValueError(f"one of the values that it adds has steps {max(a, b) / min(a, b):,.0f} "
+                         f"times the other's; at most {most_taps * _MOST:,} can be had")
     for taps in range(1, most_taps + 1):
         p, q = ratio(a, b, taps * _MOST)
         if abs(np.log(q * a / (p * b))) < _CLOSE:

@@ -137,11 +137,22 @@ def test_a_dead_input_block_is_multiplied_for_the_first_output_block_alone(out, 
     assert result.spared_vectors == (again * tiles * (layer.conv_shape[1] ** 2 - 1),)
 
 
+def test_inputs_with_a_zero_point_are_not_looked_at_one_by_one():
+    """What is zero of them is no zero of the hardware: to look for some would cost cycles."""
+    layer = replace(fully_connected(np.random.default_rng(1), "fc1", (8, 1, 1), 8), pad_value=-128)
+    graph = IntegerGraph("net", (layer,), 1.0, 1.0, input_zero=-128)
+    assert all(not f["live_blocks"]
+               for f in fields_of(compile_graph(graph, SKIPS), Opcode.COMPUTE))
+
+
 def test_small_inputs_count_as_zero_only_where_the_hardware_can():
     rng = np.random.default_rng(1)
     layer = fully_connected(rng, "fc1", (8, 1, 1), 8, epsilon=2)
     with pytest.raises(Unsupported, match=r"fc1.*epsilon is 2.*array\.zero_skip"):
         compile_graph(IntegerGraph("net", (layer,), 1.0, 1.0), PLAIN)
+    zero = replace(layer, pad_value=-128)
+    with pytest.raises(Unsupported, match=r"fc1.*epsilon is 2.*no zero point"):
+        compile_graph(IntegerGraph("net", (zero,), 1.0, 1.0, input_zero=-128), SKIPS)
     conv = replace(random_layer(rng, "conv1", (4, 6, 6), 8, 3), epsilon=2)
     with pytest.raises(Unsupported, match=r"conv1.*fully connected"):
         compile_graph(IntegerGraph("net", (conv,), 1.0, 1.0), SKIPS)

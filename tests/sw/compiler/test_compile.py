@@ -147,6 +147,15 @@ def test_pieces_stay_for_the_next_output_block_and_come_before_they_are_needed()
     assert all(place.after <= max(k - 2, -1) for k, place in enumerate(found) if place.load)
 
 
+def test_below_the_map_all_is_padding_however_far():
+    rng = np.random.default_rng(0)
+    layer = make_layer(rng, "conv", (3, 4, 3), 4, kernel=(1, 3), padding=(0, 1), relu=False)
+    shape = (4, 304, 3)  # 300 rows of padding below
+    graph = chain(dataclasses.replace(layer, conv_shape=shape, out_shape=shape, pad_value=-7,
+                                      offset=5))
+    check(graph, compile_graph(graph, SMALL))
+
+
 def test_an_image_too_wide_names_layer_need_and_remedy():
     rng = np.random.default_rng(0)
     graph = chain(make_layer(rng, "wide", (1, 4, 80), 4))

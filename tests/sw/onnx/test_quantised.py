@@ -19,7 +19,7 @@ from sw.onnx.capture import capture_onnx
 from sw.prune.layers import prunable_layers
 from sw.quantise.aware import FakeQuantised
 from sw.quantise.noise import signal_to_noise
-from sw.quantise.post_training import calibrate, quantise
+from sw.quantise.post_training import QuantiseError, calibrate, quantise
 from sw.reference.batched import run_integer
 from sw.reference.golden import run_golden
 from tests.support.onnx_files import model_of
@@ -173,6 +173,21 @@ BACK = helper.make_node("QuantizeLinear", ["c", "ys", "yz"], ["y"], name="back")
 X = ["q", "xs", "xz"]
 
 
+def test_steps_that_are_too_far_apart_for_a_sum_are_refused(tmp_path):
+    nodes = [*REAL, conv("f", "fw"), helper.make_node("QuantizeLinear", ["c", "far", "yz"], ["cq"]),
+             helper.make_node("DequantizeLinear", ["cq", "far", "yz"], ["cf"]),
+             helper.make_node("Conv", ["f", "fw"], ["d"], group=2, name="b"),
+             helper.make_node("QuantizeLinear", ["d", "ys", "yz"], ["dq"]),
+             helper.make_node("DequantizeLinear", ["dq", "ys", "yz"], ["df"]),
+             helper.make_node("Add", ["cf", "df"], ["s"], name="sum"),
+             helper.make_node("QuantizeLinear", ["s", "ys", "yz"], ["y"])]
+    near, far = (capture_onnx(saved(refused(nodes, {"far": np.float32(0.07 * times)}), tmp_path))
+                 for times in (1000, 1100))
+    quantise(near)
+    with pytest.raises(QuantiseError, match="layer sum: .* steps 1,100 times the other's; at most"):
+        quantise(far)
+
+
 @pytest.mark.parametrize(("model", "message"), [
     (refused([helper.make_node("QLinearConv", [*X, *WEIGHT, "ys", "yz"], ["y"], group=2,
                                name="it")], {"ys": np.ones(6, np.float32)}),
@@ -202,6 +217,15 @@ X = ["q", "xs", "xz"]
               helper.make_node("Add", ["c", "d"], ["s"], name="sum"),
               helper.make_node("QuantizeLinear", ["s", "ys", "yz"], ["y"])]),
      "layer sum: adds what a gives before that is rounded to int8; quantise that layer's output"),
+    (refused([*REAL, conv("f", "fw", name="a"),
+              helper.make_node("QuantizeLinear", ["c", "ys", "yz"], ["cq"]),
+              helper.make_node("DequantizeLinear", ["cq", "ys", "yz"], ["cf"]),
+              helper.make_node("Conv", ["x", "fw"], ["d"], group=2, name="b"),
+              helper.make_node("QuantizeLinear", ["d", "ys", "yz"], ["dq"]),
+              helper.make_node("DequantizeLinear", ["dq", "ys", "yz"], ["df"]),
+              helper.make_node("Add", ["cf", "df"], ["s"], name="sum"),
+              helper.make_node("QuantizeLinear", ["s", "ys", "yz"], ["y"])]),
+     "rounds the network's input, which others read as it is or in other steps"),
     (refused([helper.make_node("ConvInteger", ["q", "w"], ["y"], name="it", group=2)]),
      "layer it: operator ConvInteger chooses scales while it runs; .* quantise the model static"),
     (refused([helper.make_node("Relu", ["q"], ["y"], name="it")]),
