@@ -184,7 +184,7 @@ def test_steps_that_are_too_far_apart_for_a_sum_are_refused(tmp_path):
     near, far = (capture_onnx(saved(refused(nodes, {"far": np.float32(0.07 * times)}), tmp_path))
                  for times in (1000, 1100))
     quantise(near)
-    with pytest.raises(QuantiseError, match="layer sum: .* steps 1,100 times the other's; at most"):
+    with pytest.raises(QuantiseError, match=r"layer sum: .* steps 1,100 times the other's;"):
         quantise(far)
 
 
