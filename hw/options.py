@@ -12,7 +12,7 @@ from hw.support.arguments import integer
 
 from .config import CORES, PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 
-__all__ = ["JSON", "add_config_arguments", "changed_config", "changed_fields",
+__all__ = ["JSON", "add_config_arguments", "as_options", "changed_config", "changed_fields",
            "config_from_arguments", "contradiction", "named_by_option"]
 
 #: The option --json of every command.
@@ -89,6 +89,16 @@ def changed_fields(args: argparse.Namespace) -> dict:
     """The fields that options change, for `Config.replace`."""
     given = {path: getattr(args, path, None) for path, _, _ in _FIELDS.values()}
     return {path: value for path, value in given.items() if value is not None}
+
+
+def as_options(args: argparse.Namespace) -> list[str]:
+    """The configuration's options that were given, to be typed again."""
+    found: list[str] = []
+    for option, (path, kind, _) in _FIELDS.items():
+        value = getattr(args, path, None)
+        if value is not None:
+            found += [option] if kind is bool else [option, str(value)]
+    return found
 
 
 def contradiction(config: Config, args: argparse.Namespace) -> str | None:

@@ -34,7 +34,8 @@ class Task:
 
 def task_as_asked(args: argparse.Namespace, board: Board, config: Config, *, count: int,
                   store_all: bool = True) -> Task:
-    """The task that --network and what goes with it ask for, of `count` images.
+    """The task that --network and what goes with it ask for, of `count` images. A user's network is
+    pruned only where --partitions says so: what is pruned here is not tuned again.
 
     Raises
     ------
@@ -48,7 +49,8 @@ def task_as_asked(args: argparse.Namespace, board: Board, config: Config, *, cou
     parts = max(board.partitions, config.instances) if choice.origin.ours else None
     work = load_workload(choice, images=count, say=say, partitions=args.partitions or parts,
                          seed=_SEED if args.seed is None else args.seed)
-    graph = work.dense if args.dense or work.pruned is None else work.pruned
+    dense = args.dense or (args.partitions is None and not choice.origin.ours)
+    graph = work.dense if dense or work.pruned is None else work.pruned
     say("compiling")
     program = compiled_for(graph, config, board, store_all=store_all)
     return Task(program, graph, tuple(work.images[:count]), work.labels, work.names)

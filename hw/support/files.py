@@ -10,7 +10,7 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -165,16 +165,21 @@ def _named(option: str, path: Path, error: OSError) -> OutputError:
     return OutputError(f"--{option.replace('_', '-')} {path}: {told.removeprefix(f'{path}: ')}")
 
 
-def check_outputs(**files: Path | None) -> None:
+def check_outputs(reads: Iterable[Path] = (), **files: Path | None) -> None:
     """Refuse files, by the name of their option, that could not be written once all is done.
+
+    Parameters
+    ----------
+    reads : files that are read, none of which may be replaced
 
     Raises
     ------
     OutputError
     ValueError
-        If two options name the same file.
+        If two options name the same file, or one a file that is read.
     """
     seen: dict[str, str] = {}
+    read = {os.path.realpath(path) for path in reads}
     for option, path in files.items():
         if path is None:
             continue
@@ -184,6 +189,8 @@ def check_outputs(**files: Path | None) -> None:
             raise _named(option, path, error) from None
         target = os.path.realpath(path)
         if os.path.isfile(target) or not os.path.exists(target):
+            if target in read:
+                raise ValueError(f"--{option} {path} is a file that is read; name another")
             if target in seen:
                 raise ValueError(f"--{seen[target]} and --{option} name the same file, {path}; "
                                  "name two")

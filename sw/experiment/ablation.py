@@ -17,6 +17,7 @@ from sw.lowering.switches import switched
 from sw.networks.shapes import captured, check_cut
 from sw.terminal.console import deliver
 from sw.terminal.progress import SimulationProgress
+from sw.terminal.reads import files_read
 
 from .arms import Arm, golden_outputs, layer_kind, run_arm
 from .choice import Choice, choice_from_arguments
@@ -78,7 +79,7 @@ def ablate_as_asked(args: argparse.Namespace) -> int:
         if name not in SWITCHES:
             raise ValueError(f"--only names {name!r}; there are {', '.join(SWITCHES)}"
                              + nearest(name, SWITCHES))
-    check_outputs(save=args.save)
+    check_outputs(files_read(args), save=args.save)
     choice = choice_from_arguments(args)
     partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else None)
     with given("--partitions", partitions):

@@ -25,6 +25,7 @@ from sw.quantise.post_training import quantise
 from sw.reference.floating import run_float_layer
 from sw.reference.golden import run_layer
 from sw.terminal.console import deliver
+from sw.terminal.reads import files_read
 
 __all__ = ["Agreement", "agreement", "compare_as_asked"]
 
@@ -205,7 +206,7 @@ def _compared(path: Path, imported: Graph, tensors: dict[str, str], images: np.n
 # -- as a command ----------------------------------------------------------------------------------
 def compare_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.agree`'s arguments ask for, and return the exit code; errors are raised."""
-    check_outputs(save=args.save)
+    check_outputs(files_read(args), save=args.save)
     images = None if args.inputs is None else _load(args.inputs)
     imported, tensors = read_onnx(args.model, args.shape)
     with given("--inputs", args.inputs):

@@ -17,7 +17,7 @@ from sw.frontend.torch import capture
 from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph
-from sw.images.arrays import prepared, split
+from sw.images.arrays import check_labels, prepared, split
 from sw.images.dataset import ImageSet
 from sw.images.errors import ImageError
 from sw.images.preparation import Preparation
@@ -79,6 +79,8 @@ def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | N
     ------
     UnsupportedLayer, ImageError, PartitionError, QuantiseError, CompileError
     """
+    if count < 1:
+        raise ValueError(f"count is {count}; it must be 1 or more")
     graph, notices = _graph(net, in_shape)
     config, chosen = config or Config(), list(arms or ARMS)
     own = Own(name=graph.name, weights="given from Python", graph=graph, notices=notices,
@@ -121,6 +123,8 @@ def _pixels(graph: FloatGraph, images: object, labels: object, calibration: obje
                  "images"]
     else:
         pixels, given = split("images", images if labels is None else (images, labels))
+        if given is not None:
+            check_labels("labels", given, int(np.prod(graph.out_shape)))
         found = ImageSet(load("images", pixels), given, (), len(pixels), "those given")
         notes = []
     if calibration is None:
@@ -156,6 +160,7 @@ def accuracy(graph: IntegerGraph, images: np.ndarray | torch.Tensor,
     pixels = prepared("images", pixels, Preparation(), graph.in_shape)
     if known is None:
         raise ImageError("labels are missing; there must be one for each image")
+    check_labels("labels", known, int(np.prod(graph.out_shape)))
     x, y = torch.from_numpy(pixels), torch.from_numpy(known)
     config = config or Config()
     if on != "rtl":

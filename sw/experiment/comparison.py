@@ -27,6 +27,7 @@ from sw.report.page import render
 from sw.report.values import Report
 from sw.terminal.console import deliver
 from sw.terminal.progress import SimulationProgress
+from sw.terminal.reads import files_read
 from sw.training.dataset import root_of
 
 from .arms import Arm, check_layers, expected_cycles, golden_outputs, layer_kind, run_arm, segments
@@ -78,7 +79,7 @@ def _check(args: argparse.Namespace, choice: Choice) -> None:
     if choice.origin.ours and args.data:
         with given("--data", args.data):
             root_of(args.data)
-    check_outputs(save=args.save, report=args.report)
+    check_outputs(files_read(args), save=args.save, report=args.report)
     graph = captured(choice.origin)
     partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else 1)
     with given("--partitions", partitions):

@@ -29,6 +29,7 @@ from sw.reference.batched import accuracy, run_integer
 from sw.reference.golden import run_golden
 from sw.report.charts import scatter
 from sw.terminal.console import deliver
+from sw.terminal.reads import files_read
 from sw.training.incremental import Grown, grow_digits
 from sw.training.recipe import INCREMENTAL
 
@@ -154,7 +155,7 @@ def spread(points: Iterable[OperatingPoint], energy: str = "energy_nj") -> tuple
 
 def drop_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     """Do what `sw.scale`'s arguments ask for, and return the exit code; errors are raised."""
-    check_outputs(plot=args.plot)
+    check_outputs(files_read(args), plot=args.plot)
     choice = choice_from_arguments(args)
     _check(args, choice)
     config = config_from_arguments(args)

@@ -29,6 +29,7 @@ from sw.networks.shapes import captured, check_cut, shape_graph
 from sw.reference.golden import run_golden
 from sw.report.charts import scatter
 from sw.terminal.console import deliver
+from sw.terminal.reads import files_read
 
 from .choice import choice_from_arguments
 from .own import chosen_partitions
@@ -147,7 +148,7 @@ def unbeaten_results(results: Iterable[Result]) -> list[Result]:
 
 def explore_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.explore`'s arguments ask for, and return the exit code; errors are raised."""
-    check_outputs(plot=args.plot)
+    check_outputs(files_read(args), plot=args.plot)
     origin = choice_from_arguments(args).origin
     several = args.partitions or ([1, 8] if origin.ours else list(dict.fromkeys(
         (1, chosen_partitions(captured(origin), args.prune, None)[0]))))

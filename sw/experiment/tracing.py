@@ -16,6 +16,7 @@ from sw.driver.driver import Driver
 from sw.driver.result import RunResult
 from sw.networks.shapes import captured, check_cut
 from sw.terminal.console import deliver
+from sw.terminal.reads import files_read
 
 from .choice import choice_from_arguments
 from .workload import MOST_PARTITIONS, load_workload
@@ -51,7 +52,7 @@ def trace_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.trace`'s arguments ask for, and return the exit code; errors are raised."""
     if args.out is None and args.timeline is None:
         raise ValueError("nothing to write: give --out, --timeline or both")
-    check_outputs(out=args.out, timeline=args.timeline)
+    check_outputs(files_read(args), out=args.out, timeline=args.timeline)
     if args.out and args.out.suffix not in (".fst", ".vcd"):
         raise ValueError(f"--out {args.out}: name a file that ends in .fst or .vcd")
     if args.out and args.out.suffix == ".fst":

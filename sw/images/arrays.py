@@ -10,7 +10,7 @@ from PIL import Image
 from .errors import ImageError
 from .preparation import Preparation
 
-__all__ = ["Arrays", "prepared", "read_npz", "split"]
+__all__ = ["Arrays", "check_labels", "prepared", "read_npz", "split"]
 
 _MOST_BYTES = 1 << 34
 #: Images as they are stored, and labels if there are any.
@@ -74,6 +74,13 @@ def _checked(place: str, images: np.ndarray, labels: np.ndarray | None) -> Array
         raise ImageError(f"{place}: labels are {labels.dtype}{list(labels.shape)}; they must be "
                          f"whole numbers [{len(images)}], one for each image")
     return images, labels.astype(np.int64)
+
+
+def check_labels(place: str, labels: np.ndarray, outputs: int) -> None:
+    """Refuse labels that are no outputs of a network; raises ImageError."""
+    if not 0 <= labels.min() <= labels.max() < outputs:
+        raise ImageError(f"{place}: has labels from {labels.min()} to {labels.max()}; the network "
+                         f"gives {outputs} outputs, from 0")
 
 
 def prepared(place: str, images: np.ndarray, preparation: Preparation,

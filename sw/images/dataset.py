@@ -8,7 +8,7 @@ import numpy as np
 from sw.networks.callables import called, find_callable
 from sw.networks.naming import is_callable
 
-from .arrays import prepared, read_npz, split
+from .arrays import check_labels, prepared, read_npz, split
 from .errors import ImageError
 from .folder import decode, list_folder
 from .preparation import Preparation
@@ -111,7 +111,6 @@ def load_images(place: Path, shape: _Shape, preparation: Preparation, count: int
     else:
         place.open("rb").close()  # for an error with its name if it is not there
         raise ImageError(f"{place}: is no folder of images, no .npz file and no FILE.py:callable")
-    if found is not None and not 0 <= found.min() <= found.max() < outputs:
-        raise ImageError(f"{place}: has labels from {found.min()} to {found.max()}; the network "
-                         f"gives {outputs} outputs, from 0")
+    if found is not None:
+        check_labels(text, found, outputs)
     return ImageSet(images, found, names or (), total, text)

@@ -82,6 +82,9 @@ def _as_images(graph: FloatGraph, images: Images) -> np.ndarray:
         raise QuantiseError(f"calibration images are {list(pixels.shape)}; {takes}")
     if pixels.dtype.kind not in "fiub":
         raise QuantiseError(f"calibration images are {pixels.dtype}; they must be real numbers")
+    if pixels.dtype == np.uint8:
+        raise QuantiseError("calibration images are uint8 pixels; give real numbers as the network "
+                            "gets them, such as images / 255")
     if not len(pixels):
         raise QuantiseError(f"there are no calibration images; {takes}, with N of 1 or more")
     return pixels

@@ -45,7 +45,7 @@ def _names(paths: list[Path]) -> list[str]:
 
 def _run(argv: list[str]) -> int:
     args: argparse.Namespace = parser().parse_args(argv)
-    check_outputs(out=args.out)
+    check_outputs(args.reports, out=args.out)
     with importing():
         from hw.support.console import console
         from sw.terminal.console import deliver

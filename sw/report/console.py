@@ -12,6 +12,8 @@ from .values import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP, ArmReport, Report, quot
 __all__ = ["print_report"]
 
 _NO = Text("NO", style="red")
+#: Columns that all of a table takes.
+_WIDE = 108
 
 
 def _number(value: int | None) -> str:
@@ -22,19 +24,21 @@ def _mega(value: int | None) -> str:
     return "-" if value is None else f"{value / 1e6:,.1f}"
 
 
-def _arm_table(arm: ArmReport) -> Table:
+def _arm_table(arm: ArmReport, images: int, *, narrow: bool) -> Table:
     ports = "one shared port" if arm.memory == "shared" else "a port for each instance"
     count = "1 instance" if arm.instances == 1 else f"{arm.instances} instances, {ports}"
     if arm.name.endswith("-big"):
         count = "1 instance with the MACs of all"
-    table = Table(title=f"{arm.name}: {count}", title_justify="left", title_style="bold",
+    summed = f", all {images} images" if images > 1 else ""
+    table = Table(title=f"{arm.name}: {count}{summed}", title_justify="left", title_style="bold",
                   box=None, pad_edge=False, header_style="dim")
-    table.add_column("layer", no_wrap=True, max_width=30)
+    table.add_column("layer", no_wrap=True, min_width=8, max_width=16 if narrow else 30)
     skips = any(x.skipped_macs is not None for x in arm.layers)
-    counted = any(x.toggles is not None for x in arm.layers)
-    for name, shown in (("MACs", True), ("skipped", skips), ("cycles", True), ("to here", True),
-                        ("limit", True), ("eff.", True), ("port bytes", True), ("skipped", skips),
-                        ("Mtoggles", counted), ("Mff-cycles", counted and not skips)):
+    counted = any(x.toggles is not None for x in arm.layers) and not narrow
+    for name, shown in (("MACs", True), ("skipped", skips), ("cycles", True),
+                        ("to here", not narrow), ("limit", not narrow), ("eff.", True),
+                        ("port bytes", True), ("skipped", skips), ("Mtoggles", counted),
+                        ("Mff-cycles", counted and not skips)):
         if shown:
             table.add_column(name, justify="right", no_wrap=True)
 
@@ -44,23 +48,24 @@ def _arm_table(arm: ArmReport) -> Table:
     def toggles(made: int | None, clocked: int | None) -> list[str]:
         return [_mega(made), _mega(clocked)][:counted * (1 if skips else 2)]
 
-    table.add_column("split", no_wrap=True)
+    if not narrow:
+        table.add_column("split", no_wrap=True)
     table.add_column("exact", no_wrap=True)
     for x, y in zip(arm.layers, arm.so_far, strict=True):
         to_here = ("-", "-", "-") if y is None else (
             _number(y.cycles), _number(y.limit.cycles), f"{y.efficiency:.1%}")
         table.add_row(x.name + (" *" if x.pruned else ""), _number(x.macs),
-                      *skipped(x.skipped_macs), _number(x.cycles), *to_here,
+                      *skipped(x.skipped_macs), _number(x.cycles), *to_here[2 * narrow:],
                       _number(x.port_bytes), *skipped(x.skipped_bytes),
-                      *toggles(x.toggles, x.clocked_ff_cycles), x.split,
+                      *toggles(x.toggles, x.clocked_ff_cycles), *([] if narrow else [x.split]),
                       "yes" if x.bit_exact else _NO)
     table.add_section()
     spared = [sum(getattr(x, f"skipped_{what}") or 0 for x in arm.layers)
               for what in ("macs", "bytes")]
     table.add_row("total", _number(arm.total("macs")), *skipped(spared[0]), _number(arm.cycles),
-                  "", "", "", _number(arm.total("port_bytes")), *skipped(spared[1]),
-                  *toggles(arm.total("toggles"), arm.total("clocked_ff_cycles")), "",
-                  "yes" if arm.bit_exact else _NO)
+                  *["", "", ""][2 * narrow:], _number(arm.total("port_bytes")), *skipped(spared[1]),
+                  *toggles(arm.total("toggles"), arm.total("clocked_ff_cycles")),
+                  *([] if narrow else [""]), "yes" if arm.bit_exact else _NO)
     return table
 
 
@@ -88,27 +93,28 @@ def _speedup_table(report: Report) -> Table:
             cell(report.pruning_gain(arm)),
             cell(quotient(base.total("toggles"), arm.total("toggles"))))
     if any(a.name.startswith("pruned-") and a.instances > 1 for a in report.arms):
-        table.add_row("published", f"{PUBLISHED_SPEEDUP:.2f}x", "-", "-", "-", "-", style="dim")
+        table.add_row("TinyVGG16, published", f"{PUBLISHED_SPEEDUP:.2f}x", *4 * "-", style="dim")
     return table
 
 
-def _energy_table(report: Report) -> Table:
+def _energy_table(report: Report, *, narrow: bool) -> Table:
     model = report.energy_model
+    shown = () if narrow else CATEGORIES
     table = Table(title=f"energy per image, uJ: {model.coefficients.label}, {model.external}, "
                   f"{model.clock_mhz:g} MHz", title_justify="left", title_style="bold", box=None,
                   pad_edge=False, header_style="dim")
-    table.add_column("arm")
-    for name in (*CATEGORIES, "all", "FC layers", "EDP, uJ ms"):
+    table.add_column("arm", no_wrap=True)
+    for name in (*shown, "all", "FC layers", "EDP, uJ ms"):
         table.add_column(name, justify="right", no_wrap=True)
     values = model.values()
     for arm in report.arms:
         split, fc = arm.energy(model, report.images), arm.features(("fc",))
         if split is None or fc is None:
             continue
-        per_image = [split[c] / report.images / 1e6 for c in CATEGORIES]
+        per_image = {c: split[c] / report.images / 1e6 for c in CATEGORIES}
         table.add_row(arm.name, *(f"{v:,.1f}" for v in (
-            *per_image, sum(per_image), sum(fc.energy(values).values()) / report.images / 1e6,
-            split["joule_seconds"] * 1e9)))
+            *(per_image[c] for c in shown), sum(per_image.values()),
+            sum(fc.energy(values).values()) / report.images / 1e6, split["joule_seconds"] * 1e9)))
     return table
 
 
@@ -125,7 +131,7 @@ def _ratio_table(ratios: dict[str, dict[str, Interval]]) -> Table:
         table.add_row(label, *(
             f"{i.value:.2f}x ({i.low:.2f}-{i.high:.2f})" if (i := ratios.get(k, {}).get(key))
             else "-" for k in ("pruned_layers", "fc", "network")))
-    table.add_row("published", f"{PUBLISHED_ENERGY:.2f}x", "-", "-", style="dim")
+    table.add_row("TinyVGG16, published", f"{PUBLISHED_ENERGY:.2f}x", "-", "-", style="dim")
     return table
 
 
@@ -141,9 +147,12 @@ def print_report(report: Report, console: Console) -> None:
     if report.batch > 1:
         console.print(f"{report.images} images, {report.batch} at a time: batched layers take all "
                       "of them together, and read their weights once.")
+    narrow = console.width < _WIDE
+    if narrow:
+        console.print(f"In {_WIDE} columns the tables tell more.", style="dim")
     for arm in report.arms:
         console.print()
-        console.print(_arm_table(arm))
+        console.print(_arm_table(arm, report.images, narrow=narrow))
     console.print("\n* partition-pruned.  to here: cycles of all layers up to this one; limit: of "
                   "these layers, what no design with these MACs and ports can beat, however layers "
                   "overlap; eff. = limit / to here.\nMtoggles: millions of flip-flop toggles.  "
@@ -159,7 +168,7 @@ def print_report(report: Report, console: Console) -> None:
     ratios = report.energy_ratios()
     if any(a.features() is not None for a in report.arms):
         console.print()
-        console.print(_energy_table(report))
+        console.print(_energy_table(report, narrow=narrow))
     if ratios:
         console.print()
         console.print(_ratio_table(ratios))

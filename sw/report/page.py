@@ -11,6 +11,10 @@ from .values import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP, ArmReport, Report
 
 __all__ = ["render"]
 
+def _published(value: float, layers: str) -> str:
+    return f"; published of TinyVGG16 {value}x" if layers == "pruned_layers" else ""
+
+
 def _tiles(report: Report) -> str:
     speed = report.speedup
     tiles = []
@@ -18,14 +22,14 @@ def _tiles(report: Report) -> str:
                        ("fc", "faster, all fully connected"), ("network", "faster, network")):
         value = speed.get(key)
         if value is not None:
-            extra = f"; published {PUBLISHED_SPEEDUP}x" if key == "pruned_layers" else ""
+            extra = _published(PUBLISHED_SPEEDUP, key)
             tiles.append((f"{value:.2f}x", label + extra))
     ratios = report.energy_ratios() or {}
     for key, label in (("pruned_layers", "pruned layers"), ("network", "network")):
         for part, words in (("total", "with external memory"), ("core", "core alone")):
             found = ratios.get(key, {}).get(part)
             if found is not None:
-                extra = f"; published {PUBLISHED_ENERGY}x" if key == "pruned_layers" else ""
+                extra = _published(PUBLISHED_ENERGY, key)
                 tiles.append((f"{found.value:.2f}x", f"less energy, {label}, {words}: "
                               f"{found.low:.2f} to {found.high:.2f}{extra}"))
     return '<div class=tiles>' + "".join(

@@ -6,11 +6,12 @@ import shlex
 from dataclasses import asdict, replace
 
 from hw.config import PRESETS
-from hw.options import changed_config
+from hw.options import as_options, changed_config
 from hw.support.console import console
 from hw.support.files import check_outputs
 from sw.experiment.choice import choice_from_arguments
 from sw.terminal.console import deliver
+from sw.terminal.reads import files_read
 
 from .facts import Facts, facts_of
 from .printed import print_facts, verdict
@@ -24,7 +25,7 @@ _SCHEMA, _VERSION = "partita.check", 1
 def check_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     """Do what `sw.check`'s arguments ask for, and return the exit code; errors are raised."""
     target = _target(args)
-    check_outputs(save=args.save)
+    check_outputs(files_read(args), save=args.save)
     choice = choice_from_arguments(args)
     notes = console(stderr=True)
 
@@ -73,9 +74,10 @@ def _next(args: argparse.Namespace, facts: Facts) -> str:
     if facts.runs:
         if args.board:
             return shlex.join(["python", "-m", "boards", "run", args.board, "--virtual",
-                               "--network", *network])
+                               "--network", *network, *as_options(args)])
         return shlex.join(["python", "-m", "sw.compare", "--network", *network,
-                           *(["--preset", args.preset] if args.preset != "default" else [])])
+                           *(["--preset", args.preset] if args.preset != "default" else []),
+                           *as_options(args)])
     other = next((fit for fit in facts.fits if fit.fits), None)
     if other:
         return shlex.join(["python", "-m", "sw.check", *network, "--board", other.name])

@@ -18,7 +18,8 @@ def test_an_onnx_file_runs_on_a_board_as_in_simulation(tmp_path, monkeypatch, ca
     monkeypatch.setattr(Board, "system", lambda self, config=None, **changes: SDRAM)
     monkeypatch.setitem(BOARDS, name, dataclasses.replace(BOARDS[name], config=CONFIG))
     arguments = ["run", name, "--virtual", "--network", str(own.onnx), "--json"]
-    for more, network in ((["--data", str(own.images)], "own-p8"), (["--dense"], "own")):
+    for more, network in ((["--data", str(own.images), "--partitions", "8"], "own-p8"),
+                          ([], "own")):
         assert main([*arguments, *more]) == 0
         data = json.loads(capsys.readouterr().out)
         assert data["network"] == network

@@ -81,8 +81,8 @@ def test_the_page_is_whole_and_fetches_nothing():
     assert "url(" not in page and "<script" not in page
     text = " ".join(checker.text)
     assert "net <b>bold</b>" in text  # escaped in the source
-    for words in ("published 7.72x", "published 2.73x", "python -m sw.compare", "Roofline",
-                  "waits for weights", "SKY130", "fc1 *"):
+    for words in ("published of TinyVGG16 7.72x", "published of TinyVGG16 2.73x",
+                  "python -m sw.compare", "Roofline", "waits for weights", "SKY130", "fc1 *"):
         assert words in text, words
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +58,10 @@ def test_what_is_no_report_is_refused(tmp_path, capsys):
     (tmp_path / "x.json").write_text("{}")
     assert main([str(tmp_path / "x.json")]) == 2
     assert "not a report of sw.compare" in capsys.readouterr().err
+
+
+def test_what_is_read_is_not_replaced(files, capsys):
+    before = Path(files[1]).read_text()
+    assert main([*files, "--out", files[1]]) == 2
+    assert "is a file that is read; name another" in capsys.readouterr().err
+    assert Path(files[1]).read_text() == before
