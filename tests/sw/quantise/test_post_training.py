@@ -202,6 +202,7 @@ NET = linear(np.eye(3))
     (np.full((4, 3, 1, 1), np.nan), "calibration images of net hold NaN or infinity"),
     (np.full((4, 3, 1, 1), 1e300), "calibration images of net hold NaN or infinity"),
     (np.ones((4, 3, 1, 1), complex), "calibration images are complex128; they must be real"),
+    (np.ones((4, 3, 1, 1), np.uint8), "calibration images are uint8 pixels; give real numbers"),
     (np.full((4, 3, 1, 1), "a"), "calibration images are <U1; they must be real numbers"),
     (np.ones((3, 1, 1)), r"calibration images are \[3, 1, 1\]; net takes"),
     (np.ones((2, 4, 1, 1)), r"calibration images are \[2, 4, 1, 1\]; net takes"),
@@ -218,7 +219,7 @@ def test_calibration_images_that_say_nothing_are_refused(images, message):
     lambda x: torch.from_numpy(x).requires_grad_(),
     lambda x: torch.from_numpy(x).double(), lambda x: torch.from_numpy(x).bfloat16(),
     lambda x: list(torch.from_numpy(x)), lambda x: list(x), lambda x: x.tolist(),
-    lambda x: x.astype(np.uint8)])
+    lambda x: x.astype(np.int16)])
 def test_calibration_images_may_come_in_any_form(change):
     images = np.arange(1, 25, dtype=np.float32).reshape(8, 3, 1, 1)
     assert calibrate(NET, change(images)) == calibrate(NET, images)
