@@ -13,7 +13,7 @@ from hw.options import changed_config, contradiction
 from sw.compiler import Program
 
 from .bundle import BUNDLE, write_bundle
-from .task import task_as_asked
+from .task import choice_as_asked, task_as_asked
 
 __all__ = ["export_as_asked"]
 
@@ -22,10 +22,11 @@ def export_as_asked(args: argparse.Namespace) -> int:
     """Do what `boards export`'s arguments ask for, and return the exit code; errors are raised."""
     board = find(args.board)
     BUNDLE.check(args.out)
+    choice = choice_as_asked(args)
     config = _config(args, board)
     board.system(config)
     check_fit(board, config)
-    task = task_as_asked(args, board, config, count=1, store_all=not args.last_only)
+    task = task_as_asked(args, choice, board, config, count=1, store_all=not args.last_only)
     say("writing")
     manifest = write_bundle(args.out, task, board)
     if args.json:

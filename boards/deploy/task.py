@@ -10,11 +10,11 @@ from boards.flow.asked import say
 from boards.flow.fit import check_memory
 from hw.config import Config
 from sw.compiler import Program, compile_graph
-from sw.experiment.choice import choice_from_arguments
+from sw.experiment.choice import Choice, choice_from_arguments
 from sw.experiment.workload import load_workload
 from sw.graph.integer import IntegerGraph
 
-__all__ = ["NETWORK", "Task", "compiled_for", "task_as_asked"]
+__all__ = ["NETWORK", "Task", "choice_as_asked", "compiled_for", "task_as_asked"]
 
 #: What runs where nobody says, and the seed of what is random.
 NETWORK, _SEED = "digits", 1
@@ -32,8 +32,14 @@ class Task:
     names: tuple[str, ...] = ()
 
 
-def task_as_asked(args: argparse.Namespace, board: Board, config: Config, *, count: int,
-                  store_all: bool = True) -> Task:
+def choice_as_asked(args: argparse.Namespace) -> Choice:
+    """The network and the images that options name; raises as `choice_from_arguments`."""
+    return choice_from_arguments(argparse.Namespace(**{
+        **vars(args), "network": args.network or NETWORK}))
+
+
+def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config: Config, *,
+                  count: int, store_all: bool = True) -> Task:
     """The task that --network and what goes with it ask for, of `count` images. A user's network is
     pruned only where --partitions says so: what is pruned here is not tuned again.
 
@@ -44,8 +50,6 @@ def task_as_asked(args: argparse.Namespace, board: Board, config: Config, *, cou
         If what is asked for does not go together, or cannot be had.
     CompileError, DoesNotFit
     """
-    choice = choice_from_arguments(argparse.Namespace(**{
-        **vars(args), "network": args.network or NETWORK}))
     parts = max(board.partitions, config.instances) if choice.origin.ours else None
     work = load_workload(choice, images=count, say=say, partitions=args.partitions or parts,
                          seed=_SEED if args.seed is None else args.seed)

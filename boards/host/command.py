@@ -8,7 +8,7 @@ from rich.text import Text
 
 from boards.catalogue import VIRTUAL_BAUD, Board, find
 from boards.deploy.bundle import read_bundle
-from boards.deploy.task import NETWORK, Task, task_as_asked
+from boards.deploy.task import NETWORK, Task, choice_as_asked, task_as_asked
 from boards.flow.asked import out_folder, say
 from boards.flow.fit import check_memory
 from boards.flow.held import built_here
@@ -17,6 +17,7 @@ from hw.options import changed_config, contradiction
 from hw.support.arguments import given
 from hw.support.console import console
 from hw.support.text import printable
+from sw.experiment.choice import Choice
 from sw.networks.names import check_images
 
 from .run import BoardRun, run_network
@@ -33,10 +34,11 @@ def run_as_asked(args: argparse.Namespace) -> int:
     board = find(args.board)
     _check(args, board)
     bundle = read_bundle(args.bundle) if args.bundle else None
+    asked = bundle or choice_as_asked(args)
     config, build = _config(args, board, bundle)
     with console(stderr=True).status(Text()) as status:
         done = run_network(
-            board, config, partial(_task, args, board, config, bundle), port=args.port,
+            board, config, partial(_task, args, board, config, asked), port=args.port,
             serial=args.serial, build=build, compare=args.compare,
             virtual_baud=args.virtual_baud or min(VIRTUAL_BAUD, board.most_baud),
             virtual_latency_s=(args.virtual_latency_ms or 0.0) / 1000, say=say,
@@ -75,12 +77,12 @@ def _check(args: argparse.Namespace, board: Board) -> None:
         check_images(args.network or NETWORK, args.images or 1)
 
 
-def _task(args: argparse.Namespace, board: Board, config: Config, bundle: Task | None) -> Task:
-    """What is to run."""
-    if bundle:
-        check_memory(board, config, bundle.program.name, bundle.program.window_bytes)
-        return bundle
-    return task_as_asked(args, board, config, count=args.images or 1)
+def _task(args: argparse.Namespace, board: Board, config: Config, asked: Choice | Task) -> Task:
+    """What is to run: what is chosen, or a bundle."""
+    if isinstance(asked, Task):
+        check_memory(board, config, asked.program.name, asked.program.window_bytes)
+        return asked
+    return task_as_asked(args, asked, board, config, count=args.images or 1)
 
 
 def _config(args: argparse.Namespace, board: Board, bundle: Task | None,
