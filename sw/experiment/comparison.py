@@ -33,6 +33,7 @@ from sw.training.dataset import root_of
 from .arms import Arm, check_layers, expected_cycles, golden_outputs, layer_kind, run_arm, segments
 from .bigarray import big_array
 from .choice import Choice, choice_from_arguments
+from .floats import top1
 from .names import ARMS, BIG
 from .work import Workload
 from .workload import MOST_PARTITIONS, load_workload
@@ -206,18 +207,14 @@ def _accuracy(work: Workload, results: dict, layers: list[str] | None) -> dict |
         for form, graph in work.forms.items():
             finals = [run_golden(graph, x)[-1] for x in work.images]
             what = "int8" if form == "dense" else f"{form} int8"
-            accuracy[f"{what} on the {len(finals)} images in RTL"] = _share(finals, work.labels)
+            accuracy[f"{what} on the {len(finals)} images in RTL"] = top1(
+                np.stack(finals), work.labels)
     for name, (_, finals) in results.items():
         graph = work.forms[name.partition("-")[0]]
         if layers and graph.layers[-1].name not in layers:
             continue
-        accuracy[f"RTL {name}"] = _share(finals[-len(work.labels):], work.labels)
+        accuracy[f"RTL {name}"] = top1(np.stack(finals[-len(work.labels):]), work.labels)
     return accuracy
-
-
-def _share(outputs: list[np.ndarray], labels: np.ndarray) -> float:
-    """Share of outputs whose largest value is at the label."""
-    return float(np.mean([int(np.argmax(x)) == y for x, y in zip(outputs, labels, strict=True)]))
 
 
 def _versions() -> dict[str, str]:

@@ -40,7 +40,7 @@ def _guesses(outputs: np.ndarray) -> np.ndarray:
 
 def top1(outputs: np.ndarray, labels: np.ndarray) -> float:
     """Share of outputs [N, ...] whose largest value is at the label."""
-    return float(np.mean(_guesses(outputs) == labels))
+    return float(np.mean([a == b for a, b in zip(_guesses(outputs), labels, strict=True)]))
 
 
 def agreement(outputs: np.ndarray, others: np.ndarray) -> float:

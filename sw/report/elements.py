@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from hw.support.text import printable
 
-__all__ = ["FILLS", "STYLE", "bar_chart", "escaped", "html_table", "legend", "segments"]
+__all__ = ["FILLS", "STYLE", "bar_chart", "document", "escaped", "html_table", "legend", "segments"]
 
 #: Fill of each series, for light and dark backgrounds alike; told apart by lightness as well.
 FILLS = ("#2f6fde", "#e08a1e", "#2a9d6f", "#c2475f", "#7a5bd0", "#8a8f98", "#3fb4c8")
@@ -70,6 +70,17 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 def escaped(text: object) -> str:
     """Text for an element or an attribute in quotes: no markup, nothing that XML cannot hold."""
     return html.escape(printable(str(text)))
+
+
+def document(title: str, body: str) -> str:
+    """A whole page, which fetches nothing."""
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Partita: {escaped(title)}</title><style>{STYLE}</style></head><body>
+{body}
+</body></html>
+"""
 
 
 def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, text: Iterable[int] = (0,),

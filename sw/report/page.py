@@ -5,7 +5,7 @@ import json
 from sw.energy.model import CATEGORIES
 
 from .charts import roofline
-from .elements import FILLS, STYLE, bar_chart, escaped, html_table
+from .elements import FILLS, bar_chart, document, escaped, html_table
 from .graph import CAUSE_WORDS, CAUSES, graph_view
 from .values import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP, ArmReport, Report
 
@@ -163,11 +163,8 @@ def render(report: Report) -> str:
     if report.notes:
         facts["notes"] = "; ".join(report.notes)
     ledgers = "".join(_ledger(a) for a in report.arms)
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Partita: {escaped(report.network)}</title><style>{STYLE}</style></head><body>
-<h1>{escaped(report.network)} on {config['instances']} accelerators</h1>
+    heading = f"{escaped(report.network)} on {config['instances']} accelerators"
+    return document(report.network, f"""<h1>{heading}</h1>
 <p>Cycles, bytes and activity were counted in RTL simulation; energy is activity times the
 coefficients below, with the range that their errors allow. {exact}</p>
 {_tiles(report)}
@@ -185,6 +182,4 @@ MACs and ports can beat, however layers overlap. * partition-pruned.</p>
 {accuracy}
 <h2>What ran</h2><dl>{"".join(f"<dt>{escaped(k)}</dt><dd>{escaped(v)}</dd>"
                               for k, v in facts.items())}</dl>
-<p>Again with: <code>{escaped(report.command)}</code></p>
-</body></html>
-"""
+<p>Again with: <code>{escaped(report.command)}</code></p>""")

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from hw.support.text import printable
 
-from .elements import STYLE, bar_chart, escaped, html_table
+from .elements import bar_chart, document, escaped, html_table
 from .graph import CAUSE_WORDS, CAUSES, graph_view
 from .values import ArmReport, LayerReport, Report
 
@@ -113,11 +113,7 @@ def render_runs(runs: Sequence[Run]) -> str:
                           for r, x in zip(runs, found, strict=True)))
         for name, found in _layers(runs)])
     graphs = "".join(f"<h3>{escaped(r.name)}</h3>{graph_view(r.shown)}" for r in runs)
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Partita: {len(runs)} runs</title><style>{STYLE}</style></head><body>
-<h1>{len(runs)} runs</h1>
+    return document(f"{len(runs)} runs", f"""<h1>{len(runs)} runs</h1>
 <p>Cycles, bytes and activity were counted in RTL simulation; energy is activity times each report's
 own coefficients.</p>
 {arms}{bars}
@@ -125,6 +121,4 @@ own coefficients.</p>
 <h2>The networks</h2>{graphs}
 <h2>What ran</h2>{about}
 <dl>{"".join(f"<dt>{escaped(r.name)}</dt><dd><code>{escaped(r.report.command)}</code></dd>"
-             for r in runs)}</dl>
-</body></html>
-"""
+             for r in runs)}</dl>""")
