@@ -2,7 +2,7 @@
 
 import numbers
 import operator
-from typing import SupportsIndex
+from typing import Any
 
 __all__ = ["LIMITS", "MOST_STALL", "check_settings", "check_stall"]
 
@@ -18,7 +18,7 @@ LIMITS = {
 MOST_STALL = 0.9
 
 
-def check_integer(name: str, value: object, low: int, high: int) -> None:
+def check_integer(name: str, value: Any, low: int, high: int) -> None:
     """Refuse what is no whole number within bounds.
 
     Raises
@@ -27,9 +27,8 @@ def check_integer(name: str, value: object, low: int, high: int) -> None:
         Naming the setting, its value and the rule.
     """
     try:
-        number = operator.index(value) \
-            if isinstance(value, SupportsIndex) and not isinstance(value, bool) else None
-    except TypeError:  # an array, unless it is of one whole number
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:  # a fraction, a text, an array unless it is of one whole number
         number = None
     if number is None or not low <= number <= high:
         raise ValueError(f"{name} is {value!r}; it must be a whole number from {low:,} to "

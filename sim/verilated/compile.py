@@ -1,5 +1,6 @@
 """Verilog to C++, and C++ to a shared library."""
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -10,14 +11,16 @@ from hw.support.processors import processors
 
 from .tools import call, digest, made_by, run_verilator, verilator_root
 
-__all__ = ["compile_model", "trace_options", "verilate"]
+__all__ = ["compile_model", "optimisation", "trace_options", "verilate"]
 
 _VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "unique", "--noassert",
                     "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing")
 _CXX_FLAGS = ("-march=native", "-fPIC", "-std=gnu++20", "-fno-plt", "-w")
+#: Verilator's support code is seldom run.
+_SELDOM = "-O1"
 #: Code that runs once, mostly tables of names, takes a compiler that optimises longer than the
 #: rest.
-_OFTEN, _SELDOM, _ONCE = "-O3", "-O1", "-O0"
+_ONCE = '#pragma GCC optimize("O0")\n'
 _RUNS_ONCE = re.compile(r"__(?:Slow|Syms)\b|__Syms__")
 #: Verilator gives all words of a memory the same noise at power-up; each has its own here.
 _NOISE = '''#include "verilated.h"
@@ -34,6 +37,11 @@ _TRACES = {
             "-DPARTITA_VCD -DVM_TRACE=1 -DVM_TRACE_VCD=1", "verilated_vcd_c.cpp"),
 }
 _TRACES["wave"] = _TRACES["vcd"]
+#: What is read before anything else, and takes longer to read than a small model to compile.
+_HEADERS = "verilator.h"
+_HEADERS_TEXT = "".join(f"#include <{header}>\n" for header in (
+    "verilated.h", "algorithm", "array", "atomic", "deque", "functional", "map", "memory",
+    "string", "thread", "tuple", "utility", "vector"))
 _NO_TRACE: tuple[tuple[str, ...], str, str] = ((), "", "")
 
 
@@ -48,6 +56,11 @@ def verilate(folder: Path, name: str, sources: list[str], *options: str) -> None
                    f"V{name}", "--Mdir", f"o_{name}", *sources], folder)
 
 
+def optimisation() -> str:
+    """The compiler's option for code that runs often; by $PARTITA_CXX_OPT, -O3 if it is not set."""
+    return os.environ.get("PARTITA_CXX_OPT") or "-O3"
+
+
 def _includes() -> list[str]:
     root = verilator_root() / "include"
     return [f"-I{root}", f"-I{root / 'vltstd'}"]
@@ -57,7 +70,8 @@ def _runtime(kind: str) -> Path:
     """Verilator's own support code as an archive, once for all models of a kind."""
     _, macros, more = _TRACES.get(kind, _NO_TRACE)
     sources = ["verilated.cpp", "verilated_threads.cpp", *([more] if more else [])]
-    key = digest(macros, *sources, repr((_OFTEN, _SELDOM, *_CXX_FLAGS)), made_by())
+    often = optimisation()
+    key = digest(macros, *sources, repr((often, _SELDOM, *_CXX_FLAGS)), made_by())
 
     def make(folder: Path) -> Path:
         compiler = ["g++", *_CXX_FLAGS, *macros.split(), *_includes()]
@@ -65,35 +79,51 @@ def _runtime(kind: str) -> Path:
         rules: dict[str, list[str]] = {
             f"runtime.a: {' '.join(objects)}": ["ar", "rcs", "runtime.a", *objects]}
         for name, source in objects.items():
-            rules[f"{name}:"] = [*compiler, _OFTEN if source == more else _SELDOM, "-c",
+            rules[f"{name}:"] = [*compiler, often if source == more else _SELDOM, "-c",
                                  str(verilator_root() / "include" / source)]
         return _make(folder, "runtime.a", rules)
 
     return cached_file(f"runtime-{key}", make)
 
 
+def _precompiled(kind: str) -> Path:
+    """The headers that all units read, precompiled once for all models of a kind."""
+    options = [*_CXX_FLAGS, *_TRACES.get(kind, _NO_TRACE)[1].split(), *_includes(), optimisation()]
+    made = f"{_HEADERS}.gch"
+
+    def make(folder: Path) -> Path:
+        (folder / _HEADERS).write_text(_HEADERS_TEXT)
+        return _make(folder, made, {f"{made}:": [
+            "g++", *options, "-x", "c++-header", "-o", made, _HEADERS]})
+
+    return cached_file(f"headers-{digest(_HEADERS_TEXT, *options, made_by())}", make)
+
+
 def compile_model(folder: Path, harness: Path, names: Sequence[str], macros: Sequence[str] = (),
                   kind: str = "plain") -> Path:
     """Compile what `verilate` wrote, and a harness around it, to `model.so`.
 
-    Translation units that take about as long, each of which reads Verilator's headers once: the
-    first model, and the others with the harness, optimised; and what runs once.
+    Translation units that take about as long: the first model, and the others with the harness,
+    optimised; and what runs once.
     """
     units = {"first": names[:1], "others": names[1:], "once": names}
     macros = [*_TRACES.get(kind, _NO_TRACE)[1].split(), *macros]
     include = [folder, harness.parent, *(folder / f"o_{name}" for name in names)]
-    compiler = ["g++", *_CXX_FLAGS, *macros, *(f"-I{i}" for i in include), *_includes()]
+    (folder / _HEADERS).write_text(_HEADERS_TEXT)
+    (folder / f"{_HEADERS}.gch").symlink_to(_precompiled(kind))
+    compiler = ["g++", *_CXX_FLAGS, *macros, *(f"-I{i}" for i in include), *_includes(),
+                optimisation(), "-include", _HEADERS, "-c"]
     objects = [f"{unit}.o" for unit in units]
     rules = {f"model.so: {' '.join(objects)}":
              ["g++", "-shared", "-o", "model.so", *objects, str(_runtime(kind)), "-pthread"]}
     for unit, models in units.items():
-        text = _NOISE * (unit == "once") + "".join(
-            _included(folder, name, once=unit == "once") for name in models)
+        once = unit == "once"
+        text = (_ONCE + _NOISE) * once + "".join(
+            _included(folder, name, once=once) for name in models)
         if unit == "others":
             text += f'#include "{harness}"\n'
         (folder / f"{unit}.cpp").write_text(text)
-        rules[f"{unit}.o: {unit}.cpp"] = [*compiler, _ONCE if unit == "once" else _OFTEN, "-c",
-                                          f"{unit}.cpp"]
+        rules[f"{unit}.o: {unit}.cpp"] = [*compiler, f"{unit}.cpp"]
     return _make(folder, "model.so", rules)
 
 

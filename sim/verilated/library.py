@@ -33,7 +33,8 @@ def cached_library(name: str, sources: Sequence[str], prepare: Callable[[Path], 
     ------
     ToolMissingError, BuildError
     """
-    compiled = [name, kind, *macros, made_by(), Path(compiler.__file__).read_text(),
+    compiled = [name, kind, *macros, made_by(), compiler.optimisation(),
+                Path(compiler.__file__).read_text(),
                 *(text for file in (harness, *headers) for text in _texts_beside(file))]
 
     def make(folder: Path) -> Path:

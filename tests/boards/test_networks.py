@@ -6,27 +6,25 @@ import pytest
 
 from boards.catalogue import BOARDS
 from boards.deploy.task import compiled_for
-from sw.experiment.workload import load_workload
 from sw.lowering.errors import DoesNotFit
+from sw.networks.shapes import shape_graph
 
 RUNS = [n for n, b in BOARDS.items() if b.network]
 
 
-@pytest.mark.trains
 @pytest.mark.parametrize("name", RUNS)
 def test_the_network_that_a_board_names_fits_its_memory(name):
     board = BOARDS[name]
     parts = max(board.partitions, board.config.instances)
-    graph = load_workload(board.network, partitions=parts, seed=0, images=1).forms["pruned"]
+    graph = shape_graph(board.network, "fc", parts)
     program = compiled_for(graph, board.config, board)
     assert program.window_bytes <= board.system().memory_bytes
 
 
-@pytest.mark.trains
 @pytest.mark.parametrize("name", [n for n in BOARDS if n not in RUNS])
 def test_a_board_that_builds_only_has_no_room_and_says_so(name, capsys):
     board = BOARDS[name]
-    graph = load_workload("digits", partitions=32, seed=0, images=1).forms["pruned"]
+    graph = shape_graph("digits", "fc", 32)
     with contextlib.suppress(DoesNotFit):
         pytest.fail(f"{compiled_for(graph, board.config, board)} fits")
     assert "it can be built for and loaded only" in board.note

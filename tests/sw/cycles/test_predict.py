@@ -10,11 +10,14 @@ from sw.cycles.port import Port
 from tests.support.accelerators import PREDICTED
 from tests.support.programs import random_network
 
+#: Of `random_network`, those that take the model of eight instances the fewest events.
+SEEDS = 4000, 4002, 4003, 4008
+
 
 @pytest.mark.parametrize("name", PREDICTED)
 def test_shares_that_are_kept_are_those_found_anew_at_each_event(name, monkeypatch):
     """All but the order of additions, which may round the end of a layer to another cycle."""
-    graphs = [random_network(seed) for seed in range(4000, 4004)]
+    graphs = [random_network(seed) for seed in SEEDS]
     kept = [predict(graph, PREDICTED[name]) for graph in graphs]
     divide, divided = Port.divide, 0
 
@@ -35,7 +38,7 @@ def test_shares_that_are_kept_are_those_found_anew_at_each_event(name, monkeypat
 @pytest.mark.parametrize("name", PREDICTED)
 def test_rounding_late_in_a_long_run_loses_nothing(name, monkeypatch):
     """A double counts cycles beyond 2^33 in steps of more than the model takes for nothing."""
-    graphs = [random_network(seed) for seed in range(4000, 4002)]
+    graphs = [random_network(seed) for seed in SEEDS[1:]]
     early = [predict(graph, PREDICTED[name]) for graph in graphs]
     monkeypatch.setattr("sw.cycles.instance._START", (1 << 33) + 10)
     for graph, before in zip(graphs, early, strict=True):
