@@ -11,7 +11,7 @@ from hw.config import PRESETS
 __all__ = ["CONFIG", "MICROCODED", "RAM", "SDRAM", "Wire", "backend"]
 
 CONFIG = PRESETS["tiny"].replace(port__address_bits=25)
-SDRAM = SystemConfig(config=CONFIG, clock_mhz=80, baud=10_000_000, sdram=W9825G6KH_6,
+SDRAM = SystemConfig(config=CONFIG, clock_mhz=80, baud=13_000_000, sdram=W9825G6KH_6,
                      powerup_us=5.0)
 RAM = SystemConfig(config=CONFIG.replace(instances=1), clock_mhz=80, baud=13_000_000,
                    ram_bytes=1 << 16)

@@ -23,7 +23,7 @@ def small_board(monkeypatch):
     monkeypatch.setattr(Board, "system", lambda self, config=None, **changes: SDRAM)
     monkeypatch.setitem(BOARDS, NAME, dataclasses.replace(BOARDS[NAME], config=CONFIG))
     monkeypatch.setattr(checking, "_VIRTUAL_SCOPE", Scope(
-        link_bytes=4096, blocks=3, retention_s=0.004))
+        link_bytes=1024, blocks=3, retention_s=0.004))
 
 
 def test_a_simulated_board_is_in_order_and_the_form_is_filled_in(small_board, tmp_path, capsys):
@@ -49,9 +49,10 @@ def test_a_simulated_board_is_in_order_and_the_form_is_filled_in(small_board, tm
 ])
 def test_what_is_broken_about_a_simulated_board_is_told_in_words(
         fault, first, said, small_board, monkeypatch, capsys):
-    scope = Scope(link_bytes=4096, blocks=2, core=False, retention_s=(
+    scope = Scope(link_bytes=600, blocks=2, core=False, retention_s=(
         0.02 if fault == "no-refresh" else 1e-4))
     monkeypatch.setattr(checking, "_VIRTUAL_SCOPE", scope)
+    monkeypatch.setitem(checking.FAULTS, "dropped-bytes", Faults(drop_every=501))
     monkeypatch.setitem(checking.FAULTS, "no-refresh", Faults(refresh=False, fades_after_s=0.018))
     assert main(["check", NAME, "--virtual", "--inject", fault, "--json"]) == 1
     told = json.loads(capsys.readouterr().out)

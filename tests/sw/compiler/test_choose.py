@@ -70,11 +70,11 @@ def test_no_alternative_is_faster_than_the_least_that_it_is_taken_to_need(graph,
     """So none is left out that would have been chosen."""
     tried = []
 
-    def spy(nodes, order, config, stores, lowered):
+    def spy(nodes, order, config, stores, lowered, *more):
         for counts in ([config.instances], [1], range(1, config.instances + 1)):
             splits = _Chains(nodes, config).cheapest(counts)
             tried.append((least_cycles(nodes, splits, order, config, stores), lowered(splits)))
-        return choose(nodes, order, config, stores, lowered)
+        return choose(nodes, order, config, stores, lowered, *more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sw.compiler.compile.choose", spy)
