@@ -15,10 +15,10 @@ from .layout import Layout
 from .ops import ACT, Op, Region
 from .split import Item
 from .stage import Stage
-from .steps import Piece, Step, hold_pieces, loads_of, passes, plane_words
+from .steps import Piece, Step, hold_pieces, loads_of, passes
 from .streams import live_tables
 from .switches import switches
-from .transfers import place_of, tensor_region, transfer_fields
+from .transfers import place_of, tensor_region, tile_regions, transfer_fields
 
 __all__ = ["emit"]
 
@@ -162,12 +162,11 @@ class _LayerEmitter:
             ([self._compute(stripe, s, buffer, self._origin(s.piece))] for s in steps)
         pending = deque(zip(steps, computes, strict=True))
         for blocks in self._groups():
-            post, store = self._output(stripe, blocks)
+            post, stores = self._output(stripe, blocks)
             yield post
             while pending and pending[0][0].blocks[0] < blocks[1]:
                 yield from pending.popleft()[1]
-            if store is not None:
-                yield store
+            yield from stores
 
     def _pieces(self, stripe: Stripe, steps: tuple[Step, ...]) -> Iterator[list[Op]]:
         """Each COMPUTE, and before it the LOADs of later ones into buffers that are free."""
@@ -220,25 +219,25 @@ class _LayerEmitter:
     def _load(self, stripe: Stripe, buffer: int, origin: int, piece: Piece) -> Iterator[Op]:
         """Load a piece into a buffer whose first block is `origin`; of a join part by part."""
         r, span = piece
-        plane = plane_words(self.stage.node, r, stripe)
+        needs, plane = stripe[r], stripe[r].plane
         start = self.plan.reads[r].bases[buffer] - origin * plane
         for value, first, past, at in self.reads[r].parts(span, self.config.array.rows):
-            source = tensor_region(self.places[value], (first, past), stripe[r].rows, self.config)
-            base = start + at * plane
-            fields = transfer_fields(source, base, plane, self.config)
-            fields["mask"] = self.load_masks[r]
-            yield Op(Opcode.LOAD, self.run, fields, reads=(source,),
-                     writes=(Region(ACT, base, past - first, plane, plane),))
+            for source, target in tile_regions(
+                    self.places[value], (first, past), needs.rows.read, needs.columns.read,
+                    start + at * plane, plane, self.config):
+                fields = transfer_fields(source, target, self.config)
+                fields["mask"] = self.load_masks[r]
+                yield Op(Opcode.LOAD, self.run, fields, reads=(source,), writes=(target,))
 
     def _compute(self, stripe: Stripe, step: Step, buffer: int, origin: int) -> Op:
         read, where, needs = self.reads[step.read], self.plan.reads[step.read], stripe[step.read]
-        conv, width = read.conv, read.width
-        height = needs.rows[1] - needs.rows[0]
+        conv, rows, columns = read.conv, needs.rows, needs.columns
+        width, height = columns.read[1] - columns.read[0], rows.read[1] - rows.read[0]
         made = self.made.get(step.read)
         if made is not None:
             plane = (made.rows[1] - made.rows[0]) * width
             base = where.bases[0] + (step.inputs[0] - made.words[0]) * plane \
-                + (needs.rows[0] - made.rows[0]) * width
+                + (rows.read[0] - made.rows[0]) * width
         else:
             plane = height * width
             base = where.bases[buffer] + (step.inputs[0] - origin) * plane
@@ -248,11 +247,11 @@ class _LayerEmitter:
             blocks, plane = step.times, 0
         fields = {
             "in_addr": base, "in_plane": plane, "in_w": width, "in_h": height,
-            "pad_top": needs.pad_top, "pad_left": conv.padding[1], "pad_value": conv.pad_value,
+            "pad_top": rows.pad, "pad_left": columns.pad, "pad_value": conv.pad_value,
             "stride_h": conv.stride[0], "stride_w": conv.stride[1], "kernel_h": conv.kernel[0],
             "kernel_w": conv.kernel[1], "dilation_h": conv.dilation[0],
-            "dilation_w": conv.dilation[1], "out_w": conv.conv_shape[2],
-            "out_h": needs.conv[1] - needs.conv[0], "in_blocks": blocks,
+            "dilation_w": conv.dilation[1], "out_w": columns.conv[1] - columns.conv[0],
+            "out_h": rows.conv[1] - rows.conv[0], "in_blocks": blocks,
             "out_blocks": step.blocks[1] - step.blocks[0], "tiles": blocks * read.taps,
             "first": int(step.first), "last": int(step.last),
         }
@@ -261,11 +260,11 @@ class _LayerEmitter:
                        "epsilon": self.layer.epsilon}
         return Op(Opcode.COMPUTE, self.run, fields, reads=(region,))
 
-    def _output(self, stripe: Stripe, blocks: tuple[int, int]) -> tuple[Op, Op | None]:
-        """POST and STORE of some output blocks."""
+    def _output(self, stripe: Stripe, blocks: tuple[int, int]) -> tuple[Op, list[Op]]:
+        """POST and STOREs of some output blocks."""
         layer, plan, item, array = self.layer, self.plan, self.item, self.config.array
-        width, rows = layer.out_shape[2], stripe[0]
-        height = rows.out[1] - rows.out[0]
+        rows, columns = stripe[0].rows, stripe[0].columns
+        width, height = columns.out[1] - columns.out[0], rows.out[1] - rows.out[0]
         first = blocks[0] * array.cols // array.rows
         past = min(ceil_div(blocks[1] * array.cols, array.rows), item.words[1])
         count = blocks[1] - blocks[0]
@@ -281,20 +280,20 @@ class _LayerEmitter:
         pool = layer.pool or Pool((1, 1), (1, 1), (0, 0), (height, width))
         fields = {
             "out_addr": base, "out_plane": plane, "out_w": width, "out_h": height,
-            "conv_w": layer.conv_shape[2], "conv_h": rows.conv[1] - rows.conv[0],
+            "conv_w": columns.conv[1] - columns.conv[0], "conv_h": rows.conv[1] - rows.conv[0],
             "pool_h": pool.kernel[0], "pool_w": pool.kernel[1], "pool_stride_h": pool.stride[0],
-            "pool_stride_w": pool.stride[1], "pool_top": rows.pool_top,
-            "pool_left": pool.padding[1], "out_blocks": count, "low": layer.low,
+            "pool_stride_w": pool.stride[1], "pool_top": rows.pool,
+            "pool_left": columns.pool, "out_blocks": count, "low": layer.low,
             "high": layer.high, "offset": layer.offset}
         if plan.live_blocks:
             fields |= {"out_w": count, "conv_w": count, "out_blocks": 1, "per_pixel": 1}
         post = Op(Opcode.POST, self.run, fields,
                   writes=(Region(ACT, base, planes, plane, height * width),))
         if not self.stage.store:
-            return post, None
-        target = tensor_region(self.places[self.run[0] + 1], (first, past), rows.out,
-                               self.config)
-        store = Op(Opcode.STORE, self.run, transfer_fields(target, base, plane, self.config),
-                   reads=(Region(ACT, base, past - first, plane, height * width),),
-                   writes=(target,))
-        return post, store
+            return post, []
+        return post, [
+            Op(Opcode.STORE, self.run, transfer_fields(target, source, self.config),
+               reads=(source,), writes=(target,))
+            for target, source in tile_regions(
+                self.places[self.run[0] + 1], (first, past), rows.out, columns.out, base, plane,
+                self.config)]

@@ -1,16 +1,19 @@
 """What of a layer's shape an instruction can hold, and which layers skip zeros."""
 
+from collections.abc import Iterable
+
 from hw.config import Config
-from sw.graph.convolution import Convolution
 from sw.graph.integer import Layer
 
 from .errors import Unsupported
+from .geometry import Spans, size
 from .nodes import Node
 
-__all__ = ["check_encoding", "fewer_images", "skips_zeros"]
+__all__ = ["can_hold", "check_encoding", "fewer_images", "skips_zeros"]
 
 #: What positions in a plane reach to in the hardware.
 _MOST_EXTENT = 2048
+_MOST_SIDE = 1023
 
 
 def skips_zeros(node: Node, config: Config) -> bool:
@@ -36,8 +39,10 @@ def check_encoding(node: Node, config: Config) -> None:
         limits += [(f"{term}{what}", value, most) for what, value, most in (
             ("stride", max(conv.stride), 15), ("dilation", max(conv.dilation), 127),
             ("kernel", max(conv.kernel), 255), ("padding", max(conv.padding), 127),
-            ("map size", max(*conv.in_shape[1:], *conv.conv_shape[1:]), 1023),
-            ("map with the padding below and right of it", max(_extent(conv)), _MOST_EXTENT))]
+            ("kernel with its dilation", max(conv.reach), _MOST_EXTENT))]
+        if layer.images > 1 or layer.is_linear:  # what is not cut into tiles
+            limits.append((f"{term}map size", max(*conv.in_shape[1:], *conv.conv_shape[1:]),
+                           _MOST_SIDE))
     if pool is not None:
         limits += [("pooling window", max(pool.kernel), 15),
                    ("pooling stride", max(pool.stride), 15),
@@ -52,10 +57,13 @@ def check_encoding(node: Node, config: Config) -> None:
                           "by image, with array.zero_skip" + _or_fewer(layer))
 
 
-def _extent(conv: Convolution) -> list[int]:
-    """Rows and columns up to the last that is looked at, from the map's first on."""
-    return [(out - 1) * step - pad + reach for out, step, pad, reach in zip(
-        conv.conv_shape[1:], conv.stride, conv.padding, conv.reach, strict=True)]
+def can_hold(node: Node, axis: int, of: Iterable[Spans]) -> bool:
+    """Whether instructions can say what parts of a layer's output take: their rows (axis 0) or
+    columns (1)."""
+    return all(max(size(span.read), size(span.conv)) <= _MOST_SIDE
+               and (size(span.conv) - 1) * conv.stride[axis] - span.pad + conv.reach[axis]
+               <= _MOST_EXTENT for spans in of
+               for span, conv in zip(spans, (read.conv for read in node.reads), strict=True))
 
 
 def fewer_images(layer: Layer) -> list[str]:

@@ -1,5 +1,6 @@
-"""Which conv rows and input rows a range of output rows needs, and other layer arithmetic."""
+"""Which of a convolution and of its input a tile of outputs needs, and other layer arithmetic."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hw.config import Config
@@ -8,17 +9,8 @@ from sw.graph.integer import Layer, Pool
 
 from .nodes import Node
 
-__all__ = [
-    "Stripe",
-    "Window",
-    "ceil_div",
-    "cut",
-    "output_blocks",
-    "output_words",
-    "parts",
-    "stripe",
-    "window",
-]
+__all__ = ["Span", "Spans", "Stripe", "Window", "ceil_div", "cut", "largest", "output_blocks",
+           "output_words", "parts", "size", "span", "spans", "stripe", "tiles"]
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -34,57 +26,104 @@ def parts(start: int, stop: int, count: int) -> list[tuple[int, int]]:
 
 
 @dataclass(frozen=True)
-class Window:
-    """What one range of output rows takes of one of the values that its layer reads.
+class Span:
+    """What a range of outputs along one axis, rows or columns, takes of a value.
 
-    Members: `out` output rows (after pooling), `conv` rows before pooling, `rows` of the input,
-    each (first, past the last); `pad_top` rows of padding above input row `rows[0]` where conv row
-    `conv[0]` starts; `pool_top` pooling rows above conv row `conv[0]`.
+    Members: `out` outputs (after pooling), `conv` those before pooling, `read` of the input, each
+    (first, past the last); `pad`, how much padding before input `read[0]` conv `conv[0]` starts
+    at; `pool`, how much of pooling's padding lies before conv `conv[0]`.
     """
 
     out: tuple[int, int]
     conv: tuple[int, int]
-    rows: tuple[int, int]
-    pad_top: int
-    pool_top: int
+    read: tuple[int, int]
+    pad: int
+    pool: int
 
 
-#: A range of output rows: what it takes of each of the layer's reads.
+@dataclass(frozen=True)
+class Window:
+    """What a tile of outputs takes of one of the values that its layer reads."""
+
+    rows: Span
+    columns: Span
+
+    @property
+    def pixels(self) -> int:
+        """Of the convolution: accumulators."""
+        return size(self.rows.conv) * size(self.columns.conv)
+
+    @property
+    def plane(self) -> int:
+        """Words of an input block."""
+        return size(self.rows.read) * size(self.columns.read)
+
+
+#: A tile of outputs: what it takes of each of the layer's reads. Mostly its rows are whole ones.
 Stripe = tuple[Window, ...]
+#: The same along one axis.
+Spans = tuple[Span, ...]
 
 
-def cut(node: Node, rows: tuple[int, int], count: int) -> tuple[Stripe, ...]:
-    """Cut output rows into `count` stripes, or as many as there are rows."""
-    return tuple(stripe(node, a, b) for a, b in parts(*rows, count) if a < b)
+def size(of: tuple[int, int]) -> int:
+    """Length of a range (first, past the last)."""
+    return of[1] - of[0]
 
 
-def stripe(node: Node, first: int, past: int) -> Stripe:
-    """Return what output rows first..past-1 need."""
-    if (found := node.stripes.get((first, past))) is not None:
+def largest(spans: Iterable[Spans], what: str, r: int = 0) -> int:
+    """Most that any of them has of one of the members of `Span`, for read r."""
+    return max(size(getattr(of[r], what)) for of in spans)
+
+
+def cut(node: Node, axis: int, outputs: tuple[int, int], count: int) -> tuple[Spans, ...]:
+    """Cut output rows (axis 0) or columns (1) into `count` parts, or as many as there are."""
+    return tuple(spans(node, axis, a, b) for a, b in parts(*outputs, count) if a < b)
+
+
+def tiles(rows: Iterable[Spans], columns: Sequence[Spans]) -> tuple[Stripe, ...]:
+    """All tiles of some rows and columns, row by row."""
+    return tuple(tuple(map(Window, high, wide)) for high in rows for wide in columns)
+
+
+def stripe(node: Node, rows: tuple[int, int]) -> Stripe:
+    """What whole output rows need."""
+    return tiles(cut(node, 0, rows, 1), cut(node, 1, (0, node.layer.out_shape[2]), 1))[0]
+
+
+def spans(node: Node, axis: int, first: int, past: int) -> Spans:
+    """Return what output rows (axis 0) or columns (1) first..past-1 need of each of the reads."""
+    if (found := node.spans.get((axis, first, past))) is not None:
         return found
-    windows: list[Window] = []
+    pool, of = node.layer.pool, list[Span]()
     for r, source in enumerate(node.sources):
-        windows.append(window(node.reads[r].conv, node.layer.pool, first, past) if r == source
-                       else windows[source])
-    found = node.stripes[first, past] = tuple(windows)
+        conv = node.reads[r].conv
+        if r != source:
+            of.append(of[source])
+        elif axis and (first, past) == (0, node.layer.out_shape[2]):  # all that there is
+            of.append(Span((first, past), (0, conv.conv_shape[2]), (0, conv.in_shape[2]),
+                           conv.padding[1], 0 if pool is None else pool.padding[1]))
+        else:
+            of.append(span(conv, pool, axis, first, past))
+    found = node.spans[axis, first, past] = tuple(of)
     return found
 
 
-def window(of: Convolution, pool: Pool | None, first: int, past: int) -> Window:
-    """Return what output rows first..past-1 need of a convolution's input."""
-    conv_rows, in_rows = of.conv_shape[1], of.in_shape[1]
+def span(of: Convolution, pool: Pool | None, axis: int, first: int, past: int) -> Span:
+    """Return what output rows (axis 0) or columns (1) first..past-1 need of a convolution's
+    input."""
+    outs, ins = of.conv_shape[1 + axis], of.in_shape[1 + axis]
     if pool is None:
-        conv, pool_top = (first, past), 0
+        conv, pooled = (first, past), 0
     else:
-        stride, top, size = pool.stride[0], pool.padding[0], pool.kernel[0]
-        conv = max(0, first * stride - top), min(conv_rows, (past - 1) * stride - top + size)
-        pool_top = top - first * stride + conv[0]
-    pad, step = of.padding[0], of.stride[0]
-    low = min(max(0, conv[0] * step - pad), in_rows - 1)
-    high = min(in_rows, max(low + 1, (conv[1] - 1) * step - pad + of.reach[0]))
-    # Below the map all is padding, however far.
-    above = max(pad - conv[0] * step + low, low - high)
-    return Window((first, past), conv, (low, high), above, pool_top)
+        stride, before, size = pool.stride[axis], pool.padding[axis], pool.kernel[axis]
+        conv = max(0, first * stride - before), min(outs, (past - 1) * stride - before + size)
+        pooled = before - first * stride + conv[0]
+    pad, step = of.padding[axis], of.stride[axis]
+    low = min(max(0, conv[0] * step - pad), ins - 1)
+    high = min(ins, max(low + 1, (conv[1] - 1) * step - pad + of.reach[axis]))
+    # Beyond the map all is padding, however far.
+    return Span((first, past), conv, (low, high), max(pad - conv[0] * step + low, low - high),
+                pooled)
 
 
 def output_blocks(layer: Layer, config: Config) -> int:

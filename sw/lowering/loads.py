@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from .batch import Run
 from .stage import Stage
-from .steps import loads_of, plane_words
+from .steps import loads_of
 from .switches import switches
 
 __all__ = ["apart", "load_masks", "same_mask"]
@@ -71,7 +71,8 @@ def _masks(stage: Stage) -> list[list[int]]:
             loads_of(stage.node, item, stage.plan, stripes[0], True)
         keys.append([
             None if read.resident else (tuple(span for of, span in loads if of == r),
-                                        tuple(stripe[r].rows for stripe in stripes))
+                                        tuple((stripe[r].rows.read, stripe[r].columns.read)
+                                              for stripe in stripes))
             for r, read in enumerate(stage.plan.reads)])
     return [[same_mask([row[r] for row in keys], key) for r, key in enumerate(row)]
             for row in keys]
@@ -82,5 +83,4 @@ def _loaded_words(stage: Stage, instance: int, r: int) -> int:
     if item is None or stage.plan.reads[r].resident or stage.node.sources[r] != r:
         return 0
     first, past = item.reads[r].inputs
-    return (past - first) * sum(plane_words(stage.node, r, stripe)
-                                for stripe in stage.plan.stripes[instance])
+    return (past - first) * sum(stripe[r].plane for stripe in stage.plan.stripes[instance])

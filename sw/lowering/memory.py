@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
-from .geometry import Stripe
+from .geometry import Spans, Stripe, tiles
 
 __all__ = ["LayerPlan", "ReadPlan", "Room", "room_beside"]
 
@@ -55,7 +56,9 @@ class LayerPlan:
 
     Members
     -------
-    stripes : for each instance a tuple of `Stripe`, empty without an item
+    rows : for each instance the rows of its stripes, empty without an item
+    columns : of the tiles that each stripe is cut into; one that is whole where the output stays or
+        the input is there
     reads : for each of the layer's reads where it finds its input; those that are loaded have
         equally many buffers, and share them where input is held in pieces
     keep : the whole output stays in activation memory
@@ -67,7 +70,8 @@ class LayerPlan:
     cost : estimated cycles
     """
 
-    stripes: tuple[tuple[Stripe, ...], ...]
+    rows: tuple[tuple[Spans, ...], ...]
+    columns: tuple[Spans, ...]
     reads: tuple[ReadPlan, ...]
     keep: bool
     outputs: tuple[int, ...]
@@ -75,6 +79,11 @@ class LayerPlan:
     group: int
     live_blocks: int = 0
     cost: float = 0.0
+
+    @cached_property
+    def stripes(self) -> tuple[tuple[Stripe, ...], ...]:
+        """For each instance its tiles in turn."""
+        return tuple(tiles(of, self.columns) for of in self.rows)
 
     @property
     def resident(self) -> bool:

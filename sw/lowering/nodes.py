@@ -40,11 +40,6 @@ class Read:
         return self.conv.kernel[0] * self.conv.kernel[1]
 
     @property
-    def width(self) -> int:
-        """Columns of its input."""
-        return self.conv.in_shape[2]
-
-    @property
     def way(self) -> tuple:
         """Equal for reads that take the same input in the same way, with other weights."""
         conv = self.conv
@@ -117,8 +112,8 @@ class Node:
         return tuple(ways.index(way) for way in ways)
 
     @cached_property
-    def stripes(self) -> dict[tuple[int, int], tuple]:
-        """What ranges of its output rows take, as far as that has been asked for."""
+    def spans(self) -> dict[tuple[int, int, int], tuple]:
+        """What ranges of its output rows or columns take, as far as that has been asked for."""
         return {}
 
     @cached_property

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from hw.config import Config
 
 from .encoding import skips_zeros
-from .geometry import ceil_div, cut
+from .geometry import ceil_div, cut, largest, size
 from .memory import LayerPlan, ReadPlan, Room
 from .nodes import Node
 from .split import Split
+from .switches import switches
 
 __all__ = ["FIRST_WORDS", "Space"]
 
@@ -21,37 +22,50 @@ _SLOTS = 3  # of the output ring, where they fit
 
 
 class Space:
-    """Sizes for one number of stripes, and the plans that they allow.
+    """Sizes for one number of stripes of so many tiles side by side, and the plans that they
+    allow.
 
     Parameters are as of `plan_layer`.
     """
 
     def __init__(self, node: Node, split: Split, config: Config, room: Room,
-                 residents: Mapping[int, int], keep: bool, count: int):
+                 residents: Mapping[int, int], keep: bool, count: int, columns: int = 1):
         self._node, self._config, self._room = node, config, room
-        self._residents, self._keep, self.count = residents, keep, count
+        self._residents, self._keep, self.count = residents, keep, count * columns
         self._loaded = [r for r, source in enumerate(node.sources)
                         if r not in residents and r == source]
         self._items = items = [i for i in split.items if i is not None]
-        of_rows = {rows: cut(node, rows, count) for rows in {i.rows for i in items}}
-        self._stripes = tuple(() if i is None else of_rows[i.rows] for i in split.items)
-        #: Of each read its words of an input block and of a stripe's whole input, at most.
+        of_rows = {rows: cut(node, 0, rows, count) for rows in {i.rows for i in items}}
+        width = node.layer.out_shape[2]
+        wide = cut(node, 1, (0, width), columns)
+        self._rows = tuple(() if i is None else of_rows[i.rows] for i in split.items)
+        self._columns = wide
+        #: Of each read its words of an input block and of a tile's whole input, at most.
         self._planes, self._words = [], []
-        for r, read in enumerate(node.reads):
-            highest = {rows: max(s[r].rows[1] - s[r].rows[0] for s in stripes)
-                       for rows, stripes in of_rows.items()}
-            self._planes.append(max(highest.values()) * read.width)
-            self._words.append(max((i.reads[r].inputs[1] - i.reads[r].inputs[0]) * highest[i.rows]
-                                   for i in items) * read.width)
-        out_width, cols, word = node.layer.out_shape[2], config.array.cols, config.array.rows
-        #: Words of a stripe's output of `unit_channels`, most such units, words of all output.
-        self._unit = max(s[0].out[1] - s[0].out[0] for ss in of_rows.values() for s in ss) \
-            * out_width * (config.unit_channels // word)
+        for r in range(len(node.reads)):
+            across = largest(wide, "read", r)
+            most = {rows: across * largest(high, "read", r) for rows, high in of_rows.items()}
+            self._planes.append(max(most.values()))
+            self._words.append(max(size(i.reads[r].inputs) * most[i.rows] for i in items))
+        cols, word = config.array.cols, config.array.rows
+        #: Words of a tile's output of `unit_channels`, most such units, words of all output.
+        self._unit = largest([high for of in of_rows.values() for high in of], "out") \
+            * largest(wide, "out") * (config.unit_channels // word)
         self._units = max(ceil_div(i.blocks[1] - i.blocks[0], config.unit_channels // cols)
                           for i in items)
         self._whole_output = max(
             ceil_div((i.blocks[1] - i.blocks[0]) * cols, word)
-            * (i.rows[1] - i.rows[0]) for i in items) * out_width
+            * (i.rows[1] - i.rows[0]) for i in items) * width
+
+    @property
+    def single(self) -> bool:
+        """Whether there is no tile to load while another is computed."""
+        return not self._loaded or self.count == 1 or not switches().two_buffers
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Rows and columns of the largest tile's convolution."""
+        return max(largest(of, "conv") for of in self._rows if of), largest(self._columns, "conv")
 
     @property
     def least(self) -> int:
@@ -90,8 +104,9 @@ class Space:
             loads = self.count * config.word_pitch_bytes / config.port.bytes * sum(
                 each[r] * len({(i.reads[r].inputs, i.rows) for i in self._items})
                 for r in self._loaded)
-        rows = max(sum(s[0].conv[1] - s[0].conv[0] for s in ss) for ss in {*self._stripes} if ss)
-        compute = tiles * max(rows * node.layer.conv_shape[2], self.count * config.tile_chunks)
+        pixels = sum(size(wide[0].conv) for wide in self._columns) * max(
+            sum(size(high[0].conv) for high in of) for of in {*self._rows} if of)
+        compute = tiles * max(pixels, self.count * config.tile_chunks)
         plane = max((self._planes[r] for r in self._loaded), default=0)
         first = _LATENCY_CYCLES + max(plane, FIRST_WORDS) / words_per_cycle if self._loaded else 0
         waits = first * (self.count if buffers == 1 else 1) + _STRIPE_CYCLES * self.count
@@ -149,6 +164,6 @@ class Space:
                 bases = tuple(at + k * step for k, step in enumerate(buffers))
                 reads.append(ReadPlan(False, bases, pieces[r]))
                 at += 0 if pieces[r] else self._words[r]
-        return LayerPlan(self._stripes, tuple(reads), self._keep,
+        return LayerPlan(self._rows, self._columns, tuple(reads), self._keep,
                          tuple(base + k * size for k in range(slots)), slots * size, group, live,
                          self._cost(len(buffers), pieces))

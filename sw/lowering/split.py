@@ -9,7 +9,7 @@ import numpy as np
 from hw.config import Config
 from sw.graph.integer import Layer
 
-from .geometry import ceil_div, output_blocks, output_words, parts, stripe, window
+from .geometry import ceil_div, output_blocks, output_words, parts, span, stripe
 from .nodes import Node, Read
 
 __all__ = ["Item", "Option", "Reading", "Split", "is_local", "is_resident", "make_item",
@@ -108,7 +108,7 @@ def resident_pairs(node: Node, number: int, before: Sequence[Split], splits: Seq
                    ) -> np.ndarray:
     """bool[before, splits]: `is_resident` of each pair."""
     conv, pool = node.reads[number].conv, node.layer.pool
-    rows = {i.rows: window(conv, pool, *i.rows).rows
+    rows = {i.rows: span(conv, pool, 0, *i.rows).read
             for s in splits for i in s.items if i is not None}
     made = np.array([[_NOTHING if i is None else (*i.words, *i.rows) for i in s.items]
                      for s in before])[:, None]
@@ -240,7 +240,7 @@ def work_of(node: Node, config: Config, split: Split) -> Work:
     arrays, load_words, store_words = [], [], 0
     moved: list[dict[tuple, int]] = [{} for _ in range(2 + count)]
     ports: list[tuple[int, ...]] = []
-    stripes_of = {rows: stripe(node, *rows) for rows in {i.rows for i in split.items if i}}
+    stripes_of = {rows: stripe(node, rows) for rows in {i.rows for i in split.items if i}}
     for item in split.items:
         if item is None:
             arrays.append(0)
@@ -248,23 +248,23 @@ def work_of(node: Node, config: Config, split: Split) -> Work:
             ports.append((0,) * (2 + count))
             continue
         windows = stripes_of[item.rows]
-        pixels = (windows[0].conv[1] - windows[0].conv[0]) * layer.conv_shape[2]
+        pixels = windows[0].pixels
         stripes = ceil_div(pixels, config.buffers.acc_depth)
         tiles = sum(reading.pairs * read.taps
                     for reading, read in zip(item.reads, node.reads, strict=True))
         arrays.append(tiles * max(pixels, stripes * config.tile_chunks))
         weights = stripes * (tiles * tile + (item.blocks[1] - item.blocks[0]) * params)
         loads = tuple(
-            (reading.inputs[1] - reading.inputs[0]) * (w.rows[1] - w.rows[0]) * read.width
-            * (r == source) for r, (reading, w, read, source) in enumerate(
-                zip(item.reads, windows, node.reads, node.sources, strict=True)))
+            (reading.inputs[1] - reading.inputs[0]) * w.plane * (r == source)
+            for r, (reading, w, source) in enumerate(
+                zip(item.reads, windows, node.sources, strict=True)))
         stores = ((item.words[1] - item.words[0]) * (item.rows[1] - item.rows[0])
                   * layer.out_shape[2])
         load_words.append(loads)
         store_words = max(store_words, stores)
         ports.append((weights, pitch * stores, *(pitch * size for size in loads)))
         keys = item.blocks, (item.blocks, item.rows), *(
-            (reading.inputs, w.rows) for reading, w in zip(item.reads, windows, strict=True))
+            (reading.inputs, w.rows.read) for reading, w in zip(item.reads, windows, strict=True))
         for shared, key, size in zip(moved, keys, ports[-1], strict=True):
             shared[key] = max(size, shared.get(key, 0))  # what several read crosses once
     if config.port.memory == "shared":

@@ -41,5 +41,4 @@ class Stage:
         """Vectors of activations that an instance's array takes, zeros and all."""
         tiles = sum((s.blocks[1] - s.blocks[0]) * (s.inputs[1] - s.inputs[0])
                     * self.node.reads[s.read].taps * s.times for s in self.steps(instance))
-        return tiles * self.layer.conv_shape[2] * sum(
-            stripe[0].conv[1] - stripe[0].conv[0] for stripe in self.plan.stripes[instance])
+        return tiles * sum(stripe[0].pixels for stripe in self.plan.stripes[instance])

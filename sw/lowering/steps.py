@@ -11,7 +11,7 @@ from .space import FIRST_WORDS
 from .split import Item, Reading
 from .switches import switches
 
-__all__ = ["Piece", "Step", "hold_pieces", "loads_of", "passes", "plane_words", "steps_of"]
+__all__ = ["Piece", "Step", "hold_pieces", "loads_of", "passes", "steps_of"]
 
 #: A read, and a span of its input word blocks.
 Piece = tuple[int, tuple[int, int]]
@@ -47,7 +47,7 @@ def loads_of(node: Node, item: Item, plan: LayerPlan, stripe: Stripe, first: boo
     for r, reading in enumerate(item.reads):
         if plan.reads[r].resident or node.sources[r] != r:
             continue
-        plane = plane_words(node, r, stripe)
+        plane = stripe[r].plane
         loads += [(r, span) for span in
                   (_load_pieces(reading, plane) if first else [reading.inputs])]
     return loads
@@ -190,9 +190,3 @@ def _needed_last(held: Sequence[Piece | None], used: Sequence[int],
 
 def _chain(blocks: tuple[int, int], ranges: Sequence[tuple[int, int]], live: bool) -> list[Step]:
     return [Step(blocks, r, k == 0, k == len(ranges) - 1, live) for k, r in enumerate(ranges)]
-
-
-def plane_words(node: Node, read: int, stripe: Stripe) -> int:
-    """Words of one input block of a stripe."""
-    rows = stripe[read].rows
-    return (rows[1] - rows[0]) * node.reads[read].width

@@ -1,12 +1,14 @@
 """Where a layer's transfers read and write."""
 
+from collections.abc import Iterator
+
 from hw.config import Config
 from sw.graph.integer import Layer
 
 from .layout import TensorPlace
-from .ops import EXTERNAL, Region
+from .ops import ACT, EXTERNAL, Region
 
-__all__ = ["place_of", "tensor_region", "transfer_fields"]
+__all__ = ["place_of", "tensor_region", "tile_regions", "transfer_fields"]
 
 
 def place_of(tensor: TensorPlace, layer: Layer, image: int) -> TensorPlace:
@@ -23,11 +25,34 @@ def tensor_region(place: TensorPlace, words: tuple[int, int], rows: tuple[int, i
                   plane, (rows[1] - rows[0]) * width)
 
 
-def transfer_fields(region: Region, act: int, act_stride: int, config: Config) -> dict[str, int]:
-    """Fields of a LOAD or STORE between a tensor's region and activation memory."""
-    pitch = config.word_pitch_bytes
+def tile_regions(place: TensorPlace, words: tuple[int, int], rows: tuple[int, int],
+                 columns: tuple[int, int], act: int, plane: int, config: Config,
+                 ) -> Iterator[tuple[Region, Region]]:
+    """What moves between a tensor's tile and activation memory, where the tile's blocks lie
+    `plane` words apart from `act` on: at once if its rows are whole, else block by block or row by
+    row, whichever are fewer."""
+    whole = tensor_region(place, words, rows, config)
+    blocks, high, width = words[1] - words[0], rows[1] - rows[0], columns[1] - columns[0]
+    if width == place.shape[2]:
+        yield whole, Region(ACT, act, blocks, plane, high * width)
+        return
+    start, stride = whole.base + columns[0], place.shape[2]
+    if blocks <= high:
+        for k in range(blocks):
+            yield Region(EXTERNAL, start + k * whole.stride, high, stride, width), \
+                Region(ACT, act + k * plane, high, width, width)
+        return
+    for k in range(high):
+        yield Region(EXTERNAL, start + k * stride, blocks, whole.stride, width), \
+            Region(ACT, act + k * width, blocks, plane, width)
+
+
+def transfer_fields(region: Region, act: Region, config: Config) -> dict[str, int]:
+    """Fields of a LOAD or STORE between a tensor's region and as large a one of activation
+    memory."""
+    pitch, act_stride = config.word_pitch_bytes, act.stride
     runs, words, stride = region.planes, region.length, region.stride * pitch
     if runs == 1 or (region.stride == words and act_stride == words):
         runs, words, stride, act_stride = 1, runs * words, 0, 0
-    return {"ext_addr": region.base * pitch, "act_addr": act, "run_words": words,
+    return {"ext_addr": region.base * pitch, "act_addr": act.base, "run_words": words,
             "runs": runs, "ext_stride": stride, "act_stride": act_stride}

@@ -32,7 +32,7 @@ def draw_network(name: str, draw: random.Random) -> Recipe:
     """A network for a configuration, which may not fit: any, or one of a kind that is seldom among
     any."""
     config = CONFIGS[name]
-    kind = draw.choice(["any", "any", "any", "linear", "parted", "wide", "graph", "graph"])
+    kind = draw.choice(["any", "any", "any", "linear", "parted", "wide", "graph", "graph", "broad"])
     channels, rows, columns = draw.randint(1, 3 * config.array.rows), draw.randint(1, 9), \
         draw.randint(1, 9)
     operators = ["conv"] * draw.randint(1, 3) + ["fc"] * draw.randint(0, 1)
@@ -42,6 +42,9 @@ def draw_network(name: str, draw: random.Random) -> Recipe:
         operators = ["conv"] * draw.randint(0, 2) + ["fc"] * draw.randint(2, 3)
     elif kind == "graph":
         channels, rows, columns = (draw.randint(1, n) for n in (2 * config.array.rows, 7, 7))
+    elif kind == "broad":  # rows of more pixels than there are accumulators
+        rows, columns = draw.randint(1, 4), config.buffers.acc_depth + draw.randint(1, 100)
+        operators = ["conv"] * draw.randint(1, 2)
     elif kind == "wide":  # more input blocks than zeros are looked for in
         channels = config.array.rows * draw.randint(65, 70)
         operators, rows, columns = ["conv"], draw.randint(1, 3), draw.randint(2, 3)

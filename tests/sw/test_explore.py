@@ -24,6 +24,7 @@ from sw.reference.golden import run_golden
 from tests.support.accelerators import PREDICTED
 from tests.support.present import same
 from tests.support.programs import random_network
+from tests.support.recipes import Recipe
 from tests.support.residual import residual_network
 
 
@@ -49,9 +50,13 @@ def test_predictions_of_random_networks_are_those_of_the_rtl(seeds):
 
 @pytest.mark.builds
 @pytest.mark.parametrize("name", PREDICTED)
-def test_predictions_of_a_graph_are_those_of_the_rtl(name):
+@pytest.mark.parametrize("graph", [residual_network(5, side=8, width=12), Recipe.parse(
+    "2x4x4 channels=8 rows=12 columns=150 conv kernel_h=3 kernel_w=3 pad_top=1 pad_left=1 out=8 "
+    "groups=8 conv kernel_h=3 kernel_w=3 pad_top=1 pad_left=1 stride=2 out=16").graph],
+    ids=["residual", "wide"])
+def test_predictions_of_a_graph_are_those_of_the_rtl(graph, name):
     """Whole networks within 2%, and layers of more than 5,000 cycles within 5%."""
-    graph, config = residual_network(5, side=8, width=12), PREDICTED[name]
+    config = PREDICTED[name]
     program = compile_graph(graph, config)
     with open_backend("verilator", config, memory_bytes=program.window_bytes) as backend:
         driver = Driver(backend)

@@ -156,15 +156,6 @@ def test_below_the_map_all_is_padding_however_far():
     check(graph, compile_graph(graph, SMALL))
 
 
-def test_an_image_too_wide_names_layer_need_and_remedy():
-    rng = np.random.default_rng(0)
-    graph = chain(make_layer(rng, "wide", (1, 4, 80), 4))
-    with pytest.raises(DoesNotFit, match=r"^layer wide: needs accumulators for 1 rows of 80 "
-                       r"pixels; there are 64 pixels: raise buffers.acc_depth") as error:
-        compile_graph(graph, SMALL)
-    assert error.value.exit_code == 4
-
-
 def test_a_map_too_large_for_the_memory_names_what_is_needed():
     rng = np.random.default_rng(0)
     layer = make_layer(rng, "tall", (4, 60, 60), 4, kernel=(60, 60), padding=(0, 0))
@@ -175,12 +166,6 @@ def test_a_map_too_large_for_the_memory_names_what_is_needed():
 
 
 def test_a_remedy_is_one_that_there_is():
-    rng = np.random.default_rng(0)
-    wide = chain(make_layer(rng, "wide", (1, 3, 1000), 4, kernel=(1, 1), padding=(0, 0),
-                            pool=(3, 3, 0)))
-    with pytest.raises(DoesNotFit, match=r"needs accumulators for 3 rows of 1000 pixels; there are "
-                       r"1024 pixels: make the image narrower; no buffers.acc_depth is enough$"):
-        compile_graph(wide, SMALL.replace(buffers__acc_depth=1024, buffers__act_words=1 << 16))
     core = PRESETS["ice40up5k"]
     assert raising(core, "port.address_bits", 25, "x") == "raise port.address_bits, or x"
     assert raising(core, "port.address_bits", 26, "x") == "x; no port.address_bits is enough"
@@ -239,8 +224,9 @@ def test_shapes_without_an_encoding_are_refused(change, message):
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"dilation": (1, 128)}, "dilation is 128; it must be at most 127"),
-    ({"stride": (1, 5), "conv_shape": (4, 18, 500), "out_shape": (4, 18, 500)},
-     "map with the padding below and right of it is 2498; it must be at most 2048"),
+    ({"dilation": (1, 127), "weight": np.ones((4, 4, 3, 18), np.int8), "padding": (0, 127),
+      "in_shape": (4, 20, 2200), "conv_shape": (4, 18, 200), "out_shape": (4, 18, 200)},
+     "kernel with its dilation is 2160; it must be at most 2048"),
 ])
 def test_steps_beyond_what_the_hardware_counts_are_refused(change, message):
     layer = make_layer(np.random.default_rng(0), "odd", (4, 20, 400), 4, padding=(0, 0))
