@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hw.support.arguments import given
 from hw.support.console import console
 from hw.support.files import check_outputs
 from sw.fuse.fuse import trace
+from sw.graph.edges import Join
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import INPUT, IntegerGraph, Layer
 from sw.graph.quantisation import Quantisation
@@ -23,7 +25,7 @@ from sw.onnx.capture import read_onnx
 from sw.onnx.runtime import Runtime
 from sw.quantise.post_training import quantise
 from sw.reference.floating import run_float_layer
-from sw.reference.golden import run_layer
+from sw.reference.golden import joined, run_layer
 from sw.terminal.console import deliver
 from sw.terminal.reads import files_read
 
@@ -103,17 +105,14 @@ class _Values:
                       for value, name in tensors.items()}
         for join in graph.joins:
             if join.name in tensors:
-                ends = np.cumsum([graph.value_shape(part)[0] for part in join.sources])
-                parts = np.split(self.exact.pop(join.name), ends[:-1])
-                for part, array in zip(join.sources, parts, strict=True):
+                for part, array in _parts(graph, join, self.exact.pop(join.name)):
                     self.exact.setdefault(part, array)
         self.codes = {value: _codes(array, graph.held[value])
                       for value, array in self.exact.items()}
 
     def run(self, k: int, layer: Layer) -> np.ndarray:
         """What a layer gives."""
-        inputs = [np.concatenate([self.codes[part] for part in self.graph.parts(source)])
-                  for source in self.graph.sources(k)]
+        inputs = [joined(self.graph, source, self.codes) for source in self.graph.sources(k)]
         found = run_layer(layer, *inputs)
         self.codes.setdefault(layer.name, found)
         return found
@@ -121,9 +120,9 @@ class _Values:
     def run_exactly(self, k: int, network: FloatGraph) -> np.ndarray:
         """What it would give in real numbers, of the integers that it reads."""
         layer = network.layers[k]
-        inputs = [torch.from_numpy(np.concatenate([self._real(part) for part in
-                                                   network.parts(source)]))[None]
-                  for source in network.sources(k)]
+        inputs = [torch.from_numpy(joined(network, source, {
+            part: self._real(part) for part in network.parts(source)}))[None]
+            for source in network.sources(k)]
         y = run_float_layer(layer, inputs[0], torch.from_numpy(layer.weight).double(),
                             torch.from_numpy(layer.bias).double(), inputs[1:])
         return y[0].numpy()
@@ -131,6 +130,16 @@ class _Values:
     def _real(self, value: str) -> np.ndarray:
         held = self.graph.held[value]
         return (self.codes[value].astype(np.float64) - held.zero_point) * held.scale
+
+
+def _parts(graph: IntegerGraph, join: Join, whole: np.ndarray,
+           ) -> Iterator[tuple[str, np.ndarray]]:
+    """What of a join's value is of which part."""
+    (rows, columns), first = join.by, 0
+    for k, part in enumerate(join.sources):
+        past = first + graph.value_shape(part)[0]
+        yield part, whole[first:past, k // columns::rows, k % columns::columns]
+        first = past if join.by == (1, 1) else 0
 
 
 def _codes(array: np.ndarray, held: Quantisation) -> np.ndarray:

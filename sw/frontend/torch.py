@@ -1,8 +1,8 @@
 """Captures a PyTorch module with `torch.export`: as a graph of operators, then of layers.
 
-`operators.py`, `moving.py` and `quantised.py` have what is supported, by torch's names. What is
-computed from stored numbers alone (masks of `torch.nn.utils.prune`, weight norm, constants) is
-computed at once.
+`operators.py`, `larger.py`, `moving.py` and `quantised.py` have what is supported, by torch's
+names. What is computed from stored numbers alone (masks of `torch.nn.utils.prune`, weight norm,
+constants) is computed at once.
 """
 
 import operator
@@ -24,11 +24,14 @@ from sw.ir.refusals import Refusals
 
 from .call import BATCH, Call, kind_of
 from .module import check_values, left_alone, one_image
+from .larger import LARGER
 from .moving import MOVING, SHARING
 from .operators import INSTEAD, TABLE
 from .quantised import QUANTISED, dequantise_stored
 
 __all__ = ["UnsupportedLayer", "capture", "import_torch"]
+
+_TABLES = TABLE | MOVING | LARGER
 
 
 def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
@@ -167,13 +170,13 @@ class _Import:
         if name.endswith("_"):
             self._check_in_place(call)
             name = name.rstrip("_")
-        if name not in TABLE and name not in MOVING:
+        if name not in _TABLES:
             instead = INSTEAD.get(name)
             call.refuse(f"operator {call.kind} is not supported"
                         + ("" if instead is None else f": {instead}"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            found = (TABLE.get(name) or MOVING[name])(call)
+            found = _TABLES[name](call)
         return found
 
     @staticmethod

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sw.graph.quantisation import Quantisation
 from sw.ir.graph import Graph, Node
-from sw.ir.operators import Clamp, Concat, Gather, MaxPool, Pad, Quantise
+from sw.ir.operators import Clamp, Concat, Gather, Interleave, MaxPool, Pad, Quantise
 
 __all__ = ["at_input", "before_concat", "once"]
 
@@ -35,12 +35,13 @@ def before_concat(graph: Graph) -> Graph:
     """What joins are rounded to their parts are."""
     def change(node: Node) -> list[Node]:
         join = graph.producer(node.inputs[0])
-        if not isinstance(node.op, Quantise) or join is None or not isinstance(join.op, Concat) \
-                or graph.uses(join.output) > 1:
+        if not isinstance(node.op, Quantise) or join is None or not isinstance(
+                join.op, Concat | Interleave) or graph.uses(join.output) > 1:
             return [node]
-        parts = [Node(node.name, node.op, (part,), f"{node.output}/{n}")
-                 for n, part in enumerate(join.inputs)]
-        return [*parts, replace(join, inputs=tuple(x.output for x in parts), output=node.output)]
+        parts = {part: Node(node.name, node.op, (part,), f"{node.output}/{n}")
+                 for n, part in enumerate(dict.fromkeys(join.inputs))}
+        inputs = tuple(parts[part].output for part in join.inputs)
+        return [*parts.values(), replace(join, inputs=inputs, output=node.output)]
     while True:
         changed = graph.replace(change)
         if len(changed.nodes) == len(graph.nodes):
@@ -78,6 +79,6 @@ def _held(node: Node, inputs: list[Quantisation | None]) -> Quantisation | None:
             return first if _moves(node) else None
         case Clamp(low=low, high=high):
             return first if first is not None and first.holds(low) and first.holds(high) else None
-        case Concat():
+        case Concat() | Interleave():
             return first if all(x == first for x in inputs) else None
     return None

@@ -22,6 +22,7 @@ from sw.ir.operators import (
     Concat,
     Conv,
     Gather,
+    Interleave,
     MaxPool,
     Operator,
     Pad,
@@ -146,11 +147,22 @@ class _Layers(Begun):
         parts: list[str] = []
         for value in node.inputs:
             place = self.places[value]
-            if place == INPUT:
-                place = self.copy(node.name, INPUT, self.shapes[value], held=True)
+            if place == INPUT or (place in self.joins and self.joins[place].by != (1, 1)):
+                place = self.copy(node.name, place, self.shapes[value], held=True)
             parts += self.joins[place].sources if place in self.joins else (place,)
         name = self.free(node.name)
         self.joins[name] = Join(name, tuple(parts))
+        return name
+
+    def interleave(self, node: Node, op: Interleave) -> str:
+        """A join of layers' pixels; what is none is copied first."""
+        layers: dict[str, str] = {}
+        for value in node.inputs:
+            place = self.places[value]
+            layers.setdefault(value, place if place in self.layers else
+                              self.copy(node.name, place, self.shapes[value], held=True))
+        name = self.free(node.name)
+        self.joins[name] = Join(name, tuple(layers[value] for value in node.inputs), op.by)
         return name
 
     def sum(self, node: Node, op: Sum) -> str:
@@ -204,4 +216,5 @@ RULES: dict[type[Operator], Callable[[_Layers, Node, Any], str]] = {
     Conv: _Layers.conv, Affine: _Layers.affine, Sum: _Layers.sum, Concat: _Layers.concat,
     MaxPool: _Layers.max_pool, AvgPool: _Layers.avg_pool, Clamp: _Layers.clamp,
     Pad: _Layers.pad, Gather: _Layers.gather, Quantise: _Layers.quantise,
+    Interleave: _Layers.interleave,
 }

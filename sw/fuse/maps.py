@@ -22,6 +22,7 @@ from sw.ir.operators import (
     Concat,
     Conv,
     Gather,
+    Interleave,
     Linear,
     MaxPool,
     Operator,
@@ -233,5 +234,5 @@ RULES: dict[type[Operator], Callable[[_Maps, Node, Any], _View]] = {
     Conv: _Maps.plain, Linear: _Maps.linear, Affine: _Maps.affine, Sum: _Maps.plain,
     Concat: _Maps.concat, MaxPool: _Maps.plain, AvgPool: _Maps.plain, Clamp: _Maps.each,
     Quantise: _Maps.each, Pad: _Maps.plain, Reshape: _Maps.move, Transpose: _Maps.move,
-    Gather: _Maps.move, Softmax: _Maps.softmax,
+    Interleave: _Maps.plain, Gather: _Maps.move, Softmax: _Maps.softmax,
 }

@@ -15,6 +15,7 @@ from sw.ir.operators import (
     Concat,
     Conv,
     Gather,
+    Interleave,
     MaxPool,
     Operator,
     Pad,
@@ -158,10 +159,16 @@ def before_joins(graph: Graph) -> Graph:
 def _before_one_join(graph: Graph) -> Graph:
     def change(node: Node) -> list[Node]:
         join = graph.producer(node.inputs[0])
-        if join is None or not isinstance(join.op, Concat) or graph.uses(join.output) > 1 \
+        if join is None or not isinstance(join.op, Concat | Interleave) \
+                or graph.uses(join.output) > 1 \
                 or not isinstance(node.op, Affine | Clamp | MaxPool) \
-                or not all(_takes(graph, part, node.op) for part in join.inputs):
+                or not all(_takes(graph, part, node.op, join) for part in join.inputs):
             return [node]
+        if isinstance(join.op, Interleave):
+            of = {part: Node(node.name, node.op, (part,), f"{node.output}/{n}")
+                  for n, part in enumerate(dict.fromkeys(join.inputs))}
+            return [*of.values(), replace(join, inputs=tuple(of[x].output for x in join.inputs),
+                                          output=node.output)]
         parts, at = [], 0
         for n, part in enumerate(join.inputs):
             size = graph.values[part].shape[0]
@@ -174,12 +181,15 @@ def _before_one_join(graph: Graph) -> Graph:
     return graph.replace(change)
 
 
-def _takes(graph: Graph, part: str, op: Operator) -> bool:
+def _takes(graph: Graph, part: str, op: Operator, join: Node) -> bool:
     before = graph.producer(part)
+    if isinstance(join.op, Interleave) and isinstance(op, MaxPool):
+        return False
     sums = (Conv, Sum, AvgPool)
     kinds = {Affine: sums, Clamp: (*sums, Affine, Clamp, MaxPool),
              MaxPool: (*sums, Affine, Clamp)}[type(op)]
-    return before is not None and graph.uses(part) == 1 and isinstance(before.op, kinds)
+    return before is not None and graph.uses(part) == join.inputs.count(part) \
+        and isinstance(before.op, kinds)
 
 
 def channels_into_weights(graph: Graph) -> Graph:

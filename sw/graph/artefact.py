@@ -17,7 +17,8 @@ __all__ = ["load_integer", "save_integer"]
 
 #: Version 2 has edges: sources, terms and joins; files of version 1, chains, are read, too.
 #: Version 3 has strides by axis, dilation, pad values and offsets.
-ARTEFACT_VERSION, _OLDEST = 3, 1
+#: Version 4 has joins that interleave.
+ARTEFACT_VERSION, _OLDEST = 4, 1
 _NAME = "partita.integer-network"
 #: Tensors of a layer -> their type in a file.
 _TENSORS = {"weight": "I8", "bias": "I32", "mult": "U16", "shift": "U8"}
@@ -43,7 +44,7 @@ def save_integer(graph: IntegerGraph, path: Path) -> None:
         "version": ARTEFACT_VERSION, "name": graph.name, "input_scale": graph.input_scale,
         "output_scale": graph.output_scale, "input_zero": graph.input_zero,
         "output_zero": graph.output_zero, "layers": layers,
-        "joins": [{"name": x.name, "sources": x.sources} for x in graph.joins]})
+        "joins": [{"name": x.name, "sources": x.sources, "by": x.by} for x in graph.joins]})
     save_file(path, save(tensors, {_NAME: description}))
 
 
@@ -72,7 +73,8 @@ def load_integer(path: Path) -> IntegerGraph:
                 tuple(_layer(entry, file, names) for entry in data["layers"].items()),
                 data["input_scale"].number(_LEAST_SCALE, 1 / _LEAST_SCALE),
                 data["output_scale"].number(_LEAST_SCALE, 1 / _LEAST_SCALE),
-                tuple(Join(x["name"].text(), tuple(y.text() for y in x["sources"].items()))
+                tuple(Join(x["name"].text(), tuple(y.text() for y in x["sources"].items()),
+                           x["by"].pair(1, _MOST_SIDE) if x.has("by") else (1, 1))
                       for x in joins),
                 _zero(data, "input_zero"), _zero(data, "output_zero"))
     except (SafetensorError, OSError) as error:

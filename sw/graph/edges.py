@@ -5,6 +5,7 @@ layers' outputs (by the join's). Layers stand in topological order; a layer that
 reads the one before it, so a chain names none. The output is the last layer's.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,13 +36,17 @@ class BranchError(GraphError):
 
 @dataclass(frozen=True)
 class Join:
-    """A value made of others' channels, one after the other; nothing is computed.
+    """A value made of others' channels, one after the other, or of others' pixels in turn; nothing
+    is computed.
 
     Members: `name`, and `sources`: names of layers, all at one scale; no joins, and not the input.
+    With `by` (rows, columns) other than (1, 1) pixels are interleaved: of each `by[0]` rows and
+    `by[1]` columns source i * by[1] + j, which may be named several times, has row i, column j.
     """
 
     name: str
     sources: tuple[str, ...]
+    by: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +131,12 @@ class Edges:
         join = self._joins.get(value)
         return (value,) if join is None else join.sources
 
+    def by(self, value: str) -> tuple[int, int]:
+        """How many rows and columns of a value its parts have in turn; (1, 1) but of a join that
+        interleaves."""
+        join = self._joins.get(value)
+        return (1, 1) if join is None else join.by
+
     def readers(self, value: str) -> tuple[int, ...]:
         """The layers that read a value, by itself or as a part of a join."""
         return self._readers.get(value, ())
@@ -159,6 +170,8 @@ class Edges:
             known = [*self.numbers, *self._joins]
             raise GraphError(f"{value!r} is no value of {self.name}{nearest(value, known)}")
         shapes = [self.value_shape(part) for part in self.parts(value)]
+        if (by := self.by(value)) != (1, 1):
+            return _interleaved(value, shapes, by)
         if len({shape[1:] for shape in shapes}) != 1:
             raise GraphError(f"join {value}: its parts are {', '.join(map(str, shapes))}; rows and "
                              "columns must be the same")
@@ -198,6 +211,9 @@ class Edges:
     def _check_join(self, join: Join) -> None:
         if not join.sources:
             raise GraphError(f"join {join.name}: has no parts")
+        if join.by != (1, 1) and (min(join.by) < 1 or math.prod(join.by) != len(join.sources)):
+            raise GraphError(f"join {join.name}: has {len(join.sources)} parts for {join.by[0]} "
+                             f"rows and {join.by[1]} columns in turn")
         for part in join.sources:
             if part in self._joins:
                 raise GraphError(f"join {join.name}: its part {part} is a join, too; name that "
@@ -221,3 +237,16 @@ class Edges:
         if value == INPUT:
             return "the input"
         return f"{'join' if value in self._joins else 'layer'} {value}"
+
+
+def _interleaved(join: str, shapes: list[_Shape], by: tuple[int, int]) -> _Shape:
+    """Shape of a value whose pixels are those of maps in turn."""
+    columns = by[1]
+    whole = (shapes[0][0], sum(x[1] for x in shapes[::columns]),
+             sum(x[2] for x in shapes[:columns]))
+    wanted = [(whole[0], -(-(whole[1] - k // columns) // by[0]),
+               -(-(whole[2] - k % columns) // columns)) for k in range(len(shapes))]
+    if [tuple(x) for x in shapes] != wanted:
+        raise GraphError(f"join {join}: its parts are {', '.join(map(str, shapes))}; in turn, {by} "
+                         "of them, they make no map")
+    return whole

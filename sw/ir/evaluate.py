@@ -15,6 +15,7 @@ from .operators import (
     Concat,
     Conv,
     Gather,
+    Interleave,
     Linear,
     MaxPool,
     Operator,
@@ -66,6 +67,14 @@ def _sum(op: Sum, inputs: _Tensors) -> torch.Tensor:
     return total
 
 
+def _interleave(op: Interleave, inputs: _Tensors) -> torch.Tensor:
+    whole = inputs[0].new_empty((len(inputs[0]), *op.shape(*(tuple(x.shape[1:]) for x in inputs))))
+    for k, x in enumerate(inputs):
+        row, column = divmod(k, op.by[1])
+        whole[:, :, row::op.by[0], column::op.by[1]] = x
+    return whole
+
+
 def _windows(op: MaxPool | AvgPool, x: torch.Tensor, outside: float) -> torch.Tensor:
     """Every window's values: [N, C, H, W, rows * columns]."""
     _, rows, columns = op.shape(tuple(x.shape[1:]))
@@ -105,5 +114,6 @@ MEANINGS: dict[type[Operator], Callable[[Any, _Tensors], torch.Tensor]] = {
     Transpose: lambda op, x: x[0].permute(0, *(axis + 1 for axis in op.order)),
     Gather: lambda op, x: x[0].index_select(op.axis + 1, torch.tensor(op.indices)),
     Softmax: lambda op, x: _softmax(op, *x),
+    Interleave: _interleave,
     Quantise: lambda op, x: _quantise(op, *x),
 }

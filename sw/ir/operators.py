@@ -13,8 +13,8 @@ import numpy as np
 from sw.graph.quantisation import Quantisation
 
 __all__ = ["OPERATORS", "Affine", "AvgPool", "Border", "Clamp", "Concat", "Conv", "Gather",
-           "Linear", "MaxPool", "Operator", "Pad", "Quantise", "Reshape", "ShapeError", "Softmax",
-           "Sum", "Transpose", "steps"]
+           "Interleave", "Linear", "MaxPool", "Operator", "Pad", "Quantise", "Reshape",
+           "ShapeError", "Softmax", "Sum", "Transpose", "steps"]
 
 Shape = tuple[int, ...]
 #: Rows above, columns left, rows below, columns right.
@@ -147,6 +147,25 @@ class Concat(Operator):
 
 
 @dataclass(frozen=True)
+class Interleave(Operator):
+    """Pixels of maps in turn: of each `by[0]` rows and `by[1]` columns of the result, map
+    i * by[1] + j has row i, column j. Maps of the last rows and columns may be one shorter."""
+
+    by: tuple[int, int]
+
+    def shape(self, *inputs: Shape) -> Shape:
+        rows, columns = self.by
+        _need(len(inputs) == rows * columns and all(len(x) == 3 for x in inputs),
+              f"{rows} x {columns} maps are needed to be interleaved, not {len(inputs)}")
+        whole = (inputs[0][0], sum(x[1] for x in inputs[::columns]),
+                 sum(x[2] for x in inputs[:columns]))
+        _need(all(x == (whole[0], -(-(whole[1] - k // columns) // rows),
+                        -(-(whole[2] - k % columns) // columns)) for k, x in enumerate(inputs)),
+              f"{', '.join(str(list(x)) for x in inputs)} cannot be interleaved")
+        return whole
+
+
+@dataclass(frozen=True)
 class _Window(Operator):
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -275,4 +294,4 @@ class Softmax(Operator):
 #: All of them; a table by concern that lacks one fails its test.
 OPERATORS: tuple[type[Operator], ...] = (
     Conv, Linear, Affine, Sum, Concat, MaxPool, AvgPool, Clamp, Pad, Reshape, Transpose, Gather,
-    Softmax, Quantise)
+    Softmax, Quantise, Interleave)

@@ -11,6 +11,7 @@ from .operators import (
     Concat,
     Conv,
     Gather,
+    Interleave,
     MaxPool,
     Operator,
     Pad,
@@ -32,7 +33,7 @@ class Level(Enum):
     #: Any operator on values of any shape.
     IMPORTED = OPERATORS
     #: Maps [C, H, W] only: what moves numbers is gone but for choices of channels.
-    MAPS = (Conv, Affine, Sum, Concat, MaxPool, AvgPool, Clamp, Pad, Gather, Quantise)
+    MAPS = (Conv, Affine, Sum, Concat, Interleave, MaxPool, AvgPool, Clamp, Pad, Gather, Quantise)
 
 
 def check(graph: Graph, level: Level) -> Graph:

@@ -2,7 +2,7 @@
 
 A layer's accumulators are the sum of its reads: its own convolution and those of its terms. A read
 of a join takes its parts side by side: each begins on a word of its own, and no weight meets what
-fills a part's last word.
+fills a part's last word. A join that interleaves is so once it is loaded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,15 @@ class Read:
     """One of the convolutions whose sums a layer adds.
 
     Members: `conv`, which is the layer itself or one of its terms; the `values` that it reads, 0
-    for the network's input and k + 1 for layer k's output, and how many `channels` each has.
+    for the network's input and k + 1 for layer k's output, and how many `channels` each has; `by`
+    how many rows and columns of a join their pixels are in turn, which then is of the channels of
+    one.
     """
 
     conv: Convolution
     values: tuple[int, ...]
     channels: tuple[int, ...]
+    by: tuple[int, int] = (1, 1)
 
     @property
     def value(self) -> int | None:
@@ -43,7 +46,7 @@ class Read:
     def way(self) -> tuple:
         """Equal for reads that take the same input in the same way, with other weights."""
         conv = self.conv
-        return (self.values, conv.kernel, tuple(conv.stride), tuple(conv.dilation),
+        return (self.values, self.by, conv.kernel, tuple(conv.stride), tuple(conv.dilation),
                 tuple(conv.padding), conv.pad_value, conv.groups)
 
     def words(self, word: int) -> int:
@@ -70,8 +73,8 @@ class Read:
                                zip(starts, self.channels, strict=True)])
 
     def parts(self, span: tuple[int, int], word: int) -> Iterator[tuple[int, int, int, int]]:
-        """What a span of word blocks is made of: a value, the first and past of its own word
-        blocks, and the first of them as the read counts."""
+        """What a span of word blocks is made of, of a join of channels: a value, the first and past
+        of its own word blocks, and the first of them as the read counts."""
         at = 0
         for value, count in zip(self.values, self.channels, strict=True):
             size = -(-count // word)
@@ -129,9 +132,10 @@ def nodes_of(graph: IntegerGraph) -> tuple[Node, ...]:
     for k, layer in enumerate(graph.layers):
         reads = []
         for conv, source in zip((layer, *layer.terms), graph.sources(k), strict=True):
-            parts = graph.parts(source)
-            reads.append(Read(conv, tuple(numbers[part] for part in parts),
-                              tuple(graph.value_shape(part)[0] for part in parts)))
+            parts, by = graph.parts(source), graph.by(source)
+            reads.append(Read(conv, tuple(numbers[part] for part in parts), tuple(
+                graph.value_shape(part)[0] for part in (parts if by == (1, 1) else parts[:1])),
+                by))
         nodes.append(Node(k, layer, tuple(reads)))
     return tuple(nodes)
 

@@ -16,6 +16,7 @@ __all__ = ["FIRST_WORDS", "Space"]
 #: Least words of the first load that a stripe's computation starts on.
 FIRST_WORDS = 64
 _LATENCY_CYCLES = 80  # from a load's start to its first vector in the array
+_APART_CYCLES = 4  # of each word where neighbours come from different places
 _STRIPE_CYCLES = 10  # what a stripe costs besides
 _PIECES = 3  # input buffers where a stripe's input is held in part, where they fit
 _SLOTS = 3  # of the output ring, where they fit
@@ -95,7 +96,8 @@ class Space:
         words_per_cycle = min(1.0, config.port.bytes / config.word_pitch_bytes)
         tiles = max(sum(reading.pairs * read.taps for reading, read in
                         zip(i.reads, node.reads, strict=True)) for i in self._items)
-        each = self._loads(buffers, pieces)
+        each = {r: size * (_APART_CYCLES if node.reads[r].by[1] > 1 else 1)
+                for r, size in self._loads(buffers, pieces).items()}
         words = self.count * sum(each.values())
         weights = self.count * tiles * config.tile_chunks * config.chunk_bytes / config.port.bytes
         loads = words * config.word_pitch_bytes / config.port.bytes

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from hw.config import Config
 from sw.graph.integer import Layer
 
+from .geometry import Window, size
 from .layout import TensorPlace
 from .ops import ACT, EXTERNAL, Region
 
-__all__ = ["place_of", "tensor_region", "tile_regions", "transfer_fields"]
+__all__ = ["lattice_regions", "place_of", "tensor_region", "tile_regions", "transfer_fields"]
 
 
 def place_of(tensor: TensorPlace, layer: Layer, image: int) -> TensorPlace:
@@ -45,6 +46,32 @@ def tile_regions(place: TensorPlace, words: tuple[int, int], rows: tuple[int, in
     for k in range(high):
         yield Region(EXTERNAL, start + k * stride, blocks, whole.stride, width), \
             Region(ACT, act + k * width, blocks, plane, width)
+
+
+def lattice_regions(place: TensorPlace, words: tuple[int, int], needs: Window, by: tuple[int, int],
+                    first: tuple[int, int], act: int, config: Config,
+                    ) -> Iterator[tuple[Region, Region]]:
+    """What moves from a tensor to every `by[0]`th row and `by[1]`th column of a larger map, from
+    its row and column `first` on, of which activation memory holds the window that is needed, its
+    blocks one after the other from `act` on."""
+    rows, columns = needs.rows.read, needs.columns.read
+    (y0, y1), (x0, x1) = (
+        tuple(max(0, -(-(edge - start) // step)) for edge in span)
+        for span, start, step in zip((rows, columns), first, by, strict=True))
+    if y0 >= y1 or x0 >= x1:
+        return
+    width = size(columns)
+    corner = act + (y0 * by[0] + first[0] - rows[0]) * width + x0 * by[1] + first[1] - columns[0]
+    for block in range(*words):
+        start = tensor_region(place, (block, block + 1), (y0, y1), config).base + x0
+        at = corner + (block - words[0]) * needs.plane
+        if by[1] == 1:
+            yield Region(EXTERNAL, start, y1 - y0, place.shape[2], x1 - x0), \
+                Region(ACT, at, y1 - y0, by[0] * width, x1 - x0)
+            continue
+        for y in range(y1 - y0):  # one by one
+            yield Region(EXTERNAL, start + y * place.shape[2], x1 - x0, 1, 1), \
+                Region(ACT, at + y * by[0] * width, x1 - x0, by[1], 1)
 
 
 def transfer_fields(region: Region, act: Region, config: Config) -> dict[str, int]:

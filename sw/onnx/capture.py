@@ -1,7 +1,8 @@
 """Captures an ONNX file: as a graph of operators, then of layers.
 
-`operators.py`, `moving.py` and `quantised.py` have what is supported, by ONNX's names. What comes
-of stored numbers and shapes alone is computed at once, by the reference that comes with `onnx`.
+`operators.py`, `larger.py`, `moving.py` and `quantised.py` have what is supported, by ONNX's
+names. What comes of stored numbers and shapes alone is computed at once, by the reference that comes
+with `onnx`.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from sw.ir.held import Codes, Whole
 from sw.ir.refusals import Refusals
 
 from .call import Call, Found
+from .larger import LARGER
 from .model import Model, read_model
 from .moving import MOVING
 from .operators import INSTEAD, TABLE
@@ -29,6 +31,7 @@ __all__ = ["capture_onnx", "import_onnx", "read_onnx"]
 #: Operators that a tensor of int8 may go through as it is.
 _ON_CODES = {"MaxPool", "GlobalMaxPool", "ReduceMax", "Concat", "Identity", "Reshape", "Flatten",
              "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split", "Gather"}
+_TABLES = TABLE | MOVING | LARGER
 _DRAWS = ("Random", "Multinomial", "Bernoulli")
 
 
@@ -116,11 +119,11 @@ def _call(node, known: dict[str, Found], nodes: list[Node], model: Model) -> Fou
         return rounded
     if call.kind in _ON_CODES and isinstance(inputs[0], Codes):
         return _on_codes(call, inputs)
-    if call.kind not in TABLE and call.kind not in MOVING:
+    if call.kind not in _TABLES:
         instead = INSTEAD.get(call.kind)
         call.refuse(f"operator {call.kind} is not supported"
                     + ("" if instead is None else f": {instead}"))
-    found = (TABLE.get(call.kind) or MOVING[call.kind])(call)
+    found = _TABLES[call.kind](call)
     call.finish()
     return found
 
@@ -132,7 +135,7 @@ def _on_codes(call: Call, inputs: list[Found]) -> Found | list[Found]:
     if any(x.to != to for x in codes):
         call.refuse(f"{call.kind} takes int8 of different scales; make them real before it")
     call.make_real()
-    found = (TABLE.get(call.kind) or MOVING[call.kind])(call)
+    found = _TABLES[call.kind](call)
     call.finish()
 
     def held(x: Found) -> Found:

@@ -27,9 +27,6 @@ _ACTIVATION = "Relu and Clip run"
 INSTEAD = {
     **dict.fromkeys(("LeakyRelu", "PRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu",
                      "Selu", "Gelu", "Mish", "Softplus"), _ACTIVATION),
-    "ConvTranspose": "convolutions run; scale on the host",
-    "Resize": "convolutions run; scale on the host",
-    "Upsample": "convolutions run; scale on the host",
     "LRN": "batch norm runs", "InstanceNormalization": "batch norm runs",
     "LayerNormalization": "batch norm runs", "GroupNormalization": "batch norm runs",
     "ArgMax": "the host finds the largest of the outputs: leave it out",

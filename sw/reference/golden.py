@@ -7,20 +7,23 @@
     y   = clamp(r + offset, low, high), then max pooling
 
 A layer reads the value that it names, or the one before; a join's channels lie one after the other.
+Of a join that interleaves rows x columns, pixel (y, x) is that of source (y mod rows) * columns
++ x mod columns at (y div rows, x div columns).
 
 Sums run in floating point where every partial sum is an integer that the format holds exactly:
 float32 below 2^24, else float64 below 2^53, so BLAS gives the exact result in any order.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from sw.graph.convolution import Convolution
+from sw.graph.edges import Edges
 from sw.graph.flow import expect
 from sw.graph.integer import INPUT, IntegerGraph, Layer
 
-__all__ = ["convolve", "requantise", "run_golden", "run_layer"]
+__all__ = ["convolve", "joined", "requantise", "run_golden", "run_layer"]
 
 _BLOCK_BYTES = 64 << 20  # weights and patches are converted in pieces of this size
 
@@ -42,10 +45,20 @@ def run_golden(graph: IntegerGraph, image: np.ndarray) -> list[np.ndarray]:
                          f"int8{list(graph.in_shape)}")
     values = {INPUT: image}
     for k, layer in enumerate(graph.layers):
-        inputs = [np.concatenate([values[part] for part in graph.parts(source)])
-                  for source in graph.sources(k)]
+        inputs = [joined(graph, source, values) for source in graph.sources(k)]
         values[layer.name] = run_layer(layer, *inputs)
     return [values[layer.name] for layer in graph.layers]
+
+
+def joined(graph: Edges, value: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return a value [C, H, W] of those of layers."""
+    parts, (rows, columns) = [values[part] for part in graph.parts(value)], graph.by(value)
+    if (rows, columns) == (1, 1):
+        return np.concatenate(parts)
+    whole = np.empty(graph.value_shape(value), parts[0].dtype)
+    for k, part in enumerate(parts):
+        whole[:, k // columns::rows, k % columns::columns] = part
+    return whole
 
 
 def run_layer(layer: Layer, image: np.ndarray, *others: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Runs a network's layers in order and keeps no value longer than it is read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,8 +22,7 @@ def walk(graph: Edges, x: torch.Tensor,
     """
     values = {INPUT: x}
     for k, layer in enumerate(graph.layers):
-        inputs = [_joined([values[part] for part in graph.parts(source)])
-                  for source in graph.sources(k)]
+        inputs = [_joined(graph, source, values) for source in graph.sources(k)]
         values[layer.name] = run(layer, inputs)
         del inputs
         for value in [v for v in values if not graph.is_read_after(v, k)]:
@@ -32,5 +31,11 @@ def walk(graph: Edges, x: torch.Tensor,
         yield values[layer.name]
 
 
-def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+def _joined(graph: Edges, value: str, values: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    parts, (rows, columns) = [values[part] for part in graph.parts(value)], graph.by(value)
+    if (rows, columns) == (1, 1):
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+    whole = parts[0].new_empty((len(parts[0]), *graph.value_shape(value)))
+    for k, part in enumerate(parts):
+        whole[:, :, k // columns::rows, k % columns::columns] = part
+    return whole

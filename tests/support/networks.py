@@ -15,7 +15,7 @@ def settled(net: nn.Module, seed: int = 0) -> nn.Module:
     """The network in evaluation mode, with norms as training leaves them."""
     torch.manual_seed(seed)
     for module in net.modules():
-        if isinstance(module, nn.Conv2d | nn.Conv1d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Conv1d | nn.ConvTranspose2d | nn.Linear):
             module.reset_parameters()
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
             assert module.running_mean is not None and module.running_var is not None
@@ -228,6 +228,44 @@ def crnn() -> nn.Module:
         nn.Flatten(), nn.Linear(24 * 7, 9))
 
 
+class Skip(nn.Module):
+    """What lies deeper in a U-Net, made as large as its input again and put beside that."""
+
+    def __init__(self, down: nn.Module, up: nn.Module):
+        super().__init__()
+        self.down, self.up = down, up
+
+    def forward(self, x):
+        return torch.cat([x, self.up(self.down(x))], 1)
+
+
+class Pyramid(nn.Module):
+    """Maps of two sizes; the smaller is added to the larger, each pixel as four."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.down = conv_bn(channels, channels, 3, 2)
+        self.side = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x):
+        return self.side(x) + F.interpolate(self.down(x), scale_factor=2)
+
+
+def unet() -> nn.Module:
+    """Transposed convolutions with and without an overlap, with a norm behind them; one gives an odd
+    number of rows."""
+    def larger(inputs: int, outputs: int, *how: int) -> nn.Module:
+        return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, *how), nn.BatchNorm2d(outputs),
+                             nn.ReLU())
+
+    inner = Skip(nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), conv_bn(8, 12)),
+                 larger(12, 8, 3, 2, 1))
+    return nn.Sequential(
+        conv_bn(3, 6), Skip(nn.Sequential(nn.MaxPool2d(2), conv_bn(6, 8), inner, conv_bn(16, 9)),
+                            larger(9, 5, 2, 2)), conv_bn(11, 6), Pyramid(6),
+        nn.Conv2d(6, 8, 1), nn.PixelShuffle(2), nn.Conv2d(2, 3, 3, padding=1))
+
+
 def aspp() -> nn.Module:
     """Convolutions of one map with growing dilation, beyond its size, side by side."""
     def dilated(by: tuple[int, int]) -> nn.Module:
@@ -247,4 +285,5 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
     "densenet": (densenet, (3, 12, 12)), "inception": (inception, (3, 20, 20)),
     "shufflenet": (shufflenet, (3, 16, 16)), "ds_cnn": (ds_cnn, (1, 49, 10)),
     "waveform": (waveform, (2, 1, 96)), "crnn": (crnn, (1, 16, 28)), "aspp": (aspp, (3, 14, 14)),
+    "unet": (unet, (3, 14, 18)),
 }
