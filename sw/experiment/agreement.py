@@ -137,9 +137,12 @@ def _parts(graph: IntegerGraph, join: Join, whole: np.ndarray,
     """What of a join's value is of which part."""
     (rows, columns), first = join.by, 0
     for k, part in enumerate(join.sources):
+        if join.by != (1, 1):
+            yield part, whole[:, k // columns::rows, k % columns::columns]
+            continue
         past = first + graph.value_shape(part)[0]
-        yield part, whole[first:past, k // columns::rows, k % columns::columns]
-        first = past if join.by == (1, 1) else 0
+        yield part, whole[first:past]
+        first = past
 
 
 def _codes(array: np.ndarray, held: Quantisation) -> np.ndarray:

@@ -23,8 +23,8 @@ from sw.ir.held import Codes, Whole
 from sw.ir.refusals import Refusals
 
 from .call import BATCH, Call, kind_of
-from .module import check_values, left_alone, one_image
 from .larger import LARGER
+from .module import check_values, left_alone, one_image
 from .moving import MOVING, SHARING
 from .operators import INSTEAD, TABLE
 from .quantised import QUANTISED, dequantise_stored

@@ -157,10 +157,10 @@ class _Layers(Begun):
     def interleave(self, node: Node, op: Interleave) -> str:
         """A join of layers' pixels; what is none is copied first."""
         layers: dict[str, str] = {}
-        for value in node.inputs:
+        for value in dict.fromkeys(node.inputs):
             place = self.places[value]
-            layers.setdefault(value, place if place in self.layers else
-                              self.copy(node.name, place, self.shapes[value], held=True))
+            layers[value] = place if place in self.layers else \
+                self.copy(node.name, place, self.shapes[value], held=True)
         name = self.free(node.name)
         self.joins[name] = Join(name, tuple(layers[value] for value in node.inputs), op.by)
         return name

@@ -192,6 +192,24 @@ def _takes(graph: Graph, part: str, op: Operator, join: Node) -> bool:
         and isinstance(before.op, kinds)
 
 
+def chosen_apart(graph: Graph) -> Graph:
+    """A convolution of which others only choose channels is one for each choice."""
+    def change(node: Node) -> list[Node]:
+        conv = graph.producer(node.inputs[0])
+        if not isinstance(node.op, Gather) or conv is None or not isinstance(conv.op, Conv) \
+                or conv.op.groups > 1 or graph.uses(conv.output) == 1:
+            return [node]
+        others = [x.op for x in graph.consumers(conv.output)]
+        chosen = sum(len(op.indices) if isinstance(op, Gather) else math.inf for op in others)
+        if conv.output == graph.output or chosen > len(conv.op.weight):
+            return [node]
+        of, steps = list(node.op.indices), conv.op.steps
+        op = replace(conv.op, weight=conv.op.weight[of], bias=conv.op.bias[of],
+                     steps=None if steps is None else steps[of])
+        return [Node(conv.name, op, conv.inputs, node.output)]
+    return graph.replace(change)
+
+
 def channels_into_weights(graph: Graph) -> Graph:
     """Chosen channels are where the convolutions after them have weights: others have zeros, if
     that costs fewer products than to choose first."""
@@ -228,4 +246,4 @@ def _is_read_cheaply(graph: Graph, node: Node, op: Gather) -> bool:
 #: In the order in which they run.
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     merge_affines, before_joins, at_input, before_concat, once, affines_into_weights,
-    channels_into_weights, absorb_padding)
+    chosen_apart, channels_into_weights, absorb_padding)

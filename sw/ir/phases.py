@@ -39,6 +39,9 @@ def transposed(builder: Builder, x: Value, weight: np.ndarray, bias: np.ndarray,
     weight : float32[in, out / groups, rows, columns]
     steps : as of `Conv`
     """
+    if min(how.output) < 1:
+        builder.refuse(f"gives {list(how.output)} pixels: padding of {list(how.padding)} leaves "
+                       "nothing")
     inputs, per_group, *kernel = weight.shape
     grouped = weight.reshape(how.groups, inputs // how.groups, per_group, *kernel)
     forward = grouped.transpose(0, 2, 1, 3, 4).reshape(-1, inputs // how.groups, *kernel)

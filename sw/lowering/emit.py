@@ -10,22 +10,15 @@ from hw.isa import Opcode
 from sw.graph.integer import Pool
 
 from .batch import Run
-from .geometry import Stripe, Window, ceil_div
+from .geometry import Stripe, ceil_div
 from .layout import Layout
-from .nodes import Read
 from .ops import ACT, Op, Region
 from .split import Item
 from .stage import Stage
 from .steps import Piece, Step, hold_pieces, loads_of, passes
 from .streams import live_tables
 from .switches import switches
-from .transfers import (
-    lattice_regions,
-    place_of,
-    tensor_region,
-    tile_regions,
-    transfer_fields,
-)
+from .transfers import input_regions, place_of, tensor_region, tile_regions, transfer_fields
 
 __all__ = ["emit"]
 
@@ -227,24 +220,11 @@ class _LayerEmitter:
         """Load a piece into a buffer whose first block is `origin`; of a join part by part."""
         r = piece[0]
         start = self.plan.reads[r].bases[buffer] - origin * stripe[r].plane
-        for source, target in self._moved(self.reads[r], piece[1], stripe[r], start):
+        for source, target in input_regions(self.reads[r], self.places, piece[1], stripe[r], start,
+                                            self.config):
             fields = transfer_fields(source, target, self.config)
             fields["mask"] = self.load_masks[r]
             yield Op(Opcode.LOAD, self.run, fields, reads=(source,), writes=(target,))
-
-    def _moved(self, read: Read, span: tuple[int, int], needs: Window, start: int,
-               ) -> Iterator[tuple[Region, Region]]:
-        """From where to where, if the read's first block is at `start`."""
-        if read.by != (1, 1):
-            for k, value in enumerate(read.values):
-                yield from lattice_regions(
-                    self.places[value], span, needs, read.by, divmod(k, read.by[1]),
-                    start + span[0] * needs.plane, self.config)
-            return
-        for value, first, past, at in read.parts(span, self.config.array.rows):
-            yield from tile_regions(
-                self.places[value], (first, past), needs.rows.read, needs.columns.read,
-                start + at * needs.plane, needs.plane, self.config)
 
     def _compute(self, stripe: Stripe, step: Step, buffer: int, origin: int) -> Op:
         read, where, needs = self.reads[step.read], self.plan.reads[step.read], stripe[step.read]

@@ -1,15 +1,16 @@
 """Where a layer's transfers read and write."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hw.config import Config
 from sw.graph.integer import Layer
 
 from .geometry import Window, size
 from .layout import TensorPlace
+from .nodes import Read
 from .ops import ACT, EXTERNAL, Region
 
-__all__ = ["lattice_regions", "place_of", "tensor_region", "tile_regions", "transfer_fields"]
+__all__ = ["input_regions", "place_of", "tensor_region", "tile_regions", "transfer_fields"]
 
 
 def place_of(tensor: TensorPlace, layer: Layer, image: int) -> TensorPlace:
@@ -48,9 +49,23 @@ def tile_regions(place: TensorPlace, words: tuple[int, int], rows: tuple[int, in
             Region(ACT, act + k * width, blocks, plane, width)
 
 
-def lattice_regions(place: TensorPlace, words: tuple[int, int], needs: Window, by: tuple[int, int],
-                    first: tuple[int, int], act: int, config: Config,
-                    ) -> Iterator[tuple[Region, Region]]:
+def input_regions(read: Read, places: Mapping[int, TensorPlace], span: tuple[int, int],
+                  needs: Window, start: int, config: Config) -> Iterator[tuple[Region, Region]]:
+    """What moves of a span of a read's blocks, of which the first would lie at `start`; of a join
+    part by part."""
+    if read.by != (1, 1):
+        for k, value in enumerate(read.values):
+            yield from _lattice_regions(places[value], span, needs, read.by, divmod(k, read.by[1]),
+                                        start + span[0] * needs.plane, config)
+        return
+    for value, first, past, at in read.parts(span, config.array.rows):
+        yield from tile_regions(places[value], (first, past), needs.rows.read, needs.columns.read,
+                                start + at * needs.plane, needs.plane, config)
+
+
+def _lattice_regions(place: TensorPlace, words: tuple[int, int], needs: Window,
+                     by: tuple[int, int], first: tuple[int, int], act: int, config: Config,
+                     ) -> Iterator[tuple[Region, Region]]:
     """What moves from a tensor to every `by[0]`th row and `by[1]`th column of a larger map, from
     its row and column `first` on, of which activation memory holds the window that is needed, its
     blocks one after the other from `act` on."""

@@ -1,8 +1,8 @@
 """Captures an ONNX file: as a graph of operators, then of layers.
 
 `operators.py`, `larger.py`, `moving.py` and `quantised.py` have what is supported, by ONNX's
-names. What comes of stored numbers and shapes alone is computed at once, by the reference that comes
-with `onnx`.
+names. What comes of stored numbers and shapes alone is computed at once, by the reference that
+comes with `onnx`.
 """
 
 from collections.abc import Sequence

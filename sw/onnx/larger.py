@@ -30,8 +30,8 @@ def _transposed(call: Call) -> Value:
         call.refuse(f"{call.kind} of a quantised model has groups; only of one it runs")
     how = Transposed((stride[0], stride[1]), (pads[0], pads[1]), (dilation[0], dilation[1]),
                      (whole[0] - pads[0] - pads[2], whole[1] - pads[1] - pads[3]), groups)
-    if min(pads) < 0 or min(how.output) < 1:
-        call.refuse(f"padding is {pads} of {whole}; nothing is left, or it adds to that")
+    if min(pads) < 0:
+        call.refuse(f"padding is {pads}; it must be 0 or more")
     return transposed(call, x, weight, np.zeros(outputs, np.float32) if bias is None else bias,
                       how, steps)
 

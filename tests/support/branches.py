@@ -93,6 +93,16 @@ class _Drawing:
             self.read |= {self.net.value(back)[0] for back in (a, b)}
             self.add("join", a=a, b=b)
 
+    def weave(self) -> None:
+        """Make the last layer's map larger, of its own pixels or those of layers before it, too."""
+        shape = self.net.value(0)[1]
+        by = self.draw.choice([(1, 2), (2, 1), (2, 2), (2, 2), (3, 2)])
+        span = next((n for n in range(1, 4) if self.net.value(n)[1] != shape), 4) \
+            if len(self.net.values) > 4 else 1
+        if shape[1] * shape[2] * by[0] * by[1] <= 150 and self.add(
+                "weave", rows=by[0], columns=by[1], span=(span := self.draw.randint(1, span))):
+            self.read |= {self.net.value(1 + k)[0] for k in range(min(span, by[0] * by[1]))}
+
     def close(self) -> None:
         """End on a layer that reads all that has not been read."""
         self.layer("fc", 0)
@@ -113,5 +123,7 @@ def draw_graph(draw: random.Random, net: Growing, config: Config) -> list[LayerR
         drawing.layer("conv", back)
         if len(net.layers) > before and draw.random() < 0.6:
             drawing.terms()
+        if draw.random() < 0.2:
+            drawing.weave()
     drawing.close()
     return drawing.recipes

@@ -92,7 +92,7 @@ def _step(rng: np.random.Generator, shapes: list[tuple[int, int]],
     like = [j for j, shape in enumerate(shapes) if shape == shapes[k]]
     alike = [j for j, shape in enumerate(shapes) if shape[1] == size]
     other, more = int(rng.choice(like)), tuple(int(j) for j in rng.choice(alike, 2))
-    match int(rng.integers(13)):
+    match int(rng.integers(15)):
         case 0 | 1 | 2:
             groups = int(rng.choice([1, 1, channels]))
             out = channels if groups > 1 else int(rng.integers(1, 9))
@@ -117,6 +117,14 @@ def _step(rng: np.random.Generator, shapes: list[tuple[int, int]],
         case 8:
             order = rng.permutation(channels)[:int(rng.integers(1, channels + 1))].tolist()
             return Does(lambda x: x[:, order]), (k,), (len(order), size)
+        case 13 if size < 9 and rng.integers(2):
+            return nn.Upsample(scale_factor=2), (k,), (channels, 2 * size)
+        case 13 if channels % 4 == 0 and size < 9:
+            return nn.PixelShuffle(2), (k,), (channels // 4, 2 * size)
+        case 14 if size < 9:
+            out, kernel = int(rng.integers(1, 7)), int(rng.choice([2, 4]))
+            larger = nn.ConvTranspose2d(channels, out, kernel, 2, kernel // 2 - 1)
+            return larger, (k,), (out, 2 * size)
         case 9 if size < 14:
             return nn.ZeroPad2d((1, 0, 0, 1)), (k,), (channels, size + 1)
     return None

@@ -252,7 +252,7 @@ class Pyramid(nn.Module):
 
 
 def unet() -> nn.Module:
-    """Transposed convolutions with and without an overlap, with a norm behind them; one gives an odd
+    """Transposed convolutions with and without an overlap, and norms behind them; one gives an odd
     number of rows."""
     def larger(inputs: int, outputs: int, *how: int) -> nn.Module:
         return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, *how), nn.BatchNorm2d(outputs),
@@ -263,7 +263,8 @@ def unet() -> nn.Module:
     return nn.Sequential(
         conv_bn(3, 6), Skip(nn.Sequential(nn.MaxPool2d(2), conv_bn(6, 8), inner, conv_bn(16, 9)),
                             larger(9, 5, 2, 2)), conv_bn(11, 6), Pyramid(6),
-        nn.Conv2d(6, 8, 1), nn.PixelShuffle(2), nn.Conv2d(2, 3, 3, padding=1))
+        nn.Conv2d(6, 8, 1), nn.PixelShuffle(2), nn.Conv2d(2, 3, 3, padding=1),
+        nn.MaxPool2d(7, 7), nn.Flatten(), nn.Linear(60, 5))
 
 
 def aspp() -> nn.Module:

@@ -14,6 +14,7 @@ from sw.ir.operators import (
     Concat,
     Conv,
     Gather,
+    Interleave,
     Linear,
     MaxPool,
     Pad,
@@ -60,6 +61,13 @@ class _Writer:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=f"n{len(self.nodes)}",
                                            **attributes))
 
+    def high(self, name: str, like: str) -> str:
+        """A map with rows and columns of zeros below and right of it, as large as another."""
+        (_, rows, columns), (_, high, wide) = (self.graph.values[x].shape for x in (name, like))
+        pads = np.array([0, 0, 0, 0, 0, 0, high - rows, wide - columns])
+        self.put("Pad", [name, self.store(pads)], padded := f"{name}_{len(self.nodes)}")
+        return padded
+
     def write(self, node: Node) -> None:
         op, given, to = node.op, list(node.inputs), node.output
         rank = len(self.graph.values[given[0]].shape)
@@ -96,6 +104,16 @@ class _Writer:
             self.put("Transpose", given, to, perm=[0, *(a + 1 for a in op.order)])
         elif isinstance(op, Gather):
             self.put("Gather", [*given, self.store(np.array(op.indices))], to, axis=op.axis + 1)
+        elif isinstance(op, Interleave) and len(set(given)) == 1:
+            scales = np.array([1, 1, *op.by], np.float32)
+            self.put("Resize", [given[0], "", self.store(scales)], to, mode="nearest",
+                     coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+        elif isinstance(op, Interleave):
+            self.put("Concat", [self.high(x, given[0]) for x in given], f"{to}_joined", axis=1)
+            self.put("DepthToSpace", [f"{to}_joined"], f"{to}_whole", blocksize=op.by[0])
+            ends = np.array(self.graph.values[to].shape[1:])
+            self.put("Slice", [f"{to}_whole", *map(self.store, (
+                np.array([0, 0]), ends, np.array([2, 3])))], to)
         else:
             assert isinstance(op, Softmax)
             self.put("LogSoftmax" if op.log else "Softmax", given, to, axis=op.axis + 1)

@@ -168,6 +168,19 @@ def _make_join(rng: np.random.Generator, name: str, net: Growing, numbers: Numbe
     net.values.append((name, (sum(shape[0] for _, shape in parts), *parts[0][1][1:])))
 
 
+def _make_weave(rng: np.random.Generator, name: str, net: Growing, numbers: Numbers) -> None:
+    """Pixels of a value in turn with those of as many values before it as `span` says."""
+    by = numbers["rows"], numbers["columns"]
+    parts = [net.value(numbers["back"] + k % numbers["span"]) for k in range(by[0] * by[1])]
+    names = tuple(part for part, _ in parts)
+    if len({shape for _, shape in parts}) > 1 or max(by) < 2 or \
+            {INPUT, *(x.name for x in net.joins)} & {*names}:
+        raise NoSuchLayer(f"{name}: parts of {parts} do not match, or are no layers")
+    net.joins.append(Join(name, names, by))
+    channels, rows, columns = parts[0][1]
+    net.values.append((name, (channels, rows * by[0], columns * by[1])))
+
+
 @dataclass(frozen=True)
 class _Window:
     """How a kernel, or a pooling window, goes over a map; each (rows, columns)."""
@@ -244,4 +257,5 @@ OPERATORS = {
     "fc": Operator({"epsilon": 0, **_OUTPUTS}, _draw_linear, _make_linear),
     "plus": Operator({**_WINDOW, "groups": 1, "back": 0}, _draw_nothing, _make_term),
     "join": Operator({"a": 0, "b": 0}, _draw_nothing, _make_join),
+    "weave": Operator({"rows": 1, "columns": 2, "span": 1, "back": 0}, _draw_nothing, _make_weave),
 }

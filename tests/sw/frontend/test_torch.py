@@ -255,7 +255,7 @@ FUNCTIONS: list[tuple[Callable[..., torch.Tensor], int]] = [
     (lambda s, x: s.fc(s.conv(x).flatten(1).relu()), 2),
     (lambda s, x: s.fc(s.conv(x).flip(2, 3).flatten(1)), 2),
     (lambda s, x: s.conv(x).flatten(1) @ s.fc.weight.T, 2),
-    (lambda s, x: torch.cat([y.flatten(1) for y in s.conv(x).split([1, 3], 1)], 1), 4),
+    (lambda s, x: torch.cat([y.flatten(1) for y in s.conv(x).split([1, 3], 1)], 1), 3),
     (lambda s, x: s.conv(s.conv3(x).to(torch.float64).float()), 2),
     (lambda s, x: s.conv(x).unsqueeze(1).squeeze(1), 1),
     (lambda s, x: s.norm(s.conv(F.relu(s.norm3(x)))), 2), (lambda s, x: s.conv(s.norm3(x)), 1),

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 
 from sw.data import DATA
@@ -11,8 +12,10 @@ from sw.graph.artefact import load_integer, save_integer
 from sw.graph.integer import GraphError
 from sw.prune.apply import apply_plan
 from sw.quantise.post_training import quantise
+from sw.reference.batched import run_layers
 from sw.reference.golden import run_golden
 from tests.support.programs import random_graph
+from tests.support.recipes import Recipe
 
 
 def test_an_integer_network_survives_its_file(dense, task, tmp_path):
@@ -25,6 +28,18 @@ def test_an_integer_network_survives_its_file(dense, task, tmp_path):
     for a, b in zip(run_golden(graph, image), run_golden(loaded, image), strict=True):
         assert np.array_equal(a, b)
     assert [x.name for x in loaded.layers if x.pruned] == ["fc1", "fc2"]
+
+
+def test_a_join_that_interleaves_survives_its_file(tmp_path):
+    graph = Recipe.parse("2x4x4 channels=3 rows=3 columns=4 conv out=2 conv out=2 weave rows=2 "
+                         "columns=3 span=2 conv kernel_h=2 out=3").graph
+    save_integer(graph, tmp_path / "net.safetensors")
+    loaded = load_integer(tmp_path / "net.safetensors")
+    assert loaded.joins == graph.joins and loaded.layers[-1].in_shape == (2, 6, 12)
+    image = np.random.default_rng(1).integers(-128, 128, graph.in_shape, np.int8)
+    for found in run_golden(loaded, image), run_layers(graph, torch.from_numpy(image)[None]):
+        for a, b in zip(run_golden(graph, image), found, strict=True):
+            assert np.array_equal(a, np.reshape(b, a.shape))
 
 
 def test_a_file_of_the_version_before_edges_is_a_chain():
@@ -41,7 +56,7 @@ def test_a_file_of_an_unknown_version_is_refused_with_both_numbers(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sw.graph.artefact.ARTEFACT_VERSION", 9)
         save_integer(graph, tmp_path / "net.safetensors")
-    with pytest.raises(GraphError, match="is of version 9; this program reads versions 1 to 3"):
+    with pytest.raises(GraphError, match="is of version 9; this program reads versions 1 to 4"):
         load_integer(tmp_path / "net.safetensors")
 
 

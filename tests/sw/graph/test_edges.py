@@ -69,6 +69,8 @@ def test_what_takes_chains_only_names_the_first_layer_with_a_branch():
     (network(STEM, LEFT, RIGHT, HEAD, joins=(BOTH, Join("more", ("both", "stem")))),
      "join more: its part both is a join, too; name that one's parts"),
     (network(STEM, LEFT, RIGHT, HEAD, joins=(BOTH, Join("none", ()))), "join none: has no parts"),
+    (network(STEM, LEFT, RIGHT, HEAD, joins=(BOTH, Join("few", ("left", "right"), (2, 2)))),
+     "join few: has 2 parts for 2 rows and 2 columns in turn"),
     (network(STEM, LEFT, RIGHT, HEAD, joins=(BOTH, Join("all", (INPUT, "left")))),
      "join all: its part is the network's input; let a layer copy that"),
     (network(STEM, LEFT, RIGHT, HEAD, joins=(BOTH, Join("idle", ("stem", "left")))),

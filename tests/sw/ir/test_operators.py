@@ -19,6 +19,7 @@ from sw.ir.operators import (
     Concat,
     Conv,
     Gather,
+    Interleave,
     Linear,
     MaxPool,
     Operator,
@@ -55,6 +56,7 @@ CASES: list[tuple[Operator, list[tuple[int, ...]]]] = [
     (Reshape((6, 4)), [(2, 3, 4)]), (Transpose((2, 0, 1)), [(2, 3, 4)]),
     (Gather((2, 0, 2), 1), [(2, 3, 4)]), (Softmax(0, True), [(7,)]),
     (Quantise(Quantisation(0.1, 3, -20, 20)), [(3, 4, 2)]),
+    (Interleave((2, 3)), [(2, 2, 3), (2, 2, 2), (2, 2, 2), (2, 1, 3), (2, 1, 2), (2, 1, 2)]),
 ]
 
 
