@@ -39,7 +39,7 @@ def test_a_join_that_interleaves_survives_its_file(tmp_path):
     image = np.random.default_rng(1).integers(-128, 128, graph.in_shape, np.int8)
     for found in run_golden(loaded, image), run_layers(graph, torch.from_numpy(image)[None]):
         for a, b in zip(run_golden(graph, image), found, strict=True):
-            assert np.array_equal(a, np.reshape(b, a.shape))
+            assert np.array_equal(a, np.asarray(b).reshape(a.shape))
 
 
 def test_a_file_of_the_version_before_edges_is_a_chain():
