@@ -44,6 +44,7 @@ class Array:
         self.running: Block | None = None  # whose tiles but the first are being loaded
         self.free = True
         self.feed_at = 0.0
+        self.lost = 0.0
         self.claimed = self.opened = self.drained = 0
         self.posts: deque[Work] = deque()
         self.post_left = 0
@@ -58,6 +59,16 @@ class Array:
             self.feed_at = self._clock.now + _FEED
             self._clock.at(self.feed_at, self._feed)
         return True
+
+    def meet(self, store: Work, alone: bool) -> None:
+        """A STORE begins to read, perhaps behind others: where its words and the array's lie in one
+        bank, its go first."""
+        if alone:
+            self.lost = 0.0
+        if self.free or not self.computes:
+            return
+        low = self.computes[0].low
+        self.lost += store.words * (low * store.low + (1 - low) * (1 - store.low))
 
     def _feed(self, _: None) -> None:
         self._x.todo |= ARRAY
@@ -94,10 +105,14 @@ class Array:
         self._x.todo |= ARRAY
 
     def _last_tile(self, block: Block) -> None:
-        now = self._clock.now
+        pixels = block.pixels
+        if self.lost and pixels >= self._tile_chunks:
+            lost = min(self.lost, block.tiles * pixels)
+            self.lost -= lost
+            pixels += round(lost)
         if block.ends:
-            self._x.finish(block.work, max(0, block.pixels - _FEEDER_VECTORS))
-        self._clock.at(now + block.pixels, self._computed, block)
+            self._x.finish(block.work, max(0, pixels - _FEEDER_VECTORS))
+        self._clock.at(self._clock.now + pixels, self._computed, block)
 
     def _computed(self, block: Block) -> None:
         self.free = True

@@ -198,6 +198,7 @@ class Instance:
         self.port.touch(work.pages)
         self._queue(work, self.clock.now + work.burst / work.speed + _ADDRESS)
         self.reading = True
+        self.array.meet(work, len(self.flows[STORE]) == 1)
         self._take_up(STORE)
         return True
 

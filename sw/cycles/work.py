@@ -6,7 +6,7 @@ from hw.config import Config
 from hw.isa import Opcode
 from sw.lowering.batch import Run
 from sw.lowering.layout import BANKS, PAGE_BYTES
-from sw.lowering.ops import Op, Unit
+from sw.lowering.ops import Op, Region, Unit
 
 __all__ = ["Block", "Work", "Worker"]
 
@@ -40,14 +40,15 @@ class Work:
     pages : the first that a transfer reads or writes, and the last `BANKS` of the others, in turn
     beats, burst : of a transfer, and the mean length of its bursts
     speed : beats per cycle that the unit can transfer, a LOAD's into its FIFO
-    runs, words : of a LOAD
+    runs, words : of a LOAD or STORE
+    low : share of what a COMPUTE or STORE reads that lies in the lower bank of activation memory
     misses : pages that a LOAD or WEIGHTS opens after its first, for each beat
     blocks : of a COMPUTE, in order
     count, cycles : output blocks of a POST, and what each takes
     barrier : whether it is one
     """
 
-    __slots__ = ("barrier", "beats", "blocks", "burst", "count", "cycles", "mark", "mask",
+    __slots__ = ("barrier", "beats", "blocks", "burst", "count", "cycles", "low", "mark", "mask",
                  "misses", "pages", "run", "runs", "signal", "speed", "unit", "wait", "words")
 
     def __init__(self, op: Op):
@@ -57,7 +58,7 @@ class Work:
         self.mask = op.fields.get("mask", 0)
         self.runs = self.words = self.count = self.cycles = 0
         self.pages: list[int] = []
-        self.beats = self.burst = self.speed = self.misses = 0.0
+        self.beats = self.burst = self.speed = self.misses = self.low = 0.0
         self.blocks: list[Block] = []
         self.barrier = op.opcode == Opcode.BARRIER
 
@@ -77,6 +78,8 @@ class Worker:
         work, f = Work(op), op.fields
         if self.config.port.memory == "private" and not work.barrier:
             work.mask = 0  # over its own port
+        if work.unit in (Unit.COMPUTE, Unit.STORE):
+            work.low = _low(op.reads[0], self.config.bank_words)
         if work.unit == Unit.COMPUTE:
             work.blocks = self._blocks(work, f)
         elif work.unit == Unit.POST:
@@ -132,6 +135,12 @@ class Worker:
         shape = f["tiles"], f["out_w"] * f["out_h"], self.param_chunks if last else 0, first, last
         inner = Block(work, *shape, False)
         return [inner] * (f["out_blocks"] - 1) + [Block(work, *shape, True)]
+
+
+def _low(region: Region, half: int) -> float:
+    """Share of a region that lies in the lower half of a memory."""
+    length = (region.planes - 1) * region.stride + region.length
+    return min(max(half - region.base, 0), length) / length
 
 
 def _pages(starts: list[int], size: int) -> list[int]:

@@ -27,7 +27,8 @@ def _transposed(call: Call) -> Value:
     if steps is not None and groups > 1:
         call.refuse("a transposed convolution of a quantised model has groups; only of one it runs")
     outputs = weight.shape[1] * groups
-    how = Transposed(stride, padding, dilation, (1, *call.result_shape()[1:])[-2:], groups)
+    rows, columns = (1, *call.result_shape()[1:])[-2:]
+    how = Transposed(stride, padding, dilation, (rows, columns), groups)
     found = transposed(call, x, weight, np.zeros(outputs, np.float32) if bias is None else bias,
                        how, steps)
     return call.as_rows(found, call.x)

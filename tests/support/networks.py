@@ -254,15 +254,15 @@ class Pyramid(nn.Module):
 def unet() -> nn.Module:
     """Transposed convolutions with and without an overlap, and norms behind them; one gives an odd
     number of rows."""
-    def larger(inputs: int, outputs: int, *how: int) -> nn.Module:
-        return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, *how), nn.BatchNorm2d(outputs),
-                             nn.ReLU())
+    def larger(inputs: int, outputs: int, kernel: int, padding: int = 0) -> nn.Module:
+        return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, kernel, 2, padding),
+                             nn.BatchNorm2d(outputs), nn.ReLU())
 
     inner = Skip(nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), conv_bn(8, 12)),
-                 larger(12, 8, 3, 2, 1))
+                 larger(12, 8, 3, 1))
     return nn.Sequential(
         conv_bn(3, 6), Skip(nn.Sequential(nn.MaxPool2d(2), conv_bn(6, 8), inner, conv_bn(16, 9)),
-                            larger(9, 5, 2, 2)), conv_bn(11, 6), Pyramid(6),
+                            larger(9, 5, 2)), conv_bn(11, 6), Pyramid(6),
         nn.Conv2d(6, 8, 1), nn.PixelShuffle(2), nn.Conv2d(2, 3, 3, padding=1),
         nn.MaxPool2d(7, 7), nn.Flatten(), nn.Linear(60, 5))
 

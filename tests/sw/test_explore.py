@@ -7,10 +7,12 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 
 from hw.config import PRESETS, Config
 from hw.fpga.devices import Usage
 from sw import explore
+from sw.api import capture, quantise, run
 from sw.compiler import compile_graph
 from sw.compiler.predict import predict
 from sw.compiler.search import search_splits
@@ -22,6 +24,7 @@ from sw.experiment.pool import PoolError, each
 from sw.networks.shapes import shape_graph
 from sw.reference.golden import run_golden
 from tests.support.accelerators import PREDICTED
+from tests.support.networks import NETWORKS, settled
 from tests.support.present import same
 from tests.support.programs import random_network
 from tests.support.recipes import Recipe
@@ -46,6 +49,17 @@ def test_predictions_of_random_networks_are_those_of_the_rtl(seeds):
         errors[name, seed] = abs(predict(graph, config).cycles / measured - 1)
     assert np.mean(list(errors.values())) < 0.005
     assert max(errors.values()) <= 0.02, errors
+
+
+@pytest.mark.builds
+def test_what_is_stored_out_of_the_bank_that_is_read_is_waited_for():
+    """The array of a layer that finds its input there reads beside the STOREs of its output."""
+    torch.manual_seed(1)
+    make, shape = NETWORKS["mobilenet_v2"]
+    images = np.random.default_rng(1).standard_normal((2, *shape)).astype(np.float32)
+    graph, config = quantise(capture(settled(make()), shape), images), PREDICTED["2x4x4"]
+    measured = run(compile_graph(graph, config), graph.quantise_input(images[0])).cycles
+    assert predict(graph, config).cycles == pytest.approx(measured, rel=0.015)
 
 
 @pytest.mark.builds
