@@ -64,7 +64,7 @@ def test_weight_streams_use_the_chip_well():
 
 @pytest.mark.builds
 @pytest.mark.parametrize("change,rule", [
-    ({"t_rcd": 40}, "tRCD"), ({"t_rp": 60}, "tRP"), ({"t_ras": 90, "t_rc": 60}, "tRAS"),
+    ({"t_rcd": 40}, "tRCD"), ({"t_rp": 60}, "tRP"), ({"t_ras": 120, "t_rc": 60}, "tRAS"),
     ({"t_rc": 500}, "tRC"), ({"t_rfc": 200}, "tRFC"), ({"t_wr": 60}, "tWR: "),
     ({"wr_cycles": 5}, "tWR in cycles"),
     ({"t_mrd": 2000}, "tMRD"), ({"cas": 3}, "CAS latency"),
