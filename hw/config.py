@@ -8,11 +8,14 @@ import reprlib
 from dataclasses import dataclass, field
 from functools import cached_property
 
-__all__ = ["CORES", "PRESETS", "ArrayConfig", "BufferConfig", "Config", "PortConfig", "ceil_log2"]
+__all__ = ["CORES", "PRESETS", "TABLE_ENTRIES", "ArrayConfig", "BufferConfig", "Config",
+           "PortConfig", "ceil_log2"]
 
 CONFIG_VERSION = 1
 #: What an instance can be.
 CORES = ("pipelined", "microcoded")
+#: Entries of a channel's table: one for each int8.
+TABLE_ENTRIES = 256
 #: What the field `live_blocks` of COMPUTE holds.
 _MOST_LIVE_BLOCKS = 255
 
@@ -54,12 +57,16 @@ class ArrayConfig:
     zero_skip : bool
         Fully connected layers fetch and multiply only the weights of inputs that are not zero;
         convolutions multiply no input block that is zero everywhere, after the first output block.
+    tables : bool
+        Outputs can go through a table of 256 entries for each channel: leaky ReLU, PReLU, sigmoid,
+        hard swish, any function of one value.
     """
 
     rows: int = 8
     cols: int = 8
     post_lanes: int = 0
     zero_skip: bool = False
+    tables: bool = False
 
     def __post_init__(self) -> None:
         _check_range("array.rows", self.rows, 1, 32)
@@ -73,8 +80,10 @@ class ArrayConfig:
                 f"array.post_lanes is {self.post_lanes}; it must divide both "
                 f"array.rows ({self.rows}) and array.cols ({self.cols})"
             )
-        if not isinstance(self.zero_skip, bool):
-            raise ValueError(f"array.zero_skip is {self.zero_skip!r}; it must be true or false")
+        for name in ("zero_skip", "tables"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"array.{name} is {getattr(self, name)!r}; it must be true or "
+                                 "false")
         if self.zero_skip and self.rows != self.cols:
             raise ValueError(
                 f"array.zero_skip needs a square array, not {self.rows}x{self.cols}: make "
@@ -209,7 +218,8 @@ class Config:
         for name, value, allowed in (
                 ("instances", self.instances, (1,)), ("port.bytes", self.port.bytes, (4,)),
                 ("array.rows", array.rows, (1, 2, 4)), ("array.cols", array.cols, (1, 2, 4)),
-                ("array.zero_skip", array.zero_skip, (False,))):
+                ("array.zero_skip", array.zero_skip, (False,)),
+                ("array.tables", array.tables, (False,))):
             if value not in allowed:
                 raise ValueError(f"{name} is {value}; {needs} "
                                  + " or ".join(str(x) for x in allowed))
@@ -288,6 +298,18 @@ class Config:
         return -(-8 * self.array.cols // self.chunk_bytes)
 
     @property
+    def table_pitch(self) -> int:
+        """Bytes of the weight stream from a table's entries for all lanes to the next ones."""
+        return next_pow2(self.array.post_lanes)
+
+    @property
+    def table_chunks(self) -> int:
+        """Chunks of one output block's tables, one for each channel; 0 where there are none."""
+        columns = self.array.cols // self.array.post_lanes
+        return columns * TABLE_ENTRIES * self.table_pitch // self.chunk_bytes \
+            if self.array.tables else 0
+
+    @property
     def beat_chunks(self) -> int:
         """Chunks in one beat of the port."""
         return self.port.bytes // self.chunk_bytes
@@ -319,8 +341,12 @@ class Config:
 
     # -- identity ------------------------------------------------------------------------
     def to_dict(self) -> dict:
-        """Nested plain values, with the format version."""
-        return {"version": CONFIG_VERSION, **dataclasses.asdict(self)}
+        """Nested plain values, with the format version. An option that is off and that not all
+        versions have is left out: the same hardware has the same digest."""
+        found = {"version": CONFIG_VERSION, **dataclasses.asdict(self)}
+        if not self.array.tables:
+            del found["array"]["tables"]
+        return found
 
     @classmethod
     def from_dict(cls, data: dict) -> "Config":

@@ -40,6 +40,7 @@ __all__ = [
     "encode",
     "field_bits",
     "field_error",
+    "fields_of",
     "insn_layout",
     "tokens_of",
     "used_bits",
@@ -132,7 +133,7 @@ class ErrorCode(IntEnum, shape=4):
     #: another unit's, or an address is not a multiple of what it must be: of the weights, or of
     #: the program, which no instruction names. Or fields contradict each other: more pixels than
     #: accumulators, `tiles` that are not in_blocks * kernel_h * kernel_w, `live_blocks` of several
-    #: pixels or output blocks, a pooling window with no accumulator in it.
+    #: pixels or output blocks or with tables, a pooling window with no accumulator in it.
     BAD_FIELD = 2
     #: A memory access would leave the instance's window, also where its address is beyond all
     #: that can be addressed.
@@ -268,6 +269,11 @@ FORMATS: dict[Opcode, tuple[Field, ...]] = {
               "of a pass on", optional=True),
         Field("epsilon", 8, "inputs whose magnitude is at most this count as zero, with "
               "`live_blocks`", optional=True),
+        Field("tables", 1, "with `last`: tables of an output block's channels precede its "
+              "parameters, those of the first two blocks, one for each bank, which later ones find "
+              "there; not with `live_blocks`; where the configuration has `array.tables`",
+              optional=True),
+        Field("every_table", 1, "with `tables`: those of all blocks", optional=True),
     ),
     Opcode.POST: (
         Field("out_addr", 20, "activation address of row 0, column 0 of output word block 0"),
@@ -290,6 +296,8 @@ FORMATS: dict[Opcode, tuple[Field, ...]] = {
               signed=True, optional=True),
         Field("per_pixel", 1, "each pixel has parameters of its own: it is an output block of a "
               "COMPUTE with `live_blocks`", optional=True),
+        Field("tables", 1, "what is clamped is an index, as a signed number, of its channel's "
+              "table, whose entry is the output; as of COMPUTE", optional=True),
     ),
     Opcode.BARRIER: (Field("mask", 32, "instances that meet", nonzero=True),),
 }
@@ -316,8 +324,16 @@ def field_bits(config: Config, field: Field) -> int:
     skips = config.array.zero_skip
     limits |= {"row_beats": ceil_log2(config.row_beats + 1) if skips else 0,
                "live_blocks": ceil_log2(config.live_blocks + 1) if skips else 0,
-               "epsilon": 7 if skips else 0, "per_pixel": int(skips)}
+               "epsilon": 7 if skips else 0, "per_pixel": int(skips),
+               "tables": int(config.array.tables), "every_table": int(config.array.tables)}
     return min(field.bits, limits.get(field.name, field.bits))
+
+
+def fields_of(config: Config, opcode: Opcode) -> tuple[Field, ...]:
+    """Fields of an opcode's format that a configuration looks at: the last ones, of an option that
+    it does not have, are no part of its instructions."""
+    return tuple(f for f in FORMATS[opcode]
+                 if f.name not in ("tables", "every_table") or config.array.tables)
 
 
 def used_bits(config: Config, opcode: Opcode, field: Field) -> tuple[int, ...]:
@@ -331,13 +347,14 @@ def used_bits(config: Config, opcode: Opcode, field: Field) -> tuple[int, ...]:
 
 def field_error(config: Config, opcode: Opcode, values: dict[str, int]) -> str | None:
     """Name of a field that the hardware of a configuration refuses, or None."""
-    for f in (*HEADER, *FORMATS[opcode]):
+    for f in (*HEADER, *fields_of(config, opcode)):
         used = sum(1 << k for k in used_bits(config, opcode, f))
         value = values[f.name] & ((1 << f.bits) - 1)
         if (f.nonzero and value == 0) or value & ~used:
             return f.name
     if opcode is Opcode.COMPUTE and values["live_blocks"]:
-        return next((name for name in ALONE_LIVE if values[name] != 1), None)
+        return next((name for name in ALONE_LIVE if values[name] != 1),
+                    "tables" if config.array.tables and values["tables"] else None)
     return None
 
 

@@ -27,6 +27,7 @@ _FIELDS = {
     "--post-lanes": ("array__post_lanes", int, "channels requantised per cycle; divides rows and "
                      "cols; 0 takes the most"),
     "--zero-skip": ("array__zero_skip", bool, "skip inputs that are zero"),
+    "--tables": ("array__tables", bool, "functions of one value, as tables behind requantisation"),
     "--act-words": ("buffers__act_words", int, "activation memory, in words of `rows` bytes"),
     "--acc-depth": ("buffers__acc_depth", int, "pixels in an accumulator bank"),
     "--weight-fifo-beats": ("buffers__weight_fifo_beats", int, "beats of weights fetched ahead"),

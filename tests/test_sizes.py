@@ -19,6 +19,7 @@ LONG: dict[str, str] = {
     "sim/gates/netlist.py": "one class: a netlist and its evaluation",
     "sw/cycles/port.py": "one rule: who gets which share of a port",
     "sw/driver/driver.py": "one class: the host's side of the registers",
+    "sw/ir/operators.py": "one table: what each operator is and takes",
     "sw/iss/instance.py": "one machine: a dispatcher and its units, which share its state",
 }
 #: Blocks that say no time and no size, and why.

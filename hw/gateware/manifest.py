@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hw import isa, registers
-from hw.config import Config
+from hw.config import TABLE_ENTRIES, Config, next_pow2
 from hw.gateware.micro.machine import FILE_SLOT
 from hw.gateware.micro.program import microprogram
 from hw.gateware.micro.writer import slots
@@ -60,7 +60,14 @@ def memories(config: Config) -> list[Memory]:
         Memory("store FIFO", 1, config.beat_bits + config.port.bytes, 2 * config.port.burst_beats,
                block=True),
         Memory("log", 1, 32, 16 * buffers.log_entries),
+        *([_tables(config)] if config.array.tables else []),
     ]
+
+
+def _tables(config: Config) -> Memory:
+    array, entries = config.array, max(1, config.chunk_bytes // config.table_pitch)
+    tables = 2 * next_pow2(array.cols // array.post_lanes)
+    return Memory("tables", array.post_lanes, 8 * entries, tables * TABLE_ENTRIES // entries)
 
 
 def manifest(config: Config, files: dict[str, str], ports: dict[str, int]) -> dict:

@@ -137,7 +137,8 @@ def least_cycles(nodes: Sequence[Node], splits: Sequence[Split], order: Sequence
         work = work_of(node, config, splits[k])
         arrays.append(np.array(work.arrays))
         moved.append(np.array(work.port_cycles(config, resident=resident, stores=stores)))
-    tile = (config.tile_chunks + config.param_chunks) * config.chunk_bytes
+    tile = (config.tile_chunks + config.param_chunks + config.table_chunks) \
+        * config.chunk_bytes
     ahead = config.buffers.weight_fifo_beats + 2 * tile / config.port.bytes
     total = 0.0
     spans = [0, *(at for at, (k, _) in enumerate(order) if at and barriers[k]), len(order)]

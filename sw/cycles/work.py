@@ -18,8 +18,8 @@ _WRITES_APART = 4  # cycles from a burst's last written beat to the next one's f
 class Block:
     """One output block of a COMPUTE: `tiles` of `pixels`, and what comes before its tiles.
 
-    Members: `params`, chunks of parameters before its tiles; whether it is the `first` or `last`
-    to add to its accumulators, and whether the COMPUTE `ends` with it.
+    Members: `params`, chunks of tables and parameters before its tiles; whether it is the `first`
+    or `last` to add to its accumulators, and whether the COMPUTE `ends` with it.
     """
 
     __slots__ = ("ends", "first", "last", "params", "pixels", "tiles", "work")
@@ -70,7 +70,7 @@ class Worker:
         self.config = config
         self.subs = config.array.cols // config.array.post_lanes
         self.beat_chunks = config.beat_chunks
-        self.param_chunks = config.param_chunks
+        self.param_chunks, self.table_chunks = config.param_chunks, config.table_chunks
         self.pitch = config.word_pitch_bytes
         self.transfers: dict[tuple[int, ...], tuple[int, float, float]] = {}
 
@@ -132,9 +132,17 @@ class Worker:
             row_bytes = -(-live * cols // port.bytes) * port.bytes
             return [Block(work, f["tiles"] * row_bytes // cols, 1,
                           live * self.param_chunks if last else 0, first, last, True)]
-        shape = f["tiles"], f["out_w"] * f["out_h"], self.param_chunks if last else 0, first, last
-        inner = Block(work, *shape, False)
-        return [inner] * (f["out_blocks"] - 1) + [Block(work, *shape, True)]
+        count = f["out_blocks"]
+        tabled = 0 if not f.get("tables") else count if f["every_table"] else min(2, count)
+        shape = f["tiles"], f["out_w"] * f["out_h"]
+        params = self.param_chunks * last
+
+        def block(number: int) -> Block:
+            return Block(work, *shape, params + self.table_chunks * (number < tabled), first, last,
+                         number == count - 1)
+        inner = block(tabled)
+        return [*(block(k) for k in range(min(tabled, count - 1))),
+                *[inner] * (count - 1 - tabled), block(count - 1)]
 
 
 def _low(region: Region, half: int) -> float:

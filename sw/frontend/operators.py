@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from sw.graph.function import X, function
+from sw.ir.activations import ACTIVATIONS
 from sw.ir.graph import Value
 from sw.ir.operators import (
     AvgPool,
@@ -15,20 +17,19 @@ from sw.ir.operators import (
     Linear,
     MaxPool,
     Pad,
+    Product,
     Softmax,
     Sum,
 )
 
 from .call import Call
+from .functions import FUNCTIONS, applied
 
 __all__ = ["INSTEAD", "TABLE"]
 
-_ACTIVATION = "ReLU, ReLU6, Hardtanh and clamp run"
 #: Operators that do not run -> what does.
 INSTEAD = {
-    **dict.fromkeys(("sigmoid", "tanh", "silu", "gelu", "elu", "mish", "leaky_relu", "prelu",
-                     "hardswish", "hardsigmoid", "softplus", "selu", "celu", "rrelu"),
-                    _ACTIVATION),
+    "glu": "functions of one value run, such as SiLU and GELU",
     "upsample_bilinear2d": "nearest upsampling by whole numbers and transposed convolutions run",
     "group_norm": "batch norm runs", "layer_norm": "batch norm runs",
     "instance_norm": "batch norm runs",
@@ -134,17 +135,20 @@ def _add(call: Call, sign: float = 1.0, swapped: bool = False) -> Value:
 def _mul(call: Call) -> Value:
     x, y = call["self"], call["other"]
     if isinstance(x, Value) and isinstance(y, Value):
-        call.refuse("multiplies two values of the network; only a stored number for each channel "
-                    "runs")
+        return call.add(Product(), x, y)
     if not isinstance(x, Value):
         x, y = y, x
     return call.affine(x, call.by_channel(y, x, "multiplies by"), 0.0)
 
 
 def _div(call: Call) -> Value:
-    if isinstance(call["other"], Value) or call["rounding_mode"] is not None:
-        call.refuse("divides by a value of the network, or rounds; only a stored divisor for each "
-                    "channel runs")
+    if call["rounding_mode"] is not None:
+        call.refuse("rounds what it divides; without rounding_mode it runs")
+    if isinstance(call["other"], Value):
+        below = applied(call, ACTIVATIONS["reciprocal"], call["other"])
+        if isinstance(x := call["self"], Value):
+            return call.add(Product(), x, below)
+        return call.affine(below, call.by_channel(x, below, "divides"), 0.0)
     by = call.by_channel(call["other"], call.x, "divides by")
     if (by == 0).any():
         call.refuse("divides by 0")
@@ -162,8 +166,7 @@ def _clamp(call: Call, low: Any, high: Any) -> Value:
 
 def _threshold(call: Call) -> Value:
     if call["threshold"] != call["value"]:
-        call.refuse(f"a threshold of {call['threshold']} with another value, {call['value']}, "
-                    "below it is not supported; both must be the same")
+        return applied(call, function("threshold", X, numbers=(call["threshold"], call["value"])))
     return _clamp(call, call["threshold"], None)
 
 
@@ -263,6 +266,7 @@ def _dropout(call: Call) -> Value:
 
 #: Name -> what it adds; it returns the value, or a list of several.
 TABLE: dict[str, Callable[[Call], Any]] = {
+    **FUNCTIONS,
     "conv1d": _conv, "conv2d": _conv, "linear": _linear, "matmul": _matmul, "mm": _matmul,
     "addmm": _addmm, "batch_norm": _batch_norm,
     "add": _add, "sub": lambda call: _add(call, -1.0), "rsub": lambda call: _add(call, -1.0, True),

@@ -77,8 +77,8 @@ class Begun:
     def summing(self, value: str) -> FloatLayer | None:
         """The layer that gives a value, if its sums can still be changed."""
         layer = self.open(value)
-        free = layer is not None and (layer.low, layer.high, layer.pool, layer.given) == (
-            None, None, None, None)
+        free = layer is not None and (
+            layer.low, layer.high, layer.function, layer.pool, layer.given) == (None,) * 5
         return layer if free else None
 
     def put(self, layer: FloatLayer) -> str:

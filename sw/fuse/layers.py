@@ -1,8 +1,8 @@
 """Pass 3: layers. A convolution takes in what follows it, as far as one layer can do it.
 
-A layer is convolutions summed, then a clamp, then max pooling. A node joins the layer that gives
-its input where nobody else reads that and the layer has not gone further yet; else it begins a
-layer of its own, a 1x1 convolution of each channel.
+A layer is convolutions summed, then a clamp, a function of one number, and max pooling. A node
+joins the layer that gives its input where nobody else reads that and the layer has not gone further
+yet; else it begins a layer of its own, a 1x1 convolution of each channel.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sw.graph.edges import INPUT, Join, Term
-from sw.graph.floating import FloatGraph
+from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.integer import Pool
 from sw.ir.graph import Graph, Node
 from sw.ir.operators import (
@@ -26,18 +26,22 @@ from sw.ir.operators import (
     MaxPool,
     Operator,
     Pad,
+    Pointwise,
+    Product,
     Quantise,
     Sum,
 )
 
 from .begun import Begun
-from .parts import as_term, clamped, diagonals, gathered, scaled, with_affine
+from .functions import function_of
+from .parts import as_term, clamped, diagonals, followed, gathered, scaled, with_affine
 from .refusals import (
     check_conv,
     check_pool,
     check_steps,
     check_window,
     refuse,
+    refuse_product,
     steps_of,
 )
 
@@ -75,17 +79,46 @@ class _Layers(Begun):
                         dilation=dilation, groups=op.groups, steps=op.steps)
 
     def affine(self, node: Node, op: Affine) -> str:
+        if (layer := self._after_function(node)) is not None:
+            return self.put(layer)
         layer = self.summing(node.inputs[0])
         if layer is None:
             return self.copy(node.name, self.places[node.inputs[0]],
                               self.shapes[node.output], scale=op.scale, offset=op.offset)
         return self.put(with_affine(layer, op.scale, op.offset))
 
+    def _after_function(self, node: Node) -> FloatLayer | None:
+        """The layer that gives a node's input, with the node as part of its function, if it has
+        one."""
+        layer, further = self.open(node.inputs[0]), function_of(node.op)
+        if layer is None or layer.function is None or layer.given is not None or further is None \
+                or (layer.pool is not None and not further.rises):
+            return None
+        return followed(layer, further)
+
+    def function(self, node: Node, op: Pointwise) -> str:
+        """A layer's function comes before its pooling, after which it may be read if it rises."""
+        if (layer := self._after_function(node)) is not None:
+            return self.put(layer)
+        layer = self.open(node.inputs[0])
+        if layer is None or layer.function is not None or (
+                layer.pool is not None and not op.function.rises):
+            layer = self.layers[self.copy(node.name, self.places[node.inputs[0]],
+                                          self.shapes[node.output], held=True)]
+        if self.quantised and layer.given is None:
+            refuse(node, "takes what is not rounded to int8 before; quantise that, too")
+        return self.put(replace(layer, function=op.function, before=layer.given, given=None))
+
+    def product(self, node: Node, op: Product) -> str:
+        refuse_product(node)
+
     def clamp(self, node: Node, op: Clamp) -> str:
+        if (done := self._after_function(node)) is not None:
+            return self.put(done)
         layer = self.open(node.inputs[0])
         held = self.held(self.places[node.inputs[0]])
         whole = held is None or (held.holds(op.low) and held.holds(op.high))
-        if layer is None or not whole:
+        if layer is None or layer.function is not None or not whole:
             layer = self.layers[self.copy(node.name, self.places[node.inputs[0]],
                                            self.shapes[node.output], held=whole)]
         return self.put(clamped(layer, op.low, op.high))
@@ -94,7 +127,8 @@ class _Layers(Begun):
         shape = self.shapes[node.output]
         stride = check_pool(node, op, shape)
         layer = self.open(node.inputs[0])
-        if layer is None or layer.pool is not None:
+        if layer is None or layer.pool is not None or not (
+                layer.function is None or layer.function.rises):
             name = self.copy(node.name, self.places[node.inputs[0]],
                               self.shapes[node.inputs[0]], held=True)
             layer = self.layers[name]
@@ -123,7 +157,9 @@ class _Layers(Begun):
         layer = self.open(node.inputs[0])
         if layer is None or layer.given is not None:
             layer = self.layers[self.copy(node.name, place, self.shapes[node.output])]
-        return self.put(replace(clamped(layer, *op.to.limits), given=op.to))
+        if layer.function is None:
+            layer = clamped(layer, *op.to.limits)
+        return self.put(replace(layer, given=op.to))
 
     def pad(self, node: Node, op: Pad) -> str:
         """A border of zeros is a 1x1 convolution's padding."""
@@ -217,4 +253,5 @@ RULES: dict[type[Operator], Callable[[_Layers, Node, Any], str]] = {
     MaxPool: _Layers.max_pool, AvgPool: _Layers.avg_pool, Clamp: _Layers.clamp,
     Pad: _Layers.pad, Gather: _Layers.gather, Quantise: _Layers.quantise,
     Interleave: _Layers.interleave,
+    Pointwise: _Layers.function, Product: _Layers.product,
 }

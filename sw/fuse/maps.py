@@ -27,6 +27,8 @@ from sw.ir.operators import (
     MaxPool,
     Operator,
     Pad,
+    Pointwise,
+    Product,
     Quantise,
     Reshape,
     Shape,
@@ -166,9 +168,11 @@ class _Maps:
         inputs = [self.map_of(node, value) for value in node.inputs]
         return self.emit(node, op, inputs, op.shape(*(self.views[x].shape for x in node.inputs)))
 
-    def each(self, node: Node, op: Clamp | Quantise) -> _View:
+    def each(self, node: Node, op: Clamp | Quantise | Pointwise) -> _View:
         """Of all numbers of a map, whatever their order."""
         view = self.views[node.inputs[0]]
+        if isinstance(op, Pointwise) and op.function.is_by_channel:
+            return self.plain(node, op)
         if isinstance(op, Quantise) and node.inputs[0] in self.on_host:
             self.on_host.add(node.output)
             return view
@@ -233,6 +237,7 @@ class _Maps:
 RULES: dict[type[Operator], Callable[[_Maps, Node, Any], _View]] = {
     Conv: _Maps.plain, Linear: _Maps.linear, Affine: _Maps.affine, Sum: _Maps.plain,
     Concat: _Maps.concat, MaxPool: _Maps.plain, AvgPool: _Maps.plain, Clamp: _Maps.each,
-    Quantise: _Maps.each, Pad: _Maps.plain, Reshape: _Maps.move, Transpose: _Maps.move,
-    Interleave: _Maps.plain, Gather: _Maps.move, Softmax: _Maps.softmax,
+    Quantise: _Maps.each, Pointwise: _Maps.each, Product: _Maps.plain, Pad: _Maps.plain,
+    Reshape: _Maps.move, Transpose: _Maps.move, Interleave: _Maps.plain, Gather: _Maps.move,
+    Softmax: _Maps.softmax,
 }

@@ -7,8 +7,9 @@ import numpy as np
 
 from sw.graph.edges import Term
 from sw.graph.floating import FloatLayer
+from sw.graph.function import Function
 
-__all__ = ["as_term", "clamped", "diagonals", "gathered", "scaled", "with_affine"]
+__all__ = ["as_term", "clamped", "diagonals", "followed", "gathered", "scaled", "with_affine"]
 
 
 def as_term(layer: FloatLayer, source: str | None) -> Term:
@@ -24,6 +25,12 @@ def clamped(layer: FloatLayer, low: float, high: float) -> FloatLayer:
     found = [min(max(limit, low), high) for limit in before]
     return replace(layer, low=None if found[0] == -math.inf else found[0],
                    high=None if found[1] == math.inf else found[1])
+
+
+def followed(layer: FloatLayer, function: Function) -> FloatLayer:
+    """The layer with a further function behind its own."""
+    return replace(layer, function=function if layer.function is None
+                   else function.after(layer.function))
 
 
 def diagonals(layer: FloatLayer) -> int:
@@ -57,5 +64,6 @@ def gathered(layer: FloatLayer, chosen: list[int]) -> FloatLayer:
     """The layer with some of its channels."""
     return replace(layer, weight=layer.weight[chosen], bias=layer.bias[chosen],
                    steps=None if layer.steps is None else layer.steps[chosen],
+                   function=None if layer.function is None else layer.function.chosen(chosen),
                    conv_shape=(len(chosen), *layer.conv_shape[1:]),
                    out_shape=(len(chosen), *layer.out_shape[1:]))

@@ -11,7 +11,7 @@ from sw.ir.graph import Node
 from sw.ir.operators import AvgPool, Conv, MaxPool, Shape
 
 __all__ = ["check_conv", "check_given", "check_pool", "check_steps", "check_window", "refuse",
-           "steps_of"]
+           "refuse_product", "steps_of"]
 
 #: What an instruction can hold.
 _MOST_STRIDE, _MOST_PADDING, _MOST_KERNEL, _MOST_POOL, _MOST_DILATION = 15, 127, 255, 15, 127
@@ -66,6 +66,12 @@ def check_window(node: Node, op: AvgPool, source: Shape) -> int:
         refuse(node, f"averages windows of {counts[0]} to {counts[-1]} values; all must have as "
                      f"many: {remedy}")
     return int(counts[0])
+
+
+def refuse_product(node: Node) -> NoReturn:
+    """Raise UnsupportedLayer for a product that is no function of one value."""
+    refuse(node, "multiplies two values of the network; stored numbers for each channel run, and "
+                 "functions of one value, such as x * sigmoid(x)")
 
 
 _WHOLE = "quantise the whole model, the results of all its nodes, or nothing"

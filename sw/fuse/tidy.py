@@ -19,11 +19,13 @@ from sw.ir.operators import (
     MaxPool,
     Operator,
     Pad,
+    Pointwise,
     Quantise,
     Sum,
 )
 from sw.ir.spec import Level, check
 
+from .functions import products_into_functions
 from .held import at_input, before_concat, once
 
 __all__ = ["PASSES", "tidy"]
@@ -161,7 +163,7 @@ def _before_one_join(graph: Graph) -> Graph:
         join = graph.producer(node.inputs[0])
         if join is None or not isinstance(join.op, Concat | Interleave) \
                 or graph.uses(join.output) > 1 \
-                or not isinstance(node.op, Affine | Clamp | MaxPool) \
+                or not isinstance(node.op, Affine | Clamp | MaxPool | Pointwise) \
                 or not all(_takes(graph, part, node.op, join) for part in join.inputs):
             return [node]
         if isinstance(join.op, Interleave):
@@ -175,6 +177,8 @@ def _before_one_join(graph: Graph) -> Graph:
             op: Operator = node.op
             if isinstance(op, Affine):
                 op = Affine(op.scale[at:at + size], op.offset[at:at + size])
+            elif isinstance(op, Pointwise):
+                op = Pointwise(op.function.chosen(range(at, at + size)))
             parts.append(Node(node.name, op, (part,), f"{node.output}/{n}"))
             at += size
         return [*parts, replace(join, inputs=tuple(x.output for x in parts), output=node.output)]
@@ -187,7 +191,7 @@ def _takes(graph: Graph, part: str, op: Operator, join: Node) -> bool:
         return False
     sums = (Conv, Sum, AvgPool)
     kinds = {Affine: sums, Clamp: (*sums, Affine, Clamp, MaxPool),
-             MaxPool: (*sums, Affine, Clamp)}[type(op)]
+             MaxPool: (*sums, Affine, Clamp), Pointwise: (*sums, Affine, Clamp)}[type(op)]
     return before is not None and graph.uses(part) == join.inputs.count(part) \
         and isinstance(before.op, kinds)
 
@@ -245,5 +249,5 @@ def _is_read_cheaply(graph: Graph, node: Node, op: Gather) -> bool:
 
 #: In the order in which they run.
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
-    merge_affines, before_joins, at_input, before_concat, once, affines_into_weights,
-    chosen_apart, channels_into_weights, absorb_padding)
+    products_into_functions, merge_affines, before_joins, at_input, before_concat, once,
+    affines_into_weights, chosen_apart, channels_into_weights, absorb_padding)

@@ -16,8 +16,8 @@ from .integer import GraphError, IntegerGraph, Join, Layer, Pool, Term
 __all__ = ["load_integer", "save_integer"]
 
 #: Version 2 has edges: sources, terms and joins; files of version 1, chains, are read, too.
-#: Version 3 has strides by axis, dilation, pad values and offsets.
-#: Version 4 has joins that interleave.
+#: Version 3 has strides by axis, dilation, pad values and offsets, version 4 tables and joins that
+#: interleave.
 ARTEFACT_VERSION, _OLDEST = 4, 1
 _NAME = "partita.integer-network"
 #: Tensors of a layer -> their type in a file.
@@ -35,6 +35,8 @@ def save_integer(graph: IntegerGraph, path: Path) -> None:
                for x in graph.layers for t in _TENSORS}
     tensors |= {f"{x.name}.term{n}": np.ascontiguousarray(term.weight)
                 for x in graph.layers for n, term in enumerate(x.terms)}
+    tensors |= {f"{x.name}.table": np.ascontiguousarray(x.table)
+                for x in graph.layers if x.table is not None}
     layers = [{"name": x.name, **{s: getattr(x, s) for s in _SCALARS},
                "pool": None if x.pool is None else
                [x.pool.kernel, x.pool.stride, x.pool.padding, x.pool.out], "source": x.source,
@@ -114,8 +116,10 @@ def _layer(entry: Field, file: safe_open, names: set[str]) -> Layer:
                       in_shape=_shape(term["in_shape"]), conv_shape=shapes["conv_shape"],
                       **_steps(term)) for n, term in enumerate(entry["terms"].items())]
     fields: dict[str, Any] = {**tensors, **shapes, **numbers, **_steps(entry)}
+    table = f"{name}.table"
     return Layer(name, **fields, pool=pool, pruned=entry["pruned"].flag(), source=source,
-                 terms=tuple(terms))
+                 terms=tuple(terms),
+                 table=_tensor(entry, file, names, table, "I8") if table in names else None)
 
 
 def _steps(entry: Field) -> dict[str, Any]:

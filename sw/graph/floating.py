@@ -8,6 +8,7 @@ from hw.support.arguments import nearest
 
 from .convolution import Convolution
 from .edges import Edges, GraphError, Join, Term
+from .function import Function
 from .integer import Pool
 from .quantisation import Quantisation
 
@@ -23,8 +24,9 @@ class FloatLayer(Convolution):
     left), `groups`, the shapes before, after the convolution and after pooling, `pool`, the clamp
     `low` and `high` (0 and None for ReLU, None for no clamp), `pruned`, the value `source` that it
     reads (None for the layer before), and `terms`, further convolutions that are added before the
-    clamp. Of a model that is quantised already also `given`, how its output is held, and, where it
-    has weights that were given as integers, their `steps` float64[out]; then the bias is float64.
+    clamp; a `function` after the clamp and before pooling. Of a model that is quantised already
+    also `given`, how its output is held, and `before`, how what the function takes is; where it has
+    weights that were given as integers, their `steps` float64[out]; then the bias is float64.
     """
 
     name: str
@@ -46,6 +48,13 @@ class FloatLayer(Convolution):
     dilation: tuple[int, int] = (1, 1)
     given: Quantisation | None = None
     steps: np.ndarray | None = None
+    function: Function | None = None
+    before: Quantisation | None = None
+
+    @property
+    def sums(self) -> "FloatLayer":
+        """The layer up to its clamp."""
+        return replace(self, function=None, pool=None, out_shape=self.conv_shape)
 
     def energy(self, power: float = 1.0) -> np.ndarray:
         """Weight per channel pair, sum over the kernel of |w|^power: float64[out, in].
@@ -84,6 +93,14 @@ class FloatGraph(Edges):
         if self.given is not None:
             raise GraphError(f"network {self.name} is quantised already; {step} takes the model "
                              "from before that")
+
+    def require_no_tables(self, step: str) -> None:
+        """Raise GraphError if a layer has a function, which a step does not take."""
+        for layer in self.layers:
+            if layer.function is not None:
+                raise GraphError(f"layer {layer.name}: its activation becomes a table, and what "
+                                 f"that takes has a step size of its own, which {step} does not "
+                                 "know; use quantise")
 
     def layer(self, name: str) -> FloatLayer:
         """The layer of that name; raises ValueError if there is none."""

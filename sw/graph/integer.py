@@ -69,7 +69,11 @@ class Layer(Convolution):
     pad_value : int, -128 to 127
         What padding reads as: the zero point of the input. A term has its own.
     offset : int, -128 to 127
-        Added after the shift and before the clamp: the zero point of the output.
+        Added after the shift and before the clamp: the zero point of the output, or of what its
+        tables take.
+    table : int8[1 or out, 256] or None
+        What each value after the clamp becomes, from -128 on; one for all channels, or one for
+        each. Where pooling follows no table may fall.
     """
 
     name: str
@@ -95,6 +99,7 @@ class Layer(Convolution):
     dilation: tuple[int, int] = (1, 1)
     pad_value: int = 0
     offset: int = 0
+    table: np.ndarray | None = None
 
     @property
     def macs(self) -> int:
@@ -153,6 +158,7 @@ class Layer(Convolution):
         self._need(-128 <= self.offset <= 127,
                    f"offset is {self.offset}; it must lie in -128 to 127")
         self._check_pool()
+        self._check_table()
         if values:
             self._check_sums()
 
@@ -182,6 +188,17 @@ class Layer(Convolution):
                    "must be 1 or more")
         self._need(self.pool.out == tuple(self.out_shape[1:]),
                    f"pooling gives {self.pool.out}; the output has {self.out_shape[1:]}")
+
+    def _check_table(self) -> None:
+        table = self.table
+        if table is None:
+            return
+        self._need(table.dtype == np.int8 and table.ndim == 2 and table.shape[1] == 256
+                   and len(table) in (1, len(self.weight)),
+                   f"table is {table.dtype}{list(table.shape)}; it must be int8[1 or "
+                   f"{len(self.weight)}, 256]")
+        self._need(self.pool is None or bool((table[:, 1:] >= table[:, :-1]).all()),
+                   "pools what a falling table gives; pool in a layer of its own")
 
     def _check_sums(self) -> None:
         worst = np.abs(self.bias.astype(np.int64))
@@ -213,6 +230,8 @@ class IntegerGraph(Edges):
     held : Mapping of str to Quantisation
         What `INPUT` and each layer's output mean, by name; empty where that is not known, as of an
         artefact.
+    taken : Mapping of str to Quantisation
+        What the layers' tables take means, likewise.
     """
 
     name: str
@@ -223,6 +242,7 @@ class IntegerGraph(Edges):
     input_zero: int = 0
     output_zero: int = 0
     held: Mapping[str, Quantisation] = dataclasses.field(default_factory=dict)
+    taken: Mapping[str, Quantisation] = dataclasses.field(default_factory=dict)
 
     def quantise_input(self, image: np.ndarray) -> np.ndarray:
         """Return the int8 input of a float image [C, H, W]: floor(x / scale + 0.5) + zero, clamped.

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from sw.reference.functions import apply
+
 from .graph import Graph
 from .operators import (
     Affine,
@@ -20,6 +22,8 @@ from .operators import (
     MaxPool,
     Operator,
     Pad,
+    Pointwise,
+    Product,
     Quantise,
     Reshape,
     Softmax,
@@ -116,4 +120,6 @@ MEANINGS: dict[type[Operator], Callable[[Any, _Tensors], torch.Tensor]] = {
     Softmax: lambda op, x: _softmax(op, *x),
     Interleave: _interleave,
     Quantise: lambda op, x: _quantise(op, *x),
+    Pointwise: lambda op, x: apply(op.function, x[0]),
+    Product: lambda op, x: x[0] * x[1],
 }

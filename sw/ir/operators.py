@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sw.graph.function import Function
 from sw.graph.quantisation import Quantisation
 
 __all__ = ["OPERATORS", "Affine", "AvgPool", "Border", "Clamp", "Concat", "Conv", "Gather",
-           "Interleave", "Linear", "MaxPool", "Operator", "Pad", "Quantise", "Reshape",
+           "Interleave", "Linear", "MaxPool", "Operator", "Pad", "Pointwise", "Product", "Quantise",
+           "Reshape",
            "ShapeError", "Softmax", "Sum", "Transpose", "steps"]
 
 Shape = tuple[int, ...]
@@ -216,6 +218,27 @@ class Clamp(Operator):
 
 
 @dataclass(frozen=True)
+class Pointwise(Operator):
+    """A function of each number by itself."""
+
+    function: Function
+
+    def shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        return x
+
+
+@dataclass(frozen=True)
+class Product(Operator):
+    """Two values of one shape, number by number."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        x, y = inputs
+        _need(x == y, f"a product takes values of one shape, not {list(x)} and {list(y)}")
+        return x
+
+
+@dataclass(frozen=True)
 class Quantise(Operator):
     """Real numbers rounded to those that a quantised model holds."""
 
@@ -294,4 +317,4 @@ class Softmax(Operator):
 #: All of them; a table by concern that lacks one fails its test.
 OPERATORS: tuple[type[Operator], ...] = (
     Conv, Linear, Affine, Sum, Concat, MaxPool, AvgPool, Clamp, Pad, Reshape, Transpose, Gather,
-    Softmax, Quantise, Interleave)
+    Softmax, Quantise, Interleave, Pointwise, Product)

@@ -15,6 +15,8 @@ from .operators import (
     MaxPool,
     Operator,
     Pad,
+    Pointwise,
+    Product,
     Quantise,
     ShapeError,
     Sum,
@@ -33,7 +35,8 @@ class Level(Enum):
     #: Any operator on values of any shape.
     IMPORTED = OPERATORS
     #: Maps [C, H, W] only: what moves numbers is gone but for choices of channels.
-    MAPS = (Conv, Affine, Sum, Concat, Interleave, MaxPool, AvgPool, Clamp, Pad, Gather, Quantise)
+    MAPS = (Conv, Affine, Sum, Concat, Interleave, MaxPool, AvgPool, Clamp, Pad, Gather, Quantise,
+            Pointwise, Product)
 
 
 def check(graph: Graph, level: Level) -> Graph:

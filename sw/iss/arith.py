@@ -1,10 +1,11 @@
-"""Arithmetic of the instruction-level simulator: addresses of taps, pooling, requantisation."""
+"""Arithmetic of the instruction-level simulator: addresses of taps, pooling, requantisation,
+tables."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["holds_nothing", "pool", "requantise", "taps"]
+__all__ = ["holds_nothing", "look_up", "pool", "requantise", "taps"]
 
 
 class AccumulatorOverflow(ArithmeticError):
@@ -62,3 +63,11 @@ def requantise(acc: np.ndarray, params: np.ndarray, insn: Mapping[str, int]) -> 
     half = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
     rounded = ((product + half) >> shift) + insn["offset"]
     return np.clip(rounded, insn["low"], insn["high"]).astype(np.int8)
+
+
+def look_up(values: np.ndarray, tables: np.ndarray, lanes: int) -> np.ndarray:
+    """int8[pixels, cols] of the tables' bytes [columns of a lane, entries, lanes and padding]."""
+    cols = values.shape[1]
+    tables = tables.reshape(cols // lanes, 256, -1)
+    found = [tables[c // lanes, values[:, c].view(np.uint8), c % lanes] for c in range(cols)]
+    return np.stack(found, 1).view(np.int8)

@@ -17,7 +17,7 @@ from hw.isa import (
     field_error,
 )
 
-from .arith import holds_nothing, pool, requantise, taps
+from .arith import holds_nothing, look_up, pool, requantise, taps
 from .result import Hazard, IssResult, Stopped
 
 __all__ = ["Instance"]
@@ -48,6 +48,7 @@ class Instance:
         self.acc = np.zeros((2, config.buffers.acc_depth, array.cols), np.int64)
         self.full, self.busy = [False, False], [False, False]
         self.params = [np.zeros(0, np.uint8)] * 2
+        self.tables = [np.zeros(0, np.uint8)] * 2
         self.fifo = np.zeros(0, np.uint8)
         self.needs: deque[int | None] = deque()  # live inputs, None after a table's last
         self.live: list[int] = []  # values of those whose rows have not been used yet
@@ -288,13 +289,16 @@ class Instance:
         if insn["live_blocks"]:
             yield from self._compute_live(insn, where[0], inside[0], param_bytes)
             return
-        for _ in range(insn["out_blocks"]):
+        for number in range(insn["out_blocks"]):
             bank = self.bank
             if insn["first"]:
                 while self.busy[bank]:
                     yield False
                 self.busy[bank] = True
                 self.acc[bank] = 0
+            if config.array.tables and insn["last"] and insn["tables"] \
+                    and (number < 2 or insn["every_table"]):
+                self.tables[bank] = yield from self._take(config.table_chunks * config.chunk_bytes)
             if insn["last"]:
                 self.params[bank] = yield from self._take(param_bytes)
             for block in range(insn["in_blocks"]):
@@ -375,6 +379,9 @@ class Instance:
                     for p in pixels])
             else:
                 values = requantise(pooled, params, insn)
+            if config.array.tables and insn["tables"]:
+                values = look_up(np.ascontiguousarray(values), self.tables[bank],
+                                 array.post_lanes)
             channels = block * array.cols + np.arange(array.cols)
             address = insn["out_addr"] + (channels // array.rows) * insn["out_plane"] \
                 + pixels[:, None]

@@ -112,7 +112,7 @@ class _LayerEmitter:
                  instance: int):
         number, image = run
         self.stage = stage = stages[number]
-        self.run, self.item, self.config = run, item, config
+        self.run, self.item, self.config, self.slot = run, item, config, 0
         self.layer, self.plan, self.reads = stage.layer, stage.plan, stage.node.reads
         self.stream = layout.streams[number][instance]
         self.load_masks = layout.load_masks[number][instance]
@@ -123,7 +123,6 @@ class _LayerEmitter:
         #: Of each read that is resident, the instance's part of the value.
         self.made = {r: stages[read.values[0] - 1].split.items[instance]
                      for r, read in enumerate(self.reads) if stage.plan.reads[r].resident}
-        self.slot = 0
 
     def jobs(self, barrier: list[Op]) -> Iterator[_Job]:
         """One job for each stripe."""
@@ -251,6 +250,7 @@ class _LayerEmitter:
             "out_h": rows.conv[1] - rows.conv[0], "in_blocks": blocks,
             "out_blocks": step.blocks[1] - step.blocks[0], "tiles": blocks * read.taps,
             "first": int(step.first), "last": int(step.last),
+            "tables": int(step.tables > 0), "every_table": int(step.tables > 2),
         }
         if step.live:
             fields |= {"live_blocks": fields["out_blocks"], "out_blocks": 1,
@@ -281,7 +281,7 @@ class _LayerEmitter:
             "pool_h": pool.kernel[0], "pool_w": pool.kernel[1], "pool_stride_h": pool.stride[0],
             "pool_stride_w": pool.stride[1], "pool_top": rows.pool,
             "pool_left": columns.pool, "out_blocks": count, "low": layer.low,
-            "high": layer.high, "offset": layer.offset}
+            "high": layer.high, "offset": layer.offset, "tables": int(layer.table is not None)}
         if plan.live_blocks:
             fields |= {"out_w": count, "conv_w": count, "out_blocks": 1, "per_pixel": 1}
         post = Op(Opcode.POST, self.run, fields,

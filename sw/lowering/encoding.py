@@ -21,7 +21,8 @@ def skips_zeros(node: Node, config: Config) -> bool:
     inputs have no zero point, which is what zeros would be then."""
     layer = node.layer
     return (config.array.zero_skip and layer.images == 1 and len(node.reads) == 1
-            and layer.is_linear and layer.pool is None and layer.pad_value == 0)
+            and layer.is_linear and layer.pool is None and layer.pad_value == 0
+            and layer.table is None)
 
 
 def check_encoding(node: Node, config: Config) -> None:
@@ -51,10 +52,15 @@ def check_encoding(node: Node, config: Config) -> None:
         if value > most:
             raise Unsupported(layer.name, f"{what} is {value}; it must be at most {most}"
                               + _or_fewer(layer))
+    if layer.table is not None and not config.array.tables:
+        raise Unsupported(layer.name, "its outputs go through tables, which this accelerator does "
+                          "not have; " + ("the microcoded core never has: take a pipelined one, "
+                                          "or ReLU" if config.core == "microcoded" else
+                                          "set array.tables (--tables), or take ReLU"))
     if layer.epsilon and not skips_zeros(node, config):
         raise Unsupported(layer.name, f"epsilon is {layer.epsilon}; small inputs count as zero "
-                          "only in fully connected layers whose inputs have no zero point, image "
-                          "by image, with array.zero_skip" + _or_fewer(layer))
+                          "only in fully connected layers without tables whose inputs have no zero "
+                          "point, image by image, with array.zero_skip" + _or_fewer(layer))
 
 
 def can_hold(node: Node, axis: int, of: Iterable[Spans]) -> bool:

@@ -237,6 +237,7 @@ def work_of(node: Node, config: Config, split: Split) -> Work:
     layer, pitch, count = node.layer, config.word_pitch_bytes, len(node.reads)
     tile = config.tile_chunks * config.chunk_bytes
     params = config.param_chunks * config.chunk_bytes
+    tables = 0 if layer.table is None else config.table_chunks * config.chunk_bytes
     arrays, load_words, store_words = [], [], 0
     moved: list[dict[tuple, int]] = [{} for _ in range(2 + count)]
     ports: list[tuple[int, ...]] = []
@@ -253,7 +254,9 @@ def work_of(node: Node, config: Config, split: Split) -> Work:
         tiles = sum(reading.pairs * read.taps
                     for reading, read in zip(item.reads, node.reads, strict=True))
         arrays.append(tiles * max(pixels, stripes * config.tile_chunks))
-        weights = stripes * (tiles * tile + (item.blocks[1] - item.blocks[0]) * params)
+        count = item.blocks[1] - item.blocks[0]
+        weights = stripes * (tiles * tile + count * params + tables * (
+            count if layer.table is not None and len(layer.table) > 1 else min(2, count)))
         loads = tuple(
             (reading.inputs[1] - reading.inputs[0]) * w.plane * (r == source)
             for r, (reading, w, source) in enumerate(

@@ -7,7 +7,7 @@ from sw.graph.integer import Layer
 from .memory import LayerPlan
 from .nodes import Node
 from .split import Split
-from .steps import Step, steps_of
+from .steps import Step, steps_of, with_tables
 
 __all__ = ["Stage"]
 
@@ -35,7 +35,7 @@ class Stage:
         item, stripes = self.split.items[instance], self.plan.stripes[instance]
         if item is None:
             return ()
-        return steps_of(self.node, item, self.plan, stripes[0])
+        return with_tables(self.layer, steps_of(self.node, item, self.plan, stripes[0]))
 
     def vectors(self, instance: int) -> int:
         """Vectors of activations that an instance's array takes, zeros and all."""

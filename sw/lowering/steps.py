@@ -1,8 +1,10 @@
 """How an item's computation is cut into COMPUTEs, and its input into LOADs."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
+
+from sw.graph.integer import Layer
 
 from .geometry import Stripe, ceil_div, parts
 from .memory import LayerPlan
@@ -11,7 +13,7 @@ from .space import FIRST_WORDS
 from .split import Item, Reading
 from .switches import switches
 
-__all__ = ["Piece", "Step", "hold_pieces", "loads_of", "passes", "steps_of"]
+__all__ = ["Piece", "Step", "hold_pieces", "loads_of", "passes", "steps_of", "with_tables"]
 
 #: A read, and a span of its input word blocks.
 Piece = tuple[int, tuple[int, int]]
@@ -24,7 +26,7 @@ class Step:
     """One COMPUTE: output blocks and input word blocks (first, past), whether it starts and
     finishes its output blocks, whether it skips zeros, of which of the layer's reads it is, for
     which its input is loaded, and how many reads from this one on it goes through, if that is one
-    block which all of them take."""
+    block which all of them take; how many of its first blocks bring their tables."""
 
     blocks: tuple[int, int]
     inputs: tuple[int, int]
@@ -34,6 +36,7 @@ class Step:
     read: int = 0
     source: int = 0
     times: int = 1
+    tables: int = 0
 
     @property
     def piece(self) -> Piece:
@@ -126,6 +129,20 @@ def _sum(item: Item, plan: LayerPlan, loads: Sequence[Piece], sources: Sequence[
         steps += [Step((block, block + 1), part, k == 0, k == last, False, r, sources[r], times)
                   for k, (r, part, times) in enumerate(ranges)]
     return tuple(steps)
+
+
+def with_tables(layer: Layer, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """A layer's COMPUTEs with their tables. One for all channels is brought for the first two
+    blocks, one for each bank; those of channels for all blocks."""
+    if layer.table is None:
+        return steps
+    done, found = 0, []
+    for step in steps:
+        count = (step.blocks[1] - step.blocks[0]) * step.last
+        brought = count if len(layer.table) > 1 else min(2, count) * (done < 2)
+        found.append(replace(step, tables=brought))
+        done += count
+    return tuple(found)
 
 
 def passes(steps: Sequence[Step]) -> list[tuple[Step, ...]]:

@@ -1,11 +1,12 @@
-"""Weight streams: tiles and requantisation parameters in the order in which they are used."""
+"""Weight streams: tables, requantisation parameters and tiles in the order in which they are used.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hw.config import Config, next_pow2
+from hw.config import TABLE_ENTRIES, Config, next_pow2
 from sw.graph.integer import Layer
 
 from .nodes import Node, Read
@@ -62,7 +63,8 @@ def stream_chunks(node: Node, steps: Sequence[Step], config: Config) -> int:
     taps = [read.taps for read in node.reads]
     return sum((s.blocks[1] - s.blocks[0])
                * ((s.inputs[1] - s.inputs[0]) * taps[s.read] * s.times * config.tile_chunks
-                  + s.last * config.param_chunks) for s in steps)
+                  + s.last * config.param_chunks) + s.tables * config.table_chunks
+               for s in steps)
 
 
 def stream_bytes(node: Node, steps: Sequence[Step], config: Config) -> int:
@@ -89,17 +91,38 @@ def weight_stream(node: Node, steps: Sequence[Step], config: Config) -> np.ndarr
                 place[done:done + len(table_rows), :table_rows.shape[1]] = table_rows
                 done += len(table_rows)
         return stream
+    tables = _tables(node.layer, len(params), config)
     at = 0
     for step in steps:
         tiles = _tiles(node, step, config)
-        head = params.shape[1] if step.last else 0
-        size = tiles.shape[0] * (head + tiles.shape[1])
-        place = stream[at:at + size].reshape(tiles.shape[0], head + tiles.shape[1])
-        if head:
-            place[:, :head] = params[step.blocks[0]:step.blocks[1]]
-        place[:, head:] = tiles
-        at += size
+        first, past = step.blocks
+        tabled = first + step.tables
+        for blocks, before in ((slice(first, tabled), (tables, params)),
+                               (slice(tabled, past), (params,) if step.last else ())):
+            parts = [*(x[blocks] for x in before),
+                     tiles[blocks.start - first:blocks.stop - first]]
+            size, column = sum(x.size for x in parts), 0
+            place = stream[at:at + size].reshape(len(parts[-1]), sum(x.shape[1] for x in parts))
+            for part in parts:
+                place[:, column:column + part.shape[1]] = part
+                column += part.shape[1]
+            at += size
     return stream
+
+
+def _tables(layer: Layer, blocks: int, config: Config) -> np.ndarray:
+    """uint8[output blocks, table_chunks * chunk_bytes]: each entry of all lanes, column by
+    column; entries by their number as bits, so those from 0 on come first."""
+    table = layer.table
+    if table is None:
+        return np.zeros((blocks, 0), np.uint8)
+    cols, lanes = config.array.cols, config.array.post_lanes
+    entries = np.zeros((blocks * cols, TABLE_ENTRIES), np.int8)
+    entries[:len(table) if len(table) > 1 else None] = np.roll(table, TABLE_ENTRIES // 2, axis=1)
+    padded = np.zeros((blocks, cols // lanes, TABLE_ENTRIES, config.table_pitch), np.int8)
+    padded[..., :lanes] = entries.reshape(blocks, cols // lanes, lanes, TABLE_ENTRIES).swapaxes(
+        2, 3)
+    return padded.reshape(blocks, -1).view(np.uint8)
 
 
 def _parameters(layer: Layer, config: Config) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from sw.ir.activations import ACTIVATIONS
 from sw.ir.graph import Value
 from sw.ir.operators import (
     AvgPool,
@@ -14,19 +15,18 @@ from sw.ir.operators import (
     Conv,
     Linear,
     MaxPool,
+    Product,
     Softmax,
     Sum,
 )
 
 from .call import Call, Found
+from .functions import FUNCTIONS, applied
 
 __all__ = ["INSTEAD", "TABLE"]
 
-_ACTIVATION = "Relu and Clip run"
 #: Operators that do not run -> what does.
 INSTEAD = {
-    **dict.fromkeys(("LeakyRelu", "PRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu",
-                     "Selu", "Gelu", "Mish", "Softplus"), _ACTIVATION),
     "LRN": "batch norm runs", "InstanceNormalization": "batch norm runs",
     "LayerNormalization": "batch norm runs", "GroupNormalization": "batch norm runs",
     "ArgMax": "the host finds the largest of the outputs: leave it out",
@@ -204,14 +204,19 @@ def _sum(call: Call, factors: tuple[float, ...] | None = None) -> Value:
 def _mul(call: Call) -> Value:
     x, y = call.input(0), call.input(1)
     if isinstance(x, Value) and isinstance(y, Value):
-        call.refuse("multiplies two values of the network; only a stored number for each channel "
-                    "runs")
+        return call.add(Product(), x, y)
     x, y = (x, y) if isinstance(x, Value) else (y, x)
     assert isinstance(x, Value)
     return call.affine(x, call.by_channel(y, x, "multiplies by"), 0.0)
 
 
 def _div(call: Call) -> Value:
+    given, by = call.input(0), call.input(1)
+    if isinstance(by, Value):
+        below = applied(call, ACTIVATIONS["reciprocal"], by)
+        if isinstance(given, Value):
+            return call.add(Product(), given, below)
+        return call.affine(below, call.by_channel(given, below, "divides"), 0.0)
     x, by = call.x, call.stored(1)
     found = call.by_channel(by, x, "divides by")
     if (found == 0).any():
@@ -264,6 +269,7 @@ def _concat(call: Call) -> Value:
 
 #: Name -> what it adds; it returns the value, or a list of several.
 TABLE: dict[str, Callable[[Call], Found | list[Found]]] = {
+    **FUNCTIONS,
     "Conv": _conv, "Gemm": _gemm, "MatMul": _matmul, "BatchNormalization": _batch_norm,
     "Add": _sum, "Sum": _sum, "Sub": lambda call: _sum(call, (1.0, -1.0)), "Mul": _mul,
     "Div": _div, "Neg": lambda call: call.affine(call.x, -1.0, 0.0),

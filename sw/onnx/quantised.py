@@ -158,6 +158,13 @@ def _pool(kind: str) -> Callable[[Call], Found]:
     return run
 
 
+def _function(kind: str) -> Callable[[Call], Found]:
+    """QLinearSigmoid and its kin: codes, scale, zero point, and those of the result."""
+    def run(call: Call) -> Found:
+        return _run(call, kind, [_read(call, 0)], _quantisation(call, 3))
+    return run
+
+
 def _concat(call: Call) -> Found:
     to = _quantisation(call, 0)
     return _run(call, "Concat", [_read(call, k) for k in range(2, call.count, 3)], to)
@@ -180,7 +187,8 @@ QUANTISED: dict[str, Callable[[Call], Found]] = {
     "QLinearMatMul": _matmul, "QGemm": _gemm, "QLinearAdd": _two("Add"),
     "QLinearMul": _two("Mul"), "QLinearGlobalAveragePool": _pool("GlobalAveragePool"),
     "QLinearAveragePool": _pool("AveragePool"), "QLinearConcat": _concat,
-    "QLinearSoftmax": _softmax,
+    "QLinearSoftmax": _softmax, "QLinearSigmoid": _function("Sigmoid"),
+    "QLinearLeakyRelu": _function("LeakyRelu"),
     **dict.fromkeys(("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger",
                      "MatMulIntegerToFloat", "DynamicQuantizeMatMul"), _dynamic),
 }

@@ -50,7 +50,8 @@ def apply_plan(graph: FloatGraph, plan: PartitionPlan) -> FloatGraph:
         else:
             layer = _reordered(layer, orders.get(of[graph.source(k)]), after)
         if after is not None:
-            layer = replace(layer, bias=layer.bias[after])
+            layer = replace(layer, bias=layer.bias[after], function=layer.function
+                            and layer.function.chosen(after.tolist()))
         layers.append(replace(layer, terms=tuple(
             _reordered(term, orders.get(of[term.source]), after) for term in layer.terms)))
     return graph.with_layers(layers, f"{graph.name}-p{plan.partitions}")

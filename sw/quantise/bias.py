@@ -30,7 +30,7 @@ def correct_biases(graph: IntegerGraph, shown: Shown) -> IntegerGraph:
         for k, (inputs, _) in enumerate(outputs):
             off[k] += _excess(graph, k, network.layers[k], network.sources(k),
                               inputs) / shown.count
-    layers = tuple(_corrected(layer, mean, graph.held[layer.name])
+    layers = tuple(_corrected(layer, mean, _to(graph, layer))
                    for layer, mean in zip(graph.layers, off, strict=True))
     return replace(graph, layers=layers)
 
@@ -40,14 +40,19 @@ def _excess(graph: IntegerGraph, k: int, real: FloatLayer, sources: tuple[str, .
     """By how much the integers' sums are larger, in real numbers: the mean over pixels, summed over
     images, by channel."""
     layer = graph.layers[k]
-    plain = replace(real, low=None, high=None, pool=None, out_shape=real.conv_shape)
+    plain = replace(real.sums, low=None, high=None)
     exact = run_float_layer(plain, inputs[0], others=inputs[1:])
     values = dict(zip(sources, inputs, strict=True))
     codes = [_codes(values[source], graph.held[graph.parts(source)[0]])
              for source in graph.sources(k)]
     found = sums(layer, codes).double() * torch.from_numpy(_unit(
-        layer, graph.held[layer.name]))[:, None, None]
+        layer, _to(graph, layer)))[:, None, None]
     return (found - exact.double()).mean((2, 3)).sum(0).numpy()
+
+
+def _to(graph: IntegerGraph, layer: Layer) -> Quantisation:
+    """What a layer's sums are requantised to."""
+    return graph.taken.get(layer.name, graph.held[layer.name])
 
 
 def _codes(x: torch.Tensor, held: Quantisation) -> torch.Tensor:

@@ -50,6 +50,8 @@ def _may_be_scaled(graph: FloatGraph, layer: FloatLayer) -> bool:
     """Whether a layer's channels may be scaled: by its clamp, and by all who read it."""
     if layer.name == graph.output or layer.low not in (None, 0) or layer.high is not None:
         return False
+    if layer.function is not None and not layer.function.is_homogeneous:
+        return False
     if any(layer.name in join.sources for join in graph.joins):
         return False
     return not any(part.is_diagonal for part in _readers(graph, layer))

@@ -9,6 +9,7 @@ from sw.graph.integer import INPUT, IntegerGraph, Layer
 from sw.graph.quantisation import Quantisation
 
 from .errors import QuantiseError
+from .functions import with_table
 from .requantise import alone, from_zero, requantised
 from .sums import Summed, sum_terms
 
@@ -47,11 +48,15 @@ def _layer(layer: FloatLayer, held: Sequence[Quantisation], sources: Sequence[st
     if layer.steps is not None:
         summed = Summed(scales[0] * layer.steps, _whole(layer, layer.steps), ())
     elif layer.terms:
-        summed = sum_terms(layer, scales, to.scale, sources, fixed=True)
+        summed = sum_terms(layer, scales, (layer.before or to).scale, sources, fixed=True)
     else:
         summed = alone(layer, scales[0])
     zeros = {source: x.zero_point for source, x in zip(sources, held, strict=True)}
-    return from_zero(requantised(layer, summed, to), zeros[sources[0]], zeros)
+    found = from_zero(requantised(layer, summed, layer.before or to), zeros[sources[0]], zeros)
+    if layer.function is None:
+        return found
+    assert layer.before is not None
+    return with_table(found, layer.function, layer.before, to)
 
 
 def _whole(layer: FloatLayer, steps: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Post-training quantisation of a float graph to the integer specification."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,16 +8,18 @@ from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
 from sw.graph.integer import INPUT, IntegerGraph
 from sw.graph.quantisation import Quantisation
+from sw.reference.floating import run_float_layer
 
 from .bias import correct_biases
 from .equalise import equal_channels
 from .errors import QuantiseError
+from .functions import Taken, with_table
 from .given import quantise_given
 from .requantise import alone, from_zero, requantised
 from .scales import Observed
 from .shown import Images, Shown, require_finite
 from .sums import sum_terms
-from .ties import tied
+from .ties import is_copy, tied
 
 __all__ = ["QuantiseError", "calibrate", "equalise", "quantise", "quantise_with"]
 
@@ -40,22 +42,29 @@ def calibrate(graph: FloatGraph, images: Images) -> list[float]:
     """
     expect(graph, FloatGraph, "calibrate")
     graph.require_real("calibrate")
-    return [held.scale for held in _observe(Shown(graph, images), symmetric=True)]
+    graph.require_no_tables("calibrate")
+    return [held.scale for held in _observe(Shown(graph, images), symmetric=True)[0]]
 
 
-def _observe(shown: Shown, *, symmetric: bool) -> list[Quantisation]:
-    """How the input and every layer's output are best held."""
+def _observe(shown: Shown, *, symmetric: bool,
+             ) -> tuple[list[Quantisation], dict[str, Quantisation]]:
+    """How the input and every layer's output are best held, and, by layer, what functions take."""
     graph = shown.graph
     seen = [Observed(shown.count, int(np.prod(shape)))
             for shape in (graph.in_shape, *(x.out_shape for x in graph.layers))]
+    taken = {x.name: Taken(x.function, shown.count, x.conv_shape) for x in graph.layers
+             if x.function is not None}
     for x, outputs in shown.batches():
         seen[0].add(x)
-        for observed, (_, y) in zip(seen[1:], outputs, strict=True):
+        for layer, observed, (inputs, y) in zip(graph.layers, seen[1:], outputs, strict=True):
             observed.add(y)
+            if layer.name in taken:
+                taken[layer.name].add(run_float_layer(layer.sums, inputs[0], others=inputs[1:]))
     shown.require_some(seen[0].peaks)
     scales = [observed.scale() for observed in seen]
-    return tied(graph, scales, [Quantisation(scale) for scale in scales] if symmetric else
+    held = tied(graph, scales, [Quantisation(scale) for scale in scales] if symmetric else
                 [observed.quantisation() for observed in seen])
+    return held, {name: values.quantisation() for name, values in taken.items()}
 
 
 def equalise(graph: FloatGraph, images: Images) -> FloatGraph:
@@ -106,7 +115,7 @@ def quantise(graph: FloatGraph, images: Images | None = None, *, symmetric: bool
     if equal:
         graph = equalise(graph, images)
     shown = Shown(graph, images)
-    found = _quantise_held(graph, _observe(shown, symmetric=symmetric))
+    found = _quantise_held(graph, *_observe(shown, symmetric=symmetric))
     if correct:
         found = correct_biases(found, shown)
         found.validate()
@@ -125,6 +134,7 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
     """
     expect(graph, FloatGraph, "quantise_with")
     graph.require_real("quantise_with")
+    graph.require_no_tables("quantise_with")
     if len(scales) != len(graph.layers) + 1:
         raise QuantiseError(f"{graph.name} needs {len(graph.layers) + 1} step sizes, one for the "
                             f"input and one for each layer; there are {len(scales)}")
@@ -138,22 +148,30 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
         if len({steps[part] for part in join.sources}) != 1:
             raise QuantiseError(f"join {join.name}: its parts have different step sizes; "
                                 "`calibrate` gives them one")
-    return _quantise_held(graph, [Quantisation(step) for step in scales])
+    return _quantise_held(graph, [Quantisation(step) for step in scales], {})
 
 
-def _quantise_held(graph: FloatGraph, values: Sequence[Quantisation]) -> IntegerGraph:
-    """Quantise with how the input and each layer's output are held."""
+def _quantise_held(graph: FloatGraph, values: Sequence[Quantisation],
+                   taken: Mapping[str, Quantisation]) -> IntegerGraph:
+    """Quantise with how the input and each layer's output are held, and what functions take: of a
+    copy as what it copies, which loses nothing."""
+    before = dict(taken)
     held = dict(zip([INPUT, *(x.name for x in graph.layers)], values, strict=True))
     layers = []
     for k, layer in enumerate(graph.layers):
         read = {source: held[graph.parts(source)[0]] for source in graph.sources(k)}
+        if layer.function is not None and is_copy(layer.sums):
+            before[layer.name] = read[graph.source(k)]
         to, scales = held[layer.name], [read[source].scale for source in graph.sources(k)]
+        to = before.get(layer.name, to)
         summed = sum_terms(layer, scales, to.scale, graph.sources(k)) if layer.terms else \
             alone(layer, scales[0])
         zeros = {source: x.zero_point for source, x in read.items()}
-        layers.append(from_zero(requantised(layer, summed, to), zeros[graph.source(k)], zeros))
+        found = from_zero(requantised(layer, summed, to), zeros[graph.source(k)], zeros)
+        layers.append(found if layer.function is None else
+                      with_table(found, layer.function, to, held[layer.name]))
     first, last = values[0], held[graph.output]
     result = IntegerGraph(graph.name, tuple(layers), first.scale, last.scale, graph.joins,
-                          first.zero_point, last.zero_point, held)
+                          first.zero_point, last.zero_point, held, before)
     result.validate()
     return result

@@ -16,7 +16,7 @@ from sw.graph.quantisation import Quantisation
 
 from .sums import ratio
 
-__all__ = ["tied"]
+__all__ = ["is_copy", "tied"]
 
 #: The zero point of what is never below 0.
 _LOWEST = -128
@@ -37,7 +37,7 @@ def tied(graph: FloatGraph, scales: Sequence[float], wanted: Sequence[Quantisati
     for join in graph.joins:
         classes.join(*join.sources)
     for k, layer in enumerate(graph.layers):
-        if _is_copy(layer):
+        if is_copy(layer):
             classes.join(layer.name, *graph.parts(graph.source(k)))
     members: dict[str, list[int]] = {}
     for n, name in enumerate(names):
@@ -52,10 +52,10 @@ def tied(graph: FloatGraph, scales: Sequence[float], wanted: Sequence[Quantisati
     return [Quantisation(steps[of], zeros[of]) for of in map(classes.of, names)]
 
 
-def _is_copy(layer: FloatLayer) -> bool:
+def is_copy(layer: FloatLayer) -> bool:
     """Whether each output is one of the inputs as it is, or the largest of some."""
-    if layer.terms or (layer.low, layer.high) != (None, None) or layer.kernel != (1, 1) \
-            or layer.bias.any():
+    if layer.terms or layer.kernel != (1, 1) or layer.bias.any() \
+            or (layer.low, layer.high, layer.function) != (None, None, None):
         return False
     flat = layer.weight.reshape(len(layer.weight), -1)
     return bool(((flat == 0) | (flat == 1)).all() and (flat.sum(1) == 1).all())

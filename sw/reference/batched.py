@@ -120,4 +120,9 @@ def _run_layer(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
     shift = _column(layer.shift, acc)
     half = torch.where(shift > 0, 1 << torch.clamp(shift - 1, min=0), 0)
     y = ((acc * _column(layer.mult, acc) + half) >> shift) + layer.offset
-    return max_pool(layer.pool, torch.clamp(y, layer.low, layer.high).double(), -128.0)
+    y = torch.clamp(y, layer.low, layer.high)
+    if layer.table is not None:
+        table = torch.from_numpy(layer.table.astype("int64")).to(y.device)
+        first = torch.arange(len(table), device=y.device)[:, None, None] * table.shape[1]
+        y = table.flatten()[y + 128 + first]
+    return max_pool(layer.pool, y.double(), -128.0)

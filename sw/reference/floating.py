@@ -6,6 +6,7 @@ import torch
 
 from sw.graph.floating import FloatLayer
 
+from .functions import apply
 from .operators import convolve, max_pool
 
 __all__ = ["run_float_layer"]
@@ -25,4 +26,6 @@ def run_float_layer(layer: FloatLayer, x: torch.Tensor, weight: torch.Tensor | N
         y = y + convolve(term, value, torch.from_numpy(term.weight).to(value))
     if layer.low is not None or layer.high is not None:
         y = torch.clamp(y, layer.low, layer.high)
+    if layer.function is not None:
+        y = apply(layer.function, y)
     return max_pool(layer.pool, y, float("-inf"))

@@ -4,7 +4,7 @@
     acc = sum of act * weight, over all terms         int32
     p   = (acc + bias) * mult                         int48
     r   = p if shift == 0 else (p + 2^(shift - 1)) >> shift
-    y   = clamp(r + offset, low, high), then max pooling
+    y   = clamp(r + offset, low, high), then its table's entry of y, then max pooling
 
 A layer reads the value that it names, or the one before; a join's channels lie one after the other.
 Of a join that interleaves rows x columns, pixel (y, x) is that of source (y mod rows) * columns
@@ -23,7 +23,7 @@ from sw.graph.edges import Edges
 from sw.graph.flow import expect
 from sw.graph.integer import INPUT, IntegerGraph, Layer
 
-__all__ = ["convolve", "joined", "requantise", "run_golden", "run_layer"]
+__all__ = ["convolve", "joined", "look_up", "requantise", "run_golden", "run_layer"]
 
 _BLOCK_BYTES = 64 << 20  # weights and patches are converted in pieces of this size
 
@@ -66,7 +66,7 @@ def run_layer(layer: Layer, image: np.ndarray, *others: np.ndarray) -> np.ndarra
     acc = convolve(layer, _without_small(image, layer.epsilon))
     for term, value in zip(layer.terms, others, strict=True):
         acc = acc + convolve(term, value)
-    y = requantise(acc, layer)
+    y = look_up(requantise(acc, layer), layer.table)
     return y if layer.pool is None else max_pool(y, layer)
 
 
@@ -122,6 +122,14 @@ def requantise(acc: np.ndarray, layer: Layer) -> np.ndarray:
     product = (acc + layer.bias.reshape(column)) * layer.mult.astype(np.int64).reshape(column)
     rounded = ((product + half) >> shift) + layer.offset
     return np.clip(rounded, layer.low, layer.high).astype(np.int8)
+
+
+def look_up(y: np.ndarray, table: np.ndarray | None) -> np.ndarray:
+    """Return the entries int8[C, H, W] of tables int8[1 or C, 256], whose first is of -128."""
+    if table is None:
+        return y
+    index = y.astype(np.int64) + 128
+    return np.stack([table[channel % len(table)][index[channel]] for channel in range(len(y))])
 
 
 def max_pool(y: np.ndarray, layer: Layer) -> np.ndarray:

@@ -20,10 +20,10 @@ PHOTOGRAPHS = {"chelsea.png": (285, "Egyptian cat"), "coffee.png": (967, "espres
 PREPARATION = ["--size", "256", "--mean", "0.485,0.456,0.406", "--deviation", "0.229,0.224,0.225"]
 
 
-def folder_of(package: str) -> Path:
+def folder_of(package: str, install: str = "'partita[clients]'") -> Path:
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        pytest.skip(f"{package} is not installed: pip install 'partita[clients]'")
+        pytest.skip(f"{package} is not installed: pip install {install}")
     return Path(found.origin).parent
 
 

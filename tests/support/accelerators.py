@@ -2,7 +2,7 @@
 
 They are few, and differ in all that they can. A word of activations has 1, 2, 4 or 8 beats of the
 port ("span"), or a beat several words; arrays have shapes that nothing divides; an instance has a
-word's channels more than columns, or fewer; both cores, and zeros that are skipped.
+word's channels more than columns, or fewer; both cores, zeros that are skipped, and tables.
 """
 
 from hw.config import PRESETS, Config
@@ -28,12 +28,12 @@ CONFIGS = {
     "8x1x1": _tiny(8, 1, 1),
     "2x1x32": _tiny(2, 1, 32, port=16),
     "1x32x1": _tiny(1, 32, 1, port=4, act_words=256),  # span 8
-    "4x6x9": _tiny(4, 6, 9),
+    "4x6x9": _tiny(4, 6, 9).replace(array__tables=True),
     "2x5x7": _tiny(2, 5, 7, port=4, queue_depth=1),  # span 2
     "3x9x3": _tiny(3, 9, 3, port=4, memory="private"),  # span 4
     # rows of weights of one beat, and memories in which little fits
     "2x16x16-zeros": _tiny(2, 16, 16, port=32, lanes=4, act_words=128, weight_fifo_beats=16,
-                           queue_depth=2).replace(array__zero_skip=True),
+                           queue_depth=2).replace(array__zero_skip=True, array__tables=True),
     "1x4x2-micro": MICROCODED,
 }
 #: Those of which the cycle model is, and in which networks of usual sizes fit.

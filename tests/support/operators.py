@@ -81,7 +81,7 @@ class Operator:
 _ZERO_POINTS = (0, 0, 0, -128, 127, -3)
 
 
-def _outputs(draw: random.Random, channels: int, most: int) -> dict[str, int]:
+def _outputs(draw: random.Random, channels: int, most: int, config: Config) -> dict[str, int]:
     """Groups, as many output channels for each, what is done with their sums, and how many in a
     hundred are zero whatever comes."""
     groups = draw.choice([g for g in {1, 2, 3, 4, 8, channels} if channels % g == 0])
@@ -89,7 +89,8 @@ def _outputs(draw: random.Random, channels: int, most: int) -> dict[str, int]:
         groups = 1
     return {"out": groups * draw.randint(1, max(1, most // groups)), "groups": groups,
             "low": draw.choice([0, 0, -128]), "offset": draw.choice(_ZERO_POINTS),
-            "dead": draw.choice([0, 0, 0, 50, 90])}
+            "dead": draw.choice([0, 0, 0, 50, 90]),
+            "table": draw.choice([0, 0, 1, 2]) if config.array.tables else 0}
 
 
 def _draw_convolution(draw: random.Random, shape: Shape, config: Config) -> dict[str, int]:
@@ -115,13 +116,13 @@ def _draw_convolution(draw: random.Random, shape: Shape, config: Config) -> dict
             "pool_stride": pool_stride, "pool_pad": pool_pad,
             "pool_w": columns if columns > pool_pad else 0,
             "pool_stride_w": draw.choice([0, 0, 1, 2, 3]) if pool > 1 else 0,
-            **_outputs(draw, channels, draw.choice([4, 18, 3 * config.array.cols]))}
+            **_outputs(draw, channels, draw.choice([4, 18, 3 * config.array.cols]), config)}
 
 
 def _draw_linear(draw: random.Random, shape: Shape, config: Config) -> dict[str, int]:
-    epsilon = draw.choice([0, 0, 1, 20]) if config.array.zero_skip else 0
-    return {"epsilon": epsilon,
-            **_outputs(draw, shape[0], draw.choice([8, 24, 5 * config.array.cols]))}
+    outputs = _outputs(draw, shape[0], draw.choice([8, 24, 5 * config.array.cols]), config)
+    skips = config.array.zero_skip and not outputs["table"]
+    return {"epsilon": draw.choice([0, 0, 1, 20]) if skips else 0, **outputs}
 
 
 def _make_convolution(rng: np.random.Generator, name: str, net: Growing,
@@ -236,7 +237,16 @@ def _make(rng: np.random.Generator, name: str, shape: Shape, window: _Window,
         rng.integers(-20000, 20000, out).astype(np.int32), mult,
         np.full(out, 20 + int(np.log2(terms) / 2), np.uint8), numbers["low"], 127,
         window.stride, window.padding, groups, shape, (out, *conv), (out, *pooled), pool,
-        dilation=window.dilation, pad_value=numbers.get("pad_value", 0), offset=numbers["offset"])
+        dilation=window.dilation, pad_value=numbers.get("pad_value", 0), offset=numbers["offset"],
+        table=_table(rng, numbers["table"], out, rises=pool is not None))
+
+
+def _table(rng: np.random.Generator, kind: int, out: int, rises: bool) -> np.ndarray | None:
+    """No table, one for all channels, or one for each."""
+    if not kind:
+        return None
+    table = rng.integers(-128, 128, (1 if kind == 1 else out, 256), dtype=np.int8)
+    return np.sort(table, axis=1) if rises else table
 
 
 def _draw_nothing(draw: random.Random, shape: Shape, config: Config) -> dict[str, int]:
@@ -244,7 +254,7 @@ def _draw_nothing(draw: random.Random, shape: Shape, config: Config) -> dict[str
     return {}
 
 
-_OUTPUTS = {"out": 1, "groups": 1, "low": 0, "offset": 0, "dead": 0, "back": 0}
+_OUTPUTS = {"out": 1, "groups": 1, "low": 0, "offset": 0, "dead": 0, "table": 0, "back": 0}
 #: A `stride_w`, `pool_w` or `pool_stride_w` of 0 is as that of the rows.
 _WINDOW = {"kernel_h": 1, "kernel_w": 1, "pad_top": 0, "pad_left": 0, "pad_value": 0, "stride": 1,
            "stride_w": 0, "dilation_h": 1, "dilation_w": 1}

@@ -41,7 +41,8 @@ class Refused(nn.Module):
     def __init__(self):
         super().__init__()
         self.a, self.b = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)
-        self.one, self.two, self.norm = nn.SiLU(), nn.SiLU(), nn.GroupNorm(2, 8)
+        self.one, self.two = nn.InstanceNorm2d(8), nn.InstanceNorm2d(8)
+        self.norm = nn.GroupNorm(2, 8)
 
     def forward(self, x):
         return self.norm(self.two(self.b(self.one(self.a(x)))))
@@ -54,7 +55,7 @@ class Breaks(nn.Module):
 
     def forward(self, x):
         y = self.pool(self.a(x))
-        return self.line(y * y).mean((2, 3))
+        return self.line(y * torch.arange(5.0)).mean((2, 3))
 
 def broken():
     raise RuntimeError("no such thing")

@@ -22,7 +22,7 @@ def _draw(rng: random.Random) -> Config:
     return Config(
         instances=1 if small else rng.choice([1, 2, 3, 32, rng.randint(1, 32)]), core=core,
         array=ArrayConfig(rows=rows, cols=cols, post_lanes=rng.choice([0, *lanes]),
-                          zero_skip=zero_skip),
+                          zero_skip=zero_skip, tables=not small and rng.random() < 0.4),
         buffers=BufferConfig(
             act_words=rng.choice(_powers(64, 1 << 20)), acc_depth=rng.choice(_powers(16, 1024)),
             weight_fifo_beats=rng.choice(_powers(16, 4096)),

@@ -150,6 +150,8 @@ class Datapath(wiring.Component):
                 wiring.connect(m, post.params, tiles.params)
             else:
                 m.d.comb += [p.eq(t) for p, t in zip(post.params, tiles.params, strict=True)]
+        if config.array.tables:
+            wiring.connect(m, tiles.tables, post.tables)
         wiring.connect(m, array.o, accumulator.i)
         wiring.connect(m, post.acc, accumulator.read)
         # Late by a cycle, but never when an instruction comes.

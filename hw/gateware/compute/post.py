@@ -14,8 +14,10 @@ from hw.gateware.signatures.interfaces import ActWrite, Done, UnitFault, complet
 from hw.gateware.traffic.actmem import beyond
 from hw.isa import ErrorCode, Opcode
 
+from . import lookup as looking_up
 from . import requantise as requantising
 from .accumulator import AccRead, Accumulator
+from .lookup import Tables, TableWrite
 from .requantise import requantise
 from .tiles import param_members
 from .windows import Windows
@@ -37,6 +39,7 @@ class Post(wiring.Component):
     acc : read port of the accumulators
     full : bank levels
     params : bias, mult, shift of two banks; see `tiles.param_members`
+    tables : chunks of two banks' tables, where the configuration has some
     drained : pulse per bank, when its accumulators and parameters are no longer needed
     acts : write port of the activation memory; it must always be ready
     done : an instruction's last word has been written
@@ -55,7 +58,8 @@ class Post(wiring.Component):
         acts                                                                 word     word
 
     The next window's last step is as many cycles later as a lane has columns, or more. With as
-    many lanes as columns nothing is held, and all from R + 2 on comes a cycle earlier.
+    many lanes as columns nothing is held, and all from R + 2 on comes a cycle earlier. Where the
+    configuration has tables, words are a cycle later.
 
     Timing
     ------
@@ -65,13 +69,15 @@ class Post(wiring.Component):
     Resources
     ---------
     Two multipliers of 16 x 16 bits and a shifter for each of `post_lanes`; a maximum, two
-    registers of 32 bits (one with as many lanes as columns), for each column.
+    registers of 32 bits (one with as many lanes as columns), for each column. `Tables`, where the
+    configuration has some.
     """
 
     i: stream.Interface
     acc: wiring.PureInterface
     full: Signal
     params: Any  # by configuration: see `tiles.param_members`
+    tables: wiring.PureInterface
     drained: Signal
     acts: wiring.PureInterface
     done: wiring.PureInterface
@@ -83,9 +89,12 @@ class Post(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         self._subs = config.array.cols // config.array.post_lanes  # columns of a lane
+        #: Cycles from an accumulator in a lane to its word.
+        self._behind_lanes = requantising.LATENCY + looking_up.LATENCY * config.array.tables
         #: Cycles from the read of a window's last accumulator to its first write.
-        self.LATENCY = Accumulator.READ_LATENCY + 1 + (self._subs > 1) + requantising.LATENCY
+        self.LATENCY = Accumulator.READ_LATENCY + 1 + (self._subs > 1) + self._behind_lanes
         super().__init__({
+            **({"tables": In(TableWrite(config))} if config.array.tables else {}),
             "i": In(insn_stream(Opcode.POST, config)),
             "acc": Out(AccRead(config)),
             "full": In(2),
@@ -106,10 +115,12 @@ class Post(wiring.Component):
         sub_last = lanes.sub == self._subs - 1
         layout = data.StructLayout({
             "block_end": 1, "insn_end": 1, "bank": 1, "context": 1, "group": len(lanes.group),
-            "addr": len(lanes.addr)})
-        stages = delay(m, Cat(sub_last & lanes.block_end, sub_last & lanes.insn_end, lanes.bank,
-                              lanes.context, lanes.group, lanes.addr), lanes.busy,
-                       requantising.LATENCY, names=("requant_{}_0", "requant_{}_valid_0"),
+            "addr": len(lanes.addr),
+            **({"sub": len(lanes.sub)} if self._config.array.tables else {})})
+        word = [sub_last & lanes.block_end, sub_last & lanes.insn_end, lanes.bank, lanes.context,
+                lanes.group, lanes.addr]
+        stages = delay(m, Cat(*word, *([lanes.sub] if "sub" in dict(layout) else [])), lanes.busy,
+                       self._behind_lanes, names=("requant_{}_0", "requant_{}_valid_0"),
                        reset_less=True)
         valids = [valid for _, valid in stages]
         low, high, offset = (self._setting(m, windows, name, layout, stages[at - 1])
@@ -122,6 +133,8 @@ class Post(wiring.Component):
             value = Array(columns)[lanes.sub] if self._subs > 1 else columns[0]
             results.append(requantise(m, lane, value, self._param(m, lane, lanes), valids,
                                       offset, low, high))
+        if self._config.array.tables:
+            results = self._looked_up(m, windows, layout, stages, results)
 
         word, ends = data.View(layout, stages[-1][0]), valids[-1]
         groups = self._config.array.rows // self._config.array.post_lanes
@@ -149,11 +162,29 @@ class Post(wiring.Component):
                              -len(self.fault.layer):])]
         return m
 
+    def _looked_up(self, m: Module, windows: Windows, layout: data.StructLayout,
+                   stages: list[tuple[Value, Value]], results: list[Signal]) -> list[Value]:
+        """The results' entries in their tables, or themselves, a cycle later."""
+        m.submodules.tables = tables = Tables(self._config)
+        wiring.connect(m, wiring.flipped(self.tables), tables.write)
+        meta, valid = stages[requantising.LATENCY]
+        at = data.View(layout, meta)
+        looks = self._setting(m, windows, "tables", layout, stages[requantising.LATENCY])
+        m.d.comb += [tables.en.eq(valid), tables.bank.eq(at.bank), tables.column.eq(at.sub)]
+        found = []
+        for lane, result in enumerate(results):
+            plain = Signal(8, name=f"plain_{lane}", reset_less=True)
+            with m.If(valid):
+                m.d.sync += plain.eq(result)
+            m.d.comb += tables.values[lane].eq(result)
+            found.append(Mux(looks, tables.results[lane], plain))
+        return found
+
     def _setting(self, m: Module, windows: Windows, name: str, layout: data.StructLayout,
                  stage: tuple[Value, Value]) -> Signal:
-        """A byte of a word's instruction, chosen a cycle before it is needed."""
+        """What a word's instruction says, chosen a cycle before it is needed."""
         meta, valid = stage
-        chosen = Signal(signed(8), name=name, reset_less=True)
+        chosen = Signal(1 if name == "tables" else signed(8), name=name, reset_less=True)
         with m.If(valid):
             m.d.sync += chosen.eq(windows.contexts[data.View(layout, meta).context][name])
         return chosen

@@ -10,6 +10,8 @@ from hw.config import Config, ceil_log2, next_pow2
 from hw.gateware.parts.countdown import Countdown
 from hw.gateware.signatures.interfaces import LaneParams, ParamPort, chunk_layout, tile_walk
 
+from .lookup import TableWrite
+
 __all__ = ["TileLoader", "TilePort", "param_members"]
 
 
@@ -43,7 +45,7 @@ class TileLoader(wiring.Component):
     advance. A new tile is complete every `tile_chunks` cycles. The parameters of an output
     block go to the bank of its accumulators, once post-processing is done with those before.
     Of COMPUTEs that skip zeros it takes the parameters alone, of all blocks one by one, with the
-    first of a pass: rows of weights, which they precede, are needed from then on.
+    first of a pass: rows of weights, which they precede, are needed from then on. Tables are first.
 
     Members
     -------
@@ -51,6 +53,7 @@ class TileLoader(wiring.Component):
     chunks : weight stream
     o : the shadow tile
     params : see `param_members`
+    tables : chunks of tables, where the configuration has some
     drained : pulse for each bank that post-processing has finished with
     busy : 1
     advances : see `hw.gateware.progress`
@@ -81,6 +84,7 @@ class TileLoader(wiring.Component):
     chunks: stream.Interface
     o: wiring.PureInterface
     params: Any  # by configuration: see `param_members`
+    tables: wiring.PureInterface
     drained: Signal
     busy: Signal
     advances: Signal
@@ -88,6 +92,7 @@ class TileLoader(wiring.Component):
     def __init__(self, config: Config):
         self._config = config
         super().__init__({
+            **({"tables": Out(TableWrite(config))} if config.array.tables else {}),
             "i": In(stream.Signature(tile_walk(config))),
             "chunks": In(stream.Signature(chunk_layout(config))),
             "o": Out(TilePort(config)),
@@ -100,7 +105,7 @@ class TileLoader(wiring.Component):
         m = Module()
         config = self._config
         param_chunks, tile_chunks = config.param_chunks, config.tile_chunks
-        skipping = config.array.zero_skip
+        skipping, tables = config.array.zero_skip, config.array.tables
         # The next instruction is taken early, so that nothing which ends one reaches the queue.
         have, insn = Signal(), Signal(self.i.payload.shape())
         m.d.comb += self.i.ready.eq(~have)
@@ -119,6 +124,7 @@ class TileLoader(wiring.Component):
         claimed = Signal(2)
         # In a register: the bank can take parameters, or has taken the first of them.
         open_bank = Signal(init=1)
+        in_tables, tabled, every = Signal(), Signal(), Signal()  # next, next block's, all later
         live = Signal(range(config.live_blocks + 1))  # blocks of a COMPUTE that skips zeros
         param_block = Signal(range(config.live_blocks))
 
@@ -145,17 +151,12 @@ class TileLoader(wiring.Component):
         with m.If(self.o.take):
             m.d.sync += shadow_full.eq(0)
 
-        if skipping:
-            self._keep_params(m, take_param, bank, param_block, param_chunk)
-        elif config.array.post_lanes == 1:
-            self._keep_columns(m, take_param, bank, param_chunk)
-        else:
-            self._keep_registers(m, take_param, bank, param_chunk)
-
+        take_own = self._divert(m, take_param, bank, in_tables, claimed) if tables else take_param
+        self._keep(m, take_own, bank, param_block, param_chunk)
         params_end, flip = Signal(), Signal()  # with this chunk; the other bank is next
-        m.d.comb += params_end.eq(take_param & param_last
+        m.d.comb += params_end.eq(take_own & param_last
                                   & ((param_block + 1 == live) | ~live.any() if skipping else 1))
-        with m.If(take_param):
+        with m.If(take_own):
             m.d.sync += [param_chunk.eq(Mux(param_last, 0, param_chunk + 1)),
                          param_last.eq((param_chunk == param_chunks - 2) | (param_chunks == 1)),
                          claimed.bit_select(bank, 1).eq(1)]
@@ -178,7 +179,8 @@ class TileLoader(wiring.Component):
             m.d.sync += [shadow_full.eq(1), self.o.last.eq(ends_block)]
             tile.step()
         with m.If(block_end):
-            m.d.sync += [in_params.eq(last), in_tile.eq(~last)]
+            m.d.sync += [in_params.eq(last), in_tile.eq(~last),
+                         *([in_tables.eq(tabled), tabled.eq(every)] if tables else [])]
             tile.again(tiles)
             block.step()
         with m.If(insn_end):
@@ -188,11 +190,31 @@ class TileLoader(wiring.Component):
                          in_tile.eq(~insn.last), tiles.eq(insn.tiles)]
             tile.load(insn.tiles)
             block.load(insn.out_blocks)
+            if tables:
+                m.d.sync += [in_tables.eq(insn.tables), tabled.eq(insn.tables),
+                             every.eq(insn.every_table)]
             if skipping:
                 m.d.sync += live.eq(insn.live_blocks)
                 with m.If(insn.live_blocks.any()):
                     m.d.sync += [in_params.eq(insn.first), in_tile.eq(0)]
         return m
+
+    def _divert(self, m: Module, take: Value, bank: Value, in_tables: Signal,
+                claimed: Signal) -> Signal:
+        """Hand on chunks of tables; return 1, what is taken is one of parameters."""
+        own, number = Signal(name="take_own"), Signal.like(self.tables.number, name="table_chunk")
+        table_end = number == self._config.table_chunks - 1
+        m.d.comb += [
+            own.eq(take & ~in_tables),
+            self.tables.en.eq(take & in_tables), self.tables.bank.eq(bank),
+            self.tables.number.eq(number), self.tables.data.eq(self.chunks.payload),
+        ]
+        with m.If(self.tables.en):
+            m.d.sync += [number.eq(Mux(table_end, 0, number + 1)),
+                         claimed.bit_select(bank, 1).eq(1)]
+            with m.If(table_end):
+                m.d.sync += in_tables.eq(0)
+        return own
 
     def _fill_shadow(self, m: Module, take: Value, last: Signal, last_tile: Value,
                      last_block: Value, ends_block: Signal, ends_insn: Signal) -> None:
@@ -219,6 +241,15 @@ class TileLoader(wiring.Component):
                 nearly = tile_chunk == tile_chunks - 2
                 m.d.sync += [last.eq(nearly), ends_block.eq(nearly & last_tile),
                              ends_insn.eq(nearly & last_tile & last_block)]
+
+    def _keep(self, m: Module, take: Value, bank: Value, block: Value, chunk: Value) -> None:
+        """Keep a chunk of parameters."""
+        if self._config.array.zero_skip:
+            self._keep_params(m, take, bank, block, chunk)
+        elif self._config.array.post_lanes == 1:
+            self._keep_columns(m, take, bank, chunk)
+        else:
+            self._keep_registers(m, take, bank, chunk)
 
     def _keep_registers(self, m: Module, take: Value, bank: Value, chunk: Value) -> None:
         """Parameters of two banks' columns in registers."""

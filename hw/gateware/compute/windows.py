@@ -26,16 +26,16 @@ class Contexts:
     ----------
     m : Module
     insn : the instruction to come
-    zero_skip : bool
     """
 
-    def __init__(self, m: Module, insn: data.View, zero_skip: bool):
+    def __init__(self, m: Module, insn: data.View):
         self._m = m
         kept = {"out_plane": insn.out_plane, "low": insn.low, "high": insn.high,
                 "offset": insn.offset, "done": completion(insn),
-                **({"per_pixel": insn.per_pixel} if zero_skip else {})}
+                **{name: insn[name] for name in ("per_pixel", "tables")
+                   if name in dict(insn.shape())}}
         #: Fields: `out_plane`, `low`, `high`, `offset`, `done`; `per_pixel` where zeros are
-        #: skipped.
+        #: skipped, `tables` where there are some.
         self.layout = data.StructLayout({name: len(value) for name, value in kept.items()})
         self._coming = Cat(kept.values())
         #: Number of the copy of the instruction under way.
@@ -128,7 +128,7 @@ class Windows:
         cur_row_step, cur_origin = Signal(acc_bits), Signal(acc_bits)
         cur_top, cur_left = Signal.like(task.top), Signal.like(task.left)
         cur = WalkTask(Signal.like(insn), cur_row_step, cur_origin, cur_top, cur_left)
-        self.contexts = contexts = Contexts(m, insn, config.array.zero_skip)
+        self.contexts = contexts = Contexts(m, insn)
         pixel = Signal(act_bits)
         plane0 = Signal(act_bits)
         group0 = Signal(range(max(2, groups)))

@@ -15,6 +15,7 @@ from hw.isa import (
     UNITS,
     ErrorCode,
     Opcode,
+    fields_of,
     insn_layout,
     tokens_of,
     used_bits,
@@ -253,7 +254,7 @@ class Sequencer(wiring.Component):
         contradict each other."""
         position, bad = HEADER[0].bits, []
         found: dict[str, Value] = {}
-        for f in (*HEADER[1:], *FORMATS[opcode]):
+        for f in (*HEADER[1:], *fields_of(self._config, opcode)):
             bits, used = word[position:position + f.bits], used_bits(self._config, opcode, f)
             if f.nonzero:
                 bad.append(~bits.any())
@@ -261,6 +262,8 @@ class Sequencer(wiring.Component):
             found[f.name] = bits
             position += f.bits
         if opcode is Opcode.COMPUTE and self._config.array.zero_skip:
-            bad.append(found["live_blocks"].any()
-                       & Cat(found[name] != 1 for name in ALONE_LIVE).any())
+            contradicts = Cat(found[name] != 1 for name in ALONE_LIVE).any()
+            if self._config.array.tables:
+                contradicts = contradicts | found["tables"]
+            bad.append(found["live_blocks"].any() & contradicts)
         return Cat(bad).any()

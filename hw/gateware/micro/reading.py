@@ -10,6 +10,7 @@ from hw.isa import (
     Field,
     Opcode,
     Token,
+    fields_of,
     used_bits,
 )
 
@@ -76,7 +77,7 @@ def _read(w: Writer, opcode: Opcode, bits: "_Bits") -> None:
             w.ops((Op.SOME, "bad") if unused
                   else (Op.STORE, unit[f"{side.name}_{Token(bit).name}"]))
             bit += unused or 1
-    for field in FORMATS[opcode]:
+    for field in fields_of(config, opcode):
         _field(w, opcode, field, unit, bits)
     if opcode is Opcode.BARRIER:  # nobody else is there to wait for
         w.const(0, unit["runs"])

@@ -110,9 +110,11 @@ def insn_stream(opcode: Opcode, config: Config) -> stream.Signature:
 
 def tile_walk(config: Config) -> data.StructLayout:
     """What the tile loader needs of a COMPUTE instruction: `tiles`, `out_blocks`, `last`, and
-    `first` and `live_blocks` where zeros are skipped."""
+    `first` and `live_blocks` where zeros are skipped, `tables` and `every_table` where there are
+    some."""
     layout = insn_layout(Opcode.COMPUTE, config)
-    names = ["tiles", "out_blocks", "last"] + ["first", "live_blocks"] * config.array.zero_skip
+    names = ["tiles", "out_blocks", "last"] + ["first", "live_blocks"] * config.array.zero_skip \
+        + ["tables", "every_table"] * config.array.tables
     return data.StructLayout({n: layout[n].shape for n in names})
 
 

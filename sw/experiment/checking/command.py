@@ -78,6 +78,8 @@ def _next(args: argparse.Namespace, facts: Facts) -> str:
         return shlex.join(["python", "-m", "sw.compare", "--network", *network,
                            *(["--preset", args.preset] if args.preset != "default" else []),
                            *as_options(args)])
+    if not args.board and any("(--tables)" in x.why for x in facts.obstacles):
+        return shlex.join(["python", "-m", "sw.check", *network, *as_options(args), "--tables"])
     other = next((fit for fit in facts.fits if fit.fits), None)
     if other:
         return shlex.join(["python", "-m", "sw.check", *network, "--board", other.name])

@@ -8,12 +8,19 @@ from hw.config import Config
 from sw.compiler import CompileError
 from sw.compiler.compile import lower
 from sw.fuse.maps import to_maps
-from sw.fuse.refusals import check_conv, check_pool, check_window, refuse, steps_of
+from sw.fuse.refusals import (
+    check_conv,
+    check_pool,
+    check_window,
+    refuse,
+    refuse_product,
+    steps_of,
+)
 from sw.fuse.tidy import tidy
 from sw.graph.integer import IntegerGraph
 from sw.ir.errors import UnsupportedLayer
 from sw.ir.graph import Graph, Node
-from sw.ir.operators import AvgPool, Conv, MaxPool, Pad
+from sw.ir.operators import AvgPool, Conv, MaxPool, Pad, Product
 from sw.ir.spec import Level, check
 from sw.networks.naming import Origin
 from sw.networks.opening import imported
@@ -88,6 +95,8 @@ def _check_rule(maps: Graph, node: Node) -> None:
         steps_of(node, op.stride, shape)
     elif isinstance(op, Pad) and op.value != 0:
         refuse(node, f"pads with {op.value:g}; only zeros run")
+    elif isinstance(op, Product):
+        refuse_product(node)
 
 
 def layer_obstacles(graph: IntegerGraph, config: Config, first: CompileError) -> list[Obstacle]:

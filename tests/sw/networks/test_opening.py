@@ -66,7 +66,7 @@ def test_only_a_callable_is_said_to_run(own):
     ("broken", CallableError, r"RuntimeError: no such thing \(.*own.py, line \d+\)"),
     ("nothing", CallableError, "gives int; it must give a torch.nn.Module"),
     ("torch", CallableError, "is a module; it must be a callable"),
-    ("Refused", UnsupportedLayer, "layer one: operator silu")])
+    ("Refused", UnsupportedLayer, "layer one: operator instance_norm")])
 def test_what_a_callable_must_be(own, name, error, message):
     with pytest.raises(error, match=message):
         opened(origin_of(f"{own.source}:{name}", in_shape=SHAPE))

@@ -76,6 +76,13 @@ CASES: list[tuple[str, tuple[int, ...], list[np.ndarray], dict]] = [
     ("Cast", (5,), [], {"to": TensorProto.DOUBLE}),
     ("Dropout", (5,), [np.array(0.3, np.float32)], {}),
     ("Identity", (5,), [], {}),
+    *((kind, (3, 4, 2), [], {}) for kind in (
+        "Sigmoid", "Tanh", "HardSwish", "Softsign", "Erf", "Exp", "Abs", "Sin", "Cos", "LeakyRelu",
+        "HardSigmoid", "Elu", "Celu", "Selu", "Softplus", "ThresholdedRelu", "Shrink")),
+    ("LeakyRelu", (3,), [], {"alpha": 0.3}), ("HardSigmoid", (3,), [], {"alpha": 0.5, "beta": 0.1}),
+    ("Elu", (3,), [], {"alpha": 1.5}), ("Celu", (3,), [], {"alpha": 1.5}),
+    ("Selu", (3,), [], {"alpha": 1.5, "gamma": 2.0}), ("Shrink", (3,), [], {"bias": 0.5}),
+    ("PRelu", (3, 4, 2), [numbers(3, 1, 1)], {}), ("Pow", (3, 2), [np.array(2, np.float32)], {}),
 ]
 
 
@@ -137,7 +144,10 @@ def test_public_graphs_are_captured(name, convolutions, last):
 
 
 @pytest.mark.parametrize("model,message", [
-    (one_node("Sigmoid", [1, 3, 4, 4]), "layer it: operator Sigmoid is not supported: Relu and"),
+    (one_node("Hardmax", [1, 3, 4, 4]), "layer it: operator Hardmax is not supported"),
+    (one_node("Pow", [1, 3, 4], [numbers(3)]), "Pow runs with one stored number as exponent only"),
+    (one_node("PRelu", [1, 3, 4], [numbers(4)]), "layer it: has slopes a number for each pixel"),
+    (one_node("Shrink", [1, 3], bias=0.25), r"Shrink with bias = 0\.25 is not supported; 0 and"),
     (one_node("LRN", [1, 3, 4, 4], size=3), "layer it: operator LRN is not supported: batch"),
     (one_node("Conv", [1, 3, 4, 4], [numbers(2, 3, 3, 3)], kernel_shape=[5, 5]),
      r"layer it: kernel_shape is \[5, 5\]; the weights have \[3, 3\]"),

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 from onnx import NodeProto, helper, numpy_helper
+from onnxruntime import InferenceSession
 
 from sw.experiment.agreement import agreement
 from sw.graph.edges import GraphError
@@ -124,6 +125,8 @@ CASES: dict[str, tuple[list[NodeProto], tuple[int, ...], Mapping[str, Any]]] = {
     "QLinearGlobalAveragePool": (own("QLinearGlobalAveragePool", POOLED), (6, 5, 5), {}),
     "QLinearAveragePool": (own("QLinearAveragePool", POOLED, kernel_shape=[3, 3], strides=[2, 2]),
                            (6, 9, 9), {}),
+    "QLinearSigmoid": (own("QLinearSigmoid", POOLED), (6, 5, 5), {}),
+    "QLinearLeakyRelu": (own("QLinearLeakyRelu", POOLED, alpha=0.3), (6, 5, 5), {}),
     "MaxPool": ([helper.make_node("MaxPool", ["q"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1],
                                   strides=[2, 2])], (6, 9, 9),
                 {"ys": np.float32(0.05), "yz": np.int8(3)}),
@@ -136,6 +139,27 @@ def test_an_operator_on_int8_is_what_onnxruntime_makes_of_it(tmp_path, case):
     path = saved(codes_model(nodes, shape, stored), tmp_path)
     quantised, layers = agreement(path, RNG.standard_normal((30, *shape)) * 2)
     assert quantised and all(x.is_rounding for x in layers), layers
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+@pytest.mark.parametrize(("case", "attributes"), [
+    ("QLinearSigmoid", {}), ("QLinearLeakyRelu", {"alpha": 0.1}),
+    ("QLinearLeakyRelu", {"alpha": 2})])
+def test_a_table_is_exactly_onnxruntimes(tmp_path, case, attributes, kind):
+    """Of all 256 values, and of steps that put many halfway between two."""
+    least = np.iinfo(kind).min
+    for scale, to, zero in ((0.05, 1 / 256, 3), (0.125, 0.25, 120), (0.05, 0.05, 17)):
+        stored = {"xs": np.float32(scale), "ys": np.float32(to), "xz": kind(zero), "yz": kind(9)}
+        model = codes_model(own(case, POOLED, **{k: float(v) for k, v in attributes.items()}),
+                            (1, 16, 16), stored, kind)
+        graph = quantise(capture_onnx(saved(model, tmp_path)))
+        codes = np.arange(256).reshape(1, 16, 16)
+        image = ((codes + least - zero) * np.float32(scale)).astype(np.float32)
+        model.graph.output.append(helper.make_tensor_value_info(
+            "y", helper.np_dtype_to_tensor_dtype(np.dtype(kind)), [None] * 4))
+        theirs: list = InferenceSession(model.SerializeToString()).run(["y"], {"x": image[None]})
+        ours = run_golden(graph, (codes - 128).astype(np.int8))[-1]
+        assert np.array_equal(ours.astype(int) + 128, theirs[0][0].astype(int) - least)
 
 
 def test_uint8_is_int8_less_128(tmp_path):

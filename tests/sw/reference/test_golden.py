@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sw.graph.integer import GraphError, IntegerGraph, Layer, Pool
-from sw.reference.golden import convolve, requantise, run_golden, run_layer
+from sw.reference.golden import convolve, look_up, requantise, run_golden, run_layer
 
 
 def pairs(most: int) -> st.SearchStrategy[tuple[int, int]]:
@@ -120,3 +120,11 @@ def test_an_accumulator_that_could_overflow_is_refused():
                        weight=np.full((1, 1 << 18, 1, 1), 127, np.int8))
     with pytest.raises(GraphError, match="layer layer: channel 0 can reach"):
         layer.validate()
+
+
+def test_a_value_is_the_place_of_an_entry_of_its_channels_table():
+    y = np.array([[[-128, 127]], [[0, -1]]], np.int8)
+    both = np.stack([np.arange(-128, 128), np.arange(127, -129, -1)]).astype(np.int8)
+    assert look_up(y, None) is y
+    assert look_up(y, both).tolist() == [[[-128, 127]], [[-1, 0]]]
+    assert look_up(y, both[1:]).tolist() == [[[127, -128]], [[-1, 0]]]

@@ -49,11 +49,12 @@ def test_an_instruction_is_offered_to_its_unit_a_latency_after_its_last_beat(por
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize("wrong", [None, *ALONE_LIVE])
+@pytest.mark.parametrize("wrong", [None, *ALONE_LIVE, "tables"])
 def test_live_inputs_are_of_one_pixel_and_one_output_block(wrong):
-    config = PRESETS["tiny"].replace(array__zero_skip=True)
+    config = PRESETS["tiny"].replace(array__zero_skip=True, array__tables=True)
+    changed = {} if wrong is None else {wrong: 1 if wrong == "tables" else 2}
     insn = encode(Opcode.COMPUTE, in_addr=0, in_plane=1, pad_top=0, pad_left=0, layer=9,
-                  live_blocks=2, epsilon=1, **{**POINT, **({wrong: 2} if wrong else {})})
+                  live_blocks=2, epsilon=1, **{**POINT, **changed})
     assert field_error(config, *decode(insn)) == wrong
     dut = Sequencer(config)
 
