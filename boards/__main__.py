@@ -156,7 +156,7 @@ def _add_export(sub: Parser) -> None:
                      "build/BOARD, if it is there)")
     sub.add_argument("--out", type=file_path, metavar="FOLDER", required=True,
                      help="where to write")
-    add_options(sub, "--json")
+    add_options(sub, "--json", "--quiet")
 
 
 def _add_port(sub: Parser) -> None:

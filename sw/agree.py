@@ -3,14 +3,15 @@
 Examples:
     python -m sw.agree model.int8.onnx
     python -m sw.agree model.int8.onnx --inputs images.npy --json
-    python -m sw.agree model.onnx --inputs photographs.npy --shape 3,224,224
+    python -m sw.agree model.onnx --inputs photographs.npy --images 2 --input-shape 3x224x224
 
 Of a model that is quantised already (QuantizeLinear and DequantizeLinear, or QLinear operators) the
 first line says whether what differs is rounding alone: each layer within 1 of onnxruntime's
 integers, and equal in at least 99.98% of those that do not lie halfway between two, as near as 16
 bits tell. onnxruntime scales sums by a float32 and rounds halves to even, the hardware by 16 bits
 and a shift and rounds halves up, so of a mean over four an eighth differs. Of a model in real
-numbers it says how much the quantisation loses: signal over noise, in dB, of each layer by itself.
+numbers it says how much the quantisation loses that every command makes: signal over noise, in dB,
+of each layer by itself.
 Layers stand worst first; as each is fed with onnxruntime's inputs, none inherits what others differ
 by.
 
@@ -20,14 +21,12 @@ or a model that cannot run, 3 a tool is missing, 5 input or output failed, 130 i
 
 import sys
 
-from hw.support.arguments import Parser, file_path, integers
+from hw.support.arguments import Parser, file_path
 from hw.support.errors import exit_code
 from hw.support.interrupts import importing
 from sw.terminal.options import add_options
 
 __all__ = ["main", "parser"]
-
-_MOST_SIDE = 1 << 20
 
 
 def parser() -> Parser:
@@ -38,10 +37,8 @@ def parser() -> Parser:
     what.add_argument("--inputs", type=file_path, metavar="FILE.npy",
                       help="images as the model takes them, [N, C, H, W], which a model in real "
                       "numbers is also calibrated on (default: random ones)")
-    add_options(what, "--images", default=4)
-    what.add_argument("--shape", type=integers(1, _MOST_SIDE, "3,224,224"), metavar="C,H,W",
-                      help="of one image, where the model leaves it open (default: the model's)")
-    add_options(what, "--seed")
+    add_options(what, "--images", note="default 4, or all of --inputs")
+    add_options(what, "--input-shape", "--seed")
     how = parser.add_argument_group("what comes of it")
     add_options(how, "--json", "--save")
     return parser

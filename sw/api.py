@@ -11,7 +11,7 @@
     build          a Config, as Verilog in a folder
     run_golden     the same numbers without hardware
     compare        a network dense and pruned, on one instance and on N, in RTL, as a Report
-    accuracy       of an integer graph on labelled images: golden model, cycle model, RTL
+    accuracy       of an integer graph on labelled images: golden model, cycle model, RTL, board
 """
 
 import numpy as np

@@ -6,10 +6,12 @@ Examples:
     python -m sw.train --data tiny-imagenet-200 --ablation         the table of sw/training, full
     python -m sw.train --data tiny-imagenet-200 --width 0.125 --classes 20 --per-class 300 \\
         --epochs 20 --tune-epochs 3 --ablation                     the same in an hour on 2 cores
+    python -m sw.train --network net.py:make --weights net.safetensors --input-shape 3x32x32 \\
+        --data images/ --partitions 4                              a network of your own
 
 Tiny ImageNet comes in its published folder layout. Everything follows from the seed. The run's
-folder keeps finished weights (safetensors), results.json, and the state of what is under way:
-interrupt it at any second and the same command goes on, to the same weights.
+folder keeps finished weights (safetensors, as --weights takes them), results.json, and the state of
+what is under way: interrupt it at any second and the same command goes on, to the same weights.
 
 Exit codes: 0 done, 2 usage or bad data, 5 input or output failed, 130 interrupted.
 """
@@ -20,7 +22,7 @@ from pathlib import Path
 from hw.support.arguments import Parser, file_path, integer, real, word
 from hw.support.errors import exit_code
 from hw.support.interrupts import importing
-from sw.terminal.options import add_options
+from sw.terminal.options import DATA, add_options
 
 __all__ = ["main", "parser"]
 
@@ -29,10 +31,14 @@ def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m sw.train", description=__doc__)
     what = parser.add_argument_group("network and data")
-    add_options(what, "--network", type=str, choices=("tinyvgg16", "digits"),
-                help="what is trained")
-    add_options(what, "--data", metavar="DIR", help="the Tiny ImageNet folder",
-                note="tinyvgg16 needs it")
+    add_options(what, "--network", help="what is trained: tinyvgg16, digits, or, fine-tuned from "
+                "the weights that it comes with, FILE.py:callable or package.module:callable that "
+                "gives a torch.nn.Module")
+    add_options(what, "--list-networks", "--weights", "--input-shape")
+    add_options(what, "--data", help="the Tiny ImageNet folder; of a network of your own images "
+                "with labels, a fifth of which are held out: a folder with a folder for each "
+                "class, an .npz file (images, labels), or FILE.py:callable")
+    add_options(what, *DATA[1:])
     what.add_argument("--width", type=real(0.05, 2), metavar="W",
                       help="of TinyVGG16's hidden layers, 1 for the full ones (default 1)")
     what.add_argument("--classes", type=integer(2, 200), metavar="N",
@@ -41,7 +47,7 @@ def parser() -> Parser:
                       help="only N training images of each")
     what.add_argument("--checkpoint", type=file_path, metavar="FILE",
                       help="safetensors with the dense network's weights, batch norm kept, to "
-                      "start from")
+                      "start from; of a network of your own the same as --weights")
     prune = parser.add_argument_group("partitioning")
     add_options(prune, "--partitions", default=None, note="default 8")
     prune.add_argument("--prune", type=word, metavar="fc|all|NAMES",
@@ -56,7 +62,7 @@ def parser() -> Parser:
     how = parser.add_argument_group("training")
     how.add_argument("--epochs", type=integer(0, 100_000), metavar="N",
                      help="of training, of the dense network (default 60; digits 25; 0 from a "
-                     "--checkpoint)")
+                     "--checkpoint, and of a network of your own)")
     how.add_argument("--tune-epochs", type=integer(0, 100_000), metavar="N",
                      help="of fine-tuning under the mask (default 20; digits 15)")
     how.add_argument("--qat-epochs", type=integer(0, 100_000), metavar="N", default=2,

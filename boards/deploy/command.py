@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 
 from boards.catalogue import Board, find
@@ -23,41 +24,48 @@ def export_as_asked(args: argparse.Namespace) -> int:
     board = find(args.board)
     BUNDLE.check(args.out)
     choice = choice_as_asked(args)
-    config = _config(args, board)
+    config, built = _config(args, board)
     board.system(config)
     check_fit(board, config)
-    task = task_as_asked(args, choice, board, config, count=1, store_all=not args.last_only)
-    say("writing")
+    tell = _nothing if args.quiet else say
+    task = task_as_asked(args, choice, board, config, count=1, store_all=not args.last_only,
+                         say=tell)
+    tell("writing")
     manifest = write_bundle(args.out, task, board)
     if args.json:
         print(json.dumps({"folder": str(args.out), **manifest}, indent=1))
         return 0
-    _print(args.out, task.program, board, manifest)
+    _print(args.out, task.program, board, manifest, built=built)
     return 0
 
 
-def _print(folder: Path, program: Program, board: Board, manifest: dict) -> None:
+def _nothing(text: str) -> None:
+    pass
+
+
+def _print(folder: Path, program: Program, board: Board, manifest: dict, *, built: bool) -> None:
     print(f"{program.name} for the {board.title}, {program.config.shape}: "
           f"{manifest['image']['bytes']:,} bytes of weights and instructions, "
           f"{program.window_bytes:,} of {board.system(program.config).memory_bytes:,} bytes of "
           "memory")
     print(f"wrote {len(manifest['written']) + 1} files into {folder}; for a host of your own: "
           f"cc -std=c99 -O2 -o run {folder}/partita.c {folder}/example_serial.c")
-    print(f"next: python -m boards run {board.name} --bundle {folder} "
-          + ("--port auto" if board.usb.uart is not None else "--port PATH"))
+    port = "--port auto" if board.usb.uart is not None else "--port PATH"
+    print(f"next: python -m boards run {board.name} --bundle {shlex.quote(str(folder))} "
+          + (port if built else "--virtual"))
 
 
-def _config(args: argparse.Namespace, board: Board) -> Config:
+def _config(args: argparse.Namespace, board: Board) -> tuple[Config, bool]:
     """The configuration of the board's build, if there is one here; else the board's preset, as
-    options change it."""
+    options change it; and whether there is a build."""
     folder = args.build or Path("build", board.name)
     known = built_here(folder, board)
     if known is None:
         if args.build:
             raise ValueError(f"--build {folder} holds no build; make it: python -m boards build "
                              f"{board.name} --out {folder}")
-        return changed_config(board.config, args)
+        return changed_config(board.config, args), False
     if other := contradiction(known[0], args):
         raise ValueError(f"{other} as in the build {folder}; leave the option out, or name another "
                          "build with --build")
-    return known[0]
+    return known[0], True

@@ -1,6 +1,7 @@
 """What a board is to do: a network compiled for it, which it must have memory for, and inputs."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,8 @@ def choice_as_asked(args: argparse.Namespace) -> Choice:
 
 
 def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config: Config, *,
-                  count: int, store_all: bool = True) -> Task:
+                  count: int, store_all: bool = True,
+                  say: Callable[[str], None] = say) -> Task:
     """The task that --network and what goes with it ask for, of `count` images. A user's network is
     pruned only where --partitions says so: what is pruned here is not tuned again.
 

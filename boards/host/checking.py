@@ -167,7 +167,7 @@ def _form(args: argparse.Namespace, board: Board, findings: list[Finding]) -> st
         device = printable(str(error))
     results = "; ".join(f"{f.what}: {'ok' if f.ok else 'BROKEN'}, {f.found}" for f in findings)
     lines = (
-        ("board", f"{board.title} ({board.device.name})"),
+        ("Partita's board", f"{board.title} ({board.device.name})"),
         ("on USB", device),
         ("system", f"{platform.platform()}, Python {platform.python_version()}"),
         ("when", time.strftime("%Y-%m-%d %H:%M")),

@@ -4,8 +4,6 @@ import argparse
 import json
 from functools import partial
 
-from rich.text import Text
-
 from boards.catalogue import VIRTUAL_BAUD, Board, find
 from boards.deploy.bundle import read_bundle
 from boards.deploy.task import NETWORK, Task, choice_as_asked, task_as_asked
@@ -15,18 +13,18 @@ from boards.flow.held import built_here
 from hw.config import Config
 from hw.options import changed_config, contradiction
 from hw.support.arguments import given
-from hw.support.console import console
 from hw.support.text import printable
 from sw.experiment.choice import Choice
 from sw.networks.names import check_images
+from sw.terminal.options import MORE, attribute
 
+from .progress import under_way
 from .run import BoardRun, run_network
 
 __all__ = ["run_as_asked"]
 
-#: What says what runs, by the attributes that they are; a bundle says it.
-_WORK = ("network", "weights", "input_shape", "dense", "partitions", "images", "seed", "data",
-         "calibration", "labels", "size", "crop", "mean", "deviation", "channels")
+#: Options that say what runs; a bundle says it.
+_WORK = ("--network", *MORE, "--dense", "--partitions", "--images", "--seed")
 
 
 def run_as_asked(args: argparse.Namespace) -> int:
@@ -36,14 +34,12 @@ def run_as_asked(args: argparse.Namespace) -> int:
     bundle = read_bundle(args.bundle) if args.bundle else None
     asked = bundle or choice_as_asked(args)
     config, build = _config(args, board, bundle)
-    with console(stderr=True).status(Text()) as status:
+    with under_way() as tell:
         done = run_network(
             board, config, partial(_task, args, board, config, asked), port=args.port,
             serial=args.serial, build=build, compare=args.compare,
             virtual_baud=args.virtual_baud or min(VIRTUAL_BAUD, board.most_baud),
-            virtual_latency_s=(args.virtual_latency_ms or 0.0) / 1000, say=say,
-            progress=lambda at, total: status.update(
-                Text(f"{at:,} of {total:,} bytes")))
+            virtual_latency_s=(args.virtual_latency_ms or 0.0) / 1000, say=say, tell=tell)
     if args.json:
         print(json.dumps(done.to_json(), indent=1))
     else:
@@ -69,9 +65,9 @@ def _check(args: argparse.Namespace, board: Board) -> None:
         raise ValueError(f"--virtual-baud is {args.virtual_baud}; at {board.clock_mhz:g} MHz it "
                          f"must be at most {board.most_baud:,}")
     for option in _WORK if args.bundle else ():
-        value = getattr(args, option)
+        value = getattr(args, attribute(option))
         if value is not None and value is not False:
-            raise ValueError(f"--{option.replace('_', '-')} goes without --bundle, which has its "
+            raise ValueError(f"{option} goes without --bundle, which has its "
                              "network and input")
     with given("--images", args.images):
         check_images(args.network or NETWORK, args.images or 1)

@@ -1,17 +1,19 @@
-"""Opens the link to a board that is plugged in."""
+"""Opens the link to a board: one that is plugged in, or a simulated one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from boards.catalogue import Board
+from boards.gateware.settings import SystemConfig
 from boards.usb.devices import find_port
+from boards.virtual.board import VIRTUAL_TIMEOUT_S, VirtualBoard, VirtualPort
 from hw.config import Config
 
 from .causes import silence
 from .client import SerialBackend, open_port
 from .errors import BoardMismatch, LinkTimeout
 
-__all__ = ["open_board"]
+__all__ = ["open_board", "open_virtual"]
 
 
 @contextmanager
@@ -50,3 +52,37 @@ def open_board(board: Board, config: Config, port: str, *, serial: str | None = 
         yield link, path
     finally:
         transport.close()
+
+
+@contextmanager
+def open_virtual(board: Board, system: SystemConfig, *, latency_s: float = 0.0,
+                 say: Callable[[str], None] = lambda text: None,
+                 progress: Callable[[int, int], None] = lambda done, total: None,
+                 ) -> Iterator[tuple[SerialBackend, VirtualPort]]:
+    """The link to a simulated board, and its port.
+
+    Parameters
+    ----------
+    latency_s : as of `VirtualPort`
+    say, progress : called with lines, and with bytes moved of all
+
+    Raises
+    ------
+    ToolMissingError, sim.verilated.build.BuildError, LinkError
+    SimulationFault
+        If the simulation broke a rule of its memory meanwhile, whatever came of that.
+    """
+    with VirtualBoard(system, say) as chip, VirtualPort(chip, latency_s=latency_s) as port:
+        say(f"virtual {board.title} at {port.path}")
+        transport = open_port(port.path, board.baud)
+        try:
+            yield SerialBackend(system.config, transport, baud=board.baud, progress=progress,
+                                timeout_s=VIRTUAL_TIMEOUT_S), port
+        except Exception:
+            if port.fault:
+                raise port.fault from None
+            raise
+        finally:
+            transport.close()
+        if port.fault:
+            raise port.fault

@@ -9,7 +9,7 @@ import numpy as np
 
 from boards.catalogue import Board
 from boards.deploy.task import Task
-from boards.virtual.board import VIRTUAL_TIMEOUT_S, VirtualBoard, VirtualPort
+from boards.virtual.board import VirtualBoard, VirtualPort
 from boards.virtual.simulated import differences, simulated
 from hw.config import Config
 from sw.compiler import Program
@@ -17,8 +17,8 @@ from sw.driver.driver import Driver
 from sw.graph.integer import IntegerGraph
 from sw.reference.golden import run_golden
 
-from .client import SerialBackend, open_port
-from .opening import open_board
+from .opening import open_board, open_virtual
+from .progress import Transfers
 
 __all__ = ["BoardRun", "run_network"]
 
@@ -82,7 +82,7 @@ class BoardRun:
 def run_network(board: Board, config: Config, make: Callable[[], Task], *, port: str | None,
                 virtual_baud: int, virtual_latency_s: float = 0.0, serial: str | None = None,
                 build: bytes | None = None, compare: bool = False, say: Callable[[str], None],
-                progress: Callable[[int, int], None] = lambda done, total: None) -> BoardRun:
+                tell: Callable[[str], None] = lambda text: None) -> BoardRun:
     """Load a network onto a board and run images.
 
     A virtual board's runs are compared with those of the simulation backend, which has the same
@@ -101,7 +101,7 @@ def run_network(board: Board, config: Config, make: Callable[[], Task], *, port:
     serial, build : of a board that is plugged in, see `open_board`
     compare : bool
         Compare a board that is plugged in with the simulation, too.
-    say, progress : called with lines, and with bytes loaded of all
+    say, tell : called with lines, and with what is under way, as often as that changes
 
     Raises
     ------
@@ -111,40 +111,27 @@ def run_network(board: Board, config: Config, make: Callable[[], Task], *, port:
     """
     with ExitStack() as stack:
         backend = pseudo = reference = None
-        total = 0
-
-        def count_up(done: int, size: int) -> None:
-            progress(min(total, done), total)
-
+        progress = Transfers(tell)
         if port is not None:  # what is wrong with a board should show before anything is trained
             backend, path = stack.enter_context(open_board(
-                board, config, port, serial=serial, build=build, progress=count_up))
+                board, config, port, serial=serial, build=build, progress=progress))
         task = make()
         program = task.program
+        total = sum(len(data) for _, data in program.segments)
         if backend is None or compare:
             system = board.system(config, baud=virtual_baud, powerup_us=5.0)
             reference = Driver(stack.enter_context(simulated(system, say)))
         if backend is None:
-            chip = stack.enter_context(VirtualBoard(system, say))
-            pseudo = stack.enter_context(VirtualPort(chip, latency_s=virtual_latency_s))
+            backend, pseudo = stack.enter_context(open_virtual(
+                board, system, latency_s=virtual_latency_s, say=say, progress=progress))
             path = pseudo.path
-            say(f"virtual {board.title} at {path}")
-        total = sum(len(data) for _, data in program.segments)
-        try:
-            backend = backend or _connect(stack, path, board, config, count_up)
-            driver = Driver(backend)
-            driver.stop()  # what an earlier program has left running
-            say(f"loading {total:,} bytes")
-            load_s, load = _load(driver, program, pseudo, board)
-            if reference and pseudo:
-                _follow(reference, pseudo.board, program)
-            results = _run_images(driver, reference, task, say)
-            if pseudo and pseudo.fault:
-                raise pseudo.fault
-        except Exception:
-            if pseudo and pseudo.fault:
-                raise pseudo.fault from None
-            raise
+        driver = Driver(backend)
+        driver.stop()  # what an earlier program has left running
+        say(f"loading {total:,} bytes")
+        load_s, load = _load(driver, program, pseudo, board)
+        if reference and pseudo:
+            _follow(reference, pseudo.board, program)
+        results = _run_images(driver, reference, task, say, tell)
         return BoardRun(board.name, task.graph.name, path, board.clock_mhz, total, load_s,
                         results, backend.repeats, load, task.names)
 
@@ -162,15 +149,6 @@ def _load(driver: Driver, program: Program, pseudo: VirtualPort | None, board: B
                              1000 * pseudo.latency_s)
 
 
-def _connect(stack: ExitStack, path: str, board: Board, config: Config,
-             progress: Callable[[int, int], None]) -> SerialBackend:
-    """The link to a virtual board, which is slow."""
-    transport = open_port(path, board.baud)
-    stack.callback(transport.close)
-    return SerialBackend(config, transport, baud=board.baud, progress=progress,
-                         timeout_s=VIRTUAL_TIMEOUT_S)
-
-
 def _follow(reference: Driver, board: VirtualBoard, program: Program) -> None:
     """Load what a virtual board has loaded into what it is compared with, and let the board watch
     what the program writes."""
@@ -179,23 +157,27 @@ def _follow(reference: Driver, board: VirtualBoard, program: Program) -> None:
 
 
 def _run_images(driver: Driver, reference: Driver | None, task: Task, say: Callable[[str], None],
-                ) -> tuple[ImageRun, ...]:
+                tell: Callable[[str], None]) -> tuple[ImageRun, ...]:
+    def at(cycles: int, layer: int) -> None:
+        name = task.graph.layers[min(layer, len(task.graph.layers) - 1)].name
+        tell(f"layer {name}, {cycles:,} cycles")
+
     runs = []
     for k, image in enumerate(task.images):
         say(f"image {k + 1} of {len(task.images)}")
         label = None if task.labels is None else int(task.labels[k])
-        runs.append(_run_image(driver, reference, task.graph, image, label))
+        runs.append(_run_image(driver, reference, task.graph, image, label, at))
     return tuple(runs)
 
 
 def _run_image(driver: Driver, reference: Driver | None, graph: IntegerGraph, image: np.ndarray,
-               label: int | None) -> ImageRun:
+               label: int | None, progress: Callable[[int, int], None]) -> ImageRun:
     """Run an image on the board, and on the simulation that it is compared with."""
-    result = driver.run(image)
+    result = driver.run(image, progress=progress)
     wrong = _unlike(graph, result.outputs, run_golden(graph, image), "the golden model")
     unlike = None
     if reference:
-        theirs = reference.run(image)
+        theirs = reference.run(image, progress=progress)
         unlike = (*differences(result, theirs),
                   *_unlike(graph, result.outputs, theirs.outputs, "the simulation"))
     return ImageRun(int(result.output.argmax()), label, result.cycles, not wrong, wrong,

@@ -2,6 +2,7 @@
 or steers the terminal."""
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from .text import printable
@@ -12,6 +13,13 @@ __all__ = ["console"]
 class _Console(Console):
     def render_str(self, text: str, **options) -> Text:
         return super().render_str(printable(text), **options)
+
+    def print(self, *objects, **options) -> None:
+        if not self.is_terminal:  # no lines are drawn in a file or a pipe
+            for table in objects:
+                if isinstance(table, Table):
+                    table.box, table.pad_edge = None, False
+        super().print(*objects, **options)
 
 
 def console(*, stderr: bool = False, wide: bool = False) -> Console:

@@ -47,7 +47,7 @@ def choose(nodes: Sequence[Node], order: Sequence[Run], config: Config, stores: 
     best: Lowered | None = None
     fewest, refused = 0.0, None
     macs = sum(nodes[k].layer.needed_macs for k, _ in order)
-    for count, splits in _alternatives(nodes, config):
+    for count, splits in _alternatives(nodes, config, quick):
         if best is not None:
             if macs >= fewest * count * config.array.macs:
                 break
@@ -69,15 +69,17 @@ def choose(nodes: Sequence[Node], order: Sequence[Run], config: Config, stores: 
     return best
 
 
-def _alternatives(nodes: Sequence[Node], config: Config) -> Iterator[tuple[int, list[Split]]]:
+def _alternatives(nodes: Sequence[Node], config: Config, quick: bool = False,
+                  ) -> Iterator[tuple[int, list[Split]]]:
     """Chains over N, N - 1, ... 1 instances with the number of each, all different: those whose
-    layers all take so many, and those that take a power of two where that seems better."""
-    chains = _Chains(nodes, config)
+    layers all take so many, and those that take a power of two where that seems better. Where only
+    the first matter (`quick`), options that they do not take are not looked at."""
+    chains = None if quick else _Chains(nodes, config)
     seen = set()
     for count in range(config.instances, 0, -1):
         powers = [1 << k for k in range((count - 1).bit_length())]
         for counts in ([count], [count, *powers]):
-            chain = chains.cheapest(counts)
+            chain = (chains or _Chains(nodes, config, counts)).cheapest(counts)
             key = tuple(split.items for split in chain)
             if key not in seen:
                 seen.add(key)
@@ -85,16 +87,18 @@ def _alternatives(nodes: Sequence[Node], config: Config) -> Iterator[tuple[int, 
 
 
 class _Chains:
-    """Each layer's options over 1 to N instances, and which pairs of them leave what lies between
-    in activation memory; what a layer reads besides of a graph is taken to be moved."""
+    """Each layer's options over so many instances (`numbers`, or 1 to N), and which pairs of them
+    leave what lies between in activation memory; what a layer reads besides of a graph is taken to
+    be moved."""
 
-    def __init__(self, nodes: Sequence[Node], config: Config):
+    def __init__(self, nodes: Sequence[Node], config: Config,
+                 numbers: Sequence[int] = ()):
         self._options: list[list[Option]] = []
         self._resident: list[np.ndarray] = []
         before = [Split("", (None,) * config.instances)]
+        numbers = sorted(numbers or range(1, config.instances + 1), reverse=True)
         for k, node in enumerate(nodes):
-            options = [x for count in range(config.instances, 0, -1)
-                       for x in promising(node, config, count)]
+            options = [x for count in numbers for x in promising(node, config, count)]
             splits = [x.split for x in options]
             pairs = [resident_pairs(node, r, before, splits) for r in node.reads_of(k)]
             self._resident.append(np.logical_and.reduce(pairs) if pairs else

@@ -105,9 +105,9 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
 
 def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
           splits: Sequence[Split] | None = None, scalable: bool = False,
-          quick: bool = False) -> Lowered:
-    """All of `compile_graph`'s decisions, or `quick` ones, whose splits are the first that go;
-    weights' values are not looked at.
+          quick: bool = False, planned: bool = False) -> Lowered:
+    """All of `compile_graph`'s decisions, or `quick` ones, whose splits are the first that go, or
+    those that are `planned` of them, without operations; weights' values are not looked at.
 
     Raises
     ------
@@ -136,12 +136,12 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
 
     def lowered(splits: list[Split]) -> Lowered:
         return lower_splits(graph.name, nodes, splits, order, config, batch=batch,
-                            store_all=store_all, scalable=scalable, taps=taps)
+                            store_all=store_all, scalable=scalable, taps=taps, planned=planned)
 
     if scalable:
         return lowered(scalable_splits(nodes, config))
     return lowered(list(splits)) if splits else choose(nodes, order, config, store_all, lowered,
-                                                       quick)
+                                                       quick or planned)
 
 
 def _check_log(graph: IntegerGraph, order: tuple[Run, ...], config: Config) -> None:

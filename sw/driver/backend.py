@@ -2,14 +2,16 @@
 
 import importlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from hw.config import Config
 from sim.activity.values import UnitActivity
+from sw.compiler import Program
 
-__all__ = ["BACKENDS", "Backend", "Observer", "open_backend"]
+__all__ = ["BACKENDS", "Backend", "Machine", "Observer", "open_backend"]
 
 #: Backend name -> module and class, imported when it is opened.
 BACKENDS = {"verilator": ("sim.backend", "VerilatorBackend")}
@@ -27,6 +29,19 @@ class Backend(Protocol):
 
     def advance(self, cycles: int) -> int:
         """Let up to `cycles` pass; return early when every started instance has ended."""
+
+
+class Machine(Protocol):
+    """Hardware that is there, such as a board: its `name` for people, the `config` that it holds,
+    and how it is opened for a program."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def config(self) -> Config: ...
+
+    def opened(self, program: Program) -> AbstractContextManager[Backend]: ...
 
 
 @runtime_checkable

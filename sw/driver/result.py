@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hw.support.tabular import Tabular
 from sim.activity.values import UnitActivity
 
 __all__ = ["RunResult"]
 
 
 @dataclass(frozen=True)
-class RunResult:
+class RunResult(Tabular):
     """One run of a program.
 
     Members
@@ -49,6 +50,15 @@ class RunResult:
     activity: tuple[tuple[UnitActivity, ...], ...] | None = None
     page_misses: tuple[int, ...] | None = None
     spared_vectors: tuple[int, ...] | None = None
+
+    def table(self) -> list[dict]:
+        """A row for each layer, by its number; a single one where its cycles are not known."""
+        if self.layer_cycles is None:
+            return [{"layer": "all", "cycles": self.cycles}]
+        return [{"layer": k, "cycles": cycles,
+                 "port_bytes": None if self.port_bytes is None else self.port_bytes[k],
+                 "output": None if (y := self.outputs[k]) is None else str(list(y.shape))}
+                for k, cycles in enumerate(self.layer_cycles)]
 
     @property
     def output(self) -> np.ndarray:

@@ -96,8 +96,8 @@ def ablate_as_asked(args: argparse.Namespace) -> int:
                 cycles, right = measure_without(work, off, memory, progress.say)
                 rows.setdefault(off or "", {})[work.name] = cycles
                 exact &= right
-    data = {"network": args.network, "config": config.to_dict(), "bit_exact": exact,
-            "cycles": rows}
+    data = {"schema": "partita.ablation", "version": 1, "network": args.network,
+            "config": config.to_dict(), "bit_exact": exact, "cycles": rows}
     text = json.dumps(data, indent=1) + "\n"
     deliver(text, lambda: console(wide=True).print(_table(rows)), {args.save: lambda: text},
             as_json=args.json)

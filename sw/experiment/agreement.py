@@ -23,13 +23,17 @@ from sw.graph.quantisation import Quantisation
 from sw.ir.graph import Graph
 from sw.onnx.capture import read_onnx
 from sw.onnx.runtime import Runtime
+from sw.quantise.equalise import channel_factors, equal_channels
 from sw.quantise.post_training import quantise
 from sw.reference.floating import run_float_layer
 from sw.reference.golden import joined, run_layer
 from sw.terminal.console import deliver
 from sw.terminal.reads import files_read
 
-__all__ = ["Agreement", "agreement", "compare_as_asked"]
+__all__ = ["Agreement", "compare_as_asked", "compared"]
+
+#: How many images are drawn where there are none.
+IMAGES = 4
 
 #: What rounding alone makes of integers: so many are equal, and none is further off.
 _EQUAL, _LARGEST = 0.9998, 1
@@ -97,12 +101,15 @@ class _Sums:
 
 class _Values:
     """What layers read for one image: onnxruntime's tensors as int8, and a layer's own output where
-    the file has no tensor of it."""
+    the file has no tensor of it; channels are divided by `factors`, as the graph's are."""
 
-    def __init__(self, graph: IntegerGraph, tensors: dict[str, str], found: dict[str, np.ndarray]):
+    def __init__(self, graph: IntegerGraph, tensors: dict[str, str],
+                 factors: dict[str, np.ndarray], found: dict[str, np.ndarray]):
         self.graph = graph
         self.exact = {value: found[name].reshape(graph.value_shape(value))
                       for value, name in tensors.items()}
+        self.exact |= {value: self.exact[value] / by[:, None, None]
+                       for value, by in factors.items() if value in self.exact}
         for join in graph.joins:
             if join.name in tensors:
                 for part, array in _parts(graph, join, self.exact.pop(join.name)):
@@ -155,12 +162,14 @@ def _codes(array: np.ndarray, held: Quantisation) -> np.ndarray:
     return np.clip(whole, held.low, held.high).astype(np.int8)
 
 
-def agreement(path: Path, images: np.ndarray) -> tuple[bool, list[Agreement]]:
+def compared(path: Path, imported: Graph, tensors: dict[str, str], images: np.ndarray,
+             ) -> tuple[bool, list[Agreement]]:
     """Compare a file's layers, each fed with onnxruntime's inputs.
 
     Parameters
     ----------
     path : an ONNX file
+    imported, tensors : what `read_onnx` gives of it
     images : float[N, ...] as it takes them
 
     Returns
@@ -170,30 +179,15 @@ def agreement(path: Path, images: np.ndarray) -> tuple[bool, list[Agreement]]:
 
     Raises
     ------
-    OSError, ToolMissingError, UnsupportedLayer
-    ValueError
-        If the images are not the model's.
+    ToolMissingError, UnsupportedLayer, QuantiseError
     """
-    imported, tensors = read_onnx(path, images.shape[1:])
-    return _compared(path, imported, tensors, _as_images(imported, images, 0, 0))
-
-
-def _as_images(network: Graph, images: np.ndarray | None, count: int, seed: int) -> np.ndarray:
-    """Images float32[N, ...] as a network takes them; random ones if there are none."""
-    shape = network.input.shape
-    if images is None:
-        images = np.random.default_rng(seed).standard_normal((count, *shape))
-    if images.shape[1:] != shape or not len(images):
-        raise ValueError(f"images are {list(images.shape)}; {network.name} takes "
-                         f"[N, {', '.join(map(str, shape))}]")
-    return images.astype(np.float32)
-
-
-def _compared(path: Path, imported: Graph, tensors: dict[str, str], images: np.ndarray,
-              ) -> tuple[bool, list[Agreement]]:
     network, values = trace(imported)
-    shape = imported.input.shape
-    graph = quantise(network, images.reshape(-1, *network.in_shape), equal=False)
+    quantised, factors = network.given is not None, {}
+    shown = images.reshape(-1, *network.in_shape)
+    if not quantised:
+        factors = channel_factors(network, shown)
+        network = equal_channels(network, factors)
+    graph = quantise(network, shown, equal=False)
     known = {INPUT, *graph.numbers, *(join.name for join in graph.joins)}
     wanted = {value: tensors[name] for value, name in values.items()
               if name in tensors and value in known}
@@ -201,7 +195,7 @@ def _compared(path: Path, imported: Graph, tensors: dict[str, str], images: np.n
     of |= wanted
     runtime, sums = Runtime(path, wanted.values()), {name: _Sums() for name in of}
     for image in images:
-        seen = _Values(graph, wanted, runtime.run(image.reshape(shape)))
+        seen = _Values(graph, wanted, factors, runtime.run(image))
         for k, layer in enumerate(graph.layers):
             found = seen.run(k, layer)
             if layer.name in of:
@@ -210,7 +204,6 @@ def _compared(path: Path, imported: Graph, tensors: dict[str, str], images: np.n
                 sums[layer.name].add(found, expected, graph.held[layer.name],
                                      seen.run_exactly(k, network))
     results = [sums[x.name].result(x.name, of[x.name]) for x in graph.layers if x.name in of]
-    quantised = network.given is not None
     return quantised, sorted(results, key=lambda x: (-x.largest, x.equal) if quantised
                              else (x.signal_db, 0))
 
@@ -219,21 +212,35 @@ def _compared(path: Path, imported: Graph, tensors: dict[str, str], images: np.n
 def compare_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.agree`'s arguments ask for, and return the exit code; errors are raised."""
     check_outputs(files_read(args), save=args.save)
-    images = None if args.inputs is None else _load(args.inputs)
-    imported, tensors = read_onnx(args.model, args.shape)
-    with given("--inputs", args.inputs):
-        images = _as_images(imported, images, args.images, args.seed)
-    quantised, layers = _compared(args.model, imported, tensors, images)
+    inputs = None if args.inputs is None else _load(args.inputs)
+    imported, tensors = read_onnx(args.model, args.input_shape)
+    images = _images(args, imported, inputs)
+    quantised, layers = compared(args.model, imported, tensors, images)
     agrees = all(x.is_rounding for x in layers)
     result = json.dumps({
-        "model": str(args.model), "quantised": quantised, "rounding_alone": agrees,
-        "images": len(images),
+        "schema": "partita.agree", "version": 1, "model": str(args.model),
+        "quantised": quantised, "rounding_alone": agrees, "images": len(images),
         "layers": [asdict(x) | {"equal": x.equal, "signal_db":
                                 x.signal_db if math.isfinite(x.signal_db) else None}
                    for x in layers]}, indent=2)
     deliver(result, lambda: _show(args.model, quantised, layers), {args.save: lambda: result},
             as_json=args.json)
     return int(quantised and not agrees)
+
+
+def _images(args: argparse.Namespace, network: Graph, inputs: np.ndarray | None) -> np.ndarray:
+    """Images float32[N, ...] as a network takes them: the first of --inputs, or random ones."""
+    shape = network.input.shape
+    if inputs is None:
+        drawn = np.random.default_rng(args.seed).standard_normal((args.images or IMAGES, *shape))
+        return drawn.astype(np.float32)
+    with given("--inputs", args.inputs):
+        if inputs.shape[1:] != shape or not len(inputs):
+            raise ValueError(f"images are {list(inputs.shape)}; {network.name} takes "
+                             f"[N, {', '.join(map(str, shape))}]")
+    if (args.images or 0) > len(inputs):
+        raise ValueError(f"--images is {args.images}; {args.inputs} has {len(inputs)}")
+    return inputs[:args.images].astype(np.float32)
 
 
 def _load(path: Path) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What `sw.api` does with a user's network and arrays: a comparison, an accuracy."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,9 +9,10 @@ import numpy as np
 import torch
 
 from hw.config import Config
-from sw.compiler import compile_graph
+from hw.support.tabular import Tabular
+from sw.compiler import Program, compile_graph
 from sw.compiler.predict import predict
-from sw.driver.backend import open_backend
+from sw.driver.backend import Backend, Machine, open_backend
 from sw.driver.driver import Driver
 from sw.energy.model import EnergyModel
 from sw.frontend.torch import capture
@@ -36,20 +38,26 @@ from .own import Own, Pixels, measured_images, workload_of
 
 __all__ = ["PLACES", "Measured", "accuracy", "compare"]
 
-#: What a network's accuracy can be measured on.
+#: What a network's accuracy can be measured on, besides a machine.
 PLACES = ("golden", "model", "rtl")
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measured(Tabular):
     """A network's `accuracy` on `images` images; `on` what it was measured; `cycles` of an image,
-    predicted by the model, or the mean in RTL; whether each output was `bit_exact`."""
+    predicted by the model, or the mean in RTL or on a machine; whether each output was
+    `bit_exact`."""
 
     on: str
     images: int
     accuracy: Accuracy
     cycles: float | None = None
     bit_exact: bool = True
+
+    def table(self) -> list[dict]:
+        """One row."""
+        return [{"on": self.on, "images": self.images, "top1": self.accuracy.top1,
+                 "top5": self.accuracy.top5, "cycles": self.cycles, "bit_exact": self.bit_exact}]
 
 
 def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | None = None, *,
@@ -134,8 +142,9 @@ def _pixels(graph: FloatGraph, images: object, labels: object, calibration: obje
 
 
 def accuracy(graph: IntegerGraph, images: np.ndarray | torch.Tensor,
-             labels: np.ndarray | torch.Tensor, *, on: str = "golden",
-             config: Config | None = None, latency_cycles: int = 40) -> Measured:
+             labels: np.ndarray | torch.Tensor, *, on: str | Machine = "golden",
+             config: Config | None = None, latency_cycles: int = 40,
+             progress: Callable[[int, int], None] = lambda done, count: None) -> Measured:
     """Measure a quantised network on labelled images.
 
     Parameters
@@ -144,18 +153,19 @@ def accuracy(graph: IntegerGraph, images: np.ndarray | torch.Tensor,
     images : float[N, C, H, W]
     labels : int[N]
     on : "golden", the integers alone; "model", these and predicted cycles; "rtl", each image in
-        RTL, its output compared with the golden model's
-    config : of the hardware, for "model" and "rtl"
+        RTL; or a machine, as `boards.api.board` gives one. What runs in RTL or on a machine is
+        compared with the golden model, output by output.
+    config : of the hardware, for "model" and "rtl"; a machine has its own
+    progress : called with images done, of all, where they run in RTL or on a machine
 
     Raises
     ------
-    FlowError, ImageError, CompileError
+    FlowError, ImageError, CompileError, DriverError
     ValueError
         If there is no such place.
     """
     expect(graph, IntegerGraph, "accuracy")
-    if on not in PLACES:
-        raise ValueError(f"on is {on!r}; it must be one of {', '.join(PLACES)}")
+    _check_place(on, config)
     pixels, known = split("images", (images, labels))
     pixels = prepared("images", pixels, Preparation(), graph.in_shape)
     if known is None:
@@ -163,23 +173,47 @@ def accuracy(graph: IntegerGraph, images: np.ndarray | torch.Tensor,
     check_labels("labels", known, int(np.prod(graph.out_shape)))
     x, y = torch.from_numpy(pixels), torch.from_numpy(known)
     config = config or Config()
-    if on != "rtl":
+    if on == "golden" or on == "model":
         found = share_of(partial(run_integer, graph), x, y)
         return Measured(on, len(x), found, predict(graph, config).cycles if on == "model" else None)
-    outputs, cycles = _in_rtl(graph, pixels, config, latency_cycles)
+    if isinstance(on, str):
+        program = compile_graph(graph, config)
+        opened: AbstractContextManager[Backend] = open_backend(
+            "verilator", config, memory_bytes=program.window_bytes, latency_cycles=latency_cycles)
+        name = on
+    else:
+        program = compile_graph(graph, on.config)
+        opened, name = on.opened(program), on.name
+    outputs, cycles = _run_all(opened, program, graph, pixels, progress)
     expected = run_integer(graph, x)
     ours = torch.from_numpy(outputs).long()
-    return Measured(on, len(x), share_of(lambda chosen: chosen, ours, y, batch=len(x)), cycles,
+    return Measured(name, len(x), share_of(lambda chosen: chosen, ours, y, batch=len(x)), cycles,
                     bool(torch.equal(ours, expected)))
 
 
-def _in_rtl(graph: IntegerGraph, images: np.ndarray, config: Config, latency_cycles: int,
-            ) -> tuple[np.ndarray, float]:
+def _check_place(on: str | Machine, config: Config | None) -> None:
+    """Refuse what nothing can be measured on."""
+    if isinstance(on, str):
+        if on not in PLACES:
+            raise ValueError(f"on is {on!r}; it must be one of {', '.join(PLACES)}, or a board: "
+                             "boards.api.board(...)")
+    elif not callable(getattr(on, "opened", None)):
+        raise ValueError(f"on is of type {type(on).__name__}; it must be one of "
+                         f"{', '.join(PLACES)}, or a board: boards.api.board(...)")
+    elif config is not None:
+        raise ValueError(f"config goes with \"model\" and \"rtl\"; {on.name} has its own: give it "
+                         "to boards.api.board")
+
+
+def _run_all(opened: AbstractContextManager[Backend], program: Program, graph: IntegerGraph,
+             images: np.ndarray, progress: Callable[[int, int], None]) -> tuple[np.ndarray, float]:
     """Outputs int8[N, C, H, W], and the mean of their cycles."""
-    program = compile_graph(graph, config)
-    with open_backend("verilator", config, memory_bytes=program.window_bytes,
-                      latency_cycles=latency_cycles) as backend:
+    results = []
+    with opened as backend:
         driver = Driver(backend)
+        driver.stop()  # what an earlier program has left running
         driver.load(program)
-        results = [driver.run(graph.quantise_input(image)) for image in images]
+        for k, image in enumerate(images, 1):
+            results.append(driver.run(graph.quantise_input(image)))
+            progress(k, len(images))
     return np.stack([r.output for r in results]), float(np.mean([r.cycles for r in results]))

@@ -11,27 +11,25 @@ from sw.images.dataset import read_labels
 from sw.images.preparation import Preparation
 from sw.networks.naming import Kind, Origin, is_callable, origin_of
 from sw.networks.opening import runs_code
+from sw.terminal.options import MORE, attribute
 
 __all__ = ["Choice", "choice_from_arguments"]
 
-#: Options that are of a user's own network alone, by the attribute that they are.
-_OWN = {"input_shape": "--input-shape", "calibration": "--calibration", "labels": "--labels",
-        "size": "--size", "crop": "--crop", "mean": "--mean", "deviation": "--deviation",
-        "channels": "--channels"}
-#: Networks that come with it -> an option that they take besides.
+#: Options of a user's own network -> one that comes with it and takes them, too.
 _TAKES = {"--weights": "tinyvgg16", "--data": "tinyvgg16-slim"}
 
 
 @dataclass(frozen=True)
 class Choice:
     """A network, its `data` and `calibration` images, where there are some, `labels`, the names of
-    its outputs, and the `preparation` of images."""
+    its outputs, and the `preparation` of images, of which options `asked` for some."""
 
     origin: Origin
     data: Path | None = None
     calibration: Path | None = None
     labels: tuple[str, ...] | None = None
     preparation: Preparation = field(default_factory=Preparation)
+    asked: frozenset[str] = frozenset()
 
 
 def choice_from_arguments(args: argparse.Namespace) -> Choice:
@@ -46,7 +44,7 @@ def choice_from_arguments(args: argparse.Namespace) -> Choice:
         If options do not go together.
     """
     given: dict[str, Any] = {name: getattr(args, name, None)
-                             for name in ("weights", "data", "calibration", *_OWN)}
+                             for name in map(attribute, MORE)}
     origin = origin_of(args.network, weights=given["weights"], in_shape=given["input_shape"])
     if origin.ours:
         _check_ours(origin.text, given)
@@ -63,18 +61,20 @@ def choice_from_arguments(args: argparse.Namespace) -> Choice:
     prepared: dict[str, Any] = {
         "size": given["size"], "crop": given["crop"], "order": given["channels"]}
     prepared |= {name: tuple(given[name] or ()) or None for name in ("mean", "deviation")}
-    return Choice(origin, given["data"], given["calibration"], labels,
-                  Preparation(**{k: v for k, v in prepared.items() if v is not None}))
+    prepared = {name: value for name, value in prepared.items() if value is not None}
+    return Choice(origin, given["data"], given["calibration"], labels, Preparation(**prepared),
+                  frozenset(prepared))
 
 
 def _check_ours(name: str, given: dict) -> None:
     """Refuse options of a user's network where one is named that comes with it."""
-    for attribute, option in _OWN.items():
-        if given[attribute] is not None:
+    for option in MORE:
+        which = _TAKES.get(option)
+        if given[attribute(option)] is None or name == which:
+            continue
+        if which is None:
             raise ValueError(f"{option} goes with a network of your own; {name} has its own")
-    for option, which in _TAKES.items():
-        if given[option.removeprefix("--")] is not None and name != which:
-            raise ValueError(f"{option} goes with --network {which}, or one of your own")
+        raise ValueError(f"{option} goes with --network {which}, or one of your own")
 
 
 def _check_own(origin: Origin, given: dict) -> None:

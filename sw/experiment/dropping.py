@@ -28,6 +28,7 @@ from sw.networks.names import check_images
 from sw.reference.batched import accuracy, run_integer
 from sw.reference.golden import run_golden
 from sw.report.charts import scatter
+from sw.report.energy import energy_unit
 from sw.terminal.console import deliver
 from sw.terminal.reads import files_read
 from sw.training.incremental import Grown, grow_digits
@@ -220,13 +221,14 @@ def _json(measured: Sequence[Measured], points: Points, best: Points,
 
 def _print(measured: Sequence[Measured], points: Points, best: Points,
            config: Config, args: argparse.Namespace) -> None:
+    unit = energy_unit(p.energy_nj * 1e3 for p in points)
     table = Table(title=f"{args.network} on {config.shape}, {config.port.memory} port of "
-                  f"{config.port.bytes} bytes: us and uJ per image", title_justify="left", box=None,
-                  header_style="dim")
+                  f"{config.port.bytes} bytes: us and {unit.name} per image",
+                  title_justify="left", box=None, header_style="dim")
     for name in ("active", "int8 %", "RTL %", "cycles", *map(str, args.levels)):
         table.add_column(name, justify="right", no_wrap=True)
     for m in measured:
-        cells = [f"{p.time_us:,.0f}  {p.energy_nj / 1e3:,.2f}{'*' if p in best else ' '}"
+        cells = [f"{p.time_us:,.0f}  {unit.text(p.energy_nj * 1e3)}{'*' if p in best else ' '}"
                  for p in points if p.active == m.active]
         table.add_row(str(m.active), f"{100 * m.accuracy:.1f}", f"{100 * m.rtl_accuracy:.0f}",
                       f"{m.cycles:,.0f}", *cells)

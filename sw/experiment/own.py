@@ -22,6 +22,7 @@ from sw.quantise.post_training import quantise
 from sw.reference.batched import run_integer
 
 from .choice import Choice
+from .described import described
 from .floats import agreement, outputs_of, run_float, top1
 from .work import Workload
 
@@ -56,7 +57,8 @@ def pixels_of(choice: Choice, graph: FloatGraph, *, count: int, seed: int) -> Pi
     OSError, CallableError, ImageError
     """
     shape, outputs = graph.in_shape, int(np.prod(graph.out_shape))
-    load = partial(load_images, shape=shape, preparation=choice.preparation, outputs=outputs,
+    preparation, said = described(choice, graph)
+    load = partial(load_images, shape=shape, preparation=preparation, outputs=outputs,
                    names=choice.labels, seed=seed)
     notes, calibration = [], None
     if graph.given is not None:
@@ -84,8 +86,8 @@ def pixels_of(choice: Choice, graph: FloatGraph, *, count: int, seed: int) -> Pi
         notes.append("calibrated on 8 seeded random images, as no --data or --calibration is "
                      "given: cycles are right, values and energy are not those of real images")
     if choice.data or choice.calibration:
-        notes.append(f"images prepared: {choice.preparation.text(shape)} (arrays of real numbers "
-                     "are taken as they are)")
+        notes += [f"images prepared: {preparation.text(shape)} (arrays of real numbers are taken "
+                  "as they are)", *said]
     return Pixels(calibration, images, tuple(notes))
 
 
@@ -154,6 +156,7 @@ def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int |
     ValueError
         If there are fewer images than are asked for.
     """
+    say("reading the network")
     network = opened(choice.origin)
     graph = network.graph
     with given("--partitions", partitions):

@@ -45,7 +45,8 @@ def timeline(result: RunResult, names: list[str], title: str) -> str:
                 events.append({"ph": "X", "pid": 1, "tid": i, "ts": at, "dur": cycles,
                                "name": name, "args": row[i]})
             at += cycles
-    return json.dumps({"displayTimeUnit": "ns", "traceEvents": events}) + "\n"
+    return json.dumps({"displayTimeUnit": "ns", "otherData": {"schema": "partita.timeline"},
+                       "traceEvents": events}) + "\n"
 
 
 def trace_as_asked(args: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ from sw.networks.statistics import graph_statistics
 from sw.prune.layers import select_layers
 from sw.prune.names import PARTITIONERS, PRUNINGS
 from sw.terminal.console import deliver
+from sw.terminal.options import DATA, NETWORK, attribute
 from sw.terminal.progress import TrainingProgress
 from sw.training.augment import random_crops
 from sw.training.dataset import load_tiny_imagenet, root_of
@@ -35,6 +36,9 @@ from sw.training.shares import percent
 from sw.training.task import Monitor, Row, Task, equal_dense
 from sw.training.trainer import Trainer, pruned_names
 
+from .choice import Choice
+from .tuning import check_masks, next_command, own_choice, own_graph, own_task
+
 __all__ = ["RUN", "train_as_asked"]
 
 RESULTS_NAME = "partita.train"
@@ -43,12 +47,15 @@ ABLATION_PARTITIONS = (2, 4, 8)
 #: Options that TinyVGG16 alone has, and those that an ablation has not -> their defaults.
 _TINYVGG16 = {"data": None, "width": 1.0, "classes": None, "per_class": None}
 _ONE_PARTITION = {"partitions": 8, "prune": "fc", "partitioner": "optimised"}
+#: Options of a user's network alone.
+OWN = (*NETWORK[2:], *DATA[1:])
 RUN = FolderKind("run.json", "partita.run", "run of this program")
 
 
 def train_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     """Do what `sw.train`'s arguments ask for, and return the exit code; errors are raised."""
-    _check(args)
+    choice = own_choice(args)
+    _check(args, choice)
     device = torch.device("cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu")
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = False
@@ -56,7 +63,7 @@ def train_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     recipes = _recipes(args, device)
     RUN.check(args.out)
     with RUN.held(args.out):
-        return _work(args, argv, recipes, device)
+        return _work(args, argv, recipes, device, choice)
 
 
 def _settle(args: argparse.Namespace, defaults: dict, applies: bool, rule: str) -> None:
@@ -68,29 +75,35 @@ def _settle(args: argparse.Namespace, defaults: dict, applies: bool, rule: str) 
             raise UsageError(f"--{name.replace('_', '-')} {rule}")
 
 
-def _check(args: argparse.Namespace) -> None:
+def _check(args: argparse.Namespace, choice: Choice | None) -> None:
     """Refuse what cannot work before anything is read or trained."""
     if args.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device is cuda; this torch sees no GPU: use --device cpu")
     if args.network == "tinyvgg16" and args.data is None:
         raise ValueError("tinyvgg16 trains on Tiny ImageNet: give its folder with --data "
                          "(or train --network digits, which needs none)")
-    _settle(args, _TINYVGG16, args.network == "tinyvgg16", "goes with --network tinyvgg16")
+    tiny = {k: v for k, v in _TINYVGG16.items() if k != "data" or choice is None}
+    _settle(args, tiny, args.network == "tinyvgg16", "goes with --network tinyvgg16")
+    if choice is None:
+        for option in OWN:
+            if getattr(args, attribute(option)) is not None:
+                raise UsageError(f"{option} goes with a network of your own")
     _settle(args, _ONE_PARTITION, not args.ablation,
             "does not go with --ablation, which takes several in turn")
     if args.network == "tinyvgg16":
         with given("--data", args.data):
             root_of(args.data)
-    if args.checkpoint is None and args.epochs == 0:
+    if args.checkpoint is None and args.epochs == 0 and choice is None:
         raise UsageError("--epochs is 0: without a --checkpoint the network would not be trained")
     if args.checkpoint and not args.checkpoint.is_file():
         raise ValueError(f"--checkpoint {args.checkpoint} is not a file")
-    _check_layers(args)
+    _check_layers(args, choice)
 
 
-def _check_layers(args: argparse.Namespace) -> None:
+def _check_layers(args: argparse.Namespace, choice: Choice | None) -> None:
     """Refuse layers that are not there or not divisible before anything is trained."""
-    graph = captured("digits") if args.network == "digits" else bare_graph(
+    graph = own_graph(choice) if choice else \
+        captured("digits") if args.network == "digits" else bare_graph(
         partial(tinyvgg16, width=args.width, classes=args.classes or 200), TINYVGG16_SHAPE,
         args.network)
     for partitions, prune, _, _ in _variants(args):
@@ -121,7 +134,8 @@ def _recipes(args: argparse.Namespace, device: torch.device) -> tuple[Recipe, Re
 
     batch = default(args.batch, 64, 256 if device.type == "cuda" else 64)
     rate = default(args.rate, 3e-3, 1e-3)
-    epochs = default(args.epochs, 25, 60) if args.checkpoint is None else args.epochs or 0
+    fresh = args.network in ("tinyvgg16", "digits") and args.checkpoint is None
+    epochs = default(args.epochs, 25, 60) if fresh else args.epochs or 0
     dense = Recipe(epochs, batch, rate, args.seed,
                    smoothing=0.05 if digits else 0.1)
     tune = replace(dense, epochs=default(args.tune_epochs, 15, 20), rate=rate / 2,
@@ -133,7 +147,10 @@ def _recipes(args: argparse.Namespace, device: torch.device) -> tuple[Recipe, Re
     return dense, tune, qat
 
 
-def _task(args: argparse.Namespace, monitor: Monitor) -> Task:
+def _task(args: argparse.Namespace, monitor: Monitor, choice: Choice | None) -> Task:
+    if choice:
+        monitor.say("reading images")
+        return own_task(choice, seed=args.seed)
     if args.network == "digits":
         return digits_task(args.seed)
     data = load_tiny_imagenet(args.data, classes=args.classes, per_class=args.per_class,
@@ -165,12 +182,12 @@ def _claim(args: argparse.Namespace) -> None:
 
 
 def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Recipe, Recipe],
-          device: torch.device) -> int:
+          device: torch.device, choice: Choice | None) -> int:
     """Train into the run's folder, which is held, and deliver the results."""
     rows: list[Row] = []
     with TrainingProgress(quiet=args.quiet) as progress:
         monitor = Monitor(progress.say, progress.update)
-        task = _task(args, monitor)
+        task = _task(args, monitor, choice)
 
         def results() -> str:
             return _results(args, argv, task, recipes, rows, device)
@@ -186,6 +203,8 @@ def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Reci
     def show() -> None:
         _print(rows, f"{task.name}: {task.data.source}", len(task.data.held_labels))
         print(f"\nweights, plans, statistics and results.json are in {args.out}")
+        if choice:
+            print(f"next: {next_command(choice, args.out, rows[-1])}")
 
     text = results()
     deliver(text, show, {args.out / "results.json": lambda: text}, as_json=args.json)
@@ -200,8 +219,15 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
     began = time.monotonic()
     net = trainer.dense(dense_recipe, args.checkpoint)
     graph = trainer.graph(net)
-    save_file(args.out / "statistics.json", json.dumps(graph_statistics(
-        graph, trainer.calibration(), trainer.task.data.source)) + "\n")
+    if trainer.task.given:
+        for partitions, prune, partitioner, seed in variants[:1]:
+            check_masks(net, graph, trainer.plan(net, partitions, prune, partitioner, seed))
+    else:
+        save_file(args.out / "statistics.json", json.dumps(graph_statistics(
+            graph, trainer.calibration(), trainer.task.data.source)) + "\n")
+    if not graph.is_chain and qat.epochs:
+        qat = replace(qat, epochs=0)
+        monitor.say("int8 is not fine-tuned: the network branches, and chains alone are")
     _measure("dense", net, trainer, args, qat, began, rows)
     if tune.epochs:
         began = time.monotonic()

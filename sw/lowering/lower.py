@@ -46,7 +46,7 @@ class Lowered:
 
 def lower_splits(name: str, nodes: tuple[Node, ...], splits: list[Split],
                  order: tuple[Run, ...], config: Config, *, batch: int, store_all: bool,
-                 scalable: bool, taps: Taps | None) -> Lowered:
+                 scalable: bool, taps: Taps | None, planned: bool = False) -> Lowered:
     """Make all decisions that follow from a network's splits.
 
     Parameters
@@ -57,6 +57,9 @@ def lower_splits(name: str, nodes: tuple[Node, ...], splits: list[Split],
     order : in which they run
     batch, store_all, scalable : as of `compile_graph`
     taps : of the first layer
+    planned : bool
+        Make no operations, which takes most of the time: `window_bytes` is without programs, and
+        fields of instructions are not looked at.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def lower_splits(name: str, nodes: tuple[Node, ...], splits: list[Split],
     programs: list[list[Op] | None] = []
     offsets: list[int | None] = []
     for instance in range(config.instances):
-        if not running >> instance & 1:
+        if planned or not running >> instance & 1:
             programs.append(None)
             offsets.append(None)
             continue

@@ -84,8 +84,11 @@ def read_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
     known[model.input] = image = Value(model.input, model.shape)
     refusals = Refusals()
     for node in model.nodes:
-        found = refusals.tried(partial(_call, node, known, nodes, model),
-                               partial(stand_ins, path, model, node))
+        stand_in = partial(stand_ins, path, model, node)
+        if any(name in known and known[name] is None for name in node.input):
+            found = stand_in() or [None] * len(node.output)  # it follows from what is refused
+        else:
+            found = refusals.tried(partial(_call, node, known, nodes, model), stand_in)
         several = found if isinstance(found, list) else [found]
         known.update(zip(node.output, several, strict=False))
     refusals.settle()

@@ -108,11 +108,13 @@ def _one_image(name: str, value: str, sizes: list[int | None],
     if in_shape is None:
         known = [n for n in rest if n is not None and n > 0]
         if len(known) != len(rest):
-            raise refuse("; give in_shape, the sizes of one image")
+            raise refuse("; give in_shape (--input-shape), the sizes of one image")
         return tuple(known)
     given = tuple(int(n) for n in in_shape)
     if given[len(rest):] == (1,) * (len(given) - len(rest)):
         given = given[:len(rest)]  # (features, 1, 1) of vectors
+    if len(rest) == 2 and len(given) == 3 and given[1] == 1:
+        given = given[0], given[2]  # (channels, 1, length) of rows
     if len(given) != len(rest) or min(given) < 1 or any(
             n is not None and n > 0 and n != g for n, g in zip(rest, given, strict=True)):
         raise refuse(f"; in_shape is {list(in_shape)}")

@@ -16,23 +16,28 @@ import numpy as np
 from sw.graph.edges import Term
 from sw.graph.floating import FloatGraph, FloatLayer
 
-__all__ = ["equal_channels"]
+from .shown import Images, Shown
+
+__all__ = ["channel_factors", "equal_channels"]
 
 _MOST = 20  # of the powers of two
 _ALIKE = 3.0  # powers below which channels are alike: there is nothing to be gained
 _Part = TypeVar("_Part", FloatLayer, Term)
 
 
-def equal_channels(graph: FloatGraph, peaks: dict[str, np.ndarray]) -> FloatGraph:
-    """Return the graph with equal channels, the same function.
+def channel_factors(graph: FloatGraph, images: Images) -> dict[str, np.ndarray]:
+    """What each layer's channels are to be divided by, float32[out], as they are on images
+    [N, C, H, W]; of layers that may be. Errors as of `quantise`."""
+    peaks = {layer.name: np.zeros(layer.out_shape[0]) for layer in graph.layers}
+    for _, outputs in Shown(graph, images).batches():
+        for layer, (_, y) in zip(graph.layers, outputs, strict=True):
+            peaks[layer.name] = np.maximum(peaks[layer.name], y.abs().amax((0, 2, 3)).numpy())
+    return {layer.name: _factors(graph, layer, peaks[layer.name]) for layer in graph.layers
+            if _may_be_scaled(graph, layer)}
 
-    Parameters
-    ----------
-    graph : FloatGraph
-    peaks : each layer's largest magnitude by channel, float[out]
-    """
-    factors = {layer.name: _factors(graph, layer, peaks[layer.name]) for layer in graph.layers
-               if _may_be_scaled(graph, layer)}
+
+def equal_channels(graph: FloatGraph, factors: dict[str, np.ndarray]) -> FloatGraph:
+    """Return the graph whose layers' channels are divided by factors, the same function."""
     layers = []
     for k, layer in enumerate(graph.layers):
         by = factors.get(layer.name)

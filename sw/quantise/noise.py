@@ -1,6 +1,7 @@
 """How much of a network's signal its integers keep, layer by layer."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +13,18 @@ from sw.reference.batched import run_layers
 from .errors import QuantiseError
 from .shown import Images, Shown
 
-__all__ = ["signal_to_noise"]
+__all__ = ["Compared", "compared", "signal_to_noise"]
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A network's integers beside its real numbers: of each layer the signal over noise in dB
+    (`layers`), and of each image what it gives in `real` numbers and in `integers`, both
+    [N, C, H, W]."""
+
+    layers: dict[str, float]
+    real: np.ndarray
+    integers: np.ndarray
 
 
 def signal_to_noise(network: FloatGraph, graph: IntegerGraph, images: Images) -> dict[str, float]:
@@ -34,6 +46,12 @@ def signal_to_noise(network: FloatGraph, graph: IntegerGraph, images: Images) ->
     QuantiseError
         If the images are none, or the graph is not the network's.
     """
+    return compared(network, graph, images).layers
+
+
+def compared(network: FloatGraph, graph: IntegerGraph, images: Images) -> Compared:
+    """Compare a network's integers with its real numbers; parameters and errors as of
+    `signal_to_noise`."""
     expect(network, FloatGraph, "signal_to_noise")
     expect(graph, IntegerGraph, "signal_to_noise")
     names = [layer.name for layer in network.layers]
@@ -42,14 +60,19 @@ def signal_to_noise(network: FloatGraph, graph: IntegerGraph, images: Images) ->
                             "graph that it returned")
     shown = Shown(network, images)
     signal, noise = np.zeros(len(names)), np.zeros(len(names))
+    given: list[np.ndarray] = []
+    found: list[np.ndarray] = []
     for x, outputs in shown.batches():
-        found = run_layers(graph, x)
-        for k, ((_, exact), whole) in enumerate(zip(outputs, found, strict=True)):
-            held = graph.held[names[k]]
-            real = (whole - held.zero_point) * held.scale
-            signal[k] += float(exact.double().square().sum())
-            noise[k] += float((real - exact.double()).square().sum())
-    return {name: _decibels(s, n) for name, s, n in zip(names, signal, noise, strict=True)}
+        for k, ((_, exact), whole) in enumerate(zip(outputs, run_layers(graph, x), strict=True)):
+            held, exact = graph.held[names[k]], exact.double()
+            signal[k] += float(exact.square().sum())
+            noise[k] += float(((whole - held.zero_point) * held.scale - exact).square().sum())
+            last = exact, whole
+        given.append(last[0].numpy())
+        found.append(last[1].numpy().astype(np.int64))
+    decibels = map(_decibels, signal, noise)
+    return Compared(dict(zip(names, decibels, strict=True)), np.concatenate(given),
+                    np.concatenate(found))
 
 
 def _decibels(signal: float, noise: float) -> float:

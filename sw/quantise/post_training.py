@@ -11,7 +11,7 @@ from sw.graph.quantisation import Quantisation
 from sw.reference.floating import run_float_layer
 
 from .bias import correct_biases
-from .equalise import equal_channels
+from .equalise import channel_factors, equal_channels
 from .errors import QuantiseError
 from .functions import Taken, with_table
 from .given import quantise_given
@@ -72,11 +72,7 @@ def equalise(graph: FloatGraph, images: Images) -> FloatGraph:
     on images, so that one step size suits them all; parameters and errors as of `quantise`."""
     expect(graph, FloatGraph, "equalise")
     graph.require_real("equalise")
-    peaks = {layer.name: np.zeros(layer.out_shape[0]) for layer in graph.layers}
-    for _, outputs in Shown(graph, images).batches():
-        for layer, (_, y) in zip(graph.layers, outputs, strict=True):
-            peaks[layer.name] = np.maximum(peaks[layer.name], y.abs().amax((0, 2, 3)).numpy())
-    return equal_channels(graph, peaks)
+    return equal_channels(graph, channel_factors(graph, images))
 
 
 def quantise(graph: FloatGraph, images: Images | None = None, *, symmetric: bool = True,
@@ -148,7 +144,17 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
         if len({steps[part] for part in join.sources}) != 1:
             raise QuantiseError(f"join {join.name}: its parts have different step sizes; "
                                 "`calibrate` gives them one")
-    return _quantise_held(graph, [Quantisation(step) for step in scales], {})
+    result = _quantise_held(graph, [Quantisation(step) for step in scales], {})
+    for k, (real, whole) in enumerate(zip(graph.layers, result.layers, strict=True)):
+        read = steps[graph.parts(graph.source(k))[0]]
+        if real.weight.any() and not whole.weight.any():
+            raise QuantiseError(f"layer {real.name}: with steps of {read:g} of its input all its "
+                                "weights are 0, beside its bias; give a larger one, as `calibrate` "
+                                "does")
+        if real.weight.any() and not whole.mult.any():
+            raise QuantiseError(f"layer {real.name}: with steps of {steps[real.name]:g} all its "
+                                "outputs are 0; give a smaller one, as `calibrate` does")
+    return result
 
 
 def _quantise_held(graph: FloatGraph, values: Sequence[Quantisation],

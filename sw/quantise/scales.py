@@ -46,12 +46,13 @@ class Observed:
     def add(self, x: torch.Tensor) -> None:
         """Take in the next images' values [n, ...]."""
         flat = x.flatten(1)
-        peaks = torch.maximum(flat.amax(1), -flat.amin(1)).numpy()
+        lowest = flat.amin(1)
+        peaks = torch.maximum(flat.amax(1), -lowest).numpy()
         self.peaks[self._done:self._done + len(flat)] = peaks
         at = self._chosen - self._done * self._size
         here = (at >= 0) & (at < flat.numel())
         self.samples[here] = flat.reshape(-1).numpy()[at[here]]
-        self.low = min(self.low, float(flat.min()))
+        self.low = min(self.low, float(lowest.min()))
         if not self._all and peaks.max() > abs(self.samples[-1]):
             which = int(peaks.argmax())
             self.samples[-1] = peaks.max() if float(flat[which].max()) == peaks[which] else \

@@ -6,7 +6,7 @@ from torch.nn import functional
 from sw.graph.convolution import Convolution
 from sw.graph.integer import Pool
 
-__all__ = ["convolve", "max_pool"]
+__all__ = ["convolve", "is_depthwise", "max_pool"]
 
 
 def convolve(layer: Convolution, x: torch.Tensor, weight: torch.Tensor,
@@ -18,9 +18,17 @@ def convolve(layer: Convolution, x: torch.Tensor, weight: torch.Tensor,
     (top, left), (height, width), stride = layer.padding, layer.reach, layer.stride
     bottom = (rows - 1) * stride[0] + height - top - x.shape[2]
     right = (columns - 1) * stride[1] + width - left - x.shape[3]
-    x = functional.pad(x, (left, right, top, bottom), value=layer.pad_value)
+    if any((left, right, top, bottom)):
+        x = functional.pad(x, (left, right, top, bottom), value=layer.pad_value)
+    if is_depthwise(layer):  # several times as fast with the channels last
+        x = x.contiguous(memory_format=torch.channels_last)
     return functional.conv2d(x, weight, bias, stride=stride, dilation=layer.dilation,
-                             groups=layer.groups)
+                             groups=layer.groups).contiguous()
+
+
+def is_depthwise(layer: Convolution) -> bool:
+    """Whether each of several groups reads one channel."""
+    return layer.groups > 1 and layer.weight.shape[1] == 1
 
 
 def max_pool(pool: Pool | None, x: torch.Tensor, lowest: float) -> torch.Tensor:

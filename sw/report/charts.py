@@ -103,7 +103,8 @@ def scatter(points: Sequence[tuple[int, float, float, bool, str]], names: Sequen
     style = ("svg{background:#fff}text{fill:#1a1d21;font:12px system-ui,sans-serif}"
              ".soft{fill:#5b626c}.axis{stroke:#d8dce2}")
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 30} '
-            f'{top + height + 50}" width="{left + width + 30}"><style>{style}</style>'
+            f'{top + height + 50}" width="{left + width + 30}"><!-- Partita -->'
+            f"<style>{style}</style>"
             + "".join(parts) + "</svg>\n")
 
 

@@ -7,7 +7,8 @@ from rich.text import Text
 from hw.support.text import printable
 from sw.energy.model import CATEGORIES, Interval
 
-from .values import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP, ArmReport, Report, quotient
+from .published import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP
+from .values import ArmReport, Report, quotient
 
 __all__ = ["print_report"]
 
@@ -100,21 +101,22 @@ def _speedup_table(report: Report) -> Table:
 def _energy_table(report: Report, *, narrow: bool) -> Table:
     model = report.energy_model
     shown = () if narrow else CATEGORIES
-    table = Table(title=f"energy per image, uJ: {model.coefficients.label}, {model.external}, "
-                  f"{model.clock_mhz:g} MHz", title_justify="left", title_style="bold", box=None,
-                  pad_edge=False, header_style="dim")
+    unit = report.energy_unit
+    table = Table(title=f"energy per image, {unit.name}: {model.coefficients.label}, "
+                  f"{model.external}, {model.clock_mhz:g} MHz", title_justify="left",
+                  title_style="bold", box=None, pad_edge=False, header_style="dim")
     table.add_column("arm", no_wrap=True)
-    for name in (*shown, "all", "FC layers", "EDP, uJ ms"):
+    for name in (*shown, "all", "FC layers", f"EDP, {unit.name} ms"):
         table.add_column(name, justify="right", no_wrap=True)
     values = model.values()
     for arm in report.arms:
         split, fc = arm.energy(model, report.images), arm.features(("fc",))
         if split is None or fc is None:
             continue
-        per_image = {c: split[c] / report.images / 1e6 for c in CATEGORIES}
-        table.add_row(arm.name, *(f"{v:,.1f}" for v in (
+        per_image = {c: split[c] / report.images for c in CATEGORIES}
+        table.add_row(arm.name, *map(unit.text, (
             *(per_image[c] for c in shown), sum(per_image.values()),
-            sum(fc.energy(values).values()) / report.images / 1e6, split["joule_seconds"] * 1e9)))
+            sum(fc.energy(values).values()) / report.images, split["joule_seconds"] * 1e15)))
     return table
 
 

@@ -6,8 +6,10 @@ from sw.energy.model import CATEGORIES
 
 from .charts import roofline
 from .elements import FILLS, bar_chart, document, escaped, html_table
+from .energy import EnergyUnit
 from .graph import CAUSE_WORDS, CAUSES, graph_view
-from .values import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP, ArmReport, Report
+from .published import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP
+from .values import ArmReport, Report
 
 __all__ = ["render"]
 
@@ -40,12 +42,12 @@ def _skipped(value: int | None) -> str:
     return "" if value is None else f"<br><small>{value:,} skipped</small>"
 
 
-def _arm(arm: ArmReport) -> str:
+def _arm(arm: ArmReport, unit: EnergyUnit) -> str:
     rows = []
     for x, y in zip(arm.layers, arm.so_far, strict=True):
         to_here = ("-", "-", "-") if y is None else (
             f"{y.cycles:,}", f"{y.limit.cycles:,}", f"{y.efficiency:.1%}")
-        energy = "-" if x.energy_pj is None else f"{sum(x.energy_pj.values()) / 1e6:,.1f}"
+        energy = unit.text(None if x.energy_pj is None else sum(x.energy_pj.values()))
         rows.append((
             escaped(x.name) + (" *" if x.pruned else ""), f"{x.macs:,}{_skipped(x.skipped_macs)}",
             f"{x.cycles:,}", *to_here,
@@ -58,7 +60,7 @@ def _arm(arm: ArmReport) -> str:
     heading = f"{escaped(arm.name)}: {arm.instances} instance{'s'[:arm.instances - 1]}{ports}"
     return (f"<details><summary>{heading}</summary>"
             + html_table(("layer", "MACs", "cycles", "to here", "limit", "limit / to here",
-                      "port bytes", "toggles, M", "energy, uJ", "split", "exact"), rows,
+                      "port bytes", "toggles, M", f"energy, {unit.name}", "split", "exact"), rows,
                      text=(0, 9, 10),
                      foot=("total", f"{total('macs'):,}", f"{arm.cycles:,}",
                            "", "", "", f"{total('port_bytes'):,}", "", "", "", ""))
@@ -73,10 +75,11 @@ def _arms(report: Report) -> str:
         rows.append((
             escaped(arm.name), str(arm.instances), f"{arm.macs_per_cycle:,}", f"{arm.cycles:,}",
             f"{base.cycles / arm.cycles:.2f}x" if arm.cycles else "-",
-            "-" if split is None else f"{split['joules_per_image'] * 1e6:,.1f}",
+            report.energy_unit.text(None if split is None else split["joules_per_image"] * 1e12),
             "yes" if arm.bit_exact else '<span class=bad>NO</span>'))
     return html_table(("arm", "instances", "MACs a cycle", "cycles",
-                       f"{escaped(base.name)} over it", "uJ per image", "exact"), rows, text=(0, 6))
+                       f"{escaped(base.name)} over it", f"{report.energy_unit.name} per image",
+                       "exact"), rows, text=(0, 6))
 
 
 def _ledger(arm: ArmReport) -> str:
@@ -98,20 +101,24 @@ def _energy(report: Report) -> str:
         return "<p>Activity was not counted in this run.</p>"
     column = model.coefficients
     backed = "fitted to gates" if column.calibrated else "uncalibrated: published values only"
-    bars = bar_chart([(a.name, [s[c] / report.images / 1e6 for c in CATEGORIES]) for a, s in rows],
-                 CATEGORIES, "uJ", f"Energy per image, uJ. {column.label} ({backed}); external "
-                 f"memory {model.external}; {model.clock_mhz:g} MHz for leakage.")
-    edp = html_table(("arm", "uJ per image", "ms per image", "energy times delay, uJ ms"), [
-        (escaped(a.name), f"{s['joules_per_image'] * 1e6:,.1f}",
+    unit = report.energy_unit
+    bars = bar_chart([(a.name, [s[c] / report.images / unit.pj for c in CATEGORIES])
+                      for a, s in rows],
+                 CATEGORIES, unit.name, f"Energy per image, {unit.name}. {column.label} "
+                 f"({backed}); external memory {model.external}; {model.clock_mhz:g} MHz for "
+                 "leakage.")
+    edp = html_table(("arm", f"{unit.name} per image", "ms per image",
+                      f"energy times delay, {unit.name} ms"), [
+        (escaped(a.name), unit.text(s["joules_per_image"] * 1e12),
          f"{a.cycles / report.images / model.clock_mhz / 1e3:,.2f}",
-         f"{s['joule_seconds'] * 1e9:,.1f}") for a, s in rows])
+         unit.text(s["joule_seconds"] * 1e15)) for a, s in rows])
     own = ""
     if report.best is not None:
         per = [x.instance_pj for x in report.best.layers if x.instance_pj is not None]
-        rows_own = [(f"instance {i}", [sum(p[i] for p in per) / report.images / 1e6])
+        rows_own = [(f"instance {i}", [sum(p[i] for p in per) / report.images / unit.pj])
                     for i in range(report.best.instances)]
-        own = bar_chart(rows_own, ["own energy"], "uJ", f"{report.best.name}: clock, logic, "
-                        "memories and leakage of each instance, uJ")
+        own = bar_chart(rows_own, ["own energy"], unit.name, f"{report.best.name}: clock, logic, "
+                        f"memories and leakage of each instance, {unit.name}")
     table = html_table(("coefficient", "value", "unit", "error", "source"), [
         (escaped(n), f"{c.value:g}", escaped(c.unit), f"{c.error:.0%}", escaped(c.source))
         for n, c in column.coefficients.items()], text=(0, 2, 4))
@@ -174,7 +181,7 @@ coefficients below, with the range that their errors allow. {exact}</p>
 <h2>Layers</h2>
 <p>To here: cycles of all layers up to this one. Limit: of these layers, what no design with these
 MACs and ports can beat, however layers overlap. * partition-pruned.</p>
-{"".join(_arm(a) for a in report.arms)}
+{"".join(_arm(a, report.energy_unit) for a in report.arms)}
 <h2>Who waits for what</h2>{ledgers}
 <h2>Roofline</h2>{roofline(report)}
 <h2>Energy</h2>{_energy(report)}

@@ -9,6 +9,7 @@ from rich.table import Table
 from hw.support.text import printable
 
 from .elements import bar_chart, document, escaped, html_table
+from .energy import EnergyUnit, energy_unit
 from .graph import CAUSE_WORDS, CAUSES, graph_view
 from .values import ArmReport, LayerReport, Report
 
@@ -52,6 +53,15 @@ def _rows(runs: Sequence[Run]) -> list[tuple[str, str, float, float, float | Non
              arm.bit_exact) for run in runs for arm in run.report.arms]
 
 
+def _unit(runs: Sequence[Run]) -> EnergyUnit:
+    energies = (run.uj(arm) for run in runs for arm in run.report.arms)
+    return energy_unit(None if uj is None else uj * 1e6 for uj in energies)
+
+
+def _energy(unit: EnergyUnit, uj: float | None) -> str:
+    return unit.text(None if uj is None else uj * 1e6)
+
+
 def _layers(runs: Sequence[Run]) -> list[tuple[str, list[LayerReport | None]]]:
     """Layers by name, in the order of the first run that has them, each as each run has it."""
     own = [{x.name: x for x in run.shown.layers} for run in runs]
@@ -83,25 +93,27 @@ def print_runs(runs: Sequence[Run], console: Console) -> None:
                   header_style="dim")
     for name in ("run", "arm"):
         table.add_column(name)
-    for name in ("cycles", "fewer", "uJ", "exact"):
+    unit = _unit(runs)
+    for name in ("cycles", "fewer", unit.name, "exact"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, arm, cycles, ratio, uj, exact in _rows(runs):
         table.add_row(printable(name), printable(arm), f"{cycles:,.0f}", f"{ratio:.2f}x",
-                      "-" if uj is None else f"{uj:,.1f}", "yes" if exact else "NO")
+                      _energy(unit, uj), "yes" if exact else "NO")
     console.print()
     console.print(table)
 
 
 def render_runs(runs: Sequence[Run]) -> str:
     """One page of HTML with all runs."""
+    unit = _unit(runs)
     base = runs[0].report.arms[0].name
     about = html_table(("run", "network", "machine", "weights", "images"), [
         (escaped(r.name), escaped(r.report.network), escaped(_machine(r)),
          escaped(r.report.weights), str(r.report.images)) for r in runs], text=(0, 1, 2, 3))
     arms = html_table(("run", "arm", "cycles per image", f"{escaped(base)} of the first over it",
-                       "uJ per image", "exact"), [
+                       f"{unit.name} per image", "exact"), [
         (escaped(name), escaped(arm), f"{cycles:,.0f}", f"{ratio:.2f}x",
-         "-" if uj is None else f"{uj:,.1f}", "yes" if exact else "<span class=bad>NO</span>")
+         _energy(unit, uj), "yes" if exact else "<span class=bad>NO</span>")
         for name, arm, cycles, ratio, uj, exact in _rows(runs)], text=(0, 1, 5))
     words = [CAUSE_WORDS[c] for c in CAUSES]
     bars = bar_chart([(f"{a.name}, {r.name}", [

@@ -4,26 +4,18 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 
+from hw.support.tabular import Tabular
 from sw.cycles.limits import Limit, Roof
 from sw.energy.model import CATEGORIES, CORE, OUTSIDE, EnergyModel, Features, Interval, ratio
 from sw.prune.picture import Picture
 
-__all__ = [
-    "PUBLISHED_ENERGY",
-    "PUBLISHED_SPEEDUP",
-    "ArmReport",
-    "LayerReport",
-    "Report",
-    "quotient",
-]
+from .energy import EnergyUnit, energy_unit
+from .published import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP
+
+__all__ = ["ArmReport", "LayerReport", "Report", "quotient"]
 
 SCHEMA_NAME = "partita.compare"
 SCHEMA_VERSION = 4
-#: Speed-up of TinyVGG16's pruned fully connected layers on eight accelerators against the
-#: unpruned model on one, as its authors report it (arXiv 1901.11391).
-PUBLISHED_SPEEDUP = 7.72
-#: Their energy, of the same layers.
-PUBLISHED_ENERGY = 2.73
 
 
 @dataclass(frozen=True)
@@ -160,9 +152,14 @@ class ArmReport:
         seconds = self.cycles / images / (model.clock_mhz * 1e6)
         return {**split, "joules_per_image": joules, "joule_seconds": joules * seconds}
 
+    def pj(self, model: EnergyModel, images: int) -> float | None:
+        """Of one image."""
+        found = self.energy(model, images)
+        return None if found is None else found["joules_per_image"] * 1e12
+
 
 @dataclass(frozen=True)
-class Report:
+class Report(Tabular):
     """A whole comparison.
 
     Members: `network` and `weights` say what ran (`weights` states where they come from),
@@ -208,6 +205,26 @@ class Report:
             "fc": quotient(base.total("cycles", ("fc",)), best.total("cycles", ("fc",))),
             "network": quotient(base.cycles, best.cycles),
         }
+
+    @property
+    def energy_unit(self) -> EnergyUnit:
+        """That an image's energies are shown in."""
+        return energy_unit(arm.pj(self.energy_model, self.images) for arm in self.arms)
+
+    def table(self) -> list[dict]:
+        """A row for each layer of each arm; energy in pJ of all images."""
+        return [{"arm": arm.name, "layer": x.name, "macs": x.macs, "cycles": x.cycles,
+                 "port_bytes": x.port_bytes, "energy_pj": None if x.energy_pj is None else
+                 sum(x.energy_pj.values()), "bit_exact": x.bit_exact}
+                for arm in self.arms for x in arm.layers]
+
+    def summary(self) -> list[dict]:
+        """A row for each arm."""
+        base, unit = self.arms[0], self.energy_unit
+        return [{"arm": arm.name, "cycles": arm.cycles,
+                 f"{base.name} over it": f"{base.cycles / max(arm.cycles, 1):.2f}x",
+                 f"{unit.name} an image": unit.text(arm.pj(self.energy_model, self.images)),
+                 "bit-exact": arm.bit_exact} for arm in self.arms]
 
     def energy_ratios(self) -> dict[str, dict[str, Interval]] | None:
         """Energy of dense-1 over pruned-N with its interval, for the pruned layers, all fully

@@ -9,7 +9,7 @@ from sw.networks.naming import UnknownNetwork, origin_of
 __all__ = ["ListNetworks", "input_shape", "network_name"]
 
 _SIDE = integer(1, 1 << 16)
-_SHAPE = "CxHxW, such as 3x224x224, or a vector's length"
+_SHAPE = "CxHxW, such as 3x224x224 or 3,224,224, or a vector's length"
 
 
 def network_name(text: str) -> str:
@@ -23,7 +23,7 @@ def network_name(text: str) -> str:
 
 def input_shape(text: str) -> tuple[int, int, int]:
     """Reads the shape of one image [C, H, W]; of a vector [C, 1, 1], of rows [C, 1, L]."""
-    parts = text.split("x")
+    parts = text.split("," if "," in text else "x")
     if len(parts) > 3 or not all(part.isascii() and part.isdigit() for part in parts):
         raise argparse.ArgumentTypeError(f"is {text[:40]!r}; it must be {_SHAPE}")
     sizes = [_SIDE(part) for part in parts]

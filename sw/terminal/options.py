@@ -26,7 +26,7 @@ from sw.prune.names import PARTITIONERS, PRUNINGS
 
 from .networks import ListNetworks, input_shape, network_name
 
-__all__ = ["DATA", "ENERGY", "NETWORK", "PARTS", "add_options"]
+__all__ = ["DATA", "ENERGY", "MORE", "NETWORK", "PARTS", "add_options", "attribute"]
 
 #: Option -> what argparse makes it of; where there is a default, its text goes on to tell it.
 _SHARED: dict[str, dict[str, Any]] = {
@@ -96,8 +96,15 @@ PARTS = "default 8; of a network of your own the most up to 8 that go"
 NETWORK = ("--network", "--list-networks", "--weights", "--input-shape")
 DATA = ("--data", "--calibration", "--labels", "--size", "--crop", "--mean", "--deviation",
         "--channels")
+#: Of both, those that go on to say what --network names.
+MORE = (*NETWORK[2:], *DATA)
 #: Those that are an `EnergyModel`.
 ENERGY = ("--energy-column", "--external", "--clock-mhz", "--gating", "--no-background")
+
+
+def attribute(option: str) -> str:
+    """What an option is called among parsed arguments."""
+    return option.removeprefix("--").replace("-", "_")
 
 
 def add_options(group: argparse._ActionsContainer, *names: str, note: str = "",

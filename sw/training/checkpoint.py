@@ -45,6 +45,9 @@ def save_checkpoint(module: torch.nn.Module, path: Path,
 def save_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
     """Write tensors with their checksum, whole or not at all."""
     tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    shared = [x.data_ptr() for x in tensors.values()]
+    tensors = {name: x if shared.count(x.data_ptr()) == 1 else x.clone()  # a file shares nothing
+               for name, x in tensors.items()}
     save_file(path, save(tensors, {**metadata, _DIGEST: _digest(tensors)}))
 
 

@@ -14,7 +14,8 @@ __all__ = ["Monitor", "Row", "Task", "equal_dense"]
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A network and its data: `make` gives a fresh module, `in_shape` is what it takes."""
+    """A network and its data: `make` gives a fresh module, `in_shape` is what it takes; `given`
+    says that the module comes with weights, which are gone on from."""
 
     name: str
     make: Callable[[], nn.Module]
@@ -22,6 +23,7 @@ class Task:
     data: ImageData
     augment: Augment
     plain: Callable[[torch.Tensor], torch.Tensor]
+    given: bool = False
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,7 @@ class Trainer:
         net, start = self._fresh(), []
         if checkpoint is not None:
             load_checkpoint(net, checkpoint)
+        if checkpoint is not None or self.task.given:
             start = [_weights_hash(net)]
         return self._trained("dense", self._identity("dense", asdict(recipe), *start), net,
                              recipe, masks={}, teacher=None)

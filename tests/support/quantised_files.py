@@ -11,13 +11,15 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from sw.experiment.agreement import Agreement, compared
 from sw.frontend.torch import import_torch
 from sw.ir.graph import Graph, Node
 from sw.ir.operators import Affine, Conv, Linear
+from sw.onnx.capture import read_onnx
 from tests.support.networks import NETWORKS, settled
 from tests.support.onnx_files import to_onnx
 
-__all__ = ["FORMS", "codes_model", "folded", "quantised_file"]
+__all__ = ["FORMS", "agreement", "codes_model", "folded", "quantised_file"]
 
 #: Name -> format, activations' type, and whether their zero points are 0.
 FORMS: dict[str, tuple[str, str, bool]] = {
@@ -89,3 +91,8 @@ def codes_model(nodes: Sequence[NodeProto], shape: Sequence[int], stored: Mappin
         [numpy_helper.from_array(np.asarray(v), k) for k, v in given.items()])
     return helper.make_model(graph, ir_version=8, opset_imports=[
         helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)])
+
+
+def agreement(path: Path, images: np.ndarray) -> tuple[bool, list[Agreement]]:
+    """Whether a file is quantised, and how its layers agree with onnxruntime on images."""
+    return compared(path, *read_onnx(path), images.astype(np.float32))

@@ -1,11 +1,14 @@
 """sw.agree says whether what differs is rounding, layer by layer, worst first."""
 
 import json
+from typing import cast
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
+from torch import nn
 
 from sw import agree
 from sw.experiment import agreement as module
@@ -13,13 +16,17 @@ from sw.frontend.torch import import_torch
 from sw.onnx.runtime import Runtime
 from tests.support.networks import NETWORKS, settled
 from tests.support.onnx_files import to_onnx
-from tests.support.quantised_files import quantised_file
+from tests.support.present import present
+from tests.support.quantised_files import agreement, quantised_file
 
 
 def test_rounding_alone_is_said_first_and_layers_stand_worst_first(tmp_path, capsys):
     path, images = quantised_file("resnet", "QDQ of uint8", tmp_path)
     np.save(tmp_path / "images.npy", images)
-    assert agree.main([str(path), "--inputs", str(tmp_path / "images.npy")]) == 0
+    inputs = [str(path), "--inputs", str(tmp_path / "images.npy")]
+    assert agree.main([*inputs, "--images", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 3
+    assert agree.main(inputs) == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert "resnet.onnx: what differs from onnxruntime is rounding alone" in first
     saved = tmp_path / "result.json"
@@ -50,7 +57,7 @@ def test_a_layer_that_computes_something_else_is_named(tmp_path, capsys, monkeyp
 def test_halves_that_are_rounded_the_other_way_are_rounding(tmp_path):
     """A mean over four of integers at one scale: a quarter are halves, half of those differ."""
     path, images = quantised_file("densenet", "QDQ", tmp_path)
-    _, layers = module.agreement(path, images)
+    _, layers = agreement(path, images)
     means = [x for x in layers if x.tensor.startswith("avg_pool2d")]
     assert len(means) == 1 and 0.8 < means[0].equal < 0.95
     assert means[0].halfway == means[0].differing and means[0].is_rounding
@@ -65,7 +72,25 @@ def test_of_real_numbers_it_says_what_int8_keeps(tmp_path, capsys):
     signals = [x["signal_db"] for x in data["layers"]]
     assert not data["quantised"] and signals == sorted(signals) and signals[0] > 30
     assert agree.main([str(path)]) == 0
-    assert "int8 keeps" in capsys.readouterr().out.splitlines()[0]
+    said = capsys.readouterr().out
+    assert "int8 keeps" in said.splitlines()[0]
+    assert not set(said) & set("─│━┃┏┓└┘|")  # no lines where it is no terminal
+
+
+def test_channels_are_brought_to_like_sizes_as_every_command_does(tmp_path, capsys):
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(),
+                        nn.Flatten(), nn.Linear(8 * 16, 4)).eval()
+    spread = 2.0 ** torch.linspace(-9, 9, 8)
+    first, second = cast(nn.Conv2d, net[0]), cast(nn.Conv2d, net[2])
+    with torch.no_grad():
+        first.weight *= spread[:, None, None, None]
+        present(first.bias).mul_(spread)
+        second.weight /= spread[:, None, None]
+    path = tmp_path / "net.onnx"
+    onnx.save(to_onnx(import_torch(net, (3, 8, 8))), path)
+    assert agree.main([str(path), "--json"]) == 0
+    assert min(x["signal_db"] for x in json.loads(capsys.readouterr().out)["layers"]) > 35
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), [
@@ -74,7 +99,9 @@ def test_of_real_numbers_it_says_what_int8_keeps(tmp_path, capsys):
     (["net.onnx", "--inputs", "text.npy"], 2,
      "--inputs is 'text.npy': no array that numpy can read"),
     (["net.onnx", "--inputs", "small.npy"], 2, "--inputs is 'small.npy': images are [2, 3, 1, 1]"),
-    (["net.onnx", "--shape", "3,5"], 2, "in_shape is [3, 5]"),
+    (["net.onnx", "--inputs", "two.npy", "--images", "3"], 2, "--images is 3; two.npy has 2"),
+    (["net.onnx", "--input-shape", "3,5"], 2, "in_shape is [3, 1, 5]"),
+    (["net.onnx", "--input-shape", "3;5"], 2, "it must be CxHxW, such as 3x224x224 or 3,224,224"),
     (["text.npy"], 2, "text.npy is no ONNX model that can be read"),
 ])
 def test_what_cannot_be_compared_is_named(tmp_path, monkeypatch, capsys, arguments, code, message):
@@ -82,6 +109,7 @@ def test_what_cannot_be_compared_is_named(tmp_path, monkeypatch, capsys, argumen
     onnx.save(to_onnx(import_torch(settled(make()), shape)), tmp_path / "net.onnx")
     (tmp_path / "text.npy").write_text("no array")
     np.save(tmp_path / "small.npy", np.ones((2, 3, 1, 1)))
+    np.save(tmp_path / "two.npy", np.ones((2, *shape)))
     monkeypatch.chdir(tmp_path)
     assert agree.main(arguments) == code
     assert message in capsys.readouterr().err

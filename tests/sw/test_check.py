@@ -5,6 +5,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import helper
 
 from hw.config import PRESETS
@@ -15,6 +16,9 @@ from sw.ir.errors import UnsupportedLayer
 from sw.networks.naming import origin_of
 from sw.networks.opening import opened
 from sw.networks.shapes import shape_graph
+from sw.onnx.capture import capture_onnx
+from sw.quantise.post_training import quantise
+from sw.reference.batched import run_integer
 from tests.support.onnx_files import model_of
 from tests.support.own import write_own
 from tests.support.quantised_files import quantised_file
@@ -52,11 +56,17 @@ def test_a_users_network_is_predicted_and_compared_with_float(own, capsys):
 
 
 def test_a_network_that_is_quantised_already_keeps_its_integers(tmp_path, capsys):
-    path, _ = quantised_file("mobilenet_v2", "QDQ with zero points", tmp_path)
+    path, images = quantised_file("mobilenet_v2", "QDQ with zero points", tmp_path)
     data = checked(capsys, path, "--instances", "2")
     assert data["cycles"] and data["cuts"] == [] and data["values"] is None
     assert any("quantised already, and keeps its scales" in note for note in data["notes"])
     assert any(f"python -m sw.agree {path} compares" in note for note in data["notes"])
+    found = run_integer(quantise(capture_onnx(path)), torch.from_numpy(images)).flatten(1).argmax(1)
+    np.savez(tmp_path / "photos.npz", images=images,
+             labels=np.append(found[:-1], (found[-1] + 1) % 2))
+    data = checked(capsys, path, "--instances", "2", "--data", tmp_path / "photos.npz")
+    assert data["values"]["accuracy"] == [None, 7 / 8] and data["values"]["snr_db"] is None
+    assert data["verdict"].endswith("; int8 87.5% right, of 8 images")
 
 
 def test_cycles_are_those_of_the_model(own, capsys):
@@ -113,6 +123,25 @@ def test_all_that_is_in_the_way_of_an_onnx_file_is_told_at_once(tmp_path, capsys
         opened(origin_of(str(tmp_path / "net.onnx")))
 
 
+def test_what_follows_from_an_obstacle_is_none(tmp_path, capsys):
+    """As of a model of quantize_dynamic."""
+    make = helper.make_node
+    nodes = [make("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], name="first"),
+             make("Mul", ["s", "ws"], ["both"], name="scales"),
+             make("ConvInteger", ["q", "w", "z"], ["i"], name="conv"),
+             make("Cast", ["i"], ["f"], to=onnx.TensorProto.FLOAT, name="cast"),
+             make("Mul", ["f", "both"], ["g"], name="scaled"),
+             make("DynamicQuantizeLinear", ["g"], ["q2", "s2", "z2"], name="second"),
+             make("ConvInteger", ["q2", "w", "z2"], ["y"], name="last")]
+    weights: dict[str, np.ndarray] = {"w": np.ones((3, 3, 1, 1), np.uint8),
+                                      "ws": np.ones((), np.float32)}
+    onnx.save(onnx.shape_inference.infer_shapes(model_of(nodes, [1, 3, 8, 8], "y", weights)),
+              tmp_path / "net.onnx")
+    data = checked(capsys, tmp_path / "net.onnx", code=1)
+    assert [(x["operator"], x["nodes"]) for x in data["obstacles"]] == [
+        ("DynamicQuantizeLinear", ["first", "second"])]
+
+
 def test_rules_that_nodes_break_are_told_at_once(own, capsys):
     data = checked(capsys, f"{own.source}:Breaks", *SHAPE, code=1)
     assert [x["nodes"] for x in data["obstacles"]] == [["pool"], ["mul"], ["line"]]
@@ -120,14 +149,15 @@ def test_rules_that_nodes_break_are_told_at_once(own, capsys):
 
 
 def test_what_does_not_fit_exits_4_and_names_what_does(own, capsys):
-    wide = [f"{own.source}:Branches", "--input-shape", "3x8x100", "--preset", "tiny"]
+    wide = [f"{own.source}:Branches", "--input-shape", "3x50x50", "--preset", "tiny",
+            "--act-words", "64"]
     data = checked(capsys, *wide, code=4)
     assert {x["operator"] for x in data["obstacles"]} == {"DoesNotFit"}
-    assert {name for x in data["obstacles"] for name in x["nodes"]} == {"a", "b"}
+    assert {name for x in data["obstacles"] for name in x["nodes"]} == {"mean"}
     assert check.main([*wide, "--quiet"]) == 4
     lines = capsys.readouterr().out.splitlines()
-    assert "does not fit the preset tiny" in lines[0] and "raise buffers.acc_depth" in lines[1]
-    assert lines[-1] == (f"next: python -m sw.check {own.source}:Branches --input-shape 3x8x100 "
+    assert "does not fit the preset tiny" in lines[0] and "raise buffers.act_words" in lines[1]
+    assert lines[-1] == (f"next: python -m sw.check {own.source}:Branches --input-shape 3x50x50 "
                          "--board ulx3s-45f")
 
 

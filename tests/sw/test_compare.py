@@ -18,7 +18,7 @@ from sw.experiment.arms import Arm, golden_outputs, run_arm, segments
 from sw.experiment.bigarray import big_array
 from sw.experiment.workload import load_workload
 from sw.graph.integer import IntegerGraph
-from sw.report.values import PUBLISHED_SPEEDUP
+from sw.report.published import PUBLISHED_SPEEDUP
 from tests.support.present import present
 from tests.support.programs import random_layer
 

@@ -132,6 +132,10 @@ def test_a_module_is_compared_from_python_as_by_its_file(own, capsys):
     assert [a.name for a in report.arms] == ["dense-1", "dense-2", "pruned-1", "pruned-2"]
     assert report.bit_exact and report.energy_ratios() and report.partitions == 8
     assert present(report.accuracy)["float on 12 images"] <= 1
+    assert sum(x["cycles"] for x in report.table() if x["arm"] == "dense-1") == \
+        report.arms[0].cycles
+    assert [x["arm"] for x in report.summary()] == [a.name for a in report.arms]
+    assert "<th>dense-1 over it</th>" in report._repr_html_()
     of_file = compare_in_rtl(str(own.onnx), images=images, count=2, config=config,
                              arms=["dense-1"], energy=False)
     assert of_file.arms[0].cycles == report.arms[0].cycles
@@ -147,13 +151,17 @@ def test_an_accuracy_is_the_same_in_the_golden_model_and_in_rtl(own):
     golden, model, rtl = (accuracy(graph, images, labels, on=on, config=config)
                           for on in ("golden", "model", "rtl"))
     assert golden.accuracy == model.accuracy == rtl.accuracy and rtl.bit_exact
+    assert rtl.table()[0]["top1"] == rtl.accuracy.top1 and "<td>rtl</td>" in rtl._repr_html_()
     assert golden.cycles is None and present(model.cycles) == pytest.approx(rtl.cycles, rel=0.05)
 
 
 def test_mistakes_from_python_are_named(own):
     graph: Any = quantise(capture(chain(), SHAPE), np.ones((1, *SHAPE), np.float32))
-    with pytest.raises(ValueError, match="on is 'fpga'; it must be one of golden, model, rtl"):
-        accuracy(graph, np.ones((1, *SHAPE)), np.zeros(1, int), on="fpga")
+    wrong: Any
+    for wrong, what in (("fpga", "'fpga'"), (None, "of type NoneType")):
+        with pytest.raises(ValueError, match=f"on is {what}; it must be one of golden, model, rtl, "
+                           "or a board"):
+            accuracy(graph, np.ones((1, *SHAPE)), np.zeros(1, int), on=wrong)
     with pytest.raises(ImageError, match="the network takes"):
         accuracy(graph, np.ones((1, 3, 8, 8)), np.zeros(1, int))
     with pytest.raises(ValueError, match="in_shape is missing"):

@@ -63,7 +63,7 @@ def _waiting(nodes: Sequence[NodeFacts], config: Config) -> list[tuple[float, st
 
 
 def _values(values: ValueFacts | None) -> list[str]:
-    if values is None or not values.layers or values.snr_db >= _NOISY_DB:
+    if values is None or values.snr_db is None or values.snr_db >= _NOISY_DB:
         return []
     worst = min(values.layers, key=lambda name: values.layers[name])
     return [f"int8 loses much: {values.snr_db:g} dB at the output, least at {worst} "

@@ -11,6 +11,7 @@ from hw.support.console import console
 from hw.support.files import check_outputs
 from sw.experiment.choice import choice_from_arguments
 from sw.terminal.console import deliver
+from sw.terminal.options import MORE, attribute
 from sw.terminal.reads import files_read
 
 from .facts import Facts, facts_of
@@ -66,11 +67,10 @@ def _json(facts: Facts, argv: list[str]) -> str:
 def _next(args: argparse.Namespace, facts: Facts) -> str:
     """What to type next."""
     network = [args.network]
-    for option in ("weights", "input_shape", "data", "calibration", "labels", "size", "crop",
-                   "mean", "deviation", "channels"):
-        value = getattr(args, option)
+    for option in MORE:
+        value = getattr(args, attribute(option))
         if value is not None:
-            network += ["--" + option.replace("_", "-"), _text(value, option)]
+            network += [option, _text(value)]
     if facts.runs:
         if args.board:
             return shlex.join(["python", "-m", "boards", "run", args.board, "--virtual",
@@ -86,7 +86,7 @@ def _next(args: argparse.Namespace, facts: Facts) -> str:
     return "python -m sw.check --help"
 
 
-def _text(value: object, option: str) -> str:
-    if option == "input_shape" and isinstance(value, tuple):
+def _text(value: object) -> str:
+    if isinstance(value, tuple):  # of a shape
         return "x".join(map(str, value))
     return ",".join(f"{x:g}" for x in value) if isinstance(value, list) else str(value)

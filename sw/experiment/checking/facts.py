@@ -133,16 +133,18 @@ def _integers(choice: Choice, network: Opened, seed: int, say: _Say,
             "its weights are not looked at: python -m sw.compare runs it with them",)
     count = measured_images(graph) if choice.data else _SEEDED
     pixels = pixels_of(choice, graph, count=count, seed=seed)
+    notes = (*network.notices, *pixels.notes)
     say("quantising")
     if graph.given is not None:
-        told = (f"python -m sw.agree {choice.origin.text} compares it with onnxruntime by layer",)
-        notes = (*network.notices, *pixels.notes)
-        return quantise(graph), None, notes + told * (choice.origin.kind is Kind.ONNX)
-    graph = equalise(graph, pixels.calibration)
-    integers = quantise(graph, pixels.calibration, equal=False)
-    say("comparing int8 with floating point")
-    values = value_facts(graph, integers, pixels.images)
-    return integers, values, (*network.notices, *pixels.notes)
+        integers = quantise(graph)
+        if choice.origin.kind is Kind.ONNX:
+            notes += (f"python -m sw.agree {choice.origin.text} compares it with onnxruntime by "
+                      "layer",)
+    else:
+        graph = equalise(graph, pixels.calibration)
+        integers = quantise(graph, pixels.calibration, equal=False)
+    say("looking at its values")
+    return integers, value_facts(graph, integers, pixels.images), notes
 
 
 def _memory(graph: IntegerGraph, lowered: Lowered, target: Target) -> Memory:
@@ -161,7 +163,7 @@ def _fits(graph: IntegerGraph, target: Target, say: _Say) -> list[Fit]:
     """Whether a network fits each known machine, but the one that it is checked for."""
     weights = sum(layer.weight_bytes for layer in graph.layers)
     found: list[Fit] = []
-    seen: dict[Config, str | int] = {}
+    seen: dict[tuple[Config, int], str | int] = {}
     for other in targets().values():
         if other.name == target.name:
             continue
@@ -170,18 +172,22 @@ def _fits(graph: IntegerGraph, target: Target, say: _Say) -> list[Fit]:
             why = f"needs {weights:,} bytes for weights alone; there are {there:,}"
         else:
             say(f"looking whether it fits {other.title}")
-            if other.config not in seen:
-                seen[other.config] = _window(graph, other.config)
-            needs = seen[other.config]
+            key = other.config, there
+            if key not in seen:
+                seen[key] = _window(graph, *key)
+            needs = seen[key]
             why = needs if isinstance(needs, str) else \
                 f"needs {needs:,} bytes; there are {there:,}" if needs > there else ""
         found.append(Fit(other.name, other.title, not why, why))
     return found
 
 
-def _window(graph: IntegerGraph, config: Config) -> int | str:
-    """External memory that a network needs, or why it cannot run."""
+def _window(graph: IntegerGraph, config: Config, there: int) -> int | str:
+    """External memory that a network needs, or why it cannot run; what programs need besides is
+    counted only where three quarters of what is `there` are taken without."""
     try:
-        return lower(graph, config, quick=True).window_bytes
+        rough = lower(graph, config, planned=True).window_bytes
+        far = rough < 3 * there // 4 or rough > there
+        return rough if far else lower(graph, config, quick=True).window_bytes
     except CompileError as error:
         return str(error)

@@ -64,7 +64,7 @@ def _told(error: UnsupportedLayer) -> _Fault:
     """A refusal's own words, by the layer and the operator that it names."""
     found = re.match(r"(?:layer|network) (.*?): (.*)", str(error), re.DOTALL)
     name, why = (found[1], found[2]) if found else ("", str(error))
-    unknown = re.match(r"operator (\w+)\S* (is not supported.*)", why, re.DOTALL)
+    unknown = re.match(r"operator (\w+)\S* (is not supported.*|chooses scales.*)", why, re.DOTALL)
     return (unknown[1], name, unknown[2]) if unknown else ("rule", name, why)
 
 

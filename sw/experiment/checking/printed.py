@@ -30,8 +30,9 @@ def _values(facts: Facts) -> str:
     if values is None:
         return ""
     if values.accuracy:
-        return (f"; int8 {values.accuracy[1]:.1%} right, float {values.accuracy[0]:.1%}, of "
-                f"{values.images} images")
+        real, ours = values.accuracy
+        beside = "" if real is None else f", float {real:.1%}"
+        return f"; int8 {ours:.1%} right{beside}, of {values.images} images"
     agree = "" if values.agreement is None else f"int8 guesses as float on {values.agreement:.1%} "
     return f"; {agree}of {values.images} images, {values.snr_db:g} dB"
 

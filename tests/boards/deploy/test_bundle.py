@@ -12,7 +12,7 @@ import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS, Board
-from boards.deploy import task
+from boards.deploy import command, task
 from boards.deploy.bundle import read_bundle
 from boards.deploy.headers import c_string, registers_header
 from hw import registers
@@ -48,7 +48,7 @@ def exported(folder: Path = Path("out"), *more: str) -> Path:
     return folder
 
 
-def test_a_bundle_is_told_in_a_line_and_says_what_to_type_next(capsys):
+def test_a_bundle_is_told_in_a_line_and_says_what_to_type_next(capsys, monkeypatch):
     folder = exported()
     first, second, last = capsys.readouterr().out.splitlines()
     program = read_bundle(folder).program
@@ -56,7 +56,12 @@ def test_a_bundle_is_told_in_a_line_and_says_what_to_type_next(capsys):
         f"random for the ULX3S-85F, 2 x 4x4: {(folder / 'image.bin').stat().st_size:,} bytes of "
         f"weights and instructions, {program.window_bytes:,} of 33,554,432 bytes of memory")
     assert second.startswith("wrote 13 files into out; ") and len(list(folder.iterdir())) == 13
-    assert last == "next: python -m boards run ulx3s-85f --bundle out --port auto"
+    assert last == "next: python -m boards run ulx3s-85f --bundle out --virtual"  # none is built
+    monkeypatch.setattr(command, "built_here", lambda *where: (CONFIG, None))
+    exported(folder, "--quiet")
+    said = capsys.readouterr()
+    assert said.out.endswith("\nnext: python -m boards run ulx3s-85f --bundle out --port auto\n")
+    assert not said.err
 
 
 def test_the_manifest_says_where_all_of_it_lies(capsys):

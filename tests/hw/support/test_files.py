@@ -85,6 +85,16 @@ def test_standard_output_may_be_named(tmp_path, redirected):
     assert said == "first\nsecond\nthird\n" and names(tmp_path) == ["out"]
 
 
+def test_what_no_command_has_written_is_not_replaced(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years")
+    (tmp_path / "old.json").write_text('{"schema": "partita.check", "version": 1}')
+    (tmp_path / "empty").touch()
+    with pytest.raises(ValueError, match=r"thesis\.tex holds what no command here has written"):
+        check_outputs(save=tmp_path / "thesis.tex")
+    check_outputs(save=tmp_path / "old.json", report=tmp_path / "empty", plot=tmp_path / "new")
+    check_outputs(known=True, save=tmp_path / "thesis.tex")
+
+
 def bad_places(folder: Path) -> dict[str, tuple[Path, str]]:
     """Places that nobody can write to, root neither, and what is said of each."""
     (folder / "file").write_text("x")

@@ -13,6 +13,7 @@ from sw.frontend.torch import import_torch
 from sw.ir.errors import UnsupportedLayer
 from sw.ir.evaluate import evaluate
 from sw.onnx.capture import capture_onnx, import_onnx
+from sw.terminal.networks import input_shape
 from tests.support.floating import run_float
 from tests.support.networks import NETWORKS, settled
 from tests.support.onnx_files import model_of, one_node, to_onnx
@@ -165,7 +166,7 @@ def test_public_graphs_are_captured(name, convolutions, last):
     (one_node("Div", [1, 3], [np.zeros(1, np.float32)]), "layer it: divides by 0"),
     (one_node("Cast", [1, 3], to=TensorProto.INT8), "makes its values INT8"),
     (one_node("Relu", [4, 3, 2, 2]), r"its input x is \[4, 3, 2, 2\], for batches of 4"),
-    (one_node("Relu", [1, 3, "H", "W"]), "give in_shape, the sizes of one image"),
+    (one_node("Relu", [1, 3, "H", "W"]), r"give in_shape \(--input-shape\), the sizes"),
     (one_node("Relu", [1, 3, 4, 4], opset=6), "is of opset 6; 7 to"),
     (model_of([helper.make_node("Identity", ["s"], ["y"])], [1, 3], "y", {"s": numbers(1, 3)}),
      "its output y does not depend on its input"),
@@ -180,6 +181,13 @@ def test_another_shape_than_the_files_is_refused(tmp_path):
     assert import_onnx(path, (3, 7, 4)).input.shape == (3, 7, 4)
     with pytest.raises(UnsupportedLayer, match=r"in_shape is \[3, 7, 5\]"):
         import_onnx(path, (3, 7, 5))
+
+
+def test_rows_have_the_shape_that_commands_give_them(tmp_path):
+    path = tmp_path / "rows.onnx"
+    onnx.save(one_node("Conv", [1, 3, "L"], [np.ones((4, 3, 5), np.float32)]), path)
+    assert capture_onnx(path, input_shape("3x9")).layers[0].in_shape == (3, 1, 9)
+    assert input_shape("3,9") == input_shape("3x9")
 
 
 def test_damaged_files_are_refused(tmp_path):

@@ -11,7 +11,6 @@ import torch
 from onnx import NodeProto, helper, numpy_helper
 from onnxruntime import InferenceSession
 
-from sw.experiment.agreement import agreement
 from sw.graph.edges import GraphError
 from sw.graph.floating import FloatGraph
 from sw.graph.quantisation import Quantisation
@@ -24,7 +23,7 @@ from sw.quantise.post_training import QuantiseError, calibrate, quantise
 from sw.reference.batched import run_integer
 from sw.reference.golden import run_golden
 from tests.support.onnx_files import model_of
-from tests.support.quantised_files import FORMS, codes_model, quantised_file
+from tests.support.quantised_files import FORMS, agreement, codes_model, quantised_file
 from tests.support.seeds import run_seed
 
 RNG = np.random.default_rng(run_seed())

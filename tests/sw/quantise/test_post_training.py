@@ -234,6 +234,15 @@ def test_step_sizes_that_are_none_are_refused(scales, message):
         quantise_with(NET, scales)
 
 
+@pytest.mark.parametrize(("scales", "message"), [
+    ([1e-12, 1.0], "layer fc: with steps of 1e-12 of its input all its weights are 0"),
+    ([1.0, 1e30], r"layer fc: with steps of 1e\+30 all its outputs are 0; give a smaller one"),
+])
+def test_step_sizes_that_leave_nothing_are_refused(scales, message):
+    with pytest.raises(QuantiseError, match=message):
+        quantise_with(linear(np.eye(2), np.ones(2)), scales)
+
+
 def test_biases_that_are_no_numbers_are_named():
     with pytest.raises(QuantiseError, match="layer fc: its biases hold NaN or infinity"):
         quantise(linear(np.eye(2), np.array([0, np.inf])), np.ones((1, 2, 1, 1)))

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from sw.graph.integer import Layer
 from sw.prune.apply import apply_plan
 from sw.quantise.post_training import quantise
-from sw.reference.batched import accuracy, run_integer
+from sw.reference.batched import accuracy, run_integer, sums
 from sw.reference.golden import run_golden
 
 
@@ -22,6 +23,25 @@ def test_batched_integers_equal_the_golden_model(dense, task, prune):
     for image, output in zip(images.numpy(), outputs.numpy(), strict=True):
         golden = run_golden(integer, integer.quantise_input(image))[-1]
         assert np.array_equal(golden, output)
+
+
+@pytest.mark.parametrize(("inputs", "groups"), [(1023, 1), (1024, 1), (64, 64)])
+def test_the_largest_sums_are_exact(inputs, groups):
+    """Of 2^24 - 1 in steps of 1, which float32 holds; and beyond, which it does not."""
+    out, shape = (2, (inputs, 2, 2)) if groups == 1 else (64, (64, 2, 2))
+    weight = np.full((out, inputs // groups, 1, 1), -128, np.int8)
+    weight[0, 0] = 127
+    layer = Layer("1", weight, np.full(out, 3, np.int32), np.full(out, 1, np.uint16),
+                  np.full(out, 17, np.uint8), low=-128, high=127, stride=(1, 1),
+                  padding=(0, 0), in_shape=shape, conv_shape=(out, 2, 2),
+                  out_shape=(out, 2, 2), groups=groups)
+    images = np.full((2, *shape), -128, np.int8)
+    images[1, ::3] = 127
+    found = sums(layer, [torch.from_numpy(images).double()])
+    product = images.astype(np.int64).reshape(2, groups, -1, 4)
+    plain = np.einsum("goi,ngip->ngop", weight.astype(np.int64).reshape(
+        groups, out // groups, -1), product).reshape(2, out, 2, 2) + 3
+    assert np.array_equal(found.numpy(), plain)
 
 
 def test_accuracy_counts_ties_for_the_lowest_class():

@@ -1,0 +1,59 @@
+"""What is under way on a board: a line that changes, or off a terminal a line now and then."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.text import Text
+
+from hw.support.console import console
+from hw.support.text import printable
+
+__all__ = ["Transfers", "under_way"]
+
+#: Between lines where stderr is no terminal.
+_INTERVAL_S = 15.0
+#: A transfer of fewer bytes takes no time, even on a simulated board's line.
+_LONG_BYTES = 1 << 12
+
+
+@contextmanager
+def under_way() -> Iterator[Callable[[str], None]]:
+    """A function to call with what is under way, in words, as often as one likes."""
+    errors, told = console(stderr=True), time.monotonic()
+    with errors.status(Text()) as status:
+        def tell(text: str) -> None:
+            nonlocal told
+            if errors.is_terminal:
+                status.update(Text(printable(text)))
+            elif time.monotonic() - told > _INTERVAL_S:
+                told = time.monotonic()
+                print(f"  {printable(text)}", file=sys.stderr, flush=True)
+
+        yield tell
+
+
+class Transfers:
+    """Tells of long transfers, one after the other: bytes, and the time that is left.
+
+    Parameters
+    ----------
+    tell : called with what is under way, in words
+    clock : seconds
+    """
+
+    def __init__(self, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
+        self._tell, self._clock = tell, clock
+        self._began, self._first, self._last = 0.0, 0, 0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take in how many bytes of how many have been moved."""
+        now = self._clock()
+        if done <= self._last or not self._began:  # the next one
+            self._began, self._first = now, done
+        elif total > _LONG_BYTES:
+            seconds = (now - self._began) / (done - self._first) * (total - done)
+            time_left = f"{seconds:,.0f} s" if seconds < 120 else f"{seconds / 60:,.0f} min"
+            self._tell(f"{done:,} of {total:,} bytes, about {time_left} left")
+        self._last = done

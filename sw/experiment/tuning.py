@@ -1,0 +1,135 @@
+"""A user's network as what is fine-tuned: her module with its weights, on her labelled images."""
+
+import argparse
+import copy
+import shlex
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from sw.frontend.torch import capture
+from sw.graph.floating import FloatGraph
+from sw.images.dataset import load_images
+from sw.images.errors import ImageError
+from sw.networks.naming import Kind
+from sw.networks.opening import as_module, opened
+from sw.prune.plan import PartitionPlan
+from sw.training.dataset import ImageData
+from sw.training.recipe import FitError
+from sw.training.task import Row, Task
+from sw.training.trainer import weight_masks
+
+from .choice import Choice, choice_from_arguments
+from .described import described
+
+__all__ = ["check_masks", "next_command", "own_choice", "own_graph", "own_task"]
+
+#: Bytes of images that are held at once, at most.
+_MOST_BYTES = 1 << 32
+#: Of the images, one in so many is held out.
+_HELD_OUT = 5
+
+
+def own_choice(args: argparse.Namespace) -> Choice | None:
+    """What options choose to fine-tune; None of a network that comes with it.
+
+    Raises
+    ------
+    OSError
+    ValueError
+        If what is named has no module that can be trained, or options do not go together.
+    """
+    if args.network in ("tinyvgg16", "digits"):
+        return None
+    if args.checkpoint and args.weights:
+        raise ValueError("--checkpoint and --weights name the same, the weights to start from; "
+                         "leave one out")
+    args.weights, args.checkpoint = args.weights or args.checkpoint, None
+    choice = choice_from_arguments(args)
+    if choice.origin.ours:
+        raise ValueError(f"--network is {args.network}; of those that come with it tinyvgg16 and "
+                         "digits are trained")
+    if choice.origin.kind is not Kind.CALLABLE:
+        raise ValueError(f"--network is {args.network}, which holds a network as it is evaluated; "
+                         "what is trained is a torch module: give FILE.py:callable, and its "
+                         "weights with --weights")
+    if choice.data is None:
+        raise ValueError(f"--network {args.network} is fine-tuned on images with labels: give them "
+                         "with --data")
+    return choice
+
+
+def own_graph(choice: Choice) -> FloatGraph:
+    """The network's layers; errors as of `sw.networks.opening.opened`."""
+    graph = opened(choice.origin).graph
+    graph.require_real("fine-tuning")
+    return graph
+
+
+def own_task(choice: Choice, *, seed: int) -> Task:
+    """The network and its images, a fifth of them held out.
+
+    Raises
+    ------
+    OSError, CallableError, WeightsError, ImageError
+    FitError
+        If the module does not give a score for each class.
+    """
+    graph = own_graph(choice)
+    shape, outputs = graph.in_shape, int(np.prod(graph.out_shape))
+    preparation, _ = described(choice, graph)
+    assert choice.data is not None
+    found = load_images(choice.data, shape, preparation, _MOST_BYTES // (4 * int(np.prod(shape))),
+                        outputs=outputs, names=choice.labels, seed=seed)
+    if found.labels is None:
+        raise ImageError(f"{choice.data}: has no labels, which fine-tuning needs: give a folder "
+                         "for each class, an .npz file with images and labels, or a callable that "
+                         "gives both")
+    held = len(found) // _HELD_OUT
+    if held < 1:
+        raise ImageError(f"{choice.data}: has {len(found)} images; fine-tuning takes "
+                         f"{_HELD_OUT} or more, a fifth of which are held out")
+    with torch.no_grad():
+        given = as_module(choice.origin)[0](torch.from_numpy(found.images[:2]))
+    if not isinstance(given, torch.Tensor) or given.shape != (len(found.images[:2]), outputs):
+        what = list(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
+        raise FitError(f"network {graph.name}: gives {what} for 2 images; fine-tuning takes "
+                       "[2, classes], a score for each class")
+    data = ImageData(found.images[held:], found.labels[held:], found.images[:held],
+                     found.labels[:held], found.names or tuple(map(str, range(outputs))),
+                     f"{found.source}, {len(found) - held:,} for training and {held:,} held out"
+                     + (f"; {preparation.text(shape)}" if choice.data.is_dir() else ""))
+    return Task(graph.name, lambda: as_module(choice.origin)[0], shape, data,
+                lambda pixels, generator: pixels, lambda pixels: pixels, given=True)
+
+
+def check_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> None:
+    """Refuse a plan whose layers are not the module's own weights, so that masks on these would be
+    something else; raises FitError."""
+    parameters = dict(net.named_parameters())
+    for name in plan.layers:
+        weight, layer = parameters.get(f"{name}.weight"), graph.layer(name).weight
+        if weight is None or weight.numel() != layer.size or len(weight) != len(layer):
+            raise FitError(f"layer {name}: its weights are no parameter {name}.weight of the "
+                           "module, whose masks could be held: make it a module of its own, "
+                           "nn.Linear or nn.Conv2d, or leave it out with --prune NAMES")
+    masked = copy.deepcopy(net).cpu()
+    with torch.no_grad():
+        for name, mask in weight_masks(masked, graph, plan).items():
+            masked.get_parameter(name).mul_(mask)
+    found = capture(masked, graph.in_shape, graph.name)
+    for k, name in enumerate(plan.layers):
+        if found.layer(name).weight[~plan.mask(k).astype(bool)].any():
+            raise FitError(f"layer {name}: its inputs are in another order than its weights, so "
+                           "masks cannot be held: leave it out with --prune NAMES")
+
+
+def next_command(choice: Choice, out: Path, row: Row) -> str:
+    """What to type next: the network of a row in RTL."""
+    shape = "x".join(map(str, choice.origin.in_shape or ()))
+    pruned = ["--prune", row.prune] if row.prune == "all" else []
+    return shlex.join(["python", "-m", "sw.compare", "--network", choice.origin.text,
+                       "--input-shape", shape, "--weights", str(out / f"{row.name}.safetensors"),
+                       "--data", str(choice.data), "--partitions", str(row.partitions), *pruned])

@@ -1,0 +1,1 @@
+"""What the commands are thin over."""

@@ -1,0 +1,105 @@
+"""A user's own module is fine-tuned from its weights, and what cannot be is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sw import train
+from sw.networks.naming import origin_of
+from sw.networks.opening import opened
+from sw.prune.partition import partition
+from tests.support.own import SHAPE, write_own
+
+pytestmark = pytest.mark.trains
+_MORE = '''
+class Turned(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.f, self.g = nn.Conv2d(3, 8, 8, 8), nn.Linear(32, 8), nn.Linear(8, 5)
+
+    def forward(self, x):
+        return self.g(self.f(self.a(x).permute(0, 2, 3, 1).flatten(1)).relu())
+
+class Bare(Turned):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(8, 32))
+
+    def forward(self, x):
+        return self.g(torch.nn.functional.linear(self.a(x).flatten(1), self.w).relu())
+
+def unlabelled():
+    return torch.ones(8, 3, 16, 16)
+'''
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    own = write_own(tmp_path_factory.mktemp("tuning"))
+    own.source.write_text(own.source.read_text() + _MORE)
+    return own
+
+
+def tuned(own, name, out, *more):
+    return train.main(["--network", f"{own.source}:{name}", "--input-shape", "3x16x16", "--out",
+                       str(out), "--quiet", "--tune-epochs", "1", "--qat-epochs", "0", "--batch",
+                       "4", *map(str, more)])
+
+
+def test_weights_are_gone_on_from_and_are_weights_again(own, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert tuned(own, "make", out, "--weights", own.weights, "--data", own.npz, "--partitions",
+                 "2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    tuned_weights = out / "p2-fc-optimised-1.safetensors"
+    assert lines[-1] == (f"next: python -m sw.compare --network {own.source}:make --input-shape "
+                         f"3x16x16 --weights {tuned_weights} --data {own.npz} --partitions 2")
+    assert "12 of 12 images" in lines[0] and "10 for training and 2 held out" in lines[0]
+    origin = origin_of(f"{own.source}:make", in_shape=SHAPE, weights=tuned_weights)
+    graph = opened(origin).graph
+    assert partition(graph, ["5"], 2, seed=1).kept == (1.0,)  # what is left is in two parts
+    dense = origin_of(f"{own.source}:make", in_shape=SHAPE, weights=own.weights)
+    assert np.array_equal(opened(dense).graph.layers[0].weight, opened(origin_of(
+        f"{own.source}:make", in_shape=SHAPE, weights=out / "dense.safetensors")
+        ).graph.layers[0].weight)
+    assert tuned(own, "make", out, "--data", own.npz, "--partitions", "2") == 2
+    assert "is of another run" in capsys.readouterr().err  # of the weights that `make` makes
+
+
+def test_a_network_that_branches_is_fine_tuned_but_not_in_int8(own, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert tuned(own, "Branches", out, "--data", f"{own.source}:images", "--partitions", "2",
+                 "--prune", "all", "--json") == 2
+    assert "has 4 images; fine-tuning takes 5 or more" in capsys.readouterr().err
+    np.savez(tmp_path / "four.npz", images=np.ones((6, *SHAPE), np.float32),
+             labels=np.arange(6) % 4)
+    assert tuned(own, "Branches", out, "--data", tmp_path / "four.npz", "--partitions", "2",
+                 "--prune", "all", "--json") == 0
+    row = json.loads(capsys.readouterr().out)["rows"][-1]
+    assert row["name"] == "p2-all-optimised-1" and set(row["kept_weight"]) == {"b"}
+    assert not row["qat"]
+
+
+@pytest.mark.parametrize(("name", "more", "message"), [
+    ("Turned", ["--data", "NPZ"], "layer f: its inputs are in another order than its weights"),
+    ("Bare", ["--data", "NPZ", "--partitions", "2"], "whose masks could be held: make it a modu"),
+    ("make", ["--data", "SOURCE:unlabelled"], "has no labels, which fine-tuning needs"),
+    ("make", [], "is fine-tuned on images with labels: give them with --data"),
+    ("make", ["--data", "NPZ", "--weights", "a", "--checkpoint", "b"], "leave one out"),
+    ("make", ["--data", "NPZ", "--width", "0.5"], "--width goes with --network tinyvgg16")])
+def test_what_cannot_be_tuned_is_refused(own, tmp_path, capsys, name, more, message):
+    given = [x.replace("NPZ", str(own.npz)).replace("SOURCE", str(own.source)) for x in more]
+    assert tuned(own, name, tmp_path / "run", *given) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--network", "own.onnx", "--data", "images"], "what is trained is a torch module: give FILE"),
+    (["--network", "tinyvgg16-slim"], "of those that come with it tinyvgg16 and digits are trai"),
+    (["--network", "digits", "--mean", "0.5"], "--mean goes with a network of your own"),
+    (["--network", "digit"], "did you mean 'digits'?")])
+def test_what_is_no_module_is_refused(own, arguments, message, capsys, monkeypatch):
+    monkeypatch.chdir(own.onnx.parent)
+    assert train.main(arguments) == 2
+    assert message in capsys.readouterr().err
