@@ -82,6 +82,8 @@ def board(name: str, *, port: str | None = None, virtual: bool = False, serial: 
         If there is no such board, or what is given does not go together.
     """
     found = find(name)
+    if port == "":
+        raise ValueError("port is empty; it is \"auto\" or a path")
     if virtual == (port is not None):
         raise ValueError("name the board's serial port, port=\"auto\" or its path, or take "
                          "virtual=True")

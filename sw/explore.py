@@ -46,7 +46,7 @@ def parser() -> Parser:
                       help="activation memories in words (default: the preset's)")
     what.add_argument("--fifos", type=Items(integer(), "32,64"), metavar="B,B",
                       help="weight FIFOs in beats (default: the preset's)")
-    add_config_arguments(parser, only=("--memory", "--port-bytes"))
+    add_config_arguments(parser, only=("--memory", "--port-bytes", "--tables"))
     how = parser.add_argument_group("how")
     how.add_argument("--device", choices=tuple(DEVICES),
                      help="keep what its DSP blocks and block RAMs hold")

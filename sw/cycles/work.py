@@ -1,6 +1,7 @@
 """What an operation asks of its unit, in numbers: derived once, before time starts."""
 
 import itertools
+import math
 
 from hw.config import Config
 from hw.isa import Opcode
@@ -86,8 +87,10 @@ class Worker:
             work.count = f["out_blocks"]
             work.cycles = f["out_w"] * f["out_h"] * max(f["pool_h"] * f["pool_w"], self.subs)
         elif work.unit == Unit.WEIGHTS:
-            work.beats = -(-f["chunks"] // self.beat_chunks)
-            work.pages = _ends(_pages([f["ext_addr"]], int(work.beats) * self.config.port.bytes))
+            # What is left of a last beat is dropped, and no place in the FIFO is taken for it.
+            work.beats = f["chunks"] / self.beat_chunks
+            work.pages = _ends(_pages(
+                [f["ext_addr"]], math.ceil(work.beats) * self.config.port.bytes))
             work.burst = min(work.beats, f.get("row_beats") or self.config.port.burst_beats)
             work.speed, work.misses = 1.0, self.config.port.bytes / PAGE_BYTES
         elif not work.barrier:

@@ -37,7 +37,7 @@ from sw.training.task import Monitor, Row, Task, equal_dense
 from sw.training.trainer import Trainer, pruned_names
 
 from .choice import Choice
-from .tuning import check_masks, next_command, own_choice, own_graph, own_task
+from .tuning import check_files, check_masks, next_command, own_choice, own_graph, own_task
 
 __all__ = ["RUN", "train_as_asked"]
 
@@ -97,6 +97,7 @@ def _check(args: argparse.Namespace, choice: Choice | None) -> None:
         raise UsageError("--epochs is 0: without a --checkpoint the network would not be trained")
     if args.checkpoint and not args.checkpoint.is_file():
         raise ValueError(f"--checkpoint {args.checkpoint} is not a file")
+    check_files(args)
     _check_layers(args, choice)
 
 
@@ -203,8 +204,8 @@ def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Reci
     def show() -> None:
         _print(rows, f"{task.name}: {task.data.source}", len(task.data.held_labels))
         print(f"\nweights, plans, statistics and results.json are in {args.out}")
-        if choice:
-            print(f"next: {next_command(choice, args.out, rows[-1])}")
+        if choice and rows[-1].prune in ("fc", "all"):
+            print(f"next: {next_command(args, rows[-1])}")
 
     text = results()
     deliver(text, show, {args.out / "results.json": lambda: text}, as_json=args.json)

@@ -3,12 +3,12 @@
 import argparse
 import copy
 import shlex
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from hw.support.arguments import UsageError
 from sw.frontend.torch import capture
 from sw.graph.floating import FloatGraph
 from sw.images.dataset import load_images
@@ -16,6 +16,8 @@ from sw.images.errors import ImageError
 from sw.networks.naming import Kind
 from sw.networks.opening import as_module, opened
 from sw.prune.plan import PartitionPlan
+from sw.terminal.options import MORE, as_typed
+from sw.terminal.reads import files_read
 from sw.training.dataset import ImageData
 from sw.training.recipe import FitError
 from sw.training.task import Row, Task
@@ -24,7 +26,7 @@ from sw.training.trainer import weight_masks
 from .choice import Choice, choice_from_arguments
 from .described import described
 
-__all__ = ["check_masks", "next_command", "own_choice", "own_graph", "own_task"]
+__all__ = ["check_files", "check_masks", "next_command", "own_choice", "own_graph", "own_task"]
 
 #: Bytes of images that are held at once, at most.
 _MOST_BYTES = 1 << 32
@@ -65,7 +67,20 @@ def own_graph(choice: Choice) -> FloatGraph:
     """The network's layers; errors as of `sw.networks.opening.opened`."""
     graph = opened(choice.origin).graph
     graph.require_real("fine-tuning")
+    for layer in graph.layers:
+        if layer.function is not None:
+            raise FitError(f"layer {layer.name}: its activation becomes a table, which fine-tuning "
+                           "does not know: prune and tune it in torch, and give its --weights to "
+                           "python -m sw.compare --tables")
+    if not any(x.requires_grad for x in as_module(choice.origin)[0].parameters()):
+        raise FitError(f"network {graph.name}: none of its parameters requires a gradient, so "
+                       "there is nothing to tune")
     return graph
+
+
+def _module(choice: Choice) -> nn.Module:
+    """The network's module, in single precision."""
+    return as_module(choice.origin)[0].float()
 
 
 def own_task(choice: Choice, *, seed: int) -> Task:
@@ -92,7 +107,7 @@ def own_task(choice: Choice, *, seed: int) -> Task:
         raise ImageError(f"{choice.data}: has {len(found)} images; fine-tuning takes "
                          f"{_HELD_OUT} or more, a fifth of which are held out")
     with torch.no_grad():
-        given = as_module(choice.origin)[0](torch.from_numpy(found.images[:2]))
+        given = _module(choice)(torch.from_numpy(found.images[:2]))
     if not isinstance(given, torch.Tensor) or given.shape != (len(found.images[:2]), outputs):
         what = list(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
         raise FitError(f"network {graph.name}: gives {what} for 2 images; fine-tuning takes "
@@ -101,8 +116,19 @@ def own_task(choice: Choice, *, seed: int) -> Task:
                      found.labels[:held], found.names or tuple(map(str, range(outputs))),
                      f"{found.source}, {len(found) - held:,} for training and {held:,} held out"
                      + (f"; {preparation.text(shape)}" if choice.data.is_dir() else ""))
-    return Task(graph.name, lambda: as_module(choice.origin)[0], shape, data,
+    return Task(graph.name, lambda: _module(choice), shape, data,
                 lambda pixels, generator: pixels, lambda pixels: pixels, given=True)
+
+
+def check_files(args: argparse.Namespace) -> None:
+    """Refuse to drop what is read, and to read what is not used; raises UsageError."""
+    for path in (*files_read(args), *([args.checkpoint] if args.checkpoint else [])):
+        if args.restart and args.out.resolve() in path.resolve().parents:
+            raise UsageError(f"--restart drops what --out {args.out} holds, of which {path} is "
+                             "read: name another --out")
+    if args.calibration is not None:
+        raise UsageError("--calibration is not for training: step sizes are chosen on images of "
+                         "--data")
 
 
 def check_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> None:
@@ -126,10 +152,10 @@ def check_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> None:
                            "masks cannot be held: leave it out with --prune NAMES")
 
 
-def next_command(choice: Choice, out: Path, row: Row) -> str:
+def next_command(args: argparse.Namespace, row: Row) -> str:
     """What to type next: the network of a row in RTL."""
-    shape = "x".join(map(str, choice.origin.in_shape or ()))
-    pruned = ["--prune", row.prune] if row.prune == "all" else []
-    return shlex.join(["python", "-m", "sw.compare", "--network", choice.origin.text,
-                       "--input-shape", shape, "--weights", str(out / f"{row.name}.safetensors"),
-                       "--data", str(choice.data), "--partitions", str(row.partitions), *pruned])
+    asked = argparse.Namespace(**{**vars(args), "weights": args.out / f"{row.name}.safetensors"})
+    return shlex.join(["python", "-m", "sw.compare", "--network", args.network,
+                       *as_typed(asked, MORE), "--partitions", str(row.partitions),
+                       *(["--prune", "all"] if row.prune == "all" else []),
+                       *(["--seed", str(args.seed)] if args.seed != 1 else [])])

@@ -35,6 +35,10 @@ def _transposed(call: Call) -> Value:
 
 
 def _nearest(call: Call) -> Value:
+    for name in ("scale_factors", "scales", "scales_h", "scales_w"):
+        given = np.ravel(call.arguments.get(name) or ())
+        if (given != np.round(given)).any():
+            call.refuse(f"scales by {', '.join(f'{x:g}' for x in given)}; only whole numbers run")
     x, to = call.as_map(call.x), (1, *call.result_shape()[1:])[-2:]
     by = to[0] // x.shape[1], to[1] // x.shape[2]
     if (by[0] * x.shape[1], by[1] * x.shape[2]) != to:

@@ -54,13 +54,24 @@ def partition_layers(layers: Sequence[Layer], partitions: int) -> range:
         if layers[k].conv_shape[0] % partitions:
             raise ScalingError(f"layer {layers[k].name}: {layers[k].conv_shape[0]} channels are "
                                f"not divisible by {partitions} partitions")
-        if not layers[k].low <= 0 <= layers[k].high:
+        if layers[k].table is not None:
+            _require_zero(layers[k])
+        elif not layers[k].low <= 0 <= layers[k].high:
             raise ScalingError(f"layer {layers[k].name}: clamps to {layers[k].low} to "
                                f"{layers[k].high}, so a dropped channel cannot be zero")
-        if layers[k].offset:
+        elif layers[k].offset:
             raise ScalingError(f"layer {layers[k].name}: adds {layers[k].offset} to its output, so "
                                "a dropped channel is not zero")
     return span
+
+
+def _require_zero(layer: Layer) -> None:
+    """Refuse a layer whose table does not give 0 for a sum of 0; raises ScalingError."""
+    assert layer.table is not None
+    found = layer.table[:, 128 + min(max(layer.offset, layer.low), layer.high)]
+    if found.any():
+        raise ScalingError(f"layer {layer.name}: its table gives {found[found != 0][0]} for a sum "
+                           "of 0, so a dropped channel is not zero")
 
 
 def with_active(graph: IntegerGraph, partitions: int, active: int) -> IntegerGraph:

@@ -71,7 +71,7 @@ def _first_positive(*numbers: tuple[float, ...]) -> bool:
 
 #: Kind -> whether it rises in what it takes, by its numbers; others may fall.
 RISING: dict[str, Callable[..., bool]] = {
-    **dict.fromkeys(("x", "sum", "clamp", "sigmoid", "tanh", "softplus", "erf", "exp", "log",
+    **dict.fromkeys(("x", "sum", "clamp", "sigmoid", "tanh", "softplus", "erf", "exp",
                      "round"), _always),
     **dict.fromkeys(("affine", "slope", "elu"), _first_positive),
     "threshold": lambda at, below: max(below) <= min(at),

@@ -254,9 +254,9 @@ def work_of(node: Node, config: Config, split: Split) -> Work:
         tiles = sum(reading.pairs * read.taps
                     for reading, read in zip(item.reads, node.reads, strict=True))
         arrays.append(tiles * max(pixels, stripes * config.tile_chunks))
-        count = item.blocks[1] - item.blocks[0]
-        weights = stripes * (tiles * tile + count * params + tables * (
-            count if layer.table is not None and len(layer.table) > 1 else min(2, count)))
+        blocks = item.blocks[1] - item.blocks[0]
+        weights = stripes * (tiles * tile + blocks * params + tables * (
+            blocks if layer.table is not None and len(layer.table) > 1 else min(2, blocks)))
         loads = tuple(
             (reading.inputs[1] - reading.inputs[0]) * w.plane * (r == source)
             for r, (reading, w, source) in enumerate(

@@ -4,6 +4,7 @@ An accelerator's are in `hw.options`.
 """
 
 import argparse
+from collections.abc import Iterable
 from typing import Any
 
 from hw.options import JSON
@@ -26,7 +27,7 @@ from sw.prune.names import PARTITIONERS, PRUNINGS
 
 from .networks import ListNetworks, input_shape, network_name
 
-__all__ = ["DATA", "ENERGY", "MORE", "NETWORK", "PARTS", "add_options", "attribute"]
+__all__ = ["DATA", "ENERGY", "MORE", "NETWORK", "PARTS", "add_options", "as_typed", "attribute"]
 
 #: Option -> what argparse makes it of; where there is a default, its text goes on to tell it.
 _SHARED: dict[str, dict[str, Any]] = {
@@ -105,6 +106,20 @@ ENERGY = ("--energy-column", "--external", "--clock-mhz", "--gating", "--no-back
 def attribute(option: str) -> str:
     """What an option is called among parsed arguments."""
     return option.removeprefix("--").replace("-", "_")
+
+
+def as_typed(args: argparse.Namespace, names: Iterable[str]) -> list[str]:
+    """Options and their values, of those that are given, as one types them."""
+    given = ((name, getattr(args, attribute(name))) for name in names)
+    return [part for name, value in given if value is not None
+            for part in ((f"{name}={_text(value)}",) if _text(value).startswith("-")
+                         else (name, _text(value)))]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):  # of a shape
+        return "x".join(map(str, value))
+    return ",".join(f"{x:g}" for x in value) if isinstance(value, list) else str(value)
 
 
 def add_options(group: argparse._ActionsContainer, *names: str, note: str = "",

@@ -52,6 +52,7 @@ def test_what_does_not_go_together_is_refused(monkeypatch, tmp_path):
     net = measured()
     for name, options, message in (
             ("ulx3s-12f", {}, r"name the board's serial port, port=\"auto\" or its path"),
+            ("ulx3s-12f", {"port": ""}, "port is empty"),
             ("ulx3s-12f", {"virtual": True, "port": "auto"}, "name the board's serial port"),
             ("ulx3s-12f", {"virtual": True, "serial": "D1"}, "serial and build go with a port"),
             ("ulx3s-12f", {"port": "auto", "build": "here"}, "here holds no build; make it: python "

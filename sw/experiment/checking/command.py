@@ -11,7 +11,7 @@ from hw.support.console import console
 from hw.support.files import check_outputs
 from sw.experiment.choice import choice_from_arguments
 from sw.terminal.console import deliver
-from sw.terminal.options import MORE, attribute
+from sw.terminal.options import MORE, as_typed
 from sw.terminal.reads import files_read
 
 from .facts import Facts, facts_of
@@ -66,11 +66,7 @@ def _json(facts: Facts, argv: list[str]) -> str:
 
 def _next(args: argparse.Namespace, facts: Facts) -> str:
     """What to type next."""
-    network = [args.network]
-    for option in MORE:
-        value = getattr(args, attribute(option))
-        if value is not None:
-            network += [option, _text(value)]
+    network = [args.network, *as_typed(args, MORE)]
     if facts.runs:
         if args.board:
             return shlex.join(["python", "-m", "boards", "run", args.board, "--virtual",
@@ -84,9 +80,3 @@ def _next(args: argparse.Namespace, facts: Facts) -> str:
     if other:
         return shlex.join(["python", "-m", "sw.check", *network, "--board", other.name])
     return "python -m sw.check --help"
-
-
-def _text(value: object) -> str:
-    if isinstance(value, tuple):  # of a shape
-        return "x".join(map(str, value))
-    return ",".join(f"{x:g}" for x in value) if isinstance(value, list) else str(value)

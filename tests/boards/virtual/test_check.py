@@ -35,7 +35,7 @@ def test_a_simulated_board_is_in_order_and_the_form_is_filled_in(small_board, tm
         "accelerator"]
     assert all(f["ok"] for f in told["findings"]), told
     lines = form.read_text().splitlines()
-    assert len(lines) == 10 and lines[0] == "board: ULX3S-85F (LFE5U-85F)"
+    assert len(lines) == 10 and lines[0] == "Partita's board: ULX3S-85F (LFE5U-85F)"
     assert sum(line.endswith(": ?") for line in lines) == 5
 
 

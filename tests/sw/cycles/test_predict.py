@@ -9,6 +9,7 @@ from sw.cycles.fifo import Fifo
 from sw.cycles.port import Port
 from tests.support.accelerators import PREDICTED
 from tests.support.programs import random_network
+from tests.support.recipes import Recipe
 
 #: Of `random_network`, those that take the model of eight instances the fewest events.
 SEEDS = 4000, 4002, 4003, 4008
@@ -64,6 +65,11 @@ def test_a_fifo_gives_nothing_between_the_end_of_a_phase_and_the_next():
     assert clock.step() and taken == [4] and clock.now > 4
     fifo.settle()
     assert fifo.level == 2
+
+
+def test_what_is_left_of_a_beat_takes_no_place():
+    recipe = Recipe.parse("8x1x1 channels=1 rows=60 columns=60 conv conv conv")
+    assert predict(recipe.graph, recipe.config).cycles > 3600
 
 
 def test_a_microcoded_core_is_not_predicted():

@@ -29,6 +29,15 @@ class Bare(Turned):
     def forward(self, x):
         return self.g(torch.nn.functional.linear(self.a(x).flatten(1), self.w).relu())
 
+class Frozen(Turned):
+    def __init__(self):
+        super().__init__()
+        self.requires_grad_(False)
+
+class Smooth(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 8, 8, 8), nn.SiLU(), nn.Flatten(), nn.Linear(32, 5))
+
 def unlabelled():
     return torch.ones(8, 3, 16, 16)
 '''
@@ -53,8 +62,8 @@ def test_weights_are_gone_on_from_and_are_weights_again(own, tmp_path, capsys):
                  "2") == 0
     lines = capsys.readouterr().out.splitlines()
     tuned_weights = out / "p2-fc-optimised-1.safetensors"
-    assert lines[-1] == (f"next: python -m sw.compare --network {own.source}:make --input-shape "
-                         f"3x16x16 --weights {tuned_weights} --data {own.npz} --partitions 2")
+    assert lines[-1] == (f"next: python -m sw.compare --network {own.source}:make --weights "
+                         f"{tuned_weights} --input-shape 3x16x16 --data {own.npz} --partitions 2")
     assert "12 of 12 images" in lines[0] and "10 for training and 2 held out" in lines[0]
     origin = origin_of(f"{own.source}:make", in_shape=SHAPE, weights=tuned_weights)
     graph = opened(origin).graph
@@ -63,6 +72,10 @@ def test_weights_are_gone_on_from_and_are_weights_again(own, tmp_path, capsys):
     assert np.array_equal(opened(dense).graph.layers[0].weight, opened(origin_of(
         f"{own.source}:make", in_shape=SHAPE, weights=out / "dense.safetensors")
         ).graph.layers[0].weight)
+    assert tuned(own, "make", out, "--weights", tuned_weights, "--data", own.npz, "--partitions",
+                 "2", "--restart") == 2
+    assert f"of which {tuned_weights} is read" in capsys.readouterr().err
+    assert tuned_weights.is_file()
     assert tuned(own, "make", out, "--data", own.npz, "--partitions", "2") == 2
     assert "is of another run" in capsys.readouterr().err  # of the weights that `make` makes
 
@@ -84,6 +97,9 @@ def test_a_network_that_branches_is_fine_tuned_but_not_in_int8(own, tmp_path, ca
 @pytest.mark.parametrize(("name", "more", "message"), [
     ("Turned", ["--data", "NPZ"], "layer f: its inputs are in another order than its weights"),
     ("Bare", ["--data", "NPZ", "--partitions", "2"], "whose masks could be held: make it a modu"),
+    ("Frozen", ["--data", "NPZ"], "none of its parameters requires a gradient"),
+    ("Smooth", ["--data", "NPZ"], "layer 0: its activation becomes a table, which fine-tuning"),
+    ("make", ["--data", "NPZ", "--calibration", "NPZ"], "--calibration is not for training"),
     ("make", ["--data", "SOURCE:unlabelled"], "has no labels, which fine-tuning needs"),
     ("make", [], "is fine-tuned on images with labels: give them with --data"),
     ("make", ["--data", "NPZ", "--weights", "a", "--checkpoint", "b"], "leave one out"),

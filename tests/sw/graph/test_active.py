@@ -1,6 +1,7 @@
 """Networks whose partitions can be dropped: what is refused, what stays, and what they cost."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,11 +59,31 @@ def chain(*groups: int, low: int = 0) -> IntegerGraph:
         for k, g in enumerate(groups)), 1.0, 1.0)
 
 
+def tabled(zero: int) -> IntegerGraph:
+    """Such a chain, whose second layer has a table that gives a number for a sum of 0."""
+    graph = chain(1, 2, 1)
+    table = np.roll(np.arange(-128, 128), 1)[None].astype(np.int8)
+    table[0, 128 + 5] = zero
+    layers = list(graph.layers)
+    layers[1] = replace(layers[1], offset=5, table=table)
+    return replace(graph, layers=tuple(layers))
+
+
+def test_a_channel_is_dropped_where_its_table_gives_nothing():
+    graph = tabled(0)
+    program = compile_graph(graph, TINY.replace(array__tables=True), scalable=True)
+    image = np.random.default_rng(3).integers(-128, 128, graph.in_shape, dtype=np.int8)
+    for active in (1, 2):
+        outputs, _ = run_program(program, image, seed=active, active=active)
+        assert same(outputs[-1], run_golden(with_active(graph, 2, active), image)[-1])
+
+
 @pytest.mark.parametrize("graph,message", [
     (chain(1, 1), "no layer has groups, so there are no 2 partitions to drop"),
     (chain(1, 4, 1), "layer layer1: has 4 groups; each layer from layer1 to layer1 must have 2"),
     (chain(1, 2, 1, 2, 1), "layer layer2: has 1 groups; each layer from layer1 to layer3"),
     (chain(1, 2), "layer layer1: is the last and has groups; a dense layer must follow"),
+    (tabled(64), "layer layer1: its table gives 64 for a sum of 0, so a dropped channel is not"),
     (chain(1, 2, 1, low=1), "layer layer0: clamps to 1 to 127, so a dropped channel cannot be"),
 ])
 def test_networks_without_partitions_to_drop_are_refused(graph, message):

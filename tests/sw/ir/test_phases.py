@@ -64,3 +64,6 @@ def test_other_sizes_are_refused_by_the_nodes_name():
     module = Does(lambda x: functional.interpolate(x, size=(7, 4)))
     with pytest.raises(ValueError, match=r"scales \[5, 4\] to \[7, 4\]; only whole numbers"):
         capture(module, (8, 5, 4))
+    module = Does(lambda x: functional.interpolate(x, scale_factor=3.1))  # 8 rows become 24
+    with pytest.raises(ValueError, match=r"scales by 3.1, 3.1; only whole numbers run"):
+        capture(module, (8, 8, 8))
