@@ -122,7 +122,7 @@ def own_task(choice: Choice, *, seed: int) -> Task:
 
 def check_files(args: argparse.Namespace) -> None:
     """Refuse to drop what is read, and to read what is not used; raises UsageError."""
-    for path in (*files_read(args), *([args.checkpoint] if args.checkpoint else [])):
+    for path in files_read(args):
         if args.restart and args.out.resolve() in path.resolve().parents:
             raise UsageError(f"--restart drops what --out {args.out} holds, of which {path} is "
                              "read: name another --out")
