@@ -28,6 +28,11 @@ __all__ = ["Finding", "Scope", "check_board", "find_rate", "known_answer"]
 RATES = (0.5, 2.0, 0.9, 0.95, 1.05, 1.1, 0.25, 4.0)
 
 
+#: What repetitions on the way tell, and what to do.
+_LOST = ("bytes are lost or damaged on the way: another cable or USB port, no hub; is another "
+         "program at the port?")
+
+
 @dataclass(frozen=True)
 class Finding:
     """What was looked at, whether it is in order, and what was found, in words."""
@@ -130,15 +135,18 @@ def _link(link: SerialBackend, size: int, clock: Callable[[], float]) -> Finding
     data = np.frombuffer(random.Random(2).randbytes(size), np.uint8)
     session, began = link.session, clock()
     asked, repeated = session.requests, session.repeats
-    link.write_memory(0, data)
-    link.read_memory(0, size)
+    try:
+        link.write_memory(0, data)
+        link.read_memory(0, size)
+    except LinkTimeout as error:
+        return Finding("link", False, f"it answers short requests, then breaks off: {error}; "
+                       f"{_LOST}")
     asked, repeated = session.requests - asked, session.repeats - repeated
     rate = 2 * size / max(1e-9, clock() - began) / 1000
     said = (f"{size:,} bytes to the board and back, {repeated} repetitions in {asked} "
             f"requests, {rate:,.0f} kB/s")
     if repeated:
-        said += ("; bytes are lost or damaged on the way: another cable or USB port, no hub; is "
-                 "another program at the port?")
+        said += f"; {_LOST}"
     return Finding("link", not repeated, said)
 
 
