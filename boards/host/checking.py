@@ -78,7 +78,7 @@ def _findings(args: argparse.Namespace, board: Board, config: Config, build: byt
         if args.virtual:
             place = stack.enter_context(_virtual(board, config, FAULTS.get(args.inject)))
         else:
-            place = _plugged_in(find_port(board, args.port, args.serial))
+            place = _plugged_in(find_port(board, args.port, args.serial), board.baud)
         yield from _look(place, board, config, build, scope, args.port or "")
 
 
@@ -89,6 +89,7 @@ class _Place:
     Members
     -------
     path : of its port
+    baud : at which what is on the line takes its time
     connect : opens it at a baud rate
     patience : how a `SerialBackend` waits for its answers
     searching : and how, while its baud rate is looked for
@@ -96,6 +97,7 @@ class _Place:
     """
 
     path: str
+    baud: int
     connect: Callable[[int], SerialTransport]
     patience: dict
     searching: dict
@@ -107,7 +109,7 @@ def _look(place: _Place, board: Board, config: Config, build: bytes | None, scop
     """Connect, and look at one thing after another."""
     with closing(place.connect(board.baud)) as transport:
         try:
-            link = SerialBackend(config, transport, baud=board.baud, **place.patience)
+            link = SerialBackend(config, transport, baud=place.baud, **place.patience)
         except BoardMismatch as error:
             yield Finding("identity", False, str(error))
             return
@@ -125,8 +127,8 @@ def _look(place: _Place, board: Board, config: Config, build: bytes | None, scop
         f"{silence(board, place.path, asked_for)}"))
 
 
-def _plugged_in(path: str) -> _Place:
-    return _Place(path=path, connect=partial(open_port, path), patience={},
+def _plugged_in(path: str, baud: int) -> _Place:
+    return _Place(path=path, baud=baud, connect=partial(open_port, path), patience={},
                   searching={"timeout_s": 0.1})
 
 
@@ -144,7 +146,8 @@ def _virtual(board: Board, config: Config, faults: Faults | None) -> Iterator[_P
         patience = {"timeout_s": VIRTUAL_TIMEOUT_S} if faults is None else {
             "timeout_s": _LOST_S, "clock": lambda: chip.cycles / (1e6 * system.clock_mhz),
             "greetings": 2}
-        yield _Place(path=pseudo.path, connect=connect, patience=patience, searching={},
+        yield _Place(path=pseudo.path, baud=round(1e6 * system.clock_mhz / system.clocks_per_bit),
+                     connect=connect, patience=patience, searching={},
                      sleep=lambda s: pseudo.let_run(round(s * system.clock_mhz * 1e6)))
         if pseudo.fault:
             raise pseudo.fault

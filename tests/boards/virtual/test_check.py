@@ -51,9 +51,10 @@ def test_what_is_broken_about_a_simulated_board_is_told_in_words(
         fault, first, said, small_board, monkeypatch, capsys):
     # What is lost is waited for: one byte of a link's test, and few of what comes after it.
     lossy = fault == "dropped-bytes"
-    scope = Scope(link_bytes=2600 if lossy else 600, blocks=1 if lossy else 2, core=False,
+    scope = Scope(link_bytes=2600 if lossy else 600, blocks=2, core=False,
                   retention_s=0.02 if fault == "no-refresh" else 1e-4)
     monkeypatch.setattr(checking, "_VIRTUAL_SCOPE", scope)
+    monkeypatch.setattr(checking, "_LOST_S", 0.001)
     monkeypatch.setitem(checking.FAULTS, "dropped-bytes", Faults(drop_every=2500))
     monkeypatch.setitem(checking.FAULTS, "no-refresh", Faults(refresh=False, fades_after_s=0.018))
     assert main(["check", NAME, "--virtual", "--inject", fault, "--json"]) == 1
