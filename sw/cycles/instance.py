@@ -114,15 +114,9 @@ class Instance:
         program = self.program
         program.sync()
         work = self.works[self.at]
-        queue = self.queues[work.unit]
-        if self.missing >= TINY or len(queue) >= self.config.buffers.queue_depth:
+        if self.missing >= TINY or not self._queued(work):
             return
-        queue.append(work)
         self.at += 1
-        self.todo |= 1 << work.unit
-        if work.blocks:
-            self.array.blocks.extend(work.blocks)
-            self.todo |= ARRAY
         self.dispatch_at = self.clock.now + _DISPATCH + self.insn_beats
         self.clock.at(self.dispatch_at, self._go_on_dispatching)
         self.missing += self.insn_beats
@@ -132,6 +126,23 @@ class Instance:
         elif program.left > program.burst:  # else its share is the same
             self.port.dirty = True
         program.retime()
+
+    def _queued(self, work: Work) -> bool:
+        """Give an instruction to its unit, if there is room, or pass a fence, if all is done."""
+        if work.fence:
+            if self.undone > len(self.works) - self.at:
+                return False
+            self.undone -= 1
+            return True
+        queue = self.queues[work.unit]
+        if len(queue) >= self.config.buffers.queue_depth:
+            return False
+        queue.append(work)
+        self.todo |= 1 << work.unit
+        if work.blocks:
+            self.array.blocks.extend(work.blocks)
+            self.todo |= ARRAY
+        return True
 
     def _go_on(self, unit: int) -> None:
         """Start what a unit can start."""
@@ -159,6 +170,7 @@ class Instance:
 
     def _end(self, work: Work) -> None:
         self.undone -= 1
+        self.todo |= _NEXT  # which may be a fence
         if work.mark:
             self.ends[work.run] = max(self.ends[work.run], self.clock.now)
         if work.signal:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from .convolution import Convolution
 from .edges import INPUT, Edges, GraphError, Join, Term
 from .quantisation import Quantisation
+from .records import at_rest, parameters_in, wrong_records
 
 __all__ = ["INPUT", "GraphError", "IntegerGraph", "Join", "Layer", "Pool", "Term"]
 
@@ -74,6 +75,9 @@ class Layer(Convolution):
     table : int8[1 or out, 256] or None
         What each value after the clamp becomes, from -128 on; one for all channels, or one for
         each. Where pooling follows no table may fall.
+    factors : str or None
+        The layer whose output holds `bias`, `mult` and `shift` instead: see `sw.graph.records`.
+        Then those here are 0.
     """
 
     name: str
@@ -100,6 +104,7 @@ class Layer(Convolution):
     pad_value: int = 0
     offset: int = 0
     table: np.ndarray | None = None
+    factors: str | None = None
 
     @property
     def macs(self) -> int:
@@ -157,6 +162,9 @@ class Layer(Convolution):
                    f"epsilon is {self.epsilon}; a layer of several terms takes none")
         self._need(-128 <= self.offset <= 127,
                    f"offset is {self.offset}; it must lie in -128 to 127")
+        self._need(self.factors is None or not any(
+            getattr(self, name).any() for name in ("bias", "mult", "shift")),
+            f"its factors are {self.factors}'s; bias, mult and shift must be 0")
         self._check_pool()
         self._check_table()
         if values:
@@ -292,3 +300,9 @@ class IntegerGraph(Edges):
         for layer in self.layers:
             layer.validate(values=values)
         self.check_edges()
+        for layer in self.layers:
+            if layer.factors is not None and values:
+                giver = self.layers[self.numbers[layer.factors]]
+                if wrong := wrong_records(giver):
+                    raise GraphError(f"layer {layer.name}: its factors are {giver.name}'s, {wrong}")
+                replace(layer, bias=parameters_in(at_rest(giver)).bias, factors=None).validate()

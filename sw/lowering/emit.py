@@ -1,7 +1,7 @@
 """Pass 4: each instance's operations, in an order in which running them one by one is right."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -18,7 +18,14 @@ from .stage import Stage
 from .steps import Piece, Step, hold_pieces, loads_of, passes
 from .streams import live_tables
 from .switches import switches
-from .transfers import input_regions, place_of, tensor_region, tile_regions, transfer_fields
+from .transfers import (
+    input_regions,
+    place_of,
+    record_regions,
+    tensor_region,
+    tile_regions,
+    transfer_fields,
+)
 
 __all__ = ["emit"]
 
@@ -27,8 +34,10 @@ _WEIGHTS_AHEAD = 4  # WEIGHTS instructions before the COMPUTE that uses the firs
 
 @dataclass
 class _Job:
-    """One stripe of one layer on one instance."""
+    """One stripe of one layer on one instance; a `fence` comes before all of it, and so before its
+    weights, which are asked for ahead otherwise."""
 
+    fence: list[Op] = field(default_factory=list)
     weights: list[Op] = field(default_factory=list)
     before: list[Op] = field(default_factory=list)
     early: bool = False
@@ -54,9 +63,10 @@ def emit(stages: list[Stage], order: Sequence[Run], layout: Layout, config: Conf
     issued = used = 0
     loaded = -1
     for at, job in enumerate(jobs):
+        ops += job.fence
         if job.weights:
             used += 1
-        while issued < len(weighted) and \
+        while issued < len(weighted) and not (issued >= used and weighted[issued].fence) and \
                 sum(len(one.weights) for one in weighted[used:issued + 1]) < ahead:
             ops += weighted[issued].weights
             issued += 1
@@ -95,6 +105,10 @@ def _layer_jobs(stages: list[Stage], run: Run, layout: Layout, config: Config,
             # Where a batch comes together, what was made of each image.
             images = range(stage.layer.images) if stage.layer.images > maker.layer.images \
                 else (image,)
+            if value - 1 in layout.records:
+                reads += [target for target, _ in record_regions(
+                    layout.records[value - 1], made.words, 0, config)]
+                continue
             reads += [tensor_region(place_of(layout.tensors[value], maker.layer, k), made.words,
                                     made.rows, config) for k in images]
     if stage.barrier:
@@ -116,6 +130,7 @@ class _LayerEmitter:
         self.layer, self.plan, self.reads = stage.layer, stage.plan, stage.node.reads
         self.stream = layout.streams[number][instance]
         self.load_masks = layout.load_masks[number][instance]
+        self.records = layout.records.get(number)
         self.stripes = stage.plan.stripes[instance]
         self.steps = stage.steps(instance)
         self.places = {value: place_of(layout.tensors[value], stage.layer, image)
@@ -126,15 +141,17 @@ class _LayerEmitter:
 
     def jobs(self, barrier: list[Op]) -> Iterator[_Job]:
         """One job for each stripe."""
-        item, plan, stripes = self.item, self.plan, self.stripes
+        item, plan, stripes, stage = self.item, self.plan, self.stripes, self.stage
         for number, stripe in enumerate(stripes):
             job = _Job(weights=self._weights())
             buffer, steps = number % plan.buffers, self.steps
-            if number == 0:
+            if number == 0 and stage.node.factors is not None:
+                job.fence = [*barrier, Op(Opcode.FENCE, self.run, {})]
+            elif number == 0:
                 job.before += barrier
             if not plan.resident and not plan.piece:
                 job.early = number > 0 and plan.buffers > 1
-                for piece in loads_of(self.stage.node, item, plan, stripes[0], not job.early):
+                for piece in loads_of(stage.node, item, plan, stripes[0], not job.early):
                     job.before += self._load(stripe, buffer, self._origin(piece), piece)
             if not plan.live_blocks:
                 job.body = list(self._body(stripe, buffer, steps))
@@ -286,11 +303,17 @@ class _LayerEmitter:
             fields |= {"out_w": count, "conv_w": count, "out_blocks": 1, "per_pixel": 1}
         post = Op(Opcode.POST, self.run, fields,
                   writes=(Region(ACT, base, planes, plane, height * width),))
-        if not self.stage.store:
-            return post, []
         return post, [
             Op(Opcode.STORE, self.run, transfer_fields(target, source, self.config),
                reads=(source,), writes=(target,))
-            for target, source in tile_regions(
-                self.places[self.run[0] + 1], (first, past), rows.out, columns.out, base, plane,
-                self.config)]
+            for target, source in self._stored(stripe, (first, past), base, plane)]
+
+    def _stored(self, stripe: Stripe, words: tuple[int, int], base: int, plane: int,
+                ) -> Iterable[tuple[Region, Region]]:
+        """Where word blocks of the output go to from activation memory."""
+        if self.records is not None:
+            return record_regions(self.records, words, base, self.config)
+        if not self.stage.store:
+            return ()
+        return tile_regions(self.places[self.run[0] + 1], words, stripe[0].rows.out,
+                            stripe[0].columns.out, base, plane, self.config)

@@ -56,7 +56,7 @@ def test_a_file_of_an_unknown_version_is_refused_with_both_numbers(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sw.graph.artefact.ARTEFACT_VERSION", 9)
         save_integer(graph, tmp_path / "net.safetensors")
-    with pytest.raises(GraphError, match="is of version 9; this program reads versions 1 to 4"):
+    with pytest.raises(GraphError, match="is of version 9; this program reads versions 1 to 5"):
         load_integer(tmp_path / "net.safetensors")
 
 
