@@ -2,8 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from functools import reduce
-from operator import or_
 
 from hw.config import Config
 from hw.isa import INSN_BYTES, READ_AHEAD_BYTES
@@ -61,8 +59,7 @@ class Instance:
             self._load, self._store, self._weights, array.compute, array.post]
         self.tokens = [0] * 8
         #: Units that wait for a token.
-        self.waiting = [reduce(or_, (1 << w.unit for w in works if t in w.wait), 0)
-                        for t in range(8)]
+        self.waiting = [sum({1 << w.unit for w in works if t in w.wait}) for t in range(8)]
         self.flows: list[deque[Flow]] = [deque() for _ in range(PROGRAM)]
         # memory
         self.asking = self.reading = False
@@ -101,11 +98,8 @@ class Instance:
         self.port.add(self.program, [self])
         self.todo |= _NEXT
 
-    def fetched(self) -> None:
-        """Some of the program has come."""
-        self.todo |= _NEXT
-
-    def _go_on_dispatching(self, _: None) -> None:
+    def fetched(self, _: None = None) -> None:
+        """Some of the program has come, or it is time for its next instruction."""
         self.todo |= _NEXT
 
     def _dispatch(self) -> None:
@@ -114,11 +108,24 @@ class Instance:
         program = self.program
         program.sync()
         work = self.works[self.at]
-        if self.missing >= TINY or not self._queued(work):
+        if self.missing >= TINY:
             return
+        if work.fence:
+            if self.undone > len(self.works) - self.at:  # of what came before
+                return
+            self.undone -= 1
+        else:
+            queue = self.queues[work.unit]
+            if len(queue) >= self.config.buffers.queue_depth:
+                return
+            queue.append(work)
+            self.todo |= 1 << work.unit
+            if work.blocks:
+                self.array.blocks.extend(work.blocks)
+                self.todo |= ARRAY
         self.at += 1
         self.dispatch_at = self.clock.now + _DISPATCH + self.insn_beats
-        self.clock.at(self.dispatch_at, self._go_on_dispatching)
+        self.clock.at(self.dispatch_at, self.fetched)
         self.missing += self.insn_beats
         program.left += self.insn_beats
         if program not in self.port.active:
@@ -126,23 +133,6 @@ class Instance:
         elif program.left > program.burst:  # else its share is the same
             self.port.dirty = True
         program.retime()
-
-    def _queued(self, work: Work) -> bool:
-        """Give an instruction to its unit, if there is room, or pass a fence, if all is done."""
-        if work.fence:
-            if self.undone > len(self.works) - self.at:
-                return False
-            self.undone -= 1
-            return True
-        queue = self.queues[work.unit]
-        if len(queue) >= self.config.buffers.queue_depth:
-            return False
-        queue.append(work)
-        self.todo |= 1 << work.unit
-        if work.blocks:
-            self.array.blocks.extend(work.blocks)
-            self.todo |= ARRAY
-        return True
 
     def _go_on(self, unit: int) -> None:
         """Start what a unit can start."""
@@ -197,12 +187,9 @@ class Instance:
         self._queue(work, self._reply(work))
         self.asking = True
         if work.runs > 1:
-            self.clock.at(self.clock.now + 2 * work.runs, self._asked)
+            self.clock.at(self.clock.now + 2 * work.runs, self.relieved)
         self._take_up(LOAD)
         return True
-
-    def _asked(self, _: None) -> None:
-        self.todo |= _TRANSFERS
 
     def _store(self, work: Work) -> bool:
         if self.reading:
@@ -283,7 +270,8 @@ class Instance:
             lead.sync()
             lead.retime()
 
-    def relieved(self, kind: int) -> None:
+    def relieved(self, _: int | None = None) -> None:
+        """There may be room for the next transfer."""
         self.todo |= _TRANSFERS
 
     def _make_room(self) -> None:

@@ -49,8 +49,9 @@ class Work:
     barrier, fence : whether it is one; a fence is of no unit
     """
 
-    __slots__ = ("barrier", "beats", "blocks", "burst", "count", "cycles", "fence", "low", "mark", "mask",
-                 "misses", "pages", "run", "runs", "signal", "speed", "unit", "wait", "words")
+    __slots__ = ("barrier", "beats", "blocks", "burst", "count", "cycles", "fence", "low", "mark",
+                 "mask", "misses", "pages", "run", "runs", "signal", "speed", "unit", "wait",
+                 "words")
 
     def __init__(self, op: Op):
         self.fence = op.opcode == Opcode.FENCE

@@ -40,7 +40,8 @@ def save_integer(graph: IntegerGraph, path: Path) -> None:
     layers = [{"name": x.name, **{s: getattr(x, s) for s in _SCALARS},
                "pool": None if x.pool is None else
                [x.pool.kernel, x.pool.stride, x.pool.padding, x.pool.out], "source": x.source,
-               "factors": x.factors, "terms": [{s: getattr(term, s) for s in _TERM} for term in x.terms]}
+               "factors": x.factors,
+               "terms": [{s: getattr(term, s) for s in _TERM} for term in x.terms]}
               for x in graph.layers]
     description = json.dumps({
         "version": ARTEFACT_VERSION, "name": graph.name, "input_scale": graph.input_scale,

@@ -24,10 +24,11 @@ class FloatLayer(Convolution):
     left), `groups`, the shapes before, after the convolution and after pooling, `pool`, the clamp
     `low` and `high` (0 and None for ReLU, None for no clamp), `pruned`, the value `source` that it
     reads (None for the layer before), and `terms`, further convolutions that are added before the
-    clamp; a `function` after the clamp and before pooling. Sums, without a bias, are multiplied by
-    `factors`, a value [8 out, 1, 1] whose channels 4, 12 ... are those of the layer's. Of a model that is quantised already
-    also `given`, how its output is held, and `before`, how what the function takes is; where it has
-    weights that were given as integers, their `steps` float64[out]; then the bias is float64.
+    clamp; a `function` after the clamp and before pooling. Sums without a bias may be multiplied by
+    `factors`, a value [8 out, 1, 1] in whose channels 4, 12 ... they are (`sw.graph.records`). Of a
+    model that is quantised already also `given`, how its output is held, and `before`, how what the
+    function takes is; where it has weights that were given as integers, their `steps` float64[out];
+    then the bias is float64.
     """
 
     name: str

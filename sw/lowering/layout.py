@@ -7,7 +7,8 @@ from .nodes import Node
 from .steps import Step
 from .switches import switches
 
-__all__ = ["BANKS", "PAGE_BYTES", "Allocator", "Layout", "RecordPlace", "StreamFill", "StreamPlace", "TensorPlace"]
+__all__ = ["BANKS", "PAGE_BYTES", "Allocator", "Layout", "RecordPlace", "StreamFill",
+           "StreamPlace", "TensorPlace"]
 
 _ALIGN_BYTES = 64  # the widest port's beat
 #: Pages and banks of external memory: streams read side by side start in different banks, or

@@ -67,11 +67,10 @@ def run_layer(layer: Layer, image: np.ndarray, *others: np.ndarray) -> np.ndarra
     """Return one layer's output int8[C, H, W] for what it reads, and `others` that its terms do,
     and its factors."""
     if layer.factors is not None:
-        *others, records = others
-        bias, mult, shift = parameters_in(records)
+        bias, mult, shift = parameters_in(others[-1])
         layer = replace(layer, bias=bias, mult=mult, shift=shift)
     acc = convolve(layer, _without_small(image, layer.epsilon))
-    for term, value in zip(layer.terms, others, strict=True):
+    for term, value in zip(layer.terms, others[:len(layer.terms)], strict=True):
         acc = acc + convolve(term, value)
     y = look_up(requantise(acc, layer), layer.table)
     return y if layer.pool is None else max_pool(y, layer)

@@ -115,7 +115,8 @@ class Sequencer(wiring.Component):
             **{f"done_{u}": In(Done(op)) for u, op in UNITS.items()},
             "error": Out(ErrorCode), "error_layer": Out(11), "error_opcode": Out(4),
             "overflow": Out(len(UNITS)), "waiting": Out(len(UNITS)),
-            "drained": Out(1), "idle": In(1), "ended": Out(1), "advances": Out(1), "fetching": Out(1), "spoilt": Out(1),
+            "drained": Out(1), "idle": In(1), "ended": Out(1), "advances": Out(1),
+            "fetching": Out(1), "spoilt": Out(1),
         })
 
     def elaborate(self, platform):
