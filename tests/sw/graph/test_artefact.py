@@ -14,6 +14,7 @@ from sw.prune.apply import apply_plan
 from sw.quantise.post_training import quantise
 from sw.reference.batched import run_layers
 from sw.reference.golden import run_golden
+from tests.support.factored import factored
 from tests.support.programs import random_graph
 from tests.support.recipes import Recipe
 
@@ -36,6 +37,18 @@ def test_a_join_that_interleaves_survives_its_file(tmp_path):
     save_integer(graph, tmp_path / "net.safetensors")
     loaded = load_integer(tmp_path / "net.safetensors")
     assert loaded.joins == graph.joins and loaded.layers[-1].in_shape == (2, 6, 12)
+    image = np.random.default_rng(1).integers(-128, 128, graph.in_shape, np.int8)
+    for found in run_golden(loaded, image), run_layers(graph, torch.from_numpy(image)[None]):
+        for a, b in zip(run_golden(graph, image), found, strict=True):
+            assert np.array_equal(a, np.asarray(b).reshape(a.shape))
+
+
+def test_factors_survive_their_file(tmp_path):
+    graph = factored()
+    graph.validate()
+    save_integer(graph, tmp_path / "net.safetensors")
+    loaded = load_integer(tmp_path / "net.safetensors")
+    assert [x.factors for x in loaded.layers] == [None, None, None, "excite1f", None]
     image = np.random.default_rng(1).integers(-128, 128, graph.in_shape, np.int8)
     for found in run_golden(loaded, image), run_layers(graph, torch.from_numpy(image)[None]):
         for a, b in zip(run_golden(graph, image), found, strict=True):
