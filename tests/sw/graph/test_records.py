@@ -48,7 +48,7 @@ RECORDS = factored().layers[2]
      "layer excite1: its factors are excite1f's, of which nothing but mult may depend"),
     (changed(2, bias=np.full(80, 48, np.int32)), "excite1f's, which shift by 48; it must be at"),
     (changed(2, bias=np.tile([-1, -1, -1, 127, 0, 0, 9, 0], 10).astype(np.int32)),
-     "channel 0 can reach .* the int32 accumulator"),
+     "layer excite1: channel 7 can reach .* the int32 accumulator"),
     (changed(3, factors="excite1s"), r"takes \(80, 1, 1\); layer excite1s gives \(10, 1, 1\)"),
     (changed(3, factors="nobody"), "'nobody' is no value"),
     (changed(3, factors=None), "layer excite1f of random is read by no layer"),
