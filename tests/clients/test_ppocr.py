@@ -1,5 +1,4 @@
-"""PaddleOCR's networks from their ONNX files, in RTL: which way up a line of text is, and where text
-is on a page."""
+"""PaddleOCR's networks from their ONNX files, in RTL: which way up a line of text is."""
 
 import json
 from pathlib import Path
@@ -14,7 +13,7 @@ from tests.clients.test_mobilenet_v2 import folder_of
 
 #: PP-OCR's files, in the package's wheel, as they are.
 WHEEL = "rapidocr_onnxruntime"
-ANGLE, WHERE = "ch_ppocr_mobile_v2.0_cls_infer.onnx", "ch_PP-OCRv4_det_infer.onnx"
+ANGLE = "ch_ppocr_mobile_v2.0_cls_infer.onnx"
 WAYS = 0, 1  # upright, upside down
 #: What the accelerator is given of pixels.
 PREPARATION = ["--mean", "0.5,0.5,0.5", "--deviation", "0.5,0.5,0.5"]

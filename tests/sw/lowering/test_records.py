@@ -14,6 +14,7 @@ from sw.lowering.streams import parameter_places, weight_stream
 from sw.lowering.transfers import record_regions
 from tests.support.accelerators import CONFIGS
 from tests.support.factored import factored
+from tests.support.present import present
 from tests.support.programs import MICROCODED
 
 CONFIG = CONFIGS["8x1x1"]
@@ -29,7 +30,7 @@ def test_parameters_lie_in_the_stream_where_they_are_stored_to():
         steps = lowered.stages[0].steps(0)
         stream = weight_stream(node, steps, config)
         places = parameter_places(node, steps, config)
-        assert set(places) == set(range(*lowered.stages[0].split.items[0].blocks))
+        assert set(places) == set(range(*present(lowered.stages[0].split.items[0]).blocks))
         assert all(bytes(stream[at:at + 4]) == b"\4\3\2\1" for at in places.values())
 
 
