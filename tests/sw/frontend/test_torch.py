@@ -113,7 +113,7 @@ F = nn.functional
     (lambda s, x: s.conv(x) * s.conv(x), "layer mul: multiplies two values of the network"),
     (lambda s, x: s.conv(x) * s.conv(x).mean((2, 3), True), "multiplies by what may be below 0"),
     (lambda s, x: s.conv(x) * s.conv(x).mean(3, True), "a product takes values of one shape, or"),
-    (lambda s, x: s.conv(x) + s.conv(x).mean((2, 3), True).relu().expand(1, 4, 7, 7),
+    (lambda s, x: s.conv(x) + s.conv(x).mean((2, 3), True).relu().expand(-1, -1, 7, 7),
      "operator expand.default repeats values; it is not supported"),
     (lambda s, x: s.conv(x) + s.conv(x).mean((2, 3), True), r"adds \[4, 7, 7\] and \[4, 1, 1\]"),
     (lambda s, x: s.conv(x) + torch.rand(4, 1, 1), "draws random numbers; only what is the same"),
