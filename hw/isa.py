@@ -73,6 +73,9 @@ class Opcode(Enum, shape=4):
     POST = 6
     #: Load unit: wait until every instance in the mask has arrived here.
     BARRIER = 7
+    #: What follows begins once all before it is done and every unit is idle: weights and parameters
+    #: that were stored may then be streamed.
+    FENCE = 8
 
 
 #: Unit -> the opcode that names its instructions, in the order in which units are numbered.
@@ -300,6 +303,7 @@ FORMATS: dict[Opcode, tuple[Field, ...]] = {
               "table, whose entry is the output; as of COMPUTE", optional=True),
     ),
     Opcode.BARRIER: (Field("mask", 32, "instances that meet", nonzero=True),),
+    Opcode.FENCE: (),
 }
 
 

@@ -60,11 +60,13 @@ def follow_progress(m: Module, config: Config, blocks: Blocks, control: PureInte
     m.d.sync += [
         control.moves.eq((moved & ~run.halting) | outstanding.events),
         control.waits.eq(loader.arrive if config.port.memory == "private" else waits)]
-    finished = Signal()
-    m.d.sync += finished.eq(
-        sequencer.ended & ~sequencer.fetching & ~outstanding.any
+    idle, finished = Signal(), Signal()
+    m.d.comb += [idle.eq(
+        ~sequencer.fetching & ~outstanding.any
         & ~Cat(*(g.busy for g in blocks.gates.values()), loader.busy, blocks.storer.busy,
-               blocks.weights.busy, path.compute_busy, path.post_busy).any())
+               blocks.weights.busy, path.compute_busy, path.post_busy).any())]
+    m.d.sync += [finished.eq(sequencer.ended & idle),
+                 sequencer.idle.eq(sequencer.drained & idle)]
     return Progress(moved, waits, (still == _STUCK_CYCLES) & ~finished, finished)
 
 

@@ -100,7 +100,9 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
                      for k, stage in enumerate(lowered.stages)),
         taps=taps, in_shape=graph.in_shape,
         partitioned=tuple(partition_layers(graph.layers, config.instances)) if scalable else (),
-        overwritten=tuple(sorted(layout.overwritten)), tensor_bytes=layout.tensor_bytes)
+        overwritten=tuple(sorted(layout.overwritten)), tensor_bytes=layout.tensor_bytes,
+        records=tuple((layer, place.first, place.past)
+                      for layer, place in sorted(layout.records.items())))
 
 
 def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,

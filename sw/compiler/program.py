@@ -92,6 +92,8 @@ class Program:
     tensor_bytes : int
         Peak of what the input and outputs take of `window_bytes`; weights and programs are beside
         them.
+    records : tuple of (layer, first byte offset, offset past the last)
+        Layers whose outputs are others' requantisation parameters, and where these lie.
     """
 
     config: Config
@@ -109,6 +111,7 @@ class Program:
     partitioned: tuple[int, ...] = ()
     overwritten: tuple[int, ...] = ()
     tensor_bytes: int = 0
+    records: tuple[tuple[int, int, int], ...] = ()
 
     def active_mask(self, active: int) -> int:
         """Instances of the first `active` partitions, a bit each.
@@ -221,7 +224,8 @@ class Program:
     def places(self, base: int) -> list[tuple[int, int] | None]:
         """First byte address of each layer's output and the one after its last, in a window at
         `base`; None of one that is not stored. A run writes nothing else."""
-        return [None if place is None else (
+        records = {layer: (base + first, base + past) for layer, first, past in self.records}
+        return [records.get(k) if place is None else (
             base + place.offset, base + place.offset + self.output_bytes(k))
             for k, place in enumerate(self.outputs)]
 

@@ -33,7 +33,7 @@ _MOST_SIDE, _MOST_KERNEL, _MOST_IMAGES, _MOST_INPUT = 1 << 16, 1 << 8, 1 << 16, 
 _MOST_COUNT = 1 << 62
 #: Fields that JSON holds as they are.
 _PLAIN = ("name", "window_bytes", "programs", "start_mask", "in_shape", "batch", "partitioned",
-          "overwritten", "tensor_bytes")
+          "overwritten", "tensor_bytes", "records")
 
 
 class ProgramError(ValueError):
@@ -99,7 +99,9 @@ def read_program(path: Path, layer_info: type) -> dict[str, Any]:
         "taps": _optional(header["taps"], _taps), "in_shape": _shape(header["in_shape"]),
         "partitioned": header["partitioned"].integers(0, len(layers) - 1),
         "overwritten": header["overwritten"].integers(0, len(layers) - 1),
-        "tensor_bytes": header["tensor_bytes"].integer(0, window)}
+        "tensor_bytes": header["tensor_bytes"].integer(0, window),
+        "records": tuple((layer, first, past) for layer, first, past in (
+            record.integers(0, window, 3) for record in header["records"].items()))}
     _check_input(header, found)
     return found
 

@@ -2,8 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from functools import reduce
-from operator import or_
 
 from hw.config import Config
 from hw.isa import INSN_BYTES, READ_AHEAD_BYTES
@@ -61,8 +59,7 @@ class Instance:
             self._load, self._store, self._weights, array.compute, array.post]
         self.tokens = [0] * 8
         #: Units that wait for a token.
-        self.waiting = [reduce(or_, (1 << w.unit for w in works if t in w.wait), 0)
-                        for t in range(8)]
+        self.waiting = [sum({1 << w.unit for w in works if t in w.wait}) for t in range(8)]
         self.flows: list[deque[Flow]] = [deque() for _ in range(PROGRAM)]
         # memory
         self.asking = self.reading = False
@@ -101,11 +98,8 @@ class Instance:
         self.port.add(self.program, [self])
         self.todo |= _NEXT
 
-    def fetched(self) -> None:
-        """Some of the program has come."""
-        self.todo |= _NEXT
-
-    def _go_on_dispatching(self, _: None) -> None:
+    def fetched(self, _: None = None) -> None:
+        """Some of the program has come, or it is time for its next instruction."""
         self.todo |= _NEXT
 
     def _dispatch(self) -> None:
@@ -114,17 +108,24 @@ class Instance:
         program = self.program
         program.sync()
         work = self.works[self.at]
-        queue = self.queues[work.unit]
-        if self.missing >= TINY or len(queue) >= self.config.buffers.queue_depth:
+        if self.missing >= TINY:
             return
-        queue.append(work)
+        if work.fence:
+            if self.undone > len(self.works) - self.at:  # of what came before
+                return
+            self.undone -= 1
+        else:
+            queue = self.queues[work.unit]
+            if len(queue) >= self.config.buffers.queue_depth:
+                return
+            queue.append(work)
+            self.todo |= 1 << work.unit
+            if work.blocks:
+                self.array.blocks.extend(work.blocks)
+                self.todo |= ARRAY
         self.at += 1
-        self.todo |= 1 << work.unit
-        if work.blocks:
-            self.array.blocks.extend(work.blocks)
-            self.todo |= ARRAY
         self.dispatch_at = self.clock.now + _DISPATCH + self.insn_beats
-        self.clock.at(self.dispatch_at, self._go_on_dispatching)
+        self.clock.at(self.dispatch_at, self.fetched)
         self.missing += self.insn_beats
         program.left += self.insn_beats
         if program not in self.port.active:
@@ -159,6 +160,7 @@ class Instance:
 
     def _end(self, work: Work) -> None:
         self.undone -= 1
+        self.todo |= _NEXT  # which may be a fence
         if work.mark:
             self.ends[work.run] = max(self.ends[work.run], self.clock.now)
         if work.signal:
@@ -185,12 +187,9 @@ class Instance:
         self._queue(work, self._reply(work))
         self.asking = True
         if work.runs > 1:
-            self.clock.at(self.clock.now + 2 * work.runs, self._asked)
+            self.clock.at(self.clock.now + 2 * work.runs, self.relieved)
         self._take_up(LOAD)
         return True
-
-    def _asked(self, _: None) -> None:
-        self.todo |= _TRANSFERS
 
     def _store(self, work: Work) -> bool:
         if self.reading:
@@ -271,7 +270,8 @@ class Instance:
             lead.sync()
             lead.retime()
 
-    def relieved(self, kind: int) -> None:
+    def relieved(self, _: int | None = None) -> None:
+        """There may be room for the next transfer."""
         self.todo |= _TRANSFERS
 
     def _make_room(self) -> None:

@@ -46,14 +46,16 @@ class Work:
     misses : pages that a LOAD or WEIGHTS opens after its first, for each beat
     blocks : of a COMPUTE, in order
     count, cycles : output blocks of a POST, and what each takes
-    barrier : whether it is one
+    barrier, fence : whether it is one; a fence is of no unit
     """
 
-    __slots__ = ("barrier", "beats", "blocks", "burst", "count", "cycles", "low", "mark", "mask",
-                 "misses", "pages", "run", "runs", "signal", "speed", "unit", "wait", "words")
+    __slots__ = ("barrier", "beats", "blocks", "burst", "count", "cycles", "fence", "low", "mark",
+                 "mask", "misses", "pages", "run", "runs", "signal", "speed", "unit", "wait",
+                 "words")
 
     def __init__(self, op: Op):
-        self.unit = int(op.unit)
+        self.fence = op.opcode == Opcode.FENCE
+        self.unit = -1 if self.fence else int(op.unit)
         self.run: Run = op.run
         self.wait, self.signal, self.mark = tuple(op.wait), tuple(op.signal), op.mark
         self.mask = op.fields.get("mask", 0)
@@ -77,6 +79,8 @@ class Worker:
 
     def work(self, op: Op) -> Work:
         work, f = Work(op), op.fields
+        if work.fence:
+            return work
         if self.config.port.memory == "private" and not work.barrier:
             work.mask = 0  # over its own port
         if work.unit in (Unit.COMPUTE, Unit.STORE):

@@ -119,7 +119,7 @@ class _Values:
 
     def run(self, k: int, layer: Layer) -> np.ndarray:
         """What a layer gives."""
-        inputs = [joined(self.graph, source, self.codes) for source in self.graph.sources(k)]
+        inputs = [joined(self.graph, source, self.codes) for source in self.graph.inputs(k)]
         found = run_layer(layer, *inputs)
         self.codes.setdefault(layer.name, found)
         return found
@@ -129,7 +129,7 @@ class _Values:
         layer = network.layers[k]
         inputs = [torch.from_numpy(joined(network, source, {
             part: self._real(part) for part in network.parts(source)}))[None]
-            for source in network.sources(k)]
+            for source in network.inputs(k)]
         y = run_float_layer(layer, inputs[0], torch.from_numpy(layer.weight).double(),
                             torch.from_numpy(layer.bias).double(), inputs[1:])
         return y[0].numpy()

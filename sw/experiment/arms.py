@@ -236,7 +236,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
 
 def _layers_read(graph: IntegerGraph, k: int) -> tuple[str, ...]:
     """The layers whose outputs layer k takes, each once."""
-    parts = [part for value in graph.sources(k) for part in graph.parts(value)]
+    parts = [part for value in graph.inputs(k) for part in graph.parts(value)]
     return tuple(dict.fromkeys(part for part in parts if part != INPUT))
 
 

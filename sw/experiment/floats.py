@@ -24,7 +24,7 @@ def run_float(graph: FloatGraph, x: torch.Tensor) -> torch.Tensor:
 
 
 def run_layer(layer: FloatLayer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return one layer's output for what it and its terms read."""
+    """Return one layer's output for what it and its terms read, and its factors."""
     return run_float_layer(layer, inputs[0], others=inputs[1:])
 
 

@@ -23,6 +23,15 @@ def _same(call: Call) -> Value:
     return call.x
 
 
+def _expand(call: Call) -> Value:
+    """One number for each channel of a map, where it is multiplied by them."""
+    spread, given = call.result_shape(), call.x.shape
+    if spread != given and (given == (spread[0], 1, 1)) and all(
+            str(user.target).startswith("aten.mul") for user in call.node.users):
+        return call.x
+    return _same(call)
+
+
 def _reshape(call: Call) -> Value:
     return call.reshape(call.x, *call.result_shape())
 
@@ -116,7 +125,7 @@ _VIEWS: dict[str, Callable[[Call], Any]] = {
 }
 _NOTHING = dict.fromkeys((
     "alias", "clone", "detach", "contiguous", "to", "_to_copy", "type_as", "lift_fresh_copy",
-    "expand", "expand_as", "identity"), _same)
+    "identity"), _same) | dict.fromkeys(("expand", "expand_as"), _expand)
 #: Names of those whose result may be memory of what they are given; dropout's is, in evaluation.
 SHARING = {*_VIEWS, *_NOTHING, "dropout", "feature_dropout", "alpha_dropout",
            "feature_alpha_dropout"}

@@ -78,7 +78,8 @@ class Begun:
         """The layer that gives a value, if its sums can still be changed."""
         layer = self.open(value)
         free = layer is not None and (
-            layer.low, layer.high, layer.function, layer.pool, layer.given) == (None,) * 5
+            layer.low, layer.high, layer.function, layer.pool, layer.given,
+            layer.factors) == (None,) * 6
         return layer if free else None
 
     def put(self, layer: FloatLayer) -> str:
@@ -93,7 +94,7 @@ class Begun:
         self._end()
         layers = [replace(x, source=self._short(k, x)) for k, x in enumerate(self.layers.values())]
         read = {source for x in self.layers.values()
-                for source in (x.source, *(term.source for term in x.terms))}
+                for source in (x.source, x.factors, *(term.source for term in x.terms))}
         joins = tuple(join for join in self.joins.values() if join.name in read)
         result = FloatGraph(self.graph.name, tuple(layers), joins, self.given)
         result.check_edges()

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from sw.graph.function import Function, X, function
 from sw.ir.graph import Graph, Node
 from sw.ir.operators import Affine, Clamp, Operator, Pointwise, Product, Quantise
 
-__all__ = ["function_of", "products_into_functions"]
+__all__ = ["function_of", "limits_of_sums", "products_into_functions"]
 
 
 def function_of(op: Operator) -> Function | None:
@@ -22,6 +24,26 @@ def function_of(op: Operator) -> Function | None:
         case Quantise(to=to):
             return function("round", X, numbers=(to.scale, to.zero_point, to.low, to.high))
     return None
+
+
+def limits_of_sums(graph: Graph) -> Graph:
+    """A clamp of a multiple is what layers do without a table: the hard sigmoid."""
+    if any(isinstance(node.op, Quantise) for node in graph.nodes):
+        return graph
+
+    def change(node: Node) -> list[Node]:
+        found = node.op.function if isinstance(node.op, Pointwise) else X
+        if found.kind != "clamp" or found.is_by_channel or found.of[0].kind != "affine" \
+                or found.of[0].of != (X,):
+            return [node]
+        channels = graph.values[node.output].shape[0]
+        (scale,), (offset,) = found.of[0].numbers
+        (low,), (high,) = found.numbers
+        inner = f"{node.output}/multiple"
+        affine = Affine(np.full(channels, scale, np.float32), np.full(channels, offset, np.float32))
+        return [Node(node.name, affine, node.inputs, inner),
+                replace(node, op=Clamp(low, high), inputs=(inner,))]
+    return graph.replace(change)
 
 
 def products_into_functions(graph: Graph) -> Graph:

@@ -14,6 +14,7 @@ import numpy as np
 from sw.graph.edges import INPUT, Join, Term
 from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.integer import Pool
+from sw.graph.records import FACTOR, RECORD
 from sw.ir.graph import Graph, Node
 from sw.ir.operators import (
     Affine,
@@ -34,12 +35,22 @@ from sw.ir.operators import (
 
 from .begun import Begun
 from .functions import function_of
-from .parts import as_term, clamped, diagonals, followed, gathered, scaled, with_affine
+from .parts import (
+    as_term,
+    clamped,
+    diagonals,
+    followed,
+    gathered,
+    never_negative,
+    scaled,
+    with_affine,
+)
 from .refusals import (
     check_conv,
     check_pool,
     check_steps,
     check_window,
+    factored,
     refuse,
     refuse_product,
     steps_of,
@@ -110,7 +121,21 @@ class _Layers(Begun):
         return self.put(replace(layer, function=op.function, before=layer.given, given=None))
 
     def product(self, node: Node, op: Product) -> str:
-        refuse_product(node)
+        """A map's channels, each times a number of the other value, which becomes the layer's
+        requantisation parameters."""
+        x, by = factored(node, self.shapes)
+        if self.quantised:
+            refuse_product(node)
+        place, (channels, rows, columns) = self.places[by], self.shapes[x]
+        if place not in self.layers or not never_negative(self.layers[place]):
+            refuse(node, "multiplies by what may be below 0; factors after a sigmoid, a hard "
+                         "sigmoid or ReLU run")
+        weight = np.zeros((RECORD * channels, 1, 1, 1))
+        weight[FACTOR::RECORD] = 1
+        records = self.add(f"{node.name}.factors", place, weight, np.zeros(len(weight)),
+                           (channels, 1, 1), (len(weight), 1, 1), groups=channels)
+        name = self.copy(node.name, self.places[x], (channels, rows, columns))
+        return self.put(replace(self.layers[name], factors=records))
 
     def clamp(self, node: Node, op: Clamp) -> str:
         if (done := self._after_function(node)) is not None:

@@ -4,12 +4,15 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from sw.graph.edges import Term
 from sw.graph.floating import FloatLayer
 from sw.graph.function import Function
+from sw.reference.functions import apply
 
-__all__ = ["as_term", "clamped", "diagonals", "followed", "gathered", "scaled", "with_affine"]
+__all__ = ["as_term", "clamped", "diagonals", "followed", "gathered", "never_negative", "scaled",
+           "with_affine"]
 
 
 def as_term(layer: FloatLayer, source: str | None) -> Term:
@@ -31,6 +34,17 @@ def followed(layer: FloatLayer, function: Function) -> FloatLayer:
     """The layer with a further function behind its own."""
     return replace(layer, function=function if layer.function is None
                    else function.after(layer.function))
+
+
+def never_negative(layer: FloatLayer) -> bool:
+    """Whether a layer gives nothing below 0."""
+    if layer.function is None:
+        return layer.low is not None and layer.low >= 0
+    taken = torch.cat([torch.linspace(-20, 20, 4001), torch.tensor([-1e4, 1e4])])
+    taken = taken.clamp(layer.low, layer.high) if layer.low is not None or layer.high is not None \
+        else taken
+    given = apply(layer.function, taken.expand(1, len(layer.weight), -1))
+    return bool((given >= 0).all())
 
 
 def diagonals(layer: FloatLayer) -> int:

@@ -1,6 +1,6 @@
 """What no layer can do, by the node's name, with what would run instead."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -10,7 +10,8 @@ from sw.ir.errors import UnsupportedLayer
 from sw.ir.graph import Node
 from sw.ir.operators import AvgPool, Conv, MaxPool, Shape
 
-__all__ = ["check_conv", "check_given", "check_pool", "check_steps", "check_window", "refuse",
+__all__ = ["check_conv", "check_given", "check_pool", "check_steps", "check_window", "factored",
+           "refuse",
            "refuse_product", "steps_of"]
 
 #: What an instruction can hold.
@@ -68,10 +69,19 @@ def check_window(node: Node, op: AvgPool, source: Shape) -> int:
     return int(counts[0])
 
 
+def factored(node: Node, shapes: Mapping[str, Shape]) -> tuple[str, str]:
+    """Of a product's operands the map and the one number for each of its channels."""
+    for x, by in (node.inputs, node.inputs[::-1]):
+        if shapes[by][1:] == (1, 1):
+            return x, by
+    refuse_product(node)
+
+
 def refuse_product(node: Node) -> NoReturn:
-    """Raise UnsupportedLayer for a product that is no function of one value."""
-    refuse(node, "multiplies two values of the network; stored numbers for each channel run, and "
-                 "functions of one value, such as x * sigmoid(x)")
+    """Raise UnsupportedLayer for a product of two values that no layer can do."""
+    refuse(node, "multiplies two values of the network; one number for each channel runs, stored "
+                 "or computed (of a model that is not quantised yet), and functions of one value, "
+                 "such as x * sigmoid(x)")
 
 
 _WHOLE = "quantise the whole model, the results of all its nodes, or nothing"

@@ -25,7 +25,7 @@ from sw.ir.operators import (
 )
 from sw.ir.spec import Level, check
 
-from .functions import products_into_functions
+from .functions import limits_of_sums, products_into_functions
 from .held import at_input, before_concat, once
 
 __all__ = ["PASSES", "tidy"]
@@ -249,5 +249,5 @@ def _is_read_cheaply(graph: Graph, node: Node, op: Gather) -> bool:
 
 #: In the order in which they run.
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
-    products_into_functions, merge_affines, before_joins, at_input, before_concat, once,
-    affines_into_weights, chosen_apart, channels_into_weights, absorb_padding)
+    products_into_functions, limits_of_sums, merge_affines, before_joins, at_input, before_concat,
+    once, affines_into_weights, chosen_apart, channels_into_weights, absorb_padding)

@@ -17,8 +17,8 @@ __all__ = ["load_integer", "save_integer"]
 
 #: Version 2 has edges: sources, terms and joins; files of version 1, chains, are read, too.
 #: Version 3 has strides by axis, dilation, pad values and offsets, version 4 tables and joins that
-#: interleave.
-ARTEFACT_VERSION, _OLDEST = 4, 1
+#: interleave; version 5 factors.
+ARTEFACT_VERSION, _OLDEST = 5, 1
 _NAME = "partita.integer-network"
 #: Tensors of a layer -> their type in a file.
 _TENSORS = {"weight": "I8", "bias": "I32", "mult": "U16", "shift": "U8"}
@@ -40,6 +40,7 @@ def save_integer(graph: IntegerGraph, path: Path) -> None:
     layers = [{"name": x.name, **{s: getattr(x, s) for s in _SCALARS},
                "pool": None if x.pool is None else
                [x.pool.kernel, x.pool.stride, x.pool.padding, x.pool.out], "source": x.source,
+               "factors": x.factors,
                "terms": [{s: getattr(term, s) for s in _TERM} for term in x.terms]}
               for x in graph.layers]
     description = json.dumps({
@@ -116,9 +117,11 @@ def _layer(entry: Field, file: safe_open, names: set[str]) -> Layer:
                       in_shape=_shape(term["in_shape"]), conv_shape=shapes["conv_shape"],
                       **_steps(term)) for n, term in enumerate(entry["terms"].items())]
     fields: dict[str, Any] = {**tensors, **shapes, **numbers, **_steps(entry)}
+    factors = entry["factors"] if entry.has("factors") else None
     table = f"{name}.table"
     return Layer(name, **fields, pool=pool, pruned=entry["pruned"].flag(), source=source,
                  terms=tuple(terms),
+                 factors=None if factors is None or factors.value is None else factors.text(),
                  table=_tensor(entry, file, names, table, "I8") if table in names else None)
 
 

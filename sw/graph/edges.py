@@ -16,6 +16,7 @@ import numpy as np
 from hw.support.arguments import nearest
 
 from .convolution import Convolution
+from .records import RECORD
 
 __all__ = ["INPUT", "BranchError", "Edges", "GraphError", "Join", "Term"]
 
@@ -70,7 +71,7 @@ class Term(Convolution):
 
 
 class Edges:
-    """A network's layers as a graph; `layers` have `source` and `terms`."""
+    """A network's layers as a graph; `layers` have `source`, `terms` and `factors`."""
 
     name: str
     layers: tuple[Any, ...]
@@ -98,12 +99,12 @@ class Edges:
     def _branch(self) -> int | None:
         """The first layer that reads anything but the one before it."""
         return next((k for k in range(len(self.layers))
-                     if self.sources(k) != (self.layers[k - 1].name if k else INPUT,)), None)
+                     if self.inputs(k) != (self.layers[k - 1].name if k else INPUT,)), None)
 
     def require_chain(self, step: str) -> None:
         """Raise BranchError unless it is a chain, which is all that a step takes."""
         if (k := self._branch) is not None:
-            raise BranchError(f"layer {self.layers[k].name}: reads {' and '.join(self.sources(k))};"
+            raise BranchError(f"layer {self.layers[k].name}: reads {' and '.join(self.inputs(k))};"
                               f" {step} takes chains only, whose layers read the one before them")
 
     @cached_property
@@ -125,6 +126,16 @@ class Edges:
     def sources(self, k: int) -> tuple[str, ...]:
         """The values that layer k reads: its own convolution's, then each term's."""
         return (self.source(k), *(term.source for term in self.layers[k].terms))
+
+    def inputs(self, k: int) -> tuple[str, ...]:
+        """All values that layer k reads: `sources`, and its factors if it has some."""
+        factors = self.layers[k].factors
+        return self.sources(k) if factors is None else (*self.sources(k), factors)
+
+    @cached_property
+    def recorded(self) -> frozenset[str]:
+        """The layers that give others' factors."""
+        return frozenset(x.factors for x in self.layers if x.factors is not None)
 
     def parts(self, value: str) -> tuple[str, ...]:
         """What holds a value's channels, in order: a join's sources, else the value itself."""
@@ -149,7 +160,7 @@ class Edges:
     def _readers(self) -> dict[str, tuple[int, ...]]:
         found: dict[str, dict[int, None]] = {}
         for k in range(len(self.layers)):
-            for source in self.sources(k):
+            for source in self.inputs(k):
                 for value in (source, *self.parts(source)):
                     found.setdefault(value, {})[k] = None
         return {value: tuple(layers) for value, layers in found.items()}
@@ -198,6 +209,10 @@ class Edges:
         for k, layer in enumerate(self.layers):
             for value, shape in self._reads(k):
                 self._check_read(k, layer.name, value, shape)
+        for name in self.recorded:
+            if name == self.output or any(name in self.sources(k) for k in self.readers(name)) \
+                    or any(name in join.sources for join in self.joins):
+                raise GraphError(f"layer {name}: gives another's factors; nothing else can read it")
         for value in names:
             if value != self.output and not self.readers(value):
                 raise GraphError(f"{self._spoken(value)} of {self.name} is read by no layer")
@@ -207,6 +222,8 @@ class Edges:
         layer = self.layers[k]
         yield self.source(k), layer.in_shape
         yield from ((term.source, term.in_shape) for term in layer.terms)
+        if layer.factors is not None:
+            yield layer.factors, (RECORD * layer.conv_shape[0], 1, 1)
 
     def _check_join(self, join: Join) -> None:
         if not join.sources:

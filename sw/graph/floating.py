@@ -24,9 +24,11 @@ class FloatLayer(Convolution):
     left), `groups`, the shapes before, after the convolution and after pooling, `pool`, the clamp
     `low` and `high` (0 and None for ReLU, None for no clamp), `pruned`, the value `source` that it
     reads (None for the layer before), and `terms`, further convolutions that are added before the
-    clamp; a `function` after the clamp and before pooling. Of a model that is quantised already
-    also `given`, how its output is held, and `before`, how what the function takes is; where it has
-    weights that were given as integers, their `steps` float64[out]; then the bias is float64.
+    clamp; a `function` after the clamp and before pooling. Sums without a bias may be multiplied by
+    `factors`, a value [8 out, 1, 1] in whose channels 4, 12 ... they are (`sw.graph.records`). Of a
+    model that is quantised already also `given`, how its output is held, and `before`, how what the
+    function takes is; where it has weights that were given as integers, their `steps` float64[out];
+    then the bias is float64.
     """
 
     name: str
@@ -50,6 +52,7 @@ class FloatLayer(Convolution):
     steps: np.ndarray | None = None
     function: Function | None = None
     before: Quantisation | None = None
+    factors: str | None = None
 
     @property
     def sums(self) -> "FloatLayer":
@@ -101,6 +104,13 @@ class FloatGraph(Edges):
                 raise GraphError(f"layer {layer.name}: its activation becomes a table, and what "
                                  f"that takes has a step size of its own, which {step} does not "
                                  "know; use quantise")
+
+    def require_no_factors(self, step: str) -> None:
+        """Raise GraphError if a layer multiplies by another value, which a step does not take."""
+        for layer in self.layers:
+            if layer.factors is not None:
+                raise GraphError(f"layer {layer.name}: multiplies each channel by a value of the "
+                                 f"network, which {step} does not take")
 
     def layer(self, name: str) -> FloatLayer:
         """The layer of that name; raises ValueError if there is none."""

@@ -2,32 +2,20 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from .convolution import Convolution
 from .edges import INPUT, Edges, GraphError, Join, Term
+from .pool import Pool
 from .quantisation import Quantisation
+from .records import at_rest, parameters_in, wrong_records
 
 __all__ = ["INPUT", "GraphError", "IntegerGraph", "Join", "Layer", "Pool", "Term"]
 
 _INT32 = 1 << 31
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Max pooling after requantisation.
-
-    Members: `kernel` and `stride` (rows, columns), `padding` (top, left) and `out` (rows,
-    columns) of the result. Positions outside the map are ignored.
-    """
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    out: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +62,9 @@ class Layer(Convolution):
     table : int8[1 or out, 256] or None
         What each value after the clamp becomes, from -128 on; one for all channels, or one for
         each. Where pooling follows no table may fall.
+    factors : str or None
+        The layer whose output holds `bias`, `mult` and `shift` instead: see `sw.graph.records`.
+        Then those here are 0.
     """
 
     name: str
@@ -100,6 +91,7 @@ class Layer(Convolution):
     pad_value: int = 0
     offset: int = 0
     table: np.ndarray | None = None
+    factors: str | None = None
 
     @property
     def macs(self) -> int:
@@ -109,16 +101,9 @@ class Layer(Convolution):
     @property
     def needed_macs(self) -> int:
         """Those of `macs` whose results are looked at: pooling may leave out some of a map."""
-        return self.weight_bytes * self._looked_at(0) * self._looked_at(1)
-
-    def _looked_at(self, axis: int) -> int:
-        """Rows (0) or columns (1) of the convolution that the output depends on."""
-        size, pool = self.conv_shape[1 + axis], self.pool
-        if pool is None:
-            return size
-        firsts = (k * pool.stride[axis] - pool.padding[axis] for k in range(pool.out[axis]))
-        return len({place for first in firsts
-                    for place in range(max(0, first), min(size, first + pool.kernel[axis]))})
+        rows, columns = (size if self.pool is None else self.pool.looks_at(axis, size)
+                         for axis, size in enumerate(self.conv_shape[1:]))
+        return self.weight_bytes * rows * columns
 
     @property
     def weight_bytes(self) -> int:
@@ -157,6 +142,9 @@ class Layer(Convolution):
                    f"epsilon is {self.epsilon}; a layer of several terms takes none")
         self._need(-128 <= self.offset <= 127,
                    f"offset is {self.offset}; it must lie in -128 to 127")
+        self._need(self.factors is None or not (self.bias.any() or self.mult.any()
+                                                or self.shift.any()),
+                   f"its factors are {self.factors}'s; bias, mult and shift must be 0")
         self._check_pool()
         self._check_table()
         if values:
@@ -292,3 +280,9 @@ class IntegerGraph(Edges):
         for layer in self.layers:
             layer.validate(values=values)
         self.check_edges()
+        for layer in self.layers if values else ():
+            if layer.factors is not None:
+                giver = self.layers[self.numbers[layer.factors]]
+                if wrong := wrong_records(giver):
+                    raise GraphError(f"layer {layer.name}: its factors are {giver.name}'s, {wrong}")
+                replace(layer, bias=parameters_in(at_rest(giver)).bias, factors=None).validate()

@@ -230,12 +230,15 @@ class Pointwise(Operator):
 
 @dataclass(frozen=True)
 class Product(Operator):
-    """Two values of one shape, number by number."""
+    """Two values of one shape, number by number; or a map [C, H, W] and one number for each of its
+    channels, [C, 1, 1]."""
 
     def shape(self, *inputs: Shape) -> Shape:
         x, y = inputs
-        _need(x == y, f"a product takes values of one shape, not {list(x)} and {list(y)}")
-        return x
+        _need(x == y or (len(x) == len(y) == 3 and (x[0], 1, 1) in (x, y) and x[0] == y[0]),
+              "a product takes values of one shape, or one number for each channel, not "
+              f"{list(x)} and {list(y)}")
+        return max(x, y)
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,12 @@ class Instance:
                 self.ended = True
                 yield True
                 return
+            if opcode == Opcode.FENCE:
+                while self.current or any(self.queues.values()):
+                    yield False
+                at += INSN_BYTES
+                yield True
+                continue
             queue = self.queues[UNIT_OF[opcode]]
             while len(queue) >= self.config.buffers.queue_depth:
                 yield False

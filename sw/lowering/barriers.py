@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from sw.graph.records import RECORD
+
 from .nodes import Node
 from .split import Split, is_local
 
@@ -16,7 +18,7 @@ def meetings(nodes: Sequence[Node], splits: Sequence[Split]) -> list[tuple[int, 
     """
     far = [frozenset(value for r, read in enumerate(node.reads) for value in read.values
                      if value and not _is_local(nodes, splits, k, r, value))
-           for k, node in enumerate(nodes)]
+           | _far_factors(node, splits) for k, node in enumerate(nodes)]
     shared = frozenset[int]().union(*far)
     found: list[tuple[int, ...]] = []
     known: set[int] = set()
@@ -27,6 +29,18 @@ def meetings(nodes: Sequence[Node], splits: Sequence[Split]) -> list[tuple[int, 
         found.append(tuple(sorted(v for v in shared - known if v <= k)))
         known.update(found[-1])
     return found
+
+
+def _far_factors(node: Node, splits: Sequence[Split]) -> frozenset[int]:
+    """The layer's factors, unless each instance made those of its own channels."""
+    if node.factors is None:
+        return frozenset()
+    makers = splits[node.factors - 1].items
+    count = max(made.blocks[1] for made in makers if made is not None)
+    local = all(item is None or (made is not None and made.blocks[0] <= RECORD * item.blocks[0]
+                                 and min(RECORD * item.blocks[1], count) <= made.blocks[1])
+                for made, item in zip(makers, splits[node.number].items, strict=True))
+    return frozenset() if local else frozenset({node.factors})
 
 
 def _is_local(nodes: Sequence[Node], splits: Sequence[Split], k: int, r: int, value: int) -> bool:

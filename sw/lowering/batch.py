@@ -28,8 +28,12 @@ def stack_layers(nodes: Sequence[Node], batch: int) -> tuple[Node, ...]:
     Raises
     ------
     Unsupported
-        If a map is too high to be stacked.
+        If a map is too high to be stacked, or a layer has factors.
     """
+    for node in nodes if batch > 1 else ():
+        if node.factors is not None:
+            raise Unsupported(node.layer.name, "multiplies each channel by a value, which differs "
+                              "from image to image: run the images one by one")
     stacked, readers = list(nodes), readers_of(nodes)
     for k in reversed(range(len(nodes))):
         layer = nodes[k].layer

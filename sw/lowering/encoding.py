@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 from hw.config import Config
 from sw.graph.integer import Layer
+from sw.graph.records import RECORD
 
 from .errors import Unsupported
 from .geometry import Spans, size
 from .nodes import Node
 
-__all__ = ["can_hold", "check_encoding", "fewer_images", "skips_zeros"]
+__all__ = ["can_hold", "check_encoding", "fewer_images", "multiplies", "skips_zeros"]
 
 #: What positions in a plane reach to in the hardware.
 _MOST_EXTENT = 2048
@@ -22,7 +23,7 @@ def skips_zeros(node: Node, config: Config) -> bool:
     layer = node.layer
     return (config.array.zero_skip and layer.images == 1 and len(node.reads) == 1
             and layer.is_linear and layer.pool is None and layer.pad_value == 0
-            and layer.table is None)
+            and layer.table is None and layer.factors is None)
 
 
 def check_encoding(node: Node, config: Config) -> None:
@@ -57,10 +58,31 @@ def check_encoding(node: Node, config: Config) -> None:
                           "not have; " + ("the microcoded core never has: take a pipelined one, "
                                           "or ReLU" if config.core == "microcoded" else
                                           "set array.tables (--tables), or take ReLU"))
+    if layer.factors is not None:
+        _check_factors(layer, config)
     if layer.epsilon and not skips_zeros(node, config):
         raise Unsupported(layer.name, f"epsilon is {layer.epsilon}; small inputs count as zero "
                           "only in fully connected layers without tables whose inputs have no zero "
                           "point, image by image, with array.zero_skip" + _or_fewer(layer))
+
+
+def multiplies(config: Config) -> bool:
+    """Whether layers can multiply by a value: its bytes are stored as parameters of a stream."""
+    return config.core == "pipelined" and config.word_pitch_bytes == config.array.rows \
+        and RECORD * config.array.cols % config.array.rows == 0
+
+
+def _check_factors(layer: Layer, config: Config) -> None:
+    """Refuse a multiplication by a value whose bytes cannot be stored as a stream's parameters."""
+    array = config.array
+    if multiplies(config):
+        return
+    if config.core == "microcoded":
+        raise Unsupported(layer.name, f"multiplies each channel by a value, {layer.factors}; the "
+                          "microcoded core cannot: take a pipelined one")
+    raise Unsupported(layer.name, f"multiplies each channel by a value, {layer.factors}, which an "
+                      f"array of {array.rows}x{array.cols} cannot: array.rows must be a power of "
+                      f"two that divides {RECORD} times array.cols")
 
 
 def can_hold(node: Node, axis: int, of: Iterable[Spans]) -> bool:

@@ -1,13 +1,14 @@
 """Pass 3: what lies where in external memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .nodes import Node
 from .steps import Step
 from .switches import switches
 
-__all__ = ["BANKS", "PAGE_BYTES", "Allocator", "Layout", "StreamFill", "StreamPlace", "TensorPlace"]
+__all__ = ["BANKS", "PAGE_BYTES", "Allocator", "Layout", "RecordPlace", "StreamFill",
+           "StreamPlace", "TensorPlace"]
 
 _ALIGN_BYTES = 64  # the widest port's beat
 #: Pages and banks of external memory: streams read side by side start in different banks, or
@@ -63,13 +64,24 @@ StreamFill = tuple[Node, tuple[Step, ...], int]
 
 
 @dataclass(frozen=True)
+class RecordPlace:
+    """Where a layer's output, which is another's parameters, is stored: bytes from `first` to
+    `past`, which hold that one's streams, and in each of these the offset of each output block's
+    parameters (`blocks`)."""
+
+    first: int
+    past: int
+    blocks: tuple[Mapping[int, int], ...]
+
+
+@dataclass(frozen=True)
 class Layout:
     """Everything in external memory but the programs.
 
     Members: `tensors`, the input and each layer's output; their end, `tensor_bytes`; the layers
     whose stored output others have `overwritten` when a run ends; `streams` of each layer and
     instance, and `load_masks` of each of its reads there; `streams_to_fill`, what the host writes
-    before a run.
+    before a run; `records`, of each layer that gives another's factors where its output goes.
     """
 
     tensors: tuple[TensorPlace, ...]
@@ -78,6 +90,7 @@ class Layout:
     streams: tuple[tuple[StreamPlace, ...], ...]
     load_masks: tuple[tuple[tuple[int, ...], ...], ...]
     streams_to_fill: tuple[StreamFill, ...]
+    records: Mapping[int, RecordPlace]
 
 
 class Allocator:

@@ -104,6 +104,8 @@ def _stages(nodes: Sequence[Node], splits: Sequence[Split], plans: Sequence[Laye
     loaded = {value for node, plan in zip(nodes, plans, strict=True)
               for read, where in zip(node.reads, plan.reads, strict=True) if not where.resident
               for value in read.values}
-    return [Stage(node, split, plan, far, store_all or k == len(nodes) or k in loaded)
+    records = {node.factors for node in nodes}  # are stored elsewhere
+    return [Stage(node, split, plan, far,
+                  k not in records and (store_all or k == len(nodes) or k in loaded))
             for k, (node, split, plan, far) in enumerate(
                 zip(nodes, splits, plans, meetings(nodes, splits), strict=True), 1)]

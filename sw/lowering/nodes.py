@@ -87,16 +87,19 @@ class Read:
 @dataclass(frozen=True, eq=False)
 class Node:
     """A layer, as it runs, and its reads: first its own, then its terms'. Its `number` is that of
-    the value before it, too."""
+    the value before it, too. `factors` is the value that holds its requantisation parameters, which
+    is none of its reads: it is stored in its weight stream."""
 
     number: int
     layer: Layer
     reads: tuple[Read, ...]
+    factors: int | None = None
 
     @property
     def follows(self) -> bool:
         """Whether it reads what lies before it and nothing else, as in a chain."""
-        return len(self.reads) == 1 and self.reads[0].value == self.number
+        return self.factors is None and len(self.reads) == 1 \
+            and self.reads[0].value == self.number
 
     def reads_of(self, value: int) -> list[int]:
         """Numbers of the reads that take this value and no join."""
@@ -105,7 +108,7 @@ class Node:
     def running(self, layer: Layer) -> "Node":
         """The same with its own convolution changed, whose input is one value."""
         own = replace(self.reads[0], conv=layer, channels=(layer.in_shape[0],))
-        return Node(self.number, layer, (own, *self.reads[1:]))
+        return replace(self, layer=layer, reads=(own, *self.reads[1:]))
 
     @cached_property
     def sources(self) -> tuple[int, ...]:
@@ -136,7 +139,8 @@ def nodes_of(graph: IntegerGraph) -> tuple[Node, ...]:
             reads.append(Read(conv, tuple(numbers[part] for part in parts), tuple(
                 graph.value_shape(part)[0] for part in (parts if by == (1, 1) else parts[:1])),
                 by))
-        nodes.append(Node(k, layer, tuple(reads)))
+        nodes.append(Node(k, layer, tuple(reads),
+                          None if layer.factors is None else numbers[layer.factors]))
     return tuple(nodes)
 
 

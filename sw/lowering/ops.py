@@ -57,6 +57,7 @@ class Op:
 
     @property
     def unit(self) -> Unit:
+        """Which does it; a FENCE is of none."""
         return UNITS[self.opcode]
 
     def encode(self) -> bytes:

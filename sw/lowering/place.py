@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from hw.config import Config
 
 from .batch import Run
-from .layout import Allocator, Layout, StreamFill, StreamPlace
+from .layout import Allocator, Layout, RecordPlace, StreamFill, StreamPlace
 from .loads import apart, load_masks, same_mask
 from .split import Item
 from .stage import Stage
 from .steps import Step
-from .streams import stream_alignment, stream_bytes, stream_chunks
+from .streams import parameter_places, stream_alignment, stream_bytes, stream_chunks
 from .tensors import place_tensors
 
 __all__ = ["lay_out"]
@@ -28,15 +28,21 @@ def lay_out(stages: list[Stage], order: Sequence[Run], batch: int, config: Confi
     reuse : whether a tensor may take the place of others that nobody reads any more
     """
     tensors, overwritten = place_tensors(stages, batch, config, memory, reuse)
-    tensor_bytes = memory.bytes
-    streams, fills = [], []
     together = _multicasts(stages, config)
+    records, written = {}, {}  # streams that are written while the network runs
     for stage in stages:
-        placed, parts = _streams(stage, config, memory, together)
-        streams.append(placed)
-        fills += parts
-    return Layout(tensors, tensor_bytes, overwritten, tuple(streams),
-                  load_masks(stages, order), tuple(fills))
+        if (maker := stage.node.factors) is not None:
+            first = memory.bytes
+            written[stage.node.number] = _, fills = _streams(stage, config, memory, together)
+            records[maker - 1] = RecordPlace(first, memory.bytes, tuple(
+                {block: offset + at for block, at in parameter_places(node, steps, config).items()}
+                for node, steps, offset in fills))
+    tensor_bytes = memory.bytes
+    every = [written.get(stage.node.number) or _streams(stage, config, memory, together)
+             for stage in stages]
+    return Layout(tensors, tensor_bytes, overwritten, tuple(placed for placed, _ in every),
+                  load_masks(stages, order), tuple(fill for _, fills in every for fill in fills),
+                  records)
 
 
 def _multicasts(stages: list[Stage], config: Config) -> set[int]:

@@ -12,7 +12,8 @@ from sw.graph.integer import Layer
 from .nodes import Node, Read
 from .steps import Step, passes
 
-__all__ = ["live_tables", "stream_alignment", "stream_bytes", "stream_chunks", "weight_stream"]
+__all__ = ["live_tables", "parameter_places", "stream_alignment", "stream_bytes", "stream_chunks",
+           "weight_stream"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,20 @@ def stream_bytes(node: Node, steps: Sequence[Step], config: Config) -> int:
         return live_tables(node, steps, config)[-1].past
     length = stream_chunks(node, steps, config) * config.chunk_bytes
     return -(-length // config.port.bytes) * config.port.bytes
+
+
+def parameter_places(node: Node, steps: Sequence[Step], config: Config) -> dict[int, int]:
+    """Where each output block's parameters begin in a stream, in bytes; zeros are not skipped."""
+    places, at = {}, 0
+    for step in steps:
+        tiles = (step.inputs[1] - step.inputs[0]) * step.times * config.tile_chunks \
+            * node.reads[step.read].taps
+        for number, block in enumerate(range(*step.blocks)):
+            at += config.table_chunks * (number < step.tables)
+            if step.last:
+                places[block] = at * config.chunk_bytes
+            at += config.param_chunks * step.last + tiles
+    return places
 
 
 def weight_stream(node: Node, steps: Sequence[Step], config: Config) -> np.ndarray:

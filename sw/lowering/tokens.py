@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hw.isa import ROUTES, Token
+from hw.isa import ROUTES, Opcode, Token
 
 from .ops import ACT, EXTERNAL, UNITS, Op, Region, Unit
 
@@ -19,7 +19,7 @@ __all__ = ["add_tokens"]
 
 #: Other pairs need none, nor INPUT_DONE. POST takes a bank that a later COMPUTE fills, so
 #: earlier COMPUTEs have read their input, and what was loaded for them had arrived; tensors are
-#: stored before they are loaded, and once.
+#: stored before they are loaded, and once. Streams that are stored are read behind a FENCE.
 _TOKENS = {(UNITS[giver], UNITS[taker]): token for token, (giver, taker) in ROUTES.items()
            if token is not Token.INPUT_DONE}
 _MAX_AHEAD = 128  # tokens of a kind that may be outstanding; the hardware counts to 255
@@ -70,6 +70,10 @@ class _Space:
             return -1
         return int(np.where((view[len(self.writers):] < 0).all(0), written, -1).max())
 
+    def forget(self) -> None:
+        """Nothing that was done before is waited for."""
+        self._table[...] = -1
+
     def read(self, unit: Unit, number: int, view: np.ndarray) -> None:
         view[self.readers[unit]] = number
 
@@ -94,6 +98,11 @@ def add_tokens(ops: Sequence[Op], act_words: int, external_words: int) -> None:
     edges: dict[tuple[Unit, Unit], list[tuple[int, int]]] = {pair: [] for pair in _TOKENS}
     newest = dict.fromkeys(Unit, -1)
     for number, op in enumerate(ops):
+        if op.opcode is Opcode.FENCE:  # all that came before is done
+            newest = dict.fromkeys(Unit, -1)
+            for space in spaces.values():
+                space.forget()
+            continue
         unit = op.unit
         reads = [(spaces[r.space], spaces[r.space].view(r)) for r in op.reads]
         writes = [(spaces[r.space], spaces[r.space].view(r)) for r in op.writes]

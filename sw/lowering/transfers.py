@@ -4,13 +4,15 @@ from collections.abc import Iterator, Mapping
 
 from hw.config import Config
 from sw.graph.integer import Layer
+from sw.graph.records import RECORD
 
 from .geometry import Window, size
-from .layout import TensorPlace
+from .layout import RecordPlace, TensorPlace
 from .nodes import Read
 from .ops import ACT, EXTERNAL, Region
 
-__all__ = ["input_regions", "place_of", "tensor_region", "tile_regions", "transfer_fields"]
+__all__ = ["input_regions", "place_of", "record_regions", "tensor_region", "tile_regions",
+           "transfer_fields"]
 
 
 def place_of(tensor: TensorPlace, layer: Layer, image: int) -> TensorPlace:
@@ -47,6 +49,30 @@ def tile_regions(place: TensorPlace, words: tuple[int, int], rows: tuple[int, in
     for k in range(high):
         yield Region(EXTERNAL, start + k * stride, blocks, whole.stride, width), \
             Region(ACT, act + k * width, blocks, plane, width)
+
+
+def record_regions(place: RecordPlace, words: tuple[int, int], act: int, config: Config,
+                   ) -> Iterator[tuple[Region, Region]]:
+    """What moves of word blocks of records, which lie one after the other in activation memory from
+    `act` on, to the streams that they are parameters in: equal distances at once."""
+    array, pitch = config.array, config.word_pitch_bytes
+    each = RECORD * array.cols // array.rows  # words of an output block's parameters
+    pieces = []
+    for blocks in place.blocks:
+        for block in range(words[0] // each, -(-words[1] // each)):
+            if block in blocks:
+                first, past = max(words[0], block * each), min(words[1], (block + 1) * each)
+                pieces.append((blocks[block] // pitch + first - block * each,
+                               act + first - words[0], past - first))
+    while pieces:
+        (base, start, length), count = pieces[0], 1
+        stride = pieces[1][0] - base if len(pieces) > 1 else 0
+        while count < len(pieces) and pieces[count] == (
+                base + count * stride, start + count * length, length):
+            count += 1
+        yield Region(EXTERNAL, base, count, stride, length), \
+            Region(ACT, start, count, length, length)
+        pieces = pieces[count:]
 
 
 def input_regions(read: Read, places: Mapping[int, TensorPlace], span: tuple[int, int],

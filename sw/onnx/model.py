@@ -103,7 +103,7 @@ def _one_image(name: str, value: str, sizes: list[int | None],
     if len(sizes) < 2:
         raise refuse("; it must be a batch of images or of vectors")
     batch, *rest = sizes
-    if batch not in (None, 0, 1):
+    if batch not in (None, -1, 0, 1):  # some write -1 for what is open
         raise refuse(f", for batches of {batch}; export it for one image, or leave the batch open")
     if in_shape is None:
         known = [n for n in rest if n is not None and n > 0]

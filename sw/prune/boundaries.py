@@ -39,6 +39,10 @@ def boundaries_of(graph: FloatGraph) -> Boundaries:
                 fixed.setdefault(layer.name, f"layer {layer.name}: has {layer.groups} groups, so "
                                              "the outputs cannot be reordered for the layer after "
                                              "it")
+    for layer in graph.layers:
+        if layer.factors is not None:
+            fixed.setdefault(layer.name, f"layer {layer.name}: multiplies each channel by one of "
+                                         f"{layer.factors}, in one order, which cannot be changed")
     for join in graph.joins:
         for value in (join.name, *join.sources):
             fixed.setdefault(value, f"join {join.name}: has {' and '.join(join.sources)} in one "

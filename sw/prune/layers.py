@@ -10,6 +10,7 @@ from sw.graph.edges import INPUT
 from sw.graph.floating import FloatGraph, FloatLayer
 from sw.graph.flow import expect
 
+from .boundaries import boundaries_of
 from .plan import PartitionError
 
 __all__ = ["prunable_layers", "select_layers"]
@@ -19,22 +20,24 @@ def prunable_layers(graph: FloatGraph, prune: str = "fc") -> list[str]:
     """Names of the neighbouring layers that "fc" (linear ones but the classifier) or "all" (all
     but the first and the classifier) prunes.
 
-    Grouped layers are left out, and those whose channels have no divisor in common with their
-    neighbours'. Of several runs it is the one with the most weights; none is an empty list. Of a
+    Grouped layers are left out, those behind which only depthwise ones come, whose order is the
+    output's, and those whose channels have no divisor in common with their neighbours'. Of several runs it is the one with the most weights; none is an empty list. Of a
     graph with branches it is all such layers, if they sum no other convolution.
     """
     expect(graph, FloatGraph, "prunable_layers")
     graph.require_real("prunable_layers")
     if prune not in ("fc", "all"):
         raise PartitionError(f"prune is {prune!r}; it must be 'fc' or 'all'")
+    of = boundaries_of(graph).of
+    inner = [x for x in graph.layers if of[x.name] != of[graph.output]]
     if not graph.is_chain:
-        return [x.name for x in graph.layers[:-1]
+        return [x.name for x in inner
                 if x.groups == 1 and _sums_nothing_else(x) and x.source != INPUT and x
                 is not graph.layers[0] and (prune == "all" or x.gives_vector)
                 and math.gcd(x.in_shape[0], len(x.weight)) > 1]
     most: list[FloatLayer] = []
     run: list[FloatLayer] = []
-    for k, layer in enumerate(graph.layers[:-1]):
+    for k, layer in enumerate(inner):
         chosen = k > 0 if prune == "all" else layer.gives_vector
         run = [*run, layer] if chosen and layer.groups == 1 else []
         while run and _common_divisor(run) == 1:

@@ -40,6 +40,7 @@ class FakeQuantised(nn.Module):
         super().__init__()
         graph.require_real("fine-tuning in int8")
         graph.require_no_tables("fine-tuning in int8")
+        graph.require_no_factors("fine-tuning in int8")
         graph.require_chain("fine-tuning in int8")
         self.graph = graph
         self.scales = scales

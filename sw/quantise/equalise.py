@@ -59,6 +59,10 @@ def _may_be_scaled(graph: FloatGraph, layer: FloatLayer) -> bool:
         return False
     if any(layer.name in join.sources for join in graph.joins):
         return False
+    if layer.name in graph.recorded or layer.factors is not None:
+        return False
+    if any(graph.layers[k].name in graph.recorded for k in graph.readers(layer.name)):
+        return False
     return not any(part.is_diagonal for part in _readers(graph, layer))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph
+from sw.graph.records import FACTOR, RECORD
 from sw.reference.batched import run_layers
 
 from .errors import QuantiseError
@@ -65,6 +66,8 @@ def compared(network: FloatGraph, graph: IntegerGraph, images: Images) -> Compar
     for x, outputs in shown.batches():
         for k, ((_, exact), whole) in enumerate(zip(outputs, run_layers(graph, x), strict=True)):
             held, exact = graph.held[names[k]], exact.double()
+            if names[k] in graph.recorded:  # of which the rest are constants
+                exact, whole = exact[:, FACTOR::RECORD], whole[:, FACTOR::RECORD]
             signal[k] += float(exact.square().sum())
             noise[k] += float(((whole - held.zero_point) * held.scale - exact).square().sum())
             last = exact, whole

@@ -6,13 +6,14 @@ import numpy as np
 
 from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
-from sw.graph.integer import INPUT, IntegerGraph
+from sw.graph.integer import INPUT, IntegerGraph, Layer
 from sw.graph.quantisation import Quantisation
 from sw.reference.floating import run_float_layer
 
 from .bias import correct_biases
 from .equalise import channel_factors, equal_channels
 from .errors import QuantiseError
+from .factors import multiplying, recording
 from .functions import Taken, with_table
 from .given import quantise_given
 from .requantise import alone, from_zero, requantised
@@ -151,7 +152,7 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
             raise QuantiseError(f"layer {real.name}: with steps of {read:g} of its input all its "
                                 "weights are 0, beside its bias; give a larger one, as `calibrate` "
                                 "does")
-        if real.weight.any() and not whole.mult.any():
+        if real.weight.any() and not whole.mult.any() and whole.factors is None:
             raise QuantiseError(f"layer {real.name}: with steps of {steps[real.name]:g} all its "
                                 "outputs are 0; give a smaller one, as `calibrate` does")
     return result
@@ -163,8 +164,11 @@ def _quantise_held(graph: FloatGraph, values: Sequence[Quantisation],
     copy as what it copies, which loses nothing."""
     before = dict(taken)
     held = dict(zip([INPUT, *(x.name for x in graph.layers)], values, strict=True))
-    layers = []
+    layers: list[Layer] = []
     for k, layer in enumerate(graph.layers):
+        if layer.factors is not None or layer.name in graph.recorded:
+            layers.append(_factored(graph, k, held, before))
+            continue
         read = {source: held[graph.parts(source)[0]] for source in graph.sources(k)}
         if layer.function is not None and is_copy(layer.sums):
             before[layer.name] = read[graph.source(k)]
@@ -181,3 +185,20 @@ def _quantise_held(graph: FloatGraph, values: Sequence[Quantisation],
                           first.zero_point, last.zero_point, held, before)
     result.validate()
     return result
+
+
+def _factored(graph: FloatGraph, k: int, held: dict[str, Quantisation],
+              before: Mapping[str, Quantisation]) -> Layer:
+    """A layer with factors, or the one that gives them, which is held as they are."""
+    layer, multiplied = graph.layers[k], graph.layers[k]
+    if layer.factors is None:
+        multiplied = next(x for x in graph.layers if x.factors == layer.name)
+    assert multiplied.factors is not None
+    numbers, name = graph.numbers, multiplied.name
+    x, by = (held[graph.parts(graph.source(numbers[of]))[0]] for of in (name, multiplied.factors))
+    to = before.get(name, held[name])
+    if layer is not multiplied:
+        held[layer.name] = by
+        return recording(layer, multiplied, x, by, to)
+    found = multiplying(layer, x, by, to)
+    return found if layer.function is None else with_table(found, layer.function, to, held[name])

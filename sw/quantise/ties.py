@@ -2,7 +2,7 @@
 
 The parts of a join, and a value with its copy, have one step size: the largest that any of them
 needs. Where a layer adds two values and computes nothing else, their step sizes are moved, by less
-than half a percent, to a ratio of two int8, and so the sum is exact.
+than half a percent, to a ratio of two int8, and so the sum is exact. Factors are held around 0.
 """
 
 from collections.abc import Sequence
@@ -42,10 +42,12 @@ def tied(graph: FloatGraph, scales: Sequence[float], wanted: Sequence[Quantisati
     members: dict[str, list[int]] = {}
     for n, name in enumerate(names):
         members.setdefault(classes.of(name), []).append(n)
+    factors = {classes.of(graph.parts(graph.source(graph.numbers[name]))[0])
+               for name in graph.recorded}
     steps, zeros = {}, {}
     for name, of in members.items():
         alike = {wanted[n].zero_point for n in of}
-        several = len(alike) > 1 or (len(of) > 1 and alike != {_LOWEST})
+        several = len(alike) > 1 or (len(of) > 1 and alike != {_LOWEST}) or name in factors
         steps[name] = max(scales[n] if several else wanted[n].scale for n in of)
         zeros[name] = 0 if several else alike.pop()
     _relate(graph, classes, steps)

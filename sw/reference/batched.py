@@ -9,6 +9,7 @@ import torch
 from sw.graph.convolution import Convolution
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph, Layer
+from sw.graph.records import parameters_in
 
 from .operators import convolve, is_depthwise, max_pool
 from .walk import walk
@@ -128,13 +129,26 @@ def _exact(part: Convolution, device: torch.device) -> torch.dtype:
 
 
 def _run_layer(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
-    acc = sums(layer, inputs)
-    shift = _column(layer.shift, acc)
+    if layer.factors is None:
+        acc = sums(layer, inputs)
+        mult, shift = _column(layer.mult, acc), _column(layer.shift, acc)
+    else:
+        *inputs, records = inputs
+        acc = sums(layer, inputs)
+        bias, mult, shift = _recorded(records)
+        acc = acc + bias
     half = torch.where(shift > 0, 1 << torch.clamp(shift - 1, min=0), 0)
-    y = ((acc * _column(layer.mult, acc) + half) >> shift) + layer.offset
+    y = ((acc * mult + half) >> shift) + layer.offset
     y = torch.clamp(y, layer.low, layer.high)
     if layer.table is not None:
         table = torch.from_numpy(layer.table.astype("int64")).to(y.device)
         first = torch.arange(len(table), device=y.device)[:, None, None] * table.shape[1]
         y = table.flatten()[y + 128 + first]
     return max_pool(layer.pool, y.double(), -128.0)
+
+
+def _recorded(records: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Bias, mult and shift int64[N, C, 1, 1] that a value holds."""
+    found = [parameters_in(image) for image in records.to("cpu", torch.int8).numpy()]
+    return tuple(torch.from_numpy(np.stack([getattr(x, name) for x in found]).astype("int64"))
+                 .to(records.device)[:, :, None, None] for name in ("bias", "mult", "shift"))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from sw.graph.floating import FloatLayer
+from sw.graph.records import FACTOR, RECORD
 
 from .functions import apply
 from .operators import convolve, max_pool
@@ -16,14 +17,16 @@ def run_float_layer(layer: FloatLayer, x: torch.Tensor, weight: torch.Tensor | N
                     bias: torch.Tensor | None = None,
                     others: Sequence[torch.Tensor] = ()) -> torch.Tensor:
     """Return one layer's float output [N, C, H, W], with a `weight` and `bias` in place of the
-    layer's own where given; `others` are what its terms read."""
+    layer's own where given; `others` are what its terms read, and its factors."""
     if weight is None:
         weight = torch.from_numpy(layer.weight)
     if bias is None:
         bias = torch.from_numpy(layer.bias).to(weight)
     y = convolve(layer, x, weight, bias)
-    for term, value in zip(layer.terms, others, strict=True):
+    for term, value in zip(layer.terms, others[:len(layer.terms)], strict=True):
         y = y + convolve(term, value, torch.from_numpy(term.weight).to(value))
+    if layer.factors is not None:
+        y = y * others[-1][:, FACTOR::RECORD]
     if layer.low is not None or layer.high is not None:
         y = torch.clamp(y, layer.low, layer.high)
     if layer.function is not None:

@@ -2,7 +2,7 @@
 
     act = 0 where |input| <= epsilon, else input      int8; around the map, pad_value
     acc = sum of act * weight, over all terms         int32
-    p   = (acc + bias) * mult                         int48
+    p   = (acc + bias) * mult                         int48; bias, mult and shift may be a value's
     r   = p if shift == 0 else (p + 2^(shift - 1)) >> shift
     y   = clamp(r + offset, low, high), then its table's entry of y, then max pooling
 
@@ -15,6 +15,7 @@ float32 below 2^24, else float64 below 2^53, so BLAS gives the exact result in a
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from sw.graph.convolution import Convolution
 from sw.graph.edges import Edges
 from sw.graph.flow import expect
 from sw.graph.integer import INPUT, IntegerGraph, Layer
+from sw.graph.records import parameters_in
 
 __all__ = ["convolve", "joined", "look_up", "requantise", "run_golden", "run_layer"]
 
@@ -45,7 +47,7 @@ def run_golden(graph: IntegerGraph, image: np.ndarray) -> list[np.ndarray]:
                          f"int8{list(graph.in_shape)}")
     values = {INPUT: image}
     for k, layer in enumerate(graph.layers):
-        inputs = [joined(graph, source, values) for source in graph.sources(k)]
+        inputs = [joined(graph, source, values) for source in graph.inputs(k)]
         values[layer.name] = run_layer(layer, *inputs)
     return [values[layer.name] for layer in graph.layers]
 
@@ -62,9 +64,13 @@ def joined(graph: Edges, value: str, values: Mapping[str, np.ndarray]) -> np.nda
 
 
 def run_layer(layer: Layer, image: np.ndarray, *others: np.ndarray) -> np.ndarray:
-    """Return one layer's output int8[C, H, W] for what it reads, and `others` that its terms do."""
+    """Return one layer's output int8[C, H, W] for what it reads, and `others` that its terms do,
+    and its factors."""
+    if layer.factors is not None:
+        bias, mult, shift = parameters_in(others[-1])
+        layer = replace(layer, bias=bias, mult=mult, shift=shift)
     acc = convolve(layer, _without_small(image, layer.epsilon))
-    for term, value in zip(layer.terms, others, strict=True):
+    for term, value in zip(layer.terms, others[:len(layer.terms)], strict=True):
         acc = acc + convolve(term, value)
     y = look_up(requantise(acc, layer), layer.table)
     return y if layer.pool is None else max_pool(y, layer)

@@ -18,11 +18,11 @@ def walk(graph: Edges, x: torch.Tensor,
     ----------
     graph : Edges
     x : [N, C, H, W], the network's input
-    run : a layer, and the values that it and its terms read -> what it gives
+    run : a layer, and the values that it and its terms read, and its factors -> what it gives
     """
     values = {INPUT: x}
     for k, layer in enumerate(graph.layers):
-        inputs = [_joined(graph, source, values) for source in graph.sources(k)]
+        inputs = [_joined(graph, source, values) for source in graph.inputs(k)]
         values[layer.name] = run(layer, inputs)
         del inputs
         for value in [v for v in values if not graph.is_read_after(v, k)]:

@@ -5,6 +5,7 @@ from .mutant import Mutant
 __all__ = ["CONTROL", "FABRIC", "PARTS", "SHELL"]
 
 _PARTS, _TESTS = "hw/gateware/parts", "tests/hw/gateware"
+_TABLES = f"{_TESTS}/compute/test_lookup.py"
 
 PARTS = (
     Mutant("a credit is taken that is not there", f"{_PARTS}/credits.py",
@@ -93,6 +94,22 @@ CONTROL = (
            "Cat(found[name] == 0 for name in ALONE_LIVE).any()",
            f"{_TESTS}/control/test_sequencer.py::"
            "test_live_inputs_are_of_one_pixel_and_one_output_block"),
+    Mutant("a fence waits for nothing", "hw/gateware/control/sequencer.py",
+           "ends | (fence & self.idle)", "ends | fence",
+           f"{_TESTS}/control/test_sequencer.py::"
+           "test_what_follows_a_fence_waits_until_all_is_idle"),
+    Mutant("a fence is never over", "hw/gateware/control/sequencer.py",
+           "ends | (fence & self.idle)", "ends",
+           f"{_TESTS}/control/test_sequencer.py::"
+           "test_what_follows_a_fence_waits_until_all_is_idle"),
+    Mutant("a table's entry is the other bank's", "hw/gateware/compute/lookup.py",
+           "self.column[:ceil_log2(columns)], self.bank)", "self.column[:ceil_log2(columns)], 0)",
+           _TABLES),
+    Mutant("a table's entry is another column's", "hw/gateware/compute/lookup.py",
+           "value[part_bits:], self.column[:ceil_log2(columns)]",
+           "value[part_bits:], 0 * self.column[:ceil_log2(columns)]", _TABLES),
+    Mutant("a table's entry is the next value's", "hw/gateware/compute/lookup.py",
+           "m.d.sync += part.eq(value)", "m.d.comb += part.eq(value)", _TABLES),
 )
 
 _TRAFFIC = f"{_TESTS}/shell/test_fabric_traffic.py"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hw.config import Config
+from sw.lowering.encoding import multiplies
 
 from .operators import OPERATORS, Growing, NoSuchLayer, Shape
 from .recipes import LayerRecipe
@@ -39,8 +40,9 @@ class _Drawing:
         name, shape = self.net.value(back)
         numbers = {**OPERATORS[operator].draw(self.draw, shape, self.config), "back": back,
                    "epsilon": 0}
-        if operator == "conv":
+        if operator != "fc":
             del numbers["epsilon"]
+        if operator == "conv":
             if self.draw.random() < 0.7:  # so that maps stay large enough to meet again
                 numbers |= {"stride": 1, "stride_w": 0, "pool": 1, "pool_w": 0, "pool_pad": 0}
                 for axis, pad in (("h", "pad_top"), ("w", "pad_left")):
@@ -125,5 +127,7 @@ def draw_graph(draw: random.Random, net: Growing, config: Config) -> list[LayerR
             drawing.terms()
         if draw.random() < 0.2:
             drawing.weave()
+        if draw.random() < 0.15 and multiplies(config):
+            drawing.layer("excite", 0)
     drawing.close()
     return drawing.recipes

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from .factored import SqueezeExcite
+
 __all__ = ["Calls", "random_chain", "random_module"]
 
 
@@ -92,7 +94,7 @@ def _step(rng: np.random.Generator, shapes: list[tuple[int, int]],
     like = [j for j, shape in enumerate(shapes) if shape == shapes[k]]
     alike = [j for j, shape in enumerate(shapes) if shape[1] == size]
     other, more = int(rng.choice(like)), tuple(int(j) for j in rng.choice(alike, 2))
-    match int(rng.integers(15)):
+    match int(rng.integers(16)):
         case 0 | 1 | 2:
             groups = int(rng.choice([1, 1, channels]))
             out = channels if groups > 1 else int(rng.integers(1, 9))
@@ -125,6 +127,9 @@ def _step(rng: np.random.Generator, shapes: list[tuple[int, int]],
             out, kernel = int(rng.integers(1, 7)), int(rng.choice([2, 4]))
             larger = nn.ConvTranspose2d(channels, out, kernel, 2, kernel // 2 - 1)
             return larger, (k,), (out, 2 * size)
+        case 15:
+            block = SqueezeExcite(channels, 2, nn.Hardsigmoid(), linear=bool(rng.integers(2)))
+            return block, (k,), (channels, size)
         case 9 if size < 14:
             return nn.ZeroPad2d((1, 0, 0, 1)), (k,), (channels, size + 1)
     return None

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .factored import squeeze_excite
+
 __all__ = ["NETWORKS", "settled"]
 
 Shape = tuple[int, int, int]
@@ -286,5 +288,5 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
     "densenet": (densenet, (3, 12, 12)), "inception": (inception, (3, 20, 20)),
     "shufflenet": (shufflenet, (3, 16, 16)), "ds_cnn": (ds_cnn, (1, 49, 10)),
     "waveform": (waveform, (2, 1, 96)), "crnn": (crnn, (1, 16, 28)), "aspp": (aspp, (3, 14, 14)),
-    "unet": (unet, (3, 14, 18)),
+    "unet": (unet, (3, 14, 18)), "squeeze_excite": (squeeze_excite, (3, 14, 14)),
 }

@@ -5,55 +5,27 @@ An operator that is added to `OPERATORS` is replayed and shrunk with the others.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hw.config import Config
-from sw.graph.integer import INPUT, GraphError, IntegerGraph, Join, Layer, Pool, Term
+from sw.graph.integer import INPUT, Join, Term
+
+from .excite import draw_excite, make_excite
+from .making import (
+    OUTPUTS,
+    ZERO_POINTS,
+    Growing,
+    NoSuchLayer,
+    Numbers,
+    Shape,
+    Window,
+    make_layer,
+)
 
 __all__ = ["OPERATORS", "Growing", "NoSuchLayer", "Numbers", "Operator", "Shape"]
-
-Shape = tuple[int, int, int]
-#: Name -> value of what a layer is made by.
-Numbers = Mapping[str, int]
-
-
-class NoSuchLayer(ValueError):
-    """Numbers that make no layer on their input."""
-
-
-class Growing:
-    """A network while it is made; `values` are its input, layers and joins in turn, by name and
-    shape."""
-
-    def __init__(self, shape: Shape):
-        self.values: list[tuple[str, Shape]] = [(INPUT, shape)]
-        self.layers: list[Layer] = []
-        self.joins: list[Join] = []
-
-    def value(self, back: int) -> tuple[str, Shape]:
-        """The value that lies so many before the last; raises NoSuchLayer if there is none."""
-        if not 0 <= back < len(self.values):
-            raise NoSuchLayer(f"{back} before the last of {len(self.values)} values")
-        return self.values[-1 - back]
-
-    def add(self, layer: Layer, back: int) -> None:
-        """Add a layer that reads a value."""
-        name, _ = self.value(back)
-        before = self.layers[-1].name if self.layers else INPUT
-        self.layers.append(replace(layer, source=None if name == before else name))
-        self.values.append((layer.name, layer.out_shape))
-
-    def graph(self, name: str) -> IntegerGraph:
-        """The network; raises NoSuchLayer if it is none."""
-        graph = IntegerGraph(name, tuple(self.layers), 1.0, 1.0, tuple(self.joins))
-        try:
-            graph.check_edges()
-        except GraphError as error:
-            raise NoSuchLayer(str(error)) from None
-        return graph
 
 
 @dataclass(frozen=True)
@@ -77,10 +49,6 @@ class Operator:
     make: Callable[[np.random.Generator, str, Growing, Numbers], None]
 
 
-#: What padding reads as, and what is added to outputs.
-_ZERO_POINTS = (0, 0, 0, -128, 127, -3)
-
-
 def _outputs(draw: random.Random, channels: int, most: int, config: Config) -> dict[str, int]:
     """Groups, as many output channels for each, what is done with their sums, and how many in a
     hundred are zero whatever comes."""
@@ -88,7 +56,7 @@ def _outputs(draw: random.Random, channels: int, most: int, config: Config) -> d
     if draw.random() < 0.5:
         groups = 1
     return {"out": groups * draw.randint(1, max(1, most // groups)), "groups": groups,
-            "low": draw.choice([0, 0, -128]), "offset": draw.choice(_ZERO_POINTS),
+            "low": draw.choice([0, 0, -128]), "offset": draw.choice(ZERO_POINTS),
             "dead": draw.choice([0, 0, 0, 50, 90]),
             "table": draw.choice([0, 0, 1, 2]) if config.array.tables else 0}
 
@@ -111,7 +79,7 @@ def _draw_convolution(draw: random.Random, shape: Shape, config: Config) -> dict
                       if min(gives) + 2 * x[2] >= x[0])])
     columns = draw.choice([0, 0, 1, 2]) if pool > 1 and gives[1] + 2 * pool_pad >= 2 else 0
     return {"kernel_h": kernel[0], "kernel_w": kernel[1], "pad_top": pad[0], "pad_left": pad[1],
-            "pad_value": draw.choice(_ZERO_POINTS), "stride": stride, "stride_w": stride_w,
+            "pad_value": draw.choice(ZERO_POINTS), "stride": stride, "stride_w": stride_w,
             "dilation_h": dilation[0], "dilation_w": dilation[1], "pool": pool,
             "pool_stride": pool_stride, "pool_pad": pool_pad,
             "pool_w": columns if columns > pool_pad else 0,
@@ -128,12 +96,12 @@ def _draw_linear(draw: random.Random, shape: Shape, config: Config) -> dict[str,
 def _make_convolution(rng: np.random.Generator, name: str, net: Growing,
                       numbers: Numbers) -> None:
     _, shape = net.value(numbers["back"])
-    net.add(_make(rng, name, shape, _Window.of(numbers), numbers), numbers["back"])
+    net.add(make_layer(rng, name, shape, Window.of(numbers), numbers), numbers["back"])
 
 
 def _make_linear(rng: np.random.Generator, name: str, net: Growing, numbers: Numbers) -> None:
     _, shape = net.value(numbers["back"])
-    layer = _make(rng, name, shape, _Window(shape[1:]), {**numbers, "pool": 1, "pool_w": 0})
+    layer = make_layer(rng, name, shape, Window(shape[1:]), {**numbers, "pool": 1, "pool_w": 0})
     net.add(replace(layer, epsilon=numbers["epsilon"]), numbers["back"])
 
 
@@ -147,7 +115,7 @@ def _make_term(rng: np.random.Generator, name: str, net: Growing, numbers: Numbe
         raise NoSuchLayer(f"{name}: a term of a layer with epsilon")
     source, shape = net.value(numbers["back"] + 1)
     channels, *size = shape
-    window = _Window.of(numbers)
+    window = Window.of(numbers)
     out, groups = layer.conv_shape[0], numbers["groups"]
     if channels % groups or out % groups:
         raise NoSuchLayer(f"{name}: {groups} groups of {channels} and {out} channels")
@@ -182,79 +150,11 @@ def _make_weave(rng: np.random.Generator, name: str, net: Growing, numbers: Numb
     net.values.append((name, (channels, rows * by[0], columns * by[1])))
 
 
-@dataclass(frozen=True)
-class _Window:
-    """How a kernel, or a pooling window, goes over a map; each (rows, columns)."""
-
-    kernel: tuple[int, int]
-    padding: tuple[int, int] = (0, 0)
-    stride: tuple[int, int] = (1, 1)
-    dilation: tuple[int, int] = (1, 1)
-
-    @classmethod
-    def of(cls, numbers: Numbers) -> "_Window":
-        """A convolution's."""
-        return cls((numbers["kernel_h"], numbers["kernel_w"]),
-                   (numbers["pad_top"], numbers["pad_left"]),
-                   (numbers["stride"], numbers["stride_w"] or numbers["stride"]),
-                   (numbers["dilation_h"], numbers["dilation_w"]))
-
-    @classmethod
-    def of_pool(cls, numbers: Numbers) -> "_Window":
-        """That of the pooling after it."""
-        rows, step, edge = (numbers[n] for n in ("pool", "pool_stride", "pool_pad"))
-        return cls((rows, numbers["pool_w"] or rows), (edge, edge),
-                   (step, numbers["pool_stride_w"] or step))
-
-    def sizes(self, name: str, size: Sequence[int]) -> tuple[int, int]:
-        """Rows and columns that it gives."""
-        reach = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True)]
-        height, width = ((n + 2 * p - r) // s + 1 for n, p, r, s in zip(
-            size, self.padding, reach, self.stride, strict=True))
-        if min(height, width) < 1 or any(p >= r for p, r in zip(self.padding, reach, strict=True)):
-            raise NoSuchLayer(f"{name}: a window of {self.kernel} in {size} with padding "
-                              f"{self.padding}")
-        return height, width
-
-
-def _make(rng: np.random.Generator, name: str, shape: Shape, window: _Window,
-          numbers: Numbers) -> Layer:
-    """A layer of random weights whose outputs spread over int8."""
-    (channels, *size), out, groups = shape, numbers["out"], numbers["groups"]
-    if channels % groups or out % groups:
-        raise NoSuchLayer(f"{name}: {groups} groups of {channels} and {out} channels")
-    conv = pooled = window.sizes(name, size)
-    pool = None
-    if max(numbers["pool"], numbers["pool_w"]) > 1:
-        over = _Window.of_pool(numbers)
-        pooled = over.sizes(name, conv)
-        pool = Pool(over.kernel, over.stride, over.padding, pooled)
-    terms = channels // groups * window.kernel[0] * window.kernel[1]
-    mult = rng.integers(1 << 13, 1 << 15, out).astype(np.uint16)
-    mult[rng.integers(0, 100, out) < numbers["dead"]] = 0
-    return Layer(
-        name, rng.integers(-127, 128, (out, channels // groups, *window.kernel), dtype=np.int8),
-        rng.integers(-20000, 20000, out).astype(np.int32), mult,
-        np.full(out, 20 + int(np.log2(terms) / 2), np.uint8), numbers["low"], 127,
-        window.stride, window.padding, groups, shape, (out, *conv), (out, *pooled), pool,
-        dilation=window.dilation, pad_value=numbers.get("pad_value", 0), offset=numbers["offset"],
-        table=_table(rng, numbers["table"], out, rises=pool is not None))
-
-
-def _table(rng: np.random.Generator, kind: int, out: int, rises: bool) -> np.ndarray | None:
-    """No table, one for all channels, or one for each."""
-    if not kind:
-        return None
-    table = rng.integers(-128, 128, (1 if kind == 1 else out, 256), dtype=np.int8)
-    return np.sort(table, axis=1) if rises else table
-
-
 def _draw_nothing(draw: random.Random, shape: Shape, config: Config) -> dict[str, int]:
     """What depends on other values than one is drawn where they are known."""
     return {}
 
 
-_OUTPUTS = {"out": 1, "groups": 1, "low": 0, "offset": 0, "dead": 0, "table": 0, "back": 0}
 #: A `stride_w`, `pool_w` or `pool_stride_w` of 0 is as that of the rows.
 _WINDOW = {"kernel_h": 1, "kernel_w": 1, "pad_top": 0, "pad_left": 0, "pad_value": 0, "stride": 1,
            "stride_w": 0, "dilation_h": 1, "dilation_w": 1}
@@ -262,9 +162,11 @@ _WINDOW = {"kernel_h": 1, "kernel_w": 1, "pad_top": 0, "pad_left": 0, "pad_value
 OPERATORS = {
     "conv": Operator(
         {**_WINDOW, "pool": 1, "pool_w": 0, "pool_stride": 1, "pool_stride_w": 0, "pool_pad": 0,
-         **_OUTPUTS},
+         **OUTPUTS},
         _draw_convolution, _make_convolution),
-    "fc": Operator({"epsilon": 0, **_OUTPUTS}, _draw_linear, _make_linear),
+    "fc": Operator({"epsilon": 0, **OUTPUTS}, _draw_linear, _make_linear),
+    "excite": Operator({"low": 0, "offset": 0, "dead": 0, "shift": 0, "back": 0},
+                       draw_excite, make_excite),
     "plus": Operator({**_WINDOW, "groups": 1, "back": 0}, _draw_nothing, _make_term),
     "join": Operator({"a": 0, "b": 0}, _draw_nothing, _make_join),
     "weave": Operator({"rows": 1, "columns": 2, "span": 1, "back": 0}, _draw_nothing, _make_weave),

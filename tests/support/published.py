@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from torch import nn
 
+from .factored import SqueezeExcite
 from .networks import BasicBlock, Fire, Head, Residual, Shape, conv_bn, resnet8
 
 __all__ = ["PUBLISHED"]
@@ -133,6 +134,40 @@ def autoencoder() -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(128, 640))
 
 
+def darknet() -> nn.Module:
+    """The reference network of Darknet, whose ReLUs leak."""
+    layers, inputs = [], 3
+    for outputs in (16, 32, 64, 128, 256, 512, 1024):
+        layers += [conv_bn(inputs, outputs, activation=None), nn.LeakyReLU(0.1)]
+        layers += [nn.MaxPool2d(2)] if outputs < 1024 else []
+        inputs = outputs
+    return nn.Sequential(*layers, nn.Conv2d(inputs, 1000, 1), nn.AdaptiveAvgPool2d(1),
+                         nn.Flatten(), nn.Softmax(1))
+
+
+def mobilenet_v3_small() -> nn.Module:
+    """As torchvision has it: squeeze and excite, hard swish."""
+    layers: list[nn.Module] = [conv_bn(3, 16, 3, 2, activation=nn.Hardswish)]
+    inputs = 16
+    for kernel, inner, outputs, excites, activation, stride in (
+            (3, 16, 16, True, nn.ReLU, 2), (3, 72, 24, False, nn.ReLU, 2),
+            (3, 88, 24, False, nn.ReLU, 1), (5, 96, 40, True, nn.Hardswish, 2),
+            *2 * ((5, 240, 40, True, nn.Hardswish, 1),), (5, 120, 48, True, nn.Hardswish, 1),
+            (5, 144, 48, True, nn.Hardswish, 1), (5, 288, 96, True, nn.Hardswish, 2),
+            *2 * ((5, 576, 96, True, nn.Hardswish, 1),)):
+        body = [conv_bn(inner, inner, kernel, stride, inner, activation),
+                *([SqueezeExcite(inner, (inner // 4 + 4) // 8 * 8, nn.Hardsigmoid())]
+                  if excites else []), conv_bn(inner, outputs, 1, activation=None)]
+        if inner != inputs:
+            body.insert(0, conv_bn(inputs, inner, 1, activation=activation))
+        layers.append(Residual(*body) if stride == 1 and inputs == outputs
+                      else nn.Sequential(*body))
+        inputs = outputs
+    return nn.Sequential(*layers, conv_bn(96, 576, 1, activation=nn.Hardswish),
+                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(576, 1024),
+                         nn.Hardswish(), nn.Dropout(0.2), nn.Linear(1024, 1000))
+
+
 #: Name -> what makes its module, and its input's shape.
 PUBLISHED: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
     "autoencoder": (autoencoder, (640, 1, 1)), "ds_cnn": (ds_cnn, (1, 49, 10)),
@@ -140,5 +175,6 @@ PUBLISHED: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
     "squeezenet": (squeezenet, (3, 224, 224)), "mobilenet_v2": (mobilenet_v2, (3, 224, 224)),
     "mobilenet_v1": (mobilenet_v1, (3, 224, 224)), "alexnet": (alexnet, (3, 224, 224)),
     "resnet18": (resnet18, (3, 224, 224)), "resnet50": (resnet50, (3, 224, 224)),
-    "vgg16": (vgg16, (3, 224, 224)),
+    "vgg16": (vgg16, (3, 224, 224)), "darknet": (darknet, (3, 224, 224)),
+    "mobilenet_v3_small": (mobilenet_v3_small, (3, 224, 224)),
 }

@@ -48,6 +48,8 @@ class Sequencer(wiring.Component):
     error_layer, error_opcode : of the instruction at fault
     overflow : [units] 1, what is done in this cycle gives a token for the 256th time
     waiting : [units] 1, an instruction is there, started or not; it is beside `o_load` ...
+    drained : 1, all queues are empty
+    idle : 1, all queues were empty a cycle ago and every unit idle: a FENCE is over
     ended : 1, END has been dispatched and all queues are empty
     advances : see `hw.gateware.progress`
     fetching : 1, program data is on its way
@@ -92,6 +94,8 @@ class Sequencer(wiring.Component):
     error_opcode: Signal
     overflow: Signal
     waiting: Signal
+    drained: Signal
+    idle: Signal
     ended: Signal
     advances: Signal
     fetching: Signal
@@ -111,7 +115,8 @@ class Sequencer(wiring.Component):
             **{f"done_{u}": In(Done(op)) for u, op in UNITS.items()},
             "error": Out(ErrorCode), "error_layer": Out(11), "error_opcode": Out(4),
             "overflow": Out(len(UNITS)), "waiting": Out(len(UNITS)),
-            "ended": Out(1), "advances": Out(1), "fetching": Out(1), "spoilt": Out(1),
+            "drained": Out(1), "idle": In(1), "ended": Out(1), "advances": Out(1),
+            "fetching": Out(1), "spoilt": Out(1),
         })
 
     def elaborate(self, platform):
@@ -143,7 +148,8 @@ class Sequencer(wiring.Component):
         m.d.comb += [self.waiting.eq(Cat(queues.valid)), self.overflow.eq(Cat(
             Cat(tokens.overflow[t] for t in tokens_of(op, "signal")).any()
             for op in UNITS.values()))]
-        m.d.comb += [self.ended.eq(end_seen & ~queues.any & ~ahead.any),
+        m.d.comb += [self.drained.eq(~queues.any & ~ahead.any),
+                     self.ended.eq(end_seen & self.drained),
                      self.advances.eq(Cat(goes, *started, *(
                          block.advances for block in (fetch, queues, ahead, tokens))).any())]
         return m
@@ -224,8 +230,9 @@ class Sequencer(wiring.Component):
         ends = judged & is_op[Opcode.END] & ~bad[Opcode.END]
         with m.If(ends):
             m.d.sync += end_seen.eq(1)
+        fence = judged & is_op[Opcode.FENCE] & ~bad[Opcode.FENCE]
         m.d.comb += [
-            leaves.eq(queues.entered | ends), source.ready.eq(leaves),
+            leaves.eq(queues.entered | ends | (fence & self.idle)), source.ready.eq(leaves),
             ahead.w_en.eq(queues.entered & is_op[Opcode.COMPUTE]), ahead.w_data.eq(Cat(
                 word[k] for name, _ in tile_walk(self._config)
                 for k in self._bits(Opcode.COMPUTE)[name]))]

@@ -32,14 +32,15 @@ def write_dispatch(w: Writer) -> None:
         w.ops((Op.STORE, f"new_{field.name}"))
     w.put("new_opcode", Put.OPCODE)
     w.put("new_layer", Put.LAYER)
-    for opcode in FORMATS:
+    known = [opcode for opcode in FORMATS if opcode is not Opcode.FENCE]  # it has none
+    for opcode in known:
         w.ops((Op.LOAD, "new_opcode"), (Op.STEP, -opcode.value),
               (Op.ZERO, f"read_{opcode.name}"))
     w.error(ErrorCode.ILLEGAL_OPCODE)
     w.label("bad")
     w.error(ErrorCode.BAD_FIELD)
     position = bits.position
-    for opcode in FORMATS:
+    for opcode in known:
         w.label(f"read_{opcode.name}")
         bits = _Bits(w, position)
         if opcode is Opcode.END:

@@ -12,8 +12,8 @@ from sw.fuse.refusals import (
     check_conv,
     check_pool,
     check_window,
+    factored,
     refuse,
-    refuse_product,
     steps_of,
 )
 from sw.fuse.tidy import tidy
@@ -96,7 +96,7 @@ def _check_rule(maps: Graph, node: Node) -> None:
     elif isinstance(op, Pad) and op.value != 0:
         refuse(node, f"pads with {op.value:g}; only zeros run")
     elif isinstance(op, Product):
-        refuse_product(node)
+        factored(node, {name: v.shape for name, v in maps.values.items()})
 
 
 def layer_obstacles(graph: IntegerGraph, config: Config, first: CompileError) -> list[Obstacle]:
@@ -104,7 +104,8 @@ def layer_obstacles(graph: IntegerGraph, config: Config, first: CompileError) ->
     said of the network."""
     faults = [_layer_fault(first)]
     for layer in graph.layers:
-        alone = IntegerGraph(layer.name, (replace(layer, source=None, terms=()),), 1.0, 1.0)
+        layer = replace(layer, source=None, terms=(), factors=None)
+        alone = IntegerGraph(layer.name, (layer,), 1.0, 1.0)
         try:
             lower(alone, config, quick=True)
         except CompileError as error:

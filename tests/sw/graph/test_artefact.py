@@ -14,6 +14,7 @@ from sw.prune.apply import apply_plan
 from sw.quantise.post_training import quantise
 from sw.reference.batched import run_layers
 from sw.reference.golden import run_golden
+from tests.support.factored import factored
 from tests.support.programs import random_graph
 from tests.support.recipes import Recipe
 
@@ -42,6 +43,18 @@ def test_a_join_that_interleaves_survives_its_file(tmp_path):
             assert np.array_equal(a, np.asarray(b).reshape(a.shape))
 
 
+def test_factors_survive_their_file(tmp_path):
+    graph = factored()
+    graph.validate()
+    save_integer(graph, tmp_path / "net.safetensors")
+    loaded = load_integer(tmp_path / "net.safetensors")
+    assert [x.factors for x in loaded.layers] == [None, None, None, "excite1f", None]
+    image = np.random.default_rng(1).integers(-128, 128, graph.in_shape, np.int8)
+    for found in run_golden(loaded, image), run_layers(graph, torch.from_numpy(image)[None]):
+        for a, b in zip(run_golden(graph, image), found, strict=True):
+            assert np.array_equal(a, np.asarray(b).reshape(a.shape))
+
+
 def test_a_file_of_the_version_before_edges_is_a_chain():
     graph = load_integer(DATA / "tinyvgg16-slim-dense.safetensors")
     with safe_open(DATA / "tinyvgg16-slim-dense.safetensors", "np") as file:
@@ -56,7 +69,7 @@ def test_a_file_of_an_unknown_version_is_refused_with_both_numbers(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sw.graph.artefact.ARTEFACT_VERSION", 9)
         save_integer(graph, tmp_path / "net.safetensors")
-    with pytest.raises(GraphError, match="is of version 9; this program reads versions 1 to 4"):
+    with pytest.raises(GraphError, match="is of version 9; this program reads versions 1 to 5"):
         load_integer(tmp_path / "net.safetensors")
 
 

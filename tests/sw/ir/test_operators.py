@@ -61,7 +61,7 @@ CASES: list[tuple[Operator, list[tuple[int, ...]]]] = [
     (Quantise(Quantisation(0.1, 3, -20, 20)), [(3, 4, 2)]),
     (Interleave((2, 3)), [(2, 2, 3), (2, 2, 2), (2, 2, 2), (2, 1, 3), (2, 1, 2), (2, 1, 2)]),
     (Pointwise(Function("slope", (Function("x"),), ((0.5, -1.0, 2.0),))), [(3, 4, 2)]),
-    (Product(), [(3, 4, 2)] * 2),
+    (Product(), [(3, 4, 2)] * 2), (Product(), [(3, 1, 1), (3, 4, 2)]),
 ]
 
 
@@ -104,7 +104,7 @@ def test_windows_are_counted_as_torch_does(count, ceil):
     (Linear(weights(3, 5), weights(3)), [(4,)], r"5 inputs takes a vector of them, not \[4\]"),
     (Affine(weights(3), weights(3)), [(4, 2, 2)], "3 factors and 3 offsets; the value has 4 chan"),
     (Sum((1.0, 1.0)), [(3, 2, 2), (3, 1, 1)], "a sum takes values of one shape"),
-    (Product(), [(3, 2, 2), (3, 1, 1)], "a product takes values of one shape"),
+    (Product(), [(3, 2, 2), (3, 2, 1)], "a product takes values of one shape, or one number"),
     (Concat(), [(3, 2, 2), (3, 2, 1)], "cannot be joined along axis 0"),
     (Reshape((5,)), [(2, 3)], r"\[2, 3\] cannot become \[5\]"),
     (Transpose((0, 1)), [(2, 3, 4)], r"axes \[0, 1\] are not those of"),

@@ -187,6 +187,11 @@ def test_what_is_named_as_prunable_can_be_cut(seed, prune, partitioner):
                                rtol=1e-3, atol=1e-3)
 
 
+def test_a_layer_before_depthwise_ones_alone_has_the_order_of_the_output():
+    graph = random_network(np.random.default_rng(21889))
+    assert graph.layers[-1].groups > 1 and graph.layers[-2].name not in prunable_layers(graph, "all")
+
+
 def test_a_network_of_flattened_images_is_pruned_behind_its_first_layer():
     layers = [linear("fc0", np.ones((512, 784))), linear("fc1", np.ones((512, 512))),
               linear("fc2", np.ones((10, 512)))]

@@ -71,3 +71,26 @@ def test_live_inputs_are_of_one_pixel_and_one_output_block(wrong):
         assert not wrong and ctx.get(dut.o_compute.valid)
 
     simulate(dut, bench)
+
+
+def test_what_follows_a_fence_waits_until_all_is_idle():
+    dut = Sequencer(PRESETS["tiny"].replace(port__bytes=32))
+
+    async def bench(ctx):
+        await feed(ctx, dut, encode(Opcode.FENCE, layer=3))
+        ctx.set(dut.ret.data, int.from_bytes(STORE, "little"))
+        await send(ctx, dut.ret.valid)
+        for _ in range(3 * dut.LATENCY):
+            assert not ctx.get(dut.o_store.valid) and ctx.get(dut.drained)
+            await ctx.tick()
+        ctx.set(dut.idle, 1)
+        await ctx.tick().repeat(dut.LATENCY)
+        assert ctx.get(dut.o_store.valid)
+        assert ctx.get(dut.o_store.payload.layer) == 7 and ctx.get(dut.error) == ErrorCode.NONE
+
+    simulate(dut, bench)
+
+
+def test_a_fence_names_no_tokens():
+    insn = encode(Opcode.FENCE, wait=1)
+    assert field_error(PRESETS["tiny"], *decode(insn)) == "wait"

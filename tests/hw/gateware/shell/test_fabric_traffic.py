@@ -98,6 +98,7 @@ def test_every_beat_comes_to_whom_it_is_for_and_a_multicast_is_asked_for_once(pa
             for i, port in enumerate(dut.instances):
                 if ctx.get(port.ret_valid):
                     due = readers[list(READERS).index(ctx.get(port.ret_channel))][i].due
+                    assert due, "data comes that nobody asked for"
                     assert due.popleft() == (ctx.get(port.ret_data), ctx.get(port.ret_error))
             new = []
             if ctx.get(axi.arvalid) and ctx.get(axi.arready):
@@ -109,6 +110,7 @@ def test_every_beat_comes_to_whom_it_is_for_and_a_multicast_is_asked_for_once(pa
                 owed.popleft()
             owed.extend(new)
             for reader, stream in told:
+                assert reader.queue, "a request is taken that is not offered"
                 reader.queue.popleft()
                 reader.offers = False
                 ctx.set(stream.valid, 0)
@@ -162,11 +164,14 @@ def test_every_acknowledgement_is_of_ones_own_burst(pattern):
             ctx.set(axi.bresp, 2 if comes and owed[0] else 1)
             for writer, port in zip(writers, dut.instances, strict=True):
                 if ctx.get(port.wr_ret_valid):
-                    assert comes and writer.due.popleft() == ctx.get(port.wr_ret_error)
+                    assert comes and writer.due, "an acknowledgement of nothing"
+                    assert writer.due.popleft() == ctx.get(port.wr_ret_error)
                 if ctx.get(port.wr.ready):
+                    assert writer.queue, "a request is taken that is not offered"
                     writer.queue.popleft()
                     writer.offers = False
                 if ctx.get(port.wr_data.valid) and ctx.get(port.wr_data.ready):
+                    assert writer.beats, "data is taken that is not offered"
                     writer.beats.popleft()
             if ctx.get(axi.awvalid) and ctx.get(axi.awready):
                 addressed.append((ctx.get(axi.awaddr), ctx.get(axi.awlen) + 1))
