@@ -21,8 +21,9 @@ def prunable_layers(graph: FloatGraph, prune: str = "fc") -> list[str]:
     but the first and the classifier) prunes.
 
     Grouped layers are left out, those behind which only depthwise ones come, whose order is the
-    output's, and those whose channels have no divisor in common with their neighbours'. Of several runs it is the one with the most weights; none is an empty list. Of a
-    graph with branches it is all such layers, if they sum no other convolution.
+    output's, and those whose channels have no divisor in common with their neighbours'. Of several
+    runs it is the one with the most weights; none is an empty list. Of a graph with branches it is
+    all such layers, if they sum no other convolution.
     """
     expect(graph, FloatGraph, "prunable_layers")
     graph.require_real("prunable_layers")

@@ -189,7 +189,8 @@ def test_what_is_named_as_prunable_can_be_cut(seed, prune, partitioner):
 
 def test_a_layer_before_depthwise_ones_alone_has_the_order_of_the_output():
     graph = random_network(np.random.default_rng(21889))
-    assert graph.layers[-1].groups > 1 and graph.layers[-2].name not in prunable_layers(graph, "all")
+    assert graph.layers[-1].groups > 1
+    assert graph.layers[-2].name not in prunable_layers(graph, "all")
 
 
 def test_a_network_of_flattened_images_is_pruned_behind_its_first_layer():
