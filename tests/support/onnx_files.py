@@ -18,6 +18,8 @@ from sw.ir.operators import (
     Linear,
     MaxPool,
     Pad,
+    Pointwise,
+    Product,
     Reshape,
     Softmax,
     Sum,
@@ -83,6 +85,11 @@ class _Writer:
         elif isinstance(op, Sum):
             kinds: dict[tuple[float, ...], str] = {(1.0, 1.0): "Add", (1.0, -1.0): "Sub"}
             self.put(kinds[op.factors], given, to)
+        elif isinstance(op, Product):
+            self.put("Mul", given, to)
+        elif isinstance(op, Pointwise):
+            (scale,), (offset,) = op.function.of[0].numbers  # of a clamp to 0 and 1
+            self.put("HardSigmoid", given, to, alpha=scale, beta=offset)
         elif isinstance(op, Concat):
             self.put("Concat", given, to, axis=op.axis + 1)
         elif isinstance(op, MaxPool | AvgPool):
