@@ -40,6 +40,7 @@ from sw.lowering.taps import pack_input
 
 from .choose import choose
 from .program import LayerInfo, Program
+from .records import records_in
 
 __all__ = ["compile_graph", "lower"]
 
@@ -101,7 +102,7 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
         taps=taps, in_shape=graph.in_shape,
         partitioned=tuple(partition_layers(graph.layers, config.instances)) if scalable else (),
         overwritten=tuple(sorted(layout.overwritten)), tensor_bytes=layout.tensor_bytes,
-        records=tuple((layer, place.first, place.past)
+        records=tuple(records_in(layer, graph.layers[layer].in_shape[0], place)
                       for layer, place in sorted(layout.records.items())))
 
 

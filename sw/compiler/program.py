@@ -13,6 +13,7 @@ from sw.lowering.layout import TensorPlace
 from sw.lowering.taps import Taps
 
 from .programfile import ProgramError, read_program, write_program
+from .records import StoredRecords
 
 __all__ = ["LayerInfo", "Program", "ProgramError"]
 
@@ -92,7 +93,7 @@ class Program:
     tensor_bytes : int
         Peak of what the input and outputs take of `window_bytes`; weights and programs are beside
         them.
-    records : tuple of (layer, first byte offset, offset past the last)
+    records : tuple of StoredRecords
         Layers whose outputs are others' requantisation parameters, and where these lie.
     """
 
@@ -111,7 +112,7 @@ class Program:
     partitioned: tuple[int, ...] = ()
     overwritten: tuple[int, ...] = ()
     tensor_bytes: int = 0
-    records: tuple[tuple[int, int, int], ...] = ()
+    records: tuple[StoredRecords, ...] = ()
 
     def active_mask(self, active: int) -> int:
         """Instances of the first `active` partitions, a bit each.
@@ -224,19 +225,32 @@ class Program:
     def places(self, base: int) -> list[tuple[int, int] | None]:
         """First byte address of each layer's output and the one after its last, in a window at
         `base`; None of one that is not stored. A run writes nothing else."""
-        records = {layer: (base + first, base + past) for layer, first, past in self.records}
+        records = {x.layer: (base + x.first, base + x.past) for x in self.records}
         return [records.get(k) if place is None else (
             base + place.offset, base + place.offset + self.output_bytes(k))
             for k, place in enumerate(self.outputs)]
 
+    def stored(self, layer: int) -> tuple[int, int] | None:
+        """Byte offset and length of what `unpack_output` takes when a run ends; None of what is not
+        stored, or not there any more."""
+        for records in self.records:
+            if records.layer == layer:
+                return records.first, records.past - records.first
+        place = self.outputs[layer]
+        return None if place is None or layer in self.overwritten else (
+            place.offset, self.output_bytes(layer))
+
     def unpack_output(self, layer: int, data: np.ndarray | bytes) -> np.ndarray:
-        """Return int8[C, H, W], or int8[batch, C, H, W] of a program for a batch, of the
-        `output_bytes(layer)` bytes at `outputs[layer].offset`."""
+        """Return int8[C, H, W], or int8[batch, C, H, W] of a program for a batch, of the bytes at
+        `stored(layer)`."""
+        raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.asarray(data)
+        for records in self.records:
+            if records.layer == layer:
+                return records.unpack(raw, self.config)
         place = self._place(layer)
         channels, height, width = place.shape
         rows, pitch, batch = self.config.array.rows, self.config.word_pitch_bytes, self.batch
         blocks = -(-channels // rows)
-        raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.asarray(data)
         outer = (blocks, batch) if place.stacked else (batch, blocks)
         words = raw.view(np.int8).reshape(*outer, height, width, pitch)[..., :rows]
         if place.stacked:

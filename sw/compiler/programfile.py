@@ -19,8 +19,11 @@ import numpy as np
 from hw.isa import ISA_VERSION
 from hw.support.files import save_file
 from hw.support.reading import Field, parse_json, read_config
+from sw.graph.records import RECORD
 from sw.lowering.layout import TensorPlace
 from sw.lowering.taps import Taps
+
+from .records import StoredRecords
 
 __all__ = ["ProgramError", "read_program", "write_program"]
 
@@ -33,7 +36,7 @@ _MOST_SIDE, _MOST_KERNEL, _MOST_IMAGES, _MOST_INPUT = 1 << 16, 1 << 8, 1 << 16, 
 _MOST_COUNT = 1 << 62
 #: Fields that JSON holds as they are.
 _PLAIN = ("name", "window_bytes", "programs", "start_mask", "in_shape", "batch", "partitioned",
-          "overwritten", "tensor_bytes", "records")
+          "overwritten", "tensor_bytes")
 
 
 class ProgramError(ValueError):
@@ -51,6 +54,7 @@ def write_program(program: Mapping[str, Any], path: Path) -> None:
         "outputs": [None if o is None else asdict(o) for o in program["outputs"]],
         "layers": [asdict(info) for info in program["layers"]],
         "taps": None if program["taps"] is None else asdict(program["taps"]),
+        "records": [asdict(records) for records in program["records"]],
         **{name: program[name] for name in _PLAIN},
     }
     arrays = {f"segment_{k}": np.ascontiguousarray(data, np.uint8).reshape(-1)
@@ -100,8 +104,8 @@ def read_program(path: Path, layer_info: type) -> dict[str, Any]:
         "partitioned": header["partitioned"].integers(0, len(layers) - 1),
         "overwritten": header["overwritten"].integers(0, len(layers) - 1),
         "tensor_bytes": header["tensor_bytes"].integer(0, window),
-        "records": tuple((layer, first, past) for layer, first, past in (
-            record.integers(0, window, 3) for record in header["records"].items()))}
+        "records": tuple(_records(field, len(layers), window, RECORD * config.array.cols)
+                         for field in header["records"].items())}
     _check_input(header, found)
     return found
 
@@ -174,6 +178,16 @@ def _place(field: Field, batch: int, window: int, rows: int, pitch: int) -> Tens
     if end > window:
         field.refuse(f"a tensor within the window of {window} bytes; it ends at {end}")
     return place
+
+
+def _records(field: Field, layers: int, window: int, block: int) -> StoredRecords:
+    """Records whose blocks of so many bytes, as many as the channels need, lie in the window."""
+    first = field["first"].integer(0, window)
+    past = field["past"].integer(first, window)
+    channels = field["channels"].integer(1, _MOST_SIDE)
+    count = -(-RECORD * channels // block)
+    return StoredRecords(field["layer"].integer(0, layers - 1), first, past, channels,
+                         field["blocks"].integers(first, past - block, count))
 
 
 def _check_input(header: Field, found: dict[str, Any]) -> None:

@@ -301,10 +301,11 @@ class Driver:
                          program_bytes, activity, misses, spared)
 
     def _output(self, program: Program, layer: int, images: int) -> np.ndarray | None:
-        place = program.outputs[layer]
-        if place is None or not program.stays(layer):
+        stored = program.stored(layer)
+        if stored is None:
             return None
-        data = self._backend.read_memory(self._base + place.offset, program.output_bytes(layer))
+        offset, size = stored
+        data = self._backend.read_memory(self._base + offset, size)
         output = program.unpack_output(layer, data)
         return output if program.batch == 1 else output[:images]
 

@@ -55,12 +55,10 @@ def run_program(program: Program, image: np.ndarray, seed: int = 0, active: int 
     for error in result.errors.values():
         raise error
     outputs: list[np.ndarray | None] = []
-    for layer, place in enumerate(program.outputs):
-        if place is None or not program.stays(layer):
-            outputs.append(None)
-        else:
-            stop = place.offset + program.output_bytes(layer)
-            outputs.append(program.unpack_output(layer, result.memory[place.offset:stop]))
+    for layer in range(len(program.layers)):
+        stored = program.stored(layer)
+        outputs.append(None if stored is None else program.unpack_output(
+            layer, result.memory[stored[0]:sum(stored)]))
     return outputs, result
 
 

@@ -75,8 +75,9 @@ def test_weights_that_are_stored_are_asked_for_behind_a_fence():
 
 def test_a_program_says_where_it_writes_records(tmp_path):
     program = compile_graph(factored(), CONFIG)
-    (layer, first, past), = program.records
-    assert program.outputs[layer] is None and program.places(64)[layer] == (64 + first, 64 + past)
+    records, = program.records
+    assert records.channels == 10 and program.outputs[records.layer] is None
+    assert program.places(64)[records.layer] == (64 + records.first, 64 + records.past)
     program.save(tmp_path / "program")
     assert Program.load(tmp_path / "program").records == program.records
 
