@@ -3,6 +3,7 @@
 import argparse
 import platform
 import shlex
+from collections.abc import Sequence
 from concurrent.futures import as_completed
 from dataclasses import replace
 from importlib import metadata
@@ -44,9 +45,7 @@ __all__ = ["compare_as_asked"]
 def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     """Do what `sw.compare`'s arguments ask for, and return the exit code; errors are raised."""
     config = config_from_arguments(args)
-    arms = _arm_names(args.arms or list(ARMS), config)
-    if set(BIG) & set(arms):
-        big_array(config)
+    arms = arm_names(args.arms or list(ARMS), config, "--arms")
     choice = choice_from_arguments(args)
     _check(args, choice)
     model = energy_from_arguments(args)
@@ -55,7 +54,7 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
         work = load_workload(choice, partitions=args.partitions, seed=args.seed,
                              images=args.images, partitioner=args.partitioner, prune=args.prune,
                              say=progress.say)
-        arms = arms_of(work, arms, asked=args.arms is not None)
+        arms = arms_of(work, arms, "--arms" if args.arms else "")
         if args.epsilon:
             changed: dict[str, Any] = {form: _with_epsilon(graph, args.epsilon)
                                        for form, graph in work.forms.items()}
@@ -111,27 +110,34 @@ def _with_epsilon(graph: IntegerGraph, items: list[tuple[str, int]]) -> IntegerG
                                        for x in graph.layers))
 
 
-def _arm_names(given: list[str], config: Config) -> list[str]:
-    """Names as in `ARMS`; N may also be written as the number of instances."""
+def arm_names(given: Sequence[str], config: Config, option: str) -> list[str]:
+    """Names as in `ARMS`; N may also be written as the number of instances. Refuses, as `option`
+    has them, names of no arm, and arms that a configuration cannot have."""
     names = []
     for name in given:
         form, _, count = name.partition("-")
         general = f"{form}-N" if count not in ("1", "N") and count == str(config.instances) \
             else name
         if general not in (*ARMS, *BIG):
-            raise ValueError(f"--arms names {name!r}; there are {', '.join((*ARMS, *BIG))}"
+            raise ValueError(f"{option} names {name!r}; there are {', '.join((*ARMS, *BIG))}"
                              + nearest(name, (*ARMS, *BIG)))
         names.append(general)
+    if not names:
+        raise ValueError(f"{option} is empty; there are {', '.join((*ARMS, *BIG))}")
+    if set(BIG) & set(names):
+        big_array(config)
     return names
 
 
-def arms_of(work: Workload, names: list[str], *, asked: bool) -> list[str]:
-    """Those of the arms that a workload has; refuses what was asked for and has none."""
+def arms_of(work: Workload, names: list[str], option: str) -> list[str]:
+    """Those of the arms that a workload has; refuses those that an option asks for, if it has
+    none such."""
     kept = [name for name in names if name.partition("-")[0] in work.forms]
-    if kept != names and asked:
+    if kept != names and option:
         missing = next(name for name in names if name not in kept)
-        raise ValueError(f"--arms names {missing!r}; " + next(
-            note for note in work.notes if note.startswith("nothing is pruned")))
+        why = (note for note in work.notes if note.startswith("nothing is pruned"))
+        raise ValueError(f"{option} names {missing!r}; "
+                         + next(why, f"{work.name} has the forms {', '.join(work.forms)} alone"))
     return kept
 
 

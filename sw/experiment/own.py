@@ -118,10 +118,13 @@ def chosen_partitions(graph: FloatGraph, prune: str, asked: int | None) -> tuple
     return 1, []
 
 
-def why_unpruned(graph: FloatGraph, prune: str) -> str:
-    """Why there is no pruned form, and what would give one."""
+def why_unpruned(graph: FloatGraph, prune: str, asked: int | None = None) -> str:
+    """Why there is no pruned form, where so many partitions are asked for, and what would give
+    one."""
     if graph.given is not None:
         return "it is quantised already: prune the model from before that"
+    if asked == 1:
+        return "1 partition is asked for"
     if prunable_layers(graph, prune):
         return f"its layers have no divisor from 2 to {MOST_PARTITIONS} in common"
     what = "no linear layer but the classifier" if prune == "fc" else \
@@ -193,7 +196,7 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
         notes.append(f"pruned without fine-tuning, {', '.join(names)} in {parts} parts: cycles and "
                      "energy are those of a network fine-tuned so, its accuracy is not")
     else:
-        notes.append(f"nothing is pruned: {why_unpruned(graph, prune)}. What is compared is 1 "
+        notes.append(f"nothing is pruned: {why_unpruned(graph, prune, partitions)}. What is compared is 1 "
                      "instance with N")
     chosen = own.pixels.images.part(0, own.count)
     work = Workload(

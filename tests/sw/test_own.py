@@ -148,9 +148,10 @@ def test_an_accuracy_is_the_same_in_the_golden_model_and_in_rtl(own):
         images, labels = stored["images"][:3], stored["labels"][:3]
     graph = quantise(capture(chain(), SHAPE), images)
     config = PRESETS["tiny"].replace(buffers__act_words=4096, instances=1)
-    golden, model, rtl = (accuracy(graph, images, labels, on=on, config=config)
-                          for on in ("golden", "model", "rtl"))
+    golden = accuracy(graph, images, labels)
+    model, rtl = (accuracy(graph, images, labels, on=on, config=config) for on in ("model", "rtl"))
     assert golden.accuracy == model.accuracy == rtl.accuracy and rtl.bit_exact
+    assert golden.bit_exact is model.bit_exact is None
     assert rtl.table()[0]["top1"] == rtl.accuracy.top1 and "<td>rtl</td>" in rtl._repr_html_()
     assert golden.cycles is None and present(model.cycles) == pytest.approx(rtl.cycles, rel=0.05)
 
@@ -162,6 +163,16 @@ def test_mistakes_from_python_are_named(own):
         with pytest.raises(ValueError, match=f"on is {what}; it must be one of golden, model, rtl, "
                            "or a board"):
             accuracy(graph, np.ones((1, *SHAPE)), np.zeros(1, int), on=wrong)
+    options: Any
+    for options, what in (({"config": PRESETS["tiny"]}, "config goes with .* leave it out"),
+                          ({"on": "model", "latency_cycles": 9}, "latency_cycles goes with")):
+        with pytest.raises(ValueError, match=what):
+            accuracy(graph, np.ones((1, *SHAPE)), np.zeros(1, int), **options)
+    for arms, what in ((["nope"], "arms names 'nope'; there are dense-1, dense-N, pruned-1"),
+                       (["dense-3"], "arms names 'dense-3'"), ([], "arms is empty"),
+                       (["dense-1", "pruned-N"], "arms names 'pruned-N'; nothing is pruned: 1 part")):
+        with pytest.raises(ValueError, match=what):
+            compare_in_rtl(chain(), SHAPE, arms=arms, partitions=1)
     with pytest.raises(ImageError, match="the network takes"):
         accuracy(graph, np.ones((1, 3, 8, 8)), np.zeros(1, int))
     with pytest.raises(ValueError, match="in_shape is missing"):
