@@ -21,7 +21,7 @@ from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph
 from sw.images.arrays import check_labels, prepared, split
-from sw.images.dataset import ImageSet
+from sw.images.dataset import SEEDED, ImageSet
 from sw.images.errors import ImageError
 from sw.images.preparation import Preparation
 from sw.networks.naming import origin_of
@@ -128,7 +128,8 @@ def _pixels(graph: FloatGraph, images: object, labels: object, calibration: obje
             seed: int) -> Pixels:
     load = partial(prepared, preparation=Preparation(), shape=graph.in_shape)
     if images is None:
-        found = ImageSet(seeded_images(8, graph.in_shape, seed), None, (), 8, "seeded images")
+        limits = None if graph.given is None else graph.given.limits
+        found = ImageSet(seeded_images(8, graph.in_shape, seed, limits), None, (), 8, SEEDED)
         notes = ["seeded random images: cycles are right, values and energy are not those of real "
                  "images"]
     else:

@@ -94,7 +94,7 @@ def own_task(choice: Choice, *, seed: int) -> Task:
     """
     graph = own_graph(choice)
     shape, outputs = graph.in_shape, int(np.prod(graph.out_shape))
-    preparation, _ = described(choice, graph)
+    preparation = described(choice, graph).preparation
     assert choice.data is not None
     found = load_images(choice.data, shape, preparation, _MOST_BYTES // (4 * int(np.prod(shape))),
                         outputs=outputs, names=choice.labels, seed=seed)

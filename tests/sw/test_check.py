@@ -55,6 +55,15 @@ def test_a_users_network_is_predicted_and_compared_with_float(own, capsys):
     assert len(data["advice"]) <= 3
 
 
+def test_calibration_alone_is_what_a_network_is_looked_at_on(own, capsys):
+    data = checked(capsys, own.onnx, "--calibration", own.images)
+    assert data["values"]["images"] == 15 and not data["values"]["seeded"]
+    assert data["values"]["source"] == f"15 of 15 images of {own.images}"
+    assert "looked at on images of --calibration, as no --data is given" in data["notes"]
+    data = checked(capsys, own.onnx)
+    assert data["values"]["seeded"] and "of 4 seeded random images, " in data["verdict"]
+
+
 def test_a_network_that_is_quantised_already_keeps_its_integers(tmp_path, capsys):
     path, images = quantised_file("mobilenet_v2", "QDQ with zero points", tmp_path)
     data = checked(capsys, path, "--instances", "2")

@@ -131,7 +131,7 @@ def _integers(choice: Choice, network: Opened, seed: int, say: _Say,
     if choice.origin.ours:
         return shape_graph(choice.origin.text, "fc", 1), None, (
             "its weights are not looked at: python -m sw.compare runs it with them",)
-    count = measured_images(graph) if choice.data else _SEEDED
+    count = measured_images(graph) if choice.data or choice.calibration else _SEEDED
     pixels = pixels_of(choice, graph, count=count, seed=seed)
     notes = (*network.notices, *pixels.notes)
     say("quantising")
