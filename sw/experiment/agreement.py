@@ -37,8 +37,6 @@ from .described import described
 
 __all__ = ["Agreement", "compare_as_asked", "compared"]
 
-#: What `trace` gives: layers, and the tensors that they give.
-Traced = tuple[FloatGraph, dict[str, str]]
 #: How many images are drawn where there are none.
 IMAGES = 4
 
@@ -169,8 +167,8 @@ def _codes(array: np.ndarray, held: Quantisation) -> np.ndarray:
     return np.clip(whole, held.low, held.high).astype(np.int8)
 
 
-def compared(path: Path, traced: Traced, tensors: dict[str, str], images: np.ndarray,
-             ) -> tuple[bool, list[Agreement]]:
+def compared(path: Path, traced: tuple[FloatGraph, dict[str, str]], tensors: dict[str, str],
+             images: np.ndarray) -> tuple[bool, list[Agreement]]:
     """Compare a file's layers, each fed with onnxruntime's inputs.
 
     Parameters
@@ -232,8 +230,8 @@ def compare_as_asked(args: argparse.Namespace) -> int:
         "source": source, "layers": [asdict(x) | {"equal": x.equal, "signal_db":
                                 x.signal_db if math.isfinite(x.signal_db) else None}
                    for x in layers]}, indent=2)
-    deliver(result, lambda: _show(args.model, quantised, layers, source), {args.save: lambda: result},
-            as_json=args.json)
+    deliver(result, lambda: _show(args.model, quantised, layers, source),
+            {args.save: lambda: result}, as_json=args.json)
     return int(quantised and not agrees)
 
 

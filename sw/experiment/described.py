@@ -81,10 +81,14 @@ def _with_numbers(choice: Choice, preparation: Preparation, numbers: tuple[float
                   ) -> tuple[Preparation, str]:
     """With the mean and the deviation of which options do not say another, and these as one types
     them."""
-    chosen = {name: value for name, value in zip(("mean", "deviation"), numbers, strict=True)
-              if name not in choice.asked}
-    return (replace(preparation, **{name: (value,) for name, value in chosen.items()}),
-            " ".join(f"--{name} {value:g}" for name, value in chosen.items()))
+    (mean, deviation), done = numbers, []
+    if "mean" not in choice.asked:
+        preparation = replace(preparation, mean=(mean,))
+        done.append(f"--mean {mean:g}")
+    if "deviation" not in choice.asked:
+        preparation = replace(preparation, deviation=(deviation,))
+        done.append(f"--deviation {deviation:g}")
+    return preparation, " ".join(done)
 
 
 def _limits(preparation: Preparation) -> tuple[float, float]:

@@ -204,8 +204,8 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
         notes.append(f"pruned without fine-tuning, {', '.join(names)} in {parts} parts: cycles and "
                      "energy are those of a network fine-tuned so, its accuracy is not")
     else:
-        notes.append(f"nothing is pruned: {why_unpruned(graph, prune, partitions)}. What is compared is 1 "
-                     "instance with N")
+        notes.append(f"nothing is pruned: {why_unpruned(graph, prune, partitions)}. What is "
+                     "compared is 1 instance with N")
     chosen = own.pixels.images.part(0, own.count)
     work = Workload(
         own.name, own.weights, dense, pruned,

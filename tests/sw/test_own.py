@@ -170,7 +170,7 @@ def test_mistakes_from_python_are_named(own):
             accuracy(graph, np.ones((1, *SHAPE)), np.zeros(1, int), **options)
     for arms, what in ((["nope"], "arms names 'nope'; there are dense-1, dense-N, pruned-1"),
                        (["dense-3"], "arms names 'dense-3'"), ([], "arms is empty"),
-                       (["dense-1", "pruned-N"], "arms names 'pruned-N'; nothing is pruned: 1 part")):
+                       (["dense-1", "pruned-N"], "arms names 'pruned-N'; nothing is pruned: 1 ")):
         with pytest.raises(ValueError, match=what):
             compare_in_rtl(chain(), SHAPE, arms=arms, partitions=1)
     with pytest.raises(ImageError, match="the network takes"):

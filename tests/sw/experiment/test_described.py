@@ -44,7 +44,7 @@ def test_metadata_is_done_and_told(place):
 
 
 @pytest.mark.parametrize(("key", "value", "told"), [
-    ("BitmapPixelFormat", "Yuv\n", r"is 'Yuv\n', which is not known, and changes nothing: say --ch"),
+    ("BitmapPixelFormat", "Yuv\n", r"is 'Yuv\n', which is not known, and changes nothing: say --"),
     ("BitmapPixelFormat", "Gray8", "is Gray8, but it takes 3 channels, so that changes nothing"),
     ("NominalPixelRange", "0..1", "is '0..1', which is not known, and changes nothing: say --mean"),
     ("ColorSpaceGamma", "Linear", "Image.ColorSpaceGamma is 'Linear', which changes nothing"),
