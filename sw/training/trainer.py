@@ -7,6 +7,7 @@ import copy
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from sw.frontend.torch import capture
 from sw.graph.artefact import save_integer
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
+from sw.ir.errors import CaptureNotice
 from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
@@ -29,11 +31,11 @@ from sw.quantise.post_training import calibrate, quantise_with
 from sw.reference.batched import Accuracy, accuracy, run_integer
 
 from .checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
-from .fit import Batches, StateError, fit
+from .fit import Batches, StateError, as_they_are, fit
 from .recipe import FitError, Recipe
 from .task import Monitor, Row, Task
 
-__all__ = ["Trainer", "pruned_names", "weight_masks"]
+__all__ = ["Trainer", "captured", "pruned_names", "weight_masks"]
 
 #: Loss of top-1 through int8 from which on quantisation-aware fine-tuning is worth its time.
 QAT_THRESHOLD = 0.005
@@ -54,6 +56,13 @@ def weight_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> dict
         mask = torch.from_numpy(plan.mask(k)).to(weight)[:, :, None, None].expand(-1, -1, *kernel)
         masks[f"{name}.weight"] = mask.reshape(weight.shape).contiguous()
     return masks
+
+
+def captured(net: nn.Module, in_shape: tuple[int, int, int], name: str) -> FloatGraph:
+    """Capture a copy of a network; what of it is left to the host has been told before."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CaptureNotice)
+        return capture(copy.deepcopy(net).cpu(), in_shape, name)
 
 
 def _weights_hash(net: nn.Module) -> str:
@@ -100,7 +109,7 @@ class Trainer:
         self._training = Batches.training(task.data, task.augment, task.plain, self.device)
         self._held = torch.from_numpy(np.array(task.data.held_images)).to(self.device)
         self._labels = torch.from_numpy(task.data.held_labels).to(self.device)
-        self._fingerprint = task.data.fingerprint
+        self._fingerprint = " ".join((task.data.fingerprint, *task.augmented))
 
     def _identity(self, *parts) -> str:
         text = json.dumps([self.task.name, self._fingerprint, torch.__version__, *parts])
@@ -112,7 +121,7 @@ class Trainer:
         """The network, trained by now; `prepare` changes it before its first step."""
         path = self.folder / f"{name}.safetensors"
         if not (path.is_file() and self._load(path, identity, net)):
-            self._fit(name, net, recipe, identity, masks, teacher, prepare)
+            self._fit(name, net, recipe, identity, masks, teacher, prepare, self.task.scores)
             save_checkpoint(net, path, {"identity": identity})
         self._state(name).unlink(missing_ok=True)
         return net.eval()
@@ -137,14 +146,15 @@ class Trainer:
 
     def _fit(self, name: str, net: nn.Module, recipe: Recipe, identity: str,
              masks: dict[str, torch.Tensor], teacher: nn.Module | None,
-             prepare: Callable[[], None] = lambda: None) -> None:
+             prepare: Callable[[], None] = lambda: None,
+             scores: Callable[[torch.Tensor], torch.Tensor] = as_they_are) -> None:
         monitor, state = self.monitor, self._state(name)
 
         def run() -> None:
             if not state.is_file():
                 prepare()
-            fit(net, self._training, recipe, masks=masks, teacher=teacher, state=state,
-                identity=identity, checkpoint_s=monitor.checkpoint_s,
+            fit(net, self._training, recipe, masks=masks, teacher=teacher, scores=scores,
+                state=state, identity=identity, checkpoint_s=monitor.checkpoint_s,
                 progress=lambda step, steps, loss: monitor.progress(name, step, steps, loss))
 
         try:
@@ -178,7 +188,7 @@ class Trainer:
 
     def graph(self, net: nn.Module) -> FloatGraph:
         """Capture a trained network, batch norm folded."""
-        return capture(copy.deepcopy(net).cpu(), self.task.in_shape, self.task.name)
+        return captured(net, self.task.in_shape, self.task.name)
 
     def plan(self, dense: nn.Module, partitions: int, prune: str, partitioner: str,
              seed: int) -> PartitionPlan:
