@@ -27,6 +27,7 @@ from sw.images.preparation import Preparation
 from sw.networks.naming import origin_of
 from sw.networks.opening import opened
 from sw.networks.seeded import seeded_images
+from sw.prune.plan import PartitionPlan
 from sw.reference.batched import Accuracy, run_integer
 from sw.reference.batched import accuracy as share_of
 from sw.report.values import Report
@@ -66,8 +67,9 @@ def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | N
             labels: np.ndarray | torch.Tensor | None = None,
             calibration: np.ndarray | torch.Tensor | None = None, count: int = 1,
             config: Config | None = None, partitions: int | None = None, prune: str = "fc",
-            partitioner: str | None = None, arms: Sequence[str] | None = None, seed: int = 1,
-            energy: bool = True, latency_cycles: int = 40, model: EnergyModel | None = None,
+            partitioner: str | None = None, plan: PartitionPlan | None = None,
+            arms: Sequence[str] | None = None, seed: int = 1, energy: bool = True,
+            latency_cycles: int = 40, model: EnergyModel | None = None,
             say: Callable[[str], None] = lambda text: None) -> Report:
     """Compare a network dense and pruned, on one instance and on N, in RTL.
 
@@ -80,6 +82,7 @@ def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | N
     calibration : likewise, that step sizes are chosen on; `images` without
     config : with N instances
     partitions : of the pruned form; by default the most up to 8 that go
+    plan : to prune by, in place of these
     arms : of `sw.experiment.names.ARMS`; by default all that the network has
     energy : count activity
     say : called with lines of status
@@ -93,11 +96,13 @@ def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | N
     graph, notices = _graph(net, in_shape)
     config = config or Config()
     chosen = arm_names(ARMS if arms is None else arms, config, "arms")
+    if plan is not None and (partitions is not None or partitioner is not None):
+        raise ValueError("partitions and partitioner go without plan, which says both")
     own = Own(name=graph.name, weights="given from Python", graph=graph, notices=notices,
               pixels=_pixels(graph, images, labels, calibration, seed), count=count,
               measured=images is not None)
     work = workload_of(own, partitions=partitions, seed=seed, partitioner=partitioner, prune=prune,
-                       say=say)
+                       plan=plan, say=say)
     return compare_arms(
         work, config, arms=arms_of(work, chosen, "arms" if arms else ""), layers=None,
         memory={"latency_cycles": latency_cycles, "stall_probability": 0.0, "seed": seed},

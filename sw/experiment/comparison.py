@@ -22,6 +22,8 @@ from sw.energy.model import EnergyModel, energy_from_arguments
 from sw.graph.integer import IntegerGraph
 from sw.networks.names import check_images
 from sw.networks.shapes import captured, check_cut
+from sw.prune.apply import apply_plan
+from sw.prune.plan import PartitionPlan
 from sw.reference.golden import run_golden
 from sw.report.console import print_report
 from sw.report.page import render
@@ -47,13 +49,14 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     config = config_from_arguments(args)
     arms = arm_names(args.arms or list(ARMS), config, "--arms")
     choice = choice_from_arguments(args)
+    plan = _plan(args, choice)
     _check(args, choice)
     model = energy_from_arguments(args)
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
     with SimulationProgress(quiet=args.quiet) as progress:
         work = load_workload(choice, partitions=args.partitions, seed=args.seed,
-                             images=args.images, partitioner=args.partitioner, prune=args.prune,
-                             say=progress.say)
+                             images=args.images, partitioner=args.partitioner,
+                             prune=args.prune or "fc", plan=plan, say=progress.say)
         arms = arms_of(work, arms, "--arms" if args.arms else "")
         if args.epsilon:
             changed: dict[str, Any] = {form: _with_epsilon(graph, args.epsilon)
@@ -70,6 +73,21 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     return 0 if report.bit_exact else 1
 
 
+def _plan(args: argparse.Namespace, choice: Choice) -> PartitionPlan | None:
+    """The plan that --plan names, if it is one of the network."""
+    if args.plan is None:
+        return None
+    if choice.origin.ours:
+        raise ValueError("--plan goes with a network of your own")
+    for option in ("partitions", "prune", "partitioner"):
+        if getattr(args, option) is not None:
+            raise ValueError(f"--{option} goes without --plan, which says what is pruned, and how")
+    plan = PartitionPlan.load(args.plan)
+    with given("--plan", args.plan):
+        apply_plan(captured(choice.origin), plan)
+    return plan
+
+
 def _check(args: argparse.Namespace, choice: Choice) -> None:
     """Refuse what cannot work before anything is built."""
     if args.weights and not args.weights.is_file():
@@ -83,7 +101,7 @@ def _check(args: argparse.Namespace, choice: Choice) -> None:
     graph = captured(choice.origin)
     partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else 1)
     with given("--partitions", partitions):
-        check_cut(graph, args.prune, partitions)
+        check_cut(graph, args.prune or "fc", partitions)
     with given("--images", args.images):
         check_images(args.network, args.images)
     with given("--layers", ",".join(args.layers or ())):

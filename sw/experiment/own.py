@@ -158,8 +158,9 @@ class Own:
 
 
 def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int | None,
-             partitioner: str | None, prune: str, say: _Say) -> Workload:
-    """Build the workload of a user's network.
+             partitioner: str | None, prune: str, plan: PartitionPlan | None = None, say: _Say,
+             ) -> Workload:
+    """Build the workload of a user's network, pruned by a `plan` if there is one.
 
     Raises
     ------
@@ -170,7 +171,7 @@ def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int |
     say("reading the network")
     network = opened(choice.origin)
     graph = network.graph
-    with given("--partitions", partitions):
+    with given("--partitions", partitions):  # none with a plan
         chosen_partitions(graph, prune, partitions)  # before images are read
     count = images or (4 if choice.data else 1)
     most = max(count, measured_images(graph) if choice.data else 1)
@@ -182,27 +183,31 @@ def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int |
               f"{pixels.images.part(0, count).source}",
               measured=choice.data is not None, notices=network.notices)
     return workload_of(own, partitions=partitions, seed=seed, partitioner=partitioner, prune=prune,
-                       say=say)
+                       plan=plan, say=say)
 
 
 def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str | None,
-                prune: str, say: _Say) -> Workload:
-    """Quantise a network, and prune it where it can be.
+                prune: str, plan: PartitionPlan | None = None, say: _Say) -> Workload:
+    """Quantise a network, and prune it by a plan, or else where it can be.
 
     Raises
     ------
     PartitionError, QuantiseError
     """
     graph, calibration = own.graph, own.pixels.calibration
-    parts, names = chosen_partitions(graph, prune, partitions)
+    parts, names = chosen_partitions(graph, prune, partitions) if plan is None else \
+        (plan.partitions, list(plan.layers))
     say("quantising")
     dense, pruned, notes = quantise(graph, calibration), None, [*own.notices]
-    plan: PartitionPlan | None = None
     if names:
-        plan = partition(graph, names, parts, partitioner or "optimised", seed=seed, progress=say)
+        plan = plan or partition(graph, names, parts, partitioner or "optimised", seed=seed,
+                                 progress=say)
         pruned = quantise(apply_plan(graph, plan), calibration)
-        notes.append(f"pruned without fine-tuning, {', '.join(names)} in {parts} parts: cycles and "
-                     "energy are those of a network fine-tuned so, its accuracy is not")
+        cut = f"{', '.join(names)} in {parts} parts"
+        notes.append(
+            f"pruned, {cut}: all other weights are zero already, as fine-tuning leaves them"
+            if _is_cut(graph, plan) else f"pruned without fine-tuning, {cut}: cycles and energy "
+            "are those of a network fine-tuned so, its accuracy is not")
     else:
         notes.append(f"nothing is pruned: {why_unpruned(graph, prune, partitions)}. What is "
                      "compared is 1 instance with N")
@@ -216,6 +221,12 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
         return work
     say("measuring accuracy")
     return replace(work, accuracy=_accuracy(graph, work.forms, own.pixels.images))
+
+
+def _is_cut(graph: FloatGraph, plan: PartitionPlan) -> bool:
+    """Whether a network is what a plan makes of it already."""
+    return not any(graph.layer(name).energy()[~plan.mask(k)].any()
+                   for k, name in enumerate(plan.layers))
 
 
 def _accuracy(graph: FloatGraph, forms: dict[str, IntegerGraph], images: ImageSet,
