@@ -22,9 +22,9 @@ from sw.terminal.options import MORE, as_typed
 from sw.terminal.reads import files_read
 from sw.training.augment import random_changes
 from sw.training.dataset import ImageData
+from sw.training.modules import captured, weight_masks
 from sw.training.recipe import FitError
 from sw.training.task import Row, Task
-from sw.training.trainer import captured, weight_masks
 
 from .choice import Choice, choice_from_arguments
 from .described import described

@@ -7,7 +7,6 @@ import copy
 import hashlib
 import json
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,11 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from sw.frontend.torch import capture
 from sw.graph.artefact import save_integer
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
-from sw.ir.errors import CaptureNotice
 from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
@@ -32,10 +29,11 @@ from sw.reference.batched import Accuracy, accuracy, run_integer
 
 from .checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
 from .fit import Batches, StateError, as_they_are, fit
+from .modules import captured, weight_masks, weights_hash
 from .recipe import FitError, Recipe
 from .task import Monitor, Row, Task
 
-__all__ = ["Trainer", "captured", "pruned_names", "weight_masks"]
+__all__ = ["Trainer", "pruned_names"]
 
 #: Loss of top-1 through int8 from which on quantisation-aware fine-tuning is worth its time.
 QAT_THRESHOLD = 0.005
@@ -44,33 +42,6 @@ _CALIBRATION = 256
 _REFITTED, _REFIT_BATCH = 5000, 250
 #: Training images by which it is decided whether int8 is fine-tuned: nothing is on held-out ones.
 _JUDGED = 5000
-
-
-def weight_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> dict[str, torch.Tensor]:
-    """Return the plan's masks by parameter name, in the shapes of the module's own weights."""
-    parameters = dict(net.named_parameters())
-    masks = {}
-    for k, name in enumerate(plan.layers):
-        weight = parameters[f"{name}.weight"]
-        kernel = graph.layer(name).weight.shape[2:]
-        mask = torch.from_numpy(plan.mask(k)).to(weight)[:, :, None, None].expand(-1, -1, *kernel)
-        masks[f"{name}.weight"] = mask.reshape(weight.shape).contiguous()
-    return masks
-
-
-def captured(net: nn.Module, in_shape: tuple[int, int, int], name: str) -> FloatGraph:
-    """Capture a copy of a network; what of it is left to the host has been told before."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CaptureNotice)
-        return capture(copy.deepcopy(net).cpu(), in_shape, name)
-
-
-def _weights_hash(net: nn.Module) -> str:
-    """Of all of a network's tensors."""
-    weights = hashlib.sha256()
-    for tensor in net.state_dict().values():
-        weights.update(tensor.cpu().numpy().tobytes())
-    return weights.hexdigest()
 
 
 def pruned_names(graph: FloatGraph, prune: str) -> list[str]:
@@ -182,7 +153,7 @@ class Trainer:
         if checkpoint is not None:
             load_checkpoint(net, checkpoint)
         if checkpoint is not None or self.task.given:
-            start = [_weights_hash(net)]
+            start = [weights_hash(net)]
         return self._trained("dense", self._identity("dense", asdict(recipe), *start), net,
                              recipe, masks={}, teacher=None)
 
@@ -205,7 +176,7 @@ class Trainer:
         masks = weight_masks(net, self.graph(dense), plan)
         plan_hash = hashlib.sha256(b"".join(b.tobytes() for b in plan.boundaries)).hexdigest()
         identity = self._identity("pruned", asdict(recipe), plan.layers, plan_hash,
-                                  _weights_hash(dense))
+                                  weights_hash(dense))
 
         def refit() -> None:
             if recipe.gradual == 0:
@@ -224,7 +195,7 @@ class Trainer:
         """Train a copy of the dense network for as long as pruned ones are fine-tuned, by the same
         recipe: what they are compared with."""
         own = replace(recipe, gradual=0.0)
-        identity = self._identity("longer", asdict(own), _weights_hash(dense))
+        identity = self._identity("longer", asdict(own), weights_hash(dense))
         return self._trained("dense-longer", identity, copy.deepcopy(dense), own, masks={},
                              teacher=dense if own.distil else None)
 
