@@ -37,6 +37,7 @@ from .described import described
 
 __all__ = ["Agreement", "compare_as_asked", "compared"]
 
+_SCHEMA = "partita.agree"
 #: How many images are drawn where there are none.
 IMAGES = 4
 
@@ -217,7 +218,7 @@ def compared(path: Path, traced: tuple[FloatGraph, dict[str, str]], tensors: dic
 # -- as a command ----------------------------------------------------------------------------------
 def compare_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.agree`'s arguments ask for, and return the exit code; errors are raised."""
-    check_outputs(files_read(args), save=args.save)
+    check_outputs(files_read(args), save=(args.save, _SCHEMA))
     inputs = None if args.inputs is None else _load(args.inputs)
     imported, tensors = read_onnx(args.model, args.input_shape)
     traced = trace(imported)
@@ -225,7 +226,7 @@ def compare_as_asked(args: argparse.Namespace) -> int:
     quantised, layers = compared(args.model, traced, tensors, images)
     agrees = all(x.is_rounding for x in layers)
     result = json.dumps({
-        "schema": "partita.agree", "version": 1, "model": str(args.model),
+        "schema": _SCHEMA, "version": 1, "model": str(args.model),
         "quantised": quantised, "rounding_alone": agrees, "images": len(images),
         "source": source, "layers": [asdict(x) | {"equal": x.equal, "signal_db":
                                 x.signal_db if math.isfinite(x.signal_db) else None}

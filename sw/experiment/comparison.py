@@ -26,8 +26,9 @@ from sw.prune.apply import apply_plan
 from sw.prune.plan import PartitionPlan
 from sw.reference.golden import run_golden
 from sw.report.console import print_report
+from sw.report.elements import PAGE
 from sw.report.page import render
-from sw.report.values import Report
+from sw.report.values import SCHEMA_NAME, Report
 from sw.terminal.console import deliver
 from sw.terminal.progress import SimulationProgress
 from sw.terminal.reads import files_read
@@ -97,7 +98,7 @@ def _check(args: argparse.Namespace, choice: Choice) -> None:
     if choice.origin.ours and args.data:
         with given("--data", args.data):
             root_of(args.data)
-    check_outputs(files_read(args), save=args.save, report=args.report)
+    check_outputs(files_read(args), save=(args.save, SCHEMA_NAME), report=(args.report, PAGE))
     graph = captured(choice.origin)
     partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else 1)
     with given("--partitions", partitions):

@@ -117,9 +117,10 @@ def _check_layers(args: argparse.Namespace, choice: Choice | None) -> None:
                 graph.layer(name)
         with given("--partitions", partitions):
             select_layers(graph, names, partitions)
-    for prune, partitions in {x[1]: x[0] for x in _variants(args)}.items() if choice else ():
-        check_masks(choice, graph, partition(graph, pruned_names(graph, prune), partitions,
-                                             "identity"))
+    if choice is not None:
+        for prune, partitions in {x[1]: x[0] for x in _variants(args)}.items():
+            check_masks(choice, graph, partition(graph, pruned_names(graph, prune), partitions,
+                                                 "identity"))
 
 
 def _variants(args: argparse.Namespace) -> list[tuple[int, str, str, int]]:

@@ -61,7 +61,7 @@ def apply_plan(graph: FloatGraph, plan: PartitionPlan) -> FloatGraph:
 def _check_sizes(graph: FloatGraph, plan: PartitionPlan, indices: list[int]) -> None:
     """Refuse a plan of another network, which has other channels, or whose values that have one map
     have two; raises PartitionError."""
-    of, seen = boundaries_of(graph).of, {}
+    of, seen = boundaries_of(graph).of, dict[str, np.ndarray]()
     for k, index in enumerate(indices):
         layer = graph.layers[index]
         for value, number, what, channels in zip(

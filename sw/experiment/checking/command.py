@@ -26,7 +26,7 @@ _SCHEMA, _VERSION = "partita.check", 1
 def check_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     """Do what `sw.check`'s arguments ask for, and return the exit code; errors are raised."""
     target = _target(args)
-    check_outputs(files_read(args), save=args.save)
+    check_outputs(files_read(args), save=(args.save, _SCHEMA))
     choice = choice_from_arguments(args)
     notes = console(stderr=True)
 

@@ -132,7 +132,7 @@ def test_a_network_that_branches_is_fine_tuned_but_not_in_int8(own, tmp_path, ca
 
 
 def test_of_a_module_that_ends_in_a_softmax_the_scores_before_it_are_trained(own, tmp_path):
-    nets, said = {}, []
+    nets, said = {}, list[str]()
     for name in ("Soft", "Hard"):
         choice = Choice(origin_of(f"{own.source}:{name}", in_shape=SHAPE), own.npz)
         trainer = Trainer(own_task(choice, seed=1, say=said.append), tmp_path / name)
