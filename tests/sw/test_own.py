@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
+from hw.support.marks import is_marked
 from sw import ablation, compare, explore, scale, trace
 from sw.api import FlowError, accuracy, capture, quantise
 from sw.api import compare as compare_in_rtl
@@ -46,6 +47,7 @@ def test_an_onnx_file_is_compared_in_all_arms_with_energy_and_accuracy(own, tmp_
     assert {"float on 15 images", "int8 on 15 images", "int8 guesses as float"} <= set(accuracy)
     assert any("images prepared: shorter side" in note for note in data["notes"])
     assert "images prepared: shorter side" in page.read_text()
+    assert is_marked(result, "partita.compare") and is_marked(page, "partita.page")
 
 
 @pytest.mark.builds
@@ -120,6 +122,7 @@ def test_a_run_of_a_network_is_looked_into(own, tmp_path, capsys):
     there = tmp_path / "run.json"
     assert trace.main(["--network", str(own.onnx), "--timeline", str(there), "--preset", "tiny",
                        "--act-words", "4096"]) == 0
+    assert is_marked(there, "partita.timeline")
     names = {e["name"] for e in json.loads(there.read_text())["traceEvents"] if e["ph"] == "X"}
     assert names == {"n1", "n7", "n9"}
     assert trace.main(["--network", str(own.onnx), "--timeline", str(there), "--layer", "n8"]) == 2
