@@ -9,8 +9,8 @@ __all__ = ["machines"]
 
 def machines() -> list[Target]:
     """Every board with its preset."""
-    return [Target(board.name, board.title, board.config, board.clock_mhz, _memory_bytes(board))
-            for board in BOARDS.values()]
+    return [Target(board.name, board.title, board.config, board.clock_mhz, _memory_bytes(board),
+                   board.device) for board in BOARDS.values()]
 
 
 def _memory_bytes(board: Board) -> int:

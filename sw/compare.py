@@ -14,6 +14,7 @@ Examples:
     python -m sw.compare --network digits              a trained network on real scans
     python -m sw.compare --network net.onnx --data images/ --report page.html
     python -m sw.compare --network net.py:make --weights net.safetensors --input-shape 3x32x32
+    python -m sw.compare --network net.onnx --plan mine.plan.json
     python -m sw.compare --json --save result.json     for other programs
 
 Where nothing of a network can be pruned, the arms are the two dense ones.
@@ -43,9 +44,12 @@ def parser() -> Parser:
     what = parser.add_argument_group("what runs")
     add_options(what, *NETWORK)
     add_options(what, "--partitions", default=None, note=PARTS)
-    add_options(what, "--prune")
+    add_options(what, "--prune", default=None, note="default fc")
     add_options(what, "--partitioner", note="default: optimised for trained weights, identity for "
                 "seeded ones")
+    what.add_argument("--plan", type=file_path, metavar="FILE",
+                      help="prune a network of your own by this plan, a .plan.json as sw.train "
+                      "writes it, in place of the three before")
     what.add_argument("--layers", type=Items(str, "fc1,fc2"), metavar="A,B",
                       help="only these layers, by name; each run of "
                       "neighbours starts from the golden output of the layer before")

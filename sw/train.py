@@ -16,13 +16,15 @@ what is under way: interrupt it at any second and the same command goes on, to t
 Exit codes: 0 done, 2 usage or bad data, 5 input or output failed, 130 interrupted.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
-from hw.support.arguments import Parser, file_path, integer, real, word
+from hw.support.arguments import Items, Parser, file_path, integer, real, word
 from hw.support.errors import exit_code
 from hw.support.interrupts import importing
 from sw.terminal.options import DATA, add_options
+from sw.training.recipe import AUGMENTS
 
 __all__ = ["main", "parser"]
 
@@ -80,6 +82,9 @@ def parser() -> Parser:
     how.add_argument("--distil", type=real(0, 1), default=0.5, metavar="SHARE",
                      help="of the fine-tuning loss, from the dense network as teacher; 0 for none "
                      "(default 0.5)")
+    how.add_argument("--augment", type=Items(_change, ",".join(AUGMENTS)), metavar="A,B",
+                     help="change training images of a network of your own in each step: flip, "
+                     "left and right; crop, by up to an eighth of a side (default: as they are)")
     add_options(how, "--seed")
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto",
                      help="what trains (default auto)")
@@ -90,6 +95,13 @@ def parser() -> Parser:
                      help="drop the earlier run that the folder holds")
     add_options(out, "--json", "--quiet")
     return parser
+
+
+def _change(text: str) -> str:
+    """An item of --augment."""
+    if text not in AUGMENTS:
+        raise argparse.ArgumentTypeError(f"is {text[:40]!r}; there are {', '.join(AUGMENTS)}")
+    return text
 
 
 def run(argv: list[str]) -> int:

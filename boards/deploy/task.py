@@ -2,18 +2,21 @@
 
 import argparse
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from boards.catalogue import Board
 from boards.flow.asked import say
-from boards.flow.fit import check_memory
+from boards.flow.fit import check_memory, check_soon
 from hw.config import Config
 from sw.compiler import Program, compile_graph
 from sw.experiment.choice import Choice, choice_from_arguments
 from sw.experiment.workload import load_workload
 from sw.graph.integer import IntegerGraph
+from sw.networks.shapes import shape_graph
+from sw.prune.plan import PartitionError
 
 __all__ = ["NETWORK", "Task", "choice_as_asked", "compiled_for", "task_as_asked"]
 
@@ -53,9 +56,13 @@ def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config
     CompileError, DoesNotFit
     """
     parts = max(board.partitions, config.instances) if choice.origin.ours else None
+    dense = args.dense or (args.partitions is None and not choice.origin.ours)
+    with suppress(PartitionError):  # which is told with its option, below
+        check_soon(board, config, shape_graph(
+            choice.origin.text if choice.origin.ours else choice.origin, "fc",
+            1 if dense else args.partitions or parts or 1), store_all=store_all)
     work = load_workload(choice, images=count, say=say, partitions=args.partitions or parts,
                          seed=_SEED if args.seed is None else args.seed)
-    dense = args.dense or (args.partitions is None and not choice.origin.ours)
     graph = work.dense if dense or work.pruned is None else work.pruned
     say("compiling")
     program = compiled_for(graph, config, board, store_all=store_all)

@@ -8,7 +8,7 @@ from sw.compiler.compile import lower
 from sw.graph.integer import IntegerGraph
 from sw.lowering.errors import DoesNotFit
 
-__all__ = ["check_fit", "check_memory", "check_network"]
+__all__ = ["check_fit", "check_memory", "check_network", "check_soon"]
 
 
 def nearest_fit(board: Board, config: Config, needs: Usage) -> Config | None:
@@ -76,6 +76,13 @@ def check_network(board: Board, config: Config, graph: IntegerGraph) -> int:
     needs = lower(graph, config, quick=True).window_bytes
     check_memory(board, config, graph.name, needs)
     return needs
+
+
+def check_soon(board: Board, config: Config, graph: IntegerGraph, *, store_all: bool) -> None:
+    """Refuse, in a moment, a network whose layers alone, without programs, a board cannot take;
+    errors as of `check_network`."""
+    check_memory(board, config, graph.name, lower(graph, config, planned=True,
+                                                  store_all=store_all).window_bytes)
 
 
 def check_memory(board: Board, config: Config, name: str, needs: int) -> None:

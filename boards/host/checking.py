@@ -47,8 +47,10 @@ def check_as_asked(args: argparse.Namespace) -> int:
             raise ValueError(f"--{option} goes with --port, a board that is plugged in")
     if args.serial and args.port != "auto":
         raise ValueError("--serial goes with --port auto; a port that is named needs none")
-    if args.report:
-        check_outputs(report=args.report)
+    check_outputs(report=(args.report, None))
+    if args.report and args.report.is_file() and args.report.stat().st_size:
+        raise ValueError(f"--report {args.report} is there, and may have been filled in; name "
+                         "another file, or move it away")
     known = None if args.virtual else built_here(out_folder(args, board), board)
     config, build = known or (board.config, None)
     if known is None and not args.virtual:

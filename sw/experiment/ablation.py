@@ -26,6 +26,8 @@ from .workload import MOST_PARTITIONS, load_workload
 
 __all__ = ["ablate_as_asked", "workloads"]
 
+_SCHEMA = "partita.ablation"
+
 
 @dataclass(frozen=True)
 class Work:
@@ -79,7 +81,7 @@ def ablate_as_asked(args: argparse.Namespace) -> int:
         if name not in SWITCHES:
             raise ValueError(f"--only names {name!r}; there are {', '.join(SWITCHES)}"
                              + nearest(name, SWITCHES))
-    check_outputs(files_read(args), save=args.save)
+    check_outputs(files_read(args), save=(args.save, _SCHEMA))
     choice = choice_from_arguments(args)
     partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else None)
     with given("--partitions", partitions):
@@ -96,7 +98,7 @@ def ablate_as_asked(args: argparse.Namespace) -> int:
                 cycles, right = measure_without(work, off, memory, progress.say)
                 rows.setdefault(off or "", {})[work.name] = cycles
                 exact &= right
-    data = {"schema": "partita.ablation", "version": 1, "network": args.network,
+    data = {"schema": _SCHEMA, "version": 1, "network": args.network,
             "config": config.to_dict(), "bit_exact": exact, "cycles": rows}
     text = json.dumps(data, indent=1) + "\n"
     deliver(text, lambda: console(wide=True).print(_table(rows)), {args.save: lambda: text},

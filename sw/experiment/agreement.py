@@ -21,6 +21,8 @@ from sw.graph.floating import FloatGraph
 from sw.graph.integer import INPUT, IntegerGraph, Layer
 from sw.graph.quantisation import Quantisation
 from sw.ir.graph import Graph
+from sw.networks.naming import Kind, Origin
+from sw.networks.seeded import within
 from sw.onnx.capture import read_onnx
 from sw.onnx.runtime import Runtime
 from sw.quantise.equalise import channel_factors, equal_channels
@@ -30,8 +32,12 @@ from sw.reference.golden import joined, run_layer
 from sw.terminal.console import deliver
 from sw.terminal.reads import files_read
 
+from .choice import Choice
+from .described import described
+
 __all__ = ["Agreement", "compare_as_asked", "compared"]
 
+_SCHEMA = "partita.agree"
 #: How many images are drawn where there are none.
 IMAGES = 4
 
@@ -162,14 +168,15 @@ def _codes(array: np.ndarray, held: Quantisation) -> np.ndarray:
     return np.clip(whole, held.low, held.high).astype(np.int8)
 
 
-def compared(path: Path, imported: Graph, tensors: dict[str, str], images: np.ndarray,
-             ) -> tuple[bool, list[Agreement]]:
+def compared(path: Path, traced: tuple[FloatGraph, dict[str, str]], tensors: dict[str, str],
+             images: np.ndarray) -> tuple[bool, list[Agreement]]:
     """Compare a file's layers, each fed with onnxruntime's inputs.
 
     Parameters
     ----------
     path : an ONNX file
-    imported, tensors : what `read_onnx` gives of it
+    traced : its layers, and the tensors that they give, as `trace` tells
+    tensors : what `read_onnx` gives of it
     images : float[N, ...] as it takes them
 
     Returns
@@ -181,7 +188,7 @@ def compared(path: Path, imported: Graph, tensors: dict[str, str], images: np.nd
     ------
     ToolMissingError, UnsupportedLayer, QuantiseError
     """
-    network, values = trace(imported)
+    network, values = traced
     quantised, factors = network.given is not None, {}
     shown = images.reshape(-1, *network.in_shape)
     if not quantised:
@@ -211,36 +218,47 @@ def compared(path: Path, imported: Graph, tensors: dict[str, str], images: np.nd
 # -- as a command ----------------------------------------------------------------------------------
 def compare_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.agree`'s arguments ask for, and return the exit code; errors are raised."""
-    check_outputs(files_read(args), save=args.save)
+    check_outputs(files_read(args), save=(args.save, _SCHEMA))
     inputs = None if args.inputs is None else _load(args.inputs)
     imported, tensors = read_onnx(args.model, args.input_shape)
-    images = _images(args, imported, inputs)
-    quantised, layers = compared(args.model, imported, tensors, images)
+    traced = trace(imported)
+    images, source = _images(args, imported, traced[0], inputs)
+    quantised, layers = compared(args.model, traced, tensors, images)
     agrees = all(x.is_rounding for x in layers)
     result = json.dumps({
-        "schema": "partita.agree", "version": 1, "model": str(args.model),
+        "schema": _SCHEMA, "version": 1, "model": str(args.model),
         "quantised": quantised, "rounding_alone": agrees, "images": len(images),
-        "layers": [asdict(x) | {"equal": x.equal, "signal_db":
+        "source": source, "layers": [asdict(x) | {"equal": x.equal, "signal_db":
                                 x.signal_db if math.isfinite(x.signal_db) else None}
                    for x in layers]}, indent=2)
-    deliver(result, lambda: _show(args.model, quantised, layers), {args.save: lambda: result},
-            as_json=args.json)
+    deliver(result, lambda: _show(args.model, quantised, layers, source),
+            {args.save: lambda: result}, as_json=args.json)
     return int(quantised and not agrees)
 
 
-def _images(args: argparse.Namespace, network: Graph, inputs: np.ndarray | None) -> np.ndarray:
-    """Images float32[N, ...] as a network takes them: the first of --inputs, or random ones."""
+def _images(args: argparse.Namespace, network: Graph, layers: FloatGraph,
+            inputs: np.ndarray | None) -> tuple[np.ndarray, str]:
+    """Images float32[N, ...] as a network takes them: the first of --inputs, or random ones within
+    the limits that the model says; and what they are, in words."""
     shape = network.input.shape
     if inputs is None:
         drawn = np.random.default_rng(args.seed).standard_normal((args.images or IMAGES, *shape))
-        return drawn.astype(np.float32)
+        limits = described(Choice(Origin(str(args.model), Kind.ONNX)), layers).limits
+        if limits is None:
+            return drawn.astype(np.float32), (
+                f"{len(drawn)} random images of mean 0 and deviation 1, as the model does not say "
+                "what it takes: --inputs gives it real ones")
+        low, high = limits
+        return within(drawn, limits), (f"{len(drawn)} random images from {low:.3g} to {high:.3g}, "
+                                       "as the model takes: --inputs gives it real ones")
     with given("--inputs", args.inputs):
         if inputs.shape[1:] != shape or not len(inputs):
             raise ValueError(f"images are {list(inputs.shape)}; {network.name} takes "
                              f"[N, {', '.join(map(str, shape))}]")
     if (args.images or 0) > len(inputs):
         raise ValueError(f"--images is {args.images}; {args.inputs} has {len(inputs)}")
-    return inputs[:args.images].astype(np.float32)
+    images = inputs[:args.images].astype(np.float32)
+    return images, f"{len(images)} images of {args.inputs}"
 
 
 def _load(path: Path) -> np.ndarray:
@@ -255,7 +273,7 @@ def _load(path: Path) -> np.ndarray:
     return images
 
 
-def _show(model: Path, quantised: bool, layers: list[Agreement]) -> None:
+def _show(model: Path, quantised: bool, layers: list[Agreement], source: str) -> None:
     out = console()
     worst = layers[0]
     if not quantised:
@@ -277,3 +295,4 @@ def _show(model: Path, quantised: bool, layers: list[Agreement]) -> None:
                       f"{100 * x.halfway / x.values:.3f}%", str(x.largest),
                       f"{x.signal_db:.1f} dB" if math.isfinite(x.signal_db) else "")
     out.print(table)
+    out.print(Text(source, style="dim"), soft_wrap=True)

@@ -27,7 +27,7 @@ __all__ = ["calibrate_as_asked", "verilog_digests"]
 def calibrate_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.calibrate`'s arguments ask for, and return the exit code; errors are raised."""
     if args.write:
-        check_outputs(known=True, write=TABLE)
+        check_outputs(write=(TABLE, None))
     library = read_liberty(args.liberty)
     notes = console(stderr=True)
     samples: list[Sample] = []

@@ -12,6 +12,7 @@ from hw.config import Config
 from hw.support.tabular import Tabular
 from sw.compiler import Program, compile_graph
 from sw.compiler.predict import predict
+from sw.cycles.port import MEMORY_LATENCY
 from sw.driver.backend import Backend, Machine, open_backend
 from sw.driver.driver import Driver
 from sw.energy.model import EnergyModel
@@ -20,18 +21,19 @@ from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph
 from sw.images.arrays import check_labels, prepared, split
-from sw.images.dataset import ImageSet
+from sw.images.dataset import SEEDED, ImageSet
 from sw.images.errors import ImageError
 from sw.images.preparation import Preparation
 from sw.networks.naming import origin_of
 from sw.networks.opening import opened
 from sw.networks.seeded import seeded_images
+from sw.prune.plan import PartitionPlan
 from sw.reference.batched import Accuracy, run_integer
 from sw.reference.batched import accuracy as share_of
 from sw.report.values import Report
 from sw.terminal.progress import SimulationProgress
 
-from .comparison import arms_of
+from .comparison import arm_names, arms_of
 from .comparison import compare as compare_arms
 from .names import ARMS
 from .own import Own, Pixels, measured_images, workload_of
@@ -46,13 +48,13 @@ PLACES = ("golden", "model", "rtl")
 class Measured(Tabular):
     """A network's `accuracy` on `images` images; `on` what it was measured; `cycles` of an image,
     predicted by the model, or the mean in RTL or on a machine; whether each output was
-    `bit_exact`."""
+    `bit_exact`, None where none was compared."""
 
     on: str
     images: int
     accuracy: Accuracy
     cycles: float | None = None
-    bit_exact: bool = True
+    bit_exact: bool | None = None
 
     def table(self) -> list[dict]:
         """One row."""
@@ -65,8 +67,9 @@ def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | N
             labels: np.ndarray | torch.Tensor | None = None,
             calibration: np.ndarray | torch.Tensor | None = None, count: int = 1,
             config: Config | None = None, partitions: int | None = None, prune: str = "fc",
-            partitioner: str | None = None, arms: Sequence[str] | None = None, seed: int = 1,
-            energy: bool = True, latency_cycles: int = 40, model: EnergyModel | None = None,
+            partitioner: str | None = None, plan: PartitionPlan | None = None,
+            arms: Sequence[str] | None = None, seed: int = 1, energy: bool = True,
+            latency_cycles: int = 40, model: EnergyModel | None = None,
             say: Callable[[str], None] = lambda text: None) -> Report:
     """Compare a network dense and pruned, on one instance and on N, in RTL.
 
@@ -79,6 +82,7 @@ def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | N
     calibration : likewise, that step sizes are chosen on; `images` without
     config : with N instances
     partitions : of the pruned form; by default the most up to 8 that go
+    plan : to prune by, in place of these
     arms : of `sw.experiment.names.ARMS`; by default all that the network has
     energy : count activity
     say : called with lines of status
@@ -90,14 +94,17 @@ def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | N
     if count < 1:
         raise ValueError(f"count is {count}; it must be 1 or more")
     graph, notices = _graph(net, in_shape)
-    config, chosen = config or Config(), list(arms or ARMS)
+    config = config or Config()
+    chosen = arm_names(ARMS if arms is None else arms, config, "arms")
+    if plan is not None and (partitions is not None or partitioner is not None):
+        raise ValueError("partitions and partitioner go without plan, which says both")
     own = Own(name=graph.name, weights="given from Python", graph=graph, notices=notices,
               pixels=_pixels(graph, images, labels, calibration, seed), count=count,
               measured=images is not None)
     work = workload_of(own, partitions=partitions, seed=seed, partitioner=partitioner, prune=prune,
-                       say=say)
+                       plan=plan, say=say)
     return compare_arms(
-        work, config, arms=arms_of(work, chosen, asked=arms is not None), layers=None,
+        work, config, arms=arms_of(work, chosen, "arms" if arms else ""), layers=None,
         memory={"latency_cycles": latency_cycles, "stall_probability": 0.0, "seed": seed},
         count_toggles=energy, jobs=1, threads=None, seed=seed, command="sw.api.compare",
         progress=SimulationProgress(quiet=True), model=model)
@@ -126,7 +133,8 @@ def _pixels(graph: FloatGraph, images: object, labels: object, calibration: obje
             seed: int) -> Pixels:
     load = partial(prepared, preparation=Preparation(), shape=graph.in_shape)
     if images is None:
-        found = ImageSet(seeded_images(8, graph.in_shape, seed), None, (), 8, "seeded images")
+        limits = None if graph.given is None else graph.given.limits
+        found = ImageSet(seeded_images(8, graph.in_shape, seed, limits), None, (), 8, SEEDED)
         notes = ["seeded random images: cycles are right, values and energy are not those of real "
                  "images"]
     else:
@@ -143,7 +151,7 @@ def _pixels(graph: FloatGraph, images: object, labels: object, calibration: obje
 
 def accuracy(graph: IntegerGraph, images: np.ndarray | torch.Tensor,
              labels: np.ndarray | torch.Tensor, *, on: str | Machine = "golden",
-             config: Config | None = None, latency_cycles: int = 40,
+             config: Config | None = None, latency_cycles: int | None = None,
              progress: Callable[[int, int], None] = lambda done, count: None) -> Measured:
     """Measure a quantised network on labelled images.
 
@@ -156,16 +164,17 @@ def accuracy(graph: IntegerGraph, images: np.ndarray | torch.Tensor,
         RTL; or a machine, as `boards.api.board` gives one. What runs in RTL or on a machine is
         compared with the golden model, output by output.
     config : of the hardware, for "model" and "rtl"; a machine has its own
+    latency_cycles : of external memory, for "rtl"; by default 40, as the model takes it to be
     progress : called with images done, of all, where they run in RTL or on a machine
 
     Raises
     ------
     FlowError, ImageError, CompileError, DriverError
     ValueError
-        If there is no such place.
+        If there is no such place, or it has no use for what is given.
     """
     expect(graph, IntegerGraph, "accuracy")
-    _check_place(on, config)
+    _check_place(on, config, latency_cycles)
     pixels, known = split("images", (images, labels))
     pixels = prepared("images", pixels, Preparation(), graph.in_shape)
     if known is None:
@@ -179,7 +188,8 @@ def accuracy(graph: IntegerGraph, images: np.ndarray | torch.Tensor,
     if isinstance(on, str):
         program = compile_graph(graph, config)
         opened: AbstractContextManager[Backend] = open_backend(
-            "verilator", config, memory_bytes=program.window_bytes, latency_cycles=latency_cycles)
+            "verilator", config, memory_bytes=program.window_bytes,
+            latency_cycles=MEMORY_LATENCY if latency_cycles is None else latency_cycles)
         name = on
     else:
         program = compile_graph(graph, on.config)
@@ -191,8 +201,8 @@ def accuracy(graph: IntegerGraph, images: np.ndarray | torch.Tensor,
                     bool(torch.equal(ours, expected)))
 
 
-def _check_place(on: str | Machine, config: Config | None) -> None:
-    """Refuse what nothing can be measured on."""
+def _check_place(on: str | Machine, config: Config | None, latency_cycles: int | None) -> None:
+    """Refuse what nothing can be measured on, and what would change nothing."""
     if isinstance(on, str):
         if on not in PLACES:
             raise ValueError(f"on is {on!r}; it must be one of {', '.join(PLACES)}, or a board: "
@@ -203,6 +213,11 @@ def _check_place(on: str | Machine, config: Config | None) -> None:
     elif config is not None:
         raise ValueError(f"config goes with \"model\" and \"rtl\"; {on.name} has its own: give it "
                          "to boards.api.board")
+    if on == "golden" and config is not None:
+        raise ValueError("config goes with \"model\" and \"rtl\"; golden integers are the same on "
+                         "all hardware: leave it out")
+    if on != "rtl" and latency_cycles is not None:
+        raise ValueError("latency_cycles goes with \"rtl\": leave it out")
 
 
 def _run_all(opened: AbstractContextManager[Backend], program: Program, graph: IntegerGraph,

@@ -3,6 +3,7 @@
 import argparse
 import platform
 import shlex
+from collections.abc import Sequence
 from concurrent.futures import as_completed
 from dataclasses import replace
 from importlib import metadata
@@ -21,10 +22,13 @@ from sw.energy.model import EnergyModel, energy_from_arguments
 from sw.graph.integer import IntegerGraph
 from sw.networks.names import check_images
 from sw.networks.shapes import captured, check_cut
+from sw.prune.apply import apply_plan
+from sw.prune.plan import PartitionPlan
 from sw.reference.golden import run_golden
 from sw.report.console import print_report
+from sw.report.elements import PAGE
 from sw.report.page import render
-from sw.report.values import Report
+from sw.report.values import SCHEMA_NAME, Report
 from sw.terminal.console import deliver
 from sw.terminal.progress import SimulationProgress
 from sw.terminal.reads import files_read
@@ -44,18 +48,17 @@ __all__ = ["compare_as_asked"]
 def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     """Do what `sw.compare`'s arguments ask for, and return the exit code; errors are raised."""
     config = config_from_arguments(args)
-    arms = _arm_names(args.arms or list(ARMS), config)
-    if set(BIG) & set(arms):
-        big_array(config)
+    arms = arm_names(args.arms or list(ARMS), config, "--arms")
     choice = choice_from_arguments(args)
+    plan = _plan(args, choice)
     _check(args, choice)
     model = energy_from_arguments(args)
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
     with SimulationProgress(quiet=args.quiet) as progress:
         work = load_workload(choice, partitions=args.partitions, seed=args.seed,
-                             images=args.images, partitioner=args.partitioner, prune=args.prune,
-                             say=progress.say)
-        arms = arms_of(work, arms, asked=args.arms is not None)
+                             images=args.images, partitioner=args.partitioner,
+                             prune=args.prune or "fc", plan=plan, say=progress.say)
+        arms = arms_of(work, arms, "--arms" if args.arms else "")
         if args.epsilon:
             changed: dict[str, Any] = {form: _with_epsilon(graph, args.epsilon)
                                        for form, graph in work.forms.items()}
@@ -71,6 +74,21 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     return 0 if report.bit_exact else 1
 
 
+def _plan(args: argparse.Namespace, choice: Choice) -> PartitionPlan | None:
+    """The plan that --plan names, if it is one of the network."""
+    if args.plan is None:
+        return None
+    if choice.origin.ours:
+        raise ValueError("--plan goes with a network of your own")
+    for option in ("partitions", "prune", "partitioner"):
+        if getattr(args, option) is not None:
+            raise ValueError(f"--{option} goes without --plan, which says what is pruned, and how")
+    plan = PartitionPlan.load(args.plan)
+    with given("--plan", args.plan):
+        apply_plan(captured(choice.origin), plan)
+    return plan
+
+
 def _check(args: argparse.Namespace, choice: Choice) -> None:
     """Refuse what cannot work before anything is built."""
     if args.weights and not args.weights.is_file():
@@ -80,11 +98,11 @@ def _check(args: argparse.Namespace, choice: Choice) -> None:
     if choice.origin.ours and args.data:
         with given("--data", args.data):
             root_of(args.data)
-    check_outputs(files_read(args), save=args.save, report=args.report)
+    check_outputs(files_read(args), save=(args.save, SCHEMA_NAME), report=(args.report, PAGE))
     graph = captured(choice.origin)
     partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else 1)
     with given("--partitions", partitions):
-        check_cut(graph, args.prune, partitions)
+        check_cut(graph, args.prune or "fc", partitions)
     with given("--images", args.images):
         check_images(args.network, args.images)
     with given("--layers", ",".join(args.layers or ())):
@@ -111,27 +129,34 @@ def _with_epsilon(graph: IntegerGraph, items: list[tuple[str, int]]) -> IntegerG
                                        for x in graph.layers))
 
 
-def _arm_names(given: list[str], config: Config) -> list[str]:
-    """Names as in `ARMS`; N may also be written as the number of instances."""
+def arm_names(given: Sequence[str], config: Config, option: str) -> list[str]:
+    """Names as in `ARMS`; N may also be written as the number of instances. Refuses, as `option`
+    has them, names of no arm, and arms that a configuration cannot have."""
     names = []
     for name in given:
         form, _, count = name.partition("-")
         general = f"{form}-N" if count not in ("1", "N") and count == str(config.instances) \
             else name
         if general not in (*ARMS, *BIG):
-            raise ValueError(f"--arms names {name!r}; there are {', '.join((*ARMS, *BIG))}"
+            raise ValueError(f"{option} names {name!r}; there are {', '.join((*ARMS, *BIG))}"
                              + nearest(name, (*ARMS, *BIG)))
         names.append(general)
+    if not names:
+        raise ValueError(f"{option} is empty; there are {', '.join((*ARMS, *BIG))}")
+    if set(BIG) & set(names):
+        big_array(config)
     return names
 
 
-def arms_of(work: Workload, names: list[str], *, asked: bool) -> list[str]:
-    """Those of the arms that a workload has; refuses what was asked for and has none."""
+def arms_of(work: Workload, names: list[str], option: str) -> list[str]:
+    """Those of the arms that a workload has; refuses those that an option asks for, if it has
+    none such."""
     kept = [name for name in names if name.partition("-")[0] in work.forms]
-    if kept != names and asked:
+    if kept != names and option:
         missing = next(name for name in names if name not in kept)
-        raise ValueError(f"--arms names {missing!r}; " + next(
-            note for note in work.notes if note.startswith("nothing is pruned")))
+        why = (note for note in work.notes if note.startswith("nothing is pruned"))
+        raise ValueError(f"{option} names {missing!r}; "
+                         + next(why, f"{work.name} has the forms {', '.join(work.forms)} alone"))
     return kept
 
 

@@ -27,7 +27,7 @@ from sw.graph.active import with_active
 from sw.networks.names import check_images
 from sw.reference.batched import accuracy, run_integer
 from sw.reference.golden import run_golden
-from sw.report.charts import scatter
+from sw.report.charts import PLOT, scatter
 from sw.report.energy import energy_unit
 from sw.terminal.console import deliver
 from sw.terminal.reads import files_read
@@ -156,7 +156,7 @@ def spread(points: Iterable[OperatingPoint], energy: str = "energy_nj") -> tuple
 
 def drop_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     """Do what `sw.scale`'s arguments ask for, and return the exit code; errors are raised."""
-    check_outputs(files_read(args), plot=args.plot)
+    check_outputs(files_read(args), plot=(args.plot, PLOT))
     choice = choice_from_arguments(args)
     _check(args, choice)
     config = config_from_arguments(args)

@@ -27,7 +27,7 @@ from sw.graph.integer import IntegerGraph
 from sw.networks.naming import Origin
 from sw.networks.shapes import captured, check_cut, shape_graph
 from sw.reference.golden import run_golden
-from sw.report.charts import scatter
+from sw.report.charts import PLOT, scatter
 from sw.terminal.console import deliver
 from sw.terminal.reads import files_read
 
@@ -148,7 +148,7 @@ def unbeaten_results(results: Iterable[Result]) -> list[Result]:
 
 def explore_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.explore`'s arguments ask for, and return the exit code; errors are raised."""
-    check_outputs(files_read(args), plot=args.plot)
+    check_outputs(files_read(args), plot=(args.plot, PLOT))
     origin = choice_from_arguments(args).origin
     several = args.partitions or ([1, 8] if origin.ours else list(dict.fromkeys(
         (1, chosen_partitions(captured(origin), args.prune, None)[0]))))

@@ -9,7 +9,7 @@ import numpy as np
 from hw.support.arguments import given
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
-from sw.images.dataset import ImageSet, load_images
+from sw.images.dataset import SEEDED, ImageSet, load_images
 from sw.networks.opening import opened
 from sw.networks.seeded import seeded_images
 from sw.networks.shapes import check_cut
@@ -50,24 +50,29 @@ class Pixels:
 
 
 def pixels_of(choice: Choice, graph: FloatGraph, *, count: int, seed: int) -> Pixels:
-    """Load a network's images, at most `count` to be looked at, or make seeded ones.
+    """Load a network's images, at most `count` to be looked at, or make seeded ones. Where there
+    are none but those that it is calibrated on, it is looked at on these.
 
     Raises
     ------
     OSError, CallableError, ImageError
     """
     shape, outputs = graph.in_shape, int(np.prod(graph.out_shape))
-    preparation, said = described(choice, graph)
-    load = partial(load_images, shape=shape, preparation=preparation, outputs=outputs,
+    found = described(choice, graph)
+    load = partial(load_images, shape=shape, preparation=found.preparation, outputs=outputs,
                    names=choice.labels, seed=seed)
-    notes, calibration = [], None
+    seeded = partial(seeded_images, shape=shape, limits=found.limits)
+    notes, calibration, there = [], None, None
     if graph.given is not None:
-        calibration = seeded_images(1, shape, seed)  # none are looked at
-        notes.append("it is quantised already, and keeps its scales and its integers")
+        calibration = seeded(1, seed=seed)  # none are looked at
+        notes.append("it is quantised already, and keeps its scales and its integers"
+                     + ("; --calibration changes nothing" if choice.calibration and choice.data
+                        else ""))
     elif choice.calibration:
-        found = load(choice.calibration, count=CALIBRATION)
-        calibration = found.images
-        notes.append(f"calibrated on {found.source}")
+        there = load(choice.calibration, count=CALIBRATION if choice.data else
+                     max(count, CALIBRATION))
+        calibration = there.images[:CALIBRATION]
+        notes.append(f"calibrated on {there.part(0, CALIBRATION).source}")
     if choice.data:
         want = count if calibration is not None else count + CALIBRATION
         drawn = load(choice.data, count=want)
@@ -78,16 +83,19 @@ def pixels_of(choice: Choice, graph: FloatGraph, *, count: int, seed: int) -> Pi
             notes.append(f"calibrated on {len(calibration)} of {drawn.total} images of "
                          f"{choice.data}" + ("" if len(drawn) > count else
                                              ", which it is looked at on as well"))
+    elif choice.calibration:
+        images = (there or load(choice.calibration, count=count)).part(0, count)
+        notes.append("looked at on images of --calibration, as no --data is given")
     else:
-        images = ImageSet(seeded_images(max(count, 8), shape, seed), None, choice.labels or (),
-                          count, "seeded images").part(0, count)
+        images = ImageSet(seeded(max(count, 8), seed=seed), None, choice.labels or (), count,
+                          SEEDED).part(0, count)
     if calibration is None:
-        calibration = seeded_images(8, shape, seed + 1)
+        calibration = seeded(8, seed=seed + 1)
         notes.append("calibrated on 8 seeded random images, as no --data or --calibration is "
                      "given: cycles are right, values and energy are not those of real images")
     if choice.data or choice.calibration:
-        notes += [f"images prepared: {preparation.text(shape)} (arrays of real numbers are taken "
-                  "as they are)", *said]
+        notes += [f"images prepared: {found.preparation.text(shape)} (arrays of real numbers are "
+                  "taken as they are)", *found.notes]
     return Pixels(calibration, images, tuple(notes))
 
 
@@ -118,10 +126,13 @@ def chosen_partitions(graph: FloatGraph, prune: str, asked: int | None) -> tuple
     return 1, []
 
 
-def why_unpruned(graph: FloatGraph, prune: str) -> str:
-    """Why there is no pruned form, and what would give one."""
+def why_unpruned(graph: FloatGraph, prune: str, asked: int | None = None) -> str:
+    """Why there is no pruned form, where so many partitions are asked for, and what would give
+    one."""
     if graph.given is not None:
         return "it is quantised already: prune the model from before that"
+    if asked == 1:
+        return "1 partition is asked for"
     if prunable_layers(graph, prune):
         return f"its layers have no divisor from 2 to {MOST_PARTITIONS} in common"
     what = "no linear layer but the classifier" if prune == "fc" else \
@@ -147,8 +158,9 @@ class Own:
 
 
 def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int | None,
-             partitioner: str | None, prune: str, say: _Say) -> Workload:
-    """Build the workload of a user's network.
+             partitioner: str | None, prune: str, plan: PartitionPlan | None = None, say: _Say,
+             ) -> Workload:
+    """Build the workload of a user's network, pruned by a `plan` if there is one.
 
     Raises
     ------
@@ -159,42 +171,46 @@ def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int |
     say("reading the network")
     network = opened(choice.origin)
     graph = network.graph
-    with given("--partitions", partitions):
+    with given("--partitions", partitions):  # none with a plan
         chosen_partitions(graph, prune, partitions)  # before images are read
     count = images or (4 if choice.data else 1)
     most = max(count, measured_images(graph) if choice.data else 1)
     pixels = pixels_of(choice, graph, count=most, seed=seed)
     if len(pixels.images) < count and images is not None:
-        raise ValueError(f"--images is {count}; {choice.data} has {len(pixels.images)}")
-    source = pixels.images.part(0, count).source if choice.data else "seeded images"
+        raise ValueError(f"--images is {count}; {pixels.images.place} has {len(pixels.images)}")
     own = Own(name=choice.origin.name, graph=graph, pixels=pixels, count=count,
-              weights=f"weights of {choice.origin.weights or choice.origin.text}; {source}",
+              weights=f"weights of {choice.origin.weights or choice.origin.text}; "
+              f"{pixels.images.part(0, count).source}",
               measured=choice.data is not None, notices=network.notices)
     return workload_of(own, partitions=partitions, seed=seed, partitioner=partitioner, prune=prune,
-                       say=say)
+                       plan=plan, say=say)
 
 
 def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str | None,
-                prune: str, say: _Say) -> Workload:
-    """Quantise a network, and prune it where it can be.
+                prune: str, plan: PartitionPlan | None = None, say: _Say) -> Workload:
+    """Quantise a network, and prune it by a plan, or else where it can be.
 
     Raises
     ------
     PartitionError, QuantiseError
     """
     graph, calibration = own.graph, own.pixels.calibration
-    parts, names = chosen_partitions(graph, prune, partitions)
+    parts, names = chosen_partitions(graph, prune, partitions) if plan is None else \
+        (plan.partitions, list(plan.layers))
     say("quantising")
     dense, pruned, notes = quantise(graph, calibration), None, [*own.notices]
-    plan: PartitionPlan | None = None
     if names:
-        plan = partition(graph, names, parts, partitioner or "optimised", seed=seed, progress=say)
+        plan = plan or partition(graph, names, parts, partitioner or "optimised", seed=seed,
+                                 progress=say)
         pruned = quantise(apply_plan(graph, plan), calibration)
-        notes.append(f"pruned without fine-tuning, {', '.join(names)} in {parts} parts: cycles and "
-                     "energy are those of a network fine-tuned so, its accuracy is not")
+        cut = f"{', '.join(names)} in {parts} parts"
+        notes.append(
+            f"pruned, {cut}: all other weights are zero already, as fine-tuning leaves them"
+            if _is_cut(graph, plan) else f"pruned without fine-tuning, {cut}: cycles and energy "
+            "are those of a network fine-tuned so, its accuracy is not")
     else:
-        notes.append(f"nothing is pruned: {why_unpruned(graph, prune)}. What is compared is 1 "
-                     "instance with N")
+        notes.append(f"nothing is pruned: {why_unpruned(graph, prune, partitions)}. What is "
+                     "compared is 1 instance with N")
     chosen = own.pixels.images.part(0, own.count)
     work = Workload(
         own.name, own.weights, dense, pruned,
@@ -205,6 +221,12 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
         return work
     say("measuring accuracy")
     return replace(work, accuracy=_accuracy(graph, work.forms, own.pixels.images))
+
+
+def _is_cut(graph: FloatGraph, plan: PartitionPlan) -> bool:
+    """Whether a network is what a plan makes of it already."""
+    return not any(graph.layer(name).energy()[~plan.mask(k)].any()
+                   for k, name in enumerate(plan.layers))
 
 
 def _accuracy(graph: FloatGraph, forms: dict[str, IntegerGraph], images: ImageSet,

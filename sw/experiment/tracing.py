@@ -9,6 +9,7 @@ from hw.options import config_from_arguments
 from hw.support.arguments import given, nearest
 from hw.support.console import console
 from hw.support.files import check_outputs, save_file
+from hw.support.marks import marked_vcd, wave_version
 from sim.waves.fst import require_fst, vcd_to_fst
 from sw.compiler import compile_graph
 from sw.driver.backend import open_backend
@@ -22,6 +23,9 @@ from .choice import choice_from_arguments
 from .workload import MOST_PARTITIONS, load_workload
 
 __all__ = ["trace_as_asked"]
+
+#: What the files that it writes say that they are.
+_WAVES, _TIMELINE, _VERSION = "partita.trace", "partita.timeline", 1
 
 
 def timeline(result: RunResult, names: list[str], title: str) -> str:
@@ -45,15 +49,16 @@ def timeline(result: RunResult, names: list[str], title: str) -> str:
                 events.append({"ph": "X", "pid": 1, "tid": i, "ts": at, "dur": cycles,
                                "name": name, "args": row[i]})
             at += cycles
-    return json.dumps({"displayTimeUnit": "ns", "otherData": {"schema": "partita.timeline"},
-                       "traceEvents": events}) + "\n"
+    return json.dumps({"otherData": {"schema": _TIMELINE, "version": _VERSION},
+                       "displayTimeUnit": "ns", "traceEvents": events}) + "\n"
 
 
 def trace_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.trace`'s arguments ask for, and return the exit code; errors are raised."""
     if args.out is None and args.timeline is None:
         raise ValueError("nothing to write: give --out, --timeline or both")
-    check_outputs(files_read(args), out=args.out, timeline=args.timeline)
+    check_outputs(files_read(args), out=(args.out, _WAVES),
+                  timeline=(args.timeline, _TIMELINE))
     if args.out and args.out.suffix not in (".fst", ".vcd"):
         raise ValueError(f"--out {args.out}: name a file that ends in .fst or .vcd")
     if args.out and args.out.suffix == ".fst":
@@ -98,9 +103,10 @@ def trace_as_asked(args: argparse.Namespace) -> int:
             with tempfile.TemporaryDirectory() as folder:
                 made = Path(folder) / "signals.vcd"
                 backend.trace(made, args.cycles)
-                if args.out.suffix == ".fst":
-                    vcd_to_fst(made, made.with_suffix(".fst"))
+                is_vcd = args.out.suffix == ".vcd"
+                if not is_vcd:
+                    vcd_to_fst(made, made.with_suffix(".fst"), wave_version(_WAVES, _VERSION))
                 with made.with_suffix(args.out.suffix).open("rb") as file:
-                    save_file(args.out, file)
+                    save_file(args.out, file, head=marked_vcd(_WAVES, _VERSION) if is_vcd else b"")
             notes.print(f"wrote {args.out}: {args.cycles:,} cycles from cycle {begin:,}")
     return 0

@@ -3,19 +3,14 @@
 import argparse
 import itertools
 import json
-import platform
-import shlex
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from importlib import metadata
 
 import torch
-from rich.table import Table
 
 from hw.support.arguments import UsageError, given
-from hw.support.console import console
 from hw.support.entries import own_cache
 from hw.support.files import save_file
 from hw.support.folders import FolderKind
@@ -25,6 +20,7 @@ from sw.networks.shapes import captured
 from sw.networks.statistics import graph_statistics
 from sw.prune.layers import select_layers
 from sw.prune.names import PARTITIONERS, PRUNINGS
+from sw.prune.partition import partition
 from sw.terminal.console import deliver
 from sw.terminal.options import DATA, NETWORK, attribute
 from sw.terminal.progress import TrainingProgress
@@ -32,23 +28,30 @@ from sw.training.augment import random_crops
 from sw.training.dataset import load_tiny_imagenet, root_of
 from sw.training.digits import digits_task
 from sw.training.recipe import Recipe
-from sw.training.shares import percent
 from sw.training.task import Monitor, Row, Task, equal_dense
 from sw.training.trainer import Trainer, pruned_names
 
 from .choice import Choice
-from .tuning import check_files, check_masks, next_command, own_choice, own_graph, own_task
+from .trained import print_rows, results_of
+from .tuning import (
+    HELD_OUT,
+    check_files,
+    check_masks,
+    held_out_file,
+    next_command,
+    own_choice,
+    own_graph,
+    own_task,
+)
 
 __all__ = ["RUN", "train_as_asked"]
 
-RESULTS_NAME = "partita.train"
-RESULTS_VERSION = 1
 ABLATION_PARTITIONS = (2, 4, 8)
 #: Options that TinyVGG16 alone has, and those that an ablation has not -> their defaults.
 _TINYVGG16 = {"data": None, "width": 1.0, "classes": None, "per_class": None}
 _ONE_PARTITION = {"partitions": 8, "prune": "fc", "partitioner": "optimised"}
 #: Options of a user's network alone.
-OWN = (*NETWORK[2:], *DATA[1:])
+OWN = (*NETWORK[2:], *DATA[1:], "--augment")
 RUN = FolderKind("run.json", "partita.run", "run of this program")
 
 
@@ -114,6 +117,10 @@ def _check_layers(args: argparse.Namespace, choice: Choice | None) -> None:
                 graph.layer(name)
         with given("--partitions", partitions):
             select_layers(graph, names, partitions)
+    if choice is not None:
+        for prune, partitions in {x[1]: x[0] for x in _variants(args)}.items():
+            check_masks(choice, graph, partition(graph, pruned_names(graph, prune), partitions,
+                                                 "identity"))
 
 
 def _variants(args: argparse.Namespace) -> list[tuple[int, str, str, int]]:
@@ -151,7 +158,7 @@ def _recipes(args: argparse.Namespace, device: torch.device) -> tuple[Recipe, Re
 def _task(args: argparse.Namespace, monitor: Monitor, choice: Choice | None) -> Task:
     if choice:
         monitor.say("reading images")
-        return own_task(choice, seed=args.seed)
+        return own_task(choice, seed=args.seed, augment=args.augment or (), say=monitor.say)
     if args.network == "digits":
         return digits_task(args.seed)
     data = load_tiny_imagenet(args.data, classes=args.classes, per_class=args.per_class,
@@ -172,7 +179,7 @@ def _claim(args: argparse.Namespace) -> None:
     """Make sure of the run's folder, and drop an earlier run if that is asked for."""
     pruned = [*map(_name, _variants(args))]
     names = ["dense", "dense-longer", *pruned]
-    files = ["results.json", "statistics.json", *(f"{n}.plan.json" for n in pruned)]
+    files = ["results.json", "statistics.json", HELD_OUT, *(f"{n}.plan.json" for n in pruned)]
     for name in names:
         files += [f"{name}.safetensors", f"{name}.state", f"{name}-int8.safetensors",
                   f"{name}-int8.state"]
@@ -191,7 +198,7 @@ def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Reci
         task = _task(args, monitor, choice)
 
         def results() -> str:
-            return _results(args, argv, task, recipes, rows, device)
+            return results_of(args, argv, task, recipes, rows, device)
 
         _claim(args)
         try:
@@ -202,9 +209,10 @@ def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Reci
             raise
 
     def show() -> None:
-        _print(rows, f"{task.name}: {task.data.source}", len(task.data.held_labels))
+        changed = f"; {', '.join(task.augmented)}" if task.augmented else ""
+        print_rows(rows, f"{task.name}: {task.data.source}{changed}", len(task.data.held_labels))
         print(f"\nweights, plans, statistics and results.json are in {args.out}")
-        if choice and rows[-1].prune in ("fc", "all"):
+        if choice:
             print(f"next: {next_command(args, rows[-1])}")
 
     text = results()
@@ -221,8 +229,7 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
     net = trainer.dense(dense_recipe, args.checkpoint)
     graph = trainer.graph(net)
     if trainer.task.given:
-        for partitions, prune, partitioner, seed in variants[:1]:
-            check_masks(net, graph, trainer.plan(net, partitions, prune, partitioner, seed))
+        save_file(args.out / HELD_OUT, held_out_file(trainer.task.data))
     else:
         save_file(args.out / "statistics.json", json.dumps(graph_statistics(
             graph, trainer.calibration(), trainer.task.data.source)) + "\n")
@@ -257,42 +264,3 @@ def _measure(name: str, net: torch.nn.Module, trainer: Trainer, args: argparse.N
                                qat=qat if qat.epochs else None, began=began)
     rows.append(row)
     trainer.save(name, integer)
-
-
-def _results(args: argparse.Namespace, argv: list[str], task: Task, recipes, rows: list[Row],
-             device: torch.device) -> str:
-    dense, tune, qat = recipes
-    return json.dumps({
-        "schema": RESULTS_NAME, "version": RESULTS_VERSION, "network": task.name,
-        "data": task.data.source, "held_out": len(task.data.held_labels), "seed": args.seed,
-        "recipes": {"dense": asdict(dense), "tune": asdict(tune), "qat": asdict(qat)},
-        "rows": [asdict(r) for r in rows],
-        "command": "python -m sw.train " + shlex.join(argv),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__,
-                     "numpy": metadata.version("numpy"), "device": device.type},
-    }, indent=1) + "\n"
-
-
-def _print(rows: list[Row], title: str, held_out: int) -> None:
-    dense = equal_dense(rows)
-    table = Table(title=title, box=None, title_justify="left")
-    for left in ("P", "pruned", "partitioner", "seed"):
-        table.add_column(left)
-    for right in ("|w| kept", "weights", "top-1 %", "top-5 %", "to dense", "int8 top-1 %",
-                  "to float"):
-        table.add_column(right, justify="right", no_wrap=True)
-    for row in rows:
-        kept = row.kept_weight.values()
-        table.add_row(
-            str(row.partitions) if row.prune else row.name, row.prune, row.partitioner,
-            str(row.seed),
-            f"{min(kept):.0%}-{max(kept):.0%}" if kept else "", f"{row.parameters:,}",
-            percent(row.top1, held_out), percent(row.top5, held_out),
-            "" if row is dense else f"{100 * (row.top1 - dense.top1):+.2f}",
-            percent(row.int8_top1, held_out) + (" *" if row.qat else "  "),
-            f"{100 * (row.int8_top1 - row.top1):+.2f}")
-    out = console(wide=True)
-    out.print(table)
-    out.print("+-: standard error by the number of held-out images; to dense: trained as long")
-    if any(r.qat for r in rows):
-        out.print("* fine-tuned with quantisation; the others are quantised after training")

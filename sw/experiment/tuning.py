@@ -2,36 +2,42 @@
 
 import argparse
 import copy
+import io
 import shlex
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
 from hw.support.arguments import UsageError
-from sw.frontend.torch import capture
 from sw.graph.floating import FloatGraph
 from sw.images.dataset import load_images
 from sw.images.errors import ImageError
+from sw.ir.operators import Softmax
 from sw.networks.naming import Kind
-from sw.networks.opening import as_module, opened
+from sw.networks.opening import as_module, imported, opened
 from sw.prune.plan import PartitionPlan
 from sw.terminal.options import MORE, as_typed
 from sw.terminal.reads import files_read
+from sw.training.augment import random_changes
 from sw.training.dataset import ImageData
+from sw.training.modules import captured, weight_masks
 from sw.training.recipe import FitError
 from sw.training.task import Row, Task
-from sw.training.trainer import weight_masks
 
 from .choice import Choice, choice_from_arguments
 from .described import described
 
-__all__ = ["check_files", "check_masks", "next_command", "own_choice", "own_graph", "own_task"]
+__all__ = ["HELD_OUT", "check_files", "check_masks", "held_out_file", "next_command", "own_choice",
+           "own_graph", "own_task"]
 
 #: Bytes of images that are held at once, at most.
 _MOST_BYTES = 1 << 32
 #: Of the images, one in so many is held out.
 _HELD_OUT = 5
+#: The file of a run with images that were held out, and its bytes at most.
+HELD_OUT, _MOST_HELD_BYTES = "held-out.npz", 1 << 26
 
 
 def own_choice(args: argparse.Namespace) -> Choice | None:
@@ -67,11 +73,8 @@ def own_graph(choice: Choice) -> FloatGraph:
     """The network's layers; errors as of `sw.networks.opening.opened`."""
     graph = opened(choice.origin).graph
     graph.require_real("fine-tuning")
-    for layer in graph.layers:
-        if layer.function is not None:
-            raise FitError(f"layer {layer.name}: its activation becomes a table, which fine-tuning "
-                           "does not know: prune and tune it in torch, and give its --weights to "
-                           "python -m sw.compare --tables")
+    graph.require_no_tables("fine-tuning", "prune and tune it in torch, and give its --weights to "
+                            "python -m sw.compare --tables")
     if not any(x.requires_grad for x in as_module(choice.origin)[0].parameters()):
         raise FitError(f"network {graph.name}: none of its parameters requires a gradient, so "
                        "there is nothing to tune")
@@ -79,12 +82,25 @@ def own_graph(choice: Choice) -> FloatGraph:
 
 
 def _module(choice: Choice) -> nn.Module:
-    """The network's module, in single precision."""
-    return as_module(choice.origin)[0].float()
+    """A copy of the network's module, in single precision."""
+    return copy.deepcopy(as_module(choice.origin)[0]).float()
 
 
-def own_task(choice: Choice, *, seed: int) -> Task:
-    """The network and its images, a fifth of them held out.
+def _ends_in_softmax(choice: Choice) -> bool:
+    """Whether what the module gives are shares; the front end takes a softmax at the end alone."""
+    return any(isinstance(node.op, Softmax) and not node.op.log
+               for node in imported(choice.origin).nodes)
+
+
+def _logarithm(shares: torch.Tensor) -> torch.Tensor:
+    """Scores of which a softmax makes these shares again."""
+    return shares.clamp_min(torch.finfo(shares.dtype).tiny).log()
+
+
+def own_task(choice: Choice, *, seed: int, augment: Sequence[str] = (),
+             say: Callable[[str], None] = lambda text: None) -> Task:
+    """The network and its images, a fifth of them held out; `augment` names what is changed of the
+    others in each step. Of a module that ends in a softmax the scores before it are trained.
 
     Raises
     ------
@@ -94,7 +110,9 @@ def own_task(choice: Choice, *, seed: int) -> Task:
     """
     graph = own_graph(choice)
     shape, outputs = graph.in_shape, int(np.prod(graph.out_shape))
-    preparation, _ = described(choice, graph)
+    if augment and shape[1:] == (1, 1):
+        raise FitError(f"network {graph.name}: takes vectors; --augment is for images")
+    preparation = described(choice, graph).preparation
     assert choice.data is not None
     found = load_images(choice.data, shape, preparation, _MOST_BYTES // (4 * int(np.prod(shape))),
                         outputs=outputs, names=choice.labels, seed=seed)
@@ -116,8 +134,25 @@ def own_task(choice: Choice, *, seed: int) -> Task:
                      found.labels[:held], found.names or tuple(map(str, range(outputs))),
                      f"{found.source}, {len(found) - held:,} for training and {held:,} held out"
                      + (f"; {preparation.text(shape)}" if choice.data.is_dir() else ""))
-    return Task(graph.name, lambda: _module(choice), shape, data,
-                lambda pixels, generator: pixels, lambda pixels: pixels, given=True)
+    for notice in opened(choice.origin).notices:
+        say(notice)
+    soft = _ends_in_softmax(choice)
+    if soft:
+        say("its softmax at the end is left out of the loss: the scores before it are trained")
+    if augment:
+        say(f"training images are changed in each step: {', '.join(augment)}")
+    return Task(graph.name, lambda: _module(choice), shape, data, random_changes(augment),
+                lambda pixels: pixels, given=True, augmented=tuple(augment),
+                **({"scores": _logarithm} if soft else {}))
+
+
+def held_out_file(data: ImageData) -> bytes:
+    """The first of the held-out images as an .npz file, as the network takes them."""
+    count = max(1, _MOST_HELD_BYTES // data.held_images[:1].nbytes)
+    packed = io.BytesIO()
+    np.savez(packed, images=data.held_images[:count], labels=data.held_labels[:count],
+             of=np.array(f"partita.held-out: {data.source}"))
+    return packed.getvalue()
 
 
 def check_files(args: argparse.Namespace) -> None:
@@ -131,9 +166,10 @@ def check_files(args: argparse.Namespace) -> None:
                          "--data")
 
 
-def check_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> None:
+def check_masks(choice: Choice, graph: FloatGraph, plan: PartitionPlan) -> None:
     """Refuse a plan whose layers are not the module's own weights, so that masks on these would be
     something else; raises FitError."""
+    net = _module(choice)
     parameters = dict(net.named_parameters())
     for name in plan.layers:
         weight, layer = parameters.get(f"{name}.weight"), graph.layer(name).weight
@@ -141,11 +177,10 @@ def check_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> None:
             raise FitError(f"layer {name}: its weights are no parameter {name}.weight of the "
                            "module, whose masks could be held: make it a module of its own, "
                            "nn.Linear or nn.Conv2d, or leave it out with --prune NAMES")
-    masked = copy.deepcopy(net).cpu()
     with torch.no_grad():
-        for name, mask in weight_masks(masked, graph, plan).items():
-            masked.get_parameter(name).mul_(mask)
-    found = capture(masked, graph.in_shape, graph.name)
+        for name, mask in weight_masks(net, graph, plan).items():
+            net.get_parameter(name).mul_(mask)
+    found = captured(net, graph.in_shape, graph.name)
     for k, name in enumerate(plan.layers):
         if found.layer(name).weight[~plan.mask(k).astype(bool)].any():
             raise FitError(f"layer {name}: its inputs are in another order than its weights, so "
@@ -153,9 +188,9 @@ def check_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> None:
 
 
 def next_command(args: argparse.Namespace, row: Row) -> str:
-    """What to type next: the network of a row in RTL."""
-    asked = argparse.Namespace(**{**vars(args), "weights": args.out / f"{row.name}.safetensors"})
+    """What to type next: the network of a row in RTL, on images that it was not trained on."""
+    asked = argparse.Namespace(**{
+        **vars(args), "weights": args.out / f"{row.name}.safetensors",
+        "data": args.out / HELD_OUT, "calibration": args.data})
     return shlex.join(["python", "-m", "sw.compare", "--network", args.network,
-                       *as_typed(asked, MORE), "--partitions", str(row.partitions),
-                       *(["--prune", "all"] if row.prune == "all" else []),
-                       *(["--seed", str(args.seed)] if args.seed != 1 else [])])
+                       *as_typed(asked, MORE), "--plan", str(args.out / f"{row.name}.plan.json")])

@@ -29,6 +29,7 @@ from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
 from sw.prune.picture import pictures
+from sw.prune.plan import PartitionPlan
 from sw.quantise.post_training import quantise
 from sw.reference.batched import accuracy, run_integer
 from sw.training.augment import random_crops
@@ -47,6 +48,7 @@ _SLIM_PARTITIONS = 8
 
 def load_workload(network: str | Choice, *, partitions: int | None = None, seed: int,
                   images: int | None = None, partitioner: str | None = None, prune: str = "fc",
+                  plan: PartitionPlan | None = None,
                   say: Callable[[str], None] = lambda text: None) -> Workload:
     """Build a network's workload.
 
@@ -54,7 +56,7 @@ def load_workload(network: str | Choice, *, partitions: int | None = None, seed:
     its data; without it that network runs on seeded images. Without a `partitioner`, trained
     networks are partitioned by the optimised one and seeded weights, which have no structure to
     find, by the identity. Without `partitions` networks that come with it are cut into 8, a user's
-    into as many up to 8 as go.
+    into as many up to 8 as go, or as a `plan` says.
 
     Raises
     ------
@@ -68,7 +70,10 @@ def load_workload(network: str | Choice, *, partitions: int | None = None, seed:
         raise ValueError(f"seed is {seed}; it must be 0 or more")
     if not choice.origin.ours:
         return load_own(choice, partitions=partitions, seed=seed, images=images,
-                        partitioner=partitioner, prune=prune, say=say)
+                        partitioner=partitioner, prune=prune, plan=plan, say=say)
+    if plan is not None:
+        raise ValueError(f"a plan goes with a network of your own; {choice.origin.text} is pruned "
+                         "by its own")
     name, partitions = choice.origin.text, partitions or MOST_PARTITIONS
     if name == "tinyvgg16-slim":
         return _slim(partitions, seed, images, prune, choice.data, say)

@@ -97,13 +97,14 @@ class FloatGraph(Edges):
             raise GraphError(f"network {self.name} is quantised already; {step} takes the model "
                              "from before that")
 
-    def require_no_tables(self, step: str) -> None:
-        """Raise GraphError if a layer has a function, which a step does not take."""
+    def require_no_tables(self, step: str, remedy: str = "use quantise") -> None:
+        """Raise GraphError, with what to do instead, if a layer has a function, which a step does
+        not take."""
         for layer in self.layers:
             if layer.function is not None:
                 raise GraphError(f"layer {layer.name}: its activation becomes a table, and what "
                                  f"that takes has a step size of its own, which {step} does not "
-                                 "know; use quantise")
+                                 f"know; {remedy}")
 
     def require_no_factors(self, step: str) -> None:
         """Raise GraphError if a layer multiplies by another value, which a step does not take."""

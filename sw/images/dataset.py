@@ -13,10 +13,12 @@ from .errors import ImageError
 from .folder import decode, list_folder
 from .preparation import Preparation
 
-__all__ = ["ImageSet", "load_images", "read_labels"]
+__all__ = ["SEEDED", "ImageSet", "load_images", "read_labels"]
 
 _Shape = tuple[int, int, int]
 _MOST_LABELS = 1 << 20
+#: The place of images that nobody gave.
+SEEDED = "seeded images"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +36,15 @@ class ImageSet:
         return len(self.images)
 
     @property
+    def seeded(self) -> bool:
+        """Whether they are noise, as nobody gave any."""
+        return self.place == SEEDED
+
+    @property
     def source(self) -> str:
         """In words."""
-        return f"{len(self):,} of {self.total:,} images of {self.place}"
+        return self.place if self.seeded else \
+            f"{len(self):,} of {self.total:,} images of {self.place}"
 
     def part(self, first: int, last: int) -> "ImageSet":
         """Those from `first` up to `last`."""

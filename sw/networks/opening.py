@@ -73,8 +73,10 @@ def imported(origin: Origin) -> Graph:
     return import_torch(module, shape, origin.name)
 
 
+@cache
 def as_module(origin: Origin) -> Module:
-    """A network that torch holds, with its weights; errors as of `opened`."""
+    """A network that torch holds, with its weights, opened once: who changes it takes a copy.
+    Errors as of `opened`."""
     if origin.kind is Kind.OURS:
         return bare_network(origin.text)
     if origin.kind is Kind.EXPORTED:

@@ -42,6 +42,7 @@ def apply_plan(graph: FloatGraph, plan: PartitionPlan) -> FloatGraph:
     indices = select_layers(graph, plan.layers, plan.partitions)
     orders = _orders(graph, plan, indices)
     of = boundaries_of(graph).of
+    _check_sizes(graph, plan, indices)
     layers = []
     for k, layer in enumerate(graph.layers):
         after = orders.get(of[layer.name])
@@ -55,6 +56,24 @@ def apply_plan(graph: FloatGraph, plan: PartitionPlan) -> FloatGraph:
         layers.append(replace(layer, terms=tuple(
             _reordered(term, orders.get(of[term.source]), after) for term in layer.terms)))
     return graph.with_layers(layers, f"{graph.name}-p{plan.partitions}")
+
+
+def _check_sizes(graph: FloatGraph, plan: PartitionPlan, indices: list[int]) -> None:
+    """Refuse a plan of another network, which has other channels, or whose values that have one map
+    have two; raises PartitionError."""
+    of, seen = boundaries_of(graph).of, dict[str, np.ndarray]()
+    for k, index in enumerate(indices):
+        layer = graph.layers[index]
+        for value, number, what, channels in zip(
+                (graph.source(index), layer.name), plan.ends_of(k), ("input", "output"),
+                (layer.in_shape[0], len(layer.weight)), strict=True):
+            parts = plan.boundaries[number]
+            if len(parts) != channels:
+                raise PartitionError(f"layer {layer.name}: has {channels} {what} channels; the "
+                                     f"plan has {len(parts)}: it is of another network")
+            if not np.array_equal(seen.setdefault(of[value], parts), parts):
+                raise PartitionError(f"layer {layer.name}: its {what} channels have two maps in "
+                                     "the plan; what is added to each other has one")
 
 
 def _orders(graph: FloatGraph, plan: PartitionPlan, indices: list[int]) -> _Orders:

@@ -23,6 +23,8 @@ from hw.support.files import check_outputs
 from hw.support.interrupts import importing
 from sw.terminal.options import add_options
 
+from .elements import PAGE
+
 __all__ = ["main", "parser"]
 
 
@@ -45,7 +47,7 @@ def _names(paths: list[Path]) -> list[str]:
 
 def _run(argv: list[str]) -> int:
     args: argparse.Namespace = parser().parse_args(argv)
-    check_outputs(args.reports, out=args.out)
+    check_outputs(args.reports, out=(args.out, PAGE))
     with importing():
         from hw.support.console import console
         from sw.terminal.console import deliver

@@ -3,10 +3,16 @@
 import math
 from collections.abc import Sequence
 
+from hw.support.marks import marked_svg
+
 from .elements import FILLS, escaped, legend
 from .values import Report
 
-__all__ = ["roofline", "scatter"]
+__all__ = ["PLOT", "roofline", "scatter"]
+
+#: What a figure that stands alone says that it is, and its version.
+PLOT = "partita.plot"
+_MARK = marked_svg(PLOT, 1)
 
 
 def roofline(report: Report) -> str:
@@ -103,7 +109,7 @@ def scatter(points: Sequence[tuple[int, float, float, bool, str]], names: Sequen
     style = ("svg{background:#fff}text{fill:#1a1d21;font:12px system-ui,sans-serif}"
              ".soft{fill:#5b626c}.axis{stroke:#d8dce2}")
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 30} '
-            f'{top + height + 50}" width="{left + width + 30}"><!-- Partita -->'
+            f'{top + height + 50}" width="{left + width + 30}">{_MARK}'
             f"<style>{style}</style>"
             + "".join(parts) + "</svg>\n")
 

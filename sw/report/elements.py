@@ -3,10 +3,14 @@
 import html
 from collections.abc import Iterable, Sequence
 
+from hw.support.marks import marked_page
 from hw.support.text import printable
 
-__all__ = ["FILLS", "STYLE", "bar_chart", "document", "escaped", "html_table", "legend", "segments"]
+__all__ = ["FILLS", "PAGE", "STYLE", "bar_chart", "document", "escaped", "html_table", "legend",
+           "segments"]
 
+#: What a page says that it is, and its version.
+PAGE, _VERSION = "partita.page", 1
 #: Fill of each series, for light and dark backgrounds alike; told apart by lightness as well.
 FILLS = ("#2f6fde", "#e08a1e", "#2a9d6f", "#c2475f", "#7a5bd0", "#8a8f98", "#3fb4c8")
 STYLE = """
@@ -74,7 +78,7 @@ def escaped(text: object) -> str:
 
 def document(title: str, body: str) -> str:
     """A whole page, which fetches nothing."""
-    return f"""<!doctype html>
+    return f"""{marked_page(PAGE, _VERSION)}
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Partita: {escaped(title)}</title><style>{STYLE}</style></head><body>

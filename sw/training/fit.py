@@ -23,7 +23,11 @@ from .checkpoint import CheckpointError, load_tensors, read_metadata, save_tenso
 from .dataset import ImageData
 from .recipe import FitError, Recipe
 
-__all__ = ["Batches", "StateError", "fit"]
+__all__ = ["Augment", "Batches", "StateError", "as_they_are", "fit"]
+
+
+#: float[N, classes] -> float[N, classes]
+Scores = Callable[[torch.Tensor], torch.Tensor]
 
 
 class StateError(FitError):
@@ -179,25 +183,30 @@ def _running_loss(mean: float, now: float, step: int, recipe: Recipe) -> float:
     return now if math.isnan(mean) else 0.9 * mean + 0.1 * now
 
 
-def _loss(net: nn.Module, teacher: nn.Module | None, recipe: Recipe, x: torch.Tensor,
-          y: torch.Tensor) -> torch.Tensor:
+def as_they_are(scores: torch.Tensor) -> torch.Tensor:
+    """What a network gives, where a softmax can be taken of it."""
+    return scores
+
+
+def _loss(net: nn.Module, teacher: nn.Module | None, recipe: Recipe, scores: Scores,
+          x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Of a batch: against its labels, and against the teacher's output."""
     with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
-        logits = net(x)
-        loss = functional.cross_entropy(logits.float(), y, label_smoothing=recipe.smoothing)
+        logits = scores(net(x).float())
+        loss = functional.cross_entropy(logits, y, label_smoothing=recipe.smoothing)
         if teacher is not None and recipe.distil:
             t = recipe.temperature
             with torch.no_grad():
-                soft = functional.log_softmax(teacher(x).float() / t, 1)
-            apart = functional.kl_div(functional.log_softmax(logits.float() / t, 1), soft,
+                soft = functional.log_softmax(scores(teacher(x).float()) / t, 1)
+            apart = functional.kl_div(functional.log_softmax(logits / t, 1), soft,
                                       reduction="batchmean", log_target=True)
             loss = (1 - recipe.distil) * loss + recipe.distil * t * t * apart
     return loss
 
 
 def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch.Tensor],
-        teacher: nn.Module | None = None, state: Path | None = None, identity: str = "",
-        checkpoint_s: float = 60.0,
+        teacher: nn.Module | None = None, scores: Scores = as_they_are,
+        state: Path | None = None, identity: str = "", checkpoint_s: float = 60.0,
         progress: Callable[[int, int, float], None] = lambda step, steps, loss: None) -> None:
     """Train a network in place, on its device; it ends in evaluation mode.
 
@@ -206,6 +215,7 @@ def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch
     masks : parameter name -> 0/1 tensor of its shape; masked weights are zero at the end, and
         after every step once `gradual` of them have passed
     teacher : for `recipe.distil`
+    scores : makes of what both give, in single precision, what a softmax is taken of
     state : file to resume from if it is there, and kept up to date; it stays at the end, as long
         as the weights are nowhere else
     identity : of the run, beside the recipe; a state of another run is refused
@@ -236,7 +246,7 @@ def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch
     done, buffers = first, [b.clone() for b in net.buffers()]
     try:
         for step in range(first, steps):
-            loss = _loss(net, teacher, recipe, *drawn.batch(step))
+            loss = _loss(net, teacher, recipe, scores, *drawn.batch(step))
             for group in optimiser.param_groups:
                 group["lr"] = _rate(recipe, step, steps)
             optimiser.zero_grad(set_to_none=True)

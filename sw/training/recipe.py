@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-__all__ = ["INCREMENTAL", "FitError", "Recipe"]
+__all__ = ["AUGMENTS", "INCREMENTAL", "FitError", "Recipe"]
+
+#: What can be changed of training images in each step.
+AUGMENTS = ("flip", "crop")
 
 
 class FitError(ValueError):

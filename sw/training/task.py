@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from .dataset import ImageData
-from .fit import Augment
+from .fit import Augment, as_they_are
 
 __all__ = ["Monitor", "Row", "Task", "equal_dense"]
 
@@ -15,7 +15,9 @@ __all__ = ["Monitor", "Row", "Task", "equal_dense"]
 @dataclass(frozen=True, eq=False)
 class Task:
     """A network and its data: `make` gives a fresh module, `in_shape` is what it takes; `given`
-    says that the module comes with weights, which are gone on from."""
+    says that the module comes with weights, which are gone on from; `augmented` names what
+    `augment` does, where there is a choice; `scores` makes of what the module gives what a softmax
+    is taken of."""
 
     name: str
     make: Callable[[], nn.Module]
@@ -24,6 +26,8 @@ class Task:
     augment: Augment
     plain: Callable[[torch.Tensor], torch.Tensor]
     given: bool = False
+    augmented: tuple[str, ...] = ()
+    scores: Callable[[torch.Tensor], torch.Tensor] = as_they_are
 
 
 @dataclass(frozen=True)

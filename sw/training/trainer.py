@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from sw.frontend.torch import capture
 from sw.graph.artefact import save_integer
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
@@ -29,11 +28,12 @@ from sw.quantise.post_training import calibrate, quantise_with
 from sw.reference.batched import Accuracy, accuracy, run_integer
 
 from .checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
-from .fit import Batches, StateError, fit
+from .fit import Batches, StateError, as_they_are, fit
+from .modules import captured, weight_masks, weights_hash
 from .recipe import FitError, Recipe
 from .task import Monitor, Row, Task
 
-__all__ = ["Trainer", "pruned_names", "weight_masks"]
+__all__ = ["Trainer", "pruned_names"]
 
 #: Loss of top-1 through int8 from which on quantisation-aware fine-tuning is worth its time.
 QAT_THRESHOLD = 0.005
@@ -42,26 +42,6 @@ _CALIBRATION = 256
 _REFITTED, _REFIT_BATCH = 5000, 250
 #: Training images by which it is decided whether int8 is fine-tuned: nothing is on held-out ones.
 _JUDGED = 5000
-
-
-def weight_masks(net: nn.Module, graph: FloatGraph, plan: PartitionPlan) -> dict[str, torch.Tensor]:
-    """Return the plan's masks by parameter name, in the shapes of the module's own weights."""
-    parameters = dict(net.named_parameters())
-    masks = {}
-    for k, name in enumerate(plan.layers):
-        weight = parameters[f"{name}.weight"]
-        kernel = graph.layer(name).weight.shape[2:]
-        mask = torch.from_numpy(plan.mask(k)).to(weight)[:, :, None, None].expand(-1, -1, *kernel)
-        masks[f"{name}.weight"] = mask.reshape(weight.shape).contiguous()
-    return masks
-
-
-def _weights_hash(net: nn.Module) -> str:
-    """Of all of a network's tensors."""
-    weights = hashlib.sha256()
-    for tensor in net.state_dict().values():
-        weights.update(tensor.cpu().numpy().tobytes())
-    return weights.hexdigest()
 
 
 def pruned_names(graph: FloatGraph, prune: str) -> list[str]:
@@ -100,7 +80,7 @@ class Trainer:
         self._training = Batches.training(task.data, task.augment, task.plain, self.device)
         self._held = torch.from_numpy(np.array(task.data.held_images)).to(self.device)
         self._labels = torch.from_numpy(task.data.held_labels).to(self.device)
-        self._fingerprint = task.data.fingerprint
+        self._fingerprint = " ".join((task.data.fingerprint, *task.augmented))
 
     def _identity(self, *parts) -> str:
         text = json.dumps([self.task.name, self._fingerprint, torch.__version__, *parts])
@@ -112,7 +92,7 @@ class Trainer:
         """The network, trained by now; `prepare` changes it before its first step."""
         path = self.folder / f"{name}.safetensors"
         if not (path.is_file() and self._load(path, identity, net)):
-            self._fit(name, net, recipe, identity, masks, teacher, prepare)
+            self._fit(name, net, recipe, identity, masks, teacher, prepare, self.task.scores)
             save_checkpoint(net, path, {"identity": identity})
         self._state(name).unlink(missing_ok=True)
         return net.eval()
@@ -137,14 +117,15 @@ class Trainer:
 
     def _fit(self, name: str, net: nn.Module, recipe: Recipe, identity: str,
              masks: dict[str, torch.Tensor], teacher: nn.Module | None,
-             prepare: Callable[[], None] = lambda: None) -> None:
+             prepare: Callable[[], None] = lambda: None,
+             scores: Callable[[torch.Tensor], torch.Tensor] = as_they_are) -> None:
         monitor, state = self.monitor, self._state(name)
 
         def run() -> None:
             if not state.is_file():
                 prepare()
-            fit(net, self._training, recipe, masks=masks, teacher=teacher, state=state,
-                identity=identity, checkpoint_s=monitor.checkpoint_s,
+            fit(net, self._training, recipe, masks=masks, teacher=teacher, scores=scores,
+                state=state, identity=identity, checkpoint_s=monitor.checkpoint_s,
                 progress=lambda step, steps, loss: monitor.progress(name, step, steps, loss))
 
         try:
@@ -172,13 +153,13 @@ class Trainer:
         if checkpoint is not None:
             load_checkpoint(net, checkpoint)
         if checkpoint is not None or self.task.given:
-            start = [_weights_hash(net)]
+            start = [weights_hash(net)]
         return self._trained("dense", self._identity("dense", asdict(recipe), *start), net,
                              recipe, masks={}, teacher=None)
 
     def graph(self, net: nn.Module) -> FloatGraph:
         """Capture a trained network, batch norm folded."""
-        return capture(copy.deepcopy(net).cpu(), self.task.in_shape, self.task.name)
+        return captured(net, self.task.in_shape, self.task.name)
 
     def plan(self, dense: nn.Module, partitions: int, prune: str, partitioner: str,
              seed: int) -> PartitionPlan:
@@ -195,7 +176,7 @@ class Trainer:
         masks = weight_masks(net, self.graph(dense), plan)
         plan_hash = hashlib.sha256(b"".join(b.tobytes() for b in plan.boundaries)).hexdigest()
         identity = self._identity("pruned", asdict(recipe), plan.layers, plan_hash,
-                                  _weights_hash(dense))
+                                  weights_hash(dense))
 
         def refit() -> None:
             if recipe.gradual == 0:
@@ -214,7 +195,7 @@ class Trainer:
         """Train a copy of the dense network for as long as pruned ones are fine-tuned, by the same
         recipe: what they are compared with."""
         own = replace(recipe, gradual=0.0)
-        identity = self._identity("longer", asdict(own), _weights_hash(dense))
+        identity = self._identity("longer", asdict(own), weights_hash(dense))
         return self._trained("dense-longer", identity, copy.deepcopy(dense), own, masks={},
                              teacher=dense if own.distil else None)
 

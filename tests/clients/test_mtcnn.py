@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
+from boards.__main__ import main as run_board
 from sw import compare
 from tests.clients.test_mobilenet_v2 import folder_of
 from tests.support import mtcnn
@@ -50,3 +51,12 @@ def test_it_is_exact(name, size, images, tmp_path, capsys):
     assert code == 0 and report["bit_exact"]
     if name == "RNet":
         assert report["accuracy"][f"int8 on the {images} images in RTL"] == 1.0
+
+
+def test_it_runs_on_a_board_through_its_serial_port(tmp_path, capsys):
+    """A simulated one whose FPGA holds an accelerator with tables, which PReLU needs."""
+    code = run_board(["run", "ulx3s-45f", "--virtual", "--tables", *write("RNet", 24, tmp_path),
+                      "--images", "1", "--json"])
+    image, = json.loads(capsys.readouterr().out)["images"]
+    assert code == 0 and image["bit_exact"] and image["differences"] == []
+    assert image["found"] == image["expected"]

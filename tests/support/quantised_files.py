@@ -13,6 +13,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from sw.experiment.agreement import Agreement, compared
 from sw.frontend.torch import import_torch
+from sw.fuse.fuse import trace
 from sw.ir.graph import Graph, Node
 from sw.ir.operators import Affine, Conv, Linear
 from sw.onnx.capture import read_onnx
@@ -95,4 +96,5 @@ def codes_model(nodes: Sequence[NodeProto], shape: Sequence[int], stored: Mappin
 
 def agreement(path: Path, images: np.ndarray) -> tuple[bool, list[Agreement]]:
     """Whether a file is quantised, and how its layers agree with onnxruntime on images."""
-    return compared(path, *read_onnx(path), images.astype(np.float32))
+    imported, tensors = read_onnx(path)
+    return compared(path, trace(imported), tensors, images.astype(np.float32))

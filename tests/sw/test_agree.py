@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from torch import nn
 
 from sw import agree
@@ -17,7 +17,7 @@ from sw.onnx.runtime import Runtime
 from tests.support.networks import NETWORKS, settled
 from tests.support.onnx_files import to_onnx
 from tests.support.present import present
-from tests.support.quantised_files import agreement, quantised_file
+from tests.support.quantised_files import agreement, codes_model, quantised_file
 
 
 def test_rounding_alone_is_said_first_and_layers_stand_worst_first(tmp_path, capsys):
@@ -52,6 +52,31 @@ def test_a_layer_that_computes_something_else_is_named(tmp_path, capsys, monkeyp
     assert agree.main([str(path)]) == 1
     out = capsys.readouterr().out
     assert "more than rounding differs from onnxruntime, in 1 of 13 layers: " in out
+
+
+def test_images_are_drawn_within_what_the_model_takes(tmp_path, capsys):
+    """Which may be numbers from 0 to 255, of which noise of mean 0 shows next to nothing."""
+    make = helper.make_node
+    model = codes_model(
+        [make("DequantizeLinear", ["q", "xs", "xz"], ["r"]),
+         make("QuantizeLinear", ["w", "ws", "wz"], ["v"]),
+         make("DequantizeLinear", ["v", "ws", "wz"], ["k"]), make("Conv", ["r", "k"], ["c"]),
+         make("QuantizeLinear", ["c", "ys", "yz"], ["y"])], (1, 8, 8),
+        {"w": np.ones((1, 1, 1, 1), np.float32), "ws": np.float32(1 / 127), "wz": np.int8(0),
+         "xs": np.float32(1), "xz": np.int8(-128), "ys": np.float32(1), "yz": np.int8(-128)})
+    onnx.save(model, tmp_path / "net.onnx")
+    seen = []
+
+    class Spied(Runtime):
+        def run(self, image):
+            seen.append(image)
+            return super().run(image)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "Runtime", Spied)
+        assert agree.main([str(tmp_path / "net.onnx")]) == 0
+    assert "4 random images from 0 to 255, as the model takes" in capsys.readouterr().out
+    assert 0 <= np.min(seen) < 64 < 120 < np.mean(seen) < 135 < 192 < np.max(seen) <= 255
 
 
 def test_halves_that_are_rounded_the_other_way_are_rounding(tmp_path):

@@ -55,6 +55,15 @@ def test_a_users_network_is_predicted_and_compared_with_float(own, capsys):
     assert len(data["advice"]) <= 3
 
 
+def test_calibration_alone_is_what_a_network_is_looked_at_on(own, capsys):
+    data = checked(capsys, own.onnx, "--calibration", own.images)
+    assert data["values"]["images"] == 15 and not data["values"]["seeded"]
+    assert data["values"]["source"] == f"15 of 15 images of {own.images}"
+    assert "looked at on images of --calibration, as no --data is given" in data["notes"]
+    data = checked(capsys, own.onnx)
+    assert data["values"]["seeded"] and "of 4 seeded random images, " in data["verdict"]
+
+
 def test_a_network_that_is_quantised_already_keeps_its_integers(tmp_path, capsys):
     path, images = quantised_file("mobilenet_v2", "QDQ with zero points", tmp_path)
     data = checked(capsys, path, "--instances", "2")
@@ -146,6 +155,26 @@ def test_rules_that_nodes_break_are_told_at_once(own, capsys):
     data = checked(capsys, f"{own.source}:Breaks", *SHAPE, code=1)
     assert [x["nodes"] for x in data["obstacles"]] == [["pool"], ["mul"], ["line"]]
     assert "pools [14, 14] to [5, 5]" in data["obstacles"][0]["why"]
+
+
+def test_what_needs_tables_is_told_the_line_to_type(tmp_path, capsys):
+    """For a board as for a preset; boards are then looked at with tables, which take block RAMs."""
+    source = tmp_path / "net.py"
+    source.write_text("from torch import nn\ndef make():\n    return nn.Sequential("
+                      "nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Flatten(), nn.Linear(784, 4))\n")
+    network = [f"{source}:make", *SHAPE]
+    for machine in (["--board", "ulx3s-12f"], ["--preset", "tiny", "--act-words", "4096"]):
+        assert check.main([*network, *machine]) == 1
+        line = capsys.readouterr().out.splitlines()[-1]
+        assert line == f"next: python -m sw.check {' '.join([*network, *machine, '--tables'])}"
+        data = checked(capsys, *network, *machine, "--tables")
+    fits = {x["name"]: x for x in data["fits"]}
+    assert fits["ulx3s-45f"]["fits"] and not fits["icebreaker"]["fits"]
+    assert fits["ulx3s-85f"]["why"] == "needs 216 block RAMs of 208, before synthesis"
+    assert check.main([*network, "--board", "ulx3s-85f", "--tables"]) == 4
+    said = capsys.readouterr().out
+    assert "the FPGA, 1: 8 x 4x4 needs 216 block RAMs of 208, before synthesis: take" in said
+    assert said.splitlines()[-1].endswith("--board ulx3s-12f --tables")
 
 
 def test_what_does_not_fit_exits_4_and_names_what_does(own, capsys):

@@ -11,6 +11,7 @@ import torch
 
 from hw.config import PRESETS, Config
 from hw.fpga.devices import Usage
+from hw.support.marks import is_marked
 from sw import explore
 from sw.api import capture, quantise, run
 from sw.compiler import compile_graph
@@ -122,6 +123,7 @@ def test_explores_and_measures_the_front_in_rtl(capsys, tmp_path):
     assert ran and all(p["front"] for p in ran)
     for p in ran:
         assert p["limit"] < p["cycles"] == pytest.approx(p["rtl_cycles"], rel=0.02)
+    assert is_marked(plot, "partita.plot")
     assert plot.read_text().startswith("<svg") and plot.read_text().count("<title>") == 4
 
 

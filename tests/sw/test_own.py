@@ -1,16 +1,26 @@
 """A user's own network through the commands: compared, explored, traced, taken apart."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from hw.config import PRESETS
+from hw.support.marks import is_marked
 from sw import ablation, compare, explore, scale, trace
 from sw.api import FlowError, accuracy, capture, quantise
 from sw.api import compare as compare_in_rtl
+from sw.experiment import comparison
+from sw.experiment.own import Own, Pixels, workload_of
+from sw.experiment.work import Workload
+from sw.images.dataset import SEEDED, ImageSet
 from sw.images.errors import ImageError
+from sw.networks.naming import origin_of
+from sw.networks.opening import opened
+from sw.prune.apply import apply_plan
+from sw.prune.partition import partition
 from tests.support.own import SHAPE, chain, write_own
 from tests.support.present import present
 
@@ -37,6 +47,7 @@ def test_an_onnx_file_is_compared_in_all_arms_with_energy_and_accuracy(own, tmp_
     assert {"float on 15 images", "int8 on 15 images", "int8 guesses as float"} <= set(accuracy)
     assert any("images prepared: shorter side" in note for note in data["notes"])
     assert "images prepared: shorter side" in page.read_text()
+    assert is_marked(result, "partita.compare") and is_marked(page, "partita.page")
 
 
 @pytest.mark.builds
@@ -111,6 +122,7 @@ def test_a_run_of_a_network_is_looked_into(own, tmp_path, capsys):
     there = tmp_path / "run.json"
     assert trace.main(["--network", str(own.onnx), "--timeline", str(there), "--preset", "tiny",
                        "--act-words", "4096"]) == 0
+    assert is_marked(there, "partita.timeline")
     names = {e["name"] for e in json.loads(there.read_text())["traceEvents"] if e["ph"] == "X"}
     assert names == {"n1", "n7", "n9"}
     assert trace.main(["--network", str(own.onnx), "--timeline", str(there), "--layer", "n8"]) == 2
@@ -128,9 +140,11 @@ def test_a_module_is_compared_from_python_as_by_its_file(own, capsys):
     with np.load(own.npz) as stored:
         images, labels = stored["images"], stored["labels"]
     config = PRESETS["tiny"].replace(buffers__act_words=4096)
-    report = compare_in_rtl(chain(), SHAPE, images=images, labels=labels, count=2, config=config)
+    plan = partition(capture(chain(), SHAPE), ["5"], 4)
+    report = compare_in_rtl(chain(), SHAPE, images=images, labels=labels, count=2, config=config,
+                            plan=plan)
     assert [a.name for a in report.arms] == ["dense-1", "dense-2", "pruned-1", "pruned-2"]
-    assert report.bit_exact and report.energy_ratios() and report.partitions == 8
+    assert report.bit_exact and report.energy_ratios() and report.partitions == 4
     assert present(report.accuracy)["float on 12 images"] <= 1
     assert sum(x["cycles"] for x in report.table() if x["arm"] == "dense-1") == \
         report.arms[0].cycles
@@ -148,11 +162,55 @@ def test_an_accuracy_is_the_same_in_the_golden_model_and_in_rtl(own):
         images, labels = stored["images"][:3], stored["labels"][:3]
     graph = quantise(capture(chain(), SHAPE), images)
     config = PRESETS["tiny"].replace(buffers__act_words=4096, instances=1)
-    golden, model, rtl = (accuracy(graph, images, labels, on=on, config=config)
-                          for on in ("golden", "model", "rtl"))
+    golden = accuracy(graph, images, labels)
+    model, rtl = (accuracy(graph, images, labels, on=on, config=config) for on in ("model", "rtl"))
     assert golden.accuracy == model.accuracy == rtl.accuracy and rtl.bit_exact
+    assert golden.bit_exact is model.bit_exact is None
     assert rtl.table()[0]["top1"] == rtl.accuracy.top1 and "<td>rtl</td>" in rtl._repr_html_()
     assert golden.cycles is None and present(model.cycles) == pytest.approx(rtl.cycles, rel=0.05)
+
+
+def test_a_plan_says_what_is_pruned(own, tmp_path, capsys, monkeypatch):
+    """And weights that it has been tuned by already are said to be."""
+    graph = opened(origin_of(str(own.onnx))).graph
+    plan = partition(graph, ["n7"], 4, "random", seed=5)
+    plan.save(tmp_path / "mine.plan.json")
+    seen: list[Workload] = []
+
+    def see(work: Workload, *args: Any, **options: Any) -> None:
+        seen.append(work)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(comparison, "compare", see)
+    command = ["--network", str(own.onnx), "--plan", str(tmp_path / "mine.plan.json"), *TINY]
+    with pytest.raises(ZeroDivisionError):
+        compare.main(command)
+    work, = seen
+    assert work.partitions == 4 and present(work.pruned).layers[1].groups == 4
+    blocks = apply_plan(graph, plan).layers[1].weight
+    found = present(work.pruned).layers[1].weight
+    assert np.corrcoef(blocks.ravel(), found.ravel())[0, 1] > 0.99
+    assert any(note.startswith("pruned without fine-tuning, n7 in 4 parts") for note in work.notes)
+    first, cut, last = graph.layers
+    kept = cut.weight * plan.mask(0)[:, :, None, None]
+    tuned = graph.with_layers([first, replace(cut, weight=kept), last])
+    images = ImageSet(np.ones((1, *SHAPE), np.float32), None, (), 1, SEEDED)
+    work = workload_of(
+        Own(name="own", weights="", graph=tuned, pixels=Pixels(images.images, images, ()), count=1,
+            measured=False), partitions=None, seed=1, partitioner=None, prune="fc", plan=plan,
+        say=print)
+    assert "pruned, n7 in 4 parts: all other weights are zero already" in work.notes[0]
+    for more, what in ((["--partitions", "2"], "--partitions goes without --plan"),
+                       (["--prune", "fc"], "--prune goes without --plan")):
+        assert compare.main([*command, *more]) == 2
+        assert what in capsys.readouterr().err
+    replace(plan, boundaries=(np.arange(4), plan.boundaries[1])).save(
+        tmp_path / "mine.plan.json")
+    assert compare.main(command) == 2
+    assert "layer n7: has 8 input channels; the plan has 4: it is of another" in \
+        capsys.readouterr().err
+    assert compare.main(["--network", "digits", *command[2:]]) == 2
+    assert "--plan goes with a network of your own" in capsys.readouterr().err
 
 
 def test_mistakes_from_python_are_named(own):
@@ -162,6 +220,16 @@ def test_mistakes_from_python_are_named(own):
         with pytest.raises(ValueError, match=f"on is {what}; it must be one of golden, model, rtl, "
                            "or a board"):
             accuracy(graph, np.ones((1, *SHAPE)), np.zeros(1, int), on=wrong)
+    options: Any
+    for options, what in (({"config": PRESETS["tiny"]}, "config goes with .* leave it out"),
+                          ({"on": "model", "latency_cycles": 9}, "latency_cycles goes with")):
+        with pytest.raises(ValueError, match=what):
+            accuracy(graph, np.ones((1, *SHAPE)), np.zeros(1, int), **options)
+    for arms, what in ((["nope"], "arms names 'nope'; there are dense-1, dense-N, pruned-1"),
+                       (["dense-3"], "arms names 'dense-3'"), ([], "arms is empty"),
+                       (["dense-1", "pruned-N"], "arms names 'pruned-N'; nothing is pruned: 1 ")):
+        with pytest.raises(ValueError, match=what):
+            compare_in_rtl(chain(), SHAPE, arms=arms, partitions=1)
     with pytest.raises(ImageError, match="the network takes"):
         accuracy(graph, np.ones((1, 3, 8, 8)), np.zeros(1, int))
     with pytest.raises(ValueError, match="in_shape is missing"):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pylibfst
 import pytest
 
+from hw.support.marks import is_marked
 from sim.waves.vcd import read_vcd
 from sw import trace
 
@@ -44,6 +45,7 @@ def test_fst_holds_the_same_changes(tmp_path):
     for path in (vcd, fst):
         assert trace.main([*TINY, "--layer", "fc1", "--cycles", "60", "--out", str(path)]) == 0
     assert sorted(x.name for x in tmp_path.iterdir()) == ["a.fst", "a.vcd"], "nothing else is left"
+    assert is_marked(vcd, "partita.trace") and is_marked(fst, "partita.trace")
     expected, samples = read_vcd(vcd)
     reader = pylibfst.lib.fstReaderOpen(str(fst).encode())
     _, signals = pylibfst.get_scopes_signals2(reader)

@@ -26,7 +26,7 @@ _SCHEMA, _VERSION = "partita.check", 1
 def check_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     """Do what `sw.check`'s arguments ask for, and return the exit code; errors are raised."""
     target = _target(args)
-    check_outputs(files_read(args), save=args.save)
+    check_outputs(files_read(args), save=(args.save, _SCHEMA))
     choice = choice_from_arguments(args)
     notes = console(stderr=True)
 
@@ -67,16 +67,19 @@ def _json(facts: Facts, argv: list[str]) -> str:
 def _next(args: argparse.Namespace, facts: Facts) -> str:
     """What to type next."""
     network = [args.network, *as_typed(args, MORE)]
+    machine = [*(["--board", args.board] if args.board else []),
+               *(["--preset", args.preset] if args.preset != "default" else []),
+               *as_options(args)]
     if facts.runs:
         if args.board:
             return shlex.join(["python", "-m", "boards", "run", args.board, "--virtual",
                                "--network", *network, *as_options(args)])
-        return shlex.join(["python", "-m", "sw.compare", "--network", *network,
-                           *(["--preset", args.preset] if args.preset != "default" else []),
-                           *as_options(args)])
-    if not args.board and any("(--tables)" in x.why for x in facts.obstacles):
-        return shlex.join(["python", "-m", "sw.check", *network, *as_options(args), "--tables"])
+        return shlex.join(["python", "-m", "sw.compare", "--network", *network, *machine])
+    check = ["python", "-m", "sw.check", *network]
+    if any("(--tables)" in x.why for x in facts.obstacles):
+        return shlex.join([*check, *machine, "--tables"])
     other = next((fit for fit in facts.fits if fit.fits), None)
     if other:
-        return shlex.join(["python", "-m", "sw.check", *network, "--board", other.name])
+        return shlex.join([*check, "--board", other.name,
+                           *(["--tables"] if args.array__tables else [])])
     return "python -m sw.check --help"

@@ -106,6 +106,9 @@ def facts_of(choice: Choice, target: Target, *, seed: int, say: _Say) -> Facts:
     say(f"predicting its cycles on {target.title}")
     config = target.config
     fits = tuple(_fits(integers, target, say))
+    if target.lacks:
+        return replace(facts, lacks=True, obstacles=(_too_small(target),), values=values,
+                       fits=fits, notes=notes)
     try:
         lowered = lower_soon(integers, config)
     except CompileError as error:
@@ -131,7 +134,7 @@ def _integers(choice: Choice, network: Opened, seed: int, say: _Say,
     if choice.origin.ours:
         return shape_graph(choice.origin.text, "fc", 1), None, (
             "its weights are not looked at: python -m sw.compare runs it with them",)
-    count = measured_images(graph) if choice.data else _SEEDED
+    count = measured_images(graph) if choice.data or choice.calibration else _SEEDED
     pixels = pixels_of(choice, graph, count=count, seed=seed)
     notes = (*network.notices, *pixels.notes)
     say("quantising")
@@ -154,22 +157,32 @@ def _memory(graph: IntegerGraph, lowered: Lowered, target: Target) -> Memory:
                   sum(layer.weight_bytes for layer in graph.layers), target.memory_bytes)
 
 
+def _too_small(target: Target) -> Obstacle:
+    return Obstacle("the FPGA", f"{target.config.shape} needs {target.lacks}, before synthesis: "
+                    "take fewer --instances, --rows and --cols, or a larger board", (target.name,))
+
+
 def _too_large(graph: IntegerGraph, memory: Memory) -> Obstacle:
     return Obstacle("external memory", f"needs {memory.window:,} bytes; there are "
                     f"{memory.there:,}: prune it, or take a board with SDRAM", (graph.name,))
 
 
 def _fits(graph: IntegerGraph, target: Target, say: _Say) -> list[Fit]:
-    """Whether a network fits each known machine, but the one that it is checked for."""
+    """Whether a network fits each known machine, but the one that it is checked for; with tables,
+    if that has some."""
     weights = sum(layer.weight_bytes for layer in graph.layers)
     found: list[Fit] = []
     seen: dict[tuple[Config, int], str | int] = {}
     for other in targets().values():
         if other.name == target.name:
             continue
+        if target.config.array.tables:
+            other = other.with_tables()
         there = other.memory_bytes or 0
         if weights > there:
             why = f"needs {weights:,} bytes for weights alone; there are {there:,}"
+        elif other.lacks:
+            why = f"needs {other.lacks}, before synthesis"
         else:
             say(f"looking whether it fits {other.title}")
             key = other.config, there

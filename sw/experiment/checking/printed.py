@@ -33,8 +33,9 @@ def _values(facts: Facts) -> str:
         real, ours = values.accuracy
         beside = "" if real is None else f", float {real:.1%}"
         return f"; int8 {ours:.1%} right{beside}, of {values.images} images"
+    what = "seeded random images" if values.seeded else "images"
     agree = "" if values.agreement is None else f"int8 guesses as float on {values.agreement:.1%} "
-    return f"; {agree}of {values.images} images, {values.snr_db:g} dB"
+    return f"; {agree}of {values.images} {what}, {values.snr_db:g} dB"
 
 
 def print_facts(facts: Facts, following: str, out: Console) -> None:

@@ -1,9 +1,11 @@
 """Machines that a network is checked for: an accelerator by its configuration, or a board."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hw.config import Config
+from hw.fpga.devices import Device
+from hw.fpga.estimate import quick_usage
 from hw.support.arguments import nearest
 from hw.support.commands import entries
 
@@ -18,7 +20,7 @@ class Target:
     """A machine.
 
     Members: `name` on the command line and `title`; `config`; `clock_mhz`; `memory_bytes`, the
-    external memory that there is, None where it is not known.
+    external memory that there is, and the FPGA `device`, None where they are not known.
     """
 
     name: str
@@ -26,6 +28,20 @@ class Target:
     config: Config
     clock_mhz: float
     memory_bytes: int | None = None
+    device: Device | None = None
+
+    @property
+    def lacks(self) -> str:
+        """What the device has too little of for the configuration, as far as it can be told before
+        synthesis, in words; or nothing."""
+        return "" if self.device is None else " and ".join(quick_usage(self.config).lacks(
+            self.device))
+
+    def with_tables(self) -> "Target":
+        """The machine with tables, where its core can have them."""
+        if self.config.core == "microcoded":
+            return self
+        return replace(self, config=self.config.replace(array__tables=True))
 
 
 def targets() -> dict[str, Target]:

@@ -20,10 +20,10 @@ class ValueFacts:
     """int8 against floating point on some images, or, of a model that is quantised already, int8
     alone.
 
-    Members: `images`, how many, and where they are from (`source`); `agreement`, the share of
-    images whose largest output is where it is in float, None of a single output; `accuracy` of
-    float (None where there is none) and int8, where labels are known; `snr_db` of the outputs;
-    `layers`, that of each layer.
+    Members: `images`, how many, where they are from (`source`), and whether they are `seeded`, as
+    nobody gave any; `agreement`, the share of images whose largest output is where it is in float,
+    None of a single output; `accuracy` of float (None where there is none) and int8, where labels
+    are known; `snr_db` of the outputs; `layers`, that of each layer.
     """
 
     images: int
@@ -31,6 +31,7 @@ class ValueFacts:
     agreement: float | None
     accuracy: tuple[float | None, float] | None
     snr_db: float | None
+    seeded: bool
     layers: dict[str, float] = field(default_factory=dict)
 
 
@@ -41,7 +42,8 @@ def value_facts(graph: FloatGraph, integers: IntegerGraph, images: ImageSet) -> 
         if images.labels is None:
             return None
         ours = outputs_of(partial(run_integer, integers), images.images)
-        return ValueFacts(len(images), images.source, None, (None, top1(ours, images.labels)), None)
+        return ValueFacts(len(images), images.source, None, (None, top1(ours, images.labels)), None,
+                          images.seeded)
     found = compared(graph, integers, images.images)
     layers = {name: round(min(_MOST_DB, max(-_MOST_DB, x)), 1) for name, x in found.layers.items()}
     several = found.real[0].size > 1
@@ -49,4 +51,4 @@ def value_facts(graph: FloatGraph, integers: IntegerGraph, images: ImageSet) -> 
         len(images), images.source, agreement(found.integers, found.real) if several else None,
         None if images.labels is None else (top1(found.real, images.labels),
                                             top1(found.integers, images.labels)),
-        layers[graph.output], layers)
+        layers[graph.output], images.seeded, layers)

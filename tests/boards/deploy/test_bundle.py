@@ -107,8 +107,8 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(exist, capsys, monk
     if exist:
         Path("out").mkdir()
     assert main(["export", NAME, "--out", "out"]) == 4
-    assert "needs 11,520 bytes of memory; there are 8,192 on the ULX3S-85F: prune it into more " \
-        "partitions (--partitions), or" in capsys.readouterr().err
+    assert "bytes of memory; there are 8,192 on the ULX3S-85F: prune it into more partitions " \
+        "(--partitions), or" in capsys.readouterr().err
     assert Path("out").exists() == exist and not list(Path().glob("out/*"))
     assert main(["export", NAME, "--rows", "32", "--out", "out"]) == 4
     assert "DSP blocks of 156" in capsys.readouterr().err

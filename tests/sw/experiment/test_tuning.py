@@ -1,14 +1,20 @@
 """A user's own module is fine-tuned from its weights, and what cannot be is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from sw import train
+from sw.experiment.choice import Choice
+from sw.experiment.tuning import own_task
 from sw.networks.naming import origin_of
 from sw.networks.opening import opened
 from sw.prune.partition import partition
+from sw.training.recipe import Recipe
+from sw.training.trainer import Trainer
 from tests.support.own import SHAPE, write_own
 
 pytestmark = pytest.mark.trains
@@ -38,6 +44,28 @@ class Smooth(nn.Sequential):
     def __init__(self):
         super().__init__(nn.Conv2d(3, 8, 8, 8), nn.SiLU(), nn.Flatten(), nn.Linear(32, 5))
 
+class Soft(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = make()
+
+    def forward(self, x):
+        return self.net(x).softmax(1)
+
+class Hard(Soft):
+    def forward(self, x):
+        return self.net(x)
+
+class Vector(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(),
+                         nn.Linear(8, 5))
+
+def counted():
+    with open(__file__ + ".log", "a") as log:
+        log.write("x")
+    return make()
+
 def unlabelled():
     return torch.ones(8, 3, 16, 16)
 '''
@@ -58,13 +86,21 @@ def tuned(own, name, out, *more):
 
 def test_weights_are_gone_on_from_and_are_weights_again(own, tmp_path, capsys):
     out = tmp_path / "run"
-    assert tuned(own, "make", out, "--weights", own.weights, "--data", own.npz, "--partitions",
-                 "2") == 0
+    asked = ["--weights", own.weights, "--data", own.npz, "--partitions", "2"]
+    assert tuned(own, "counted", out, *asked, "--augment", "flip,crop") == 0
+    assert own.source.with_name("own.py.log").read_text() == "x"  # it is opened once
+    assert json.loads((out / "results.json").read_text())["augment"] == ["flip", "crop"]
     lines = capsys.readouterr().out.splitlines()
     tuned_weights = out / "p2-fc-optimised-1.safetensors"
-    assert lines[-1] == (f"next: python -m sw.compare --network {own.source}:make --weights "
-                         f"{tuned_weights} --input-shape 3x16x16 --data {own.npz} --partitions 2")
+    assert lines[-1] == (
+        f"next: python -m sw.compare --network {own.source}:counted --weights {tuned_weights} "
+        f"--input-shape 3x16x16 --data {out}/held-out.npz --calibration {own.npz} --plan "
+        f"{out}/p2-fc-optimised-1.plan.json")
+    with np.load(own.npz) as given, np.load(out / "held-out.npz") as held:
+        assert len(held["images"]) == 2 and all(
+            any(np.array_equal(x, y) for y in given["images"]) for x in held["images"])
     assert "12 of 12 images" in lines[0] and "10 for training and 2 held out" in lines[0]
+    assert "2 held out; flip, crop" in " ".join(" ".join(lines[:2]).split())
     origin = origin_of(f"{own.source}:make", in_shape=SHAPE, weights=tuned_weights)
     graph = opened(origin).graph
     assert partition(graph, ["5"], 2, seed=1).kept == (1.0,)  # what is left is in two parts
@@ -76,8 +112,9 @@ def test_weights_are_gone_on_from_and_are_weights_again(own, tmp_path, capsys):
                  "2", "--restart") == 2
     assert f"of which {tuned_weights} is read" in capsys.readouterr().err
     assert tuned_weights.is_file()
-    assert tuned(own, "make", out, "--data", own.npz, "--partitions", "2") == 2
-    assert "is of another run" in capsys.readouterr().err  # of the weights that `make` makes
+    for more in (asked[2:], asked):  # of the weights that `make` makes; of images as they are
+        assert tuned(own, "counted", out, *more) == 2
+        assert "is of another run" in capsys.readouterr().err
 
 
 def test_a_network_that_branches_is_fine_tuned_but_not_in_int8(own, tmp_path, capsys):
@@ -94,11 +131,35 @@ def test_a_network_that_branches_is_fine_tuned_but_not_in_int8(own, tmp_path, ca
     assert not row["qat"]
 
 
+def test_of_a_module_that_ends_in_a_softmax_the_scores_before_it_are_trained(own, tmp_path):
+    nets, said = {}, list[str]()
+    for name in ("Soft", "Hard"):
+        choice = Choice(origin_of(f"{own.source}:{name}", in_shape=SHAPE), own.npz)
+        trainer = Trainer(own_task(choice, seed=1, say=said.append), tmp_path / name)
+        recipe = Recipe(epochs=1, batch=4, rate=0.05, seed=1, distil=0.5)
+        nets[name] = trainer.longer(trainer.dense(replace(recipe, epochs=0)), recipe).state_dict()
+    assert said[1] == "its softmax at the end is left out of the loss: the scores before it are " \
+        "trained"
+    before = own_task(choice, seed=1).make().state_dict()
+    assert (nets["Hard"]["net.7.weight"] - before["net.7.weight"]).abs().max() > 0.01
+    for key, value in nets["Hard"].items():  # a bias before a norm has no gradient but rounding
+        assert key == "net.0.bias" or torch.allclose(nets["Soft"][key], value, atol=1e-3), key
+
+
+def test_masks_that_cannot_be_held_are_refused_before_anything_is_trained(own, tmp_path, capsys):
+    assert tuned(own, "Turned", tmp_path / "run", "--data", own.npz, "--ablation") == 2
+    assert "layer f: its inputs are in another order" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(("name", "more", "message"), [
+    ("make", ["--data", "NPZ", "--augment", "flip,blur"], "'blur'; there are flip, crop"),
+    ("Vector", ["--data", "NPZ", "--augment", "flip", "--input-shape", "12", "--partitions", "2"],
+     "takes vectors; --augment is for images"),
     ("Turned", ["--data", "NPZ"], "layer f: its inputs are in another order than its weights"),
     ("Bare", ["--data", "NPZ", "--partitions", "2"], "whose masks could be held: make it a modu"),
     ("Frozen", ["--data", "NPZ"], "none of its parameters requires a gradient"),
-    ("Smooth", ["--data", "NPZ"], "layer 0: its activation becomes a table, which fine-tuning"),
+    ("Smooth", ["--data", "NPZ"], "which fine-tuning does not know; prune and tune it in torch, "),
     ("make", ["--data", "NPZ", "--calibration", "NPZ"], "--calibration is not for training"),
     ("make", ["--data", "SOURCE:unlabelled"], "has no labels, which fine-tuning needs"),
     ("make", [], "is fine-tuned on images with labels: give them with --data"),

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from sw.training.checkpoint import CheckpointError
+from sw.training.modules import weight_masks
 from sw.training.task import Monitor
-from sw.training.trainer import Trainer, weight_masks
+from sw.training.trainer import Trainer
 from tests.support.training import RECIPE
 
 pytestmark = pytest.mark.trains
