@@ -46,7 +46,7 @@ __all__ = [
     "used_bits",
 ]
 
-ISA_VERSION = 2
+ISA_VERSION = 3
 INSN_BYTES = 32
 #: Bytes after a program's end that the memory window must also cover: programs are read ahead.
 READ_AHEAD_BYTES = 512

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,7 +27,7 @@ from .records import StoredRecords
 
 __all__ = ["ProgramError", "read_program", "write_program"]
 
-PROGRAM_VERSION = 5
+PROGRAM_VERSION = 6
 _WHAT = "a compiled network"
 #: What numpy writes before the bytes of a uint8[n].
 _ARRAY = re.compile(rb"\x93NUMPY\x01\x00..\{'descr': '\|u1', 'fortran_order': False, "
@@ -104,8 +104,7 @@ def read_program(path: Path, layer_info: type) -> dict[str, Any]:
         "partitioned": header["partitioned"].integers(0, len(layers) - 1),
         "overwritten": header["overwritten"].integers(0, len(layers) - 1),
         "tensor_bytes": header["tensor_bytes"].integer(0, window),
-        "records": tuple(_records(field, len(layers), window, RECORD * config.array.cols)
-                         for field in header["records"].items())}
+        "records": _records(header, outputs, window, RECORD * config.array.cols)}
     _check_input(header, found)
     return found
 
@@ -180,14 +179,21 @@ def _place(field: Field, batch: int, window: int, rows: int, pitch: int) -> Tens
     return place
 
 
-def _records(field: Field, layers: int, window: int, block: int) -> StoredRecords:
-    """Records whose blocks of so many bytes, as many as the channels need, lie in the window."""
-    first = field["first"].integer(0, window)
-    past = field["past"].integer(first, window)
-    channels = field["channels"].integer(1, _MOST_SIDE)
-    count = -(-RECORD * channels // block)
-    return StoredRecords(field["layer"].integer(0, layers - 1), first, past, channels,
-                         field["blocks"].integers(first, past - block, count))
+def _records(header: Field, outputs: Sequence[Field], window: int, block: int,
+             ) -> tuple[StoredRecords, ...]:
+    """Records of layers that store nothing else, in blocks of so many bytes that lie where they are
+    said to be in the window."""
+    found: dict[int, StoredRecords] = {}
+    for field in header["records"].items():
+        layer = field["layer"].integer(0, len(outputs) - 1)
+        first = field["first"].integer(0, window - block)
+        past = field["past"].integer(first + block, window)
+        channels = field["channels"].integer(1, _MOST_SIDE)
+        if layer in found or outputs[layer].value is not None:
+            field["layer"].refuse("a layer whose output is stored nowhere else")
+        found[layer] = StoredRecords(layer, first, past, channels, field["blocks"].integers(
+            first, past - block, -(-RECORD * channels // block)))
+    return tuple(found.values())
 
 
 def _check_input(header: Field, found: dict[str, Any]) -> None:

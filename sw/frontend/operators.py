@@ -135,10 +135,13 @@ def _add(call: Call, sign: float = 1.0, swapped: bool = False) -> Value:
 def _mul(call: Call) -> Value:
     x, y = call["self"], call["other"]
     if isinstance(x, Value) and isinstance(y, Value):
-        return call.add(Product(), x, y)
-    if not isinstance(x, Value):
-        x, y = y, x
-    return call.affine(x, call.by_channel(y, x, "multiplies by"), 0.0)
+        found = call.add(Product(), x, y)
+    else:
+        x, y = (x, y) if isinstance(x, Value) else (y, x)
+        found = call.affine(x, call.by_channel(y, x, "multiplies by"), 0.0)
+    if found.shape != call.result_shape():
+        call.refuse("multiplies one number for each channel, repeated over a map, by no map")
+    return found
 
 
 def _div(call: Call) -> Value:

@@ -123,13 +123,16 @@ class _Layers(Begun):
     def product(self, node: Node, op: Product) -> str:
         """A map's channels, each times a number of the other value, which becomes the layer's
         requantisation parameters."""
-        x, by = factored(node, self.shapes)
+        ways = factored(node, self.shapes)
         if self.quantised:
             refuse_product(node)
+        fit = [(x, by) for x, by in ways if (layer := self.layers.get(self.places[by])) is not None
+               and never_negative(layer)]
+        if not fit:
+            refuse(node, "multiplies by what is not known to be 0 or more; factors that a sigmoid, "
+                         "a hard sigmoid or ReLU gives run")
+        x, by = fit[0]
         place, (channels, rows, columns) = self.places[by], self.shapes[x]
-        if place not in self.layers or not never_negative(self.layers[place]):
-            refuse(node, "multiplies by what may be below 0; factors after a sigmoid, a hard "
-                         "sigmoid or ReLU run")
         weight = np.zeros((RECORD * channels, 1, 1, 1))
         weight[FACTOR::RECORD] = 1
         records = self.add(f"{node.name}.factors", place, weight, np.zeros(len(weight)),

@@ -69,12 +69,12 @@ def check_window(node: Node, op: AvgPool, source: Shape) -> int:
     return int(counts[0])
 
 
-def factored(node: Node, shapes: Mapping[str, Shape]) -> tuple[str, str]:
-    """Of a product's operands the map and the one number for each of its channels."""
-    for x, by in (node.inputs, node.inputs[::-1]):
-        if shapes[by][1:] == (1, 1):
-            return x, by
-    refuse_product(node)
+def factored(node: Node, shapes: Mapping[str, Shape]) -> list[tuple[str, str]]:
+    """Of a product's operands the map and the one number for each of its channels, either way where
+    it may be."""
+    x, y = node.inputs
+    ways = [(a, by) for a, by in ((x, y), (y, x)) if shapes[by][1:] == (1, 1)]
+    return ways or refuse_product(node)
 
 
 def refuse_product(node: Node) -> NoReturn:

@@ -209,13 +209,23 @@ class Edges:
         for k, layer in enumerate(self.layers):
             for value, shape in self._reads(k):
                 self._check_read(k, layer.name, value, shape)
-        for name in self.recorded:
-            if name == self.output or any(name in self.sources(k) for k in self.readers(name)) \
-                    or any(name in join.sources for join in self.joins):
-                raise GraphError(f"layer {name}: gives another's factors; nothing else can read it")
+        self._check_factors()
         for value in names:
             if value != self.output and not self.readers(value):
                 raise GraphError(f"{self._spoken(value)} of {self.name} is read by no layer")
+
+    def _check_factors(self) -> None:
+        given = [x.factors for x in self.layers if x.factors is not None]
+        for name in given:
+            if name not in self.numbers:
+                raise GraphError(f"{name!r}, of which factors are taken, is no layer of "
+                                 f"{self.name}{nearest(name, [*self.numbers])}")
+            if given.count(name) > 1:
+                raise GraphError(f"layer {name}: gives the factors of {given.count(name)} layers; "
+                                 "it can give those of one")
+            if name == self.output or any(name in self.sources(k) for k in self.readers(name)) \
+                    or any(name in join.sources for join in self.joins):
+                raise GraphError(f"layer {name}: gives another's factors; nothing else can read it")
 
     def _reads(self, k: int) -> Iterator[tuple[str, _Shape]]:
         """Values that layer k reads, with the shapes that it takes them for."""

@@ -67,9 +67,11 @@ def check_encoding(node: Node, config: Config) -> None:
 
 
 def multiplies(config: Config) -> bool:
-    """Whether layers can multiply by a value: its bytes are stored as parameters of a stream."""
-    return config.core == "pipelined" and config.word_pitch_bytes == config.array.rows \
-        and RECORD * config.array.cols % config.array.rows == 0
+    """Whether layers can multiply by a value: its bytes are stored as parameters of a stream, in
+    words of which each is written whole."""
+    rows, cols = config.array.rows, config.array.cols
+    return config.core == "pipelined" and config.word_pitch_bytes == rows \
+        and (RECORD % rows == 0 or cols % rows == 0)
 
 
 def _check_factors(layer: Layer, config: Config) -> None:
@@ -82,7 +84,7 @@ def _check_factors(layer: Layer, config: Config) -> None:
                           "microcoded core cannot: take a pipelined one")
     raise Unsupported(layer.name, f"multiplies each channel by a value, {layer.factors}, which an "
                       f"array of {array.rows}x{array.cols} cannot: array.rows must be a power of "
-                      f"two that divides {RECORD} times array.cols")
+                      f"two, at most {RECORD} or a divisor of array.cols")
 
 
 def can_hold(node: Node, axis: int, of: Iterable[Spans]) -> bool:

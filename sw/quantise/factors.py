@@ -16,7 +16,7 @@ from sw.graph.records import FACTOR, RECORD
 
 from .errors import QuantiseError
 
-__all__ = ["multiplying", "recording"]
+__all__ = ["multiplying", "recording", "require_factors"]
 
 _MOST, _MOST_SHIFT = 127, 47
 #: A multiplier of 1: mult / 2^shift.
@@ -37,6 +37,14 @@ def _weights(layer: FloatLayer, x: Quantisation, by: Quantisation, to: Quantisat
         weights.append(round(factor * (1 << shift)))
         shifts.append(shift)
     return np.array(weights), np.array(shifts)
+
+
+def require_factors(layer: Layer, reader: str) -> None:
+    """Raise QuantiseError where an integer layer may give what is below 0."""
+    least = layer.low if layer.table is None else int(layer.table.min())
+    if least < 0:
+        raise QuantiseError(f"layer {reader}: multiplies by what {layer.name} gives, which is held "
+                            f"as {least} steps at least; factors must be 0 or more")
 
 
 def multiplying(layer: FloatLayer, x: Quantisation, by: Quantisation, to: Quantisation) -> Layer:

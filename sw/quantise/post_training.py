@@ -13,7 +13,7 @@ from sw.reference.floating import run_float_layer
 from .bias import correct_biases
 from .equalise import channel_factors, equal_channels
 from .errors import QuantiseError
-from .factors import multiplying, recording
+from .factors import multiplying, recording, require_factors
 from .functions import Taken, with_table
 from .given import quantise_given
 from .requantise import alone, from_zero, requantised
@@ -167,7 +167,7 @@ def _quantise_held(graph: FloatGraph, values: Sequence[Quantisation],
     layers: list[Layer] = []
     for k, layer in enumerate(graph.layers):
         if layer.factors is not None or layer.name in graph.recorded:
-            layers.append(_factored(graph, k, held, before))
+            layers.append(_factored(graph, k, held, before, layers))
             continue
         read = {source: held[graph.parts(source)[0]] for source in graph.sources(k)}
         if layer.function is not None and is_copy(layer.sums):
@@ -188,8 +188,9 @@ def _quantise_held(graph: FloatGraph, values: Sequence[Quantisation],
 
 
 def _factored(graph: FloatGraph, k: int, held: dict[str, Quantisation],
-              before: Mapping[str, Quantisation]) -> Layer:
-    """A layer with factors, or the one that gives them, which is held as they are."""
+              before: Mapping[str, Quantisation], done: Sequence[Layer]) -> Layer:
+    """A layer with factors, or the one that gives them, which is held as they are; `done` are the
+    layers before it."""
     layer, multiplied = graph.layers[k], graph.layers[k]
     if layer.factors is None:
         multiplied = next(x for x in graph.layers if x.factors == layer.name)
@@ -199,6 +200,8 @@ def _factored(graph: FloatGraph, k: int, held: dict[str, Quantisation],
     to = before.get(name, held[name])
     if layer is not multiplied:
         held[layer.name] = by
+        for part in graph.parts(graph.source(k)):
+            require_factors(done[numbers[part]], name)
         return recording(layer, multiplied, x, by, to)
     found = multiplying(layer, x, by, to)
     return found if layer.function is None else with_table(found, layer.function, to, held[name])

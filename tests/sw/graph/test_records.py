@@ -39,6 +39,12 @@ def changed(k, **fields):
     return replace(graph, layers=tuple(layers))
 
 
+def twice():
+    graph = factored()
+    again = replace(graph.layers[3], name="again", source="excite1")
+    return replace(graph, layers=(*graph.layers[:4], again, replace(graph.layers[4], source=None)))
+
+
 RECORDS = factored().layers[2]
 
 
@@ -50,7 +56,8 @@ RECORDS = factored().layers[2]
     (changed(2, bias=np.tile([-1, -1, -1, 127, 0, 0, 9, 0], 10).astype(np.int32)),
      "layer excite1: channel 7 can reach .* the int32 accumulator"),
     (changed(3, factors="excite1s"), r"takes \(80, 1, 1\); layer excite1s gives \(10, 1, 1\)"),
-    (changed(3, factors="nobody"), "'nobody' is no value"),
+    (changed(3, factors="nobody"), "layer excite1: reads 'nobody'"),
+    (twice(), "layer excite1f: gives the factors of 2 layers; it can give those of one"),
     (changed(3, factors=None), "layer excite1f of random is read by no layer"),
     (changed(4, source="excite1f"), "takes .10, 5, 4.; layer excite1f gives"),
 ])

@@ -84,7 +84,7 @@ def test_a_program_says_where_it_writes_records(tmp_path):
 
 @pytest.mark.parametrize(("config", "batch", "said"), [
     (MICROCODED, 1, "the microcoded core cannot"),
-    (CONFIGS["2x5x7"], 1, "an array of 5x7 cannot: array.rows must be a power of two"),
+    (CONFIGS["2x5x7"], 1, "an array of 5x7 cannot: array.rows must be a power of two, at most 8"),
     (CONFIGS["1x32x1"], 1, "an array of 32x1 cannot"),
     (CONFIG, 2, "run the images one by one"),
 ])
