@@ -24,6 +24,7 @@ from hw.isa import Opcode, encode
 from sw.graph.active import partition_layers
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph, Layer
+from sw.lowering.bands import in_bands
 from sw.lowering.batch import Run, run_order, stack_layers
 from sw.lowering.errors import CompileError, DoesNotFit, raising
 from sw.lowering.lower import Lowered, lower_splits
@@ -133,7 +134,7 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
     nodes, taps = nodes_of(graph), None
     if switches().tap_packing:
         nodes, taps = pack_input(nodes, config)
-    nodes = stack_layers(nodes, batch)
+    nodes = in_bands(stack_layers(nodes, batch), config)
     order = run_order([node.layer.images > 1 for node in nodes], batch)
     _check_log(graph, order, config)
 

@@ -16,9 +16,9 @@ from hw.support.arguments import given
 from hw.support.console import console
 from hw.support.files import check_outputs
 from sw.fuse.fuse import trace
-from sw.graph.edges import Join
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import INPUT, IntegerGraph, Layer
+from sw.graph.joins import Join, corners
 from sw.graph.quantisation import Quantisation
 from sw.ir.graph import Graph
 from sw.networks.naming import Kind, Origin
@@ -150,6 +150,11 @@ def _parts(graph: IntegerGraph, join: Join, whole: np.ndarray,
     """What of a join's value is of which part."""
     (rows, columns), first = join.by, 0
     for k, part in enumerate(join.sources):
+        if join.tiled:
+            _, high, wide = graph.value_shape(part)
+            top, left = corners([graph.value_shape(x) for x in join.sources], join.by)[k]
+            yield part, whole[:, top:top + high, left:left + wide]
+            continue
         if join.by != (1, 1):
             yield part, whole[:, k // columns::rows, k % columns::columns]
             continue

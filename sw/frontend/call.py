@@ -97,9 +97,9 @@ class Call(Builder):
         if not isinstance(found, Whole):
             return None
         steps = found.steps(axis)
-        if steps is None or not -128 <= found.whole.min() <= found.whole.max() <= 127:
-            self.refuse(f"operator {self.kind} has weights that are no int8 with a scale for each "
-                        "output channel; quantise them so, symmetrically")
+        if steps is None or np.abs(found.whole).max(initial=0) > 255:
+            self.refuse(f"operator {self.kind} has weights that are no int8 or uint8 with a scale "
+                        "for each output channel; quantise them so")
         return steps
 
     def pair(self, name: str, default: tuple[int, int] | None = None) -> tuple[int, int]:
@@ -133,6 +133,10 @@ class Call(Builder):
     def by_channel(self, found: Found, x: Value, what: str) -> np.ndarray:
         """A stored tensor or a number as float64[C], which must be the same for all of a channel's
         pixels."""
+        return self.each_channel(self.numbers(found), x, what)
+
+    @staticmethod
+    def numbers(found: Found) -> np.ndarray:
+        """A stored tensor or a number as float64."""
         found = found.real if isinstance(found, Whole) else found
-        numbers = torch.as_tensor(found).detach().cpu().double().numpy()
-        return self.each_channel(numbers, x, what)
+        return torch.as_tensor(found).detach().cpu().double().numpy()

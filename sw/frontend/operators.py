@@ -21,6 +21,7 @@ from sw.ir.operators import (
     Softmax,
     Sum,
 )
+from sw.ir.windows import adaptive, averaged, pooled
 
 from .call import Call
 from .functions import FUNCTIONS, applied
@@ -72,9 +73,6 @@ def _linear(call: Call) -> Value:
 
 def _matrix(call: Call, x: Value, weight: np.ndarray, bias: np.ndarray | None,
             steps: np.ndarray | None) -> Value:
-    if len(x.shape) != 1:
-        call.refuse("a linear layer over the last dimension of a map is not supported; put a "
-                    "flatten before it")
     return call.add(Linear(weight, _zeros(bias, len(weight)), steps), x)
 
 
@@ -127,9 +125,10 @@ def _add(call: Call, sign: float = 1.0, swapped: bool = False) -> Value:
         if x.shape != y.shape:
             call.refuse(f"adds {list(x.shape)} and {list(y.shape)}; both must be of one shape")
         return call.add(Sum((fx, fy)), x, y)
-    if isinstance(x, Value):
-        return call.affine(x, fx, fy * call.by_channel(y, x, "adds"))
-    return call.affine(call.value(y), fy, fx * call.by_channel(x, y, "adds"))
+    if not isinstance(x, Value):
+        x, y, fx, fy = call.value(y), x, fy, fx
+    return call.channelwise(x, call.numbers(y), "adds",
+                            lambda value, numbers: call.affine(value, fx, fy * numbers))
 
 
 def _mul(call: Call) -> Value:
@@ -138,7 +137,8 @@ def _mul(call: Call) -> Value:
         found = call.add(Product(), x, y)
     else:
         x, y = (x, y) if isinstance(x, Value) else (y, x)
-        found = call.affine(x, call.by_channel(y, x, "multiplies by"), 0.0)
+        found = call.channelwise(x, call.numbers(y), "multiplies by",
+                                 lambda value, numbers: call.affine(value, numbers, 0.0))
     if found.shape != call.result_shape():
         call.refuse("multiplies one number for each channel, repeated over a map, by no map")
     return found
@@ -189,11 +189,14 @@ def _max_pool(call: Call) -> Value:
 
 def _avg_pool(call: Call) -> Value:
     kernel, stride, padding, x = _window(call)
-    pool = AvgPool(kernel, stride, (*padding, *padding), bool(call["ceil_mode"]),
-                   bool(call["count_include_pad"]))
-    found = call.add(pool, x)
-    if (divisor := call["divisor_override"]) is not None:
-        if not pool.count_padding or len(np.unique(pool.counts(x.shape))) > 1:
+    ceil, count = bool(call["ceil_mode"]), bool(call["count_include_pad"])
+    divisor = call["divisor_override"]
+    rows, columns = (averaged(x.shape[1 + k], kernel[k], stride[k], padding[k], padding[k],
+                              ceil=ceil, count_padding=count) for k in (0, 1))
+    found = pooled(call, x, AvgPool, rows, columns)
+    if divisor is not None:
+        if {past - first for first, past in rows} != {kernel[0]} or \
+                {past - first for first, past in columns} != {kernel[1]}:
             call.refuse("divisor_override with windows of several sizes is not supported")
         found = call.affine(found, math.prod(kernel) / divisor, 0.0)
     return call.as_rows(found, call.x)
@@ -210,20 +213,15 @@ def _window(call: Call) -> tuple[tuple[int, int], tuple[int, int], tuple[int, in
     return kernel, stride, padding, call.as_map(call.x)
 
 
-def _adaptive(call: Call, pool: Callable[[tuple[int, int], tuple[int, int]], Any]) -> Value:
-    """Windows that lie side by side, where the map divides so."""
+def _adaptive(call: Call, pool: type[MaxPool] | type[AvgPool]) -> Value:
+    """Windows that share out the map."""
     x = call.as_map(call.x)
     given = call["output_size"]
     wanted = given if isinstance(given, list) else [given]
     wanted = [1, *wanted] if len(call.x.shape) == 2 else wanted * (2 // len(wanted))
-    sizes = x.shape[1:]
-    wanted = [size if n is None else n for n, size in zip(wanted, sizes, strict=True)]
-    if any(size % n for n, size in zip(wanted, sizes, strict=True)):
-        call.refuse(f"pools {list(sizes)} to {wanted}, in windows of several sizes; one must divide"
-                    " the other: give an image of another size, or take pooling with a kernel")
-    kernel = sizes[0] // wanted[0], sizes[1] // wanted[1]
-    found = x if kernel == (1, 1) else call.add(pool(kernel, kernel), x)
-    return call.as_rows(found, call.x)
+    rows, columns = (adaptive(size, size if n is None else n)
+                     for n, size in zip(wanted, x.shape[1:], strict=True))
+    return call.as_rows(pooled(call, x, pool, rows, columns), call.x)
 
 
 def _over_pixels(call: Call, pool: type[MaxPool] | type[AvgPool]) -> Value:
@@ -241,7 +239,7 @@ def _over_pixels(call: Call, pool: type[MaxPool] | type[AvgPool]) -> Value:
 
 def _pad(call: Call) -> Value:
     if call["mode"] not in (None, "constant"):
-        call.refuse(f"pads by {call['mode']}; only zeros run")
+        call.refuse(f"pads by {call['mode']}; only constants run")
     amounts, x = list(call["pad"]), call.as_map(call.x)
     amounts += [0] * (4 - len(amounts))
     if any(amounts[4:]) or min(amounts) < 0:

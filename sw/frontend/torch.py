@@ -77,6 +77,19 @@ def import_torch(module: torch.nn.Module, in_shape: tuple[int, int, int],
         return _Import(module, shape, name).run()
 
 
+def _names(returned: Any) -> list[str]:
+    """What a module's tensors are called: by keys of what it returns, or their places in it."""
+    items = returned.items() if isinstance(returned, dict) else \
+        enumerate(returned) if isinstance(returned, list | tuple) else None
+    if items is None:
+        return ["output"]
+    found = []
+    for key, inner in items:
+        name = str(key) if isinstance(key, str) else f"output{key}"
+        found += [name if inner == "output" else f"{name}.{inner}" for inner in _names(inner)]
+    return found
+
+
 class _Import:
     """Walks the exported graph; `nodes` grows as operators come."""
 
@@ -117,7 +130,7 @@ class _Import:
                  **self.program.constants}
         targets = {**signature.inputs_to_parameters, **signature.inputs_to_buffers,
                    **signature.inputs_to_lifted_tensor_constants}
-        given: Any = None
+        given: list[Any] = []
         refusals = Refusals()
         for node in self.program.graph.nodes:
             if node.op == "placeholder":
@@ -134,10 +147,15 @@ class _Import:
             elif node.op == "output":
                 given = [self.known.get(x) if isinstance(x, fx.Node) else x for x in node.args[0]]
         refusals.settle()
-        if given is None or len(given) != 1 or not isinstance(given[0], Value):
-            raise UnsupportedLayer(f"network {self.name}: must return one tensor, the last "
-                                   "layer's")
-        graph = Graph(self.name, self.input, tuple(self.nodes), given[0].name)
+        names = _names(self.program.call_spec.out_spec.unflatten(list(range(len(given)))))
+        for found, name in zip(given, names, strict=True):
+            if not isinstance(found, Value):
+                raise UnsupportedLayer(f"network {self.name}: its output {name} is no tensor that "
+                                       "is computed from its input; return such alone")
+        if not given:
+            raise UnsupportedLayer(f"network {self.name}: returns nothing")
+        first, *more = [found.name for found in given]
+        graph = Graph(self.name, self.input, tuple(self.nodes), first, tuple(more), tuple(names))
         return graph.pruned(graph.nodes)
 
     @staticmethod

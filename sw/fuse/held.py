@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sw.graph.quantisation import Quantisation
 from sw.ir.graph import Graph, Node
-from sw.ir.operators import Clamp, Concat, Gather, Interleave, MaxPool, Pad, Quantise
+from sw.ir.operators import Clamp, Concat, Gather, Interleave, MaxPool, Mosaic, Pad, Quantise
 
 __all__ = ["at_input", "before_concat", "once"]
 
@@ -17,7 +17,7 @@ def at_input(graph: Graph) -> Graph:
     """The input is rounded before it is padded, pooled or chosen from, not after that."""
     def change(node: Node) -> list[Node]:
         moved = graph.producer(node.inputs[0])
-        if not isinstance(node.op, Quantise) or moved is None or not _moves(moved) \
+        if not isinstance(node.op, Quantise) or moved is None or not _moves(moved, node.op.to) \
                 or moved.inputs != (graph.input.name,) or graph.uses(moved.output) > 1:
             return [node]
         first = Node(node.name, node.op, moved.inputs, f"{node.output}/input")
@@ -25,10 +25,13 @@ def at_input(graph: Graph) -> Graph:
     return graph.replace(change)
 
 
-def _moves(node: Node) -> bool:
-    """Whether a node gives numbers of its input and nothing else, but for zeros."""
+def _moves(node: Node, to: Quantisation | None) -> bool:
+    """Whether a node gives numbers of its input and nothing else, but for one that is held, too."""
     op = node.op
-    return isinstance(op, MaxPool | Gather) or (isinstance(op, Pad) and op.value == 0)
+    if isinstance(op, Pad):
+        return op.value == 0 or (to is not None and to.holds(op.value)
+                                 and to.limits[0] <= op.value <= to.limits[1])
+    return isinstance(op, MaxPool | Gather)
 
 
 def before_concat(graph: Graph) -> Graph:
@@ -36,7 +39,7 @@ def before_concat(graph: Graph) -> Graph:
     def change(node: Node) -> list[Node]:
         join = graph.producer(node.inputs[0])
         if not isinstance(node.op, Quantise) or join is None or not isinstance(
-                join.op, Concat | Interleave) or graph.uses(join.output) > 1:
+                join.op, Concat | Interleave | Mosaic) or graph.uses(join.output) > 1:
             return [node]
         parts = {part: Node(node.name, node.op, (part,), f"{node.output}/{n}")
                  for n, part in enumerate(dict.fromkeys(join.inputs))}
@@ -66,7 +69,7 @@ def once(graph: Graph) -> Graph:
             done[source, node.op.to] = node.output
         held[node.output] = _held(node, [held.get(x) for x in node.inputs])
         kept.append(node)
-    return graph.pruned(kept, same.get(graph.output, graph.output))
+    return graph.pruned(kept, [same.get(x, x) for x in graph.outputs])
 
 
 def _held(node: Node, inputs: list[Quantisation | None]) -> Quantisation | None:
@@ -76,9 +79,9 @@ def _held(node: Node, inputs: list[Quantisation | None]) -> Quantisation | None:
         case Quantise(to=to):
             return to
         case MaxPool() | Gather() | Pad():
-            return first if _moves(node) else None
+            return first if _moves(node, first) else None
         case Clamp(low=low, high=high):
             return first if first is not None and first.holds(low) and first.holds(high) else None
-        case Concat() | Interleave():
+        case Concat() | Interleave() | Mosaic():
             return first if all(x == first for x in inputs) else None
     return None

@@ -25,6 +25,7 @@ from sw.ir.operators import (
     Gather,
     Interleave,
     MaxPool,
+    Mosaic,
     Operator,
     Pad,
     Pointwise,
@@ -47,6 +48,7 @@ from .parts import (
 )
 from .refusals import (
     check_conv,
+    check_pad,
     check_pool,
     check_steps,
     check_window,
@@ -87,7 +89,8 @@ class _Layers(Begun):
         shape = self.shapes[node.output]
         return self.add(node.name, self.places[source], op.weight, op.bias, self.shapes[source],
                         shape, stride=steps_of(node, op.stride, shape), padding=op.padding[:2],
-                        dilation=dilation, groups=op.groups, steps=op.steps)
+                        dilation=dilation, groups=op.groups, steps=op.steps,
+                        pad_value=op.pad_value)
 
     def affine(self, node: Node, op: Affine) -> str:
         if (layer := self._after_function(node)) is not None:
@@ -154,6 +157,8 @@ class _Layers(Begun):
     def max_pool(self, node: Node, op: MaxPool) -> str:
         shape = self.shapes[node.output]
         stride = check_pool(node, op, shape)
+        if min(op.padding[:2]) < 0:
+            return self._of_a_part(node, op, stride)
         layer = self.open(node.inputs[0])
         if layer is None or layer.pool is not None or not (
                 layer.function is None or layer.function.rises):
@@ -163,11 +168,22 @@ class _Layers(Begun):
         return self.put(replace(layer, out_shape=shape,
                                 pool=Pool(op.kernel, stride, op.padding[:2], shape[1:])))
 
+    def _of_a_part(self, node: Node, op: MaxPool, stride: tuple[int, int]) -> str:
+        """A pool of a copy of some rows and columns."""
+        channels, rows, columns = self.shapes[node.output]
+        part = (channels, (rows - 1) * stride[0] + op.kernel[0],
+                (columns - 1) * stride[1] + op.kernel[1])
+        layer = self.layers[self.copy(
+            node.name, self.places[node.inputs[0]], self.shapes[node.inputs[0]], to=part,
+            padding=op.padding[:2], held=True)]
+        return self.put(replace(layer, out_shape=self.shapes[node.output],
+                                pool=Pool(op.kernel, stride, (0, 0), (rows, columns))))
+
     def avg_pool(self, node: Node, op: AvgPool) -> str:
-        source = self.shapes[node.inputs[0]]
-        count = check_window(node, op, source)
-        channels, shape = source[0], self.shapes[node.output]
-        weight = np.full((channels, 1, *op.kernel), 1 / count)
+        check_window(node, op)
+        source, shape = self.shapes[node.inputs[0]], self.shapes[node.output]
+        channels = source[0]
+        weight = np.full((channels, 1, *op.kernel), 1 / (op.kernel[0] * op.kernel[1]))
         return self.add(node.name, self.places[node.inputs[0]], weight, np.zeros(channels), source,
                         shape, stride=steps_of(node, op.stride, shape), padding=op.padding[:2],
                         groups=channels)
@@ -190,12 +206,11 @@ class _Layers(Begun):
         return self.put(replace(layer, given=op.to))
 
     def pad(self, node: Node, op: Pad) -> str:
-        """A border of zeros is a 1x1 convolution's padding."""
-        if op.value != 0:
-            refuse(node, f"pads with {op.value:g}; only zeros run")
-        source = self.shapes[node.inputs[0]]
-        return self.copy(node.name, self.places[node.inputs[0]], source,
-                          to=self.shapes[node.output], padding=op.border[:2], held=True)
+        """A border is a 1x1 convolution's padding."""
+        check_pad(node, op)
+        return self.copy(node.name, self.places[node.inputs[0]], self.shapes[node.inputs[0]],
+                         to=self.shapes[node.output], padding=op.border[:2], held=True,
+                         pad_value=op.value)
 
     def gather(self, node: Node, op: Gather) -> str:
         source = self.shapes[node.inputs[0]]
@@ -218,15 +233,16 @@ class _Layers(Begun):
         self.joins[name] = Join(name, tuple(parts))
         return name
 
-    def interleave(self, node: Node, op: Interleave) -> str:
-        """A join of layers' pixels; what is none is copied first."""
+    def spread(self, node: Node, op: Interleave | Mosaic) -> str:
+        """A join of layers' pixels, or of whole maps; what is no layer is copied first."""
         layers: dict[str, str] = {}
         for value in dict.fromkeys(node.inputs):
             place = self.places[value]
             layers[value] = place if place in self.layers else \
                 self.copy(node.name, place, self.shapes[value], held=True)
         name = self.free(node.name)
-        self.joins[name] = Join(name, tuple(layers[value] for value in node.inputs), op.by)
+        self.joins[name] = Join(name, tuple(layers[value] for value in node.inputs), op.by,
+                                isinstance(op, Mosaic))
         return name
 
     def sum(self, node: Node, op: Sum) -> str:
@@ -280,6 +296,6 @@ RULES: dict[type[Operator], Callable[[_Layers, Node, Any], str]] = {
     Conv: _Layers.conv, Affine: _Layers.affine, Sum: _Layers.sum, Concat: _Layers.concat,
     MaxPool: _Layers.max_pool, AvgPool: _Layers.avg_pool, Clamp: _Layers.clamp,
     Pad: _Layers.pad, Gather: _Layers.gather, Quantise: _Layers.quantise,
-    Interleave: _Layers.interleave,
+    Interleave: _Layers.spread, Mosaic: _Layers.spread,
     Pointwise: _Layers.function, Product: _Layers.product,
 }

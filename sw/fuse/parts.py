@@ -18,7 +18,7 @@ __all__ = ["as_term", "clamped", "diagonals", "followed", "gathered", "never_neg
 def as_term(layer: FloatLayer, source: str | None) -> Term:
     assert source is not None  # of layers that have not been shortened yet
     return Term(source, layer.weight, layer.stride, layer.padding, layer.groups, layer.in_shape,
-                layer.conv_shape, layer.dilation)
+                layer.conv_shape, layer.dilation, layer.pad_value)
 
 
 def clamped(layer: FloatLayer, low: float, high: float) -> FloatLayer:

@@ -1,18 +1,16 @@
 """What no layer can do, by the node's name, with what would run instead."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
-
-import numpy as np
 
 from sw.graph.floating import FloatGraph
 from sw.ir.errors import UnsupportedLayer
 from sw.ir.graph import Node
-from sw.ir.operators import AvgPool, Conv, MaxPool, Shape
+from sw.ir.operators import AvgPool, Conv, MaxPool, Pad, Shape
 
-__all__ = ["check_conv", "check_given", "check_pool", "check_steps", "check_window", "factored",
-           "refuse",
-           "refuse_product", "steps_of"]
+__all__ = ["check_conv", "check_given", "check_pad", "check_pool", "check_steps", "check_window",
+           "factored", "refuse", "refuse_product", "steps_of"]
 
 #: What an instruction can hold.
 _MOST_STRIDE, _MOST_PADDING, _MOST_KERNEL, _MOST_POOL, _MOST_DILATION = 15, 127, 255, 15, 127
@@ -49,6 +47,13 @@ def _check_sizes(node: Node, padding: Sequence[int], kernel: Sequence[int]) -> N
                      "instruction can hold (127 and 255)")
 
 
+def check_pad(node: Node, op: Pad) -> None:
+    """Raise UnsupportedLayer for a border of what is no number."""
+    _check_sizes(node, op.border[:2], (1, 1))
+    if not math.isfinite(op.value):
+        refuse(node, f"pads with {op.value:g}; only numbers run, and -inf before max pooling")
+
+
 def check_pool(node: Node, op: MaxPool, shape: Shape) -> tuple[int, int]:
     """The stride of a max pool; raise UnsupportedLayer where it cannot run."""
     if max(op.kernel) > _MOST_POOL:
@@ -56,17 +61,9 @@ def check_pool(node: Node, op: MaxPool, shape: Shape) -> tuple[int, int]:
     return steps_of(node, op.stride, shape)
 
 
-def check_window(node: Node, op: AvgPool, source: Shape) -> int:
-    """How many values each window of an average pool has; raise UnsupportedLayer where that
-    differs."""
+def check_window(node: Node, op: AvgPool) -> None:
+    """Raise UnsupportedLayer unless the sizes of an average pool can be had."""
     _check_sizes(node, op.padding[:2], op.kernel)
-    counts = np.unique(op.counts(source))
-    if len(counts) > 1:
-        remedy = "take ceil_mode=False, or pad the map" if op.count_padding else \
-            "take count_include_pad=True, or no padding"
-        refuse(node, f"averages windows of {counts[0]} to {counts[-1]} values; all must have as "
-                     f"many: {remedy}")
-    return int(counts[0])
 
 
 def factored(node: Node, shapes: Mapping[str, Shape]) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from sw.ir.operators import (
     Gather,
     Interleave,
     MaxPool,
+    Mosaic,
     Operator,
     Pad,
     Pointwise,
@@ -62,19 +63,18 @@ def _padded(graph: Graph, op: Operator, before: Node) -> Operator | None:
     pad = before.op
     if not isinstance(pad, Pad) or not isinstance(op, Conv | AvgPool | MaxPool):
         return None
-    outside = -np.inf if isinstance(op, MaxPool) else 0.0
-    if isinstance(op, MaxPool):
+    if isinstance(op, Conv):
+        if not math.isfinite(pad.value) or (any(op.padding) and op.pad_value != pad.value):
+            return None
+        op = replace(op, pad_value=pad.value)
+    elif isinstance(op, MaxPool):
         top, left, bottom, right = pad.border
         inside = max(top, bottom) < op.kernel[0] and max(left, right) < op.kernel[1]
         if not inside or any(op.padding) or op.ceil or not (
-                pad.value == outside or (pad.value == 0 and _positive(graph, before.inputs[0]))):
+                pad.value == -np.inf or (pad.value == 0 and _positive(graph, before.inputs[0]))):
             return None
-    elif pad.value != outside:
+    elif pad.value != 0:
         return None
-    if isinstance(op, AvgPool):
-        if any(op.padding) and not op.count_padding:
-            return None
-        op = replace(op, count_padding=True)
     border = tuple(a + b for a, b in zip(op.padding, pad.border, strict=True))
     return replace(op, padding=(border[0], border[1], border[2], border[3]))
 
@@ -85,7 +85,7 @@ def _positive(graph: Graph, value: str) -> bool:
     match node.op if node is not None else None:
         case Clamp(low=low):
             return low >= 0
-        case MaxPool() | AvgPool() | Concat() | Gather() | Quantise():
+        case MaxPool() | AvgPool() | Concat() | Mosaic() | Gather() | Quantise():
             assert node is not None
             return all(_positive(graph, x) for x in node.inputs)
     return False
@@ -136,9 +136,9 @@ def _goes_forward(graph: Graph, node: Node, op: Affine) -> bool:
             and graph.uses(before.output) == 1:
         return False  # it goes into that one
     consumers = graph.consumers(node.output)
-    return node.output != graph.output and all(
+    return node.output not in graph.outputs and all(
         isinstance(x.op, Conv) and x.op.steps is None
-        and not (op.offset.any() and any(x.op.padding)) for x in consumers)
+        and not (any(x.op.padding) and (op.offset.any() or x.op.pad_value)) for x in consumers)
 
 
 def _with_affine(graph: Graph, op: Conv, before: Node) -> Conv:
@@ -161,12 +161,12 @@ def before_joins(graph: Graph) -> Graph:
 def _before_one_join(graph: Graph) -> Graph:
     def change(node: Node) -> list[Node]:
         join = graph.producer(node.inputs[0])
-        if join is None or not isinstance(join.op, Concat | Interleave) \
+        if join is None or not isinstance(join.op, Concat | Interleave | Mosaic) \
                 or graph.uses(join.output) > 1 \
                 or not isinstance(node.op, Affine | Clamp | MaxPool | Pointwise) \
                 or not all(_takes(graph, part, node.op, join) for part in join.inputs):
             return [node]
-        if isinstance(join.op, Interleave):
+        if isinstance(join.op, Interleave | Mosaic):
             of = {part: Node(node.name, node.op, (part,), f"{node.output}/{n}")
                   for n, part in enumerate(dict.fromkeys(join.inputs))}
             return [*of.values(), replace(join, inputs=tuple(of[x].output for x in join.inputs),
@@ -187,7 +187,7 @@ def _before_one_join(graph: Graph) -> Graph:
 
 def _takes(graph: Graph, part: str, op: Operator, join: Node) -> bool:
     before = graph.producer(part)
-    if isinstance(join.op, Interleave) and isinstance(op, MaxPool):
+    if isinstance(join.op, Interleave | Mosaic) and isinstance(op, MaxPool):
         return False
     sums = (Conv, Sum, AvgPool)
     kinds = {Affine: sums, Clamp: (*sums, Affine, Clamp, MaxPool),
@@ -205,7 +205,7 @@ def chosen_apart(graph: Graph) -> Graph:
             return [node]
         others = [x.op for x in graph.consumers(conv.output)]
         chosen = sum(len(op.indices) if isinstance(op, Gather) else math.inf for op in others)
-        if conv.output == graph.output or chosen > len(conv.op.weight):
+        if conv.output in graph.outputs or chosen > len(conv.op.weight):
             return [node]
         of, steps = list(node.op.indices), conv.op.steps
         op = replace(conv.op, weight=conv.op.weight[of], bias=conv.op.bias[of],
@@ -236,7 +236,7 @@ def _is_read_cheaply(graph: Graph, node: Node, op: Gather) -> bool:
             and graph.uses(before.output) == 1:
         return False  # that one's outputs are chosen instead
     consumers = graph.consumers(node.output)
-    if node.output == graph.output or not all(
+    if node.output in graph.outputs or not all(
             isinstance(x.op, Conv) and x.op.groups == 1 and (
                 x.op.steps is None or len(set(op.indices)) == len(op.indices)) for x in consumers):
         return False

@@ -11,13 +11,13 @@ from safetensors.numpy import save
 from hw.support.files import save_file
 from hw.support.reading import Field, parse_json
 
-from .integer import GraphError, IntegerGraph, Join, Layer, Pool, Term
+from .integer import GraphError, IntegerGraph, Join, Layer, Output, Pool, Term
 
 __all__ = ["load_integer", "save_integer"]
 
 #: Version 2 has edges: sources, terms and joins; files of version 1, chains, are read, too.
 #: Version 3 has strides by axis, dilation, pad values and offsets, version 4 tables and joins that
-#: interleave; version 5 factors.
+#: interleave; version 5 factors, joins of tiles, padding below 0 and several outputs.
 ARTEFACT_VERSION, _OLDEST = 5, 1
 _NAME = "partita.integer-network"
 #: Tensors of a layer -> their type in a file.
@@ -47,7 +47,10 @@ def save_integer(graph: IntegerGraph, path: Path) -> None:
         "version": ARTEFACT_VERSION, "name": graph.name, "input_scale": graph.input_scale,
         "output_scale": graph.output_scale, "input_zero": graph.input_zero,
         "output_zero": graph.output_zero, "layers": layers,
-        "joins": [{"name": x.name, "sources": x.sources, "by": x.by} for x in graph.joins]})
+        "joins": [{"name": x.name, "sources": x.sources, "by": x.by, "tiled": x.tiled}
+                  for x in graph.joins],
+        "outputs": [{"name": x.name, "layer": x.layer, "scale": x.scale,
+                     "zero_point": x.zero_point} for x in graph.outputs]})
     save_file(path, save(tensors, {_NAME: description}))
 
 
@@ -77,9 +80,11 @@ def load_integer(path: Path) -> IntegerGraph:
                 data["input_scale"].number(_LEAST_SCALE, 1 / _LEAST_SCALE),
                 data["output_scale"].number(_LEAST_SCALE, 1 / _LEAST_SCALE),
                 tuple(Join(x["name"].text(), tuple(y.text() for y in x["sources"].items()),
-                           x["by"].pair(1, _MOST_SIDE) if x.has("by") else (1, 1))
+                           x["by"].pair(1, _MOST_SIDE) if x.has("by") else (1, 1),
+                           x.has("tiled") and x["tiled"].flag())
                       for x in joins),
-                _zero(data, "input_zero"), _zero(data, "output_zero"))
+                _zero(data, "input_zero"), _zero(data, "output_zero"),
+                outputs=tuple(map(_output, data["outputs"].items() if data.has("outputs") else ())))
     except (SafetensorError, OSError) as error:
         raise GraphError(f"{path}: not an integer network: {error}") from None
     try:
@@ -87,6 +92,11 @@ def load_integer(path: Path) -> IntegerGraph:
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from None
     return graph
+
+
+def _output(entry: Field) -> Output:
+    return Output(entry["name"].text(), entry["layer"].text(),
+                  entry["scale"].number(_LEAST_SCALE, 1 / _LEAST_SCALE), _zero(entry, "zero_point"))
 
 
 def _zero(data: Field, which: str) -> int:
@@ -128,7 +138,7 @@ def _layer(entry: Field, file: safe_open, names: set[str]) -> Layer:
 def _steps(entry: Field) -> dict[str, Any]:
     """How a convolution goes over its input. Before version 3 one stride is that of both axes."""
     stride = entry["stride"]
-    found: dict[str, Any] = {"padding": entry["padding"].pair(0, _MOST_SIDE)}
+    found: dict[str, Any] = {"padding": entry["padding"].pair(-_MOST_SIDE, _MOST_SIDE)}
     if not entry.has("dilation"):
         return found | {"stride": (stride.integer(1, _MOST_SIDE),) * 2}
     return found | {"stride": stride.pair(1, _MOST_SIDE),

@@ -17,8 +17,8 @@ class Convolution:
     stride: tuple[int, int]
     padding: tuple[int, int]
     dilation: tuple[int, int]
-    #: What padding reads as; of floats 0.
-    pad_value: int = 0
+    #: What padding reads as.
+    pad_value: float = 0
     in_shape: tuple[int, int, int]
     groups: int
     conv_shape: tuple[int, int, int]

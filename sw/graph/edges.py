@@ -5,7 +5,6 @@ layers' outputs (by the join's). Layers stand in topological order; a layer that
 reads the one before it, so a chain names none. The output is the last layer's.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,18 +15,15 @@ import numpy as np
 from hw.support.arguments import nearest
 
 from .convolution import Convolution
+from .joins import GraphError, Join, joined_shape
 from .records import RECORD
 
-__all__ = ["INPUT", "BranchError", "Edges", "GraphError", "Join", "Term"]
+__all__ = ["INPUT", "BranchError", "Edges", "GraphError", "Join", "Output", "Term"]
 
 #: The name of the value that a network is given.
 INPUT = "<input>"
 
 _Shape = tuple[int, int, int]
-
-
-class GraphError(ValueError):
-    """A network that breaks a rule; the message names the layer."""
 
 
 class BranchError(GraphError):
@@ -36,18 +32,17 @@ class BranchError(GraphError):
 
 
 @dataclass(frozen=True)
-class Join:
-    """A value made of others' channels, one after the other, or of others' pixels in turn; nothing
-    is computed.
+class Output:
+    """One of several values that a network gives.
 
-    Members: `name`, and `sources`: names of layers, all at one scale; no joins, and not the input.
-    With `by` (rows, columns) other than (1, 1) pixels are interleaved: of each `by[0]` rows and
-    `by[1]` columns source i * by[1] + j, which may be named several times, has row i, column j.
+    Members: `name`, by which its user knows it; the `layer` whose output it is; of integers what
+    they mean, (value - zero_point) * scale.
     """
 
     name: str
-    sources: tuple[str, ...]
-    by: tuple[int, int] = (1, 1)
+    layer: str
+    scale: float = 1.0
+    zero_point: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,15 +62,17 @@ class Term(Convolution):
     in_shape: _Shape
     conv_shape: _Shape
     dilation: tuple[int, int] = (1, 1)
-    pad_value: int = 0
+    pad_value: float = 0
 
 
 class Edges:
-    """A network's layers as a graph; `layers` have `source`, `terms` and `factors`."""
+    """A network's layers as a graph; `layers` have `source`, `terms` and `factors`. Of several
+    `outputs` the first is the last layer's; of one there are none named."""
 
     name: str
     layers: tuple[Any, ...]
     joins: tuple[Join, ...]
+    outputs: tuple[Output, ...]
 
     @property
     def in_shape(self) -> _Shape:
@@ -89,6 +86,11 @@ class Edges:
     def output(self) -> str:
         """The value that the network gives."""
         return self.layers[-1].name
+
+    @cached_property
+    def ends(self) -> frozenset[str]:
+        """The layers whose outputs the network gives."""
+        return frozenset((self.output, *(x.layer for x in self.outputs)))
 
     @property
     def is_chain(self) -> bool:
@@ -148,6 +150,11 @@ class Edges:
         join = self._joins.get(value)
         return (1, 1) if join is None else join.by
 
+    def tiled(self, value: str) -> bool:
+        """Whether a value's parts are tiles beside each other."""
+        join = self._joins.get(value)
+        return join is not None and join.tiled
+
     def readers(self, value: str) -> tuple[int, ...]:
         """The layers that read a value, by itself or as a part of a join."""
         return self._readers.get(value, ())
@@ -180,13 +187,8 @@ class Edges:
         if value not in self._joins:
             known = [*self.numbers, *self._joins]
             raise GraphError(f"{value!r} is no value of {self.name}{nearest(value, known)}")
-        shapes = [self.value_shape(part) for part in self.parts(value)]
-        if (by := self.by(value)) != (1, 1):
-            return _interleaved(value, shapes, by)
-        if len({shape[1:] for shape in shapes}) != 1:
-            raise GraphError(f"join {value}: its parts are {', '.join(map(str, shapes))}; rows and "
-                             "columns must be the same")
-        return sum(shape[0] for shape in shapes), *shapes[0][1:]
+        return joined_shape(self._joins[value],
+                            [self.value_shape(part) for part in self.parts(value)])
 
     # -- rules -------------------------------------------------------------------------------
     def check_edges(self) -> None:
@@ -209,9 +211,10 @@ class Edges:
         for k, layer in enumerate(self.layers):
             for value, shape in self._reads(k):
                 self._check_read(k, layer.name, value, shape)
+        self._check_outputs()
         self._check_factors()
         for value in names:
-            if value != self.output and not self.readers(value):
+            if value not in self.ends and not self.readers(value):
                 raise GraphError(f"{self._spoken(value)} of {self.name} is read by no layer")
 
     def _check_factors(self) -> None:
@@ -223,9 +226,24 @@ class Edges:
             if given.count(name) > 1:
                 raise GraphError(f"layer {name}: gives the factors of {given.count(name)} layers; "
                                  "it can give those of one")
-            if name == self.output or any(name in self.sources(k) for k in self.readers(name)) \
+            if name in self.ends or any(name in self.sources(k) for k in self.readers(name)) \
                     or any(name in join.sources for join in self.joins):
                 raise GraphError(f"layer {name}: gives another's factors; nothing else can read it")
+
+    def _check_outputs(self) -> None:
+        if not self.outputs:
+            return
+        names = [x.name for x in self.outputs]
+        if len({*names}) != len(names):
+            raise GraphError(f"network {self.name} has two outputs of the same name: "
+                             f"{', '.join(names)}")
+        for output in self.outputs:
+            if output.layer not in self.numbers:
+                raise GraphError(f"output {output.name} of {self.name}: there is no layer "
+                                 f"{output.layer!r}{nearest(output.layer, [*self.numbers])}")
+        if self.outputs[0].layer != self.output:
+            raise GraphError(f"output {names[0]} of {self.name}: is the first, and must be that of "
+                             f"the last layer, {self.output}, not of {self.outputs[0].layer}")
 
     def _reads(self, k: int) -> Iterator[tuple[str, _Shape]]:
         """Values that layer k reads, with the shapes that it takes them for."""
@@ -236,11 +254,7 @@ class Edges:
             yield layer.factors, (RECORD * layer.conv_shape[0], 1, 1)
 
     def _check_join(self, join: Join) -> None:
-        if not join.sources:
-            raise GraphError(f"join {join.name}: has no parts")
-        if join.by != (1, 1) and (min(join.by) < 1 or math.prod(join.by) != len(join.sources)):
-            raise GraphError(f"join {join.name}: has {len(join.sources)} parts for {join.by[0]} "
-                             f"rows and {join.by[1]} columns in turn")
+        join.check()
         for part in join.sources:
             if part in self._joins:
                 raise GraphError(f"join {join.name}: its part {part} is a join, too; name that "
@@ -264,16 +278,3 @@ class Edges:
         if value == INPUT:
             return "the input"
         return f"{'join' if value in self._joins else 'layer'} {value}"
-
-
-def _interleaved(join: str, shapes: list[_Shape], by: tuple[int, int]) -> _Shape:
-    """Shape of a value whose pixels are those of maps in turn."""
-    columns = by[1]
-    whole = (shapes[0][0], sum(x[1] for x in shapes[::columns]),
-             sum(x[2] for x in shapes[:columns]))
-    wanted = [(whole[0], -(-(whole[1] - k // columns) // by[0]),
-               -(-(whole[2] - k % columns) // columns)) for k in range(len(shapes))]
-    if [tuple(x) for x in shapes] != wanted:
-        raise GraphError(f"join {join}: its parts are {', '.join(map(str, shapes))}; in turn, {by} "
-                         "of them, they make no map")
-    return whole

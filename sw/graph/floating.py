@@ -7,7 +7,7 @@ import numpy as np
 from hw.support.arguments import nearest
 
 from .convolution import Convolution
-from .edges import Edges, GraphError, Join, Term
+from .edges import Edges, GraphError, Join, Output, Term
 from .function import Function
 from .integer import Pool
 from .quantisation import Quantisation
@@ -24,8 +24,9 @@ class FloatLayer(Convolution):
     left), `groups`, the shapes before, after the convolution and after pooling, `pool`, the clamp
     `low` and `high` (0 and None for ReLU, None for no clamp), `pruned`, the value `source` that it
     reads (None for the layer before), and `terms`, further convolutions that are added before the
-    clamp; a `function` after the clamp and before pooling. Sums without a bias may be multiplied by
-    `factors`, a value [8 out, 1, 1] in whose channels 4, 12 ... they are (`sw.graph.records`). Of a
+    clamp; a `function` after the clamp and before pooling; `pad_value`, what padding reads as. Sums
+    without a bias may be multiplied by `factors`, a value [8 out, 1, 1] in whose channels 4, 12 ...
+    they are (`sw.graph.records`). Of a
     model that is quantised already also `given`, how its output is held, and `before`, how what the
     function takes is; where it has weights that were given as integers, their `steps` float64[out];
     then the bias is float64.
@@ -53,6 +54,7 @@ class FloatLayer(Convolution):
     function: Function | None = None
     before: Quantisation | None = None
     factors: str | None = None
+    pad_value: float = 0.0
 
     @property
     def sums(self) -> "FloatLayer":
@@ -90,6 +92,7 @@ class FloatGraph(Edges):
     layers: tuple[FloatLayer, ...]
     joins: tuple[Join, ...] = ()
     given: Quantisation | None = None
+    outputs: tuple[Output, ...] = ()
 
     def require_real(self, step: str) -> None:
         """Raise GraphError if the model is quantised already, which a step does not take."""

@@ -1,19 +1,20 @@
 """The integer network: what the compiler maps and the golden model computes."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from .convolution import Convolution
-from .edges import INPUT, Edges, GraphError, Join, Term
+from .edges import INPUT, Edges, GraphError, Join, Output, Term
+from .image import real_image
 from .pool import Pool
 from .quantisation import Quantisation
 from .records import at_rest, parameters_in, wrong_records
 
-__all__ = ["INPUT", "GraphError", "IntegerGraph", "Join", "Layer", "Pool", "Term"]
+__all__ = ["INPUT", "GraphError", "IntegerGraph", "Join", "Layer", "Output", "Pool", "Term"]
 
 _INT32 = 1 << 31
 
@@ -35,7 +36,7 @@ class Layer(Convolution):
     low, high : int
         Clamp of the output; low is 0 for ReLU.
     stride : (rows, columns) between neighbouring outputs
-    padding : (top, left) of the input; that at the bottom and right follows from the shapes
+    padding : (top, left) of the input, below 0 what is left out; bottom and right follow from sizes
     groups : int
         Independent blocks; the partitions of a pruned layer.
     in_shape, conv_shape, out_shape : (channels, rows, columns)
@@ -220,6 +221,7 @@ class IntegerGraph(Edges):
         artefact.
     taken : Mapping of str to Quantisation
         What the layers' tables take means, likewise.
+    outputs : tuple of Output, where it gives several values
     """
 
     name: str
@@ -231,6 +233,7 @@ class IntegerGraph(Edges):
     output_zero: int = 0
     held: Mapping[str, Quantisation] = dataclasses.field(default_factory=dict)
     taken: Mapping[str, Quantisation] = dataclasses.field(default_factory=dict)
+    outputs: tuple[Output, ...] = ()
 
     def quantise_input(self, image: np.ndarray) -> np.ndarray:
         """Return the int8 input of a float image [C, H, W]: floor(x / scale + 0.5) + zero, clamped.
@@ -240,24 +243,27 @@ class IntegerGraph(Edges):
         ValueError
             If it has another shape, or holds what is no number.
         """
-        tensor: Any = image
-        if hasattr(tensor, "detach"):  # of torch, in any precision
-            tensor = tensor.detach().cpu()
-            tensor = tensor.double() if tensor.is_floating_point() else tensor
-        real = np.asarray(tensor)
-        if real.dtype.kind not in "fiub":
-            raise ValueError(f"image is {real.dtype}; it must be real numbers")
-        if real.shape != tuple(self.in_shape):
-            raise ValueError(f"image is {list(real.shape)}; {self.name} takes one of "
-                             f"{list(self.in_shape)}")
-        if not np.isfinite(real).all():
-            raise ValueError(f"image of {self.name} holds NaN or infinity")
+        real = real_image(image, self.in_shape, self.name)
         scaled = np.floor(real.astype(np.float64) / self.input_scale + 0.5)
         return np.clip(scaled + self.input_zero, -128, 127).astype(np.int8)
 
     def real_output(self, output: np.ndarray) -> np.ndarray:
         """Return the real numbers float64 that an int8 output means."""
         return (np.asarray(output).astype(np.float64) - self.output_zero) * self.output_scale
+
+    def named(self, outputs: Sequence[Any]) -> dict[str, Any]:
+        """Return what the network gives by name, in its order, of all layers' outputs."""
+        return {x.name: outputs[self.numbers[x.layer]] for x in self._meant}
+
+    def real_outputs(self, outputs: Sequence[np.ndarray | None]) -> dict[str, np.ndarray]:
+        """Return that as real numbers float64, of all layers' int8 outputs."""
+        return {x.name: (np.asarray(self.named(outputs)[x.name], np.float64) - x.zero_point)
+                * x.scale for x in self._meant}
+
+    @property
+    def _meant(self) -> tuple[Output, ...]:
+        one = Output(self.output, self.output, self.output_scale, self.output_zero)
+        return self.outputs or (one,)
 
     def validate(self, *, values: bool = True) -> None:
         """Check every layer, and that each reads what comes before it in the shape that it takes.

@@ -1,14 +1,23 @@
 """What front ends share: one call of another program's, and the nodes that it adds."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
 import numpy as np
 
 from .errors import UnsupportedLayer
 from .graph import Node, Value
-from .operators import Affine, AvgPool, Gather, MaxPool, Operator, Reshape, ShapeError
+from .operators import (
+    Affine,
+    AvgPool,
+    Gather,
+    MaxPool,
+    Operator,
+    Reshape,
+    ShapeError,
+    Transpose,
+)
 
 __all__ = ["Builder"]
 
@@ -67,6 +76,19 @@ class Builder:
         moved = {axis + len(rows.shape) - len(x.shape) for axis in axes}
         kernel = (rows.shape[1] if 1 in moved else 1, rows.shape[2] if 2 in moved else 1)
         return self.add(pool(kernel, kernel), rows)
+
+    def channelwise(self, x: Value, numbers: np.ndarray, what: str,
+                    change: Callable[[Value, np.ndarray], Value]) -> Value:
+        """What a change makes of a value and of stored numbers for each of its channels; of numbers
+        for each place of its last axis, that is moved first meanwhile."""
+        last = len(x.shape) - 1
+        if last < 1 or numbers.size == 1 or numbers.shape[-1:] != (numbers.size,) \
+                or numbers.size != x.shape[last]:
+            return change(x, self.each_channel(numbers, x, what))
+        moved = self.add(Transpose((last, *range(last))), x)
+        column = numbers.reshape(-1, *[1] * last)
+        done = change(moved, self.each_channel(column, moved, what))
+        return self.add(Transpose((*range(1, last + 1), 0)), done)
 
     def each_channel(self, numbers: np.ndarray, x: Value, what: str) -> np.ndarray:
         """Stored numbers, broadcast to a value, as float64[C]; they must be the same for all of a

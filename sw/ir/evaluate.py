@@ -20,6 +20,7 @@ from .operators import (
     Interleave,
     Linear,
     MaxPool,
+    Mosaic,
     Operator,
     Pad,
     Pointwise,
@@ -31,18 +32,24 @@ from .operators import (
     Transpose,
 )
 
-__all__ = ["MEANINGS", "evaluate"]
+__all__ = ["MEANINGS", "evaluate", "evaluate_all"]
 
 _Tensors = tuple[torch.Tensor, ...]
 
 
 def evaluate(graph: Graph, x: torch.Tensor) -> torch.Tensor:
-    """Return the network's result [N, ...] for images [N, ...] of its input's shape."""
+    """Return the network's result [N, ...], or the first, for images [N, ...] of its input's
+    shape."""
+    return evaluate_all(graph, x)[0]
+
+
+def evaluate_all(graph: Graph, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return all that the network gives, as `evaluate` does the first of them."""
     values = {graph.input.name: x}
     for node in graph.nodes:
         inputs = tuple(values[name] for name in node.inputs)
         values[node.output] = MEANINGS[type(node.op)](node.op, inputs)
-    return values[graph.output]
+    return tuple(values[output] for output in graph.outputs)
 
 
 def _of(array: np.ndarray, like: torch.Tensor) -> torch.Tensor:
@@ -55,8 +62,9 @@ def _padded(x: torch.Tensor, border: tuple[int, int, int, int], value: float) ->
 
 
 def _conv(op: Conv, x: torch.Tensor) -> torch.Tensor:
-    return functional.conv2d(_padded(x, op.padding, 0.0), _of(op.weight, x), _of(op.bias, x),
-                             op.stride, 0, op.dilation, op.groups)
+    x = _padded(x, op.padding, op.pad_value)
+    return functional.conv2d(x, _of(op.weight, x), _of(op.bias, x), op.stride, 0, op.dilation,
+                             op.groups)
 
 
 def _affine(op: Affine, x: torch.Tensor) -> torch.Tensor:
@@ -79,18 +87,20 @@ def _interleave(op: Interleave, inputs: _Tensors) -> torch.Tensor:
     return whole
 
 
+def _mosaic(op: Mosaic, inputs: _Tensors) -> torch.Tensor:
+    columns = op.by[1]
+    return torch.cat([torch.cat(inputs[k:k + columns], 3)
+                      for k in range(0, len(inputs), columns)], 2)
+
+
 def _windows(op: MaxPool | AvgPool, x: torch.Tensor, outside: float) -> torch.Tensor:
     """Every window's values: [N, C, H, W, rows * columns]."""
     _, rows, columns = op.shape(tuple(x.shape[1:]))
     (kh, kw), (sy, sx), (top, left) = op.kernel, op.stride, op.padding[:2]
-    bottom = max(0, (rows - 1) * sy + kh - top - x.shape[2])
-    right = max(0, (columns - 1) * sx + kw - left - x.shape[3])
+    bottom = (rows - 1) * sy + kh - top - x.shape[2]
+    right = (columns - 1) * sx + kw - left - x.shape[3]
     x = _padded(x, (top, left, bottom, right), outside)
-    return x.unfold(2, kh, sy).unfold(3, kw, sx)[:, :, :rows, :columns].flatten(4)
-
-
-def _avg_pool(op: AvgPool, x: torch.Tensor) -> torch.Tensor:
-    return _windows(op, x, 0.0).sum(-1) / _of(op.counts(tuple(x.shape[1:])), x)
+    return x.unfold(2, kh, sy).unfold(3, kw, sx).flatten(4)
 
 
 def _softmax(op: Softmax, x: torch.Tensor) -> torch.Tensor:
@@ -111,7 +121,7 @@ MEANINGS: dict[type[Operator], Callable[[Any, _Tensors], torch.Tensor]] = {
     Sum: _sum,
     Concat: lambda op, x: torch.cat(x, op.axis + 1),
     MaxPool: lambda op, x: _windows(op, x[0], float("-inf")).amax(-1),
-    AvgPool: lambda op, x: _avg_pool(op, *x),
+    AvgPool: lambda op, x: _windows(op, x[0], 0.0).mean(-1),
     Clamp: lambda op, x: x[0].clamp(op.low, op.high),
     Pad: lambda op, x: _padded(x[0], op.border, op.value),
     Reshape: lambda op, x: x[0].reshape(len(x[0]), *op.to),
@@ -119,6 +129,7 @@ MEANINGS: dict[type[Operator], Callable[[Any, _Tensors], torch.Tensor]] = {
     Gather: lambda op, x: x[0].index_select(op.axis + 1, torch.tensor(op.indices)),
     Softmax: lambda op, x: _softmax(op, *x),
     Interleave: _interleave,
+    Mosaic: _mosaic,
     Quantise: lambda op, x: _quantise(op, *x),
     Pointwise: lambda op, x: apply(op.function, x[0]),
     Product: lambda op, x: x[0] * x[1],

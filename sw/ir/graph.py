@@ -1,6 +1,6 @@
 """Values and nodes of an imported network, in topological order."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,13 +41,24 @@ class Graph:
     input : Value
     nodes : tuple of Node
     output : str
-        The value that the network gives.
+        The value that the network gives, or the first of those that it gives.
+    more : tuple of str
+        The others.
+    names : tuple of str
+        What its user knows them by, all in order, if there are several.
     """
 
     name: str
     input: Value
     nodes: tuple[Node, ...]
     output: str
+    more: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All values that the network gives, in order."""
+        return self.output, *self.more
 
     @cached_property
     def values(self) -> dict[str, Value]:
@@ -79,19 +90,21 @@ class Graph:
         return self._consumers.get(value, ())
 
     def uses(self, value: str) -> int:
-        """How often a value is taken, by nodes or as the network's result."""
-        return sum(n.inputs.count(value) for n in self.consumers(value)) + (value == self.output)
+        """How often a value is taken, by nodes or as a result of the network."""
+        return sum(n.inputs.count(value) for n in self.consumers(value)) \
+            + self.outputs.count(value)
 
     def replace(self, change: Callable[[Node], Iterable[Node]]) -> "Graph":
         """The graph with each node replaced by others, in its place; the last gives its value."""
         return self.pruned(node for old in self.nodes for node in change(old))
 
-    def pruned(self, nodes: Iterable[Node], output: str | None = None) -> "Graph":
-        """A graph of those of the nodes that its output needs."""
-        output = self.output if output is None else output
-        needed, kept = {output}, []
+    def pruned(self, nodes: Iterable[Node], outputs: Sequence[str] = ()) -> "Graph":
+        """A graph of those of the nodes that its outputs need, which may be others."""
+        outputs = outputs or self.outputs
+        needed, kept = {*outputs}, []
         for node in reversed(tuple(nodes)):
             if node.output in needed:
                 needed.update(node.inputs)
                 kept.append(node)
-        return Graph(self.name, self.input, tuple(reversed(kept)), output)
+        return Graph(self.name, self.input, tuple(reversed(kept)), outputs[0], tuple(outputs[1:]),
+                     self.names)

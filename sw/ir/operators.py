@@ -14,9 +14,8 @@ from sw.graph.function import Function
 from sw.graph.quantisation import Quantisation
 
 __all__ = ["OPERATORS", "Affine", "AvgPool", "Border", "Clamp", "Concat", "Conv", "Gather",
-           "Interleave", "Linear", "MaxPool", "Operator", "Pad", "Pointwise", "Product", "Quantise",
-           "Reshape",
-           "ShapeError", "Softmax", "Sum", "Transpose", "steps"]
+           "Interleave", "Linear", "MaxPool", "Mosaic", "Operator", "Pad", "Pointwise", "Product",
+           "Quantise", "Reshape", "ShapeError", "Softmax", "Sum", "Transpose", "steps"]
 
 Shape = tuple[int, ...]
 #: Rows above, columns left, rows below, columns right.
@@ -57,7 +56,7 @@ class Conv(Operator):
     """A convolution of a map [C, H, W].
 
     Members: `weight` float32[out, in / groups, rows, columns], `bias` float32[out], `stride` and
-    `dilation` (rows, columns), `padding` with zeros, `groups`. In a model that is quantised
+    `dilation` (rows, columns), `padding` with `pad_value`, `groups`. In a model that is quantised
     already the weights are whole multiples of `steps` float64[out], and the bias is float64.
     """
 
@@ -68,6 +67,7 @@ class Conv(Operator):
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
     steps: np.ndarray | None = None
+    pad_value: float = 0.0
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -92,8 +92,8 @@ def _windows(x: Shape, channels: int, kernel: tuple[int, ...], stride: tuple[int
 
 @dataclass(frozen=True, eq=False)
 class Linear(Operator):
-    """A matrix times a vector: `weight` float32[out, in], `bias` float32[out]; `steps` as of
-    `Conv`."""
+    """A matrix times a vector, or times each vector of a value's last dimension: `weight`
+    float32[out, in], `bias` float32[out]; `steps` as of `Conv`."""
 
     weight: np.ndarray
     bias: np.ndarray
@@ -101,10 +101,10 @@ class Linear(Operator):
 
     def shape(self, *inputs: Shape) -> Shape:
         (x,) = inputs
-        _need(x == self.weight.shape[1:],
+        _need(x[-1:] == self.weight.shape[1:],
               f"a linear layer of {self.weight.shape[1]} inputs takes a vector of them, not "
               f"{list(x)}")
-        return (len(self.weight),)
+        return *x[:-1], len(self.weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +168,29 @@ class Interleave(Operator):
 
 
 @dataclass(frozen=True)
-class _Window(Operator):
+class Mosaic(Operator):
+    """Maps beside and below each other: map i * by[1] + j is in row i, column j of `by[0]` rows and
+    `by[1]` columns of maps, which are as high as others in their row and as wide as others in their
+    column."""
+
+    by: tuple[int, int]
+
+    def shape(self, *inputs: Shape) -> Shape:
+        rows, columns = self.by
+        _need(len(inputs) == rows * columns and all(len(x) == 3 for x in inputs),
+              f"{rows} x {columns} maps are needed beside each other, not {len(inputs)}")
+        high, wide = inputs[::columns], inputs[:columns]
+        _need(all(x == (inputs[0][0], high[k // columns][1], wide[k % columns][2])
+                  for k, x in enumerate(inputs)),
+              f"{', '.join(str(list(x)) for x in inputs)} make no map beside each other")
+        return inputs[0][0], sum(x[1] for x in high), sum(x[2] for x in wide)
+
+
+@dataclass(frozen=True)
+class MaxPool(Operator):
+    """The largest value of each window; positions outside the map do not count. Padding below 0
+    leaves rows and columns out."""
+
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: Border = (0, 0, 0, 0)
@@ -181,28 +203,18 @@ class _Window(Operator):
 
 
 @dataclass(frozen=True)
-class MaxPool(_Window):
-    """The largest value of each window; positions outside the map do not count."""
+class AvgPool(Operator):
+    """The sum of each window over the kernel's size: zeros of the padding count. Padding below 0
+    leaves rows and columns out."""
 
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: Border = (0, 0, 0, 0)
 
-@dataclass(frozen=True)
-class AvgPool(_Window):
-    """The mean of each window; `count_padding` counts zeros of the padding, too."""
-
-    count_padding: bool = True
-
-    def counts(self, x: Shape) -> np.ndarray:
-        """What each window's sum is divided by: int[H, W]."""
-        _, rows, columns = self.shape(x)
-        sides = []
-        for axis, places in ((0, rows), (1, columns)):
-            before, after, size = self.padding[axis], self.padding[axis + 2], x[1 + axis]
-            first = np.arange(places) * self.stride[axis] - before
-            last = np.minimum(first + self.kernel[axis], size + after)
-            if not self.count_padding:
-                first, last = np.maximum(first, 0), np.minimum(last, size)
-            sides.append(last - first)
-        return np.outer(*sides)
+    def shape(self, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        _need(len(x) == 3, f"pooling takes [C, H, W], not {list(x)}")
+        return _windows(x, x[0], self.kernel, self.stride, self.padding)
 
 
 @dataclass(frozen=True)
@@ -320,4 +332,4 @@ class Softmax(Operator):
 #: All of them; a table by concern that lacks one fails its test.
 OPERATORS: tuple[type[Operator], ...] = (
     Conv, Linear, Affine, Sum, Concat, MaxPool, AvgPool, Clamp, Pad, Reshape, Transpose, Gather,
-    Softmax, Quantise, Interleave, Pointwise, Product)
+    Softmax, Quantise, Interleave, Mosaic, Pointwise, Product)

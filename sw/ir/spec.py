@@ -13,6 +13,7 @@ from .operators import (
     Gather,
     Interleave,
     MaxPool,
+    Mosaic,
     Operator,
     Pad,
     Pointwise,
@@ -35,8 +36,8 @@ class Level(Enum):
     #: Any operator on values of any shape.
     IMPORTED = OPERATORS
     #: Maps [C, H, W] only: what moves numbers is gone but for choices of channels.
-    MAPS = (Conv, Affine, Sum, Concat, Interleave, MaxPool, AvgPool, Clamp, Pad, Gather, Quantise,
-            Pointwise, Product)
+    MAPS = (Conv, Affine, Sum, Concat, Interleave, Mosaic, MaxPool, AvgPool, Clamp, Pad, Gather,
+            Quantise, Pointwise, Product)
 
 
 def check(graph: Graph, level: Level) -> Graph:
@@ -58,8 +59,9 @@ def check(graph: Graph, level: Level) -> Graph:
         if node.output in known:
             raise SpecError(f"{where}: gives a value that there is already")
         known.add(node.output)
-    if graph.output not in known:
-        raise SpecError(f"{graph.name}, {level.name}: nothing gives its output {graph.output}")
+    for output in graph.outputs:
+        if output not in known:
+            raise SpecError(f"{graph.name}, {level.name}: nothing gives its output {output}")
     try:
         values = graph.values
     except ShapeError as error:

@@ -99,7 +99,8 @@ def spans(node: Node, axis: int, first: int, past: int) -> Spans:
         conv = node.reads[r].conv
         if r != source:
             of.append(of[source])
-        elif axis and (first, past) == (0, node.layer.out_shape[2]):  # all that there is
+        elif axis and (first, past) == (0, node.layer.out_shape[2]) and conv.padding[1] >= 0:
+            # all that there is
             of.append(Span((first, past), (0, conv.conv_shape[2]), (0, conv.in_shape[2]),
                            conv.padding[1], 0 if pool is None else pool.padding[1]))
         else:

@@ -182,7 +182,8 @@ class LayerJobs:
             blocks, plane = step.times, 0
         fields = {
             "in_addr": base, "in_plane": plane, "in_w": width, "in_h": height,
-            "pad_top": rows.pad, "pad_left": columns.pad, "pad_value": conv.pad_value,
+            "pad_top": rows.pad, "pad_left": columns.pad,
+            "pad_value": int(conv.pad_value),
             "stride_h": conv.stride[0], "stride_w": conv.stride[1], "kernel_h": conv.kernel[0],
             "kernel_w": conv.kernel[1], "dilation_h": conv.dilation[0],
             "dilation_w": conv.dilation[1], "out_w": columns.conv[1] - columns.conv[0],

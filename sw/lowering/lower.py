@@ -105,7 +105,7 @@ def _stages(nodes: Sequence[Node], splits: Sequence[Split], plans: Sequence[Laye
               for read, where in zip(node.reads, plan.reads, strict=True) if not where.resident
               for value in read.values}
     records = {node.factors for node in nodes}  # are stored elsewhere
-    return [Stage(node, split, plan, far,
-                  k not in records and (store_all or k == len(nodes) or k in loaded))
+    return [Stage(node, split, plan, far, k not in records and (
+                      store_all or k == len(nodes) or node.end or k in loaded))
             for k, (node, split, plan, far) in enumerate(
                 zip(nodes, splits, plans, meetings(nodes, splits), strict=True), 1)]

@@ -23,19 +23,25 @@ class Read:
 
     Members: `conv`, which is the layer itself or one of its terms; the `values` that it reads, 0
     for the network's input and k + 1 for layer k's output, and how many `channels` each has; `by`
-    how many rows and columns of a join their pixels are in turn, which then is of the channels of
-    one.
+    how many rows and columns of a join their pixels are in turn, or are `tiled`, which then is of
+    the channels of one.
     """
 
     conv: Convolution
     values: tuple[int, ...]
     channels: tuple[int, ...]
     by: tuple[int, int] = (1, 1)
+    tiled: bool = False
 
     @property
     def value(self) -> int | None:
         """The value, if it is one and not a join."""
         return self.values[0] if len(self.values) == 1 else None
+
+    @property
+    def apart(self) -> bool:
+        """Whether neighbours in a row come from different places."""
+        return self.by[1] > 1 and not self.tiled
 
     @property
     def taps(self) -> int:
@@ -46,8 +52,8 @@ class Read:
     def way(self) -> tuple:
         """Equal for reads that take the same input in the same way, with other weights."""
         conv = self.conv
-        return (self.values, self.by, conv.kernel, tuple(conv.stride), tuple(conv.dilation),
-                tuple(conv.padding), conv.pad_value, conv.groups)
+        return (self.values, self.by, self.tiled, conv.kernel, tuple(conv.stride),
+                tuple(conv.dilation), tuple(conv.padding), conv.pad_value, conv.groups)
 
     def words(self, word: int) -> int:
         """Words of `word` channels that a pixel has."""
@@ -87,13 +93,15 @@ class Read:
 @dataclass(frozen=True, eq=False)
 class Node:
     """A layer, as it runs, and its reads: first its own, then its terms'. Its `number` is that of
-    the value before it, too. `factors` is the value that holds its requantisation parameters, which
-    is none of its reads: it is stored in its weight stream."""
+    the value before it, too; the network gives what it gives if it is an `end`. `factors` is the
+    value that holds its requantisation parameters, which is none of its reads: it is stored in its
+    weight stream."""
 
     number: int
     layer: Layer
     reads: tuple[Read, ...]
     factors: int | None = None
+    end: bool = False
 
     @property
     def follows(self) -> bool:
@@ -102,8 +110,9 @@ class Node:
             and self.reads[0].value == self.number
 
     def reads_of(self, value: int) -> list[int]:
-        """Numbers of the reads that take this value and no join."""
-        return [r for r, read in enumerate(self.reads) if read.value == value]
+        """Numbers of the reads that take this value and no join, in whole rows."""
+        return [r for r, read in enumerate(self.reads)
+                if read.value == value and read.conv.padding[1] >= 0]
 
     def running(self, layer: Layer) -> "Node":
         """The same with its own convolution changed, whose input is one value."""
@@ -138,9 +147,10 @@ def nodes_of(graph: IntegerGraph) -> tuple[Node, ...]:
             parts, by = graph.parts(source), graph.by(source)
             reads.append(Read(conv, tuple(numbers[part] for part in parts), tuple(
                 graph.value_shape(part)[0] for part in (parts if by == (1, 1) else parts[:1])),
-                by))
+                by, graph.tiled(source)))
         nodes.append(Node(k, layer, tuple(reads),
-                          None if layer.factors is None else numbers[layer.factors]))
+                          None if layer.factors is None else numbers[layer.factors],
+                          layer.name in graph.ends))
     return tuple(nodes)
 
 

@@ -96,7 +96,7 @@ class Space:
         words_per_cycle = min(1.0, config.port.bytes / config.word_pitch_bytes)
         tiles = max(sum(reading.pairs * read.taps for reading, read in
                         zip(i.reads, node.reads, strict=True)) for i in self._items)
-        each = {r: size * (_APART_CYCLES if node.reads[r].by[1] > 1 else 1)
+        each = {r: size * (_APART_CYCLES if node.reads[r].apart else 1)
                 for r, size in self._loads(buffers, pieces).items()}
         words = self.count * sum(each.values())
         weights = self.count * tiles * config.tile_chunks * config.chunk_bytes / config.port.bytes

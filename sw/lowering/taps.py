@@ -53,7 +53,7 @@ def pack_input(nodes: tuple[Node, ...], config: Config) -> tuple[tuple[Node, ...
     Only an input that one layer reads by itself can be packed.
     """
     readers = readers_of(nodes)[0]
-    if not nodes[0].follows or readers != [0]:
+    if not nodes[0].follows or readers != [0] or min(nodes[0].layer.padding) < 0:
         return nodes, None
     first, taps = _pack_taps(nodes[0].layer, config)
     return (nodes[0].running(first), *nodes[1:]), taps

@@ -58,7 +58,8 @@ def _fit(stages: Sequence[Stage], sizes: Sequence[int], stored: Sequence[bool],
     """Offsets of all values, each as low as it can be, and the layers whose outputs are
     overwritten."""
     settled = _settled(stages)
-    ends = [max(of, default=len(stages)) for of in readers]  # the last output stays
+    ends = [max(of, default=len(stages)) for of in readers]  # the last output stays, as all do
+    ends = [len(stages) if v and stages[v - 1].node.end else end for v, end in enumerate(ends)]
     offsets = [0] * len(sizes)
     overwritten = set()
     for value, size in enumerate(sizes):

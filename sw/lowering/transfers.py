@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from hw.config import Config
 from sw.graph.integer import Layer
+from sw.graph.joins import corners
 from sw.graph.records import RECORD
 
 from .geometry import Window, size
@@ -79,6 +80,12 @@ def input_regions(read: Read, places: Mapping[int, TensorPlace], span: tuple[int
                   needs: Window, start: int, config: Config) -> Iterator[tuple[Region, Region]]:
     """What moves of a span of a read's blocks, of which the first would lie at `start`; of a join
     part by part."""
+    if read.tiled:
+        shapes = [places[value].shape for value in read.values]
+        for value, corner in zip(read.values, corners(shapes, read.by), strict=True):
+            yield from _lattice_regions(places[value], span, needs, (1, 1), corner,
+                                        start + span[0] * needs.plane, config)
+        return
     if read.by != (1, 1):
         for k, value in enumerate(read.values):
             yield from _lattice_regions(places[value], span, needs, read.by, divmod(k, read.by[1]),
@@ -97,8 +104,9 @@ def _lattice_regions(place: TensorPlace, words: tuple[int, int], needs: Window,
     blocks one after the other from `act` on."""
     rows, columns = needs.rows.read, needs.columns.read
     (y0, y1), (x0, x1) = (
-        tuple(max(0, -(-(edge - start) // step)) for edge in span)
-        for span, start, step in zip((rows, columns), first, by, strict=True))
+        tuple(min(most, max(0, -(-(edge - start) // step))) for edge in span)
+        for span, start, step, most in zip((rows, columns), first, by, place.shape[1:],
+                                           strict=True))
     if y0 >= y1 or x0 >= x1:
         return
     width = size(columns)

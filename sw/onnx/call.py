@@ -119,9 +119,9 @@ class Call(Builder):
         if steps is None:
             self.refuse(f"{self.kind}: input {k} has a scale for each place along axis "
                         f"{found.axis}; only for each output channel, axis {axis}, it runs")
-        if not -128 <= found.whole.min() <= found.whole.max() <= 127:
+        if np.abs(found.whole).max(initial=0) > 255:
             self.refuse(f"{self.kind}: input {k} less its zero point is from {found.whole.min()} "
-                        f"to {found.whole.max()}, no int8; quantise weights symmetrically")
+                        f"to {found.whole.max()}; quantise weights to int8 or uint8")
         return steps
 
     def weight(self, k: int) -> np.ndarray:

@@ -43,7 +43,7 @@ def capture_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
     Parameters
     ----------
     path : str or Path
-        Opset 7 or later, of one input and one output. No code of it is executed.
+        Opset 7 or later, of one input. No code of it is executed.
     in_shape : (channels, rows, columns), optional
         Where the file leaves them open.
     name : str, optional
@@ -92,16 +92,20 @@ def read_onnx(path: str | Path, in_shape: Sequence[int] | None = None,
         several = found if isinstance(found, list) else [found]
         known.update(zip(node.output, several, strict=False))
     refusals.settle()
-    output = known.get(model.output)
-    if isinstance(output, Codes):
-        output = output.value
-    if not isinstance(output, Value):
-        raise UnsupportedLayer(f"network {model.name}: its output {model.output} does not depend on"
-                               " its input")
+    outputs = []
+    for name in model.outputs:
+        output = known.get(name)
+        if isinstance(output, Codes):
+            output = output.value
+        if not isinstance(output, Value):
+            raise UnsupportedLayer(f"network {model.name}: its output {name} does not depend on its"
+                                   " input")
+        outputs.append(output.name)
     tensors = {found.name: name for name, found in known.items() if isinstance(found, Value)}
     tensors |= {found.value.name: name for name, found in known.items()
                 if isinstance(found, Codes)}
-    graph = Graph(model.name, image, tuple(nodes), output.name)
+    graph = Graph(model.name, image, tuple(nodes), outputs[0], tuple(outputs[1:]),
+                  tuple(model.outputs))
     return graph.pruned(graph.nodes), tensors
 
 

@@ -24,7 +24,7 @@ class Model:
     """A checked file.
 
     Members: `name`; `nodes` in topological order; `constants`, stored tensors by name; `input`
-    and `output`, their names; `shape` of one image; `opset`.
+    and `outputs`, their names; `shape` of one image; `opset`.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Model:
     constants: dict[str, np.ndarray]
     input: str
     shape: tuple[int, ...]
-    output: str
+    outputs: list[str]
     opset: int
 
 
@@ -81,9 +81,9 @@ def read_model(path: Path, in_shape: Sequence[int] | None, name: str) -> Model:
     if graph.sparse_initializer:
         raise refuse("has sparse weights; store them dense")
     inputs = [x for x in graph.input if x.name not in constants]
-    if len(inputs) != 1 or len(graph.output) != 1:
+    if len(inputs) != 1 or not graph.output:
         raise refuse(f"takes {len(inputs)} inputs and gives {len(graph.output)} outputs; it must "
-                     "take one image and give one result")
+                     "take one image and give one result or more")
     tensor = inputs[0].type.tensor_type
     if tensor.elem_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16,
                                 onnx.TensorProto.DOUBLE):
@@ -91,7 +91,8 @@ def read_model(path: Path, in_shape: Sequence[int] | None, name: str) -> Model:
         raise refuse(f"its input {inputs[0].name} is {kind}; it must be real numbers")
     sizes = [x.dim_value if x.HasField("dim_value") else None for x in tensor.shape.dim]
     return Model(name, list(graph.node), constants, inputs[0].name,
-                 _one_image(name, inputs[0].name, sizes, in_shape), graph.output[0].name, opset)
+                 _one_image(name, inputs[0].name, sizes, in_shape), [x.name for x in graph.output],
+                 opset)
 
 
 def _one_image(name: str, value: str, sizes: list[int | None],

@@ -19,6 +19,7 @@ from sw.ir.operators import (
     Softmax,
     Sum,
 )
+from sw.ir.windows import averaged, pooled
 
 from .call import Call, Found
 from .functions import FUNCTIONS, applied
@@ -96,24 +97,30 @@ def _conv(call: Call) -> Value:
     return call.as_rows(found, call.x)
 
 
-def _pool(call: Call, kind: type[MaxPool] | type[AvgPool], **more: bool) -> Value:
+def _pool(call: Call) -> tuple[Value, tuple[int, int], tuple[int, int], Border, bool]:
+    """A map, and how a window goes over it: kernel, stride, padding, and whether it may hang over
+    the end."""
     x, of_a_row = _map_of(call), len(call.x.shape) == 2
     ones = [1] * (1 if of_a_row else 2)
     call.expect(dilations=1)
     kernel = _pair(call.attribute("kernel_shape"), of_a_row, 1)
     stride = _pair(call.attribute("strides", ones), of_a_row, 1)
-    pool = kind(kernel, stride, _border(call, x, kernel, stride),
-                bool(call.attribute("ceil_mode", 0)), **more)
-    return call.as_rows(call.add(pool, x), call.x)
+    border = _border(call, x, kernel, stride)
+    return x, kernel, stride, border, bool(call.attribute("ceil_mode", 0))
 
 
 def _max_pool(call: Call) -> list[Found]:
     call.attribute("storage_order")  # of the places, which are not given
-    return [_pool(call, MaxPool)]
+    x, kernel, stride, border, ceil = _pool(call)
+    return [call.as_rows(call.add(MaxPool(kernel, stride, border, ceil), x), call.x)]
 
 
 def _avg_pool(call: Call) -> Value:
-    return _pool(call, AvgPool, count_padding=bool(call.attribute("count_include_pad", 0)))
+    x, kernel, stride, border, ceil = _pool(call)
+    count = bool(call.attribute("count_include_pad", 0))
+    rows, columns = (averaged(x.shape[1 + k], kernel[k], stride[k], border[k], border[2 + k],
+                              ceil=ceil, count_padding=count) for k in (0, 1))
+    return call.as_rows(pooled(call, x, AvgPool, rows, columns), call.x)
 
 
 def _over_pixels(call: Call, kind: type[MaxPool] | type[AvgPool], axes: set[int],
@@ -144,9 +151,6 @@ def _reduce(kind: type[MaxPool] | type[AvgPool]) -> Callable[[Call], Found]:
 # -- sums of products ------------------------------------------------------------------------------
 def _matrix(call: Call, weight: np.ndarray, bias: np.ndarray | None,
             steps: np.ndarray | None) -> Value:
-    if len(call.x.shape) != 1:
-        call.refuse(f"a matrix times {[1, *call.x.shape]} is not supported; put a Flatten before "
-                    "it")
     bias = np.zeros(1, np.float32) if bias is None else np.ravel(bias)
     return call.add(Linear(np.ascontiguousarray(weight), np.broadcast_to(bias, len(weight)).copy(),
                            steps), call.x)
@@ -197,8 +201,9 @@ def _sum(call: Call, factors: tuple[float, ...] | None = None) -> Value:
         total, factor = call.add(Sum(tuple(f for _, f in values)), *(x for x, _ in values)), 1.0
     if not stored:
         return total if factor == 1 else call.affine(total, factor, 0.0)
-    return call.affine(total, factor,
-                   sum(f * call.by_channel(x, total, "adds") for x, f in stored))
+    whole = sum((f * x.astype(np.float64) for x, f in stored), np.zeros(()))
+    return call.channelwise(total, whole, "adds",
+                            lambda value, numbers: call.affine(value, factor, numbers))
 
 
 def _mul(call: Call) -> Value:
@@ -206,8 +211,9 @@ def _mul(call: Call) -> Value:
     if isinstance(x, Value) and isinstance(y, Value):
         return call.add(Product(), x, y)
     x, y = (x, y) if isinstance(x, Value) else (y, x)
-    assert isinstance(x, Value)
-    return call.affine(x, call.by_channel(y, x, "multiplies by"), 0.0)
+    assert isinstance(x, Value) and isinstance(y, np.ndarray)
+    return call.channelwise(x, y, "multiplies by",
+                            lambda value, numbers: call.affine(value, numbers, 0.0))
 
 
 def _div(call: Call) -> Value:

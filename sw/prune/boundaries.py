@@ -43,6 +43,9 @@ def boundaries_of(graph: FloatGraph) -> Boundaries:
         if layer.factors is not None:
             fixed.setdefault(layer.name, f"layer {layer.name}: multiplies each channel by one of "
                                          f"{layer.factors}, in one order, which cannot be changed")
+    for output in graph.outputs:
+        fixed.setdefault(output.layer, f"output {output.name}: is given as it is, so its channels "
+                                       "cannot be reordered")
     for join in graph.joins:
         for value in (join.name, *join.sources):
             fixed.setdefault(value, f"join {join.name}: has {' and '.join(join.sources)} in one "

@@ -53,7 +53,7 @@ def equal_channels(graph: FloatGraph, factors: dict[str, np.ndarray]) -> FloatGr
 
 def _may_be_scaled(graph: FloatGraph, layer: FloatLayer) -> bool:
     """Whether a layer's channels may be scaled: by its clamp, and by all who read it."""
-    if layer.name == graph.output or layer.low not in (None, 0) or layer.high is not None:
+    if layer.name in graph.ends or layer.low not in (None, 0) or layer.high is not None:
         return False
     if layer.function is not None and not layer.function.is_homogeneous:
         return False
@@ -63,7 +63,7 @@ def _may_be_scaled(graph: FloatGraph, layer: FloatLayer) -> bool:
         return False
     if any(graph.layers[k].name in graph.recorded for k in graph.readers(layer.name)):
         return False
-    return not any(part.is_diagonal for part in _readers(graph, layer))
+    return not any(part.is_diagonal or part.pad_value for part in _readers(graph, layer))
 
 
 def _readers(graph: FloatGraph, layer: FloatLayer) -> Iterator[FloatLayer | Term]:

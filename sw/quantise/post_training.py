@@ -16,7 +16,7 @@ from .errors import QuantiseError
 from .factors import multiplying, recording, require_factors
 from .functions import Taken, with_table
 from .given import quantise_given
-from .requantise import alone, from_zero, requantised
+from .requantise import alone, from_zero, meant, requantised
 from .scales import Observed
 from .shown import Images, Shown, require_finite
 from .sums import sum_terms
@@ -176,13 +176,14 @@ def _quantise_held(graph: FloatGraph, values: Sequence[Quantisation],
         to = before.get(layer.name, to)
         summed = sum_terms(layer, scales, to.scale, graph.sources(k)) if layer.terms else \
             alone(layer, scales[0])
-        zeros = {source: x.zero_point for source, x in read.items()}
-        found = from_zero(requantised(layer, summed, to), zeros[graph.source(k)], zeros)
+        found = from_zero(requantised(layer, summed, to), layer.pad_value, read[graph.source(k)],
+                          read)
         layers.append(found if layer.function is None else
                       with_table(found, layer.function, to, held[layer.name]))
     first, last = values[0], held[graph.output]
     result = IntegerGraph(graph.name, tuple(layers), first.scale, last.scale, graph.joins,
-                          first.zero_point, last.zero_point, held, before)
+                          first.zero_point, last.zero_point, held, before,
+                          meant(graph.outputs, held))
     result.validate()
     return result
 

@@ -1,11 +1,12 @@
 """A layer's integers, and the multiplier and shift that make int8 of its sums."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from sw.graph.edges import Output
 from sw.graph.floating import FloatLayer
 from sw.graph.integer import Layer
 from sw.graph.quantisation import Quantisation
@@ -14,7 +15,7 @@ from .errors import QuantiseError
 from .scales import round_weights, weight_steps
 from .sums import Summed
 
-__all__ = ["alone", "from_zero", "multiplier", "requantised"]
+__all__ = ["alone", "from_zero", "meant", "multiplier", "requantised"]
 
 
 def multiplier(real: float) -> tuple[int, int]:
@@ -59,23 +60,44 @@ def requantised(layer: FloatLayer, summed: Summed, to: Quantisation) -> Layer:
         terms=summed.terms, dilation=layer.dilation, offset=to.zero_point)
 
 
-def from_zero(layer: Layer, zero: int, zeros: Mapping[str, int]) -> Layer:
-    """The layer, reading values whose zero points are others: padding reads as them, and what they
-    add to the sums goes into the bias.
+def from_zero(layer: Layer, pad: float, own: Quantisation, read: Mapping[str, Quantisation], *,
+              exactly: bool = False) -> Layer:
+    """The layer, reading values whose zero points are others: what they add to the sums goes into
+    the bias, and padding reads as integers of theirs.
 
     Parameters
     ----------
-    layer : of which `zero` is that of what its own convolution reads
-    zeros : those of what its terms read, by name
+    layer : whose terms' padding is in real numbers still
+    pad : what its own convolution's padding reads as, likewise
+    own : how what that reads is held
+    read : how what its terms read is held, by name
+    exactly : whether what padding reads as must be a whole number of steps
     """
-    terms = tuple(replace(term, pad_value=zeros[term.source]) for term in layer.terms)
+    def whole(real: float, held: Quantisation) -> int:
+        near = held.nearest(real)
+        if not held.limits[0] - held.scale / 2 <= real <= held.limits[1] + held.scale / 2 or (
+                exactly and not held.holds(real)):
+            nearest = (near - held.zero_point) * held.scale
+            raise QuantiseError(f"layer {layer.name}: pads with {real:g}, which no int8 of its "
+                                f"input means; the nearest that one does is {nearest:g}")
+        return near
+
+    terms = tuple(replace(term, pad_value=whole(term.pad_value, read[term.source]))
+                  for term in layer.terms)
     bias = layer.bias.astype(np.int64)
-    for part, z in ((layer, zero), *((term, zeros[term.source]) for term in terms)):
-        bias = bias - z * part.weight.reshape(len(bias), -1).astype(np.int64).sum(1)
+    for part, held in ((layer, own), *((term, read[term.source]) for term in terms)):
+        total = part.weight.reshape(len(bias), -1).astype(np.int64).sum(1)
+        bias = bias - held.zero_point * total
     if np.abs(bias).max(initial=0) >= 1 << 31:
         raise QuantiseError(f"layer {layer.name}: its bias with the zero points of its inputs is "
                             "no int32; quantise activations symmetrically")
-    return replace(layer, bias=bias.astype(np.int32), pad_value=zero, terms=terms)
+    return replace(layer, bias=bias.astype(np.int32), pad_value=whole(pad, own), terms=terms)
+
+
+def meant(outputs: Sequence[Output], held: Mapping[str, Quantisation]) -> tuple[Output, ...]:
+    """A network's outputs with what their integers mean."""
+    return tuple(replace(x, scale=held[x.layer].scale, zero_point=held[x.layer].zero_point)
+                 for x in outputs)
 
 
 def alone(layer: FloatLayer, in_scale: float) -> Summed:

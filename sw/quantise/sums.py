@@ -19,7 +19,7 @@ from sw.graph.floating import FloatLayer
 from .errors import QuantiseError
 from .scales import round_weights, weight_steps
 
-__all__ = ["Summed", "ratio", "sum_terms"]
+__all__ = ["Summed", "ratio", "sum_terms", "taps"]
 
 _MOST = 127
 _MOST_TAPS = 8
@@ -84,12 +84,12 @@ def sum_terms(layer: FloatLayer, in_scales: Sequence[float], out_scale: float,
     for k, (part, scale, source) in enumerate(zip(parts, in_scales, sources, strict=True)):
         if k in added:
             whole = np.round(factors[added.index(k)] / unit)
-            weights = [w.astype(np.int8).reshape(-1, 1, 1, 1) for w in _taps(whole)]
+            weights = [w.astype(np.int8).reshape(-1, 1, 1, 1) for w in taps(whole)]
         else:
             real = torch.from_numpy(part.weight)
             weights = [round_weights(real, torch.from_numpy(unit / scale)).numpy().astype(np.int8)]
         terms += [Term(source, w, part.stride, part.padding, part.groups, part.in_shape,
-                       part.conv_shape, part.dilation) for w in weights]
+                       part.conv_shape, part.dilation, part.pad_value) for w in weights]
     return Summed(unit, terms[0].weight, tuple(terms[1:]))
 
 
@@ -145,7 +145,7 @@ def _unit(a: float, b: float, most_taps: int) -> float:
     return a / p if most_taps == 1 else (a / p + b / q) / 2
 
 
-def _taps(whole: np.ndarray) -> list[np.ndarray]:
+def taps(whole: np.ndarray) -> list[np.ndarray]:
     """Integers as sums of as few int8 as hold the largest."""
     count = max(1, int(np.ceil(np.abs(whole).max(initial=0) / _MOST)))
     found, left = [], np.abs(whole)

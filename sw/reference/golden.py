@@ -8,7 +8,8 @@
 
 A layer reads the value that it names, or the one before; a join's channels lie one after the other.
 Of a join that interleaves rows x columns, pixel (y, x) is that of source (y mod rows) * columns
-+ x mod columns at (y div rows, x div columns).
++ x mod columns at (y div rows, x div columns); tiles lie beside each other. Padding below 0 leaves
+the map's first rows or columns out.
 
 Sums run in floating point where every partial sum is an integer that the format holds exactly:
 float32 below 2^24, else float64 below 2^53, so BLAS gives the exact result in any order.
@@ -57,6 +58,9 @@ def joined(graph: Edges, value: str, values: Mapping[str, np.ndarray]) -> np.nda
     parts, (rows, columns) = [values[part] for part in graph.parts(value)], graph.by(value)
     if (rows, columns) == (1, 1):
         return np.concatenate(parts)
+    if graph.tiled(value):
+        return np.concatenate([np.concatenate(parts[k:k + columns], 2)
+                               for k in range(0, len(parts), columns)], 1)
     whole = np.empty(graph.value_shape(value), parts[0].dtype)
     for k, part in enumerate(parts):
         whole[:, k // columns::rows, k % columns::columns] = part
@@ -84,7 +88,8 @@ def _patches(layer: Convolution, image: np.ndarray) -> np.ndarray:
     """int8[in channels, kernel rows, kernel columns, output rows, output columns]."""
     (sy, sx), (dy, dx), reach = layer.stride, layer.dilation, layer.reach
     _, rows, columns = layer.conv_shape
-    top, left = layer.padding
+    image = image[:, max(0, -layer.padding[0]):, max(0, -layer.padding[1]):]
+    top, left = (max(0, n) for n in layer.padding)
     channels, height, width = image.shape
     padded = np.full((channels, max((rows - 1) * sy + reach[0], top + height),
                       max((columns - 1) * sx + reach[1], left + width)), layer.pad_value, np.int8)

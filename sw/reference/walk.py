@@ -35,6 +35,9 @@ def _joined(graph: Edges, value: str, values: Mapping[str, torch.Tensor]) -> tor
     parts, (rows, columns) = [values[part] for part in graph.parts(value)], graph.by(value)
     if (rows, columns) == (1, 1):
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+    if graph.tiled(value):
+        return torch.cat([torch.cat(parts[k:k + columns], 3)
+                          for k in range(0, len(parts), columns)], 2)
     whole = parts[0].new_empty((len(parts[0]), *graph.value_shape(value)))
     for k, part in enumerate(parts):
         whole[:, :, k // columns::rows, k % columns::columns] = part

@@ -3,12 +3,14 @@
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from sw.api import capture, capture_onnx, compile_graph, quantise, run, run_golden
 from sw.cycles.limits import network_limit
 from sw.frontend.torch import import_torch
 from sw.graph.floating import FloatGraph
 from tests.support.accelerators import CONFIGS
+from tests.support.modules import Calls
 from tests.support.networks import NETWORKS, settled
 from tests.support.onnx_files import to_onnx
 from tests.support.present import same
@@ -65,6 +67,27 @@ def test_a_batch_of_a_graph():
 def test_networks_as_people_write_them(name):
     make, shape = NETWORKS[name]
     assert_exact(capture(settled(make()), shape))
+
+
+def test_all_that_a_network_gives_is_there_by_name():
+    net = settled(Calls(lambda s, x: {"mean": (y := s.conv(x).relu()).mean((2, 3)), "map": y}))
+    images = np.random.default_rng(1).standard_normal((8, 3, 9, 9)).astype(np.float32)
+    graph = quantise(capture(net, (3, 9, 9)), images)
+    image = graph.quantise_input(images[0])
+    outputs = run(compile_graph(graph, CONFIG, store_all=False), image).outputs
+    golden = graph.named(run_golden(graph, image))
+    assert list(golden) == ["mean", "map"]
+    assert all(same(found, golden[name]) for name, found in graph.named(outputs).items())
+    real = net(torch.from_numpy(images[:1]))
+    for name, found in graph.real_outputs(outputs).items():
+        exact = real[name][0].detach().numpy().reshape(found.shape)
+        assert np.abs(found - exact).max() < 0.05 * np.abs(exact).max(), name
+
+
+def test_the_mean_of_a_map_that_activation_memory_does_not_hold():
+    size = 1 + int(CONFIG.buffers.act_words ** 0.5)
+    net = torch.nn.Sequential(torch.nn.Conv2d(2, 5, 1), torch.nn.AdaptiveAvgPool2d(1))
+    assert_exact(capture(settled(net), (2, size, size)))
 
 
 def test_a_network_from_an_onnx_file(tmp_path):

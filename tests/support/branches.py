@@ -95,14 +95,17 @@ class _Drawing:
             self.read |= {self.net.value(back)[0] for back in (a, b)}
             self.add("join", a=a, b=b)
 
-    def weave(self) -> None:
-        """Make the last layer's map larger, of its own pixels or those of layers before it, too."""
+    def larger(self, operator: str) -> None:
+        """Make the last layer's map larger, of itself or of those of layers before it, too: their
+        pixels in turn (`weave`), or all of them (`tiles`)."""
         shape = self.net.value(0)[1]
         by = self.draw.choice([(1, 2), (2, 1), (2, 2), (2, 2), (3, 2)])
         span = next((n for n in range(1, 4) if self.net.value(n)[1] != shape), 4) \
             if len(self.net.values) > 4 else 1
+        if operator == "tiles" and len(self.net.values) > 3:
+            span = max(2, span)  # of other sizes, if they fit
         if shape[1] * shape[2] * by[0] * by[1] <= 150 and self.add(
-                "weave", rows=by[0], columns=by[1], span=(span := self.draw.randint(1, span))):
+                operator, rows=by[0], columns=by[1], span=(span := self.draw.randint(1, span))):
             self.read |= {self.net.value(1 + k)[0] for k in range(min(span, by[0] * by[1]))}
 
     def close(self) -> None:
@@ -126,7 +129,7 @@ def draw_graph(draw: random.Random, net: Growing, config: Config) -> list[LayerR
         if len(net.layers) > before and draw.random() < 0.6:
             drawing.terms()
         if draw.random() < 0.2:
-            drawing.weave()
+            drawing.larger(draw.choice(["weave", "tiles"]))
         if draw.random() < 0.15 and multiplies(config):
             drawing.layer("excite", 0)
     drawing.close()

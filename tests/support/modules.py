@@ -6,7 +6,7 @@ from torch import nn
 
 from .factored import SqueezeExcite
 
-__all__ = ["Calls", "random_chain", "random_module"]
+__all__ = ["Calls", "Does", "random_chain", "random_module"]
 
 
 def random_chain(rng: np.random.Generator) -> tuple[nn.Module, tuple[int, int, int]]:
@@ -143,11 +143,17 @@ class Calls(nn.Module):
         self.run = run
         self.conv = nn.Conv2d(3, 4, 3)
         self.norm = nn.BatchNorm2d(4)
+        self.register_buffer("four", torch.arange(1.0, 5.0))
         for name, module in modules.items():
             setattr(self, name, module)
 
     def forward(self, x):
         return self.run(self, x)
+
+    @staticmethod
+    def last(y):
+        """Channels that are last as a map's."""
+        return y.permute(0, 3, 1, 2)
 
     @staticmethod
     def late(y):

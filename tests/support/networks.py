@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .borders import Borders
 from .factored import squeeze_excite
 
 __all__ = ["NETWORKS", "settled"]
@@ -289,4 +290,5 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
     "shufflenet": (shufflenet, (3, 16, 16)), "ds_cnn": (ds_cnn, (1, 49, 10)),
     "waveform": (waveform, (2, 1, 96)), "crnn": (crnn, (1, 16, 28)), "aspp": (aspp, (3, 14, 14)),
     "unet": (unet, (3, 14, 18)), "squeeze_excite": (squeeze_excite, (3, 14, 14)),
+    "borders": (Borders, (3, 12, 9)),
 }

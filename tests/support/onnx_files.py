@@ -10,6 +10,7 @@ from sw.ir.graph import Graph, Node
 from sw.ir.operators import (
     Affine,
     AvgPool,
+    Border,
     Clamp,
     Concat,
     Conv,
@@ -17,6 +18,7 @@ from sw.ir.operators import (
     Interleave,
     Linear,
     MaxPool,
+    Mosaic,
     Pad,
     Pointwise,
     Product,
@@ -30,11 +32,12 @@ __all__ = ["model_of", "one_node", "to_onnx"]
 
 
 def model_of(nodes: Sequence[NodeProto], shape: Sequence[int | str | None], output: str,
-             stored: dict[str, np.ndarray], opset: int = 17) -> ModelProto:
-    """A model of nodes on the input `x`, with stored tensors."""
+             stored: dict[str, np.ndarray], opset: int = 17,
+             more: Sequence[str] = ()) -> ModelProto:
+    """A model of nodes on the input `x`, with stored tensors, that gives `more` besides."""
     graph: GraphProto = helper.make_graph(
         list(nodes), "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, [None])],
+        [helper.make_tensor_value_info(x, TensorProto.FLOAT, [None]) for x in (output, *more)],
         [numpy_helper.from_array(v, k) for k, v in stored.items()])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
@@ -70,6 +73,17 @@ class _Writer:
         self.put("Pad", [name, self.store(pads)], padded := f"{name}_{len(self.nodes)}")
         return padded
 
+    def inside(self, name: str, border: Border) -> str:
+        """A map without the rows and columns that a border below 0 leaves out."""
+        if min(border) >= 0:
+            return name
+        _, rows, columns = self.graph.values[name].shape
+        top, left, bottom, right = (max(0, -n) for n in border)
+        self.put("Slice", [name, *map(self.store, map(np.array, (
+            [top, left], [rows - bottom, columns - right], [2, 3])))],
+                 part := f"{name}_{len(self.nodes)}")
+        return part
+
     def write(self, node: Node) -> None:
         op, given, to = node.op, list(node.inputs), node.output
         rank = len(self.graph.values[given[0]].shape)
@@ -77,7 +91,11 @@ class _Writer:
             self.put("Conv", [*given, self.store(op.weight), self.store(op.bias)], to,
                      strides=op.stride, pads=op.padding, dilations=op.dilation, group=op.groups)
         elif isinstance(op, Linear):
-            self.put("Gemm", [*given, self.store(op.weight), self.store(op.bias)], to, transB=1)
+            if rank == 1:
+                self.put("Gemm", [*given, self.store(op.weight), self.store(op.bias)], to, transB=1)
+                return
+            self.put("MatMul", [*given, self.store(op.weight.T.copy())], f"{to}_product")
+            self.put("Add", [self.store(op.bias), f"{to}_product"], to)
         elif isinstance(op, Affine):
             column = (-1,) + (1,) * (rank - 1)
             self.put("Mul", [*given, self.store(op.scale.reshape(column))], f"{to}_scaled")
@@ -93,10 +111,11 @@ class _Writer:
         elif isinstance(op, Concat):
             self.put("Concat", given, to, axis=op.axis + 1)
         elif isinstance(op, MaxPool | AvgPool):
-            more = {"count_include_pad": int(op.count_padding)} if isinstance(op, AvgPool) else {}
-            self.put("MaxPool" if isinstance(op, MaxPool) else "AveragePool", given, to,
-                     kernel_shape=op.kernel, strides=op.stride, pads=op.padding,
-                     ceil_mode=int(op.ceil), **more)
+            more = {"ceil_mode": int(op.ceil)} if isinstance(op, MaxPool) else \
+                {"count_include_pad": 1}
+            self.put("MaxPool" if isinstance(op, MaxPool) else "AveragePool",
+                     [self.inside(given[0], op.padding)], to, kernel_shape=op.kernel,
+                     strides=op.stride, pads=[max(0, n) for n in op.padding], **more)
         elif isinstance(op, Clamp):
             self.put("Clip", [*given, *("" if math.isinf(x) else self.store(np.array(x, np.float32))
                                         for x in (op.low, op.high))], to)
@@ -111,6 +130,11 @@ class _Writer:
             self.put("Transpose", given, to, perm=[0, *(a + 1 for a in op.order)])
         elif isinstance(op, Gather):
             self.put("Gather", [*given, self.store(np.array(op.indices))], to, axis=op.axis + 1)
+        elif isinstance(op, Mosaic):
+            rows = range(op.by[0])
+            for k in rows:
+                self.put("Concat", given[k * op.by[1]:(k + 1) * op.by[1]], f"{to}_{k}", axis=3)
+            self.put("Concat", [f"{to}_{k}" for k in rows], to, axis=2)
         elif isinstance(op, Interleave) and len(set(given)) == 1:
             scales = np.array([1, 1, *op.by], np.float32)
             self.put("Resize", [given[0], "", self.store(scales)], to, mode="nearest",
@@ -129,7 +153,9 @@ class _Writer:
 def to_onnx(graph: Graph, *, batch: int | str = 1, opset: int = 17) -> ModelProto:
     """An imported network as a model; its input is `x`."""
     writer = _Writer(graph)
-    writer.put("Identity", ["x"], graph.input.name)
+    if graph.input.name != "x":
+        writer.put("Identity", ["x"], graph.input.name)
     for node in graph.nodes:
         writer.write(node)
-    return model_of(writer.nodes, [batch, *graph.input.shape], graph.output, writer.stored, opset)
+    return model_of(writer.nodes, [batch, *graph.input.shape], graph.output, writer.stored, opset,
+                    graph.more)

@@ -71,6 +71,9 @@ def _draw_convolution(draw: random.Random, shape: Shape, config: Config) -> dict
             reach[axis] = (n - 1) * dilation[axis] + 1
     least_pad = [-(-max(0, r - n) // 2) for r, n in zip(reach, size, strict=True)]
     pad = [draw.randint(least, r - 1) for r, least in zip(reach, least_pad, strict=True)]
+    for axis, (n, r) in enumerate(zip(size, reach, strict=True)):
+        if n > r + 1 and draw.random() < 0.1:  # rows or columns are left out
+            pad[axis] = -draw.randint(1, (n - r) // 2)
     stride, stride_w = draw.choice([1, 1, 2, 3]), draw.choice([0, 0, 0, 1, 2, 3])
     gives = [(n + 2 * p - r) // s + 1 for n, p, r, s in zip(
         size, pad, reach, (stride, stride_w or stride), strict=True)]
@@ -150,6 +153,20 @@ def _make_weave(rng: np.random.Generator, name: str, net: Growing, numbers: Numb
     net.values.append((name, (channels, rows * by[0], columns * by[1])))
 
 
+def _make_tiles(rng: np.random.Generator, name: str, net: Growing, numbers: Numbers) -> None:
+    """A value beside and below itself, or as many values before it as `span` says."""
+    by = numbers["rows"], numbers["columns"]
+    parts = [net.value(numbers["back"] + k % numbers["span"]) for k in range(by[0] * by[1])]
+    names, shapes = (tuple(x) for x in zip(*parts, strict=True))
+    high, wide = shapes[::by[1]], shapes[:by[1]]
+    if max(by) < 2 or {INPUT, *(x.name for x in net.joins)} & {*names} or any(
+            x != (shapes[0][0], high[k // by[1]][1], wide[k % by[1]][2])
+            for k, x in enumerate(shapes)):
+        raise NoSuchLayer(f"{name}: parts of {parts} do not match, or are no layers")
+    net.joins.append(Join(name, names, by, tiled=True))
+    net.values.append((name, (shapes[0][0], sum(x[1] for x in high), sum(x[2] for x in wide))))
+
+
 def _draw_nothing(draw: random.Random, shape: Shape, config: Config) -> dict[str, int]:
     """What depends on other values than one is drawn where they are known."""
     return {}
@@ -170,4 +187,5 @@ OPERATORS = {
     "plus": Operator({**_WINDOW, "groups": 1, "back": 0}, _draw_nothing, _make_term),
     "join": Operator({"a": 0, "b": 0}, _draw_nothing, _make_join),
     "weave": Operator({"rows": 1, "columns": 2, "span": 1, "back": 0}, _draw_nothing, _make_weave),
+    "tiles": Operator({"rows": 1, "columns": 2, "span": 1, "back": 0}, _draw_nothing, _make_tiles),
 }

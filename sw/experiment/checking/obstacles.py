@@ -10,10 +10,10 @@ from sw.compiler.compile import lower
 from sw.fuse.maps import to_maps
 from sw.fuse.refusals import (
     check_conv,
+    check_pad,
     check_pool,
     check_window,
     factored,
-    refuse,
     steps_of,
 )
 from sw.fuse.tidy import tidy
@@ -91,10 +91,10 @@ def _check_rule(maps: Graph, node: Node) -> None:
     elif isinstance(op, MaxPool):
         check_pool(node, op, shape)
     elif isinstance(op, AvgPool):
-        check_window(node, op, maps.values[node.inputs[0]].shape)
+        check_window(node, op)
         steps_of(node, op.stride, shape)
-    elif isinstance(op, Pad) and op.value != 0:
-        refuse(node, f"pads with {op.value:g}; only zeros run")
+    elif isinstance(op, Pad):
+        check_pad(node, op)
     elif isinstance(op, Product):
         factored(node, {name: v.shape for name, v in maps.values.items()})
 

@@ -167,11 +167,21 @@ def test_below_the_map_all_is_padding_however_far():
 
 def test_a_map_too_large_for_the_memory_names_what_is_needed():
     rng = np.random.default_rng(0)
-    layer = make_layer(rng, "tall", (4, 60, 60), 4, kernel=(60, 60), padding=(0, 0))
+    layer = make_layer(rng, "wide", (4, 2, 200), 4, kernel=(2, 200), padding=(0, 0))
     with switched(tap_packing=False), pytest.raises(
-            DoesNotFit, match=r"^layer tall: needs 3601 words of activation memory "
-            r"at least; there are 512: raise buffers.act_words"):
-        compile_graph(chain(layer), SMALL)
+            DoesNotFit, match=r"^layer wide: needs 201 words of activation memory "
+            r"at least; there are 128: raise buffers.act_words"):
+        compile_graph(chain(layer), SMALL.replace(buffers__act_words=128))
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(6, 6), (3, 1)])
+def test_a_kernel_that_sees_more_than_fits_is_summed_in_bands(channels, groups):
+    rng = np.random.default_rng(0)
+    shape = (channels, 40, 37)
+    graph = chain(make_layer(rng, "conv", shape, channels, kernel=(1, 1), padding=(0, 0)),
+                  make_layer(rng, "mean", shape, channels, kernel=(40, 37), padding=(0, 0),
+                             groups=groups))
+    check(graph, compile_graph(graph, SMALL))
 
 
 def test_a_remedy_is_one_that_there_is():

@@ -13,7 +13,7 @@ from sw.compiler.compile import lower
 from sw.compiler.predict import predict
 from sw.cycles.prediction import predict_lowered
 from sw.graph.edges import BranchError
-from sw.graph.integer import IntegerGraph
+from sw.graph.integer import IntegerGraph, Output
 from sw.iss.system import run_program
 from sw.lowering.switches import Switches, switched
 from sw.reference.golden import run_golden
@@ -42,6 +42,19 @@ def loads(program: Program) -> Counter[int]:
     """How many LOADs each layer has on instance 0."""
     return Counter(fields["layer"] for opcode, fields in instructions(program, 0)
                    if opcode == Opcode.LOAD)
+
+
+@pytest.mark.parametrize("instances", [1, 3])
+def test_all_that_a_network_gives_is_stored_and_stays(instances):
+    graph = residual_network(1, side=8, width=8)
+    given = [layer.name for layer in (graph.layers[-1], *graph.layers[:-1:3])]
+    several = replace(graph, outputs=tuple(Output(name, name) for name in given))
+    config = ROOMY.replace(instances=instances)
+    programs = [compile_graph(g, config, store_all=False) for g in (graph, several)]
+    check(several, programs[1])
+    stored = [{layer.name for k, layer in enumerate(graph.layers) if p.outputs[k] is not None
+               and k not in p.overwritten} for p in programs]
+    assert stored[1] >= {*given} and not stored[0] >= {*given}
 
 
 @pytest.mark.parametrize("store_all", [True, False])

@@ -1,20 +1,24 @@
 """An integer network's file."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from torch import nn
 
 from sw.data import DATA
+from sw.frontend.torch import capture
 from sw.graph.artefact import load_integer, save_integer
-from sw.graph.integer import GraphError
+from sw.graph.integer import GraphError, Output
 from sw.prune.apply import apply_plan
 from sw.quantise.post_training import quantise
 from sw.reference.batched import run_layers
 from sw.reference.golden import run_golden
 from tests.support.factored import factored
+from tests.support.modules import Does
 from tests.support.programs import random_graph
 from tests.support.recipes import Recipe
 
@@ -31,9 +35,10 @@ def test_an_integer_network_survives_its_file(dense, task, tmp_path):
     assert [x.name for x in loaded.layers if x.pruned] == ["fc1", "fc2"]
 
 
-def test_a_join_that_interleaves_survives_its_file(tmp_path):
-    graph = Recipe.parse("2x4x4 channels=3 rows=3 columns=4 conv out=2 conv out=2 weave rows=2 "
-                         "columns=3 span=2 conv kernel_h=2 out=3").graph
+@pytest.mark.parametrize("kind", ["weave", "tiles"])
+def test_a_join_of_pixels_survives_its_file(tmp_path, kind):
+    graph = Recipe.parse("2x4x4 channels=3 rows=3 columns=4 conv out=2 conv out=2 "
+                         f"{kind} rows=2 columns=3 span=2 conv kernel_h=2 pad_left=-1 out=3").graph
     save_integer(graph, tmp_path / "net.safetensors")
     loaded = load_integer(tmp_path / "net.safetensors")
     assert loaded.joins == graph.joins and loaded.layers[-1].in_shape == (2, 6, 12)
@@ -55,11 +60,33 @@ def test_factors_survive_their_file(tmp_path):
             assert np.array_equal(a, np.asarray(b).reshape(a.shape))
 
 
+def test_all_that_a_network_gives_survives_its_file(tmp_path):
+    graph = quantise(capture(nn.Sequential(nn.Conv2d(2, 3, 3), Does(lambda x: (x.relu(), x))),
+                             (2, 5, 5)), np.random.default_rng(1).normal(size=(4, 2, 5, 5)))
+    save_integer(graph, tmp_path / "net.safetensors")
+    loaded = load_integer(tmp_path / "net.safetensors")
+    assert loaded.outputs == graph.outputs and len(graph.outputs) == 2
+    image = np.random.default_rng(2).normal(size=(2, 5, 5))
+    outputs = run_golden(loaded, graph.quantise_input(image))
+    named, real = loaded.named(outputs), loaded.real_outputs(outputs)
+    assert list(named) == list(real) == ["output0", "output1"]
+    assert named["output0"] is outputs[-1] and np.array_equal(
+        real["output0"], loaded.real_output(outputs[-1]))
+    assert real["output1"].min() < 0 == real["output0"].min()
+    with pytest.raises(GraphError, match=r"output a of .*: is the first, and must be that"):
+        replace(graph, outputs=(Output("a", graph.layers[0].name),)).validate()
+    with pytest.raises(GraphError, match=r"output a of .*: there is no layer 'b'"):
+        replace(graph, outputs=(Output("a", "b"),)).validate()
+    with pytest.raises(GraphError, match="has two outputs of the same name: output0, output0"):
+        replace(graph, outputs=graph.outputs[:1] * 2).validate()
+
+
 def test_a_file_of_the_version_before_edges_is_a_chain():
     graph = load_integer(DATA / "tinyvgg16-slim-dense.safetensors")
     with safe_open(DATA / "tinyvgg16-slim-dense.safetensors", "np") as file:
         assert json.loads(file.metadata()["partita.integer-network"])["version"] == 1
-    assert graph.is_chain and len(graph.layers) == 13
+    assert graph.is_chain and len(graph.layers) == 13 and not graph.outputs
+    assert graph.named(graph.layers) == {"fc3": graph.layers[-1]}
     assert {(x.stride, x.dilation, x.pad_value, x.offset) for x in graph.layers} == {
         ((1, 1), (1, 1), 0, 0)}
 

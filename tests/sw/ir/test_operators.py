@@ -10,6 +10,7 @@ import torch
 from sw.fuse import layers, maps
 from sw.graph.function import Function
 from sw.graph.quantisation import Quantisation
+from sw.ir.building import Builder
 from sw.ir.evaluate import MEANINGS, evaluate
 from sw.ir.graph import Graph, Node, Value
 from sw.ir.operators import (
@@ -23,6 +24,7 @@ from sw.ir.operators import (
     Interleave,
     Linear,
     MaxPool,
+    Mosaic,
     Operator,
     Pad,
     Pointwise,
@@ -35,6 +37,7 @@ from sw.ir.operators import (
     Transpose,
 )
 from sw.ir.spec import Level, SpecError, check
+from sw.ir.windows import adaptive, averaged, pooled
 
 TABLES: dict[str, tuple[Mapping[type[Operator], object], tuple[type[Operator], ...]]] = {
     "sw.ir.evaluate.MEANINGS": (MEANINGS, OPERATORS),
@@ -53,13 +56,14 @@ CASES: list[tuple[Operator, list[tuple[int, ...]]]] = [
     (Linear(weights(3, 5), weights(3)), [(5,)]), (Affine(weights(3), weights(3)), [(3, 4, 2)]),
     (Sum((1.0, -0.5, 2.0)), [(3, 4, 2)] * 3), (Concat(1), [(3, 2, 2), (3, 5, 2)]),
     (MaxPool((3, 2), (2, 1), (1, 0, 1, 1), True), [(2, 8, 5)]),
-    (AvgPool((3, 3), (2, 2), (1, 1, 1, 1), True, False), [(2, 8, 8)]),
-    (AvgPool((3, 3), (2, 2), (1, 1, 1, 1), True, True), [(2, 8, 8)]),
+    (AvgPool((3, 3), (2, 2), (1, 1, 1, 1)), [(2, 8, 8)]),
+    (AvgPool((3, 2), (2, 1), (-2, 1, -1, -3)), [(2, 8, 8)]),
     (Clamp(-0.5, math.inf), [(3, 2)]), (Pad((1, 0, 2, 3), 0.5), [(2, 3, 3)]),
     (Reshape((6, 4)), [(2, 3, 4)]), (Transpose((2, 0, 1)), [(2, 3, 4)]),
     (Gather((2, 0, 2), 1), [(2, 3, 4)]), (Softmax(0, True), [(7,)]),
     (Quantise(Quantisation(0.1, 3, -20, 20)), [(3, 4, 2)]),
     (Interleave((2, 3)), [(2, 2, 3), (2, 2, 2), (2, 2, 2), (2, 1, 3), (2, 1, 2), (2, 1, 2)]),
+    (Mosaic((2, 3)), [(2, 2, 3), (2, 2, 1), (2, 2, 2), (2, 5, 3), (2, 5, 1), (2, 5, 2)]),
     (Pointwise(Function("slope", (Function("x"),), ((0.5, -1.0, 2.0),))), [(3, 4, 2)]),
     (Product(), [(3, 4, 2)] * 2), (Product(), [(3, 1, 1), (3, 4, 2)]),
 ]
@@ -88,13 +92,29 @@ def test_windows_are_counted_as_torch_does(count, ceil):
     x = torch.randn(2, 3, 8, 10)
     for kernel, stride, pad in ((3, 2, 1), (2, 2, 0), (3, 3, 1), (5, 2, 2), (4, 3, 0)):
         border = (pad, pad, pad, pad)
-        average = AvgPool((kernel, kernel), (stride, stride), border, ceil, count)
+        nodes: list[Node] = []
+        over = [averaged(size, kernel, stride, pad, pad, ceil=ceil, count_padding=count)
+                for size in (8, 10)]
+        y = pooled(Builder("pool", "pool", nodes), Value("x", (3, 8, 10)), AvgPool, *over)
+        average = Graph("net", Value("x", (3, 8, 10)), tuple(nodes), y.name)
         largest = MaxPool((kernel, kernel), (stride, stride), border, ceil)
         torch.testing.assert_close(
-            MEANINGS[AvgPool](average, (x,)), torch.nn.functional.avg_pool2d(
+            evaluate(average, x), torch.nn.functional.avg_pool2d(
                 x, kernel, stride, pad, ceil, count))
         assert torch.equal(MEANINGS[MaxPool](largest, (x,)), torch.nn.functional.max_pool2d(
             x, kernel, stride, pad, ceil_mode=ceil))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 7, 9, 20])
+def test_windows_that_share_out_a_map_are_those_of_torch(count):
+    x, image = torch.randn(2, 3, 7, 13), Value("x", (3, 7, 13))
+    for kind, wanted in ((AvgPool, torch.nn.functional.adaptive_avg_pool2d),
+                         (MaxPool, torch.nn.functional.adaptive_max_pool2d)):
+        nodes: list[Node] = []
+        y = pooled(Builder("pool", "pool", nodes), image, kind, adaptive(7, count),
+                   adaptive(13, count))
+        torch.testing.assert_close(evaluate(Graph("net", image, tuple(nodes), y.name), x),
+                                   wanted(x, count))
 
 
 @pytest.mark.parametrize(("op", "shapes", "message"), [
@@ -106,6 +126,8 @@ def test_windows_are_counted_as_torch_does(count, ceil):
     (Sum((1.0, 1.0)), [(3, 2, 2), (3, 1, 1)], "a sum takes values of one shape"),
     (Product(), [(3, 2, 2), (3, 2, 1)], "a product takes values of one shape, or one number"),
     (Concat(), [(3, 2, 2), (3, 2, 1)], "cannot be joined along axis 0"),
+    (Mosaic((1, 2)), [(3, 2, 2), (3, 1, 2)], "make no map beside each other"),
+    (Mosaic((2, 2)), [(3, 2, 2)] * 3, "2 x 2 maps are needed beside each other, not 3"),
     (Reshape((5,)), [(2, 3)], r"\[2, 3\] cannot become \[5\]"),
     (Transpose((0, 1)), [(2, 3, 4)], r"axes \[0, 1\] are not those of"),
     (Gather((3,)), [(3, 2, 2)], "it takes 1 of 3 positions"),

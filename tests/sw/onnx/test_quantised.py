@@ -124,6 +124,8 @@ CASES: dict[str, tuple[list[NodeProto], tuple[int, ...], Mapping[str, Any]]] = {
     "QLinearGlobalAveragePool": (own("QLinearGlobalAveragePool", POOLED), (6, 5, 5), {}),
     "QLinearAveragePool": (own("QLinearAveragePool", POOLED, kernel_shape=[3, 3], strides=[2, 2]),
                            (6, 9, 9), {}),
+    "QLinearAveragePool of unequal windows": (own(
+        "QLinearAveragePool", POOLED, kernel_shape=[3, 2], pads=[1, 1, 1, 0]), (6, 5, 6), {}),
     "QLinearSigmoid": (own("QLinearSigmoid", POOLED), (6, 5, 5), {}),
     "QLinearLeakyRelu": (own("QLinearLeakyRelu", POOLED, alpha=0.3), (6, 5, 5), {}),
     "MaxPool": ([helper.make_node("MaxPool", ["q"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1],
@@ -161,10 +163,15 @@ def test_a_table_is_exactly_onnxruntimes(tmp_path, case, attributes, kind):
         assert np.array_equal(ours.astype(int) + 128, theirs[0][0].astype(int) - least)
 
 
-def test_uint8_is_int8_less_128(tmp_path):
+@pytest.mark.parametrize(("weights", "terms"), [
+    ({}, 0), ({"w": RNG.integers(0, 250, (6, 2, 3, 3), np.uint8), "wz": np.uint8(37)}, 1),
+    ({"w": np.full((6, 2, 3, 3), 255, np.uint8), "wz": np.uint8(0), "b": np.zeros(6, np.int32),
+      "ws": np.full(6, 1e-5, np.float32)}, 2)])
+def test_uint8_is_int8_less_128_and_weights_beyond_int8_are_sums(tmp_path, weights, terms):
     nodes, shape, stored = CASES["QLinearConv"]
-    path = saved(codes_model(nodes, shape, stored, np.uint8), tmp_path)
+    path = saved(codes_model(nodes, shape, {**stored, **weights}, np.uint8), tmp_path)
     network = capture_onnx(path)
+    assert len(quantise(network).layers[0].terms) == terms
     assert network.given == Quantisation(float(np.float32(0.05)), 3 - 128)
     quantised, layers = agreement(path, RNG.standard_normal((30, *shape)) * 2)
     assert quantised and all(x.is_rounding for x in layers), layers
@@ -221,9 +228,9 @@ def test_steps_that_are_too_far_apart_for_a_sum_are_refused(tmp_path):
     (refused([helper.make_node("QLinearConv", ["q", "ws1", "xz", *WEIGHT, "ys", "yz"], ["y"],
                                group=2, name="it")], {"ws1": np.float32(0.06)}),
      r"layer it: QLinearConv reads 0\.06 \(zero point 3\) where 0\.05 \(3\) was written"),
-    (refused([helper.make_node("QLinearConv", [*X, *WEIGHT, "ys", "yz"], ["y"], group=2,
-                               name="it")], {"wz": np.full(6, 100, np.int8)}),
-     "layer it: Conv: input 1 less its zero point is from -2.*quantise weights symmetrically"),
+    (refused([REAL[0], helper.make_node("DequantizeLinear", WEIGHT[:2], ["fw"], axis=0),
+              conv("f", "fw"), BACK], {"w": np.full((6, 2, 3, 3), 300, np.int32)}),
+     "layer it: Conv: input 1 less its zero point is from 300 to 300; quantise weights to int8 or"),
     (refused([helper.make_node("QLinearConv", [*X, *WEIGHT, "ys", "yz"], ["y"], group=2,
                                name="it")], {"ws": np.ones(2, np.float32)}),
      r"layer it: QLinearConv has scales \[2\] for \[6, 2, 3, 3\]"),

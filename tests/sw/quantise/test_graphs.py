@@ -138,16 +138,44 @@ def test_a_projection_is_a_term_and_loses_no_more_than_int8_does():
     assert float((found - exact).square().mean().sqrt()) < 1.0 * integer.output_scale
 
 
-def test_a_mean_is_the_sum_rounded_once():
-    graph = capture(nn.Sequential(nn.AvgPool2d(3, 1, 1)), (2, 7, 7))
+@pytest.mark.parametrize("count_padding", [True, False])
+def test_a_mean_is_the_sum_rounded_once(count_padding):
+    pool = nn.AvgPool2d(3, 1, 1, count_include_pad=count_padding)
+    graph = capture(nn.Sequential(pool), (2, 7, 7))
     images = np.random.default_rng(1).uniform(-1, 1, (8, 2, 7, 7)).astype(np.float32)
     integer = quantise(graph, images)
     x = integer.quantise_input(images[0])
     padded = np.pad(x.astype(int), ((0, 0), (1, 1), (1, 1)))
     sums = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2)).sum((3, 4))
-    exact = np.floor(sums * integer.input_scale / 9 / integer.output_scale + 0.5)
-    off = np.abs(run_golden(integer, x)[0] - np.clip(exact, -128, 127))
+    inside = np.array([2, 3, 3, 3, 3, 3, 2])
+    counts = 9 if count_padding else np.outer(inside, inside)
+    exact = np.floor(sums * integer.input_scale / counts / integer.output_scale + 0.5)
+    off = np.abs(run_golden(integer, x)[-1] - np.clip(exact, -128, 127))
     assert off.max() <= 1 and (off > 0).mean() < 0.02
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_padding_is_what_numbers_beside_the_map_would_be(symmetric):
+    pad, conv = nn.ConstantPad2d((1, 0, 0, 2), -0.75), nn.Conv2d(2, 3, 3)
+    images = np.random.default_rng(1).uniform(-1, 2, (8, 2, 7, 7)).astype(np.float32)
+    graph = capture(nn.Sequential(pad, conv), (2, 7, 7))
+    assert len(graph.layers) == 1
+    integer = quantise(graph, images, symmetric=symmetric)
+    x, (layer,) = integer.quantise_input(images[0]), integer.layers
+    beside = int(integer.quantise_input(np.full((2, 7, 7), -0.75))[0, 0, 0])
+    assert layer.pad_value == beside != 0
+    whole = np.pad(x, ((0, 0), (0, 2), (1, 0)), constant_values=beside)
+    plain = replace(layer, padding=(0, 0), in_shape=whole.shape)
+    np.testing.assert_array_equal(run_golden(integer, x)[0], run_golden(
+        replace(integer, layers=(plain,)), whole)[0])
+
+
+def test_padding_that_no_int8_means_is_refused_with_the_nearest():
+    net = nn.Sequential(nn.ConstantPad2d(1, 9.0), nn.Conv2d(2, 3, 3))
+    images = np.random.default_rng(1).uniform(-1, 1, (8, 2, 7, 7)).astype(np.float32)
+    with pytest.raises(QuantiseError, match=r"layer 1: pads with 9, which no int8 of its input "
+                                            r"means; the nearest that one does is (1|0\.99)"):
+        quantise(capture(net, (2, 7, 7)), images)
 
 
 # -- step sizes ------------------------------------------------------------------------------------
