@@ -136,8 +136,7 @@ class _Layers(Begun):
                          "a hard sigmoid or ReLU gives run")
         x, by = fit[0]
         place, (channels, rows, columns) = self.places[by], self.shapes[x]
-        weight = np.zeros((RECORD * channels, 1, 1, 1))
-        weight[FACTOR::RECORD] = 1
+        weight = np.tile(np.arange(RECORD) == FACTOR, channels).reshape(-1, 1, 1, 1)
         records = self.add(f"{node.name}.factors", place, weight, np.zeros(len(weight)),
                            (channels, 1, 1), (len(weight), 1, 1), groups=channels)
         name = self.copy(node.name, self.places[x], (channels, rows, columns))

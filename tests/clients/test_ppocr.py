@@ -61,8 +61,8 @@ def told_by(path: Path, images: np.ndarray) -> np.ndarray:
 
 
 def compared(capsys: pytest.CaptureFixture[str], *options: str) -> dict:
-    code = compare.main([*options, *PREPARATION, "--tables", "--arms", "dense-N", "--no-toggles",
-                         "--json"])
+    code = compare.main([*options, *PREPARATION, "--tables", "--log-entries", "128", "--arms",
+                         "dense-N", "--no-toggles", "--json"])
     report = json.loads(capsys.readouterr().out)
     assert code == 0 and report["bit_exact"]
     return report

@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from sw.experiment.agreement import Agreement, compared
+from sw.experiment.agreed import Agreement
+from sw.experiment.agreement import compared
 from sw.frontend.torch import import_torch
 from sw.fuse.fuse import trace
 from sw.ir.graph import Graph, Node
