@@ -76,10 +76,10 @@ def test_which_way_up_lines_are(tmp_path, capsys):
     images = np.concatenate([upright, upright[:, ::-1, ::-1]])
     labels = np.repeat(WAYS, len(upright))
     assert len(upright) >= 20
-    assert (told_by(models() / ANGLE, images).argmax(1) == labels).mean() > 0.95
+    right = (told_by(models() / ANGLE, images).argmax(1) == labels).mean()
+    assert right > 0.95
     np.savez(tmp_path / "lines.npz", images=images, labels=labels)
     report = compared(
         capsys, "--network", str(models() / ANGLE), "--input-shape", "3x48x192",
         "--data", str(tmp_path / "lines.npz"), "--images", str(len(images)))
-    shares = {name: value for name, value in report["accuracy"].items() if "RTL" in name}
-    assert shares and min(shares.values()) > 0.95, report["accuracy"]
+    assert report["accuracy"]["RTL dense-8"] >= right - 1 / len(images), report["accuracy"]

@@ -153,8 +153,8 @@ def test_what_follows_from_an_obstacle_is_none(tmp_path, capsys):
 
 def test_rules_that_nodes_break_are_told_at_once(own, capsys):
     data = checked(capsys, f"{own.source}:Breaks", *SHAPE, code=1)
-    assert [x["nodes"] for x in data["obstacles"]] == [["pool"], ["mul"], ["line"]]
-    assert "pools [14, 14] to [5, 5]" in data["obstacles"][0]["why"]
+    assert [x["nodes"] for x in data["obstacles"]] == [["div"], ["mean"]]
+    assert "rounds what it divides" in data["obstacles"][0]["why"]
 
 
 def test_what_needs_tables_is_told_the_line_to_type(tmp_path, capsys):
@@ -178,7 +178,7 @@ def test_what_needs_tables_is_told_the_line_to_type(tmp_path, capsys):
 
 
 def test_what_does_not_fit_exits_4_and_names_what_does(own, capsys):
-    wide = [f"{own.source}:Branches", "--input-shape", "3x50x50", "--preset", "tiny",
+    wide = [f"{own.source}:Branches", "--input-shape", "3x8x200", "--preset", "tiny",
             "--act-words", "64"]
     data = checked(capsys, *wide, code=4)
     assert {x["operator"] for x in data["obstacles"]} == {"DoesNotFit"}
@@ -186,8 +186,8 @@ def test_what_does_not_fit_exits_4_and_names_what_does(own, capsys):
     assert check.main([*wide, "--quiet"]) == 4
     lines = capsys.readouterr().out.splitlines()
     assert "does not fit the preset tiny" in lines[0] and "raise buffers.act_words" in lines[1]
-    assert lines[-1] == (f"next: python -m sw.check {own.source}:Branches --input-shape 3x50x50 "
-                         "--board ulx3s-45f")
+    assert lines[-1] == (f"next: python -m sw.check {own.source}:Branches --input-shape 3x8x200 "
+                         "--board ulx3s-12f")
 
 
 def test_a_board_without_the_memory_is_told_by_its_bytes(own, capsys):
