@@ -69,10 +69,11 @@ def _masks(stage: Stage) -> list[list[int]]:
         stripes = stage.plan.stripes[i]
         loads = [step.piece for step in stage.steps(i)] if stage.plan.piece else \
             loads_of(stage.node, item, stage.plan, stripes[0], True)
+        # Pieces of all reads come in turn, in an order that must be the same, too.
         keys.append([
-            None if read.resident else (tuple(span for of, span in loads if of == r),
-                                        tuple((stripe[r].rows.read, stripe[r].columns.read)
-                                              for stripe in stripes))
+            None if read.resident else (
+                tuple(load for load in loads if stage.plan.piece or load[0] == r),
+                tuple((stripe[r].rows.read, stripe[r].columns.read) for stripe in stripes))
             for r, read in enumerate(stage.plan.reads)])
     return [[same_mask([row[r] for row in keys], key) for r, key in enumerate(row)]
             for row in keys]

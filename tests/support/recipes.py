@@ -17,6 +17,7 @@ import numpy as np
 from hw.config import Config
 from sw.compiler import Program, compile_graph
 from sw.graph.integer import IntegerGraph
+from sw.lowering.bands import in_bands
 from sw.lowering.batch import stack_layers
 from sw.lowering.errors import CompileError
 from sw.lowering.nodes import nodes_of
@@ -111,7 +112,7 @@ class Recipe:
             return None
         draw, config = random.Random(self.run["split"]), self.config
         nodes, _ = pack_input(nodes_of(self.graph), config)
-        nodes = stack_layers(nodes, self.run["batch"])
+        nodes = in_bands(stack_layers(nodes, self.run["batch"]), config)
         return [draw.choice(promising(node, config, draw.randint(1, config.instances))).split
                 for node in nodes]
 
