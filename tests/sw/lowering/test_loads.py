@@ -13,7 +13,8 @@ BANDS = ("2x16x16-zeros seed=833320773 channels=14 rows=4 columns=6 dead=100 las
          "split=47476 conv kernel_h=3 pad_top=3 pad_value=127 dilation_h=2 out=11 offset=127 "
          "table=1 conv kernel_h=3 kernel_w=3 pad_top=1 pad_left=1 pad_value=-128 pool_stride=2 "
          "out=13 dead=50 tiles rows=2 conv kernel_h=3 kernel_w=3 pad_top=1 pad_left=1 "
-         "pad_value=127 pool_stride=2 out=5 offset=127 dead=90 fc out=20 groups=5 offset=-3 table=1")
+         "pad_value=127 pool_stride=2 out=5 offset=127 dead=90 fc out=20 groups=5 offset=-3 "
+         "table=1")
 
 
 def test_pieces_of_several_reads_come_in_one_order_where_instances_share_them():
