@@ -225,7 +225,7 @@ class Program:
     def places(self, base: int) -> list[tuple[int, int] | None]:
         """First byte address of each layer's output and the one after its last, in a window at
         `base`; None of one that is not stored. A run writes nothing else."""
-        records = {x.layer: (base + x.first, base + x.past) for x in self.records}
+        records = {k: (base + x.first, base + x.past) for k, x in self._recorded.items()}
         return [records.get(k) if place is None else (
             base + place.offset, base + place.offset + self.output_bytes(k))
             for k, place in enumerate(self.outputs)]
@@ -233,20 +233,16 @@ class Program:
     def stored(self, layer: int) -> tuple[int, int] | None:
         """Byte offset and length of what `unpack_output` takes when a run ends; None of what is not
         stored, or not there any more."""
-        for records in self.records:
-            if records.layer == layer:
-                return records.first, records.past - records.first
-        place = self.outputs[layer]
-        return None if place is None or layer in self.overwritten else (
-            place.offset, self.output_bytes(layer))
+        if (records := self._recorded.get(layer)) is not None:
+            return records.first, records.past - records.first
+        return (self._place(layer).offset, self.output_bytes(layer)) if self.stays(layer) else None
 
     def unpack_output(self, layer: int, data: np.ndarray | bytes) -> np.ndarray:
         """Return int8[C, H, W], or int8[batch, C, H, W] of a program for a batch, of the bytes at
         `stored(layer)`."""
         raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.asarray(data)
-        for records in self.records:
-            if records.layer == layer:
-                return records.unpack(raw, self.config)
+        if (records := self._recorded.get(layer)) is not None:
+            return records.unpack(raw, self.config)
         place = self._place(layer)
         channels, height, width = place.shape
         rows, pitch, batch = self.config.array.rows, self.config.word_pitch_bytes, self.batch
@@ -262,6 +258,10 @@ class Program:
     def stays(self, layer: int) -> bool:
         """Whether a layer's output is stored, and there when a run ends."""
         return self.outputs[layer] is not None and layer not in self.overwritten
+
+    @property
+    def _recorded(self) -> dict[int, StoredRecords]:
+        return {records.layer: records for records in self.records}
 
     def _place(self, layer: int) -> TensorPlace:
         place = self.outputs[layer]

@@ -108,11 +108,10 @@ class Instance:
         program = self.program
         program.sync()
         work = self.works[self.at]
-        if self.missing >= TINY:
+        before = self.undone - (len(self.works) - self.at)
+        if self.missing >= TINY or (work.fence and before):
             return
         if work.fence:
-            if self.undone > len(self.works) - self.at:  # of what came before
-                return
             self.undone -= 1
         else:
             queue = self.queues[work.unit]
@@ -160,7 +159,8 @@ class Instance:
 
     def _end(self, work: Work) -> None:
         self.undone -= 1
-        self.todo |= _NEXT  # which may be a fence
+        if self.at < len(self.works) and self.works[self.at].fence:
+            self.todo |= _NEXT
         if work.mark:
             self.ends[work.run] = max(self.ends[work.run], self.clock.now)
         if work.signal:

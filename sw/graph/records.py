@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["FACTOR", "RECORD", "Parameters", "at_rest", "parameters_in",
+__all__ = ["FACTOR", "RECORD", "Parameters", "at_rest", "parameters_in", "records_of",
            "wrong_records"]
 
 #: Bytes of a channel's record, and which of them the factor is, as a number of 0 to 127.
@@ -36,6 +36,15 @@ def parameters_in(value: np.ndarray) -> Parameters:
     return Parameters(records[:, :FACTOR].copy().view("<i4")[:, 0],
                       records[:, FACTOR:_SHIFT].copy().view("<u2")[:, 0],
                       records[:, _SHIFT].view(np.uint8))
+
+
+def records_of(bias: np.ndarray, factor: int, shift: np.ndarray | int) -> np.ndarray:
+    """Return the bytes int32[8 C] of channels with a bias, a shift and a `factor` below 128: what a
+    layer adds to the factors that it copies."""
+    found = np.zeros((len(bias), RECORD), np.int32)
+    found[:, :FACTOR] = bias.astype("<i4").view(np.int8).reshape(-1, FACTOR)
+    found[:, FACTOR], found[:, _SHIFT] = factor, shift
+    return found.reshape(-1)
 
 
 def at_rest(layer: Any) -> np.ndarray:

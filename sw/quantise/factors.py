@@ -12,9 +12,10 @@ import numpy as np
 from sw.graph.floating import FloatLayer
 from sw.graph.integer import Layer
 from sw.graph.quantisation import Quantisation
-from sw.graph.records import FACTOR, RECORD
+from sw.graph.records import records_of
 
 from .errors import QuantiseError
+from .requantise import clamp
 
 __all__ = ["multiplying", "recording", "require_factors"]
 
@@ -58,8 +59,7 @@ def multiplying(layer: FloatLayer, x: Quantisation, by: Quantisation, to: Quanti
     """
     weights, _ = _weights(layer, x, by, to)
     none = np.zeros(len(weights), np.int32)
-    low, high = (default if limit is None else to.nearest(limit)
-                 for limit, default in ((layer.low, to.low), (layer.high, to.high)))
+    low, high = clamp(layer, to)
     return Layer(
         layer.name, weights.astype(np.int8).reshape(-1, 1, 1, 1), none, none.astype(np.uint16),
         none.astype(np.uint8), low, high, layer.stride, layer.padding, layer.groups,
@@ -73,15 +73,10 @@ def recording(layer: FloatLayer, multiplied: FloatLayer, x: Quantisation, by: Qu
     """The integers of the layer that gives another's factors; parameters as of `multiplying`, of
     which that other is the layer."""
     weights, shifts = _weights(multiplied, x, by, to)
-    channels = len(weights)
-    bytes_of = np.zeros((channels, RECORD), np.int32)
-    bytes_of[:, :FACTOR] = (-x.zero_point * weights).astype("<i4").view(np.int8).reshape(
-        channels, FACTOR)
-    bytes_of[:, FACTOR] = -by.zero_point
-    bytes_of[:, 6] = shifts
-    flat = channels * RECORD
+    constants = records_of(-x.zero_point * weights, -by.zero_point, shifts)
+    flat = len(constants)
     return Layer(
-        layer.name, layer.weight.astype(np.int8), bytes_of.reshape(flat),
+        layer.name, layer.weight.astype(np.int8), constants,
         np.full(flat, _ONE[0], np.uint16), np.full(flat, _ONE[1], np.uint8), -128, 127,
         layer.stride, layer.padding, layer.groups, layer.in_shape, layer.conv_shape,
         layer.out_shape, source=layer.source)

@@ -15,7 +15,7 @@ from .errors import QuantiseError
 from .scales import round_weights, weight_steps
 from .sums import Summed
 
-__all__ = ["alone", "from_zero", "meant", "multiplier", "requantised"]
+__all__ = ["alone", "clamp", "from_zero", "meant", "multiplier", "requantised"]
 
 
 def multiplier(real: float) -> tuple[int, int]:
@@ -41,6 +41,13 @@ def multiplier(real: float) -> tuple[int, int]:
     return mult, shift
 
 
+def clamp(layer: FloatLayer, to: Quantisation) -> tuple[int, int]:
+    """A layer's clamp in integers of its output."""
+    low, high = (default if limit is None else to.nearest(limit)
+                 for limit, default in ((layer.low, to.low), (layer.high, to.high)))
+    return low, high
+
+
 def requantised(layer: FloatLayer, summed: Summed, to: Quantisation) -> Layer:
     """A layer of its integers' sums, requantised to how its output is held."""
     try:
@@ -50,8 +57,7 @@ def requantised(layer: FloatLayer, summed: Summed, to: Quantisation) -> Layer:
                             "are too small for its weights; give images like those that the "
                             "network will run on") from None
     whole = np.round(layer.bias.astype(np.float64) / summed.unit).astype(np.int32)
-    low, high = (default if limit is None else to.nearest(limit)
-                 for limit, default in ((layer.low, to.low), (layer.high, to.high)))
+    low, high = clamp(layer, to)
     return Layer(
         layer.name, summed.weight, whole,
         np.array([p[0] for p in pairs], np.uint16), np.array([p[1] for p in pairs], np.uint8),

@@ -7,7 +7,7 @@ import numpy as np
 
 from hw.config import Config
 from sw.graph.integer import Layer
-from sw.graph.records import FACTOR, RECORD
+from sw.graph.records import FACTOR, RECORD, records_of
 
 from .making import OUTPUTS, ZERO_POINTS, Growing, Numbers, Shape, Window, make_layer
 
@@ -28,16 +28,13 @@ def make_excite(rng: np.random.Generator, name: str, net: Growing, numbers: Numb
         **OUTPUTS, "out": channels, "groups": channels, "pool": 1, "pool_w": 0,
         "dead": numbers["dead"]})
     net.add(made, numbers["back"])
-    records = np.zeros((channels, RECORD), np.int32)
-    records[:, :FACTOR] = rng.integers(-9000, 9000, channels).astype("<i4").view(
-        np.int8).reshape(channels, FACTOR)
-    records[:, 6] = numbers["shift"]
+    records = records_of(rng.integers(-9000, 9000, channels), 0, numbers["shift"])
     weight = np.zeros((channels, RECORD, 1, 1), np.int8)
     weight[:, FACTOR] = 1
     flat = RECORD * channels
     net.layers.append(replace(
         made, name=f"{name}f", weight=weight.reshape(flat, 1, 1, 1),
-        bias=records.reshape(flat), mult=np.full(flat, 1 << 14, np.uint16),
+        bias=records, mult=np.full(flat, 1 << 14, np.uint16),
         shift=np.full(flat, 14, np.uint8), low=-128, in_shape=(channels, 1, 1),
         conv_shape=(flat, 1, 1), out_shape=(flat, 1, 1), source=None))
     zero = np.zeros(channels, np.uint8)
