@@ -11,6 +11,7 @@ from sw.graph.quantisation import Quantisation
 from sw.reference.batched import sums
 from sw.reference.floating import run_float_layer
 
+from .requantise import unit_of
 from .shown import Shown
 
 __all__ = ["correct_biases"]
@@ -32,7 +33,7 @@ def correct_biases(graph: IntegerGraph, shown: Shown) -> IntegerGraph:
                 continue  # exact, but for what is rounded by the result alone
             off[k] += _excess(graph, k, network.layers[k], network.sources(k),
                               inputs) / shown.count
-    layers = tuple(_corrected(layer, mean, _to(graph, layer))
+    layers = tuple(_corrected(layer, mean, unit_of(graph, layer))
                    for layer, mean in zip(graph.layers, off, strict=True))
     return replace(graph, layers=layers)
 
@@ -47,14 +48,9 @@ def _excess(graph: IntegerGraph, k: int, real: FloatLayer, sources: tuple[str, .
     values = dict(zip(sources, inputs, strict=True))
     codes = [_codes(values[source], graph.held[graph.parts(source)[0]])
              for source in graph.sources(k)]
-    found = sums(layer, codes).double() * torch.from_numpy(_unit(
-        layer, _to(graph, layer)))[:, None, None]
+    found = sums(layer, codes).double() * torch.from_numpy(
+        unit_of(graph, layer))[:, None, None]
     return (found - exact.double()).mean((2, 3)).sum(0).numpy()
-
-
-def _to(graph: IntegerGraph, layer: Layer) -> Quantisation:
-    """What a layer's sums are requantised to."""
-    return graph.taken.get(layer.name, graph.held[layer.name])
 
 
 def _codes(x: torch.Tensor, held: Quantisation) -> torch.Tensor:
@@ -62,13 +58,7 @@ def _codes(x: torch.Tensor, held: Quantisation) -> torch.Tensor:
     return whole.clamp(held.low, held.high)
 
 
-def _unit(layer: Layer, held: Quantisation) -> np.ndarray:
-    """The real value of one step of each channel's sums."""
-    return layer.mult * np.exp2(-layer.shift.astype(np.float64)) * held.scale
-
-
-def _corrected(layer: Layer, mean: np.ndarray, held: Quantisation) -> Layer:
-    unit = _unit(layer, held)
+def _corrected(layer: Layer, mean: np.ndarray, unit: np.ndarray) -> Layer:
     steps = np.divide(mean, unit, out=np.zeros_like(mean), where=unit > 0)
     reach = sum(128 * np.abs(part.weight.reshape(len(unit), -1).astype(np.int64)).sum(1)
                 for part in (layer, *layer.terms))

@@ -17,6 +17,7 @@ from .factors import multiplying, recording, require_factors
 from .functions import Taken, with_table
 from .given import quantise_given
 from .requantise import alone, from_zero, meant, requantised
+from .rounding import round_in_turn
 from .scales import Observed
 from .shown import Images, Shown, require_finite
 from .sums import sum_terms
@@ -77,7 +78,7 @@ def equalise(graph: FloatGraph, images: Images) -> FloatGraph:
 
 
 def quantise(graph: FloatGraph, images: Images | None = None, *, symmetric: bool = True,
-             equal: bool = True, correct: bool = False) -> IntegerGraph:
+             equal: bool = True, correct: bool = False, nearest: bool = True) -> IntegerGraph:
     """Quantise weights per channel and activations per layer, calibrated on images.
 
     A model that is quantised already keeps its scales and its integers, and needs no images:
@@ -95,6 +96,9 @@ def quantise(graph: FloatGraph, images: Images | None = None, *, symmetric: bool
         Bring channels to like sizes first, as `equalise` does: nothing happens where they are.
     correct : bool
         Take what rounding adds to sums on average from the biases.
+    nearest : bool
+        Round each weight to the nearest step. Else one after another, so that those after make up
+        for what rounding one adds to the sums, on the images.
 
     Raises
     ------
@@ -113,9 +117,11 @@ def quantise(graph: FloatGraph, images: Images | None = None, *, symmetric: bool
         graph = equalise(graph, images)
     shown = Shown(graph, images)
     found = _quantise_held(graph, *_observe(shown, symmetric=symmetric))
+    if not nearest:
+        found = round_in_turn(found, shown)
     if correct:
         found = correct_biases(found, shown)
-        found.validate()
+    found.validate()
     return found
 
 

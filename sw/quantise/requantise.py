@@ -8,14 +8,15 @@ import torch
 
 from sw.graph.edges import Output
 from sw.graph.floating import FloatLayer
-from sw.graph.integer import Layer
+from sw.graph.integer import IntegerGraph, Layer
 from sw.graph.quantisation import Quantisation
 
 from .errors import QuantiseError
 from .scales import round_weights, weight_steps
 from .sums import Summed
 
-__all__ = ["alone", "clamp", "from_zero", "meant", "multiplier", "requantised"]
+__all__ = ["alone", "clamp", "from_zero", "meant", "multiplier", "requantised",
+           "unit_of"]
 
 
 def multiplier(real: float) -> tuple[int, int]:
@@ -114,3 +115,10 @@ def alone(layer: FloatLayer, in_scale: float) -> Summed:
     for k in range(0, len(weight), 256):  # in pieces: a layer may have 10^8 weights
         weight[k:k + 256] = round_weights(real[k:k + 256], steps[k:k + 256]).numpy()
     return Summed(in_scale * steps.numpy(), weight, ())
+
+
+def unit_of(graph: IntegerGraph, layer: Layer) -> np.ndarray:
+    """The real value of one step of each of a layer's sums, float64[out]; 0 where its channel
+    gives its bias alone."""
+    held = graph.taken.get(layer.name, graph.held[layer.name])
+    return layer.mult * np.exp2(-layer.shift.astype(np.float64)) * held.scale

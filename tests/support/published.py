@@ -92,15 +92,45 @@ def mobilenet_v2() -> nn.Module:
                                            (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
                                            (6, 320, 1, 1)):
         for n in range(count):
-            inner, step = inputs * expand, stride if n == 0 else 1
-            body = [conv_bn(inner, inner, 3, step, inner, activation=nn.ReLU6),
-                    conv_bn(inner, outputs, 1, activation=None)]
-            if expand > 1:
-                body.insert(0, conv_bn(inputs, inner, 1, activation=nn.ReLU6))
-            layers.append(Residual(*body) if step == 1 and inputs == outputs
-                          else nn.Sequential(*body))
+            layers.append(_inverted(conv_bn, inputs, inputs * expand, outputs, 3,
+                                    stride if n == 0 else 1))
             inputs = outputs
     return nn.Sequential(*layers, conv_bn(inputs, 1280, 1, activation=nn.ReLU6), Head(1280, 1000))
+
+
+def efficientnet_lite0() -> nn.Module:
+    """MobileNetV2's blocks, some of 5x5, padded as TensorFlow pads."""
+    layers: list[nn.Module] = [_same(3, 32, 3, 2, activation=nn.ReLU6)]
+    inputs = 32
+    for kernel, expand, outputs, count, stride in (
+            (3, 1, 16, 1, 1), (3, 6, 24, 2, 2), (5, 6, 40, 2, 2), (3, 6, 80, 3, 2),
+            (5, 6, 112, 3, 1), (5, 6, 192, 4, 2), (3, 6, 320, 1, 1)):
+        for n in range(count):
+            layers.append(_inverted(_same, inputs, inputs * expand, outputs, kernel,
+                                    stride if n == 0 else 1))
+            inputs = outputs
+    return nn.Sequential(*layers, _same(inputs, 1280, 1, activation=nn.ReLU6), Head(1280, 1000))
+
+
+def _inverted(layer: Callable[..., nn.Module], inputs: int, inner: int, outputs: int, kernel: int,
+              stride: int) -> nn.Module:
+    """1x1 to `inner` channels, if these are more, depthwise, 1x1; its input added, where it fits."""
+    body = [layer(inner, inner, kernel, stride, inner, activation=nn.ReLU6),
+            layer(inner, outputs, 1, activation=None)]
+    if inner > inputs:
+        body.insert(0, layer(inputs, inner, 1, activation=nn.ReLU6))
+    return Residual(*body) if stride == 1 and inputs == outputs else nn.Sequential(*body)
+
+
+def _same(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1,
+          activation: type[nn.Module] | None = None) -> nn.Module:
+    """A convolution of even sides with TensorFlow's padding: what is odd of it comes behind."""
+    pad = kernel - stride if kernel > 1 else 0
+    before, behind = pad // 2, pad - pad // 2
+    return nn.Sequential(
+        nn.ZeroPad2d((before, behind, before, behind)),
+        nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs, eps=1e-3), *([] if activation is None else [activation()]))
 
 
 def squeezenet() -> nn.Module:
@@ -177,4 +207,5 @@ PUBLISHED: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
     "resnet18": (resnet18, (3, 224, 224)), "resnet50": (resnet50, (3, 224, 224)),
     "vgg16": (vgg16, (3, 224, 224)), "darknet": (darknet, (3, 224, 224)),
     "mobilenet_v3_small": (mobilenet_v3_small, (3, 224, 224)),
+    "efficientnet_lite0": (efficientnet_lite0, (3, 224, 224)),
 }

@@ -1,0 +1,200 @@
+"""Weights rounded in turn, so that those after make up for what rounding one adds to the sums.
+
+A layer's sums are off by (rounded - real weights) times its inputs, whose mean square is a form of
+the inputs' second moments. One input's weights are rounded after another; what that changes is made
+least by moving those that are not rounded yet, in closed form: optimal brain surgery, done column by
+column with a Cholesky factor as in GPTQ (Frantar et al. 2022, arXiv 2210.17323). A weight of 0
+stays 0, and steps stay as they are.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from sw.graph.convolution import Convolution
+from sw.graph.integer import IntegerGraph, Layer
+
+from .requantise import unit_of
+from .shown import Shown
+
+__all__ = ["round_in_turn"]
+
+_STEPS = 127
+#: Inputs of a channel beyond which its weights stay as they are: work grows with their square, and
+#: that of a factorisation with their cube.
+_MOST_INPUTS = 2304
+#: Positions of a map that moments are taken at, of all images: this many, and of each input.
+_POSITIONS, _POSITIONS_OF_INPUT = 4096, 4
+#: Of moments at a time.
+_BYTES = 128 << 20
+#: Of a moment's mean, added to each: what images do not show is not made use of.
+_DAMPING = 0.01
+#: Inputs that are rounded before those behind are moved.
+_BLOCK = 128
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A convolution of layer `layer`: the `term`th of the float layer and the `whole`th of the
+    integer one (0 is its own, k + 1 is term k), and what both are."""
+
+    layer: int
+    term: int
+    whole: int
+    real: Convolution
+    integer: Convolution
+
+    @property
+    def inputs(self) -> int:
+        """Of one channel."""
+        return self.real.weight[0].size
+
+    @property
+    def bytes(self) -> int:
+        """Of its inputs' moments."""
+        return self.real.groups * self.inputs ** 2 * 8
+
+
+def round_in_turn(graph: IntegerGraph, shown: Shown) -> IntegerGraph:
+    """Return the integers with weights that make each layer's sums on the images nearer to the
+    float network's, `shown.graph`; a channel whose sums they do not is left as it is.
+
+    Each layer is given what the float network gives it.
+    """
+    layers = list(graph.layers)
+    for portion in _portions(_parts(graph, shown)):
+        for part, moments in zip(portion, _moments(portion, shown), strict=True):
+            layer = layers[part.layer]
+            steps = unit_of(graph, graph.layers[part.layer]) / _held(graph, part).scale
+            layers[part.layer] = _with_weights(
+                layer, part, _rounded(part, steps, moments), _held(graph, part).zero_point)
+    return replace(graph, layers=tuple(layers))
+
+
+def _held(graph: IntegerGraph, part: _Part):
+    """How what a part reads is held."""
+    source = graph.sources(part.layer)[part.whole]
+    return graph.held[graph.parts(source)[0]]
+
+
+def _parts(graph: IntegerGraph, shown: Shown) -> Iterator[_Part]:
+    """What is rounded: all but values that are added channel by channel, which are exact."""
+    for k, (real, layer) in enumerate(zip(shown.graph.layers, graph.layers, strict=True)):
+        if layer.factors is not None or layer.name in graph.recorded:
+            continue
+        theirs = [(n, x) for n, x in enumerate((real, *real.terms)) if not x.is_diagonal]
+        ours = [(n, x) for n, x in enumerate((layer, *layer.terms)) if not x.is_diagonal]
+        for (term, x), (whole, y) in zip(theirs, ours, strict=True):
+            if 1 < x.weight[0].size <= _MOST_INPUTS:
+                yield _Part(k, term, whole, x, y)
+
+
+def _portions(parts: Iterator[_Part]) -> Iterator[list[_Part]]:
+    """Parts whose moments are held together: the images pass the network once for each portion."""
+    portion: list[_Part] = []
+    for part in parts:
+        if portion and sum(x.bytes for x in portion) + part.bytes > _BYTES:
+            yield portion
+            portion = []
+        portion.append(part)
+    if portion:
+        yield portion
+
+
+def _moments(parts: Sequence[_Part], shown: Shown) -> list[torch.Tensor]:
+    """Second moments of what each part's channels read, float64[groups, inputs, inputs]."""
+    found = [torch.zeros(x.real.groups, x.inputs, x.inputs, dtype=torch.float64) for x in parts]
+    of_layer: dict[int, list[int]] = {}
+    for number, part in enumerate(parts):
+        of_layer.setdefault(part.layer, []).append(number)
+    for _, outputs in shown.batches():
+        for k, (inputs, _) in enumerate(outputs):
+            for number in of_layer.get(k, ()):
+                part = parts[number]
+                rows = _read(part.real, inputs[part.term], shown.count)
+                found[number] += (rows.mT @ rows).double()
+    return found
+
+
+def _read(part: Convolution, x: torch.Tensor, images: int) -> torch.Tensor:
+    """What a channel reads at some positions of each map [N, C, H, W], spread evenly:
+    float32[groups, positions, inputs]."""
+    _, height, width = part.conv_shape
+    inputs = part.weight[0].size
+    wanted = -(-max(_POSITIONS, _POSITIONS_OF_INPUT * inputs) // images)
+    at = torch.linspace(0, height * width - 1, min(wanted, height * width)).round().long()
+    y, z = at // width * part.stride[0], at % width * part.stride[1]
+    (top, left), (rows, columns), (down, right) = part.padding, part.reach, part.stride
+    x = functional.pad(x, (left, max(0, (width - 1) * right + columns - left - x.shape[3]),
+                           top, max(0, (height - 1) * down + rows - top - x.shape[2])),
+                       value=part.pad_value)
+    taps = [x[:, :, y + row * part.dilation[0], z + column * part.dilation[1]]
+            for row in range(part.kernel[0]) for column in range(part.kernel[1])]
+    found = torch.stack(taps, 2)  # [N, C, taps, positions]
+    split = found.reshape(len(x), part.groups, inputs, len(at))
+    return split.permute(1, 0, 3, 2).reshape(part.groups, -1, inputs)
+
+
+def _rounded(part: _Part, steps: np.ndarray, moments: torch.Tensor) -> np.ndarray:
+    """The part's weights in whole steps float64[out], int8, by moments of what it reads."""
+    nearest = torch.from_numpy(part.integer.weight).double()
+    alive = torch.from_numpy(steps > 0)
+    real = torch.from_numpy(part.real.weight).double() / torch.from_numpy(
+        np.where(steps > 0, steps, 1.0)).reshape(-1, 1, 1, 1)
+    real, nearest = (x.reshape(part.real.groups, -1, part.inputs) for x in (real, nearest))
+    moments = _damped(moments)
+    found = _in_turn(real, moments)
+
+    def error(whole: torch.Tensor) -> torch.Tensor:
+        off = whole - real
+        return ((off @ moments) * off).sum(2)
+
+    # sums stay as small as `weight_steps` reckons with
+    small = found.abs().sum(2) <= real.abs().sum(2) + part.inputs / 2
+    better = (error(found) < error(nearest)) & small & alive.reshape(small.shape)
+    return torch.where(better[..., None], found, nearest).reshape(
+        part.real.weight.shape).numpy().astype(np.int8)
+
+
+def _damped(moments: torch.Tensor) -> torch.Tensor:
+    mean = moments.diagonal(dim1=1, dim2=2).mean(1)
+    extra = torch.where(mean > 0, _DAMPING * mean, 1.0)
+    return moments + extra[:, None, None] * torch.eye(moments.shape[1], dtype=moments.dtype)
+
+
+def _in_turn(real: torch.Tensor, moments: torch.Tensor) -> torch.Tensor:
+    """Whole numbers near `real` [groups, out, inputs], those of the largest moments first."""
+    order = moments.diagonal(dim1=1, dim2=2).argsort(1, descending=True)
+    moments = moments.gather(1, order[:, :, None].expand_as(moments)).gather(
+        2, order[:, None, :].expand_as(moments))
+    columns = order[:, None, :].expand_as(real)
+    left = real.gather(2, columns)
+    zero = left == 0
+    factor = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(moments)),
+                                   upper=True)
+    whole = torch.zeros_like(left)
+    for start in range(0, left.shape[2], _BLOCK):
+        end = min(start + _BLOCK, left.shape[2])
+        off = torch.zeros_like(left[:, :, start:end])
+        for j in range(start, end):
+            near = left[:, :, j].round().clamp(-_STEPS, _STEPS)
+            whole[:, :, j] = torch.where(zero[:, :, j], 0.0, near)
+            off[:, :, j - start] = (left[:, :, j] - whole[:, :, j]) / factor[:, j, j][:, None]
+            left[:, :, j + 1:end] -= (off[:, :, j - start, None]
+                                      * factor[:, None, j, j + 1:end])
+        left[:, :, end:] -= off @ factor[:, start:end, end:]
+    return torch.zeros_like(whole).scatter(2, columns, whole)
+
+
+def _with_weights(layer: Layer, part: _Part, weight: np.ndarray, zero: int) -> Layer:
+    """The layer with a part's weights; what its inputs' zero point adds stays in the bias."""
+    fewer = (part.integer.weight.astype(np.int64) - weight).reshape(len(weight), -1).sum(1)
+    bias = (layer.bias + zero * fewer).astype(np.int32)
+    if part.whole == 0:
+        return replace(layer, weight=weight, bias=bias)
+    terms = list(layer.terms)
+    terms[part.whole - 1] = replace(terms[part.whole - 1], weight=weight)
+    return replace(layer, terms=tuple(terms), bias=bias)
