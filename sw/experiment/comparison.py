@@ -22,8 +22,6 @@ from sw.energy.model import EnergyModel, energy_from_arguments
 from sw.graph.integer import IntegerGraph
 from sw.networks.names import check_images
 from sw.networks.shapes import captured, check_cut
-from sw.prune.apply import apply_plan
-from sw.prune.plan import PartitionPlan
 from sw.reference.golden import run_golden
 from sw.report.console import print_report
 from sw.report.elements import PAGE
@@ -39,6 +37,7 @@ from .bigarray import big_array
 from .choice import Choice, choice_from_arguments
 from .floats import top1
 from .names import ARMS, BIG
+from .planned import plan_as_asked
 from .work import Workload
 from .workload import MOST_PARTITIONS, load_workload
 
@@ -50,7 +49,7 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     config = config_from_arguments(args)
     arms = arm_names(args.arms or list(ARMS), config, "--arms")
     choice = choice_from_arguments(args)
-    plan = _plan(args, choice)
+    plan = plan_as_asked(args, choice)
     _check(args, choice)
     model = energy_from_arguments(args)
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
@@ -72,21 +71,6 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     deliver(text, lambda: print_report(report, console(wide=True)), {
         args.save: lambda: text, args.report: lambda: render(report)}, as_json=args.json)
     return 0 if report.bit_exact else 1
-
-
-def _plan(args: argparse.Namespace, choice: Choice) -> PartitionPlan | None:
-    """The plan that --plan names, if it is one of the network."""
-    if args.plan is None:
-        return None
-    if choice.origin.ours:
-        raise ValueError("--plan goes with a network of your own")
-    for option in ("partitions", "prune", "partitioner"):
-        if getattr(args, option) is not None:
-            raise ValueError(f"--{option} goes without --plan, which says what is pruned, and how")
-    plan = PartitionPlan.load(args.plan)
-    with given("--plan", args.plan):
-        apply_plan(captured(choice.origin), plan)
-    return plan
 
 
 def _check(args: argparse.Namespace, choice: Choice) -> None:

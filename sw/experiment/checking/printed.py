@@ -49,7 +49,8 @@ def print_facts(facts: Facts, following: str, out: Console) -> None:
     if facts.memory:
         out.print(_memory(facts), highlight=False)
     if facts.nodes and facts.cycles is not None:
-        out.print("partitioning: " + (_cuts(facts) or "no layer can be cut"), highlight=False)
+        what = facts.pruned or _cuts(facts) or "no layer can be cut"
+        out.print(f"partitioning: {what}", highlight=False)
     if facts.fits:
         out.print()
         for fit in facts.fits:
