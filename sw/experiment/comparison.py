@@ -18,6 +18,7 @@ from hw.support.console import console
 from hw.support.files import check_outputs
 from hw.support.pools import thread_pool
 from hw.support.processors import processors
+from hw.support.text import printable
 from sw.energy.model import EnergyModel, energy_from_arguments
 from sw.graph.integer import IntegerGraph
 from sw.networks.names import check_images
@@ -35,13 +36,16 @@ from sw.training.dataset import root_of
 from .arms import Arm, check_layers, expected_cycles, golden_outputs, layer_kind, run_arm, segments
 from .bigarray import big_array
 from .choice import Choice, choice_from_arguments
-from .floats import top1
+from .floats import guesses, top1
 from .names import ARMS, BIG
 from .planned import plan_as_asked
 from .work import Workload
 from .workload import MOST_PARTITIONS, load_workload
 
 __all__ = ["compare_as_asked"]
+
+#: Images whose outputs are told by name, at most.
+_MOST_NAMED = 8
 
 
 def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
@@ -198,7 +202,7 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
         arms=tuple(results[a.name][0] for a in todo), command=command, seed=seed,
         versions=_versions(), accuracy=accuracy,
         energy_model=model or EnergyModel(), images=len(work.images), batch=batch,
-        pictures=work.pictures, notes=work.notes)
+        pictures=work.pictures, notes=(*_named(work, results, layers), *work.notes))
 
 
 def _weight(arm: Arm, layers: list[str] | None) -> int:
@@ -224,6 +228,21 @@ def _accuracy(work: Workload, results: dict, layers: list[str] | None) -> dict |
             continue
         accuracy[f"RTL {name}"] = top1(np.stack(finals[-len(work.labels):]), work.labels)
     return accuracy
+
+
+def _named(work: Workload, results: dict, layers: list[str] | None) -> list[str]:
+    """What each arm in RTL takes the first images for, where outputs have names."""
+    if layers or not work.names:
+        return []
+    lines = []
+    for name, (_, finals) in results.items():
+        said = [printable(work.names[k]) for k in guesses(np.stack(finals))[:_MOST_NAMED]]
+        if work.labels is not None:
+            are = [printable(work.names[k]) for k in work.labels]
+            said = [x if x == y else f"{x} (is {y})" for x, y in zip(said, are, strict=False)]
+        more = f" and {len(finals) - len(said)} more" if len(finals) > len(said) else ""
+        lines.append(f"{name} in RTL names: {', '.join(said)}{more}")
+    return sorted(lines)
 
 
 def _versions() -> dict[str, str]:
