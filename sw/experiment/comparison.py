@@ -194,7 +194,8 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
 
     with thread_pool(jobs) as submit:
         futures = {submit(run, a): a.name for a in order}
-        results = {futures[f]: f.result() for f in as_completed(futures)}
+        done = {futures[f]: f.result() for f in as_completed(futures)}
+    results = {arm.name: done[arm.name] for arm in todo}
     accuracy = _accuracy(work, results, layers)
     return Report(
         network=work.name, weights=work.weights, partitions=work.partitions,
@@ -231,18 +232,18 @@ def _accuracy(work: Workload, results: dict, layers: list[str] | None) -> dict |
 
 
 def _named(work: Workload, results: dict, layers: list[str] | None) -> list[str]:
-    """What each arm in RTL takes the first images for, where outputs have names."""
+    """What arms in RTL take the first images for, where outputs have names."""
     if layers or not work.names:
         return []
-    lines = []
+    arms: dict[str, list[str]] = {}
     for name, (_, finals) in results.items():
         said = [printable(work.names[k]) for k in guesses(np.stack(finals))[:_MOST_NAMED]]
         if work.labels is not None:
             are = [printable(work.names[k]) for k in work.labels]
             said = [x if x == y else f"{x} (is {y})" for x, y in zip(said, are, strict=False)]
         more = f" and {len(finals) - len(said)} more" if len(finals) > len(said) else ""
-        lines.append(f"{name} in RTL names: {', '.join(said)}{more}")
-    return sorted(lines)
+        arms.setdefault(", ".join(said) + more, []).append(name)
+    return [f"named in RTL by {', '.join(names)}: {said}" for said, names in arms.items()]
 
 
 def _versions() -> dict[str, str]:

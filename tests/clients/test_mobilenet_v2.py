@@ -70,5 +70,5 @@ def test_it_names_four_photographs(tmp_path, capsys):
     assert code == 0 and report["bit_exact"]
     shares = {name: value for name, value in report["accuracy"].items() if "RTL" in name}
     assert shares and set(shares.values()) == {1.0}, shares
-    line, = (note for note in report["notes"] if note.startswith("dense-8 in RTL names: "))
+    line, = (note for note in report["notes"] if note.startswith("named in RTL by dense-8: "))
     assert sorted(line.partition(": ")[2].split(", ")) == sorted(known.values())
