@@ -19,6 +19,7 @@ from hw.support.files import check_outputs
 from hw.support.pools import thread_pool
 from hw.support.processors import processors
 from hw.support.text import printable
+from sw.compiler import require_log
 from sw.energy.model import EnergyModel, energy_from_arguments
 from sw.graph.integer import IntegerGraph
 from sw.networks.names import check_images
@@ -54,7 +55,7 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     arms = arm_names(args.arms or list(ARMS), config, "--arms")
     choice = choice_from_arguments(args)
     plan = plan_as_asked(args, choice)
-    _check(args, choice)
+    _check(args, choice, config)
     model = energy_from_arguments(args)
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
     with SimulationProgress(quiet=args.quiet) as progress:
@@ -77,7 +78,7 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     return 0 if report.bit_exact else 1
 
 
-def _check(args: argparse.Namespace, choice: Choice) -> None:
+def _check(args: argparse.Namespace, choice: Choice, config: Config) -> None:
     """Refuse what cannot work before anything is built."""
     if args.weights and not args.weights.is_file():
         raise ValueError(f"--weights {args.weights} is not a file")
@@ -95,6 +96,8 @@ def _check(args: argparse.Namespace, choice: Choice) -> None:
         check_images(args.network, args.images)
     with given("--layers", ",".join(args.layers or ())):
         check_layers(graph, args.layers)
+    if not args.layers:
+        require_log(config, len(graph.layers), graph.layers[-1].name)
     if args.epsilon:
         _epsilons([x.name for x in graph.layers if layer_kind(x) == "fc"], args.epsilon)
 

@@ -76,7 +76,8 @@ def _next(args: argparse.Namespace, facts: Facts) -> str:
         if args.board:
             return shlex.join(["python", "-m", "boards", "run", args.board, "--virtual",
                                "--network", *network, *as_options(args)])
-        return shlex.join(["python", "-m", "sw.compare", "--network", *network, *machine])
+        log = ["--log-entries", str(facts.log_entries)] if facts.log_entries else []
+        return shlex.join(["python", "-m", "sw.compare", "--network", *network, *machine, *log])
     check = ["python", "-m", "sw.check", *network]
     if any("(--tables)" in x.why for x in facts.obstacles):
         return shlex.join([*check, *machine, "--tables"])

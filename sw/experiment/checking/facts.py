@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from hw.config import Config
+from hw.config import Config, next_pow2
 from sw.compiler import CompileError, DoesNotFit
 from sw.compiler.compile import lower
 from sw.cycles.limits import network_limit
@@ -90,6 +90,12 @@ class Facts:
     def ms(self) -> float | None:
         """Predicted, of one image."""
         return None if self.cycles is None else self.cycles / self.target.clock_mhz / 1e3
+
+    @property
+    def log_entries(self) -> int | None:
+        """What a run that tells each layer's cycles takes more than there are."""
+        few = self.target.config.buffers.log_entries < len(self.nodes)
+        return next_pow2(len(self.nodes)) if few else None
 
 
 def facts_of(choice: Choice, target: Target, *, plan: PartitionPlan | None = None, seed: int,
