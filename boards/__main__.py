@@ -58,6 +58,7 @@ def parser() -> Parser:
                 note="refused before the build where it does not fit; default: none is looked at")
     add_options(sub, *NETWORK[1:])
     add_options(sub, "--partitions", default=None, note="of --network; default: before pruning")
+    add_options(sub, "--plan")
     add_options(sub, "--json")
     sub = add("flash", "Load a bitstream into the board with openFPGALoader.")
     sub.add_argument("--out", type=file_path, metavar="FOLDER",
@@ -123,8 +124,9 @@ def _add_network(sub: Parser) -> None:
     add_options(sub, *NETWORK[1:], *DATA)
     sub.add_argument("--dense", action="store_true", help="the network before pruning")
     add_options(sub, "--partitions", default=None,
-                note="default: as many as instances, or what makes digits fit the board; of a "
-                "network of your own the most up to 8 that go")
+                note="default: as many as instances, or what makes digits fit the board; a "
+                "network of your own is run as it is")
+    add_options(sub, "--plan")
     add_options(sub, "--seed", default=None, note="default 1")
 
 

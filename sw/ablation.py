@@ -30,6 +30,7 @@ def parser() -> Parser:
     parser = Parser(prog="python -m sw.ablation", description=__doc__)
     add_options(parser, *NETWORK)
     add_options(parser, "--partitions", default=None, note=PARTS)
+    add_options(parser, "--plan")
     parser.add_argument("--only", type=Items(str, "multicast,prefetch"), metavar="A,B",
                         help=f"of {', '.join(SWITCHES)}")
     add_options(parser, "--latency", "--seed", "--json", "--save", "--quiet")

@@ -37,7 +37,7 @@ def parser() -> Parser:
                         help="what is checked: a name, an ONNX file, a .pt2 file of torch.export, "
                         "or FILE.py:callable or package.module:callable")
     what = parser.add_argument_group("the network and its images")
-    add_options(what, *NETWORK[1:], *DATA, "--seed")
+    add_options(what, *NETWORK[1:], *DATA, "--plan", "--seed")
     machine = parser.add_argument_group("the machine")
     machine.add_argument("--board", type=word, metavar="BOARD",
                          help="a board with its own configuration, memory and clock, in place of "

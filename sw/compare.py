@@ -47,9 +47,7 @@ def parser() -> Parser:
     add_options(what, "--prune", default=None, note="default fc")
     add_options(what, "--partitioner", note="default: optimised for trained weights, identity for "
                 "seeded ones")
-    what.add_argument("--plan", type=file_path, metavar="FILE",
-                      help="prune a network of your own by this plan, a .plan.json as sw.train "
-                      "writes it, in place of the three before")
+    add_options(what, "--plan")
     what.add_argument("--layers", type=Items(str, "fc1,fc2"), metavar="A,B",
                       help="only these layers, by name; each run of "
                       "neighbours starts from the golden output of the layer before")

@@ -37,7 +37,8 @@ def parser() -> Parser:
     what.add_argument("--partitions", type=Items(PARTITIONS, "1,8"), metavar="P,P",
                       help="diagonal blocks of the pruned layers; 1 is the dense network (default "
                       "1,8; of a network of your own 1 and the most up to 8 that go)")
-    add_options(what, "--prune")
+    add_options(what, "--prune", default=None, note="default fc")
+    add_options(what, "--plan", note="beside the dense network")
     what.add_argument("--instances", type=integers(1, 32, "1,2,4"), default=[1, 2, 4, 8],
                       metavar="N,N", dest="counts",
                       help="identical instances (default 1,2,4,8)")

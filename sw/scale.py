@@ -13,7 +13,8 @@ Examples:
     python -m sw.scale --rows 8 --cols 8 --memory private --json
 
 A network of your own is pruned into as many partitions as there are instances, without training:
-its accuracies say what dropping costs one that was not made for it.
+its accuracies say what dropping costs one that was not made for it. One that is tuned already, as
+sw.train does it, is pruned by its own --plan.
 
 A level is a supply voltage and a clock, as shares of the nominal ones: 0.8V@0.5 is 80% of the
 voltage at half of the clock. Cycles and activity are measured, and what a level makes of them is a
@@ -57,6 +58,7 @@ def parser() -> Parser:
                 "many as instances; default digits, trained for it, as wide as the array needs")
     add_options(what, *NETWORK[1:])
     add_options(what, "--prune", default=None, note="a network of your own; default all")
+    add_options(what, "--plan", note="as many as instances")
     add_options(what, "--epochs", note=f"of each partition of digits; default {INCREMENTAL.epochs}")
     add_options(what, "--images", default=4, note="held out, for each number of active partitions; "
                 "default 4")

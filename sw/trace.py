@@ -37,6 +37,7 @@ def parser() -> Parser:
     what.add_argument("--form", choices=("dense", "pruned"),
                       help="before or after pruning (default pruned, where something can be)")
     add_options(what, "--partitions", default=None, note=PARTS)
+    add_options(what, "--plan")
     add_options(what, "--seed")
     add_config_arguments(parser)
     window = parser.add_argument_group("the window, and where it goes")

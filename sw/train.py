@@ -57,6 +57,7 @@ def parser() -> Parser:
                        "first and the classifier, or layers by name, neighbours, commas between "
                        "(default fc)")
     add_options(prune, "--partitioner", note="default optimised")
+    add_options(prune, "--plan", note="in place of the three before")
     prune.add_argument("--ablation", action="store_true",
                        help="P in 2, 4, 8 with every partitioner, fc and all")
     prune.add_argument("--seeds", type=integer(1, 1000), default=1, metavar="N",

@@ -13,6 +13,7 @@ from boards.flow.fit import check_memory, check_soon
 from hw.config import Config
 from sw.compiler import Program, compile_graph
 from sw.experiment.choice import Choice, choice_from_arguments
+from sw.experiment.planned import plan_as_asked
 from sw.experiment.workload import load_workload
 from sw.graph.integer import IntegerGraph
 from sw.networks.shapes import shape_graph
@@ -46,7 +47,7 @@ def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config
                   count: int, store_all: bool = True,
                   say: Callable[[str], None] = say) -> Task:
     """The task that --network and what goes with it ask for, of `count` images. A user's network is
-    pruned only where --partitions says so: what is pruned here is not tuned again.
+    pruned only where --partitions or --plan says so: what is pruned here is not tuned again.
 
     Raises
     ------
@@ -56,13 +57,14 @@ def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config
     CompileError, DoesNotFit
     """
     parts = max(board.partitions, config.instances) if choice.origin.ours else None
-    dense = args.dense or (args.partitions is None and not choice.origin.ours)
+    plan = plan_as_asked(args, choice)
+    dense = args.dense or (args.partitions is None and plan is None and not choice.origin.ours)
     with suppress(PartitionError):  # which is told with its option, below
         check_soon(board, config, shape_graph(
             choice.origin.text if choice.origin.ours else choice.origin, "fc",
-            1 if dense else args.partitions or parts or 1), store_all=store_all)
+            1 if dense else args.partitions or parts or 1, plan), store_all=store_all)
     work = load_workload(choice, images=count, say=say, partitions=args.partitions or parts,
-                         seed=_SEED if args.seed is None else args.seed)
+                         seed=_SEED if args.seed is None else args.seed, plan=plan)
     graph = work.dense if dense or work.pruned is None else work.pruned
     say("compiling")
     program = compiled_for(graph, config, board, store_all=store_all)

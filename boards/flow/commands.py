@@ -11,7 +11,9 @@ from hw.fpga.estimate import quick_usage
 from hw.options import changed_config
 from hw.support.files import check_outputs
 from sw.experiment.choice import choice_from_arguments
+from sw.experiment.planned import plan_as_asked
 from sw.networks.shapes import shape_graph
+from sw.terminal.options import NETWORK, attribute
 
 from .asked import out_folder, say
 from .build import BUILD, build
@@ -21,6 +23,9 @@ from .programmer import checked_bitstream, flash_command, program
 from .results import RESULTS, add_row, built, stale
 
 __all__ = ["WORK"]
+
+#: Options of `build` that say more of --network.
+_OF_NETWORK = (*NETWORK[2:], "--partitions", "--plan")
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -90,10 +95,15 @@ def _build(args: argparse.Namespace) -> int:
     board = find(args.board)
     out = out_folder(args, board)
     config = changed_config(board.config, args)
+    for option in () if args.network else _OF_NETWORK:
+        if getattr(args, attribute(option)) is not None:
+            raise ValueError(f"{option} goes with --network, which names what is looked at")
     if args.network:
-        origin = choice_from_arguments(args).origin
+        choice = choice_from_arguments(args)
+        origin = choice.origin
         needs = check_network(board, config, shape_graph(
-            origin.text if origin.ours else origin, "fc", args.partitions or 1))
+            origin.text if origin.ours else origin, "fc", args.partitions or 1,
+            plan_as_asked(args, choice)))
         say(f"{origin.name} fits: {needs:,} bytes of memory")
     result = build(board, config, out, say=say)
     data = {"board": board.name, "config": config.shape,

@@ -90,5 +90,5 @@ def check_memory(board: Board, config: Config, name: str, needs: int) -> None:
     there = board.system(config).memory_bytes
     if needs > there:
         raise DoesNotFit(name, f"{needs:,} bytes of memory", f"{there:,} on the {board.title}",
-                         "prune it into more partitions (--partitions), or take a smaller network "
-                         "or a board with SDRAM")
+                         "prune it into more partitions (--partitions), or take a smaller network"
+                         + ("" if board.sdram else " or a board with SDRAM"))

@@ -24,7 +24,7 @@ from .run import BoardRun, run_network
 __all__ = ["run_as_asked"]
 
 #: Options that say what runs; a bundle says it.
-_WORK = ("--network", *MORE, "--dense", "--partitions", "--images", "--seed")
+_WORK = ("--network", *MORE, "--dense", "--partitions", "--plan", "--images", "--seed")
 
 
 def run_as_asked(args: argparse.Namespace) -> int:

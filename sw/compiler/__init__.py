@@ -3,7 +3,7 @@
 from sw.lowering.errors import CompileError, DoesNotFit, Unsupported
 
 from .compile import compile_graph
-from .program import LayerInfo, Program, ProgramError
+from .program import LayerInfo, Program, ProgramError, require_log
 
 __all__ = ["CompileError", "DoesNotFit", "LayerInfo", "Program", "ProgramError", "Unsupported",
-           "compile_graph"]
+           "compile_graph", "require_log"]

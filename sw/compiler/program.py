@@ -15,7 +15,17 @@ from sw.lowering.taps import Taps
 from .programfile import ProgramError, read_program, write_program
 from .records import StoredRecords
 
-__all__ = ["LayerInfo", "Program", "ProgramError"]
+__all__ = ["LayerInfo", "Program", "ProgramError", "require_log"]
+
+
+def require_log(config: Config, entries: int, last: str) -> None:
+    """Raise DoesNotFit if the log has no room for so many, the last of a layer of this name."""
+    if entries > config.buffers.log_entries:
+        raise DoesNotFit(
+            last, f"entry {entries} of the log, which tells each layer's cycles",
+            f"{config.buffers.log_entries}", f"raise buffers.log_entries (--log-entries "
+            f"{next_pow2(entries)}), or take fewer layers")
+
 
 @dataclass(frozen=True)
 class LayerInfo:
@@ -158,12 +168,7 @@ class Program:
         DoesNotFit
             If not `fits_log`.
         """
-        if not self.fits_log:
-            needs = next_pow2(len(self.order))
-            raise DoesNotFit(
-                self.layers[-1].name, f"entry {len(self.order)} of the log, which tells each "
-                "layer's cycles", f"{self.config.buffers.log_entries}",
-                f"raise buffers.log_entries (--log-entries {needs}), or take fewer layers")
+        require_log(self.config, len(self.order), self.layers[-1].name)
 
     def pack_input(self, images: np.ndarray) -> np.ndarray:
         """Return the bytes of an input, to be written at `input.offset`.

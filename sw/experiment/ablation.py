@@ -15,6 +15,7 @@ from hw.support.files import check_outputs
 from hw.support.processors import processors
 from sw.lowering.switches import switched
 from sw.networks.shapes import captured, check_cut
+from sw.prune.plan import PartitionPlan
 from sw.terminal.console import deliver
 from sw.terminal.progress import SimulationProgress
 from sw.terminal.reads import files_read
@@ -22,6 +23,7 @@ from sw.terminal.reads import files_read
 from .arms import Arm, golden_outputs, layer_kind, run_arm
 from .choice import Choice, choice_from_arguments
 from .names import SWITCHES
+from .planned import plan_as_asked
 from .workload import MOST_PARTITIONS, load_workload
 
 __all__ = ["ablate_as_asked", "workloads"]
@@ -39,19 +41,19 @@ class Work:
 
 
 def workloads(choice: Choice, config: Config, partitions: int | None, seed: int,
-              say: Callable[[str], None]) -> list[Work]:
+              say: Callable[[str], None], plan: PartitionPlan | None = None) -> list[Work]:
     """Those that `sw.ablation`'s text tells; where nothing can be pruned, the dense network in
-    their place."""
+    their place; with a `plan` what it prunes in both."""
     found: list[Work] = []
     for prune, memory in (("fc", "shared"), ("all", "private")):
         work = load_workload(choice, partitions=partitions, seed=seed, images=1, prune=prune,
-                             say=say)
+                             plan=plan, say=say)
         graph = work.pruned or work.dense
-        kinds = {"fc": "fully connected layers pruned, one port",
-                 "all": "all layers pruned, a port each"}
+        what = "dense" if work.pruned is None else "pruned by the plan" if plan else {
+            "fc": "fully connected layers pruned", "all": "all layers pruned"}[prune]
         ports = "one port" if memory == "shared" else "a port each"
         found.append(Work(
-            f"dense, {ports}" if work.pruned is None else kinds[prune],
+            f"{what}, {ports}",
             Arm(f"{prune}-{memory}", graph, config.replace(port__memory=memory), work.images,
                 golden_outputs(graph, work.images))))
     convolutions = tuple(x.name for x in work.dense.layers if layer_kind(x) == "conv")
@@ -83,6 +85,7 @@ def ablate_as_asked(args: argparse.Namespace) -> int:
                              + nearest(name, SWITCHES))
     check_outputs(files_read(args), save=(args.save, _SCHEMA))
     choice = choice_from_arguments(args)
+    plan = plan_as_asked(args, choice)
     partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else None)
     with given("--partitions", partitions):
         for prune in ("fc", "all"):
@@ -91,7 +94,7 @@ def ablate_as_asked(args: argparse.Namespace) -> int:
     rows: dict[str, dict[str, int]] = {}
     exact = True
     with SimulationProgress(quiet=args.quiet) as progress:
-        works = workloads(choice, config, partitions, args.seed, progress.say)
+        works = workloads(choice, config, partitions, args.seed, progress.say, plan)
         for off in (None, *chosen):
             for work in works:
                 progress.say(f"{work.name}, without {off}" if off else work.name)

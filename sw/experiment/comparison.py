@@ -18,12 +18,12 @@ from hw.support.console import console
 from hw.support.files import check_outputs
 from hw.support.pools import thread_pool
 from hw.support.processors import processors
+from hw.support.text import printable
+from sw.compiler import require_log
 from sw.energy.model import EnergyModel, energy_from_arguments
 from sw.graph.integer import IntegerGraph
 from sw.networks.names import check_images
 from sw.networks.shapes import captured, check_cut
-from sw.prune.apply import apply_plan
-from sw.prune.plan import PartitionPlan
 from sw.reference.golden import run_golden
 from sw.report.console import print_report
 from sw.report.elements import PAGE
@@ -37,12 +37,16 @@ from sw.training.dataset import root_of
 from .arms import Arm, check_layers, expected_cycles, golden_outputs, layer_kind, run_arm, segments
 from .bigarray import big_array
 from .choice import Choice, choice_from_arguments
-from .floats import top1
+from .floats import guesses, top1
 from .names import ARMS, BIG
+from .planned import plan_as_asked
 from .work import Workload
 from .workload import MOST_PARTITIONS, load_workload
 
 __all__ = ["compare_as_asked"]
+
+#: Images whose outputs are told by name, at most.
+_MOST_NAMED = 8
 
 
 def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
@@ -50,8 +54,8 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     config = config_from_arguments(args)
     arms = arm_names(args.arms or list(ARMS), config, "--arms")
     choice = choice_from_arguments(args)
-    plan = _plan(args, choice)
-    _check(args, choice)
+    plan = plan_as_asked(args, choice)
+    _check(args, choice, config)
     model = energy_from_arguments(args)
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
     with SimulationProgress(quiet=args.quiet) as progress:
@@ -74,22 +78,7 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     return 0 if report.bit_exact else 1
 
 
-def _plan(args: argparse.Namespace, choice: Choice) -> PartitionPlan | None:
-    """The plan that --plan names, if it is one of the network."""
-    if args.plan is None:
-        return None
-    if choice.origin.ours:
-        raise ValueError("--plan goes with a network of your own")
-    for option in ("partitions", "prune", "partitioner"):
-        if getattr(args, option) is not None:
-            raise ValueError(f"--{option} goes without --plan, which says what is pruned, and how")
-    plan = PartitionPlan.load(args.plan)
-    with given("--plan", args.plan):
-        apply_plan(captured(choice.origin), plan)
-    return plan
-
-
-def _check(args: argparse.Namespace, choice: Choice) -> None:
+def _check(args: argparse.Namespace, choice: Choice, config: Config) -> None:
     """Refuse what cannot work before anything is built."""
     if args.weights and not args.weights.is_file():
         raise ValueError(f"--weights {args.weights} is not a file")
@@ -107,6 +96,8 @@ def _check(args: argparse.Namespace, choice: Choice) -> None:
         check_images(args.network, args.images)
     with given("--layers", ",".join(args.layers or ())):
         check_layers(graph, args.layers)
+    if not args.layers:
+        require_log(config, len(graph.layers), graph.layers[-1].name)
     if args.epsilon:
         _epsilons([x.name for x in graph.layers if layer_kind(x) == "fc"], args.epsilon)
 
@@ -206,7 +197,8 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
 
     with thread_pool(jobs) as submit:
         futures = {submit(run, a): a.name for a in order}
-        results = {futures[f]: f.result() for f in as_completed(futures)}
+        done = {futures[f]: f.result() for f in as_completed(futures)}
+    results = {arm.name: done[arm.name] for arm in todo}
     accuracy = _accuracy(work, results, layers)
     return Report(
         network=work.name, weights=work.weights, partitions=work.partitions,
@@ -214,7 +206,7 @@ def compare(work: Workload, config: Config, *, arms: list[str], layers: list[str
         arms=tuple(results[a.name][0] for a in todo), command=command, seed=seed,
         versions=_versions(), accuracy=accuracy,
         energy_model=model or EnergyModel(), images=len(work.images), batch=batch,
-        pictures=work.pictures, notes=work.notes)
+        pictures=work.pictures, notes=(*_named(work, results, layers), *work.notes))
 
 
 def _weight(arm: Arm, layers: list[str] | None) -> int:
@@ -240,6 +232,21 @@ def _accuracy(work: Workload, results: dict, layers: list[str] | None) -> dict |
             continue
         accuracy[f"RTL {name}"] = top1(np.stack(finals[-len(work.labels):]), work.labels)
     return accuracy
+
+
+def _named(work: Workload, results: dict, layers: list[str] | None) -> list[str]:
+    """What arms in RTL take the first images for, where outputs have names."""
+    if layers or not work.names:
+        return []
+    arms: dict[str, list[str]] = {}
+    for name, (_, finals) in results.items():
+        said = [printable(work.names[k]) for k in guesses(np.stack(finals))[:_MOST_NAMED]]
+        if work.labels is not None:
+            are = [printable(work.names[k]) for k in work.labels]
+            said = [x if x == y else f"{x} (is {y})" for x, y in zip(said, are, strict=False)]
+        more = f" and {len(finals) - len(said)} more" if len(finals) > len(said) else ""
+        arms.setdefault(", ".join(said) + more, []).append(name)
+    return [f"named in RTL by {', '.join(names)}: {said}" for said, names in arms.items()]
 
 
 def _versions() -> dict[str, str]:

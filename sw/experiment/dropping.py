@@ -37,6 +37,7 @@ from sw.training.recipe import INCREMENTAL
 from .choice import Choice, choice_from_arguments
 from .pareto import pareto
 from .parted import load_parted
+from .planned import plan_as_asked
 
 __all__ = ["OperatingPoint", "drop_as_asked", "spread", "unbeaten_points"]
 
@@ -159,6 +160,7 @@ def drop_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     check_outputs(files_read(args), plot=(args.plot, PLOT))
     choice = choice_from_arguments(args)
     _check(args, choice)
+    plan = plan_as_asked(args, choice)
     config = config_from_arguments(args)
     if config.instances < 2:
         raise ValueError("--instances is 1; there must be 2 or more, one for each partition")
@@ -172,7 +174,7 @@ def drop_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
         grown = grow_digits(config.instances, config.unit_channels, seed=args.seed,
                             cache=own_cache(), epochs=args.epochs or INCREMENTAL.epochs, say=say)
     else:
-        grown = load_parted(choice, config.instances, prune=args.prune or "all",
+        grown = load_parted(choice, config.instances, prune=args.prune or "all", plan=plan,
                             images=args.images, seed=args.seed, say=say)
     measured = measure_active(grown, config, args.images, model, say)
     points = points_of(measured, args.levels, model)

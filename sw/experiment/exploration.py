@@ -26,6 +26,7 @@ from sw.driver.driver import Driver
 from sw.graph.integer import IntegerGraph
 from sw.networks.naming import Origin
 from sw.networks.shapes import captured, check_cut, shape_graph
+from sw.prune.plan import PartitionPlan
 from sw.reference.golden import run_golden
 from sw.report.charts import PLOT, scatter
 from sw.terminal.console import deliver
@@ -34,6 +35,7 @@ from sw.terminal.reads import files_read
 from .choice import choice_from_arguments
 from .own import chosen_partitions
 from .pareto import pareto
+from .planned import plan_as_asked
 from .pool import each
 
 __all__ = ["Candidate", "Result", "evaluate", "explore_as_asked", "unbeaten_results"]
@@ -44,13 +46,18 @@ _FEW_POINTS = 16
 
 @dataclass(frozen=True)
 class Candidate:
-    """One combination: a network cut into `partitions` (1: dense) on a configuration; one that
-    comes with it by its name."""
+    """One combination: a network cut into `partitions` (1: dense), by a `plan` if there is one, on
+    a configuration; one that comes with it by its name."""
 
     network: str | Origin
     prune: str
     partitions: int
     config: Config
+    plan: PartitionPlan | None = None
+
+    @property
+    def graph(self) -> IntegerGraph:
+        return shape_graph(self.network, self.prune, self.partitions, self.plan)
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,8 @@ class Result:
         p = self.candidate
         data = {k: v for k, v in asdict(self).items() if k not in ("candidate", "usage")}
         network = p.network if isinstance(p.network, str) else p.network.text
-        return {"network": network, "prune": p.prune, "partitions": p.partitions,
+        return {"network": network, "prune": "plan" if p.plan else p.prune,
+                "partitions": p.partitions,
                 "config": p.config.to_dict(), "dsps": self.usage.dsps,
                 "block_rams": self.usage.block_rams, **data}
 
@@ -96,7 +104,7 @@ def _random_weights(graph: IntegerGraph, seed: int) -> IntegerGraph:
 
 def evaluate(candidate: Candidate, graph: IntegerGraph | None = None) -> Result:
     """Predict a candidate."""
-    graph = graph or shape_graph(candidate.network, candidate.prune, candidate.partitions)
+    graph = graph or candidate.graph
     limit = network_limit(graph.layers, candidate.config).cycles
     try:
         cycles, why = predict(graph, candidate.config).cycles, ""
@@ -113,7 +121,7 @@ def cycles_in_rtl(candidate: Candidate, seed: int = 1) -> int:
     RuntimeError
         If an output differs from the golden model's.
     """
-    graph = shape_graph(candidate.network, candidate.prune, candidate.partitions)
+    graph = candidate.graph
     if isinstance(candidate.network, str):
         graph = _random_weights(graph, seed)
     image = np.random.default_rng(seed).integers(-128, 128, graph.in_shape, dtype=np.int8)
@@ -149,13 +157,15 @@ def unbeaten_results(results: Iterable[Result]) -> list[Result]:
 def explore_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.explore`'s arguments ask for, and return the exit code; errors are raised."""
     check_outputs(files_read(args), plot=(args.plot, PLOT))
-    origin = choice_from_arguments(args).origin
+    choice = choice_from_arguments(args)
+    origin, prune, plan = choice.origin, args.prune or "fc", plan_as_asked(args, choice)
     several = args.partitions or ([1, 8] if origin.ours else list(dict.fromkeys(
-        (1, chosen_partitions(captured(origin), args.prune, None)[0]))))
-    points = _points(args, args.network if origin.ours else origin, several)
-    for partitions in several:
+        (1, plan.partitions if plan else chosen_partitions(captured(origin), prune, None)[0]))))
+    points = _points(args, Candidate(args.network if origin.ours else origin, prune, 1,
+                                     PRESETS[args.preset], plan), several)
+    for partitions in several if plan is None else ():
         with given("--partitions", partitions):
-            check_cut(captured(origin), args.prune, partitions)
+            check_cut(captured(origin), prune, partitions)
     notes = console(stderr=True)
     found: dict[int, Result] = {}
     device = DEVICES[args.device] if args.device else None
@@ -188,9 +198,10 @@ def explore_as_asked(args: argparse.Namespace) -> int:
     return 0
 
 
-def _points(args: argparse.Namespace, network: str | Origin, several: Sequence[int],
+def _points(args: argparse.Namespace, first: Candidate, several: Sequence[int],
             ) -> list[Candidate]:
-    base = PRESETS[args.preset]
+    """A candidate with all that options combine; the dense one has no plan."""
+    base = first.config
     buffers = args.buffers or [base.buffers.act_words]
     fifos = args.fifos or [base.buffers.weight_fifo_beats]
     changes = changed_fields(args)
@@ -200,9 +211,10 @@ def _points(args: argparse.Namespace, network: str | Origin, several: Sequence[i
     with named_by_option({"array.rows": "--arrays", "array.cols": "--arrays",
                           "instances": "--instances", "buffers.act_words": "--buffers",
                           "buffers.weight_fifo_beats": "--fifos"}):
-        return [Candidate(network, args.prune, partitions, base.replace(
+        return [replace(first, partitions=partitions, config=base.replace(
                     instances=instances, array__rows=rows, array__cols=cols, array__post_lanes=0,
-                    buffers__act_words=words, buffers__weight_fifo_beats=beats, **changes))
+                    buffers__act_words=words, buffers__weight_fifo_beats=beats, **changes),
+                    plan=first.plan if partitions > 1 else None)
                 for partitions, instances, (rows, cols), words, beats in grid]
 
 

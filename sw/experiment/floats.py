@@ -9,7 +9,7 @@ from sw.graph.floating import FloatGraph, FloatLayer
 from sw.reference.floating import run_float_layer
 from sw.reference.walk import walk
 
-__all__ = ["agreement", "outputs_of", "run_float", "run_layer", "top1"]
+__all__ = ["agreement", "guesses", "outputs_of", "run_float", "run_layer", "top1"]
 
 _BATCH = 16
 
@@ -34,15 +34,16 @@ def outputs_of(run: Callable[[torch.Tensor], torch.Tensor], images: np.ndarray) 
     return np.concatenate([run(x[k:k + _BATCH]).numpy() for k in range(0, len(x), _BATCH)])
 
 
-def _guesses(outputs: np.ndarray) -> np.ndarray:
+def guesses(outputs: np.ndarray) -> np.ndarray:
+    """Where each output [N, ...] is largest, int[N]."""
     return outputs.reshape(len(outputs), -1).argmax(axis=1)
 
 
 def top1(outputs: np.ndarray, labels: np.ndarray) -> float:
     """Share of outputs [N, ...] whose largest value is at the label."""
-    return float(np.mean([a == b for a, b in zip(_guesses(outputs), labels, strict=True)]))
+    return float(np.mean([a == b for a, b in zip(guesses(outputs), labels, strict=True)]))
 
 
 def agreement(outputs: np.ndarray, others: np.ndarray) -> float:
     """Share of outputs [N, ...] whose largest value is where it is in others."""
-    return float(np.mean(_guesses(outputs) == _guesses(others)))
+    return float(np.mean(guesses(outputs) == guesses(others)))

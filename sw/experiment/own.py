@@ -26,8 +26,8 @@ from .described import described
 from .floats import agreement, outputs_of, run_float, top1
 from .work import Workload
 
-__all__ = ["MOST_PARTITIONS", "Own", "Pixels", "chosen_partitions", "load_own", "measured_images",
-           "pixels_of", "why_unpruned", "workload_of"]
+__all__ = ["MOST_PARTITIONS", "Own", "Pixels", "chosen_partitions", "is_cut", "load_own",
+           "measured_images", "pixels_of", "why_unpruned", "workload_of"]
 
 _Say = Callable[[str], None]
 #: Parts that layers are cut into where nobody says, at most.
@@ -206,7 +206,7 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
         cut = f"{', '.join(names)} in {parts} parts"
         notes.append(
             f"pruned, {cut}: all other weights are zero already, as fine-tuning leaves them"
-            if _is_cut(graph, plan) else f"pruned without fine-tuning, {cut}: cycles and energy "
+            if is_cut(graph, plan) else f"pruned without fine-tuning, {cut}: cycles and energy "
             "are those of a network fine-tuned so, its accuracy is not")
     else:
         notes.append(f"nothing is pruned: {why_unpruned(graph, prune, partitions)}. What is "
@@ -223,7 +223,7 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
     return replace(work, accuracy=_accuracy(graph, work.forms, own.pixels.images))
 
 
-def _is_cut(graph: FloatGraph, plan: PartitionPlan) -> bool:
+def is_cut(graph: FloatGraph, plan: PartitionPlan) -> bool:
     """Whether a network is what a plan makes of it already."""
     return not any(graph.layer(name).energy()[~plan.mask(k)].any()
                    for k, name in enumerate(plan.layers))

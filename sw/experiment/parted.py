@@ -11,20 +11,21 @@ from sw.networks.opening import opened
 from sw.networks.shapes import check_cut
 from sw.prune.apply import apply_plan
 from sw.prune.partition import partition
+from sw.prune.plan import PartitionPlan
 from sw.quantise.post_training import quantise
 from sw.training.incremental import Grown
 
 from .choice import Choice
 from .floats import outputs_of, run_float
-from .own import measured_images, pixels_of, why_unpruned
+from .own import is_cut, measured_images, pixels_of, why_unpruned
 
 __all__ = ["load_parted"]
 
 
-def load_parted(choice: Choice, instances: int, *, prune: str, images: int, seed: int,
-                say: Callable[[str], None]) -> Grown:
-    """Prune a user's network, which is not trained for it, and quantise it; labels that are not
-    known are the first guesses of the network in floating point.
+def load_parted(choice: Choice, instances: int, *, prune: str, plan: PartitionPlan | None,
+                images: int, seed: int, say: Callable[[str], None]) -> Grown:
+    """Prune a user's network, by a plan if there is one, and quantise it; labels that are not known
+    are the first guesses of the network in floating point.
 
     Raises
     ------
@@ -36,16 +37,21 @@ def load_parted(choice: Choice, instances: int, *, prune: str, images: int, seed
     network = opened(choice.origin)
     graph = network.graph
     graph.require_chain("dropping a network's partitions")
+    if plan is not None and plan.partitions != instances:
+        raise ValueError(f"--plan is of {plan.partitions} partitions; --instances is {instances}, "
+                         f"each of which has one: take --instances {plan.partitions}")
     with given("--instances", instances):
-        names = check_cut(graph, prune, instances)
+        names = list(plan.layers) if plan else check_cut(graph, prune, instances)
     if not names:
         raise ValueError(f"nothing of {graph.name} can be pruned: {why_unpruned(graph, prune)}")
     pixels = pixels_of(choice, graph, count=max(images, measured_images(graph)), seed=seed)
     found = pixels.images
     if len(found) < images:
         raise ValueError(f"--images is {images}; {found.place} has {len(found)}")
-    say(f"{', '.join(names)} pruned in {instances} parts, without training: accuracies are less "
-        "than those of a network that is trained so")
+    plan = plan or partition(graph, names, instances, seed=seed, progress=say)
+    say(f"{', '.join(names)} pruned in {instances} parts" + (
+        ": all other weights are zero already" if is_cut(graph, plan) else ", without training: "
+        "accuracies are less than those of a network that is trained so"))
     for note in (*network.notices, *pixels.notes):
         say(note)
     labels = found.labels
@@ -53,7 +59,6 @@ def load_parted(choice: Choice, instances: int, *, prune: str, images: int, seed
         say("no labels: a right answer is the first guess of the dense network in floating point")
         labels = outputs_of(partial(run_float, graph), found.images).reshape(
             len(found), -1).argmax(axis=1).astype(np.int64)
-    plan = partition(graph, names, instances, seed=seed, progress=say)
     pruned = quantise(apply_plan(graph, plan), pixels.calibration)
     partition_layers(pruned.layers, instances)
     return Grown(pruned, found.images, labels)

@@ -20,6 +20,7 @@ from sw.terminal.console import deliver
 from sw.terminal.reads import files_read
 
 from .choice import choice_from_arguments
+from .planned import plan_as_asked
 from .workload import MOST_PARTITIONS, load_workload
 
 __all__ = ["trace_as_asked"]
@@ -65,7 +66,7 @@ def trace_as_asked(args: argparse.Namespace) -> int:
         require_fst()
     config = config_from_arguments(args)
     choice = choice_from_arguments(args)
-    float_graph = captured(choice.origin)
+    float_graph, plan = captured(choice.origin), plan_as_asked(args, choice)
     partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else None)
     with given("--partitions", partitions):
         check_cut(float_graph, "fc", partitions or 1)
@@ -74,7 +75,8 @@ def trace_as_asked(args: argparse.Namespace) -> int:
         raise ValueError(f"--layer {args.layer!r} is not in {args.network}; its layers are "
                          + ", ".join(names) + nearest(args.layer, names))
     notes = console(stderr=True)
-    work = load_workload(choice, partitions=partitions, seed=args.seed, images=1, say=notes.print)
+    work = load_workload(choice, partitions=partitions, seed=args.seed, images=1, plan=plan,
+                         say=notes.print)
     if args.form == "pruned" and work.pruned is None:
         raise ValueError("--form is pruned; nothing of this network is: take --form dense")
     graph = work.dense if args.form == "dense" else work.pruned or work.dense

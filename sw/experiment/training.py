@@ -21,6 +21,7 @@ from sw.networks.statistics import graph_statistics
 from sw.prune.layers import select_layers
 from sw.prune.names import PARTITIONERS, PRUNINGS
 from sw.prune.partition import partition
+from sw.prune.plan import PartitionPlan
 from sw.terminal.console import deliver
 from sw.terminal.options import DATA, NETWORK, attribute
 from sw.terminal.progress import TrainingProgress
@@ -32,6 +33,7 @@ from sw.training.task import Monitor, Row, Task, equal_dense
 from sw.training.trainer import Trainer, pruned_names
 
 from .choice import Choice
+from .planned import plan_as_asked
 from .trained import print_rows, results_of
 from .tuning import (
     HELD_OUT,
@@ -49,6 +51,8 @@ __all__ = ["RUN", "train_as_asked"]
 ABLATION_PARTITIONS = (2, 4, 8)
 #: Options that TinyVGG16 alone has, and those that an ablation has not -> their defaults.
 _TINYVGG16 = {"data": None, "width": 1.0, "classes": None, "per_class": None}
+#: How what is pruned, and the partitioner, are called where a user's own plan says both.
+_GIVEN = ("plan", "given")
 _ONE_PARTITION = {"partitions": 8, "prune": "fc", "partitioner": "optimised"}
 #: Options of a user's network alone.
 OWN = (*NETWORK[2:], *DATA[1:], "--augment")
@@ -58,7 +62,10 @@ RUN = FolderKind("run.json", "partita.run", "run of this program")
 def train_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     """Do what `sw.train`'s arguments ask for, and return the exit code; errors are raised."""
     choice = own_choice(args)
-    _check(args, choice)
+    plan = plan_as_asked(args, choice)
+    if plan:
+        args.partitions, args.prune, args.partitioner = plan.partitions, *_GIVEN
+    _check(args, choice, plan)
     device = torch.device("cuda" if args.device != "cpu" and torch.cuda.is_available() else "cpu")
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = False
@@ -66,7 +73,7 @@ def train_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     recipes = _recipes(args, device)
     RUN.check(args.out)
     with RUN.held(args.out):
-        return _work(args, argv, recipes, device, choice)
+        return _work(args, argv, recipes, device, choice, plan)
 
 
 def _settle(args: argparse.Namespace, defaults: dict, applies: bool, rule: str) -> None:
@@ -78,7 +85,7 @@ def _settle(args: argparse.Namespace, defaults: dict, applies: bool, rule: str) 
             raise UsageError(f"--{name.replace('_', '-')} {rule}")
 
 
-def _check(args: argparse.Namespace, choice: Choice | None) -> None:
+def _check(args: argparse.Namespace, choice: Choice | None, plan: PartitionPlan | None) -> None:
     """Refuse what cannot work before anything is read or trained."""
     if args.device == "cuda" and not torch.cuda.is_available():
         raise ValueError("--device is cuda; this torch sees no GPU: use --device cpu")
@@ -101,7 +108,10 @@ def _check(args: argparse.Namespace, choice: Choice | None) -> None:
     if args.checkpoint and not args.checkpoint.is_file():
         raise ValueError(f"--checkpoint {args.checkpoint} is not a file")
     check_files(args)
-    _check_layers(args, choice)
+    if choice and plan:
+        check_masks(choice, own_graph(choice), plan)
+    else:
+        _check_layers(args, choice)
 
 
 def _check_layers(args: argparse.Namespace, choice: Choice | None) -> None:
@@ -190,7 +200,7 @@ def _claim(args: argparse.Namespace) -> None:
 
 
 def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Recipe, Recipe],
-          device: torch.device, choice: Choice | None) -> int:
+          device: torch.device, choice: Choice | None, plan: PartitionPlan | None) -> int:
     """Train into the run's folder, which is held, and deliver the results."""
     rows: list[Row] = []
     with TrainingProgress(quiet=args.quiet) as progress:
@@ -202,7 +212,7 @@ def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Reci
 
         _claim(args)
         try:
-            _train(args, Trainer(task, args.out, device, monitor), recipes, rows, results)
+            _train(args, Trainer(task, args.out, device, monitor), recipes, rows, results, plan)
         except OSError:
             if rows:
                 print(results(), end="")  # what took hours is not lost
@@ -221,8 +231,9 @@ def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Reci
 
 
 def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Recipe, Recipe],
-           rows: list[Row], results: Callable[[], str]) -> None:
-    """Train all networks and add what is measured of each to `rows`."""
+           rows: list[Row], results: Callable[[], str], given: PartitionPlan | None) -> None:
+    """Train all networks, pruned by the plan that is given if there is one, and add what is
+    measured of each to `rows`."""
     dense_recipe, tune, qat = recipes
     monitor, variants = trainer.monitor, _variants(args)
     began = time.monotonic()
@@ -244,9 +255,9 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
         partitions, prune, partitioner, seed = variant
         began, name = time.monotonic(), _name(variant)
         monitor.say(f"{k} of {len(variants)}: {name}")
-        plan = trainer.plan(net, partitions, prune, partitioner, seed)
-        plan.save(args.out / f"{name}.plan.json")
+        plan = given or trainer.plan(net, partitions, prune, partitioner, seed)
         pruned = trainer.pruned(name, net, plan, replace(tune, seed=seed))
+        plan.save(args.out / f"{name}.plan.json")
         row, integer = trainer.row(name, pruned, plan, prune=prune, seed=seed,
                                    qat=replace(qat, seed=seed) if qat.epochs else None,
                                    began=began)

@@ -74,9 +74,8 @@ def read_labels(text: str) -> tuple[str, ...]:
     else:
         raise ImageError(f"--labels is {text[:200]!r}; it must be a file with a name a line, or "
                          "names with commas between")
-    if not all(names) or len(set(names)) != len(names):
-        twice = next((n for n in names if names.count(n) > 1), "")
-        raise ImageError(f"--labels has {twice!r} twice; each output needs a name of its own")
+    if not all(names):
+        raise ImageError(f"--labels is {text[:200]!r}; it has an empty name")
     return tuple(names)
 
 
@@ -112,6 +111,10 @@ def load_images(place: Path, shape: _Shape, preparation: Preparation, count: int
         found, total = None if labels is None else labels[chosen], len(whole)
     elif place.is_dir():
         listed = list_folder(place, names)
+        if listed.labels is not None and len(listed.names) < outputs:
+            raise ImageError(f"{place}: has folders of {len(listed.names)} classes; the network "
+                             f"gives {outputs} outputs: say which is which by --labels, a name for "
+                             "each output, or leave the folders out")
         total, names = len(listed.files), listed.names
         chosen = rng.permutation(total)[:count]
         images = np.stack([decode(listed.files[k], preparation, shape) for k in chosen])

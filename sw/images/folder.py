@@ -39,7 +39,7 @@ def list_folder(folder: Path, names: tuple[str, ...] | None) -> Listing:
     Raises
     ------
     ImageError
-        If there are none, or a folder's name is no output's.
+        If there are none, or a folder's name is not that of one output.
     """
     try:
         inside = sorted(x for x in folder.iterdir() if not x.name.startswith("."))
@@ -59,6 +59,9 @@ def list_folder(folder: Path, names: tuple[str, ...] | None) -> Listing:
         if x.name not in known:
             raise ImageError(f"{x}: is no output of the network by --labels"
                              + nearest(x.name, known))
+        if known.count(x.name) > 1:
+            raise ImageError(f"{x}: is the name of {known.count(x.name)} outputs by --labels; give "
+                             "images and labels as numbers in an .npz file")
     return Listing(tuple(file for _, files in kept for file in files),
                    tuple(known.index(x.name) for x, files in kept for _ in files), tuple(known))
 

@@ -9,6 +9,7 @@ from sw.graph.integer import IntegerGraph, Layer
 from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers, select_layers
 from sw.prune.partition import partition
+from sw.prune.plan import PartitionPlan
 from sw.quantise.post_training import quantise
 
 from .naming import Origin, origin_of
@@ -40,9 +41,10 @@ def check_cut(graph: FloatGraph, prune: str, partitions: int) -> list[str]:
     return names
 
 
-def shape_graph(network: str | Origin, prune: str, partitions: int) -> IntegerGraph:
+def shape_graph(network: str | Origin, prune: str, partitions: int,
+                plan: PartitionPlan | None = None) -> IntegerGraph:
     """A network's layers: of one that comes with it without weights (all zero, in no memory), of a
-    user's quantised on seeded images.
+    user's quantised on seeded images, and pruned by a `plan` if there is one.
 
     Raises
     ------
@@ -50,9 +52,11 @@ def shape_graph(network: str | Origin, prune: str, partitions: int) -> IntegerGr
         If it cannot be cut into so many.
     """
     graph = captured(network)
+    if plan is not None and isinstance(network, Origin):
+        return _quantised(network, (), plan.partitions, plan)
     names = check_cut(graph, prune, partitions)
     if isinstance(network, Origin) and not network.ours:
-        return _quantised(network, tuple(names), partitions)
+        return _quantised(network, tuple(names), partitions, None)
     chosen = set(select_layers(graph, names, partitions)) if names else set()
     layers = []
     for k, x in enumerate(graph.layers):
@@ -71,10 +75,11 @@ def shape_graph(network: str | Origin, prune: str, partitions: int) -> IntegerGr
 
 
 @cache
-def _quantised(origin: Origin, names: tuple[str, ...], partitions: int) -> IntegerGraph:
-    """A user's network with these layers cut."""
+def _quantised(origin: Origin, names: tuple[str, ...], partitions: int,
+               plan: PartitionPlan | None) -> IntegerGraph:
+    """A user's network pruned by a plan, or else with these layers cut."""
     graph = opened(origin).graph
     images = seeded_images(_IMAGES, graph.in_shape, _SEED)
-    if names:
-        graph = apply_plan(graph, partition(graph, names, partitions, "identity"))
+    if plan or names:
+        graph = apply_plan(graph, plan or partition(graph, names, partitions, "identity"))
     return quantise(graph, images, equal=False)

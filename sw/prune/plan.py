@@ -7,6 +7,7 @@ boundary, so instances exchange nothing.
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -84,13 +85,24 @@ class PartitionPlan:
             raise PartitionError(f"{len(self.layers)} layers need {len(self.layers) + 1} "
                                  f"boundaries, not {len(self.boundaries)}")
 
-    def save(self, path: Path) -> None:
-        """Write the plan as JSON, whole or not at all."""
-        save_file(path, json.dumps({
+    @cached_property
+    def text(self) -> str:
+        """The plan as JSON, by which plans are equal."""
+        return json.dumps({
             "plan": "partita.partition", "version": PLAN_VERSION, "partitions": self.partitions,
             "layers": self.layers, "boundaries": [b.tolist() for b in self.boundaries],
             "kept": self.kept, "history": self.history, "partitioner": self.partitioner,
-            "seed": self.seed, "ends": self.ends}) + "\n")
+            "seed": self.seed, "ends": self.ends}) + "\n"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PartitionPlan) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def save(self, path: Path) -> None:
+        """Write the plan as JSON, whole or not at all."""
+        save_file(path, self.text)
 
     @classmethod
     def load(cls, path: Path) -> "PartitionPlan":

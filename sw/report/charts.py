@@ -35,19 +35,19 @@ def roofline(report: Report) -> str:
         return 10 + height * (top - math.log10(v)) / (top - bottom)
 
     parts = []
-    for k in range(low, high + 1):
-        parts.append(f'<line class=axis x1="{px(10 ** k):.1f}" x2="{px(10 ** k):.1f}" y1="10" '
-                     f'y2="{10 + height}"/><text class=soft x="{px(10 ** k):.1f}" '
-                     f'y="{height + 26}" text-anchor="middle">{10 ** k:g}</text>')
-    for k in range(bottom, math.floor(top) + 1):
-        parts.append(f'<line class=axis x1="{left}" x2="{left + width}" y1="{py(10 ** k):.1f}" '
-                     f'y2="{py(10 ** k):.1f}"/><text class=soft x="{left - 6}" '
-                     f'y="{py(10 ** k) + 4:.1f}" text-anchor="end">{10 ** k:g}</text>')
+    for v in _ticks(10 ** low, 10 ** high):
+        parts.append(f'<line class=axis x1="{px(v):.1f}" x2="{px(v):.1f}" y1="10" '
+                     f'y2="{10 + height}"/><text class=soft x="{px(v):.1f}" '
+                     f'y="{height + 26}" text-anchor="middle">{v:g}</text>')
+    for v in _ticks(10 ** bottom, 10 ** top):
+        parts.append(f'<line class=axis x1="{left}" x2="{left + width}" y1="{py(v):.1f}" '
+                     f'y2="{py(v):.1f}"/><text class=soft x="{left - 6}" '
+                     f'y="{py(v) + 4:.1f}" text-anchor="end">{v:g}</text>')
     for flat, slope in sorted({(a.macs_per_cycle, a.bytes_per_cycle) for a in report.arms}):
-        knee = flat / slope
-        start = max(10 ** low, 10 ** bottom / slope)
-        parts.append(f'<polyline class=roof points="{px(start):.1f},{py(start * slope):.1f} '
-                     f'{px(knee):.1f},{py(flat):.1f} {left + width},{py(flat):.1f}"/>')
+        first, last = max(10 ** low, 10 ** bottom / slope), 10 ** high
+        knee = min(max(first, flat / slope), last)
+        line = " ".join(f"{px(x):.1f},{py(min(flat, x * slope)):.1f}" for x in (first, knee, last))
+        parts.append(f'<polyline class=roof points="{line}"/>')
         parts.append(f'<text class=soft x="{left + width}" y="{py(flat) - 5:.1f}" '
                      f'text-anchor="end">{flat} MACs and {slope} bytes per cycle</text>')
     names = [a.name for a in report.arms]
@@ -120,7 +120,8 @@ def _decade(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten between two values."""
-    found = [m * 10.0 ** e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
-             for m in (1, 2, 5)]
+    """1, 2 and 5 times powers of ten between two values; of many powers these alone."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    found = [m * 10.0 ** e for e in range(first, last + 1)
+             for m in ((1, 2, 5) if last - first < 3 else (1,))]
     return [x for x in found if low <= x <= high]

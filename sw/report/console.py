@@ -7,7 +7,7 @@ from rich.text import Text
 from hw.support.text import printable
 from sw.energy.model import CATEGORIES, Interval
 
-from .published import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP
+from .published import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP, is_published
 from .values import ArmReport, Report, quotient
 
 __all__ = ["print_report"]
@@ -93,7 +93,7 @@ def _speedup_table(report: Report) -> Table:
             cell(quotient(base.cycles, arm.cycles)),
             cell(report.pruning_gain(arm)),
             cell(quotient(base.total("toggles"), arm.total("toggles"))))
-    if any(a.name.startswith("pruned-") and a.instances > 1 for a in report.arms):
+    if report.best and is_published(report.network):
         table.add_row("TinyVGG16, published", f"{PUBLISHED_SPEEDUP:.2f}x", *4 * "-", style="dim")
     return table
 
@@ -120,7 +120,7 @@ def _energy_table(report: Report, *, narrow: bool) -> Table:
     return table
 
 
-def _ratio_table(ratios: dict[str, dict[str, Interval]]) -> Table:
+def _ratio_table(ratios: dict[str, dict[str, Interval]], *, published: bool) -> Table:
     table = Table(title="energy of dense-1 over the pruned arm, 95% of samples between",
                   title_justify="left", title_style="bold", box=None, pad_edge=False,
                   header_style="dim")
@@ -133,7 +133,8 @@ def _ratio_table(ratios: dict[str, dict[str, Interval]]) -> Table:
         table.add_row(label, *(
             f"{i.value:.2f}x ({i.low:.2f}-{i.high:.2f})" if (i := ratios.get(k, {}).get(key))
             else "-" for k in ("pruned_layers", "fc", "network")))
-    table.add_row("TinyVGG16, published", f"{PUBLISHED_ENERGY:.2f}x", "-", "-", style="dim")
+    if published:
+        table.add_row("TinyVGG16, published", f"{PUBLISHED_ENERGY:.2f}x", "-", "-", style="dim")
     return table
 
 
@@ -173,7 +174,7 @@ def print_report(report: Report, console: Console) -> None:
         console.print(_energy_table(report, narrow=narrow))
     if ratios:
         console.print()
-        console.print(_ratio_table(ratios))
+        console.print(_ratio_table(ratios, published=is_published(report.network)))
         if (spread := report.image_ratios()) and len(spread) > 1:
             console.print(f"over {len(spread)} images, pruned layers with external memory: "
                           f"{min(spread):.2f}x to {max(spread):.2f}x")

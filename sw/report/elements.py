@@ -28,12 +28,14 @@ p, figcaption { color: var(--soft); max-width: 46rem; margin: .25rem 0 .75rem; }
 .tile { background: var(--tint); border-radius: .5rem; padding: .75rem 1rem; }
 .tile b { display: block; font-size: 1.7rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--soft); font-size: .9rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums;
-  min-width: 100%; }
-th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line);
+.wide { overflow-x: auto; margin: .75rem 0; }
+table { border-collapse: separate; border-spacing: 0; font-size: .88rem;
+  font-variant-numeric: tabular-nums; min-width: 100%; }
+th, td { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
+th { white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
+td.prose { text-align: left; white-space: normal; min-width: 18rem; } th.prose { text-align: left; }
 thead th:first-child, tbody td:first-child, tfoot td:first-child { position: sticky; left: 0;
   background: var(--paper); }
 thead th { color: var(--soft); font-weight: 600; }
@@ -66,6 +68,10 @@ code { background: var(--tint); padding: .1em .3em; border-radius: .25em; font-s
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; font-size: .9rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 .bad { color: #d03a3a; font-weight: 600; }
+@media (max-width: 40rem) { table { font-size: .8rem; } th, td { padding: .25rem .35rem; }
+  .spare { display: none; } dl { display: block; } dt { margin-top: .4rem; }
+  .tiles { grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .5rem; }
+  .bars > div { grid-template-columns: minmax(4.5rem, 9rem) 1fr 3.5rem; } }
 @media print { body { max-width: none; font-size: 11pt; } h2 { break-after: avoid; }
   figure, .tile, tr { break-inside: avoid; } }
 """
@@ -88,12 +94,15 @@ def document(title: str, body: str) -> str:
 
 
 def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, text: Iterable[int] = (0,),
-           foot: Sequence[str] | None = None) -> str:
-    words = set(text)
+               prose: Iterable[int] = (), spare: Iterable[int] = (),
+               foot: Sequence[str] | None = None) -> str:
+    """A table whose columns are numbers, but for those of `text`, and of `prose`, which may take
+    several lines; those of `spare` are left out where there is little room."""
+    kinds = {k: f" class={name}" for name, columns in
+             (("text", text), ("prose", prose), ("spare", spare)) for k in columns}
 
     def cells(tag: str, values: Sequence[str]) -> str:
-        return "".join(f'<{tag}{" class=text" if k in words else ""}>{v}</{tag}>'
-                       for k, v in enumerate(values))
+        return "".join(f"<{tag}{kinds.get(k, '')}>{v}</{tag}>" for k, v in enumerate(values))
 
     body = "".join(f"<tr>{cells('td', r)}</tr>" for r in rows)
     last = f"<tfoot><tr>{cells('td', foot)}</tr></tfoot>" if foot else ""
@@ -108,8 +117,9 @@ def legend(names: Sequence[str]) -> str:
 
 
 def bar_chart(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], unit: str,
-              caption: str) -> str:
-    """Stacked horizontal bars on one scale, which take the width that there is."""
+              caption: str, *, keyed: bool = True) -> str:
+    """Stacked horizontal bars on one scale, which take the width that there is; without a legend
+    where it is not to be `keyed`, as others beside it have one."""
     longest = max((sum(v) for _, v in rows), default=0) or 1
     parts = []
     for label, values in rows:
@@ -117,7 +127,8 @@ def bar_chart(rows: Sequence[tuple[str, Sequence[float]]], names: Sequence[str],
                      f'<span class=bar style="width:{100 * sum(values) / longest:.2f}%">'
                      f"{segments(values, [f'{label}, {n}' for n in names], unit)}</span>"
                      f"<span class=sum>{sum(values):,.1f}</span>")
-    return (f'<figure>{legend(names)}<div class=bars role="img" aria-label="{escaped(caption)}">'
+    return (f'<figure>{legend(names) if keyed else ""}<div class=bars role="img" '
+            f'aria-label="{escaped(caption)}">'
             + "".join(f"<div>{part}</div>" for part in parts)
             + f"</div><figcaption>{escaped(caption)}</figcaption></figure>")
 

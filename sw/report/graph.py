@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from .elements import FILLS, escaped, legend, segments
 from .values import ArmReport, LayerReport
 
-__all__ = ["CAUSES", "CAUSE_WORDS", "graph_view", "lanes"]
+__all__ = ["CAUSES", "CAUSE_WORDS", "graph_key", "graph_view", "lanes"]
 
 CAUSES = ("COMPUTE", "WEIGHTS", "ACTS", "PORT", "BARRIER", "DRAIN", "IDLE")
 CAUSE_WORDS = {"COMPUTE": "computes", "WEIGHTS": "waits for weights",
@@ -85,8 +85,17 @@ def _busy(layer: LayerReport) -> str:
         for k, share in enumerate(shares)) + "</span>"
 
 
+def graph_key() -> str:
+    """What graphs show, for all that follow."""
+    return ("<p>Each layer's output shape, how the instances share it, and its cycles, by cause; "
+            "cells are the instances, as dark as each computed. Lines go from a layer to those "
+            "that read its output. * partition-pruned.</p>"
+            + legend([CAUSE_WORDS[c] for c in CAUSES]))
+
+
 def graph_view(arm: ArmReport) -> str:
-    """An arm's network, layer by layer, with cycles by cause and each instance's share."""
+    """An arm's network, layer by layer, with cycles by cause and each instance's share; `graph_key`
+    says which is which."""
     reads = _sources(arm.layers)
     places = lanes(reads)
     longest = max((x.cycles for x in arm.layers), default=0) or 1
@@ -104,8 +113,5 @@ def graph_view(arm: ArmReport) -> str:
             f'<span class=bar style="width:{100 * x.cycles / longest:.2f}%">'
             f'{segments(causes, words, "cycles, mean of the instances")}</span></span>'
             f"<span>{x.cycles:,}</span>{_busy(x)}</div></div>")
-    caption = (f"{arm.name}: each layer's output shape, how the instances share it, and its "
-               "cycles, by cause; cells are the instances, as dark as each computed. Lines go from "
-               "a layer to those that read its output.")
-    return (f'<figure>{legend(words)}<div class=graph>{_lines(reads, places)}{"".join(rows)}</div>'
-            f"<figcaption>{escaped(caption)}</figcaption></figure>")
+    return (f'<figure><div class=graph>{_lines(reads, places)}{"".join(rows)}</div>'
+            f"<figcaption>{escaped(arm.name)}</figcaption></figure>")

@@ -1,20 +1,20 @@
 """The report as one page of HTML: self-contained, readable offline, light and dark, printable."""
 
-import json
-
 from sw.energy.model import CATEGORIES
 
 from .charts import roofline
-from .elements import FILLS, bar_chart, document, escaped, html_table
+from .elements import FILLS, bar_chart, document, escaped, html_table, legend
 from .energy import EnergyUnit
-from .graph import CAUSE_WORDS, CAUSES, graph_view
-from .published import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP
+from .graph import CAUSE_WORDS, CAUSES, graph_key, graph_view
+from .published import PUBLISHED_ENERGY, PUBLISHED_SPEEDUP, is_published
 from .values import ArmReport, Report
 
 __all__ = ["render"]
 
-def _published(value: float, layers: str) -> str:
-    return f"; published of TinyVGG16 {value}x" if layers == "pruned_layers" else ""
+
+def _published(report: Report, value: float, layers: str) -> str:
+    told = is_published(report.network) and layers == "pruned_layers"
+    return f"; published of TinyVGG16 {value}x" if told else ""
 
 
 def _tiles(report: Report) -> str:
@@ -24,14 +24,14 @@ def _tiles(report: Report) -> str:
                        ("fc", "faster, all fully connected"), ("network", "faster, network")):
         value = speed.get(key)
         if value is not None:
-            extra = _published(PUBLISHED_SPEEDUP, key)
+            extra = _published(report, PUBLISHED_SPEEDUP, key)
             tiles.append((f"{value:.2f}x", label + extra))
     ratios = report.energy_ratios() or {}
     for key, label in (("pruned_layers", "pruned layers"), ("network", "network")):
         for part, words in (("total", "with external memory"), ("core", "core alone")):
             found = ratios.get(key, {}).get(part)
             if found is not None:
-                extra = _published(PUBLISHED_ENERGY, key)
+                extra = _published(report, PUBLISHED_ENERGY, key)
                 tiles.append((f"{found.value:.2f}x", f"less energy, {label}, {words}: "
                               f"{found.low:.2f} to {found.high:.2f}{extra}"))
     return '<div class=tiles>' + "".join(
@@ -79,7 +79,7 @@ def _arms(report: Report) -> str:
             "yes" if arm.bit_exact else '<span class=bad>NO</span>'))
     return html_table(("arm", "instances", "MACs a cycle", "cycles",
                        f"{escaped(base.name)} over it", f"{report.energy_unit.name} per image",
-                       "exact"), rows, text=(0, 6))
+                       "exact"), rows, text=(0, 6), spare=(1, 2))
 
 
 def _ledger(arm: ArmReport) -> str:
@@ -87,8 +87,7 @@ def _ledger(arm: ArmReport) -> str:
     names = [CAUSE_WORDS[c] for c in CAUSES]
     rows = [(f"instance {i}", [c.get(n, 0) / 1e3 for n in CAUSES])
             for i, c in enumerate(arm.counters)]
-    return bar_chart(rows, names, "thousand cycles",
-                     f"{arm.name}: each instance's cycles by cause, thousands; they sum to the run")
+    return bar_chart(rows, names, "thousand cycles", arm.name, keyed=False)
 
 
 def _energy(report: Report) -> str:
@@ -121,21 +120,22 @@ def _energy(report: Report) -> str:
                         f"memories and leakage of each instance, {unit.name}")
     table = html_table(("coefficient", "value", "unit", "error", "source"), [
         (escaped(n), f"{c.value:g}", escaped(c.unit), f"{c.error:.0%}", escaped(c.source))
-        for n, c in column.coefficients.items()], text=(0, 2, 4))
-    return bars + edp + own + "<h3>Coefficients</h3>" + table
+        for n, c in column.coefficients.items()], prose=(2, 4))
+    return f"{bars}{edp}{own}<details><summary>Coefficients</summary>{table}</details>"
 
 
 def _partition(report: Report) -> str:
     """Weight matrices of the pruned layers, before and after reordering."""
     parts = []
     for picture in report.pictures:
-        side, cell = len(picture.before), 220 / max(len(picture.before), 1)
+        rows, columns = len(picture.before), len(picture.before[0])
+        wide, high = 220 / columns, 220 / rows
 
-        def squares(matrix, at: float, cell: float = cell) -> str:
+        def squares(matrix, at: float, wide: float = wide, high: float = high) -> str:
             top = max(max(r) for r in matrix) or 1
             return "".join(
-                f'<rect x="{at + c * cell:.1f}" y="{r * cell:.1f}" width="{cell + .3:.1f}" '
-                f'height="{cell + .3:.1f}" fill="{FILLS[0]}" fill-opacity="{v / top:.2f}"/>'
+                f'<rect x="{at + c * wide:.1f}" y="{r * high:.1f}" width="{wide + .3:.1f}" '
+                f'height="{high + .3:.1f}" fill="{FILLS[0]}" fill-opacity="{v / top:.2f}"/>'
                 for r, row in enumerate(matrix) for c, v in enumerate(row) if v > 0.02 * top)
 
         frame = 'fill="none" class=axis width="220" height="220"'
@@ -143,11 +143,13 @@ def _partition(report: Report) -> str:
             f'<figure><svg viewBox="0 0 480 226" style="max-width:40rem" role="img" '
             f'aria-label="weights of {escaped(picture.layer)}">{squares(picture.before, 0)}'
             f'<rect x="0" y="0" {frame}/>{squares(picture.after, 250)}'
-            f'<rect x="250" y="0" {frame}/></svg><figcaption>{escaped(picture.layer)}: mean |w| in '
-            f"{side} x {side} squares, inputs across, outputs down; dense on the left, on the "
-            f"right pruned to {report.partitions} blocks with channels in the order of their "
-            "parts.</figcaption></figure>")
-    return "".join(parts) or "<p>No layer is pruned in this run.</p>"
+            f'<rect x="250" y="0" {frame}/></svg><figcaption>{escaped(picture.layer)}, {rows} x '
+            f"{columns} cells</figcaption></figure>")
+    if not parts:
+        return "<p>No layer is pruned in this run.</p>"
+    return (f"<p>Mean |w|, inputs across, outputs down; dense on the left, on the right pruned to "
+            f"{report.partitions} blocks with channels in the order of their parts.</p>"
+            + "".join(parts))
 
 
 def render(report: Report) -> str:
@@ -160,15 +162,16 @@ def render(report: Report) -> str:
             [(escaped(k), f"{v:.2%}") for k, v in report.accuracy.items()])
     exact = ("Every layer of every arm equals the golden model bit for bit." if report.bit_exact
              else '<span class=bad>At least one layer differs from the golden model.</span>')
-    facts = {
-        "network": report.network, "weights": report.weights,
-        "array": f"{config['array']['rows']} x {config['array']['cols']} MACs",
-        "instances": config["instances"],
-        "port": f"{config['port']['bytes']} bytes per cycle, {config['port']['memory']}",
-        "memory model": json.dumps(report.memory_model), "seed": report.seed,
-        "versions": ", ".join(f"{k} {v}" for k, v in report.versions.items())}
-    if report.notes:
-        facts["notes"] = "; ".join(report.notes)
+    facts = [
+        ("network", report.network), ("weights", report.weights),
+        ("array", f"{config['array']['rows']} x {config['array']['cols']} MACs"),
+        ("instances", config["instances"]),
+        ("port", f"{config['port']['bytes']} bytes per cycle, {config['port']['memory']}"),
+        ("memory model", ", ".join(f"{k.replace('_', ' ')} {v}"
+                                   for k, v in report.memory_model.items())),
+        ("seed", report.seed),
+        ("versions", ", ".join(f"{k} {v}" for k, v in report.versions.items())),
+        *(("" if k else "notes", note) for k, note in enumerate(report.notes))]
     ledgers = "".join(_ledger(a) for a in report.arms)
     heading = f"{escaped(report.network)} on {config['instances']} accelerators"
     return document(report.network, f"""<h1>{heading}</h1>
@@ -176,17 +179,18 @@ def render(report: Report) -> str:
 coefficients below, with the range that their errors allow. {exact}</p>
 {_tiles(report)}
 {_arms(report)}
-<h2>The network</h2>
+<h2>The network</h2>{graph_key()}
 {graph_view(report.best or report.arms[-1])}
 <h2>Layers</h2>
 <p>To here: cycles of all layers up to this one. Limit: of these layers, what no design with these
 MACs and ports can beat, however layers overlap. * partition-pruned.</p>
 {"".join(_arm(a, report.energy_unit) for a in report.arms)}
-<h2>Who waits for what</h2>{ledgers}
+<h2>Who waits for what</h2><p>Each instance's cycles by cause, thousands; they sum to the run.</p>
+{legend([CAUSE_WORDS[c] for c in CAUSES])}{ledgers}
 <h2>Roofline</h2>{roofline(report)}
 <h2>Energy</h2>{_energy(report)}
 <h2>Partition</h2>{_partition(report)}
 {accuracy}
 <h2>What ran</h2><dl>{"".join(f"<dt>{escaped(k)}</dt><dd>{escaped(v)}</dd>"
-                              for k, v in facts.items())}</dl>
+                              for k, v in facts)}</dl>
 <p>Again with: <code>{escaped(report.command)}</code></p>""")

@@ -10,7 +10,7 @@ from hw.support.text import printable
 
 from .elements import bar_chart, document, escaped, html_table
 from .energy import EnergyUnit, energy_unit
-from .graph import CAUSE_WORDS, CAUSES, graph_view
+from .graph import CAUSE_WORDS, CAUSES, graph_key, graph_view
 from .values import ArmReport, LayerReport, Report
 
 __all__ = ["Run", "print_runs", "render_runs", "runs_as_dict"]
@@ -110,7 +110,7 @@ def render_runs(runs: Sequence[Run]) -> str:
     about = html_table(("run", "network", "machine", "weights", "images"), [
         (escaped(r.name), escaped(r.report.network), escaped(_machine(r)),
          escaped(r.report.weights), str(r.report.images)) for r in runs], text=(0, 1, 2, 3))
-    arms = html_table(("run", "arm", "cycles per image", f"{escaped(base)} of the first over it",
+    arms = html_table(("run", "arm", "cycles per image", "faster",
                        f"{unit.name} per image", "exact"), [
         (escaped(name), escaped(arm), f"{cycles:,.0f}", f"{ratio:.2f}x",
          _energy(unit, uj), "yes" if exact else "<span class=bad>NO</span>")
@@ -127,10 +127,10 @@ def render_runs(runs: Sequence[Run]) -> str:
     graphs = "".join(f"<h3>{escaped(r.name)}</h3>{graph_view(r.shown)}" for r in runs)
     return document(f"{len(runs)} runs", f"""<h1>{len(runs)} runs</h1>
 <p>Cycles, bytes and activity were counted in RTL simulation; energy is activity times each report's
-own coefficients.</p>
+own coefficients. Faster: cycles of {escaped(runs[0].name)}'s {escaped(base)} over an arm's.</p>
 {arms}{bars}
 <h2>Layers</h2><p>Cycles of an image, of the arm that each column names.</p>{layers}
-<h2>The networks</h2>{graphs}
+<h2>The networks</h2>{graph_key()}{graphs}
 <h2>What ran</h2>{about}
 <dl>{"".join(f"<dt>{escaped(r.name)}</dt><dd><code>{escaped(r.report.command)}</code></dd>"
              for r in runs)}</dl>""")

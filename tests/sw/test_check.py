@@ -9,7 +9,7 @@ import torch
 from onnx import helper
 
 from hw.config import PRESETS
-from sw import check
+from sw import check, compare
 from sw.compiler.predict import predict
 from sw.experiment.checking.targets import find_target, targets
 from sw.ir.errors import UnsupportedLayer
@@ -104,6 +104,45 @@ def test_a_person_reads_the_answer_first_and_the_next_command_last(own, capsys):
                          f"{own.weights} --input-shape 3x16x16")
     assert said.err.splitlines()[0].startswith(f"running {own.source}, as --network asks for")
     assert "--prune fc: 1 layer (5) in 2, 4, 8 parts" in said.out
+
+
+def test_long_names_leave_room_for_numbers(tmp_path, capsys):
+    """As those of ONNX files of nested modules."""
+    name = "/blocks/blocks.0/body/body.2/pool/GlobalAveragePool"
+    make = helper.make_node
+    onnx.save(model_of([make("Conv", ["x", "w"], ["a"], name=name, pads=[1, 1, 1, 1]),
+                        make("Relu", ["a"], ["y"], name="relu")], [1, 3, 40, 40], "y",
+                       {"w": np.ones((64, 3, 3, 3), np.float32)}), tmp_path / "net.onnx")
+    assert check.main([str(tmp_path / "net.onnx")]) == 0
+    line = next(x for x in capsys.readouterr().out.splitlines() if "conv 3x3, 3 to 64" in x)
+    assert line.split()[0] == f"…{name[-35:]}" and line.count("…") == 1
+
+
+def test_more_layers_than_the_log_has_entries_are_told_before_anything_runs(own, capsys):
+    asked = [str(own.onnx), "--preset", "tiny", "--log-entries"]
+    assert check.main([*asked, "4"]) == 0 and "--log-entries" not in \
+        capsys.readouterr().out.splitlines()[-2]
+    source = own.source.with_name("deep.py")
+    source.write_text("from torch import nn\ndef make():\n    return nn.Sequential("
+                      "nn.Conv2d(3, 8, 3), *(nn.Conv2d(8, 8, 1) for _ in range(4)))\n")
+    asked = [f"{source}:make", *SHAPE, "--preset", "tiny", "--act-words", "4096", "--log-entries"]
+    assert check.main([*asked, "4"]) == 0
+    said = capsys.readouterr().out
+    assert "each layer's cycles are told by runs with --log-entries 8" in said
+    assert said.splitlines()[-1].endswith("--log-entries 4 --log-entries 8")
+    assert compare.main(["--network", *asked, "4"]) == 4
+    said = capsys.readouterr().err
+    assert "needs entry 5 of the log, which tells each layer's cycles; there are 4: raise" in said
+    assert "golden" not in said and "reading" not in said
+
+
+def test_a_softmax_at_the_end_is_a_note_and_no_warning(tmp_path, capsys, recwarn):
+    source = tmp_path / "soft.py"
+    source.write_text("from torch import nn\ndef make():\n    return nn.Sequential("
+                      "nn.Flatten(), nn.Linear(768, 4), nn.Softmax(1))\n")
+    data = checked(capsys, f"{source}:make", *SHAPE)
+    assert any("softmax at the end is left to the host" in note for note in data["notes"])
+    assert not [w for w in recwarn if "softmax" in str(w.message)]
 
 
 def test_all_that_is_in_the_way_is_told_at_once(own, capsys):

@@ -46,6 +46,13 @@ def test_an_onnx_file_is_compared_in_all_arms_with_energy_and_accuracy(own, tmp_
     assert accuracy["RTL dense-1"] == accuracy["int8 on the 2 images in RTL"]
     assert {"float on 15 images", "int8 on 15 images", "int8 guesses as float"} <= set(accuracy)
     assert any("images prepared: shorter side" in note for note in data["notes"])
+    named = dict(note.removeprefix("named in RTL by ").split(": ") for note in data["notes"]
+                 if note.startswith("named in RTL by "))
+    arms, names = next(iter(named.items()))
+    assert arms.startswith("dense-1, dense-2") and "pruned-2" in " ".join(named)
+    assert all(name[0] in "abcde" for name in names.split(", "))
+    right = [name for name in names.split(", ") if "(is " not in name]
+    assert len(right) / 2 == data["accuracy"]["RTL dense-1"]
     assert "images prepared: shorter side" in page.read_text()
     assert is_marked(result, "partita.compare") and is_marked(page, "partita.page")
 

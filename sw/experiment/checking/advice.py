@@ -66,5 +66,7 @@ def _values(values: ValueFacts | None) -> list[str]:
     if values is None or values.snr_db is None or values.snr_db >= _NOISY_DB:
         return []
     worst = min(values.layers, key=lambda name: values.layers[name])
+    remedy = "calibrate on images of its kind (--calibration)" if values.seeded else \
+        "train it further with values rounded so (quantisation-aware)"
     return [f"int8 loses much: {values.snr_db:g} dB at the output, least at {worst} "
-            f"({values.layers[worst]:g} dB); calibrate on images of its kind (--calibration)"]
+            f"({values.layers[worst]:g} dB); {remedy}"]

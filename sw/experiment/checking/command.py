@@ -10,6 +10,7 @@ from hw.options import as_options, changed_config
 from hw.support.console import console
 from hw.support.files import check_outputs
 from sw.experiment.choice import choice_from_arguments
+from sw.experiment.planned import plan_as_asked
 from sw.terminal.console import deliver
 from sw.terminal.options import MORE, as_typed
 from sw.terminal.reads import files_read
@@ -28,13 +29,14 @@ def check_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     target = _target(args)
     check_outputs(files_read(args), save=(args.save, _SCHEMA))
     choice = choice_from_arguments(args)
+    plan = plan_as_asked(args, choice)
     notes = console(stderr=True)
 
     def say(text: str) -> None:
         if not args.quiet:
             notes.print(text, style="dim", highlight=False)
 
-    facts = facts_of(choice, target, seed=args.seed, say=say)
+    facts = facts_of(choice, target, plan=plan, seed=args.seed, say=say)
     data = _json(facts, argv)
     deliver(data, lambda: print_facts(facts, _next(args, facts), console(wide=True)),
             {args.save: lambda: data}, as_json=args.json)
@@ -66,7 +68,7 @@ def _json(facts: Facts, argv: list[str]) -> str:
 
 def _next(args: argparse.Namespace, facts: Facts) -> str:
     """What to type next."""
-    network = [args.network, *as_typed(args, MORE)]
+    network = [args.network, *as_typed(args, (*MORE, "--plan"))]
     machine = [*(["--board", args.board] if args.board else []),
                *(["--preset", args.preset] if args.preset != "default" else []),
                *as_options(args)]
@@ -74,7 +76,8 @@ def _next(args: argparse.Namespace, facts: Facts) -> str:
         if args.board:
             return shlex.join(["python", "-m", "boards", "run", args.board, "--virtual",
                                "--network", *network, *as_options(args)])
-        return shlex.join(["python", "-m", "sw.compare", "--network", *network, *machine])
+        log = ["--log-entries", str(facts.log_entries)] if facts.log_entries else []
+        return shlex.join(["python", "-m", "sw.compare", "--network", *network, *machine, *log])
     check = ["python", "-m", "sw.check", *network]
     if any("(--tables)" in x.why for x in facts.obstacles):
         return shlex.join([*check, *machine, "--tables"])

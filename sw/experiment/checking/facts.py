@@ -1,9 +1,9 @@
 """All that is known of a network on a machine before anything is built."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from hw.config import Config
+from hw.config import Config, next_pow2
 from sw.compiler import CompileError, DoesNotFit
 from sw.compiler.compile import lower
 from sw.cycles.limits import network_limit
@@ -16,6 +16,8 @@ from sw.lowering.lower import Lowered
 from sw.networks.naming import Kind
 from sw.networks.opening import Opened, opened
 from sw.networks.shapes import shape_graph
+from sw.prune.apply import apply_plan
+from sw.prune.plan import PartitionPlan
 from sw.quantise.post_training import equalise, quantise
 
 from .advice import advice
@@ -61,7 +63,8 @@ class Facts:
 
     Members: `network`, `target`, `obstacles` (if there are any, little else is known), whether it
     then `lacks` only room; predicted `cycles`, None where there is no model of them, their `limit`;
-    `nodes`, `memory`, `values`, `cuts`, `fits` and `advice`; `notes`.
+    `nodes`, `memory`, `values`, `cuts`, `fits` and `advice`; `notes`; `pruned`, what a plan has
+    pruned before, in words.
     """
 
     network: str
@@ -77,6 +80,7 @@ class Facts:
     fits: tuple[Fit, ...] = ()
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    pruned: str = ""
 
     @property
     def runs(self) -> bool:
@@ -87,9 +91,16 @@ class Facts:
         """Predicted, of one image."""
         return None if self.cycles is None else self.cycles / self.target.clock_mhz / 1e3
 
+    @property
+    def log_entries(self) -> int | None:
+        """What a run that tells each layer's cycles takes more than there are."""
+        few = self.target.config.buffers.log_entries < len(self.nodes)
+        return next_pow2(len(self.nodes)) if few else None
 
-def facts_of(choice: Choice, target: Target, *, seed: int, say: _Say) -> Facts:
-    """Check a network for a machine.
+
+def facts_of(choice: Choice, target: Target, *, plan: PartitionPlan | None = None, seed: int,
+             say: _Say) -> Facts:
+    """Check a network, pruned by a `plan` if there is one, for a machine.
 
     Raises
     ------
@@ -102,6 +113,10 @@ def facts_of(choice: Choice, target: Target, *, seed: int, say: _Say) -> Facts:
     if not choice.origin.ours and (found := import_obstacles(choice.origin)):
         return replace(facts, obstacles=tuple(found))
     network = opened(choice.origin)
+    if plan:
+        facts = replace(facts, pruned=f"{', '.join(plan.layers)} in {plan.partitions} parts, as "
+                        "--plan says")
+        network = replace(network, graph=apply_plan(network.graph, plan))
     integers, values, notes = _integers(choice, network, seed, say)
     say(f"predicting its cycles on {target.title}")
     config = target.config
@@ -117,10 +132,10 @@ def facts_of(choice: Choice, target: Target, *, seed: int, say: _Say) -> Facts:
     prediction = predict_lowered(lowered) if config.core == "pipelined" else None
     cycles = None if prediction is None else prediction.cycles
     nodes = node_facts(integers, lowered, None if prediction is None else prediction.layer_cycles)
-    cuts = [] if cycles is None else cut_facts(network.graph, integers, lowered, nodes)
+    cuts = [] if cycles is None or plan else cut_facts(network.graph, integers, lowered, nodes)
     memory = _memory(integers, lowered, target)
     if target.memory_bytes is not None and memory.window > target.memory_bytes:
-        facts = replace(facts, lacks=True, obstacles=(_too_large(integers, memory),))
+        facts = replace(facts, lacks=True, obstacles=(_too_large(integers, memory, fits),))
     return replace(
         facts, cycles=cycles, limit=network_limit(integers.layers, config).cycles,
         nodes=tuple(nodes), memory=memory, values=values, cuts=tuple(cuts), fits=fits,
@@ -162,9 +177,11 @@ def _too_small(target: Target) -> Obstacle:
                     "take fewer --instances, --rows and --cols, or a larger board", (target.name,))
 
 
-def _too_large(graph: IntegerGraph, memory: Memory) -> Obstacle:
+def _too_large(graph: IntegerGraph, memory: Memory, fits: Sequence[Fit]) -> Obstacle:
+    larger = [f", or take --board {x.name}" for x in fits if x.fits][:1]
     return Obstacle("external memory", f"needs {memory.window:,} bytes; there are "
-                    f"{memory.there:,}: prune it, or take a board with SDRAM", (graph.name,))
+                    f"{memory.there:,}: prune it into more partitions{''.join(larger)}",
+                    (graph.name,))
 
 
 def _fits(graph: IntegerGraph, target: Target, say: _Say) -> list[Fit]:

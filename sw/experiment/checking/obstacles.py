@@ -1,6 +1,7 @@
 """What of a network is in the way: everything at once, by operator."""
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,7 @@ from sw.fuse.refusals import (
 )
 from sw.fuse.tidy import tidy
 from sw.graph.integer import IntegerGraph
-from sw.ir.errors import UnsupportedLayer
+from sw.ir.errors import CaptureNotice, UnsupportedLayer
 from sw.ir.graph import Graph, Node
 from sw.ir.operators import AvgPool, Conv, MaxPool, Pad, Product
 from sw.ir.spec import Level, check
@@ -71,7 +72,9 @@ def _told(error: UnsupportedLayer) -> _Fault:
 def _rules(graph: Graph) -> Iterator[_Fault]:
     """Nodes that no layer can do as they are."""
     try:
-        maps = tidy(to_maps(check(graph, Level.IMPORTED)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CaptureNotice)  # `opened` has them
+            maps = tidy(to_maps(check(graph, Level.IMPORTED)))
     except UnsupportedLayer as error:
         yield _told(error)
         return

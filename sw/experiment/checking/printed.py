@@ -9,6 +9,8 @@ from .nodes import NodeFacts
 __all__ = ["print_facts", "verdict"]
 
 _SHOWN_NODES, _SHOWN_NAMES = 12, 6
+#: Characters of a layer's name in the table, which has room for numbers then; its end tells most.
+_MOST_NAME = 36
 
 
 def verdict(facts: Facts) -> str:
@@ -49,11 +51,15 @@ def print_facts(facts: Facts, following: str, out: Console) -> None:
     if facts.memory:
         out.print(_memory(facts), highlight=False)
     if facts.nodes and facts.cycles is not None:
-        out.print("partitioning: " + (_cuts(facts) or "no layer can be cut"), highlight=False)
+        what = facts.pruned or _cuts(facts) or "no layer can be cut"
+        out.print(f"partitioning: {what}", highlight=False)
     if facts.fits:
         out.print()
         for fit in facts.fits:
             out.print(f"{fit.title}: {'fits' if fit.fits else fit.why}", highlight=False)
+    if facts.log_entries:
+        out.print(f"each layer's cycles are told by runs with --log-entries {facts.log_entries}",
+                  style="dim", highlight=False)
     for note in facts.notes:
         out.print(note, style="dim", highlight=False)
     for line in facts.advice:
@@ -86,7 +92,8 @@ def _nodes(facts: Facts) -> Table:
 
 def _row(facts: Facts, x: NodeFacts) -> list[str]:
     snr = facts.values.layers.get(x.name) if facts.values else None
-    return [x.name, x.what, "-" if x.cycles is None else f"{x.cycles:,}",
+    name = x.name if len(x.name) <= _MOST_NAME else f"…{x.name[1 - _MOST_NAME:]}"
+    return [name, x.what, "-" if x.cycles is None else f"{x.cycles:,}",
             _share(facts, x.cycles), f"{x.limit:,}", x.bound, f"{x.fill:.0%}",
             "-" if snr is None else f"{snr:.1f}"]
 

@@ -98,7 +98,7 @@ def test_files_that_are_no_images(own, tmp_path):
         load(tmp_path)
     (tmp_path / "a" / "x.png").write_bytes(b"\x89PNG no image")
     with pytest.raises(ImageError, match=r"a/x.png: is no image that can be read"):
-        load(tmp_path)
+        load(tmp_path, outputs=1)
     (tmp_path / "x.npz").write_bytes(b"no archive")
     with pytest.raises(ImageError, match=r"is no .npz file"):
         load(tmp_path / "x.npz")
@@ -123,11 +123,22 @@ def test_names_of_outputs(own, tmp_path):
     (tmp_path / "names.txt").write_text("cat\ndog\n\n")
     assert read_labels(str(tmp_path / "names.txt")) == ("cat", "dog")
     assert read_labels("cat, dog") == ("cat", "dog")
-    for text, message in (("cat", "must be a file with a name a line"), ("a,b,a", "has 'a' twice"),
-                          ("a,,b", "needs a name of its own")):
+    for text, message in (("cat", "must be a file with a name a line"),
+                          ("a,,b", "has an empty name")):
         with pytest.raises(ImageError, match=message):
             read_labels(text)
     with pytest.raises(ImageError, match="--labels has 2 names; the network gives 5 outputs"):
         load(own.images, names=("a", "b"))
     with pytest.raises(ImageError, match=r"images/a: is no output of the network by --labels; did"):
         load(own.images, names=("aa", "b", "c", "d", "e"))
+    assert read_labels("crane,crane") == ("crane", "crane")  # as ImageNet has it
+    with pytest.raises(ImageError, match="images/b: is the name of 2 outputs by --labels; give"):
+        load(own.images, names=("a", "b", "b", "c", "d"))
+
+
+def test_folders_of_some_classes_alone_need_names(own):
+    """As the numbers of the others would be guessed."""
+    with pytest.raises(ImageError, match="images: has folders of 5 classes; the network gives 9 "
+                       "outputs: say which is which by --labels"):
+        load(own.images, outputs=9)
+    assert load(own.images, outputs=9, names=tuple("zyxwedcba")).labels is not None

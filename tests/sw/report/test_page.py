@@ -12,6 +12,7 @@ import pytest
 
 from sw.energy.model import EnergyModel, unit_features
 from sw.prune.picture import Picture
+from sw.report.charts import roofline
 from sw.report.page import render
 from sw.report.values import ArmReport, LayerReport, Report
 from tests.support.present import present
@@ -81,9 +82,31 @@ def test_the_page_is_whole_and_fetches_nothing():
     assert "url(" not in page and "<script" not in page
     text = " ".join(checker.text)
     assert "net <b>bold</b>" in text  # escaped in the source
-    for words in ("published of TinyVGG16 7.72x", "published of TinyVGG16 2.73x",
-                  "python -m sw.compare", "Roofline", "waits for weights", "SKY130", "fc1 *"):
+    for words in ("python -m sw.compare", "Roofline", "waits for weights", "SKY130", "fc1 *"):
         assert words in text, words
+    assert page.count("waits at a barrier</span>") == 2  # of the graph, and of all arms' ledgers
+
+
+def test_published_figures_are_beside_those_of_the_same_network_alone():
+    page, own = render(example(network="tinyvgg16")), render(example())
+    for words in ("published of TinyVGG16 7.72x", "published of TinyVGG16 2.73x"):
+        assert words in page and words not in own
+
+
+def test_no_roof_is_drawn_above_what_the_arrays_do():
+    """Where all points are right of its knee as well."""
+    roofs = re.findall(r'<polyline class=roof points="([^"]*)"', roofline(example()))
+    assert len(roofs) == 2
+    for roof in roofs:
+        points = [[float(v) for v in point.split(",")] for point in roof.split()]
+        assert min(y for _, y in points) == points[-1][1]
+        assert sorted(points) == points
+
+
+def test_a_picture_of_fewer_inputs_than_outputs_fills_its_frame():
+    page = render(example(pictures=(Picture("fc1", ((1.0,), (0.5,)), ((1.0,), (0.5,))),)))
+    assert '<rect x="0.0" y="110.0" width="220.3" height="110.3"' in page
+    assert "fc1, 2 x 1 cells" in page
 
 
 def test_headline_numbers_are_the_reports():
