@@ -69,6 +69,7 @@ def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | N
             config: Config | None = None, partitions: int | None = None, prune: str = "fc",
             partitioner: str | None = None, plan: PartitionPlan | None = None,
             arms: Sequence[str] | None = None, seed: int = 1, energy: bool = True,
+            symmetric: bool = False,
             latency_cycles: int = 40, model: EnergyModel | None = None,
             say: Callable[[str], None] = lambda text: None) -> Report:
     """Compare a network dense and pruned, on one instance and on N, in RTL.
@@ -85,6 +86,7 @@ def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | N
     plan : to prune by, in place of these
     arms : of `sw.experiment.names.ARMS`; by default all that the network has
     energy : count activity
+    symmetric : quantise without zero points, whatever is lost, as where zeros are skipped
     say : called with lines of status
 
     Raises
@@ -100,7 +102,7 @@ def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | N
         raise ValueError("partitions and partitioner go without plan, which says both")
     own = Own(name=graph.name, weights="given from Python", graph=graph, notices=notices,
               pixels=_pixels(graph, images, labels, calibration, seed), count=count,
-              measured=images is not None)
+              measured=images is not None, symmetric=symmetric or config.array.zero_skip)
     work = workload_of(own, partitions=partitions, seed=seed, partitioner=partitioner, prune=prune,
                        plan=plan, say=say)
     return compare_arms(

@@ -22,7 +22,8 @@ _TAKES = {"--weights": "tinyvgg16", "--data": "tinyvgg16-slim"}
 @dataclass(frozen=True)
 class Choice:
     """A network, its `data` and `calibration` images, where there are some, `labels`, the names of
-    its outputs, and the `preparation` of images, of which options `asked` for some."""
+    its outputs, the `preparation` of images, of which options `asked` for some, and whether its
+    integers are to have no zero points (`symmetric`)."""
 
     origin: Origin
     data: Path | None = None
@@ -30,6 +31,7 @@ class Choice:
     labels: tuple[str, ...] | None = None
     preparation: Preparation = field(default_factory=Preparation)
     asked: frozenset[str] = frozenset()
+    symmetric: bool = False
 
 
 def choice_from_arguments(args: argparse.Namespace) -> Choice:
@@ -63,7 +65,8 @@ def choice_from_arguments(args: argparse.Namespace) -> Choice:
     prepared |= {name: tuple(given[name] or ()) or None for name in ("mean", "deviation")}
     prepared = {name: value for name, value in prepared.items() if value is not None}
     return Choice(origin, given["data"], given["calibration"], labels, Preparation(**prepared),
-                  frozenset(prepared))
+                  frozenset(prepared), bool(given["symmetric"]) or
+                  bool(getattr(args, "array__zero_skip", False)))  # which skips 0 alone
 
 
 def _check_ours(name: str, given: dict) -> None:

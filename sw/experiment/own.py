@@ -18,6 +18,7 @@ from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
 from sw.prune.picture import pictures
 from sw.prune.plan import PartitionError, PartitionPlan
+from sw.quantise.needed import quantise_as_needed
 from sw.quantise.post_training import quantise
 from sw.reference.batched import run_integer
 
@@ -146,7 +147,8 @@ def why_unpruned(graph: FloatGraph, prune: str, asked: int | None = None) -> str
 class Own:
     """A user's network and what to make of it: its `name`, where its weights are from in words
     (`weights`), its layers, `pixels`, how many of their images run (`count`), whether the images
-    are real (`measured`), and `notices` of what is left to the host."""
+    are real (`measured`), `notices` of what is left to the host, and whether 0 must stand for 0
+    (`symmetric`)."""
 
     name: str
     weights: str
@@ -155,6 +157,7 @@ class Own:
     count: int
     measured: bool
     notices: tuple[str, ...] = ()
+    symmetric: bool = False
 
 
 def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int | None,
@@ -181,7 +184,8 @@ def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int |
     own = Own(name=choice.origin.name, graph=graph, pixels=pixels, count=count,
               weights=f"weights of {choice.origin.weights or choice.origin.text}; "
               f"{pixels.images.part(0, count).source}",
-              measured=choice.data is not None, notices=network.notices)
+              measured=choice.data is not None, notices=network.notices,
+              symmetric=choice.symmetric)
     return workload_of(own, partitions=partitions, seed=seed, partitioner=partitioner, prune=prune,
                        plan=plan, say=say)
 
@@ -198,11 +202,13 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
     parts, names = chosen_partitions(graph, prune, partitions) if plan is None else \
         (plan.partitions, list(plan.layers))
     say("quantising")
-    dense, pruned, notes = quantise(graph, calibration), None, [*own.notices]
+    found = quantise_as_needed(graph, calibration, symmetric=own.symmetric)
+    dense, pruned, notes = found.graph, None, [*own.notices, *filter(None, [found.note])]
     if names:
         plan = plan or partition(graph, names, parts, partitioner or "optimised", seed=seed,
                                  progress=say)
-        pruned = quantise(apply_plan(graph, plan), calibration)
+        pruned = quantise(apply_plan(graph, plan), calibration, symmetric=found.symmetric,
+                          nearest=False)
         cut = f"{', '.join(names)} in {parts} parts"
         notes.append(
             f"pruned, {cut}: all other weights are zero already, as fine-tuning leaves them"

@@ -12,7 +12,7 @@ from sw.networks.shapes import check_cut
 from sw.prune.apply import apply_plan
 from sw.prune.partition import partition
 from sw.prune.plan import PartitionPlan
-from sw.quantise.post_training import quantise
+from sw.quantise.needed import quantise_as_needed
 from sw.training.incremental import Grown
 
 from .choice import Choice
@@ -59,6 +59,7 @@ def load_parted(choice: Choice, instances: int, *, prune: str, plan: PartitionPl
         say("no labels: a right answer is the first guess of the dense network in floating point")
         labels = outputs_of(partial(run_float, graph), found.images).reshape(
             len(found), -1).argmax(axis=1).astype(np.int64)
-    pruned = quantise(apply_plan(graph, plan), pixels.calibration)
+    pruned = quantise_as_needed(apply_plan(graph, plan), pixels.calibration,
+                                symmetric=choice.symmetric).graph
     partition_layers(pruned.layers, instances)
     return Grown(pruned, found.images, labels)

@@ -2,8 +2,8 @@
 
 A layer's sums are off by (rounded - real weights) times its inputs, whose mean square is a form of
 the inputs' second moments. One input's weights are rounded after another; what that changes is made
-least by moving those that are not rounded yet, in closed form: optimal brain surgery, done column by
-column with a Cholesky factor as in GPTQ (Frantar et al. 2022, arXiv 2210.17323). A weight of 0
+least by moving those that are not rounded yet, in closed form: optimal brain surgery, done column
+by column with a Cholesky factor as in GPTQ (Frantar et al. 2022, arXiv 2210.17323). A weight of 0
 stays 0, and steps stay as they are.
 """
 

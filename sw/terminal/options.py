@@ -71,6 +71,9 @@ _SHARED: dict[str, dict[str, Any]] = {
                     "1)"},
     "--channels": {"choices": ORDERS,
                    "help": "order of an image's channels (default rgb; grey for an input of one)"},
+    "--symmetric": {"action": "store_const", "const": True,
+                    "help": "quantise a network of your own without zero points, whatever is lost: "
+                    "0 stands for 0"},
     "--seed": {"type": SEED, "default": 1, "help": "of all that is random"},
     "--epochs": {"type": integer(1, 100_000), "metavar": "N", "help": "of training"},
     "--arrays": {"type": Items(array_size, "4x4,8x8"), "metavar": "RxC,RxC",
@@ -99,7 +102,7 @@ PARTS = "default 8; of a network of your own the most up to 8 that go"
 #: Those that say what runs, and those that say on which images.
 NETWORK = ("--network", "--list-networks", "--weights", "--input-shape")
 DATA = ("--data", "--calibration", "--labels", "--size", "--crop", "--mean", "--deviation",
-        "--channels")
+        "--channels", "--symmetric")
 #: Of both, those that go on to say what --network names.
 MORE = (*NETWORK[2:], *DATA)
 #: Those that are an `EnergyModel`.
@@ -115,8 +118,9 @@ def as_typed(args: argparse.Namespace, names: Iterable[str]) -> list[str]:
     """Options and their values, of those that are given, as one types them."""
     given = ((name, getattr(args, attribute(name))) for name in names)
     return [part for name, value in given if value is not None
-            for part in ((f"{name}={_text(value)}",) if _text(value).startswith("-")
-                         else (name, _text(value)))]
+            for part in ((name,) if value is True else
+                         (f"{name}={_text(value)}",) if _text(value).startswith("-") else
+                         (name, _text(value)))]
 
 
 def _text(value: object) -> str:

@@ -114,7 +114,7 @@ def efficientnet_lite0() -> nn.Module:
 
 def _inverted(layer: Callable[..., nn.Module], inputs: int, inner: int, outputs: int, kernel: int,
               stride: int) -> nn.Module:
-    """1x1 to `inner` channels, if these are more, depthwise, 1x1; its input added, where it fits."""
+    """1x1 to `inner` channels, if these are more, depthwise, 1x1; its input added where it fits."""
     body = [layer(inner, inner, kernel, stride, inner, activation=nn.ReLU6),
             layer(inner, outputs, 1, activation=None)]
     if inner > inputs:

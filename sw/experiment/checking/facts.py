@@ -18,7 +18,7 @@ from sw.networks.opening import Opened, opened
 from sw.networks.shapes import shape_graph
 from sw.prune.apply import apply_plan
 from sw.prune.plan import PartitionPlan
-from sw.quantise.post_training import equalise, quantise
+from sw.quantise.needed import quantise_as_needed
 
 from .advice import advice
 from .cuts import Cut, cut_facts
@@ -153,16 +153,13 @@ def _integers(choice: Choice, network: Opened, seed: int, say: _Say,
     pixels = pixels_of(choice, graph, count=count, seed=seed)
     notes = (*network.notices, *pixels.notes)
     say("quantising")
-    if graph.given is not None:
-        integers = quantise(graph)
-        if choice.origin.kind is Kind.ONNX:
-            notes += (f"python -m sw.agree {choice.origin.text} compares it with onnxruntime by "
-                      "layer",)
-    else:
-        graph = equalise(graph, pixels.calibration)
-        integers = quantise(graph, pixels.calibration, equal=False)
+    found = quantise_as_needed(graph, pixels.calibration, symmetric=choice.symmetric)
+    if found.note:
+        notes += (found.note,)
+    if graph.given is not None and choice.origin.kind is Kind.ONNX:
+        notes += (f"python -m sw.agree {choice.origin.text} compares it with onnxruntime by layer",)
     say("looking at its values")
-    return integers, value_facts(graph, integers, pixels.images), notes
+    return found.graph, value_facts(found.real, found.graph, pixels.images), notes
 
 
 def _memory(graph: IntegerGraph, lowered: Lowered, target: Target) -> Memory:

@@ -1,0 +1,65 @@
+"""Quantising as a network needs it: weights rounded in turn, zero points where they help."""
+
+from dataclasses import dataclass
+
+from sw.graph.floating import FloatGraph
+from sw.graph.integer import IntegerGraph
+
+from .noise import signal_to_noise
+from .post_training import equalise, quantise
+from .shown import Images
+
+__all__ = ["Quantised", "quantise_as_needed"]
+
+#: dB that a network's output keeps of its values, beyond which zero points are not looked at:
+#: integers then guess as real numbers do, and a zero that is 0 costs less energy and can be
+#: skipped.
+ENOUGH = 20.0
+_IMAGES = 16  # that this is measured on, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Quantised:
+    """A network of like channels (`real`), its integers (`graph`), whether 0 stands for 0 in them
+    (`symmetric`), and what was measured to decide that, in words, if it was (`note`)."""
+
+    real: FloatGraph
+    graph: IntegerGraph
+    symmetric: bool
+    note: str = ""
+
+
+def quantise_as_needed(graph: FloatGraph, images: Images, *, symmetric: bool = False) -> Quantised:
+    """Quantise a network, with zero points where 0 for 0 loses too much and they keep more.
+
+    Parameters
+    ----------
+    graph : FloatGraph
+    images : float[N, C, H, W]
+        As the network gets them.
+    symmetric : bool
+        No zero points, whatever is lost.
+
+    Raises
+    ------
+    FlowError, QuantiseError
+        As of `quantise`.
+    """
+    if graph.given is not None:
+        return Quantised(graph, quantise(graph), symmetric=False)
+    real = equalise(graph, images)
+    plain = quantise(real, images, equal=False, nearest=False)
+    if symmetric or (kept := _kept(real, plain, images)) >= ENOUGH:
+        return Quantised(real, plain, symmetric=True)
+    found = quantise(real, images, equal=False, nearest=False, symmetric=False)
+    more = _kept(real, found, images)
+    if more <= kept:
+        return Quantised(real, plain, symmetric=True)
+    return Quantised(real, found, symmetric=False, note=f"values have zero points: {more:.1f} dB "
+                     f"at the output on images of the calibration, {kept:.1f} without "
+                     "(--symmetric)")
+
+
+def _kept(real: FloatGraph, graph: IntegerGraph, images: Images) -> float:
+    """dB of the output."""
+    return signal_to_noise(real, graph, images[:_IMAGES])[real.output]
