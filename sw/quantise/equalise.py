@@ -5,39 +5,69 @@ changes nothing in real numbers: convolutions, ReLU and max pooling take a posit
 The numbers are powers of two, so it is exact in floating point, too. Each is the root of the
 channel's largest value over its readers' largest weight, so that neither's rounding suffers more;
 or that value, where readers take each channel by itself, whose weights have steps of their own.
+
+A function that takes no factor through has a table for each channel: its results are divided in
+there, and what it takes, which is held as int8, too, is divided by what brings it to one size.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 from sw.graph.edges import Term
 from sw.graph.floating import FloatGraph, FloatLayer
+from sw.graph.function import X, function
+from sw.reference.floating import run_float_layer
 
 from .shown import Images, Shown
+from .ties import is_copy
 
-__all__ = ["channel_factors", "equal_channels"]
+__all__ = ["Factors", "channel_factors", "equal_channels"]
 
 _MOST = 20  # of the powers of two
 _ALIKE = 3.0  # powers below which channels are alike: there is nothing to be gained
+_LEAST = 1e-30
 _Part = TypeVar("_Part", FloatLayer, Term)
 
 
-def channel_factors(graph: FloatGraph, images: Images) -> dict[str, np.ndarray]:
-    """What each layer's channels are to be divided by, float32[out], as they are on images
-    [N, C, H, W]; of layers that may be. Errors as of `quantise`."""
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """What is divided by what, by layer and channel, float32[out] each: `outputs`, and what
+    functions take (`taken`)."""
+
+    outputs: dict[str, np.ndarray]
+    taken: dict[str, np.ndarray]
+
+
+def channel_factors(graph: FloatGraph, images: Images) -> Factors:
+    """What channels are to be divided by, as they are on images [N, C, H, W]; of layers that may
+    be. Errors as of `quantise`."""
     peaks = {layer.name: np.zeros(layer.out_shape[0]) for layer in graph.layers}
+    before = {layer.name: np.zeros(layer.out_shape[0]) for layer in graph.layers
+              if _may_be_scaled_before(graph, layer)}
     for _, outputs in Shown(graph, images).batches():
-        for layer, (_, y) in zip(graph.layers, outputs, strict=True):
-            peaks[layer.name] = np.maximum(peaks[layer.name], y.abs().amax((0, 2, 3)).numpy())
-    return {layer.name: _factors(graph, layer, peaks[layer.name]) for layer in graph.layers
-            if _may_be_scaled(graph, layer)}
+        for layer, (inputs, y) in zip(graph.layers, outputs, strict=True):
+            _raise(peaks[layer.name], y)
+            if layer.name in before:
+                _raise(before[layer.name], run_float_layer(layer.sums, inputs[0],
+                                                           others=inputs[1:]))
+    return Factors({layer.name: _factors(graph, layer, peaks[layer.name]) for layer in graph.layers
+                    if _may_be_scaled(graph, layer)},
+                   {name: _evened(np.where(found > 0, np.log2(np.maximum(found, _LEAST)), np.nan))
+                    for name, found in before.items()})
 
 
-def equal_channels(graph: FloatGraph, factors: dict[str, np.ndarray]) -> FloatGraph:
+def _raise(peaks: np.ndarray, y: torch.Tensor) -> None:
+    """To the largest magnitudes by channel of what is seen [N, C, H, W]."""
+    np.maximum(peaks, y.abs().amax((0, 2, 3)).numpy(), out=peaks)
+
+
+def equal_channels(graph: FloatGraph, found: Factors) -> FloatGraph:
     """Return the graph whose layers' channels are divided by factors, the same function."""
+    factors = found.outputs
     layers = []
     for k, layer in enumerate(graph.layers):
         by = factors.get(layer.name)
@@ -45,17 +75,28 @@ def equal_channels(graph: FloatGraph, factors: dict[str, np.ndarray]) -> FloatGr
         parts: Sequence[Term] = [_read(term, factors.get(value))
                                  for term, value in zip(layer.terms, sources[1:], strict=True)]
         layer = replace(_read(layer, factors.get(sources[0])), terms=tuple(parts))
-        layers.append(layer if by is None else replace(
-            layer, weight=_divided(layer.weight, by), bias=(layer.bias / by).astype(np.float32),
-            terms=tuple(replace(t, weight=_divided(t.weight, by)) for t in layer.terms)))
+        if by is not None and (layer.function is None or layer.function.is_homogeneous):
+            layer = _divided_sums(layer, by)
+        elif by is not None and (by != 1).any():
+            layer = replace(layer, function=function("affine", layer.function,
+                                                     numbers=(1 / by, 0.0)))
+        taken = found.taken.get(layer.name)
+        if taken is not None and (taken != 1).any():
+            layer = replace(_divided_sums(layer, taken), function=layer.function.after(
+                function("affine", X, numbers=(taken, 0.0))))
+        layers.append(layer)
     return graph.with_layers(layers)
+
+
+def _divided_sums(layer: FloatLayer, by: np.ndarray) -> FloatLayer:
+    return replace(
+        layer, weight=_divided(layer.weight, by), bias=(layer.bias / by).astype(np.float32),
+        terms=tuple(replace(t, weight=_divided(t.weight, by)) for t in layer.terms))
 
 
 def _may_be_scaled(graph: FloatGraph, layer: FloatLayer) -> bool:
     """Whether a layer's channels may be scaled: by its clamp, and by all who read it."""
     if layer.name in graph.ends or layer.low not in (None, 0) or layer.high is not None:
-        return False
-    if layer.function is not None and not layer.function.is_homogeneous:
         return False
     if any(layer.name in join.sources for join in graph.joins):
         return False
@@ -64,6 +105,14 @@ def _may_be_scaled(graph: FloatGraph, layer: FloatLayer) -> bool:
     if any(graph.layers[k].name in graph.recorded for k in graph.readers(layer.name)):
         return False
     return not any(part.is_diagonal or part.pad_value for part in _readers(graph, layer))
+
+
+def _may_be_scaled_before(graph: FloatGraph, layer: FloatLayer) -> bool:
+    """Whether what a layer's function takes may be scaled by channel: not of a copy, which loses
+    nothing as it is."""
+    return (layer.function is not None and not layer.function.is_homogeneous
+            and (layer.low, layer.high, layer.factors) == (None, None, None)
+            and layer.name not in graph.recorded and not is_copy(layer.sums))
 
 
 def _readers(graph: FloatGraph, layer: FloatLayer) -> Iterator[FloatLayer | Term]:
@@ -81,12 +130,19 @@ def _factors(graph: FloatGraph, layer: FloatLayer, peaks: np.ndarray) -> np.ndar
     weights = np.maximum.reduce([_by_input(part) for part in parts])
     alone = all(part.weight.shape[1] == 1 for part in parts)
     alive = (peaks > 0) & (weights > 0)
-    powers = np.zeros(len(peaks))
+    powers = np.full(len(peaks), np.nan)
     powers[alive] = np.log2(peaks[alive] / weights[alive]) / (1 if alone else 2)
-    if alive.any():
-        powers[alive] -= np.median(powers[alive])
-    if np.abs(powers).max(initial=0) < _ALIKE:
-        return np.ones(len(peaks), np.float32)
+    return _evened(powers)
+
+
+def _evened(powers: np.ndarray) -> np.ndarray:
+    """What brings channels of sizes 2^powers to one, NaN where they may have any: float32[out]."""
+    alive = ~np.isnan(powers)
+    if not alive.any():
+        return np.ones(len(powers), np.float32)
+    powers = np.where(alive, powers - np.median(powers[alive]), 0)
+    if np.abs(powers).max() < _ALIKE:
+        return np.ones(len(powers), np.float32)
     return np.exp2(np.clip(np.round(powers), -_MOST, _MOST)).astype(np.float32)
 
 

@@ -22,11 +22,12 @@ from sw.quantise.aware import FakeQuantised
 from sw.quantise.equalise import channel_factors
 from sw.quantise.functions import Taken, with_table
 from sw.quantise.noise import signal_to_noise
-from sw.quantise.post_training import calibrate, quantise, quantise_with
+from sw.quantise.post_training import calibrate, equalise, quantise, quantise_with
 from sw.reference.batched import run_integer
 from sw.reference.functions import apply
 from sw.reference.golden import run_golden
 from tests.support.compiler_cases import make_layer
+from tests.support.floating import run_float
 from tests.support.networks import settled
 from tests.support.programs import MICROCODED, TINY
 
@@ -113,8 +114,33 @@ def test_a_function_of_a_value_that_others_read_takes_it_as_it_is():
     assert np.array_equal(values[0], values[1])
 
 
-def test_channels_behind_slopes_are_equalised_and_others_are_not(net):
-    assert channel_factors(net, IMAGES).keys() == {"a"}
+def test_channels_of_functions_are_brought_to_like_sizes():
+    """What a function takes, and what it gives, which is for its tables to divide."""
+    module = settled(nn.Sequential(
+        nn.Conv2d(3, 12, 3, padding=1), nn.Hardswish(), nn.Conv2d(12, 12, 3, groups=12), nn.SiLU(),
+        nn.Conv2d(12, 6, 3)))
+    with torch.no_grad():
+        sizes = torch.logspace(-1.5, 1.5, 12)
+        module[0].weight *= sizes[:, None, None, None]
+        module[0].bias *= sizes
+        module[2].weight /= sizes[:, None, None, None]
+    graph = capture(module, (3, 9, 9))
+    equal = equalise(graph, IMAGES)
+    assert all(torch.equal(a, b) for a, b in zip(
+        run_float(equal, IMAGES)[-1], run_float(graph, IMAGES)[-1], strict=True))
+    first = quantise(equal, IMAGES, equal=False).layers[0]
+    assert first.table is not None and len(np.unique(first.table, axis=0)) > 4
+    kept = []
+    for network in (graph, equal):
+        integers = quantise(network, IMAGES[:16], equal=False, symmetric=False)
+        kept.append(list(signal_to_noise(network, integers, IMAGES[16:]).values())[-1])
+    assert kept[1] > kept[0] + 6
+
+
+def test_copies_of_functions_stay_as_they_are(net):
+    found = channel_factors(net, IMAGES)
+    assert found.outputs.keys() >= {"a"}
+    assert all((x == 1).all() for x in found.taken.values())
 
 
 # -- what is refused -------------------------------------------------------------------------------
