@@ -135,8 +135,8 @@ def compared(path: Path, traced: tuple[FloatGraph, dict[str, str]], tensors: dic
     quantised, factors = network.given is not None, {}
     shown = images.reshape(-1, *network.in_shape)
     if not quantised:
-        found = channel_factors(network, shown)
-        network, factors = equal_channels(network, found), found.outputs
+        like = channel_factors(network, shown)
+        network, factors = equal_channels(network, like), like.outputs
     graph = quantise(network, shown, equal=False)
     known = {INPUT, *graph.numbers, *(join.name for join in graph.joins)}
     wanted = {value: tensors[name] for value, name in values.items()

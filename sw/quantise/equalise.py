@@ -75,23 +75,30 @@ def equal_channels(graph: FloatGraph, found: Factors) -> FloatGraph:
         parts: Sequence[Term] = [_read(term, factors.get(value))
                                  for term, value in zip(layer.terms, sources[1:], strict=True)]
         layer = replace(_read(layer, factors.get(sources[0])), terms=tuple(parts))
-        if by is not None and (layer.function is None or layer.function.is_homogeneous):
-            layer = _divided_sums(layer, by)
-        elif by is not None and (by != 1).any():
-            layer = replace(layer, function=function("affine", layer.function,
-                                                     numbers=(1 / by, 0.0)))
         taken = found.taken.get(layer.name)
-        if taken is not None and (taken != 1).any():
-            layer = replace(_divided_sums(layer, taken), function=layer.function.after(
-                function("affine", X, numbers=(taken, 0.0))))
-        layers.append(layer)
+        layer = layer if by is None or (by == 1).all() else _divided(layer, by)
+        layers.append(layer if taken is None or (taken == 1).all() else _taking(layer, taken))
     return graph.with_layers(layers)
+
+
+def _divided(layer: FloatLayer, by: np.ndarray) -> FloatLayer:
+    """The layer with its outputs divided: its sums, or what its tables give of them."""
+    if layer.function is not None and not layer.function.is_homogeneous:
+        return replace(layer, function=function("affine", layer.function, numbers=(1 / by, 0.0)))
+    return _divided_sums(layer, by)
+
+
+def _taking(layer: FloatLayer, by: np.ndarray) -> FloatLayer:
+    """The layer with its sums divided, and a function of what they were."""
+    assert layer.function is not None
+    return replace(_divided_sums(layer, by), function=layer.function.after(
+        function("affine", X, numbers=(by, 0.0))))
 
 
 def _divided_sums(layer: FloatLayer, by: np.ndarray) -> FloatLayer:
     return replace(
-        layer, weight=_divided(layer.weight, by), bias=(layer.bias / by).astype(np.float32),
-        terms=tuple(replace(t, weight=_divided(t.weight, by)) for t in layer.terms))
+        layer, weight=_less(layer.weight, by), bias=(layer.bias / by).astype(np.float32),
+        terms=tuple(replace(t, weight=_less(t.weight, by)) for t in layer.terms))
 
 
 def _may_be_scaled(graph: FloatGraph, layer: FloatLayer) -> bool:
@@ -164,5 +171,5 @@ def _read(part: _Part, factors: np.ndarray | None) -> _Part:
     return replace(part, weight=part.weight * column[:, :, None, None])
 
 
-def _divided(weight: np.ndarray, by: np.ndarray) -> np.ndarray:
+def _less(weight: np.ndarray, by: np.ndarray) -> np.ndarray:
     return (weight / by[:, None, None, None]).astype(np.float32)

@@ -28,15 +28,19 @@ def folder_of(package: str, install: str = "'partita[clients]'") -> Path:
     return Path(found.origin).parent
 
 
-def write_weights(path: Path) -> None:
-    """The package's weights by the names of our module: both list them in the order of layers."""
-    stored, = (folder_of(WEIGHTS) / "weights").glob("mobilenet_v2-*.pth")
+def named(ours: dict[str, torch.Tensor], stored: Path) -> dict[str, torch.Tensor]:
+    """A file's weights by the names of our module's: both list them in the order of layers."""
     theirs = torch.load(stored, weights_only=True)
-    ours = mobilenet_v2().state_dict()
     names, given = ([k for k in state if not k.endswith("num_batches_tracked")]
                     for state in (ours, theirs))
-    save_file({a: theirs[b].contiguous() for a, b in zip(names, given, strict=True)}
-              | {k: v for k, v in ours.items() if k.endswith("num_batches_tracked")}, path)
+    return ({a: theirs[b].contiguous() for a, b in zip(names, given, strict=True)}
+            | {k: v for k, v in ours.items() if k.endswith("num_batches_tracked")})
+
+
+def weights() -> dict[str, torch.Tensor]:
+    """The package's, by the names of our module."""
+    stored, = (folder_of(WEIGHTS) / "weights").glob("mobilenet_v2-*.pth")
+    return named(mobilenet_v2().state_dict(), stored)
 
 
 def square(path: Path) -> np.ndarray:
@@ -53,7 +57,7 @@ def square(path: Path) -> np.ndarray:
 @pytest.mark.builds
 def test_it_names_four_photographs(tmp_path, capsys):
     photographs = folder_of("skimage") / "data"
-    write_weights(tmp_path / "weights.safetensors")
+    save_file(weights(), tmp_path / "weights.safetensors")
     np.savez(tmp_path / "photographs.npz",
              images=np.stack([square(photographs / name) for name in PHOTOGRAPHS]),
              labels=np.array([label for label, _ in PHOTOGRAPHS.values()]))

@@ -116,20 +116,17 @@ def test_a_function_of_a_value_that_others_read_takes_it_as_it_is():
 
 def test_channels_of_functions_are_brought_to_like_sizes():
     """What a function takes, and what it gives, which is for its tables to divide."""
-    module = settled(nn.Sequential(
-        nn.Conv2d(3, 12, 3, padding=1), nn.Hardswish(), nn.Conv2d(12, 12, 3, groups=12), nn.SiLU(),
-        nn.Conv2d(12, 6, 3)))
-    with torch.no_grad():
-        sizes = torch.logspace(-1.5, 1.5, 12)
-        module[0].weight *= sizes[:, None, None, None]
-        module[0].bias *= sizes
-        module[2].weight /= sizes[:, None, None, None]
+    first, second = nn.Conv2d(3, 12, 3, padding=1), nn.Conv2d(12, 12, 3, groups=12)
+    module = settled(nn.Sequential(first, nn.Hardswish(), second, nn.SiLU(), nn.Conv2d(12, 6, 3)))
+    sizes = torch.logspace(-1.5, 1.5, 12)
+    first.weight.data *= sizes[:, None, None, None]
+    second.weight.data /= sizes[:, None, None, None]
     graph = capture(module, (3, 9, 9))
     equal = equalise(graph, IMAGES)
     assert all(torch.equal(a, b) for a, b in zip(
         run_float(equal, IMAGES)[-1], run_float(graph, IMAGES)[-1], strict=True))
-    first = quantise(equal, IMAGES, equal=False).layers[0]
-    assert first.table is not None and len(np.unique(first.table, axis=0)) > 4
+    table = quantise(equal, IMAGES, equal=False).layers[0].table
+    assert table is not None and len(np.unique(table, axis=0)) > 4
     kept = []
     for network in (graph, equal):
         integers = quantise(network, IMAGES[:16], equal=False, symmetric=False)

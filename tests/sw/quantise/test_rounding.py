@@ -35,8 +35,8 @@ def mixed() -> FloatGraph:
 
 
 def both(graph: FloatGraph, **options) -> tuple[IntegerGraph, IntegerGraph]:
-    return tuple(quantise(graph, IMAGES[:16], nearest=nearest, **options)
-                 for nearest in (True, False))
+    return (quantise(graph, IMAGES[:16], **options),
+            quantise(graph, IMAGES[:16], nearest=False, **options))
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
