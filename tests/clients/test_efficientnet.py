@@ -108,3 +108,4 @@ def test_it_names_four_photographs(tmp_path, capsys):
         "--images", str(len(PHOTOGRAPHS)), "--arms", "dense-N", "--no-toggles", "--json"])
     report = json.loads(capsys.readouterr().out)
     assert code == 0 and report["bit_exact"]
+    assert report["accuracy"]["RTL dense-8"] == 1.0, report["accuracy"]
