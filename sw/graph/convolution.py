@@ -2,12 +2,25 @@
 
 import numpy as np
 
-__all__ = ["Convolution", "one_pixel"]
+__all__ = ["Convolution", "one_pixel", "weight_sums"]
+
+_ROWS = 256
 
 
 def one_pixel(shape: tuple[int, int, int]) -> bool:
     """Whether a map [C, H, W] is a vector of channels."""
     return tuple(shape[1:]) == (1, 1)
+
+
+def weight_sums(weight: np.ndarray, *, magnitudes: bool = False) -> np.ndarray:
+    """The sum of each output channel's int8 weights, or of their magnitudes, int64[out]: some
+    channels at a time, as a layer may have 10^8 weights."""
+    rows = weight.reshape(len(weight), -1)
+    found = np.empty(len(rows), np.int64)
+    for k in range(0, len(rows), _ROWS):
+        some = rows[k:k + _ROWS].astype(np.int16)
+        found[k:k + _ROWS] = (np.abs(some) if magnitudes else some).sum(1, dtype=np.int64)
+    return found
 
 
 class Convolution:

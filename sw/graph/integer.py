@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .convolution import Convolution
+from .convolution import Convolution, weight_sums
 from .edges import INPUT, Edges, GraphError, Join, Output, Term
 from .image import real_image
 from .pool import Pool
@@ -192,8 +192,7 @@ class Layer(Convolution):
     def _check_sums(self) -> None:
         worst = np.abs(self.bias.astype(np.int64))
         for part in (self, *self.terms):
-            worst = worst + 128 * np.abs(part.weight.reshape(len(worst), -1).astype(np.int64)
-                                         ).sum(1)
+            worst = worst + 128 * weight_sums(part.weight, magnitudes=True)
         self._need(int(worst.max(initial=0)) < _INT32,
                    f"channel {int(worst.argmax())} can reach {int(worst.max())}; the int32 "
                    f"accumulator holds less than {_INT32}: take coarser steps for its weights")

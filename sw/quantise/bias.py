@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from sw.graph.convolution import weight_sums
 from sw.graph.floating import FloatLayer
 from sw.graph.integer import IntegerGraph, Layer
 from sw.graph.quantisation import Quantisation
@@ -60,7 +61,6 @@ def _codes(x: torch.Tensor, held: Quantisation) -> torch.Tensor:
 
 def _corrected(layer: Layer, mean: np.ndarray, unit: np.ndarray) -> Layer:
     steps = np.divide(mean, unit, out=np.zeros_like(mean), where=unit > 0)
-    reach = sum(128 * np.abs(part.weight.reshape(len(unit), -1).astype(np.int64)).sum(1)
-                for part in (layer, *layer.terms))
+    reach = sum(128 * weight_sums(part.weight, magnitudes=True) for part in (layer, *layer.terms))
     bias = np.clip(layer.bias - np.round(steps), reach - _MOST_BIAS, _MOST_BIAS - reach)
     return replace(layer, bias=bias.astype(np.int32))

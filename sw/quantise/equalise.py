@@ -156,7 +156,8 @@ def _evened(powers: np.ndarray) -> np.ndarray:
 def _by_input(part: FloatLayer | Term) -> np.ndarray:
     """The largest weight of each input channel, as a share of the largest of its output."""
     out, per_group = part.weight.shape[:2]
-    size = np.abs(part.weight).reshape(out, per_group, -1).max(2).astype(np.float64)
+    taps = part.weight.reshape(out, per_group, -1)
+    size = np.maximum(taps.max(2), -taps.min(2)).astype(np.float64)
     largest = size.max(1, keepdims=True)
     shares = size / np.where(largest > 0, largest, 1)
     return shares.reshape(part.groups, out // part.groups, per_group).max(1).reshape(-1)
@@ -164,7 +165,7 @@ def _by_input(part: FloatLayer | Term) -> np.ndarray:
 
 def _read(part: _Part, factors: np.ndarray | None) -> _Part:
     """A convolution of a value whose channels have been divided."""
-    if factors is None:
+    if factors is None or (factors == 1).all():
         return part
     out, per_group = part.weight.shape[:2]
     column = np.repeat(factors.reshape(part.groups, per_group), out // part.groups, axis=0)
@@ -172,4 +173,4 @@ def _read(part: _Part, factors: np.ndarray | None) -> _Part:
 
 
 def _less(weight: np.ndarray, by: np.ndarray) -> np.ndarray:
-    return (weight / by[:, None, None, None]).astype(np.float32)
+    return (weight / by[:, None, None, None]).astype(np.float32, copy=False)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from sw.graph.convolution import weight_sums
 from sw.graph.edges import Output
 from sw.graph.floating import FloatLayer
 from sw.graph.integer import IntegerGraph, Layer
@@ -93,8 +94,7 @@ def from_zero(layer: Layer, pad: float, own: Quantisation, read: Mapping[str, Qu
                   for term in layer.terms)
     bias = layer.bias.astype(np.int64)
     for part, held in ((layer, own), *((term, read[term.source]) for term in terms)):
-        total = part.weight.reshape(len(bias), -1).astype(np.int64).sum(1)
-        bias = bias - held.zero_point * total
+        bias = bias - held.zero_point * weight_sums(part.weight)
     if np.abs(bias).max(initial=0) >= 1 << 31:
         raise QuantiseError(f"layer {layer.name}: its bias with the zero points of its inputs is "
                             "no int32; quantise activations symmetrically")

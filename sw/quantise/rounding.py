@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from sw.graph.convolution import Convolution
+from sw.graph.convolution import Convolution, weight_sums
 from sw.graph.integer import IntegerGraph, Layer
 
 from .requantise import unit_of
@@ -191,7 +191,7 @@ def _in_turn(real: torch.Tensor, moments: torch.Tensor) -> torch.Tensor:
 
 def _with_weights(layer: Layer, part: _Part, weight: np.ndarray, zero: int) -> Layer:
     """The layer with a part's weights; what its inputs' zero point adds stays in the bias."""
-    fewer = (part.integer.weight.astype(np.int64) - weight).reshape(len(weight), -1).sum(1)
+    fewer = weight_sums(part.integer.weight) - weight_sums(weight)
     bias = (layer.bias + zero * fewer).astype(np.int32)
     if part.whole == 0:
         return replace(layer, weight=weight, bias=bias)
