@@ -28,7 +28,8 @@ def parser() -> Parser:
     parser = Parser(prog="python -m sw.calibrate", description=__doc__)
     parser.add_argument("--liberty", type=file_path, required=True, metavar="FILE",
                         help="cell library, gzipped or not")
-    add_options(parser, "--arrays", default=[(2, 2), (4, 4), (4, 8)], note="default 2x2,4x4,4x8")
+    add_options(parser, "--arrays", default=[(2, 2), (4, 4), (4, 8), (8, 8)],
+                note="default 2x2,4x4,4x8,8x8")
     parser.add_argument("--cycles", type=integer(64, 1_000_000), default=1024, metavar="N",
                         help="of a window (default 1024)")
     parser.add_argument("--windows", type=integer(1, 1000), default=6, metavar="N",
