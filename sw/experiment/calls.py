@@ -36,7 +36,7 @@ from sw.terminal.progress import SimulationProgress
 from .comparison import arm_names, arms_of
 from .comparison import compare as compare_arms
 from .names import ARMS
-from .own import Own, Pixels, measured_images, workload_of
+from .own import CALIBRATION, Own, Pixels, measured_images, workload_of
 
 __all__ = ["PLACES", "Measured", "accuracy", "compare"]
 
@@ -146,9 +146,10 @@ def _pixels(graph: FloatGraph, images: object, labels: object, calibration: obje
         found = ImageSet(load("images", pixels), given, (), len(pixels), "those given")
         notes = []
     if calibration is None:
-        return Pixels(found.images[:64], found.part(0, measured_images(graph)), tuple(notes))
-    others = load("calibration", split("calibration", calibration)[0])
-    return Pixels(others, found.part(0, measured_images(graph)), tuple(notes))
+        others = found.images
+    else:
+        others = load("calibration", split("calibration", calibration)[0])
+    return Pixels(others[:CALIBRATION], found.part(0, measured_images(graph)), tuple(notes))
 
 
 def accuracy(graph: IntegerGraph, images: np.ndarray | torch.Tensor,

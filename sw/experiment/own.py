@@ -27,8 +27,8 @@ from .described import described
 from .floats import agreement, outputs_of, run_float, top1
 from .work import Workload
 
-__all__ = ["MOST_PARTITIONS", "Own", "Pixels", "chosen_partitions", "is_cut", "load_own",
-           "measured_images", "pixels_of", "why_unpruned", "workload_of"]
+__all__ = ["CALIBRATION", "MOST_PARTITIONS", "Own", "Pixels", "chosen_partitions", "is_cut",
+           "load_own", "measured_images", "pixels_of", "why_unpruned", "workload_of"]
 
 _Say = Callable[[str], None]
 #: Parts that layers are cut into where nobody says, at most.

@@ -59,7 +59,7 @@ def load_parted(choice: Choice, instances: int, *, prune: str, plan: PartitionPl
         say("no labels: a right answer is the first guess of the dense network in floating point")
         labels = outputs_of(partial(run_float, graph), found.images).reshape(
             len(found), -1).argmax(axis=1).astype(np.int64)
-    pruned = quantise_as_needed(apply_plan(graph, plan), pixels.calibration,
-                                symmetric=choice.symmetric).graph
+    # what is dropped writes zeros, which must stand for 0
+    pruned = quantise_as_needed(apply_plan(graph, plan), pixels.calibration, symmetric=True).graph
     partition_layers(pruned.layers, instances)
     return Grown(pruned, found.images, labels)

@@ -30,6 +30,7 @@ __all__ = ["Factors", "channel_factors", "equal_channels"]
 _MOST = 20  # of the powers of two
 _ALIKE = 3.0  # powers below which channels are alike: there is nothing to be gained
 _LEAST = 1e-30
+_SHARE = 1 / 16  # of what a sum could reach, that it is taken to reach
 _Part = TypeVar("_Part", FloatLayer, Term)
 
 
@@ -46,18 +47,40 @@ def channel_factors(graph: FloatGraph, images: Images) -> Factors:
     """What channels are to be divided by, as they are on images [N, C, H, W]; of layers that may
     be. Errors as of `quantise`."""
     peaks = {layer.name: np.zeros(layer.out_shape[0]) for layer in graph.layers}
-    before = {layer.name: np.zeros(layer.out_shape[0]) for layer in graph.layers
+    before = {layer.name: _Sums(layer) for layer in graph.layers
               if _may_be_scaled_before(graph, layer)}
     for _, outputs in Shown(graph, images).batches():
         for layer, (inputs, y) in zip(graph.layers, outputs, strict=True):
             _raise(peaks[layer.name], y)
             if layer.name in before:
-                _raise(before[layer.name], run_float_layer(layer.sums, inputs[0],
-                                                           others=inputs[1:]))
+                before[layer.name].add(inputs)
     return Factors({layer.name: _factors(graph, layer, peaks[layer.name]) for layer in graph.layers
                     if _may_be_scaled(graph, layer)},
-                   {name: _evened(np.where(found > 0, np.log2(np.maximum(found, _LEAST)), np.nan))
-                    for name, found in before.items()})
+                   {name: _evened(found.powers()) for name, found in before.items()})
+
+
+class _Sums:
+    """The largest sums of a layer by channel, and largest values of what its parts read."""
+
+    def __init__(self, layer: FloatLayer):
+        self._layer, self._parts = layer, (layer, *layer.terms)
+        self._peaks = np.zeros(layer.out_shape[0])
+        self._read = [0.0] * len(self._parts)
+
+    def add(self, inputs: Sequence[torch.Tensor]) -> None:
+        """Take in what some images give its parts to read."""
+        _raise(self._peaks, run_float_layer(self._layer.sums, inputs[0], others=inputs[1:]))
+        self._read = [max(most, float(x.abs().max()))
+                      for most, x in zip(self._read, inputs, strict=True)]
+
+    def powers(self) -> np.ndarray:
+        """Of two, of what each channel may reach: what it did, or a share of what it could, as
+        other images may show what these hardly do; NaN where that is nothing."""
+        most = np.abs(self._layer.bias) + sum(
+            read * np.abs(part.weight).reshape(len(part.weight), -1).sum(1)
+            for read, part in zip(self._read, self._parts, strict=True))
+        found = np.maximum(self._peaks, _SHARE * most)
+        return np.where(found > 0, np.log2(np.maximum(found, _LEAST)), np.nan)
 
 
 def _raise(peaks: np.ndarray, y: torch.Tensor) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sw.graph.floating import FloatGraph
+from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph
 
 from .noise import signal_to_noise
@@ -45,6 +46,7 @@ def quantise_as_needed(graph: FloatGraph, images: Images, *, symmetric: bool = F
     FlowError, QuantiseError
         As of `quantise`.
     """
+    expect(graph, FloatGraph, "quantise_as_needed")
     if graph.given is not None:
         return Quantised(graph, quantise(graph), symmetric=False)
     real = equalise(graph, images)
@@ -61,5 +63,6 @@ def quantise_as_needed(graph: FloatGraph, images: Images, *, symmetric: bool = F
 
 
 def _kept(real: FloatGraph, graph: IntegerGraph, images: Images) -> float:
-    """dB of the output."""
-    return signal_to_noise(real, graph, images[:_IMAGES])[real.output]
+    """dB of the output that keeps least."""
+    found = signal_to_noise(real, graph, images[:_IMAGES])
+    return min(found[name] for name in real.ends)

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from sw.graph.convolution import Convolution, weight_sums
 from sw.graph.integer import IntegerGraph, Layer
+from sw.graph.quantisation import Quantisation
 
 from .requantise import unit_of
 from .shown import Shown
@@ -28,8 +29,12 @@ _STEPS = 127
 _MOST_INPUTS = 2304
 #: Positions of a map that moments are taken at, of all images: this many, and of each input.
 _POSITIONS, _POSITIONS_OF_INPUT = 4096, 4
-#: Of moments at a time.
-_BYTES = 128 << 20
+#: Of moments at a time, and of a part's at most: its weights stay as they are beyond.
+_BYTES, _MOST_BYTES = 128 << 20, 128 << 20
+#: Moments of groups that are rounded at a time.
+_AT_A_TIME = 1 << 22
+#: The golden ratio: images' positions are shifted by its multiples, which spread evenly.
+_GOLDEN = 0.6180339887498949
 #: Of a moment's mean, added to each: what images do not show is not made use of.
 _DAMPING = 0.01
 #: Inputs that are rounded before those behind are moved.
@@ -74,7 +79,7 @@ def round_in_turn(graph: IntegerGraph, shown: Shown) -> IntegerGraph:
     return replace(graph, layers=tuple(layers))
 
 
-def _held(graph: IntegerGraph, part: _Part):
+def _held(graph: IntegerGraph, part: _Part) -> Quantisation:
     """How what a part reads is held."""
     source = graph.sources(part.layer)[part.whole]
     return graph.held[graph.parts(source)[0]]
@@ -88,8 +93,9 @@ def _parts(graph: IntegerGraph, shown: Shown) -> Iterator[_Part]:
         theirs = [(n, x) for n, x in enumerate((real, *real.terms)) if not x.is_diagonal]
         ours = [(n, x) for n, x in enumerate((layer, *layer.terms)) if not x.is_diagonal]
         for (term, x), (whole, y) in zip(theirs, ours, strict=True):
-            if 1 < x.weight[0].size <= _MOST_INPUTS:
-                yield _Part(k, term, whole, x, y)
+            part = _Part(k, term, whole, x, y)
+            if 1 < part.inputs <= _MOST_INPUTS and part.bytes <= _MOST_BYTES:
+                yield part
 
 
 def _portions(parts: Iterator[_Part]) -> Iterator[list[_Part]]:
@@ -110,32 +116,36 @@ def _moments(parts: Sequence[_Part], shown: Shown) -> list[torch.Tensor]:
     of_layer: dict[int, list[int]] = {}
     for number, part in enumerate(parts):
         of_layer.setdefault(part.layer, []).append(number)
-    for _, outputs in shown.batches():
+    done = 0
+    for x, outputs in shown.batches():
         for k, (inputs, _) in enumerate(outputs):
             for number in of_layer.get(k, ()):
                 part = parts[number]
-                rows = _read(part.real, inputs[part.term], shown.count)
+                rows = _read(part.real, inputs[part.term], shown.count, done)
                 found[number] += (rows.mT @ rows).double()
+        done += len(x)
     return found
 
 
-def _read(part: Convolution, x: torch.Tensor, images: int) -> torch.Tensor:
-    """What a channel reads at some positions of each map [N, C, H, W], spread evenly:
-    float32[groups, positions, inputs]."""
+def _read(part: Convolution, x: torch.Tensor, images: int, done: int) -> torch.Tensor:
+    """What a channel reads at some positions of each map [N, C, H, W], those from number `done` of
+    so many images, spread evenly and other ones in each: float32[groups, positions, inputs]."""
     _, height, width = part.conv_shape
-    inputs = part.weight[0].size
-    wanted = -(-max(_POSITIONS, _POSITIONS_OF_INPUT * inputs) // images)
-    at = torch.linspace(0, height * width - 1, min(wanted, height * width)).round().long()
+    inputs, pixels = part.weight[0].size, height * width
+    wanted = min(-(-max(_POSITIONS, _POSITIONS_OF_INPUT * inputs) // images), pixels)
+    shift = (torch.arange(done, done + len(x), dtype=torch.float64) * _GOLDEN) % 1
+    at = ((torch.arange(wanted) + shift[:, None]) * (pixels / wanted)).long().clamp(max=pixels - 1)
     y, z = at // width * part.stride[0], at % width * part.stride[1]
+    image = torch.arange(len(x))[:, None]
     (top, left), (rows, columns), (down, right) = part.padding, part.reach, part.stride
     x = functional.pad(x, (left, max(0, (width - 1) * right + columns - left - x.shape[3]),
                            top, max(0, (height - 1) * down + rows - top - x.shape[2])),
                        value=part.pad_value)
-    taps = [x[:, :, y + row * part.dilation[0], z + column * part.dilation[1]]
+    taps = [x[image, :, y + row * part.dilation[0], z + column * part.dilation[1]]
             for row in range(part.kernel[0]) for column in range(part.kernel[1])]
-    found = torch.stack(taps, 2)  # [N, C, taps, positions]
-    split = found.reshape(len(x), part.groups, inputs, len(at))
-    return split.permute(1, 0, 3, 2).reshape(part.groups, -1, inputs)
+    found = torch.stack(taps, 3)  # [N, positions, C, taps]
+    split = found.reshape(len(x) * wanted, part.groups, inputs)
+    return split.permute(1, 0, 2)
 
 
 def _rounded(part: _Part, steps: np.ndarray, moments: torch.Tensor) -> np.ndarray:
@@ -145,6 +155,16 @@ def _rounded(part: _Part, steps: np.ndarray, moments: torch.Tensor) -> np.ndarra
     real = torch.from_numpy(part.real.weight).double() / torch.from_numpy(
         np.where(steps > 0, steps, 1.0)).reshape(-1, 1, 1, 1)
     real, nearest = (x.reshape(part.real.groups, -1, part.inputs) for x in (real, nearest))
+    pieces = [_better(*some) for some in zip(
+        *(x.split(max(1, _AT_A_TIME // part.inputs ** 2)) for x in (real, nearest, moments)),
+        strict=True)]
+    found = torch.where(alive.reshape(real.shape[:2])[..., None], torch.cat(pieces), nearest)
+    return found.reshape(part.real.weight.shape).numpy().astype(np.int8)
+
+
+def _better(real: torch.Tensor, nearest: torch.Tensor, moments: torch.Tensor) -> torch.Tensor:
+    """Weights [groups, out, inputs] rounded in turn, or to the nearest where these are no
+    better."""
     moments = _damped(moments)
     found = _in_turn(real, moments)
 
@@ -153,10 +173,8 @@ def _rounded(part: _Part, steps: np.ndarray, moments: torch.Tensor) -> np.ndarra
         return ((off @ moments) * off).sum(2)
 
     # sums stay as small as `weight_steps` reckons with
-    small = found.abs().sum(2) <= real.abs().sum(2) + part.inputs / 2
-    better = (error(found) < error(nearest)) & small & alive.reshape(small.shape)
-    return torch.where(better[..., None], found, nearest).reshape(
-        part.real.weight.shape).numpy().astype(np.int8)
+    small = found.abs().sum(2) <= real.abs().sum(2) + real.shape[2] / 2
+    return torch.where(((error(found) < error(nearest)) & small)[..., None], found, nearest)
 
 
 def _damped(moments: torch.Tensor) -> torch.Tensor:

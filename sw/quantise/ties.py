@@ -71,7 +71,8 @@ def _relate(graph: FloatGraph, classes: Classes, steps: dict[str, float]) -> Non
             continue
         first, second = (classes.of(graph.parts(value)[0]) for value in graph.sources(k))
         factors = np.abs(layer.weight[:, 0, 0, 0]), np.abs(layer.terms[0].weight[:, 0, 0, 0])
-        if any(f.min() != f.max() or f.min() == 0 for f in factors) or first == second:
+        if any(f.min() == 0 for f in factors) or first == second or \
+                np.ptp(factors[0] / factors[1]) != 0:
             continue
         a, b = steps[first] * float(factors[0][0]), steps[second] * float(factors[1][0])
         p, q = ratio(a, b)

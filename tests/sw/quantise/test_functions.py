@@ -134,6 +134,20 @@ def test_channels_of_functions_are_brought_to_like_sizes():
     assert kept[1] > kept[0] + 6
 
 
+def test_channels_that_images_hardly_show_are_not_blown_up():
+    """Red minus green, of grey images; and what reads nothing, with a bias of nearly nothing."""
+    first = nn.Conv2d(3, 4, 1)
+    first.weight.data[:2, :, 0, 0] = torch.tensor([[1.0, -1, 0], [0, 0, 0]])
+    first.bias = nn.Parameter(torch.tensor([0, 1e-7, 0.5, -0.5]))
+    graph = capture(nn.Sequential(first, nn.SiLU(), nn.Conv2d(4, 4, 1)), (3, 9, 9))
+    grey, colour = IMAGES[:, :1].repeat(3, axis=1), IMAGES
+    kept = []
+    for network in (graph, equalise(graph, grey)):
+        integers = quantise(network, grey, equal=False, symmetric=False)
+        kept.append(list(signal_to_noise(network, integers, colour).values())[-1])
+    assert kept[1] > kept[0] - 1
+
+
 def test_copies_of_functions_stay_as_they_are(net):
     found = channel_factors(net, IMAGES)
     assert found.outputs.keys() >= {"a"}

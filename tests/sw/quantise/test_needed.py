@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from sw.check import parser
@@ -12,6 +13,8 @@ from sw.frontend.torch import capture
 from sw.graph.floating import FloatGraph
 from sw.quantise import needed
 from sw.quantise.needed import quantise_as_needed
+from sw.quantise.noise import signal_to_noise
+from sw.quantise.post_training import quantise
 from sw.terminal.options import MORE, as_typed
 from tests.support.networks import settled
 
@@ -37,6 +40,23 @@ def test_values_have_zero_points_where_these_keep_more(graph, monkeypatch):
     assert not found.symmetric and found.graph.layers[0].offset == -128
     kept, without = map(float, re.findall(r"[\d.]+", found.note))
     assert kept > without
+
+
+def test_the_output_that_keeps_least_decides(monkeypatch):
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)
+
+        def forward(self, x):
+            y = torch.relu(self.first(x))
+            return y, torch.relu(self.second(y))
+
+    graph = capture(settled(Two()), (3, 8, 8))
+    kept = signal_to_noise(graph, quantise(graph, IMAGES, equal=False, nearest=False),
+                           IMAGES[:16]).values()
+    monkeypatch.setattr(needed, "ENOUGH", (min(kept) + max(kept)) / 2)
+    assert not quantise_as_needed(graph, IMAGES).symmetric
 
 
 def test_none_where_they_keep_no_more(graph, monkeypatch):

@@ -93,13 +93,23 @@ def test_what_channels_read_is_what_they_multiply(number):
     layer = mixed().layers[number]
     x = torch.from_numpy(np.random.default_rng(7).standard_normal(
         (2, *layer.in_shape))).float()
-    rows = rounding._read(layer, x, images=2)
+    rows = rounding._read(layer, x, images=2, done=0)
     weight = torch.from_numpy(layer.weight)
     found = rows @ weight.reshape(layer.groups, -1, rows.shape[2]).mT  # [groups, positions, out]
     expected = convolve(layer, x, weight)
     n, channels, height, width = expected.shape
     found = found.reshape(layer.groups, n, height * width, -1).permute(1, 0, 3, 2)
     assert torch.allclose(found.reshape(n, channels, height, width), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("images", [64, 5000])
+def test_moments_are_of_all_of_a_map(images):
+    """However many images share it: a tap at an edge reads as much as others do."""
+    layer = capture(nn.Conv2d(1, 4, 3, padding=1), (1, 32, 32)).layers[0]
+    x = torch.ones(images, 1, 32, 32)
+    rows = rounding._read(layer, x, images, done=0)[0]
+    assert rows.mean(0).min() > 0.9
+    assert (rows.mean(0).max() - rows.mean(0).min()) < 0.1
 
 
 @pytest.mark.filterwarnings("ignore::sw.ir.errors.CaptureNotice")
