@@ -63,8 +63,9 @@ def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config
         check_soon(board, config, shape_graph(
             choice.origin.text if choice.origin.ours else choice.origin, "fc",
             1 if dense else args.partitions or parts or 1, plan), store_all=store_all)
-    work = load_workload(choice, images=count, say=say, partitions=args.partitions or parts,
-                         seed=_SEED if args.seed is None else args.seed, plan=plan)
+    own = 1 if dense and not choice.origin.ours else None  # which nothing is pruned for
+    work = load_workload(choice, images=count, say=say, partitions=own or args.partitions or parts,
+                         seed=_SEED if args.seed is None else args.seed, plan=plan, measure=False)
     graph = work.dense if dense or work.pruned is None else work.pruned
     say("compiling")
     program = compiled_for(graph, config, board, store_all=store_all)
