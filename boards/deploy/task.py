@@ -9,7 +9,7 @@ import numpy as np
 
 from boards.catalogue import Board
 from boards.flow.asked import say
-from boards.flow.fit import check_memory, check_soon
+from boards.flow.fit import check_memory, check_soon, of_board
 from hw.config import Config
 from sw.compiler import Program, compile_graph
 from sw.experiment.choice import Choice, choice_from_arguments
@@ -75,6 +75,7 @@ def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config
 def compiled_for(graph: IntegerGraph, config: Config, board: Board, *, store_all: bool = True,
                  ) -> Program:
     """Compile a network; raises DoesNotFit if a board has too little memory for it."""
-    program = compile_graph(graph, config, store_all=store_all)
+    with of_board(board):
+        program = compile_graph(graph, config, store_all=store_all)
     check_memory(board, config, graph.name, program.window_bytes)
     return program
