@@ -9,7 +9,7 @@ import numpy as np
 
 from boards.catalogue import Board
 from boards.flow.asked import say
-from boards.flow.fit import check_memory, check_soon
+from boards.flow.fit import check_memory, check_soon, of_board
 from hw.config import Config
 from sw.compiler import Program, compile_graph
 from sw.experiment.choice import Choice, choice_from_arguments
@@ -63,8 +63,9 @@ def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config
         check_soon(board, config, shape_graph(
             choice.origin.text if choice.origin.ours else choice.origin, "fc",
             1 if dense else args.partitions or parts or 1, plan), store_all=store_all)
-    work = load_workload(choice, images=count, say=say, partitions=args.partitions or parts,
-                         seed=_SEED if args.seed is None else args.seed, plan=plan)
+    own = 1 if dense and not choice.origin.ours else None  # which nothing is pruned for
+    work = load_workload(choice, images=count, say=say, partitions=own or args.partitions or parts,
+                         seed=_SEED if args.seed is None else args.seed, plan=plan, measure=False)
     graph = work.dense if dense or work.pruned is None else work.pruned
     say("compiling")
     program = compiled_for(graph, config, board, store_all=store_all)
@@ -74,6 +75,7 @@ def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config
 def compiled_for(graph: IntegerGraph, config: Config, board: Board, *, store_all: bool = True,
                  ) -> Program:
     """Compile a network; raises DoesNotFit if a board has too little memory for it."""
-    program = compile_graph(graph, config, store_all=store_all)
+    with of_board(board):
+        program = compile_graph(graph, config, store_all=store_all)
     check_memory(board, config, graph.name, program.window_bytes)
     return program

@@ -1,14 +1,17 @@
 """Whether a board holds a configuration, and which nearest one it does."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from boards.catalogue import Board
 from hw.config import Config
 from hw.fpga.devices import DoesNotFitError, Usage
 from hw.fpga.estimate import quick_usage
 from sw.compiler.compile import lower
 from sw.graph.integer import IntegerGraph
-from sw.lowering.errors import DoesNotFit
+from sw.lowering.errors import DoesNotFit, OutOfReach
 
-__all__ = ["check_fit", "check_memory", "check_network", "check_soon"]
+__all__ = ["check_fit", "check_memory", "check_network", "check_soon", "of_board"]
 
 
 def nearest_fit(board: Board, config: Config, needs: Usage) -> Config | None:
@@ -73,7 +76,8 @@ def check_network(board: Board, config: Config, graph: IntegerGraph) -> int:
     CompileError
         Naming the layer, or how much memory there is.
     """
-    needs = lower(graph, config, quick=True).window_bytes
+    with of_board(board):
+        needs = lower(graph, config, quick=True).window_bytes
     check_memory(board, config, graph.name, needs)
     return needs
 
@@ -81,14 +85,29 @@ def check_network(board: Board, config: Config, graph: IntegerGraph) -> int:
 def check_soon(board: Board, config: Config, graph: IntegerGraph, *, store_all: bool) -> None:
     """Refuse, in a moment, a network whose layers alone, without programs, a board cannot take;
     errors as of `check_network`."""
-    check_memory(board, config, graph.name, lower(graph, config, planned=True,
-                                                  store_all=store_all).window_bytes)
+    with of_board(board):
+        needs = lower(graph, config, planned=True, store_all=store_all).window_bytes
+    check_memory(board, config, graph.name, needs)
+
+
+@contextmanager
+def of_board(board: Board) -> Iterator[None]:
+    """Tell what is beyond an accelerator's reach by what a board has, which nothing raises."""
+    try:
+        yield
+    except OutOfReach as error:
+        raise _too_large(board, error.layer, error.bytes, 1 << board.config.port.address_bits) \
+            from None
 
 
 def check_memory(board: Board, config: Config, name: str, needs: int) -> None:
     """Raise DoesNotFit if a board has less memory than a network needs."""
     there = board.system(config).memory_bytes
     if needs > there:
-        raise DoesNotFit(name, f"{needs:,} bytes of memory", f"{there:,} on the {board.title}",
-                         "prune it into more partitions (--partitions), or take a smaller network"
-                         + ("" if board.sdram else " or a board with SDRAM"))
+        raise _too_large(board, name, needs, there)
+
+
+def _too_large(board: Board, name: str, needs: int, there: int) -> DoesNotFit:
+    return DoesNotFit(name, f"{needs:,} bytes of memory", f"{there:,} on the {board.title}",
+                      "prune it into more partitions (--partitions), or take a smaller network"
+                      + ("" if board.sdram else " or a board with SDRAM"))

@@ -7,7 +7,15 @@ from rich.text import Text
 
 from .text import printable
 
-__all__ = ["console"]
+__all__ = ["console", "short"]
+
+
+def short(name: str, most: int) -> Text:
+    """A name for a table, in a line, of so many characters at most and without its middle where it
+    has more; in a column that is not `no_wrap` it gives way to numbers."""
+    name, half = printable(name), most // 2
+    return Text(name if len(name) <= most else f"{name[:most - half - 1]}…{name[-half:]}",
+                no_wrap=True, overflow="ellipsis")
 
 
 class _Console(Console):

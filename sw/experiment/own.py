@@ -147,8 +147,8 @@ def why_unpruned(graph: FloatGraph, prune: str, asked: int | None = None) -> str
 class Own:
     """A user's network and what to make of it: its `name`, where its weights are from in words
     (`weights`), its layers, `pixels`, how many of their images run (`count`), whether the images
-    are real (`measured`), `notices` of what is left to the host, and whether 0 must stand for 0
-    (`symmetric`)."""
+    are measured on (`measured`), `notices` of what is left to the host, and whether 0 must stand
+    for 0 (`symmetric`)."""
 
     name: str
     weights: str
@@ -161,9 +161,10 @@ class Own:
 
 
 def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int | None,
-             partitioner: str | None, prune: str, plan: PartitionPlan | None = None, say: _Say,
-             ) -> Workload:
-    """Build the workload of a user's network, pruned by a `plan` if there is one.
+             partitioner: str | None, prune: str, plan: PartitionPlan | None = None,
+             measure: bool = True, say: _Say) -> Workload:
+    """Build the workload of a user's network, pruned by a `plan` if there is one; with `measure`
+    its accuracy is measured, where it has images.
 
     Raises
     ------
@@ -177,15 +178,15 @@ def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int |
     with given("--partitions", partitions):  # none with a plan
         chosen_partitions(graph, prune, partitions)  # before images are read
     count = images or (4 if choice.data else 1)
-    most = max(count, measured_images(graph) if choice.data else 1)
+    measure = measure and choice.data is not None
+    most = max(count, measured_images(graph) if measure else 1)
     pixels = pixels_of(choice, graph, count=most, seed=seed)
     if len(pixels.images) < count and images is not None:
         raise ValueError(f"--images is {count}; {pixels.images.place} has {len(pixels.images)}")
     own = Own(name=choice.origin.name, graph=graph, pixels=pixels, count=count,
               weights=f"weights of {choice.origin.weights or choice.origin.text}; "
               f"{pixels.images.part(0, count).source}",
-              measured=choice.data is not None, notices=network.notices,
-              symmetric=choice.symmetric)
+              measured=measure, notices=network.notices, symmetric=choice.symmetric)
     return workload_of(own, partitions=partitions, seed=seed, partitioner=partitioner, prune=prune,
                        plan=plan, say=say)
 

@@ -48,9 +48,9 @@ _SLIM_PARTITIONS = 8
 
 def load_workload(network: str | Choice, *, partitions: int | None = None, seed: int,
                   images: int | None = None, partitioner: str | None = None, prune: str = "fc",
-                  plan: PartitionPlan | None = None,
+                  plan: PartitionPlan | None = None, measure: bool = True,
                   say: Callable[[str], None] = lambda text: None) -> Workload:
-    """Build a network's workload.
+    """Build a network's workload; with `measure` a user's accuracy on her images is measured.
 
     "tinyvgg16-slim" classifies held-out images of the Tiny ImageNet folder that a choice has as
     its data; without it that network runs on seeded images. Without a `partitioner`, trained
@@ -70,7 +70,7 @@ def load_workload(network: str | Choice, *, partitions: int | None = None, seed:
         raise ValueError(f"seed is {seed}; it must be 0 or more")
     if not choice.origin.ours:
         return load_own(choice, partitions=partitions, seed=seed, images=images,
-                        partitioner=partitioner, prune=prune, plan=plan, say=say)
+                        partitioner=partitioner, prune=prune, plan=plan, measure=measure, say=say)
     if plan is not None:
         raise ValueError(f"a plan goes with a network of your own; {choice.origin.text} is pruned "
                          "by its own")

@@ -107,9 +107,10 @@ class _Import:
                 module(example.clone())  # an eager error is plainer than one from the export
                 self.program = torch.export.export(module, (example,), strict=False)
         except Exception as error:
-            raise UnsupportedLayer(f"network {name}: torch.export cannot capture it: "
-                                   f"{(str(error) or type(error).__name__).splitlines()[0]}"
-                                   ) from error
+            raise UnsupportedLayer(
+                f"network {name}: torch.export cannot capture it: "
+                f"{(str(error) or type(error).__name__).splitlines()[0]}; it was given images of "
+                f"{list(in_shape)} (in_shape, --input-shape)") from error
         self.name = name
         self.input = Value("", tuple(example.shape[1:]))
         self.nodes: list[Node] = []

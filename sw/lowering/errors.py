@@ -2,7 +2,7 @@
 
 from hw.config import Config
 
-__all__ = ["CompileError", "DoesNotFit", "Unsupported", "raising"]
+__all__ = ["CompileError", "DoesNotFit", "OutOfReach", "Unsupported", "raising"]
 
 
 class CompileError(ValueError):
@@ -20,6 +20,19 @@ class DoesNotFit(CompileError):
 
     def __init__(self, layer: str, needs: str, has: str, remedy: str):
         super().__init__(layer, f"needs {needs}; there are {has}: {remedy}")
+
+
+class OutOfReach(DoesNotFit):
+    """A network that needs more external memory than can be addressed: `bytes` of it."""
+
+    def __init__(self, network: str, needs: int, config: Config):
+        bits = config.port.address_bits
+        super().__init__(
+            network, f"{needs:,} bytes of external memory", f"2^{bits} ({1 << bits:,}) that "
+            "port.address_bits reaches", raising(config, "port.address_bits",
+                                                 (needs - 1).bit_length(),
+                                                 "prune it into more partitions"))
+        self.bytes = needs
 
 
 class Unsupported(CompileError):

@@ -9,7 +9,7 @@ from hw.isa import INSN_BYTES, READ_AHEAD_BYTES
 from .barriers import meetings
 from .batch import Run
 from .emit import emit
-from .errors import DoesNotFit, raising
+from .errors import OutOfReach
 from .fields import check_fields
 from .keep import plan_layers
 from .layout import Allocator, Layout
@@ -87,12 +87,7 @@ def lower_splits(name: str, nodes: tuple[Node, ...], splits: list[Split],
         offsets.append(memory.take((len(ops) + 1) * INSN_BYTES))  # and END
     memory.take(READ_AHEAD_BYTES)
     if memory.bytes > 1 << config.port.address_bits:
-        raise DoesNotFit(
-            name, f"{memory.bytes:,} bytes of external memory",
-            f"2^{config.port.address_bits} ({1 << config.port.address_bits:,}) that "
-            "port.address_bits reaches",
-            raising(config, "port.address_bits", (memory.bytes - 1).bit_length(),
-                    "prune it into more partitions"))
+        raise OutOfReach(name, memory.bytes, config)
     for program in programs:
         check_fields(program or [], stages, config)
     return Lowered(config, tuple(stages), order, layout, tuple(programs), tuple(offsets),

@@ -37,7 +37,7 @@ def put_weights(module: torch.nn.Module, path: Path) -> None:
                                    + "; ".join(faults))
             tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
-        raise WeightsError(f"{path}: not a safetensors file: {error}") from None
+        raise WeightsError(f"{path}: not a safetensors file: {error}{_pickled(path)}") from None
     broken = sorted(name for name, tensor in tensors.items()
                     if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()))
     if broken:
@@ -60,6 +60,15 @@ def _faults(expected: dict[str, torch.Tensor], found: dict[str, list[int]]) -> l
         if {n.removeprefix(prefix) for n in found} >= set(missing):
             said.append(f"all names begin with {prefix!r}: store the tensors without it")
     return said
+
+
+def _pickled(path: Path) -> str:
+    """What to do with a file of torch.save, which is not read as it can run code."""
+    with path.open("rb") as file:
+        if not file.read(4).startswith((b"PK", b"\x80")):
+            return ""
+    return ("; it seems one of torch.save: save_file(torch.load(FILE, weights_only=True), "
+            "\"net.safetensors\") of safetensors.torch writes one that is read")
 
 
 def _listed(names: Sequence[str]) -> str:

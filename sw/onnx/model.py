@@ -118,5 +118,6 @@ def _one_image(name: str, value: str, sizes: list[int | None],
         given = given[0], given[2]  # (channels, 1, length) of rows
     if len(given) != len(rest) or min(given) < 1 or any(
             n is not None and n > 0 and n != g for n, g in zip(rest, given, strict=True)):
-        raise refuse(f"; in_shape is {list(in_shape)}")
+        raise refuse(f"; in_shape (--input-shape) is {list(in_shape)}: leave it out, or give what "
+                     "the file leaves open")
     return given

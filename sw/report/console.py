@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hw.support.console import short
 from hw.support.text import printable
 from sw.energy.model import CATEGORIES, Interval
 
@@ -13,8 +14,8 @@ from .values import ArmReport, Report, quotient
 __all__ = ["print_report"]
 
 _NO = Text("NO", style="red")
-#: Columns that all of a table takes.
-_WIDE = 108
+#: Columns that all of a table takes, and characters of a name that it has room for.
+_WIDE, _SHORT = 108, 16
 
 
 def _number(value: int | None) -> str:
@@ -33,13 +34,14 @@ def _arm_table(arm: ArmReport, images: int, *, narrow: bool) -> Table:
     summed = f", all {images} images" if images > 1 else ""
     table = Table(title=f"{arm.name}: {count}{summed}", title_justify="left", title_style="bold",
                   box=None, pad_edge=False, header_style="dim")
-    table.add_column("layer", no_wrap=True, min_width=8, max_width=16 if narrow else 30)
+    table.add_column("layer", min_width=8)
     skips = any(x.skipped_macs is not None for x in arm.layers)
     counted = any(x.toggles is not None for x in arm.layers) and not narrow
+    tight = skips or max((len(x.name) for x in arm.layers), default=0) > _SHORT
     for name, shown in (("MACs", True), ("skipped", skips), ("cycles", True),
                         ("to here", not narrow), ("limit", not narrow), ("eff.", True),
                         ("port bytes", True), ("skipped", skips), ("Mtoggles", counted),
-                        ("Mff-cycles", counted and not skips)):
+                        ("Mff-cycles", counted and not tight)):
         if shown:
             table.add_column(name, justify="right", no_wrap=True)
 
@@ -47,19 +49,20 @@ def _arm_table(arm: ArmReport, images: int, *, narrow: bool) -> Table:
         return [_number(value)] if skips else []
 
     def toggles(made: int | None, clocked: int | None) -> list[str]:
-        return [_mega(made), _mega(clocked)][:counted * (1 if skips else 2)]
+        return [_mega(made), _mega(clocked)][:counted * (1 if tight else 2)]
 
     if not narrow:
-        table.add_column("split", no_wrap=True)
+        table.add_column("split")
     table.add_column("exact", no_wrap=True)
     for x, y in zip(arm.layers, arm.so_far, strict=True):
         to_here = ("-", "-", "-") if y is None else (
             _number(y.cycles), _number(y.limit.cycles), f"{y.efficiency:.1%}")
-        table.add_row(x.name + (" *" if x.pruned else ""), _number(x.macs),
+        table.add_row(short(x.name + (" *" if x.pruned else ""), _SHORT if narrow else 30),
+                      _number(x.macs),
                       *skipped(x.skipped_macs), _number(x.cycles), *to_here[2 * narrow:],
                       _number(x.port_bytes), *skipped(x.skipped_bytes),
-                      *toggles(x.toggles, x.clocked_ff_cycles), *([] if narrow else [x.split]),
-                      "yes" if x.bit_exact else _NO)
+                      *toggles(x.toggles, x.clocked_ff_cycles),
+                      *([] if narrow else [short(x.split, 30)]), "yes" if x.bit_exact else _NO)
     table.add_section()
     spared = [sum(getattr(x, f"skipped_{what}") or 0 for x in arm.layers)
               for what in ("macs", "bytes")]

@@ -125,7 +125,7 @@ def test_channels_are_brought_to_like_sizes_as_every_command_does(tmp_path, caps
      "--inputs is 'text.npy': no array that numpy can read"),
     (["net.onnx", "--inputs", "small.npy"], 2, "--inputs is 'small.npy': images are [2, 3, 1, 1]"),
     (["net.onnx", "--inputs", "two.npy", "--images", "3"], 2, "--images is 3; two.npy has 2"),
-    (["net.onnx", "--input-shape", "3,5"], 2, "in_shape is [3, 1, 5]"),
+    (["net.onnx", "--input-shape", "3,5"], 2, "(--input-shape) is [3, 1, 5]: leave it out"),
     (["net.onnx", "--input-shape", "3;5"], 2, "it must be CxHxW, such as 3x224x224 or 3,224,224"),
     (["text.npy"], 2, "text.npy is no ONNX model that can be read"),
 ])

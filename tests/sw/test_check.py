@@ -115,7 +115,7 @@ def test_long_names_leave_room_for_numbers(tmp_path, capsys):
                        {"w": np.ones((64, 3, 3, 3), np.float32)}), tmp_path / "net.onnx")
     assert check.main([str(tmp_path / "net.onnx")]) == 0
     line = next(x for x in capsys.readouterr().out.splitlines() if "conv 3x3, 3 to 64" in x)
-    assert line.split()[0] == f"…{name[-35:]}" and line.count("…") == 1
+    assert line.split()[0] == f"{name[:17]}…{name[-18:]}" and line.count("…") == 1
 
 
 def test_more_layers_than_the_log_has_entries_are_told_before_anything_runs(own, capsys):
@@ -235,6 +235,30 @@ def test_a_board_without_the_memory_is_told_by_its_bytes(own, capsys):
     obstacle, = data["obstacles"]
     assert obstacle["operator"] == "external memory" and "there are 16,384" in obstacle["why"]
     assert data["verdict"] == "Branches does not fit Tang Nano 20K: 1 node in the way"
+
+
+def test_more_than_addresses_reach_is_told_by_what_there_is(tmp_path, capsys):
+    """Of a board its memory, which nothing raises; of a preset the option that raises it."""
+    source = tmp_path / "net.py"
+    source.write_text("from torch import nn\ndef make():\n    return nn.Sequential("
+                      "nn.Conv2d(3, 64, 3, padding=1), nn.Conv2d(64, 4, 1))\n")
+    network = [f"{source}:make", "--input-shape", "3x40x40"]
+    data = checked(capsys, *network, "--board", "orangecrab-25f", code=4)
+    obstacle, = data["obstacles"]
+    assert obstacle["why"].endswith("there are 65,536: prune it into more partitions, or take "
+                                    "--board ulx3s-12f")
+    why = next(x["why"] for x in data["fits"] if x["name"] == "orangecrab-85f")
+    assert why.endswith("; there are 131,072") and "address_bits" not in why
+    data = checked(capsys, *network, "--preset", "tiny", "--address-bits", "16", code=4)
+    assert ", or take --address-bits 18" in data["obstacles"][0]["why"]
+
+
+def test_a_wrong_shape_is_told_with_the_option_that_gives_it(own, capsys):
+    data = checked(capsys, f"{own.source}:make", "--input-shape", "1x16x16", code=1)
+    assert data["obstacles"][0]["why"].endswith(
+        "; it was given images of [1, 16, 16] (in_shape, --input-shape)")
+    data = checked(capsys, own.onnx, "--input-shape", "3x8x8", code=1)
+    assert "in_shape (--input-shape) is [3, 8, 8]: leave it out" in data["obstacles"][0]["why"]
 
 
 def test_a_network_that_comes_with_it_is_checked_without_its_weights(capsys):

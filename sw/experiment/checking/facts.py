@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from hw.config import Config, next_pow2
-from sw.compiler import CompileError, DoesNotFit
+from sw.compiler import CompileError, DoesNotFit, OutOfReach
 from sw.compiler.compile import lower
 from sw.cycles.limits import network_limit
 from sw.cycles.prediction import predict_lowered
@@ -126,6 +126,9 @@ def facts_of(choice: Choice, target: Target, *, plan: PartitionPlan | None = Non
                        fits=fits, notes=notes)
     try:
         lowered = lower_soon(integers, config)
+    except OutOfReach as error:
+        return replace(facts, obstacles=(_too_large(integers, error.bytes, target, fits),),
+                       lacks=True, values=values, fits=fits, notes=notes)
     except CompileError as error:
         return replace(facts, obstacles=tuple(layer_obstacles(integers, config, error)),
                        lacks=isinstance(error, DoesNotFit), values=values, fits=fits, notes=notes)
@@ -135,7 +138,8 @@ def facts_of(choice: Choice, target: Target, *, plan: PartitionPlan | None = Non
     cuts = [] if cycles is None or plan else cut_facts(network.graph, integers, lowered, nodes)
     memory = _memory(integers, lowered, target)
     if target.memory_bytes is not None and memory.window > target.memory_bytes:
-        facts = replace(facts, lacks=True, obstacles=(_too_large(integers, memory, fits),))
+        too_large = _too_large(integers, memory.window, target, fits)
+        facts = replace(facts, lacks=True, obstacles=(too_large,))
     return replace(
         facts, cycles=cycles, limit=network_limit(integers.layers, config).cycles,
         nodes=tuple(nodes), memory=memory, values=values, cuts=tuple(cuts), fits=fits,
@@ -174,11 +178,15 @@ def _too_small(target: Target) -> Obstacle:
                     "take fewer --instances, --rows and --cols, or a larger board", (target.name,))
 
 
-def _too_large(graph: IntegerGraph, memory: Memory, fits: Sequence[Fit]) -> Obstacle:
-    larger = [f", or take --board {x.name}" for x in fits if x.fits][:1]
-    return Obstacle("external memory", f"needs {memory.window:,} bytes; there are "
-                    f"{memory.there:,}: prune it into more partitions{''.join(larger)}",
-                    (graph.name,))
+def _too_large(graph: IntegerGraph, needs: int, target: Target, fits: Sequence[Fit]) -> Obstacle:
+    bits = target.config.port.address_bits
+    there = 1 << bits if target.memory_bytes is None else target.memory_bytes
+    remedies = ["prune it into more partitions"]
+    if target.memory_bytes is None:
+        remedies.append(f"take --address-bits {(needs - 1).bit_length()}")
+    remedies += [f"take --board {x.name}" for x in fits if x.fits][:1]
+    return Obstacle("external memory", f"needs {needs:,} bytes; there are {there:,}: "
+                    + ", or ".join(remedies), (graph.name,))
 
 
 def _fits(graph: IntegerGraph, target: Target, say: _Say) -> list[Fit]:
@@ -216,5 +224,7 @@ def _window(graph: IntegerGraph, config: Config, there: int) -> int | str:
         rough = lower(graph, config, planned=True).window_bytes
         far = rough < 3 * there // 4 or rough > there
         return rough if far else lower(graph, config, quick=True).window_bytes
+    except OutOfReach as error:
+        return error.bytes
     except CompileError as error:
         return str(error)

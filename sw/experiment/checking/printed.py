@@ -2,6 +2,9 @@
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from hw.support.console import short
 
 from .facts import Facts
 from .nodes import NodeFacts
@@ -9,7 +12,7 @@ from .nodes import NodeFacts
 __all__ = ["print_facts", "verdict"]
 
 _SHOWN_NODES, _SHOWN_NAMES = 12, 6
-#: Characters of a layer's name in the table, which has room for numbers then; its end tells most.
+#: Characters of a layer's name in the table, and of what it is.
 _MOST_NAME = 36
 
 
@@ -79,7 +82,8 @@ def _nodes(facts: Facts) -> Table:
     for name, side in (("layer", "left"), ("what", "left"), ("cycles", "right"),
                        ("share", "right"), ("limit", "right"), ("bound by", "left"),
                        ("array", "right"), ("dB", "right")):
-        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
+        table.add_column(name, justify="right" if side == "right" else "left",
+                         no_wrap=name not in ("layer", "what"))
     order = sorted(facts.nodes, key=lambda x: -(x.cycles or x.limit))
     for x in order[:_SHOWN_NODES]:
         table.add_row(*_row(facts, x))
@@ -90,11 +94,11 @@ def _nodes(facts: Facts) -> Table:
     return table
 
 
-def _row(facts: Facts, x: NodeFacts) -> list[str]:
+def _row(facts: Facts, x: NodeFacts) -> list[str | Text]:
     snr = facts.values.layers.get(x.name) if facts.values else None
-    name = x.name if len(x.name) <= _MOST_NAME else f"…{x.name[1 - _MOST_NAME:]}"
-    return [name, x.what, "-" if x.cycles is None else f"{x.cycles:,}",
-            _share(facts, x.cycles), f"{x.limit:,}", x.bound, f"{x.fill:.0%}",
+    return [short(x.name, _MOST_NAME), short(x.what, _MOST_NAME),
+            "-" if x.cycles is None else f"{x.cycles:,}", _share(facts, x.cycles),
+            f"{x.limit:,}", x.bound, f"{x.fill:.0%}",
             "-" if snr is None else f"{snr:.1f}"]
 
 

@@ -142,6 +142,10 @@ def test_boards_take_it(own, plans, tmp_path, capsys, monkeypatch):
                         "--out", str(out), "--quiet"]) == 0
     assert groups(load_integer(out / "network.safetensors")) == CUT
     assert capsys.readouterr().out.startswith("own-p4 for the ULX3S-12F")
+    assert boards.main(["export", "ulx3s-12f", "--network", str(own.onnx), "--data",
+                        str(own.images), "--out", str(tmp_path / "dense")]) == 0
+    said = capsys.readouterr().err
+    assert "quantising" in said and "partitioning" not in said and "accuracy" not in said
 
     def see(*rest: Any, **options: Any) -> None:
         raise Seen

@@ -79,7 +79,7 @@ def test_a_shape_that_does_not_go_and_one_that_is_missing(own):
         opened(origin_of(f"{own.source}:make", in_shape=(3, 20, 20)))
     with pytest.raises(UnsupportedLayer, match=r"was exported for \[3, 16, 16\]; --input-shape"):
         opened(origin_of(str(own.pt2), in_shape=(3, 20, 20)))
-    with pytest.raises(UnsupportedLayer, match=r"in_shape is \[3, 20, 20\]"):
+    with pytest.raises(UnsupportedLayer, match=r"\(--input-shape\) is \[3, 20, 20\]"):
         opened(origin_of(str(own.onnx), in_shape=(3, 20, 20)))
 
 
@@ -121,7 +121,13 @@ def test_counts_of_batches_may_be_missing_and_a_common_prefix_is_told(own, tmp_p
     with pytest.raises(WeightsError, match=r"all names begin with 'module.': store the tensors wi"):
         opened(origin_of(f"{own.source}:make", weights=other, in_shape=SHAPE))
     other.write_bytes(pickle.dumps({}))
-    with pytest.raises(WeightsError, match="not a safetensors file"):
+    for write in (lambda: None, lambda: torch.save(weights_of(own), other)):
+        write()
+        with pytest.raises(WeightsError, match=r"not a safetensors file.*; it seems one of "
+                           r"torch.save: save_file\(torch.load"):
+            opened(origin_of(f"{own.source}:make", weights=other, in_shape=SHAPE))
+    other.write_bytes(b"nothing of the kind")
+    with pytest.raises(WeightsError, match=r"not a safetensors file: [^;]*$"):
         opened(origin_of(f"{own.source}:make", weights=other, in_shape=SHAPE))
 
 

@@ -1,10 +1,26 @@
 """Tables in a terminal show whole numbers, however narrow it is."""
 
+from dataclasses import replace
+
 import pytest
 
 from hw.support.console import console
 from sw.report.console import print_report
 from tests.sw.report.test_page import example
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_long_names_give_way_to_numbers(width, capsys):
+    """As those of ONNX files; each keeps its beginning and its end."""
+    report, shown = example(), console()
+    shown.width = width
+    big = [replace(x, name=f"/blocks/blocks.{k}/body/body.2/pool/GlobalAveragePool", macs=10 ** 9,
+                   cycles=10 ** 7, port_bytes=10 ** 8)
+           for k, x in enumerate(report.arms[0].layers)]
+    print_report(replace(report, arms=(replace(report.arms[0], layers=tuple(big)),)), shown)
+    line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("/blo"))
+    assert line.split()[0].count("…") in (1, 2) and "1,000,000,000" in line
+    assert "10,000,000 " in line and "100,000,000" in line
 
 
 @pytest.mark.parametrize("width", [80, 120])
