@@ -36,11 +36,11 @@ def _advances(config: Config, core: list[tuple[FlipFlop, str]]) -> str:
     names = () if config.core == "microcoded" else BLOCKS
     units = {name: k for k, name in enumerate(names)}
     owners = ", ".join(str(units.get(f.path[0], 255)) for f, _ in core)
-    bits = next(f"c.rootp->{member}" for f, member in core if f.path == ("advanced",)) \
+    bits = next(f"c.{member}" for f, member in core if f.path == ("advanced",)) \
         if names else "0"
     return (f"static constexpr unsigned kUnits = {len(names)};\n"
             f"static const uint8_t kUnitOf[] = {{{owners}}};\n"
-            f"inline uint32_t advanced([[maybe_unused]] Vcore &c) {{ return {bits}; }}")
+            f"inline uint32_t advanced([[maybe_unused]] CoreState &c) {{ return {bits}; }}")
 
 
 def _switch(argument: str, cases: list[str]) -> str:
@@ -52,10 +52,10 @@ def _spared(core: dict[str, _Port]) -> str:
     """What a core's dead input blocks spare, and of which layer."""
     if "control__spared" not in core:
         return "static constexpr bool kSpares = false;\n" \
-               "inline uint32_t spared(Vcore &) { return 0; }\n" \
-               "inline uint32_t spared_layer(Vcore &) { return 0; }"
+               "inline uint32_t spared(CoreState &) { return 0; }\n" \
+               "inline uint32_t spared_layer(CoreState &) { return 0; }"
     return "static constexpr bool kSpares = true;\n" + "\n".join(
-        f"inline uint32_t {name}(Vcore &c) {{ return c.{core['control__' + name][2]}; }}"
+        f"inline uint32_t {name}(CoreState &c) {{ return c.{core['control__' + name][2]}; }}"
         for name in ("spared", "spared_layer"))
 
 
@@ -109,80 +109,27 @@ def _memory_ports(config: Config, shell: dict[str, _Port]) -> tuple[list[str], l
     return drive, sample
 
 
-def _halts(config: Config, shell: dict[str, _Port]) -> str:
-    """Functions of the shell: which instances are alive; how many beats one that has just begun
-    to halt may have in the register before its port; and which of some send a beat of which bytes
-    are written."""
-    alive, held, late = [], [], []
-    for i in range(config.instances):
-        _, bits, name = shell[f"memory__{i}__wr_data__payload"]
-        lives, valid, ready = (f"s.{shell[f'memory__{i}__{n}'][2]}" for n in (
-            "alive", "wr_data__valid", "wr_data__ready"))
-        strobes = f"s.{name} >> {config.beat_bits}" if bits <= 64 else " | ".join(
-            f"s.{name}[{k}]" for k in range(config.beat_bits // 32, -(-bits // 32)))
-        alive.append(f"uint32_t({lives}) << {i}")
-        # a microcoded core may be told later that its burst of one beat was taken
-        held.append(f"        return {1 if config.core == 'microcoded' else f'{valid} ? 2 : 0'};")
-        late.append(f"    if (of >> {i} & 1 && {valid} && {ready} && ({strobes})) "
-                    f"late |= 1u << {i};")
-    lines = "\n".join(late)
-    return f"""inline uint32_t living(Vshell &s) {{
-    return {" | ".join(alive)};
-}}
-inline uint32_t held_beats(Vshell &s, int i) {{
-{_switch("i", held)}
-    return 0;
-}}
-inline uint32_t late_strobes(Vshell &s, uint32_t of) {{
-    uint32_t late = 0;
-{lines}
-    return late;
-}}"""
-
-
-def _answers(config: Config, shell: dict[str, _Port]) -> str:
-    """Functions of the shell, of its instances' own ports: who is told that a burst was taken on a
-    channel; whether one asks for a burst there, and of how many answers; who gets a beat, on which
-    channel, or an acknowledgement."""
+def _own_ports(config: Config, shell: dict[str, _Port]) -> str:
+    """Where the shell has the signals of each instance's own port."""
     streams = [*(f"rd_{c.name.lower()}" for c in READERS), "wr"]
-    offset = port_request(config)["beats"].offset
-    width = port_request(config)["beats"].width
+    beats = port_request(config)["beats"]
 
-    def port(i: int, name: str) -> str:
-        return f"s.{shell[f'memory__{i}__{name}'][2]}"
+    def at(i: int, name: str) -> str:
+        return f"offsetof(ShellState, {shell[f'memory__{i}__{name}'][2]})"
 
-    def gathered(name: str) -> str:
-        return " | ".join(f"uint32_t({port(i, name)}) << {i}" for i in range(config.instances))
+    def stream(i: int, name: str) -> str:
+        return "{" + ", ".join(at(i, f"{name}__{part}") for part in (
+            "valid", "ready", "payload")) + "}"
 
-    def beats(i: int, stream: str) -> str:
-        payload = port(i, f"{stream}__payload")
-        if shell[f"memory__{i}__{stream}__payload"][1] > 64:
-            low, first = payload + f"[{offset // 32}]", offset % 32
-            payload = f"(uint64_t({payload}[{offset // 32 + 1}]) << 32 | {low})"
-        else:
-            first = offset
-        return f"        return {payload} >> {first} & {(1 << width) - 1};"
-
-    each = [(i, x) for i in range(config.instances) for x in streams]
-    return f"""inline uint32_t taken(Vshell &s, uint32_t channel) {{
-{_switch("channel", [f"        return {gathered(f'{x}__ready')};" for x in streams])}
-    return 0;
-}}
-inline bool asks(Vshell &s, int i, uint32_t channel) {{
-{_switch("i * 4 + channel", [f"        return {port(i, f'{x}__valid')};" for i, x in each])}
-    return false;
-}}
-inline uint32_t asked_beats(Vshell &s, int i, uint32_t channel) {{
-    if (channel == 3) return 1;  // an acknowledgement
-{_switch("i * 4 + channel", [beats(i, x) for i, x in each])}
-    return 0;
-}}
-inline uint32_t returned(Vshell &s) {{ return {gathered("ret_valid")}; }}
-inline uint32_t returned_channel(Vshell &s, int i) {{
-{_switch("i", [f"        return {port(i, 'ret_channel')};" for i in range(config.instances)])}
-    return 0;
-}}
-inline uint32_t acknowledged(Vshell &s) {{ return {gathered("wr_ret_valid")}; }}"""
+    ports = ",\n".join(
+        f"    {{{{{', '.join(stream(i, name) for name in streams)}}},\n"
+        f"     {', '.join(at(i, n) for n in ('ret_valid', 'ret_channel', 'wr_ret_valid', 'alive'))}"
+        f",\n     {stream(i, 'wr_data')}}}" for i in range(config.instances))
+    # a microcoded core may be told later that its burst of one beat was taken
+    held = "{1, 1}" if config.core == "microcoded" else "{0, 2}"
+    return f"""static constexpr OwnPortMap<{config.instances}> kOwnPorts = {{
+    {config.port.bytes}, {beats.offset}, {beats.width}, {held}, {{
+{ports}}}}};"""
 
 
 def glue_header(config: Config, headers: dict[str, str],
@@ -204,33 +151,34 @@ def glue_header(config: Config, headers: dict[str, str],
 {parts["shell"].header("Shell")}
 namespace partita {{
 
+using CoreState = Vcore___024root;
+using ShellState = Vshell___024root;
 static const int kCores = {config.instances}, kPorts = {config.ports};
 static const unsigned kBeatBytes = {config.port.bytes};
 
-{_table("Core", tables["core"], "Vcore___024root")}
-{_table("Shell", tables["shell"], "Vshell___024root")}
+{_table("Core", tables["core"], "CoreState")}
+{_table("Shell", tables["shell"], "ShellState")}
 {_advances(config, tables["core"])}
-inline void shell_to_core(int i, Vshell &s, Vcore &c) {{
+inline void shell_to_core(int i, ShellState &s, CoreState &c) {{
 {_switch("i", to_core)}
 }}
-inline void core_to_shell(int i, Vshell &s, Vcore &c) {{
+inline void core_to_shell(int i, ShellState &s, CoreState &c) {{
 {_switch("i", to_shell)}
 }}
-inline bool core_agrees(int i, Vshell &s, Vcore &c) {{
+inline bool core_agrees(int i, ShellState &s, CoreState &c) {{
 {_switch("i", agree)}
     return true;
 }}
-inline bool is_dozing(Vcore &c) {{ return c.{core["control__dozing"][2]}; }}
-inline void stay_awake(Vcore &c) {{ c.{core["control__wake"][2]} = 1; }}
-inline uint32_t mark_layer(Vcore &c) {{ return c.{core["control__mark_layer"][2]}; }}
+inline bool is_dozing(CoreState &c) {{ return c.{core["control__dozing"][2]}; }}
+inline void stay_awake(CoreState &c) {{ c.{core["control__wake"][2]} = 1; }}
+inline uint32_t mark_layer(CoreState &c) {{ return c.{core["control__mark_layer"][2]}; }}
 {_spared(core)}
 {shown_function(config, {name: port[2] for name, port in core.items()})}
-{_halts(config, shell)}
-{_answers(config, shell)}
-inline void port_drive(int p, Vshell &s, const AxiToDevice &d) {{
+{_own_ports(config, shell)}
+inline void port_drive(int p, ShellState &s, const AxiToDevice &d) {{
 {_switch("p", drive)}
 }}
-inline void port_sample(int p, Vshell &s, AxiFromDevice &d) {{
+inline void port_sample(int p, ShellState &s, AxiFromDevice &d) {{
 {_switch("p", sample)}
 }}
 

@@ -32,12 +32,12 @@ def shown_function(config: Config, ports: Mapping[str, str]) -> str:
     """
     if config.core != "pipelined":  # one thing at a time, which only the microprogram knows
         return "static constexpr bool kShows = false;\n" \
-               "inline Shown shown(Vcore &) { return {}; }"
+               "inline Shown shown(CoreState &) { return {}; }"
     asks = " || ".join(f"(c.{ports[f'memory__rd_{r}__valid']} && !c."
                        f"{ports[f'memory__rd_{r}__ready']})" for r in _READS)
     members = {"alive": f"c.{ports['memory__alive']}", "meets": f"c.{ports['memory__arrive']}",
-               "asks": asks, **{member: f"c.rootp->core__DOT__{block}__DOT__{name}"
+               "asks": asks, **{member: f"c.core__DOT__{block}__DOT__{name}"
                                 for member, (block, name) in _UNITS.items()}}
     lines = "\n".join(f"    s.{member} = {value};" for member, value in members.items())
     return "static constexpr bool kShows = true;\n" \
-           f"inline Shown shown(Vcore &c) {{\n    Shown s;\n{lines}\n    return s;\n}}"
+           f"inline Shown shown(CoreState &c) {{\n    Shown s;\n{lines}\n    return s;\n}}"

@@ -1,13 +1,17 @@
 """What each cycle went to: micro-programs with exact counts, by cause, of both instances.
 
-The memory has no pages to open and answers `LATENCY` cycles after a request. Counts change with
-the hardware's pipelines and with nothing else.
+The memory has no pages to open and answers `LATENCY` cycles after a request. Counts of `CASES` are
+the hardware's, and change with its pipelines and with nothing else. What is added by more work, or
+by a slower memory, follows from documented rates and latencies: `MORE` and `WAITS` have it by
+reason, not by a run. There the memory is `FAR`: nothing of a program comes beside what it waits
+for, and reads do not meet.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
+from hw.gateware.shell.fabric import Fabric
 from hw.isa import Token
 from hw.registers import COUNTERS
 from tests.support.micro import barrier, compute, load, post, store, weights
@@ -15,11 +19,19 @@ from tests.support.programs import TINY, Machine, end
 
 pytestmark = pytest.mark.builds
 
-LATENCY = 20
+LATENCY, FAR = 20, 200
+#: Cycles that a read is asked for before it is taken, and words of 4 bytes that it reads.
+ASKED = Fabric(TINY, [0, 1]).READ_LATENCY
+BURST_WORDS = TINY.port.burst_beats * TINY.port.bytes // TINY.array.rows
 #: Chunks of a tile, and of an output block's parameters.
 TILE, PARAMS = TINY.tile_chunks, TINY.param_chunks
 #: That a load gives to compute, and post-processing to a store.
 LOADED, OUTPUT = [Token.LOADED], [Token.OUTPUT_READY]
+
+#: Tiles; and a block that is computed, drained and stored.
+TILED = weights(TILE * 16)
+STORED = weights(PARAMS + TILE) + compute(16, last=1) + post(16, signal=OUTPUT) \
+    + store(16, act=512, wait=OUTPUT)
 
 
 class Case(NamedTuple):
@@ -64,8 +76,7 @@ CASES = {
         weights(6 * (PARAMS + TILE)) + compute(16, blocks=6, last=1) + post(16, blocks=6),
         (96, 103, 30, 52, 0, 61, 0), (0, 0, 126, 34, 0, 0, 182)),
     "a block is drained and stored": Case(
-        weights(PARAMS + TILE) + compute(16, last=1) + post(16, signal=OUTPUT)
-        + store(16, act=512, wait=OUTPUT), (16, 104, 29, 42, 0, 79, 0), (0, 0, 126, 34, 0, 0, 110)),
+        STORED, (16, 104, 29, 42, 0, 79, 0), (0, 0, 126, 34, 0, 0, 110)),
     "alone at a barrier": Case(
         barrier(0b01), (0, 0, 131, 34, 3, 0, 0), (0, 0, 126, 34, 0, 0, 8)),
     "one waits for the other": Case(
@@ -100,8 +111,22 @@ def run(machine: Machine, mask: int) -> list[tuple[int, ...]]:
     return found
 
 
-def machine() -> Machine:
-    return Machine(TINY, latency_cycles=LATENCY, page_miss_cycles=0)
+def machine(latency: int = LATENCY) -> Machine:
+    return Machine(TINY, latency_cycles=latency, page_miss_cycles=0)
+
+
+def spent(programs: list[bytes], latency: int = FAR) -> list[dict[str, int]]:
+    """What instances count for programs without their END, one or two, by cause."""
+    with machine(latency) as m:
+        for i, program in enumerate(programs):
+            m.place(i, program + end(), at=0x1000 * i)
+        found = run(m, (1 << len(programs)) - 1)
+    return [dict(zip(COUNTERS, counts, strict=True)) for counts in found[:len(programs)]]
+
+
+def added(less: dict[str, int], more: dict[str, int]) -> dict[str, int]:
+    """By which causes differ that differ."""
+    return {name: more[name] - less[name] for name in COUNTERS if more[name] != less[name]}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -122,3 +147,67 @@ def test_who_is_not_started_counts_the_run_of_the_others():
         for _ in range(2):
             one, other = run(m, 0b01)
             assert one[-1] == 0 and other == (0, 0, 0, 0, 0, 0, sum(one))
+
+
+#: What is more -> a program, one with more, and what that adds to its causes.
+MORE: dict[str, Any] = {
+    "a vector takes a cycle": (
+        weights(TILE) + compute(1), weights(TILE) + compute(40), {"COMPUTE": 39}),
+    "and also where all wait for a load": (
+        weights(TILE) + load(64, signal=LOADED) + compute(1, wait=LOADED),
+        weights(TILE) + load(64, signal=LOADED) + compute(64, wait=LOADED), {"COMPUTE": 63}),
+    "a word takes a cycle": (load(1), load(3), {"ACTS": 2}),
+    "a burst is asked for meanwhile": (
+        load(BURST_WORDS), load(BURST_WORDS + 1), {"PORT": ASKED, "ACTS": 1 - ASKED}),
+    "and each of several is": (
+        load(2 * BURST_WORDS), load(4 * BURST_WORDS),
+        {"PORT": 2 * ASKED, "ACTS": 2 * BURST_WORDS - 2 * ASKED}),
+    "runs of whole bursts are as one": (load(4 * BURST_WORDS), load(BURST_WORDS, runs=4), {}),
+    "a word that is stored takes a cycle": (store(32), store(64), {"DRAIN": 32}),
+    "a pixel that is drained takes one more": (
+        weights(PARAMS + TILE) + compute(1, last=1) + post(1),
+        weights(PARAMS + TILE) + compute(16, last=1) + post(16), {"COMPUTE": 15, "DRAIN": 15}),
+    "a tile comes while as many vectors pass as it has chunks": (
+        TILED + compute(1, tiles=16), TILED + compute(TILE, tiles=16),
+        {"COMPUTE": 16 * (TILE - 1), "WEIGHTS": -15 * (TILE - 1)}),
+}
+
+
+@pytest.mark.parametrize("what", MORE)
+def test_more_work_adds_what_it_takes(what):
+    *programs, expected = MORE[what]
+    assert added(*(spent([program])[0] for program in programs)) == expected
+
+
+#: What waits -> programs of one instance or both, and how often each waits for the memory, by the
+#: cause; for the program first of all. Where a load is waited for, a block of the program is as
+#: well, which is asked for as the first has been taken.
+WAITS: dict[str, Any] = {
+    "a program": ([b""], [{"ACTS": 1}]),
+    "a load": ([load(64)], [{"ACTS": 2}]),
+    "loads one after the other, which are asked for at once": (
+        [load(64) + load(8, act=64)], [{"ACTS": 2}]),
+    "weights": ([weights(TILE) + compute(1)], [{"ACTS": 1, "WEIGHTS": 1}]),
+    "a store": ([store(64)], [{"ACTS": 1, "DRAIN": 1}]),
+    "a block that is computed and stored": ([STORED], [{"ACTS": 1, "WEIGHTS": 1, "DRAIN": 1}]),
+    "weights that come during a load": (
+        [weights(TILE) + load(64, signal=LOADED) + compute(64, wait=LOADED)], [{"ACTS": 2}]),
+    "a store beside a load": ([load(64) + store(64)], [{"ACTS": 2}]),
+    "a load for both": ([load(64, mask=0b11)] * 2, [{"ACTS": 2}] * 2),
+    "who stops as its load comes, beside one that loads": (
+        [load(8, act=1020), load(64)], [{"ACTS": 2}] * 2),
+    "who meets one that loads": (
+        [barrier(0b11), load(64) + barrier(0b11)], [{"ACTS": 1, "BARRIER": 1}, {"ACTS": 2}]),
+    "who has ended before one that stores": (
+        [b"", STORED], [{"ACTS": 1, "IDLE": 2}, {"ACTS": 1, "WEIGHTS": 1, "DRAIN": 1}]),
+    "who has no program beside one that loads": (
+        [bytes(32), load(64)], [{"ACTS": 1, "IDLE": 1}, {"ACTS": 2}]),
+}
+
+
+@pytest.mark.parametrize("what", WAITS)
+def test_a_slower_memory_is_waited_for_by_who_waits(what):
+    programs, expected = WAITS[what]
+    near, far = (spent(programs, latency) for latency in (FAR, 2 * FAR))
+    assert [added(*each) for each in zip(near, far, strict=True)] == [
+        {cause: times * FAR for cause, times in each.items()} for each in expected]

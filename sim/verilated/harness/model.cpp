@@ -58,6 +58,7 @@ struct TraceFile : private VcdFile, public VerilatedVcdC {
 #include "advances.h"
 #include "causes.h"
 #include "crew.h"
+#include "instances.h"
 #include "monitor.h"
 #include "toggles.h"
 
@@ -80,23 +81,26 @@ class Model {
             c->randSeed(int(options.noise));
         }
         use();
-        shell_ = std::make_unique<Vshell>(context_.get(), "shell");
-        for (int i = 0; i < kCores; i++)
-            cores_.push_back(std::make_unique<Vcore>(
+        shell_model_ = std::make_unique<Vshell>(context_.get(), "shell");
+        shell_ = shell_model_->rootp;
+        for (int i = 0; i < kCores; i++) {
+            core_models_.push_back(std::make_unique<Vcore>(
                 (i ? context_ : traced_).get(), "core"));
+            cores_[i] = core_models_[i]->rootp;
+        }
         for (int p = 0; p < kPorts; p++) {
             ports_.emplace_back(options, memory, kBeatBytes, p, traffic, fault);
             monitors_.emplace_back(kBeatBytes, kCores, kPorts > 1 ? p : -1, permits, breach);
         }
         still_inputs();
-        shell_->eval();  // initial blocks, with the clock low
-        for (auto &c : cores_) c->eval();
+        shell_model_->eval();  // initial blocks, with the clock low
+        for (auto &c : core_models_) c->eval();
         reset();
     }
     ~Model() {
         use();
-        shell_->final();
-        for (auto &c : cores_) c->final();
+        shell_model_->final();
+        for (auto &c : core_models_) c->final();
     }
 
     // Verilator keeps one context per thread; several models take turns.
@@ -167,12 +171,12 @@ class Model {
     int trace(const char *path, uint64_t cycles) {
         TraceFile file;
         traced_->traceEverOn(true);
-        cores_[0]->trace(&file, 99);
+        core_models_[0]->trace(&file, 99);
         file.open(path);
         uint64_t end = cycle + cycles;
         for (file.dump(cycle); cycle < end;) {
             step();
-            cores_[0]->rootp->vlSymsp->__Vm_activity = true;
+            cores_[0]->vlSymsp->__Vm_activity = true;
             file.dump(cycle);
         }
         file.close();
@@ -184,8 +188,8 @@ class Model {
         counters_.clear();
         if (!on) return;
         for (auto &c : cores_)
-            counters_.push_back(std::make_unique<ToggleCounter>(core_map_, c->rootp));
-        counters_.push_back(std::make_unique<ToggleCounter>(shell_map_, shell_->rootp));
+            counters_.push_back(std::make_unique<ToggleCounter>(core_map_, c));
+        counters_.push_back(std::make_unique<ToggleCounter>(shell_map_, shell_));
     }
 
     // Start a new account of toggles, traffic and layers.
@@ -263,7 +267,7 @@ class Model {
             shell_to_core(i, *shell_, *cores_[i]);
             if (!doze) stay_awake(*cores_[i]);
             if (!checking) continue;
-            cores_[i]->eval();  // the clock is low: nothing but `rise` makes an edge
+            core_models_[i]->eval();  // the clock is low: nothing but `rise` makes an edge
             if (!core_agrees(i, *shell_, *cores_[i]))
                 fault = "a core output depends on a core input within a cycle";
         }
@@ -281,13 +285,13 @@ class Model {
     void step() {
         AxiFromDevice device[kPorts];
         const AxiToDevice *answers[kPorts];
-        if constexpr (MemoryPort::kFollows) evaluate(kShellSettle, shell_->rootp);
+        if constexpr (MemoryPort::kFollows) evaluate(kShellSettle, shell_);
         for (int p = 0; p < kPorts; p++) {
             sample(p, device[p]);
             answers[p] = &ports_[p].drive(cycle, device[p]);
             port_drive(p, *shell_, *answers[p]);
         }
-        evaluate(kShellSettle, shell_->rootp);
+        evaluate(kShellSettle, shell_);
         settle();
         permits.follow(shell_->running);
         for (int p = 0; p < kPorts; p++) {
@@ -297,8 +301,7 @@ class Model {
                 fault = "what a port asks depends on the memory's answer within a cycle";
             monitors_[p].look(cycle, device[p], *answers[p]);
         }
-        watch_halts();
-        watch_ports();
+        own_ports_.look(cycle, shell_, monitors_);
         if (breach.rule) fault = breach.rule;
         axil_awready_ = shell_->s_axil___05Fawready;
         axil_arready_ = shell_->s_axil___05Farready;
@@ -319,7 +322,7 @@ class Model {
         if constexpr (kSpares)
             for (int i : clocked_) traffic.spare(spared_layer(*cores_[i]), spared(*cores_[i]));
 
-        evaluate(kShellClock, shell_->rootp);
+        evaluate(kShellClock, shell_);
         crew_.run(clocked_.size() > 1);
         for (int i : clocked_) core_to_shell(i, *shell_, *cores_[i]);
         if (kUnits && checking) units_tell();
@@ -328,38 +331,6 @@ class Model {
         cycle++;
         if (!counters_.empty()) counters_[kCores]->cycle();
         if (marked) note_marks(marked, layers);
-    }
-
-    // Who halts, and what they send from then on.
-    void watch_halts() {
-        uint32_t alive = living(*shell_);
-        for (uint32_t fallen = alive_ & ~alive; fallen; fallen &= fallen - 1) {
-            int i = __builtin_ctz(fallen);
-            monitors_[kPorts > 1 ? i : 0].halts(i, held_beats(*shell_, i));
-        }
-        alive_ = alive;
-        for (uint32_t late = late_strobes(*shell_, ~alive); late; late &= late - 1) {
-            int i = __builtin_ctz(late);
-            monitors_[kPorts > 1 ? i : 0].halted(cycle, i);
-        }
-    }
-
-    // What the instances are told at their own ports, and what they get there.
-    void watch_ports() {
-        for (uint32_t c = 0; c < kChannels; c++)
-            for (uint32_t told = taken(*shell_, c); told; told &= told - 1) {
-                int i = __builtin_ctz(told);
-                monitors_[kPorts > 1 ? i : 0].told(cycle, i, c, asked_beats(*shell_, i, c),
-                                                   !(alive_ >> i & 1) || asks(*shell_, i, c));
-            }
-        for (uint32_t got = returned(*shell_); got; got &= got - 1) {
-            int i = __builtin_ctz(got);
-            monitors_[kPorts > 1 ? i : 0].gets(cycle, i, returned_channel(*shell_, i));
-        }
-        for (uint32_t got = acknowledged(*shell_); got; got &= got - 1) {
-            int i = __builtin_ctz(got);
-            monitors_[kPorts > 1 ? i : 0].gets(cycle, i, kChannels - 1);
-        }
     }
 
     // Call functions of a Verilated model, each for some objects before the next.
@@ -378,14 +349,14 @@ class Model {
     void clock_cores(int share) {
         size_t first = clocked_.size() * share / shares_;
         size_t end = clocked_.size() * (share + 1) / shares_;
-        Vcore___024root *roots[kCores], **last = roots;
-        for (size_t k = first; k < end; k++) *last++ = cores_[clocked_[k]]->rootp;
+        CoreState *roots[kCores], **last = roots;
+        for (size_t k = first; k < end; k++) *last++ = cores_[clocked_[k]];
         rise(roots, last);
         if (counters_.empty()) return;
         for (size_t k = first; k < end; k++) counters_[clocked_[k]]->cycle();
     }
 
-    static void rise(Vcore___024root *const *first, Vcore___024root *const *last) {
+    static void rise(CoreState *const *first, CoreState *const *last) {
         evaluate(kCoreSettle, first, last);
         evaluate(kCoreClock, first, last);
     }
@@ -394,7 +365,7 @@ class Model {
     void sleepers_stay(uint32_t clocks) {
         for (int i = 0; i < kCores; i++) {
             if (clocks >> i & 1 || !is_dozing(*cores_[i])) continue;
-            Vcore___024root *root = cores_[i]->rootp;
+            CoreState *root = cores_[i];
             still_.capture(root);
             rise(&root, &root + 1);
             int number = still_.changed(root);
@@ -416,7 +387,7 @@ class Model {
     // No unit's registers change without its saying so.
     void units_tell() {
         if (advances_.empty())
-            for (auto &c : cores_) advances_.emplace_back(core_map_, kUnitOf, c->rootp);
+            for (auto &c : cores_) advances_.emplace_back(core_map_, kUnitOf, c);
         for (int i : clocked_) {
             long number = advances_[i].cycle(advanced(*cores_[i]));
             if (number >= 0)
@@ -437,17 +408,20 @@ class Model {
 
     // A trace holds every model of a context: core 0 has one of its own.
     std::unique_ptr<VerilatedContext> context_, traced_;
-    std::unique_ptr<Vshell> shell_;
-    std::vector<std::unique_ptr<Vcore>> cores_;
+    std::unique_ptr<Vshell> shell_model_;
+    std::vector<std::unique_ptr<Vcore>> core_models_;
+    // Their state: the models refer to each of their ports by a pointer.
+    ShellState *shell_;
+    std::array<CoreState *, kCores> cores_;
     std::vector<MemoryPort> ports_;
     std::vector<Monitor> monitors_;
+    OwnPorts<kOwnPorts> own_ports_;
     StateMap core_map_, shell_map_;
     Stillness still_;  // of a core that sleeps
     std::vector<std::unique_ptr<ToggleCounter>> counters_;
     std::vector<AdvanceCheck> advances_;
     std::vector<int> clocked_;  // cores that have a clock in this cycle
     int shares_;                // in which threads clock them
-    uint32_t alive_ = 0;        // instances, in the cycle before
     bool axil_awready_ = false, axil_arready_ = false, axil_bvalid_ = false, axil_rvalid_ = false;
     bool ran_ = false;  // a core, in the cycle before
     uint32_t axil_bresp_ = 0, axil_rresp_ = 0, axil_rdata_ = 0;

@@ -1,6 +1,6 @@
 // Watches every beat between the accelerator and a memory: rules of AXI4, which both sides keep, and
-// those that the accelerator keeps beyond it. Where the instances' own ports are seen, it also
-// watches what each is told and gets.
+// those that the accelerator keeps beyond it. Where the instances' own ports are seen
+// (instances.h), it also watches what each is told and gets.
 //
 // Bursts are known from the cycle in which they are first asked for, as that is never withdrawn.
 #pragma once
@@ -215,21 +215,23 @@ class Monitor {
         written_.pop_front();
     }
 
+    // First what every cycle looks at, close together: the cores drive out of the caches what they
+    // can.
     unsigned beat_, instances_;
     uint32_t served_;  // instances
+    uint32_t running_ = 0;
+    uint64_t now_ = 0;
     const Permits &permits_;
     Breach &breach_;
-    uint64_t now_ = 0;
-    uint32_t running_ = 0;
     Asked read_, write_;
+    AxiToDevice answer_;    // as `data_`, of the memory
+    AxiFromDevice data_{};  // a beat that waits to be taken
+    uint8_t rdata_[64];
     std::deque<Burst> reads_, writes_;  // of which not all beats have passed
     std::deque<uint32_t> written_;      // tags of bursts that wait to be acknowledged
     std::array<uint32_t, kInstances> owed_{};  // writes, of each instance
     std::array<uint32_t, kInstances> late_{};  // beats that it may still send with strobes
     std::array<std::array<uint32_t, kChannels>, kInstances> due_{};  // answers, of each channel
-    AxiFromDevice data_{};  // a beat that waits to be taken
-    AxiToDevice answer_;    // as `data_`, of the memory
-    uint8_t rdata_[64];
 };
 
 }  // namespace partita

@@ -44,12 +44,16 @@ RIGHT: list[dict] = [
     {"ar": {"addr": 0x9ffc, "user": tag(1, 1), "len": 0}}, {"ar": {"addr": 0x2000, "len": 255}},
     # a multicast of one that ends meanwhile
     {"ar": {}}, {"running": 2}, {"running": 2, "ar": {}}, {},
-    # a halted instance sends what has left it
-    {"halts": 1, "held": 2, "late": 1}, {"halts": 2, "held": 1}, {"late": 3},
+    # others send what they will, a halted instance what has left it, and beats without strobes
+    {"data": 3, "taken": 3}, {"alive": 2, "data": 3, "taken": 3}, {"alive": 0, "data": 2},
+    {"alive": 0, "taken": 3}, {"alive": 0, "data": 3, "taken": 3}, {"alive": 0, "data": 1},
+    {"alive": 0, "data": 1, "taken": 1, "blank": 1},
     # a multicast of two beats to both, another's own in between, an acknowledgement
     {"told": 3, "channel": 2, "beats": 2}, {"gets": 3, "channel": 2},
     {"told": 2, "channel": 1, "beats": 1}, {"gets": 3, "channel": 2}, {"gets": 2, "channel": 1},
-    {"told": 1, "channel": 3, "beats": 1}, {"gets": 1, "channel": 3}, {"running": 2},
+    {"told": 1, "channel": 2, "beats": 1, "gets": 1}, {"alive": 2, "told": 1, "unasked": 1},
+    {"told": 1, "channel": 3, "beats": 5}, {"told": 1, "channel": 3, "gets": 1},
+    {"gets": 1, "channel": 3}, {"running": 2},
     {"running": 2, "told": 2, "channel": 0, "beats": 1}, {"running": 2, "gets": 2}, {"running": 1},
 ]
 
@@ -133,9 +137,11 @@ BREACHES: dict[str, Any] = {
     "no last beat": ([{"aw": {}, "wvalid": 1}], LAST, 0x1000, WRITE),
     "a last beat too early": ([{"aw": {"len": 1}, "wvalid": 1, "wlast": 1}], LAST, 0x1000, WRITE),
     "a last beat too late": ([{"aw": {"len": 1}, "wvalid": 1}, {"wvalid": 1}], LAST, 0x1004, WRITE),
-    "strobes of a halted instance": ([{"halts": 1, "held": 0}, {"late": 1}], HALTED, 0, WRITE),
-    "more strobes than had left it": ([{"halts": 1, "held": 2, "late": 1}, {"late": 1},
-                                       {"late": 1}], HALTED, 0, WRITE),
+    "strobes of a halted instance": ([{}, {"alive": 2}, {"alive": 2, "data": 1, "taken": 1}],
+                                     HALTED, 0, WRITE),
+    "more strobes than had left it": ([{}, *[{"alive": 2, "data": 1, "taken": 1}] * 3], HALTED, 0,
+                                      WRITE),
+    "strobes of who has not begun": ([{"alive": 2, "data": 1, "taken": 1}], HALTED, 0, WRITE),
     "data that nobody asked for": ([{"rvalid": 1, "rlast": 1}], UNASKED, 0, 0),
     "data beyond what was asked for": ([{"ar": {}}, {"rvalid": 1, "rlast": 1},
                                         {"rvalid": 1, "rlast": 1}], UNASKED, 0, 0),

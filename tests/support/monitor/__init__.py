@@ -1,4 +1,4 @@
-"""The harness' monitor of a memory port by itself, cycle by cycle."""
+"""The harness' monitor of a memory port and of those of instances by itself, cycle by cycle."""
 
 import ctypes
 import subprocess
@@ -19,8 +19,8 @@ class _Request(ctypes.Structure):
 
 class _Cycle(ctypes.Structure):
     _fields_ = [
-        *((name, _u32) for name in ("running", "late", "halts", "held", "told", "unasked", "gets",
-                                    "channel", "beats")),
+        *((name, _u32) for name in ("running", "alive", "data", "taken", "blank", "told", "unasked",
+                                    "gets", "channel", "beats")),
         ("ar", _Request), ("aw", _Request),
         *((name, _u32) for name in ("wvalid", "wlast", "bready", "rready", "wdata")),
         ("wstrb", _u64),
@@ -78,10 +78,10 @@ class Bench:
         for layer, place in places.items():
             self._lib.bench_place(self._bench, layer, *place)
 
-    def cycle(self, *, running: int = 0b11, ar: dict[str, int] | None = None,
+    def cycle(self, *, running: int = 0b11, alive: int = 0b11, ar: dict[str, int] | None = None,
               aw: dict[str, int] | None = None, **signals: int) -> None:
         """A cycle in which both sides are ready and nothing passes but what is given."""
-        made = _Cycle(running=running, **{
+        made = _Cycle(running=running, alive=alive, **{
             **dict.fromkeys(("arready", "awready", "wready", "bready", "rready"), 1), **signals})
         for name, request in (("ar", ar), ("aw", aw)):
             usual = {"valid": 1, "addr": 0x1000, "user": tag(0, 2 if name == "ar" else 3),
