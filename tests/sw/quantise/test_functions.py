@@ -139,9 +139,9 @@ def test_channels_that_images_hardly_show_are_not_blown_up():
     first = nn.Conv2d(3, 4, 1)
     first.weight.data = torch.tensor([[1.0, -1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]])[
         ..., None, None]
-    first.bias.data = torch.tensor([0, 1e-7, 0.5, -0.5])
+    first.bias = nn.Parameter(torch.tensor([0, 1e-7, 0.5, -0.5]))
     graph = capture(nn.Sequential(first, nn.SiLU(), nn.Conv2d(4, 4, 1)), (3, 9, 9))
-    grey = IMAGES[:, :1] * np.float32([1, 1, 0])[:, None, None]
+    grey = IMAGES[:, :1] * np.array([1, 1, 0], np.float32)[:, None, None]
     taken = channel_factors(graph, grey).taken["0"]
     assert taken[0] >= taken[2] / 16
     quantise(graph, grey)
