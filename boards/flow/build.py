@@ -29,6 +29,7 @@ from hw.support.errors import OutputError, explain
 from hw.support.folders import FolderKind, ForeignFilesError
 from hw.support.reading import FileFormatError, read_config, read_json
 
+from . import platforms
 from .fit import check_fit
 from .packing import pack_ecp5
 from .platforms import BoardTop, make_platform
@@ -63,7 +64,9 @@ def sources_digest(board: Board, config: Config) -> bytes:
     tells an old build of the same configuration from this one."""
     system = board.system(config)
     texts = {**generate(config, clock_gates=False), **board_verilog(system)}
-    what = repr((sorted(texts.items()), system, board.platform, board.pll, board.device.options))
+    pads = (board.platform, board.pll, board.device.options, board.link_pins, board.pins,
+            board.lights, board.button, board.held_high, Path(platforms.__file__).read_text())
+    what = repr((sorted(texts.items()), system, pads))
     return hashlib.sha256(what.encode()).digest()[:BUILD_BYTES]
 
 

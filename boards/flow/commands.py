@@ -6,7 +6,7 @@ import shlex
 import sys
 
 from boards.catalogue import BOARDS, Board, find
-from boards.usb.devices import NoBoard, find_device, usb_devices
+from boards.usb.devices import NoBoard, find_device, sees_all_devices, usb_devices
 from hw.fpga.estimate import quick_usage
 from hw.options import changed_config
 from hw.support.files import check_outputs
@@ -131,7 +131,8 @@ def _flash(args: argparse.Namespace) -> int:
         try:
             device = find_device(board, devices, args.serial)
         except NoBoard:
-            if not args.dry_run or args.serial:
+            unseen = mode == "dfu" and not sees_all_devices()
+            if args.serial or not (args.dry_run or unseen):
                 raise
     command = flash_command(board, bitstream, mode=mode, device=device,
                             extra=tuple(args.options or ()))

@@ -25,7 +25,8 @@ MODES = {"ram": ("-m",), "flash": ("-f",), "dfu": ()}
 #: Words of a line that tells of a failure; the exit code alone does not: it is 0 after a "Fail" of
 #: an iCE40 that does not start.
 _FAILED = re.compile(
-    r"\b(fail|fails|failed|failure|(?<!no )error|mismatch|unable|cannot|not found)\b", re.I)
+    r"\b(fail|fails|failed|failure|(?<!no )error(?! code\b.*\bno err)|mismatch|unable|cannot"
+    r"|not found)\b", re.I)
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 

@@ -119,7 +119,7 @@ def _look(place: _Place, board: Board, config: Config, build: bytes | None, scop
             link = None
         if link:
             yield Finding("clock", True, f"it answers at {board.baud:,} baud: {board.clock_mhz:g} "
-                          "MHz within 3%")
+                          "MHz within 5%")
             yield from check_board(board, config, link, scope, build=build, sleep=place.sleep)
             return
     say("no answer; trying other baud rates")

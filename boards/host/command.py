@@ -113,7 +113,7 @@ def _print(done: BoardRun) -> None:
 
     for k, image in enumerate(done.images):
         label = "" if image.expected is None else f"; is {named(image.expected)}"
-        simulated = ("" if image.differences is None else "; CYCLES DIFFER from simulation:"
+        simulated = ("" if image.differences is None else "; DIFFERS from simulation:"
                      if image.differences else "; cycles as in simulation")
         print(f"image {k}: class {named(image.found)}{label}; {image.cycles:,} cycles, "
               f"{image.cycles / done.clock_mhz / 1000:.2f} ms at {done.clock_mhz:g} MHz; "

@@ -9,7 +9,7 @@ import numpy as np
 
 from boards.catalogue import Board
 from boards.deploy.task import Task
-from boards.virtual.board import VirtualBoard, VirtualPort
+from boards.virtual.board import VirtualPort
 from boards.virtual.simulated import differences, simulated
 from hw.config import Config
 from sw.compiler import Program
@@ -129,8 +129,10 @@ def run_network(board: Board, config: Config, make: Callable[[], Task], *, port:
         driver.stop()  # what an earlier program has left running
         say(f"loading {total:,} bytes")
         load_s, load = _load(driver, program, pseudo, board)
-        if reference and pseudo:
-            _follow(reference, pseudo.board, program)
+        if reference:
+            reference.load(program)
+        if pseudo:  # it watches what the program writes
+            pseudo.board.guard([info.name for info in program.layers], program.places(0))
         results = _run_images(driver, reference, task, say, tell)
         return BoardRun(board.name, task.graph.name, path, board.clock_mhz, total, load_s,
                         results, backend.repeats, load, task.names)
@@ -147,13 +149,6 @@ def _load(driver: Driver, program: Program, pseudo: VirtualPort | None, board: B
         return took, None
     return took, VirtualLoad(pseudo.taken - before[0], board.baud, pseudo.waits - before[1],
                              1000 * pseudo.latency_s)
-
-
-def _follow(reference: Driver, board: VirtualBoard, program: Program) -> None:
-    """Load what a virtual board has loaded into what it is compared with, and let the board watch
-    what the program writes."""
-    reference.load(program)
-    board.guard([info.name for info in program.layers], program.places(0))
 
 
 def _run_images(driver: Driver, reference: Driver | None, task: Task, say: Callable[[str], None],

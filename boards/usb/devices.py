@@ -8,8 +8,8 @@ from pathlib import Path
 from boards.catalogue import Board
 from sw.driver.errors import DriverError
 
-__all__ = ["NoBoard", "UsbDevice", "find_device", "find_port", "owner_group", "serial_port",
-           "usb_devices"]
+__all__ = ["NoBoard", "UsbDevice", "find_device", "find_port", "owner_group", "sees_all_devices",
+           "serial_port", "usb_devices"]
 
 _SYSFS = Path("/sys/bus/usb/devices")
 
@@ -56,6 +56,11 @@ def usb_devices(sysfs: Path = _SYSFS) -> list[UsbDevice] | None:
     if sys.platform.startswith("linux"):
         return None
     return _from_pyserial()
+
+
+def sees_all_devices(sysfs: Path = _SYSFS) -> bool:
+    """Whether `usb_devices` knows devices without a serial port, as a bootloader is."""
+    return sysfs.is_dir()
 
 
 def _from_sysfs(folder: Path) -> UsbDevice | None:

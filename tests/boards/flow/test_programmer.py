@@ -127,6 +127,24 @@ def test_a_bitstream_for_another_device_is_refused(tmp_path, say, plugged, capsy
     assert not asked.exists()
 
 
+def test_a_bootloader_needs_no_port_where_only_ports_are_seen(tmp_path, say, monkeypatch, capsys):
+    """As on macOS and Windows: openFPGALoader finds it by its ids."""
+    asked = say("Done")
+    monkeypatch.setattr("boards.flow.commands.usb_devices", list)
+    monkeypatch.setattr("boards.flow.commands.sees_all_devices", lambda: True)
+    assert flash("orangecrab-85f", tmp_path / "build") == 1
+    assert "no OrangeCrab r0.2 85F is plugged in" in capsys.readouterr().err
+    monkeypatch.setattr("boards.flow.commands.sees_all_devices", lambda: False)
+    assert flash("orangecrab-85f", tmp_path / "build") == 0
+    assert asked.read_text().startswith("-b orangeCrab ")
+    assert flash("ulx3s-25f", tmp_path / "other") == 1
+
+
+def test_a_register_that_is_named_after_errors_is_no_failure(tmp_path, say, plugged):
+    say("BSE Error Code\t\tNo err\nDone\n")
+    assert flash("ulx3s-25f", tmp_path / "build", "--pass=--verbose") == 0
+
+
 def test_a_dry_run_prints_the_command_and_needs_no_board(tmp_path, say, monkeypatch, capsys):
     asked = say("Done")
     monkeypatch.setattr("boards.flow.commands.usb_devices", list)

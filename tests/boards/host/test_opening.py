@@ -93,8 +93,9 @@ def test_an_older_build_of_the_same_configuration_is_refused(monkeypatch, tmp_pa
 
 def test_all_but_a_simulated_board_works_without_pseudo_terminals():
     """As on Windows, which has none."""
-    code = ("import sys; sys.modules.update(pty=None, tty=None)\n"
-            "import boards.host.command, boards.host.checking, boards.flow.commands\n"
+    code = ("import sys; sys.modules.update(dict.fromkeys(('pty', 'tty', 'fcntl', 'grp')))\n"
+            "import boards.api, boards.deploy.command, boards.flow.commands\n"
+            "import boards.host.command, boards.host.checking\n"
             "from boards.virtual.board import VirtualPort\n"
             "try: VirtualPort(None)\n"
             "except RuntimeError as error: print(error.exit_code, error)\n")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -112,6 +113,24 @@ def test_the_command_compares_cycles_with_the_simulation(small_board, capsys):
     assert all(line.endswith("bit-exact; cycles as in simulation") for line in said[:2])
 
 
+def test_a_board_that_is_plugged_in_is_compared_where_that_is_asked_for(small_board, monkeypatch,
+                                                                       tmp_path, capsys):
+    """One that nobody can look into: the simulated board through its port."""
+    @contextmanager
+    def plugged(board, config, port, *, serial, build, progress):
+        with run.open_virtual(board, board.system(config), say=lambda text: None,
+                              progress=progress) as (backend, _):
+            yield backend, port
+
+    monkeypatch.setattr(run, "open_board", plugged)
+    there = [x for x in small_board if x != "--virtual"]
+    assert main([*there, "--port", "/dev/x", "--compare", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert all(line.endswith("bit-exact; cycles as in simulation") for line in said[:2])
+    assert main([*there, "--port", "/dev/x", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith("bit-exact")
+
+
 def test_the_command_fails_if_a_rule_is_broken(small_board, monkeypatch, capsys):
     guard = VirtualBoard.guard  # of a program whose last layer has no output
     monkeypatch.setattr(VirtualBoard, "guard", lambda self, layers, places: guard(
@@ -125,7 +144,7 @@ def test_the_command_fails_if_they_differ(small_board, monkeypatch, capsys):
         system.config, memory_bytes=1 << 20))
     assert main(small_board) == 1
     said = capsys.readouterr().out
-    assert "bit-exact; CYCLES DIFFER from simulation:" in said
+    assert "bit-exact; DIFFERS from simulation:" in said
     assert "cycles on the board" in said and "instance 0, TOTAL" in said
     assert main([*small_board, "--json"]) == 1
     told = json.loads(capsys.readouterr().out)["images"][0]["differences"]
