@@ -123,10 +123,10 @@ def _config(instances: int, rows: int, cols: int, *, act_words: int, acc_depth: 
         port=PortConfig(bytes=port, burst_beats=burst, address_bits=address_bits))
 
 
-#: 25 MHz * 2, from a VCO of 500 MHz. The SDRAM's clock comes 16.5 of 20 ns after the accelerator's,
-#: in the middle of what `boards.gateware.margins` leaves: a command is there 14.5 ns before the
-#: chip's edge and stays 2.0 ns longer than it must; so do data on the way back, 2.4 ns.
-_ULX3S_PLL = {"CLKI_DIV": 1, "CLKFB_DIV": 2, "CLKOP_DIV": 10, "shift": 297}
+#: 25 MHz * 2, from a VCO of 500 MHz. The SDRAM's clock comes 15.75 of 20 ns after the accelerator's,
+#: in the middle of what `boards.gateware.margins` leaves: data on the way back are there 1.75 ns
+#: sooner than they must and stay 1.65 ns longer; commands have more.
+_ULX3S_PLL = {"CLKI_DIV": 1, "CLKFB_DIV": 2, "CLKOP_DIV": 10, "shift": 285}
 
 
 def _ulx3s(size: str, config: Config) -> Board:

@@ -73,12 +73,13 @@ class SdramTiming:
 
 #: The worst of the chips that ULX3S boards are made with: MT48LC16M16A2-6A, IS42S16160G-7,
 #: M12L2561616A-6T, AS4C32M16SB-7 (github.com/emard/ulx3s, doc/MANUAL.md, "Board Versions"; the last
-#: has 1024 columns, of which the first half is used). At CL 2; tRCD, tRP, tAC, tOH of Alliance's
-#: speed grade -7 (AS4C16M16SA, revision 3.0, table 16), tRAS, tRRD of Micron's -75 and tRFC, tWR of
-#: ISSI's (LiteDRAM, modules.py), whose tDPL is two cycles.
+#: has 1024 columns, of which the first half is used). At CL 2; tRCD, tRP, tOH of Alliance's speed
+#: grade -7 (AS4C16M16SA, revision 3.0, table 16), tAC of Micron's -6A (256 Mb SDRAM, AC
+#: characteristics), tRAS, tRRD of its -75 and tRFC, tWR of ISSI's (LiteDRAM, modules.py), whose
+#: tDPL is two cycles.
 ULX3S_SDRAM = SdramTiming(
     name="256 Mbit SDRAM of the ULX3S", t_rcd=21, t_rp=21, t_ras=44, t_rc=66, t_rfc=70, t_rrd=15,
-    t_wr=20, wr_cycles=2, cas=2, max_mhz=100)
+    t_wr=20, wr_cycles=2, cas=2, max_mhz=100, t_ac=7.5)
 #: Winbond W9825G6KH-6, 32 MiB (datasheet revision A03, speed grade -6, CL 2).
 W9825G6KH_6 = SdramTiming(
     name="W9825G6KH-6", t_rcd=15, t_rp=15, t_ras=42, t_rc=60, t_rfc=60, t_rrd=12, t_wr=15,

@@ -22,15 +22,17 @@ def test_every_margin_is_left_and_the_phase_lies_in_the_middle_of_the_window(boa
              for d in range(360)}
     window = [d for d, left in least.items() if left > 0]
     assert window == list(range(window[0], window[-1] + 1)), "one window"
-    assert least[board.pll["shift"]] >= 1.9
+    assert least[board.pll["shift"]] >= 1.6
     assert least[board.pll["shift"]] == pytest.approx(max(least.values()), abs=0.3)
-    assert len(window) > 60
+    assert len(window) > 50
 
 
 def test_the_chip_of_the_catalogue_is_as_slow_as_any_that_boards_carry():
     chip = present(BOARDS["ulx3s-25f"].sdram)
-    for name, worst in (("t_rcd", 21), ("t_rp", 21), ("t_rc", 63), ("t_rfc", 63), ("t_ras", 42)):
+    for name, worst in (("t_rcd", 21), ("t_rp", 21), ("t_rc", 63), ("t_rfc", 63), ("t_ras", 42),
+                        ("t_rrd", 14), ("t_ac", 7.5), ("t_is", 1.5), ("t_ih", 1.0)):
         assert getattr(chip, name) >= worst
+    assert chip.t_oh <= 2.5
     assert chip.cycles("t_rcd", 50) == chip.cycles("t_rp", 50) == chip.cycles("t_wr", 50) == 2
     assert chip.cycles("t_wr", 25) == 2, "ISSI asks for two cycles whatever the clock"
 
