@@ -123,8 +123,8 @@ def _config(instances: int, rows: int, cols: int, *, act_words: int, acc_depth: 
         port=PortConfig(bytes=port, burst_beats=burst, address_bits=address_bits))
 
 
-#: 25 MHz * 2, from a VCO of 500 MHz. The SDRAM's clock comes 15.75 of 20 ns after the accelerator's,
-#: in the middle of what `boards.gateware.margins` leaves: data on the way back are there 1.75 ns
+#: 25 MHz * 2, from a VCO of 500 MHz. The SDRAM's clock comes 15.75 of 20 ns after the other, in the
+#: middle of what `boards.gateware.margins` leaves: data on the way back are there 1.75 ns
 #: sooner than they must and stay 1.65 ns longer; commands have more.
 _ULX3S_PLL = {"CLKI_DIV": 1, "CLKFB_DIV": 2, "CLKOP_DIV": 10, "shift": 285}
 
