@@ -120,7 +120,10 @@ def convolve(layer: Convolution, image: np.ndarray) -> np.ndarray:
         x = np.ascontiguousarray(x, dtype)
         mine = slice(g * per_group_out, (g + 1) * per_group_out)
         for block in _row_blocks(weight[mine]):
-            acc[mine][block] = weight[mine][block].astype(dtype) @ x
+            # BLAS computes on what lies beside a matrix, too, and may flag that; the sums are whole
+            with np.errstate(all="ignore"):
+                sums = weight[mine][block].astype(dtype) @ x
+            acc[mine][block] = sums
     return acc.reshape(out, rows, columns)
 
 

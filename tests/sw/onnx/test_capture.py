@@ -197,7 +197,7 @@ def test_what_cannot_run_is_named(tmp_path, model, message):
 def test_another_shape_than_the_files_is_refused(tmp_path):
     path = saved(one_node("Relu", [1, 3, "H", 4]), tmp_path)
     assert import_onnx(path, (3, 7, 4)).input.shape == (3, 7, 4)
-    with pytest.raises(UnsupportedLayer, match=r"in_shape is \[3, 7, 5\]"):
+    with pytest.raises(UnsupportedLayer, match=r"in_shape \(--input-shape\) is \[3, 7, 5\]"):
         import_onnx(path, (3, 7, 5))
 
 
