@@ -1,13 +1,10 @@
 """Locks of open files, which end with the process that holds them."""
 
 import errno
-from importlib import import_module, util
-from typing import IO, Any
+from typing import IO
 
 __all__ = ["lock"]
 
-#: None on Windows.
-_FCNTL: Any = import_module("fcntl") if util.find_spec("fcntl") else None
 #: What locking fails with where a filesystem has no locks.
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
@@ -20,10 +17,12 @@ def lock(file: int | IO[bytes], *, wait: bool = True) -> bool:
     BlockingIOError
         If another process holds it, and this one does not `wait`.
     """
-    if _FCNTL is None:
+    try:
+        import fcntl
+    except ImportError:  # Windows has none
         return False
     try:
-        _FCNTL.flock(file, _FCNTL.LOCK_EX | (0 if wait else _FCNTL.LOCK_NB))
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
