@@ -121,7 +121,8 @@ def quantise(graph: FloatGraph, images: Images | None = None, *, symmetric: bool
         found = round_in_turn(found, shown)
     if correct:
         found = correct_biases(found, shown)
-    found.validate()
+    if correct or not nearest:
+        found.validate()
     return found
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from sw.graph.convolution import Convolution, weight_sums
 from sw.graph.integer import IntegerGraph, Layer
 from sw.graph.quantisation import Quantisation
+from sw.reference.operators import padded
 
 from .requantise import unit_of
 from .shown import Shown
@@ -72,10 +72,10 @@ def round_in_turn(graph: IntegerGraph, shown: Shown) -> IntegerGraph:
     layers = list(graph.layers)
     for portion in _portions(_parts(graph, shown)):
         for part, moments in zip(portion, _moments(portion, shown), strict=True):
-            layer = layers[part.layer]
-            steps = unit_of(graph, graph.layers[part.layer]) / _held(graph, part).scale
+            held = _held(graph, part)
+            steps = unit_of(graph, graph.layers[part.layer]) / held.scale
             layers[part.layer] = _with_weights(
-                layer, part, _rounded(part, steps, moments), _held(graph, part).zero_point)
+                layers[part.layer], part, _rounded(part, steps, moments), held.zero_point)
     return replace(graph, layers=tuple(layers))
 
 
@@ -137,10 +137,7 @@ def _read(part: Convolution, x: torch.Tensor, images: int, done: int) -> torch.T
     at = ((torch.arange(wanted) + shift[:, None]) * (pixels / wanted)).long().clamp(max=pixels - 1)
     y, z = at // width * part.stride[0], at % width * part.stride[1]
     image = torch.arange(len(x))[:, None]
-    (top, left), (rows, columns), (down, right) = part.padding, part.reach, part.stride
-    x = functional.pad(x, (left, max(0, (width - 1) * right + columns - left - x.shape[3]),
-                           top, max(0, (height - 1) * down + rows - top - x.shape[2])),
-                       value=part.pad_value)
+    x = padded(part, x)
     taps = [x[image, :, y + row * part.dilation[0], z + column * part.dilation[1]]
             for row in range(part.kernel[0]) for column in range(part.kernel[1])]
     found = torch.stack(taps, 3)  # [N, positions, C, taps]

