@@ -24,7 +24,7 @@ from hw.support.arguments import Items, Parser, file_path, integer, real, word
 from hw.support.errors import exit_code
 from hw.support.interrupts import importing
 from sw.terminal.options import DATA, add_options
-from sw.training.recipe import AUGMENTS
+from sw.training.recipe import AUGMENTS, PRECISIONS
 
 __all__ = ["main", "parser"]
 
@@ -83,6 +83,12 @@ def parser() -> Parser:
     how.add_argument("--distil", type=real(0, 1), default=0.5, metavar="SHARE",
                      help="of the fine-tuning loss, from the dense network as teacher; 0 for none "
                      "(default 0.5)")
+    how.add_argument("--dropout", type=real(0, 0.9), metavar="SHARE",
+                     help="of the inputs that drop-out takes, where the network has it (default: "
+                     "the network's own, of TinyVGG16 0.5)")
+    how.add_argument("--precision", choices=PRECISIONS,
+                     help="of a step's products (default float32; bfloat16 on a GPU, and faster "
+                     "on CPUs that have it)")
     how.add_argument("--augment", type=Items(_change, ",".join(AUGMENTS)), metavar="A,B",
                      help="change training images of a network of your own in each step: flip, "
                      "left and right; crop, by up to an eighth of a side (default: as they are)")

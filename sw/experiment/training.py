@@ -155,7 +155,9 @@ def _recipes(args: argparse.Namespace, device: torch.device) -> tuple[Recipe, Re
     fresh = args.network in ("tinyvgg16", "digits") and args.checkpoint is None
     epochs = default(args.epochs, 25, 60) if fresh else args.epochs or 0
     dense = Recipe(epochs, batch, rate, args.seed,
-                   smoothing=0.05 if digits else 0.1)
+                   smoothing=0.05 if digits else 0.1, dropout=args.dropout,
+                   precision=args.precision or (
+                       "bfloat16" if device.type == "cuda" else "float32"))
     tune = replace(dense, epochs=default(args.tune_epochs, 15, 20), rate=rate / 2,
                    gradual=args.gradual, distil=args.distil)
     qat = replace(dense, epochs=args.qat_epochs, rate=rate / 20)

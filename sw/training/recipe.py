@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-__all__ = ["AUGMENTS", "INCREMENTAL", "FitError", "Recipe"]
+__all__ = ["AUGMENTS", "INCREMENTAL", "PRECISIONS", "FitError", "Recipe"]
 
 #: What can be changed of training images in each step.
 AUGMENTS = ("flip", "crop")
+#: What products of a step are taken in; weights and what is learnt are float32.
+PRECISIONS = ("float32", "bfloat16")
 
 
 class FitError(ValueError):
@@ -16,7 +18,8 @@ class FitError(ValueError):
 class Recipe:
     """How to train. `rate` is the peak of AdamW's rate, after a warm-up over `warm_up` of the
     steps; a cosine takes it to zero. Pruned weights fade over the first `gradual` of the steps.
-    `distil` is the share of the loss that the teacher has, at a temperature."""
+    `distil` is the share of the loss that the teacher has, at a temperature. `dropout` is the
+    share of inputs that drop-out takes, where a network has it; None for the network's own."""
 
     epochs: int
     batch: int
@@ -28,6 +31,8 @@ class Recipe:
     gradual: float = 0.0
     distil: float = 0.0
     temperature: float = 2.0
+    dropout: float | None = None
+    precision: str = "float32"
 
     def validate(self) -> None:
         """Raise FitError naming the field, its value and its rule."""
@@ -35,7 +40,9 @@ class Recipe:
                 ("epochs", self.epochs >= 0, "0 or more"), ("batch", self.batch >= 2, "2 or more"),
                 ("rate", 0 < self.rate <= 10, "above 0, at most 10"),
                 ("gradual", 0 <= self.gradual <= 1, "from 0 to 1"),
-                ("distil", 0 <= self.distil <= 1, "from 0 to 1")):
+                ("distil", 0 <= self.distil <= 1, "from 0 to 1"),
+                ("dropout", self.dropout is None or 0 <= self.dropout <= 0.9, "from 0 to 0.9"),
+                ("precision", self.precision in PRECISIONS, " or ".join(PRECISIONS))):
             if not good:
                 raise FitError(f"{name} is {getattr(self, name)}; it must be {rule}")
 

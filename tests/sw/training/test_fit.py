@@ -35,6 +35,36 @@ def test_gradual_pruning_fades_weights_before_they_vanish(task):
     assert 0 < size[1] < size[0] and size[-1] == 0
 
 
+def test_drop_out_takes_the_share_that_the_recipe_says(task):
+    def trained(**how) -> tuple[nn.Module, torch.Tensor]:
+        torch.manual_seed(3)
+        net = task.make()
+        fit(net, batches(task), replace(RECIPE, **how), masks={})
+        return net, net.fc2.weight
+
+    own, half = trained(), trained(dropout=0.5)
+    none = trained(dropout=0.0)
+    assert torch.equal(own[1], half[1]) and not torch.equal(own[1], none[1])
+    assert {m.p for m in none[0].modules() if isinstance(m, nn.Dropout)} == {0.0}
+    with pytest.raises(FitError, match="dropout is 1"):
+        trained(dropout=1.0)
+
+
+def test_products_in_bfloat16_learn_nearly_the_same(task):
+    def loss(precision: str) -> list[float]:
+        torch.manual_seed(3)
+        seen: list[float] = []
+        fit(task.make(), batches(task), replace(RECIPE, precision=precision, epochs=2), masks={},
+            progress=lambda step, steps, loss: seen.append(loss))
+        return seen
+
+    exact, short = loss("float32"), loss("bfloat16")
+    assert exact != short and short == pytest.approx(exact, rel=0.05)
+    assert short[-1] < 0.9 * short[0]
+    with pytest.raises(FitError, match="precision is half"):
+        loss("half")
+
+
 def interrupted_in_step(net: nn.Module, step: int) -> nn.Module:
     """A network in whose forward pass of a step Ctrl-C comes, after its statistics have changed."""
     steps = iter(range(1, step + 1))
