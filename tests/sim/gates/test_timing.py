@@ -39,8 +39,8 @@ def library(tmp_path):
 
 
 def test_the_longest_path_goes_from_clock_to_setup(tmp_path, library):
-    """q, loaded by 30 fF, through the gate to the output; or, loaded by 10, through the inverter, to
-    a flip-flop's setup."""
+    """q, loaded by 30 fF, through the gate to the output; or, loaded by 10, through the inverter,
+    to a flip-flop's setup."""
     found = analyse(make_netlist(tmp_path, library, CELLS)).registers
     from_clock, slew = 0.75 + SLEW_NS + 10 * 0.03, SLEW_NS + 10 * 0.03
     assert dict(found.nets) == pytest.approx({
