@@ -4,7 +4,8 @@ What is measured by name, of TinyVGG16: `headline`, the arms of the demonstratio
 `zeros`, the fully connected layers with zeros skipped; `scaling`, other prunings, ports and numbers
 of instances; `ablation`, cycles with one of the compiler's optimisations left out. And of digits:
 `levels`, fewer partitions at levels of supply; `spread`, energy over images and sets of weights;
-and with the slim TinyVGG16 `small`, layers that do not fill one large array. `python -m sw.tables`
+with the slim TinyVGG16 `small`, layers that do not fill one large array; and `clocks`, as many
+arrays as an FPGA holds, whose area and clock stand in `hw/fpga/clocks.json`. `python -m sw.tables`
 then writes the tables.
 
 Examples:
@@ -21,10 +22,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from hw.config import PRESETS
 from hw.support.arguments import Parser, nearest
 from hw.support.errors import exit_code
 from hw.support.files import check_file
-from sw.experiment.names import DEMO_ARMS
+from sw.experiment.bigarray import big_array
+from sw.experiment.names import BIG, DEMO_ARMS
 from sw.terminal.console import deliver
 
 from .data import DATA
@@ -35,7 +38,8 @@ __all__ = ["MEASUREMENTS", "SCALING", "main"]
 MEASUREMENTS = {name: f"{stem}-tinyvgg16.json" for name, stem in (
     ("headline", "measured"), ("zeros", "zeros"), ("scaling", "scaling"),
     ("ablation", "ablation"))} | {"levels": "levels-digits.json", "spread": "spread-digits.json",
-                                  "small": "small-networks.json"}
+                                  "small": "small-networks.json",
+                                  "clocks": "clocks-digits.json"}
 _COMMANDS = {
     "headline": ["sw.compare", "--arms", ",".join(DEMO_ARMS), "--json"],
     "zeros": ["sw.compare", "--zero-skip", "--layers", "fc1,fc2,fc3", "--json"],
@@ -51,6 +55,9 @@ SCALING = (("", 8, "private"), ("", 16, "shared"), ("", 32, "shared"), ("fc", 8,
 SEEDS, IMAGES = (0, 1, 2), 8
 #: Of `small`: networks with layers of few channels.
 SMALL = ("digits", "tinyvgg16-slim")
+#: Of `clocks`: the preset, and instances and partitions with the arm.
+PLACED = "ecp5-85k"
+CLOCKS = ((1, "dense-1"), (2, "pruned-2"), (4, "pruned-4"), (8, "pruned-8"), (8, "pruned-big"))
 
 
 class MeasurementError(RuntimeError):
@@ -112,8 +119,21 @@ def _small() -> list[dict]:
                   network=network) for network in SMALL]
 
 
+def _clocks() -> list[dict]:
+    rows = []
+    for count, arm in CLOCKS:
+        config = PRESETS[PLACED].replace(instances=count)
+        hardware = big_array(config) if arm in BIG else config
+        rows.append(_kept(
+            ["sw.compare", "--network", "digits", "--preset", PLACED, "--instances", str(count),
+             "--partitions", str(count), "--images", "1", "--arms", arm, "--json"], ("cycles",),
+            instances=hardware.instances,
+            array=f"{hardware.array.rows}x{hardware.array.cols}"))
+    return rows
+
+
 _OWN: dict[str, Callable[[], list[dict]]] = {
-    "scaling": _scaling, "spread": _spread, "small": _small}
+    "scaling": _scaling, "spread": _spread, "small": _small, "clocks": _clocks}
 
 
 def _measure(name: str, path: Path) -> None:

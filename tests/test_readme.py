@@ -150,11 +150,12 @@ def test_measuring_again_writes_what_the_tables_read(tmp_path, monkeypatch, caps
         return json.loads((DATA / measure.MEASUREMENTS[name]).read_text())
 
     asked: list = []
-    several = [run for name in ("spread", "small")
+    several = [run for name in ("spread", "small", "clocks")
                for run in json.loads((DATA / measure.MEASUREMENTS[name]).read_text())]
     monkeypatch.setattr(measure, "_run", canned)
     assert measure.main([]) == 0
-    assert len(asked) == 4 + len(measure.SCALING) + len(measure.SEEDS) + len(measure.SMALL)
+    assert len(asked) == 4 + len(measure.SCALING) + len(measure.SEEDS) + len(measure.SMALL) \
+        + len(measure.CLOCKS)
     kept = {name: json.loads((DATA / file).read_text())
             for name, file in measure.MEASUREMENTS.items()}
     for name, file in measure.MEASUREMENTS.items():

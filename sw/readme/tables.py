@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from .clocks import clocks_table
 from .fitted import calibration_table, coefficients_table, macros_table
 from .levels import levels_table, ranges_table
 from .limits import limits_table
@@ -24,8 +25,8 @@ __all__ = ["TABLES"]
 TABLES: dict[str, Callable[[], str]] = {
     "headline": headline_table, "energy": energy_table, "scaling": scaling_table,
     "limits": limits_table, "ablation": ablation_table, "zeros": zeros_table,
-    "small": small_table, "spread": spread_table, "levels": levels_table, "ranges": ranges_table,
-    "scenarios": scenarios_table, "macros": macros_table,
+    "small": small_table, "clocks": clocks_table, "spread": spread_table, "levels": levels_table,
+    "ranges": ranges_table, "scenarios": scenarios_table, "macros": macros_table,
     "coefficients": coefficients_table, "calibration": calibration_table,
     "training": partial(training_table, "training-results.json"),
     "training-digits": partial(training_table, "training-digits.json")}
