@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib.wiring import PureInterface
 
 from hw.gateware.signatures.ports import Channel
@@ -34,8 +34,7 @@ def choose_fault(m: Module, blocks: Blocks, control: PureInterface, progress: Pr
     refusal : of the program or the window that a start came with, an `ErrorCode`
     """
     sequencer, gates, writes, at = blocks.sequencer, blocks.gates, blocks.writes, _Instructions()
-    error, number = Signal(ErrorCode), Signal(4)
-    caught, caught_layer, caught_opcode = Signal(ErrorCode), Signal(11), Signal(4)
+    error, number, caught = Signal(ErrorCode), Signal(4), Signal(ErrorCode)
 
     def happens(code: ErrorCode | Value, instruction: int) -> None:
         m.d.comb += [error.eq(code), number.eq(instruction)]
@@ -67,13 +66,13 @@ def choose_fault(m: Module, blocks: Blocks, control: PureInterface, progress: Pr
             with m.If(true):
                 m.d.comb += error.eq(code)
         _choose_waiting(m, blocks, progress, units, at, number)
-    opcode, layer = at.choose(m, number)
-    m.d.sync += [caught.eq(error), caught_layer.eq(layer), caught_opcode.eq(opcode)]
-    return Fault(error, caught, caught_layer, caught_opcode)
+    m.d.sync += caught.eq(error)
+    return Fault(error, caught, *at.choose(m, number))
 
 
 class _Instructions:
-    """What an error may be of, by number: one multiplexer is enough for all."""
+    """What an error may be of, by number: one multiplexer is enough for all. It chooses a cycle
+    later, among what was there: to find an error takes most of a cycle."""
 
     def __init__(self) -> None:
         self._found: list[tuple[Opcode | Value, Value | int]] = []
@@ -84,13 +83,25 @@ class _Instructions:
         return len(self._found) - 1
 
     def choose(self, m: Module, number: Signal) -> tuple[Signal, Signal]:
-        """Opcode and layer of one."""
-        opcode, layer = Signal(4), Signal(11)
-        with m.Switch(number):
-            for k, (its_opcode, its_layer) in enumerate(self._found):
+        """Layer and opcode of one of the cycle before."""
+        layer, opcode, chosen = Signal(11), Signal(4), Signal.like(number)
+        m.d.sync += chosen.eq(number)
+        found = [[_before(m, value) for value in pair] for pair in self._found]
+        with m.Switch(chosen):
+            for k, (its_opcode, its_layer) in enumerate(found):
                 with m.Case(k):
                     m.d.comb += [opcode.eq(its_opcode), layer.eq(its_layer)]
-        return opcode, layer
+        return layer, opcode
+
+
+def _before(m: Module, value: ValueLike) -> Value:
+    """A value as it was in the cycle before."""
+    now = Value.cast(value)
+    if isinstance(now, Const):
+        return now
+    before = Signal(len(now))
+    m.d.sync += before.eq(now)
+    return before
 
 
 def _unit_faults(blocks: Blocks) -> dict[str, tuple[PureInterface, Opcode | Value]]:

@@ -216,56 +216,61 @@ class Loader(wiring.Component):
                          place.eq(next_dst.act_addr), place_run.eq(next_dst.act_addr),
                          offset.eq(next_dst.offset), offset_run.eq(next_dst.offset)]
         m.submodules.relay = relay = Relay(data.StructLayout(
-            {"addr": len(place), "data": config.word_bits, "last": 1}))  # last: of an instruction
+            {"addr": len(place), "data": config.word_bits,
+             "last": 1, "spoilt": 1}))  # last: of an instruction
         if spans == 1:
-            value = self._take_word(m, beats, relay, putting, offset, last_word)
+            value, spoilt = self._take_word(m, beats, relay, putting, offset, last_word)
         else:
-            value = self._join_word(m, beats, relay, putting, span)
+            value, spoilt = self._join_word(m, beats, relay, putting, span)
         item, out = relay.i.payload, relay.o.payload
         m.d.comb += [
             item.addr.eq(place), item.data.eq(value), item.last.eq(last_word & last_run),
-            self.acts.valid.eq(relay.o.valid), relay.o.ready.eq(self.acts.ready),
+            item.spoilt.eq(spoilt), self.acts.valid.eq(relay.o.valid & ~out.spoilt),
+            relay.o.ready.eq(self.acts.ready & ~out.spoilt),
             self.acts.addr.eq(out.addr), self.acts.data.eq(out.data), self.acts.lanes.eq(~0)]
         with m.If(relay.i.valid & relay.i.ready):
             step_runs(m, words_to_put, dst.run_words, runs_to_put, putting, [
                 (place, place_run, 1, dst.act_stride), (offset, offset_run, 1, dst.step)])
         loaded = Signal()
-        m.d.comb += loaded.eq(relay.o.valid & self.acts.ready & out.last)
+        m.d.comb += loaded.eq(relay.o.valid & relay.o.ready & out.last)
         with m.If(loaded):
             m.d.sync += loading.eq(0)
-        with m.If(relay.o.valid & beyond(config, out.addr)):
+        with m.If(relay.o.valid & out.spoilt):
+            m.d.comb += self.fault.code.eq(ErrorCode.BUS_ERROR)
+        with m.Elif(relay.o.valid & beyond(config, out.addr)):
             m.d.comb += self.fault.code.eq(ErrorCode.ACT_RANGE)
-        with m.Elif(putting & beats.r_rdy & beats.r_data[-1]):
-            m.d.comb += [self.fault.code.eq(ErrorCode.BUS_ERROR), relay.i.valid.eq(0)]
         return loading, loaded, dst
 
     def _take_word(self, m: Module, beats: Fifo, relay: Relay, putting: Signal, offset: Signal,
-                   last_word: Value) -> Value:
-        """Return a word of a beat, that at `offset`; the beat goes with its last one."""
+                   last_word: Value) -> tuple[Value, Value]:
+        """Return a word of a beat, that at `offset`, and 1, it is spoilt; the beat goes with its
+        last one."""
         words, _, _ = beat_geometry(self._config)
         put, free = relay.i.valid, relay.i.ready
         m.d.comb += [
             put.eq(putting & beats.r_rdy),
             beats.r_en.eq(put & free & (last_word | (offset == words - 1 if words > 1 else 1))),
         ]
-        if words > 1:
-            return beats.r_data[:-1].word_select(offset, 8 * self._config.word_pitch_bytes)[
-                :self._config.word_bits]
-        return beats.r_data[:self._config.word_bits]
+        word = beats.r_data[:-1] if words == 1 else beats.r_data[:-1].word_select(
+            offset, 8 * self._config.word_pitch_bytes)
+        return word[:self._config.word_bits], beats.r_data[-1]
 
     def _join_word(self, m: Module, beats: Fifo, relay: Relay, putting: Signal,
-                   span: Signal) -> Value:
-        """Return a word of several beats, which is whole with the last one."""
+                   span: Signal) -> tuple[Value, Value]:
+        """Return a word of several beats, which is whole with the last one, and 1, one of them is
+        spoilt."""
         _, spans, _ = beat_geometry(self._config)
         parts = [Signal(self._config.beat_bits, name=f"part_{k}") for k in range(spans - 1)]
-        whole = span == spans - 1
+        whole, before = span == spans - 1, Signal()  # one before is spoilt
         m.d.comb += [
             relay.i.valid.eq(putting & beats.r_rdy & whole),
             beats.r_en.eq(putting & Mux(whole, relay.i.ready, 1)),
         ]
         with m.If(beats.r_rdy & beats.r_en):
-            m.d.sync += span.eq(Mux(whole, 0, span + 1))
+            m.d.sync += [span.eq(Mux(whole, 0, span + 1)),
+                         before.eq(~whole & (before | beats.r_data[-1]))]
             for k, part in enumerate(parts):
                 with m.If(span == k):
                     m.d.sync += part.eq(beats.r_data)
-        return Cat(*parts, beats.r_data[:-1])[:self._config.word_bits]
+        return (Cat(*parts, beats.r_data[:-1])[:self._config.word_bits],
+                before | beats.r_data[-1])

@@ -1,0 +1,44 @@
+"""Words of a beat that the memory could not give are not written."""
+
+import pytest
+
+from hw.config import PRESETS
+from hw.gateware.traffic.loader import Loader
+from hw.isa import ErrorCode
+from tests.support.blocks import send, simulate
+
+#: Two words to a beat; and a word of four beats.
+NARROW, WIDE = PRESETS["tiny"], PRESETS["tiny"].replace(array__rows=32)
+
+
+@pytest.mark.parametrize(("config", "beat", "good"), [
+    (NARROW, 0, 0), (NARROW, 2, 4), (WIDE, 3, 0), (WIDE, 4, 1), (WIDE, 6, 1)])
+def test_the_first_spoilt_word_stops_all_after_it(config, beat, good):
+    """`beat` comes with an error, after `good` whole words."""
+    dut = Loader(config)
+    words, beats = 6, 6 * config.word_bits // (8 * config.port.bytes)
+    assert beats * 8 * config.port.bytes == words * config.word_bits
+
+    async def bench(ctx):
+        ctx.set(dut.req.ready, 1)
+        ctx.set(dut.acts.ready, 1)
+        ctx.set(dut.i.payload, {"run_words": words, "runs": 1, "layer": 5})
+        await send(ctx, dut.i.valid, dut.i.ready)
+        written, codes = [], []
+        for cycle in range(beats + 20):
+            ctx.set(dut.ret.valid, cycle < beats)
+            ctx.set(dut.ret.error, cycle == beat)
+            ctx.set(dut.ret.data, cycle)
+            await ctx.tick()
+            if ctx.get(dut.acts.valid):
+                written.append(ctx.get(dut.acts.addr))
+            codes.append(ErrorCode(ctx.get(dut.fault.code)))
+            if codes[-1] == ErrorCode.BUS_ERROR:
+                assert ctx.get(dut.fault.layer) == 5 and not ctx.get(dut.meets)
+            assert not ctx.get(dut.done.valid)
+        assert written == list(range(good))
+        first = codes.index(ErrorCode.BUS_ERROR)
+        assert set(codes[:first]) == {ErrorCode.NONE}
+        assert set(codes[first:]) == {ErrorCode.BUS_ERROR}
+
+    simulate(dut, bench)
