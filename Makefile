@@ -1,7 +1,7 @@
 # Everything runs in .venv, which the first target that needs it makes.
 #   make demo        build the accelerator and print the comparison (the main job)
 #   make test        all tests          make test-slow   deep runs: fuzzing, whole networks
-#   make test-fast   tests that build no simulation and train nothing: minutes
+#   make test-fast   tests that build no simulation, train nothing and take no fifth of a second
 #   make check       lint and the fast tests, before a commit
 #   make mutants     faults put into the gateware, each by the test that tells of it
 #   make lint        ruff and mypy      make tables      regenerate the READMEs' tables
@@ -26,7 +26,7 @@ test: setup
 
 # Processes take seconds to load what they test: more of them than processors gain nothing.
 test-fast: setup
-	$(PY) -m pytest -m "not slow and not builds and not trains" -n logical --dist worksteal
+	$(PY) -m pytest -m "not slow and not builds and not trains and not long" -n logical --dist worksteal
 
 check: lint test-fast
 

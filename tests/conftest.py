@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sim.verilated import library
+from tests.long import function_of, long_tests
 from tests.support.seeds import VARIABLE, choose_seed, run_seed
 
 ROOT = Path(__file__).parent.parent
@@ -20,6 +21,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers are as many as processors
 
 def pytest_configure() -> None:
     choose_seed()  # before others that run tests are started, which inherit it
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long."""
+    listed = long_tests()
+    for item in items:
+        if function_of(item.nodeid) in listed:
+            item.add_marker("long")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

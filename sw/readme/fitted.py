@@ -11,24 +11,27 @@ __all__ = ["calibration_table", "coefficients_table", "macros_table"]
 
 def calibration_table() -> str:
     """Errors of the energy model against gates that its fit did not see."""
-    samples = [Sample(**s) for s in stored("calibration.json")["samples"]]
+    found = stored("calibration.json")
+    samples, paths = [Sample(**s) for s in found["samples"]], found["paths"]
     errors, logic = validate(samples), logic_errors(samples)
     clock = columns()["sky130"].coefficients["clock"].value
     rows: list[tuple] = []
     for array in dict.fromkeys(s.array for s in samples):
         mine = [k for k, s in enumerate(samples) if s.array == array]
         cells: list[str] = []
-        for found in (errors["stimulus"], errors["array"], logic):
-            sizes = [abs(error) for k in mine if (error := found[k]) is not None]
+        for told in (errors["stimulus"], errors["array"], logic):
+            sizes = [abs(error) for k in mine if (error := told[k]) is not None]
             cells.append(f"{sum(sizes) / len(sizes):.1%} / {max(sizes):.1%}")
         shares = [samples[k].glitch_share for k in mine if samples[k].logic_pj]
         idle = next(samples[k] for k in mine if samples[k].stimulus == "idle")
         clocks = [samples[k].clock_pj / samples[k].gates_pj for k in mine]
-        rows.append((array, len(mine), f"{samples[mine[0]].flip_flops:,}", *cells,
+        rows.append((array, len(mine), f"{samples[mine[0]].flip_flops:,}",
+                     f"{paths[array]['longest_ns']:.1f} of {paths[array]['asked_ns']:g}", *cells,
                      f"{min(clocks):.0%} to {max(clocks):.0%}",
                      f"{sum(shares) / len(shares):.0%}", f"{idle.gates_pj / idle.cycles:.1f}",
                      f"{idle.flip_flops * clock:.0f}"))
-    return markdown_table(("array", "stimuli", "flip-flops", "stimulus left out, mean / largest",
+    return markdown_table(("array", "stimuli", "flip-flops", "longest path, ns",
+                           "stimulus left out, mean / largest",
                            "array left out, mean / largest", "the same without clock pins",
                            "clock pins' share", "glitches add to logic",
                            "idle, pJ per cycle", "without clock gates"), rows)

@@ -16,7 +16,7 @@ from sim.verilated.tools import verilator_root
 __all__ = ["run_bench"]
 
 ROOT = Path(__file__).parent.parent.parent
-#: The top's signals alone are seen by a bench, and the model is as small and as quick as others are.
+#: A bench sees the top's signals alone, so that the model is as small and as quick as others are.
 BUILD = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-O3", "--no-public-flat-rw",
          "--public-depth", "1")
 #: What the wheel's verilated.mk leaves empty, and quick compilation: runs are short.
