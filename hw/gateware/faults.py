@@ -1,8 +1,9 @@
 """Which error stops an instance, and where in its program it came."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, ValueLike
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib.wiring import PureInterface
 
 from hw.gateware.signatures.ports import Channel
@@ -16,10 +17,10 @@ __all__ = ["Fault", "choose_fault"]
 
 @dataclass(frozen=True)
 class Fault:
-    """An error: its `code` in the cycle in which it happens; `caught`, its `layer` and `opcode` a
-    cycle later, when it is acted on."""
+    """An error: it `happens`; `caught`, its code, and its `layer` and `opcode` are there a cycle
+    later, when it is acted on."""
 
-    code: Signal
+    happens: Signal
     caught: Signal
     layer: Signal
     opcode: Signal
@@ -29,79 +30,86 @@ def choose_fault(m: Module, blocks: Blocks, control: PureInterface, progress: Pr
                  refusal: Value) -> Fault:
     """Choose one of the errors of a cycle, and say of which instruction it is.
 
+    What happens is kept in registers, which nothing clocks otherwise, and chosen from in the next
+    cycle: to find an error takes a good part of one.
+
     Parameters
     ----------
     refusal : of the program or the window that a start came with, an `ErrorCode`
     """
-    sequencer, gates, writes, at = blocks.sequencer, blocks.gates, blocks.writes, _Instructions()
-    error, number, caught = Signal(ErrorCode), Signal(4), Signal(ErrorCode)
-
-    def happens(code: ErrorCode | Value, instruction: int) -> None:
-        m.d.comb += [error.eq(code), number.eq(instruction)]
-
-    program = at.add(Opcode.END, 0)
-    with m.If(refusal != ErrorCode.NONE):
-        happens(refusal, at.add(Opcode.ILLEGAL, 0))
-    with m.Elif(sequencer.error != ErrorCode.NONE):
-        happens(sequencer.error, at.add(sequencer.error_opcode, sequencer.error_layer))
-    with m.Elif(gates[Channel.PROGRAM].outside):
-        happens(ErrorCode.ADDRESS_WINDOW, program)
-    for gate, op in ((gates[Channel.WEIGHTS], Opcode.WEIGHTS), (gates[Channel.LOAD], Opcode.LOAD),
-                     (writes, Opcode.STORE)):
-        with m.Elif(gate.outside):
-            happens(ErrorCode.ADDRESS_WINDOW, at.add(op, gate.layer))
-    with m.Elif(sequencer.spoilt):
-        happens(ErrorCode.BUS_ERROR, program)
-    faults = _unit_faults(blocks)
-    units = {unit: at.add(op, fault.layer) for unit, (fault, op) in faults.items()}
-    for unit, (fault, _) in faults.items():
-        with m.Elif(sequencer.overflow[list(UNITS).index(unit)]):
-            happens(ErrorCode.TOKEN_OVERFLOW, units[unit])
-        with m.Elif(fault.code != ErrorCode.NONE):
-            happens(fault.code, units[unit])
-    with m.Else():
-        for code, true in ((ErrorCode.STOPPED, control.stop),
-                           (ErrorCode.WATCHDOG, control.watchdog),
-                           (ErrorCode.TOKEN_UNDERFLOW, progress.stuck)):
-            with m.If(true):
-                m.d.comb += error.eq(code)
-        _choose_waiting(m, blocks, progress, units, at, number)
-    m.d.sync += caught.eq(error)
-    return Fault(error, caught, *at.choose(m, number))
+    at = _Instructions()
+    number, fault = Signal(5), Fault(Signal(), Signal(ErrorCode), Signal(11), Signal(4))
+    errors = list(_errors(m, blocks, at, refusal))
+    ends = [(control.stop, ErrorCode.STOPPED), (control.watchdog, ErrorCode.WATCHDOG),
+            (progress.stuck, ErrorCode.TOKEN_UNDERFLOW)]
+    happened = [_before(m, happens) for happens, *_ in errors]
+    ended = [_before(m, happens) for happens, _ in ends]
+    m.d.comb += fault.happens.eq(Cat(*(x[0] for x in errors), *(x[0] for x in ends)).any())
+    _choose_waiting(m, blocks, progress, at, number)
+    for end, (_, code) in zip(ended, ends, strict=True):
+        with m.If(end):
+            m.d.comb += fault.caught.eq(code)
+    choice = m.If
+    for happens, (_, code, instruction) in zip(happened, errors, strict=True):
+        with choice(happens):
+            m.d.comb += [fault.caught.eq(code), number.eq(instruction)]
+        choice = m.Elif
+    at.choose(m, number, fault)
+    return fault
 
 
 class _Instructions:
-    """What an error may be of, by number: one multiplexer is enough for all. It chooses a cycle
-    later, among what was there: to find an error takes most of a cycle."""
+    """What an error may be of, by number: one multiplexer is enough for all."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[Opcode | Value, Value | int]] = []
+        self._found: list[tuple[ValueLike, ValueLike]] = []
 
-    def add(self, opcode: Opcode | Value, layer: Value | int) -> int:
+    def add(self, opcode: ValueLike, layer: ValueLike) -> int:
         """Another one's number."""
         self._found.append((opcode, layer))
         return len(self._found) - 1
 
-    def choose(self, m: Module, number: Signal) -> tuple[Signal, Signal]:
-        """Layer and opcode of one of the cycle before."""
-        layer, opcode, chosen = Signal(11), Signal(4), Signal.like(number)
-        m.d.sync += chosen.eq(number)
-        found = [[_before(m, value) for value in pair] for pair in self._found]
-        with m.Switch(chosen):
-            for k, (its_opcode, its_layer) in enumerate(found):
+    def choose(self, m: Module, number: Signal, fault: Fault) -> None:
+        """Give opcode and layer of one."""
+        assert len(self._found) <= 1 << len(number)
+        with m.Switch(number):
+            for k, (opcode, layer) in enumerate(self._found):
                 with m.Case(k):
-                    m.d.comb += [opcode.eq(its_opcode), layer.eq(its_layer)]
-        return layer, opcode
+                    m.d.comb += [fault.opcode.eq(opcode), fault.layer.eq(layer)]
 
 
-def _before(m: Module, value: ValueLike) -> Value:
-    """A value as it was in the cycle before."""
+def _before(m: Module, value: ValueLike, when: ValueLike = 1) -> Signal:
+    """A value as it was in the cycle before; in the last in which something was so."""
     now = Value.cast(value)
-    if isinstance(now, Const):
-        return now
     before = Signal(len(now))
-    m.d.sync += before.eq(now)
+    with m.If(when):
+        m.d.sync += before.eq(now)
     return before
+
+
+def _errors(m: Module, blocks: Blocks, at: _Instructions, refusal: Value,
+            ) -> Iterator[tuple[Value, ValueLike, int]]:
+    """What may go wrong, the first before those after it: when it happens; and, a cycle later, its
+    code and its instruction's number."""
+    sequencer, gates, writes = blocks.sequencer, blocks.gates, blocks.writes
+    program = at.add(Opcode.END, 0)
+    happens = refusal != ErrorCode.NONE
+    yield happens, _before(m, refusal, happens), at.add(Opcode.ILLEGAL, 0)
+    happens = sequencer.error != ErrorCode.NONE
+    yield happens, _before(m, sequencer.error, happens), at.add(
+        _before(m, sequencer.error_opcode, happens), _before(m, sequencer.error_layer, happens))
+    yield gates[Channel.PROGRAM].outside, ErrorCode.ADDRESS_WINDOW, program
+    for gate, op in ((gates[Channel.WEIGHTS], Opcode.WEIGHTS), (gates[Channel.LOAD], Opcode.LOAD),
+                     (writes, Opcode.STORE)):  # which hold what is outside
+        yield gate.outside, ErrorCode.ADDRESS_WINDOW, at.add(op, gate.layer)
+    yield sequencer.spoilt, ErrorCode.BUS_ERROR, program
+    for unit, (fault, op) in _unit_faults(blocks).items():
+        overflow = sequencer.overflow[list(UNITS).index(unit)]
+        happens = fault.code != ErrorCode.NONE
+        instruction = at.add(_before(m, op, overflow | happens) if isinstance(op, Value) else op,
+                             _before(m, fault.layer, overflow | happens))
+        yield overflow, ErrorCode.TOKEN_OVERFLOW, instruction
+        yield happens, _before(m, fault.code, happens), instruction
 
 
 def _unit_faults(blocks: Blocks) -> dict[str, tuple[PureInterface, Opcode | Value]]:
@@ -113,11 +121,12 @@ def _unit_faults(blocks: Blocks) -> dict[str, tuple[PureInterface, Opcode | Valu
             "post": (blocks.path.fault_post, Opcode.POST)}
 
 
-def _choose_waiting(m: Module, blocks: Blocks, progress: Progress, units: dict[str, int],
-                    at: _Instructions, number: Signal) -> None:
+def _choose_waiting(m: Module, blocks: Blocks, progress: Progress, at: _Instructions,
+                    number: Signal) -> None:
     """Choose one of the instructions that an instance is at: one that waits for the memory or for
     others, or else the first, as data flows, that waits for a token, weights or another unit."""
     sequencer, loader, path = blocks.sequencer, blocks.loader, blocks.path
+    units = {unit: at.add(op, fault.layer) for unit, (fault, op) in _unit_faults(blocks).items()}
     heads = {}
     for n, (unit, op) in enumerate(UNITS.items()):
         opcode = Mux(sequencer.o_barrier, Opcode.BARRIER, op) if unit == "load" else op

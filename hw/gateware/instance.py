@@ -64,7 +64,7 @@ class Instance(Core):
             m, blocks, control, progress, refusal=Mux(begins, refusal, ErrorCode.NONE))
         doze(m, control.dozing,
              ~(progress.moved | control.wake | starting | halting | counters.logging)
-             & (fault.code == ErrorCode.NONE) & (fault.caught == ErrorCode.NONE)
+             & ~fault.happens & (fault.caught == ErrorCode.NONE)
              & (progress.waits | ~running))
         self._connect_run(m, run, fault, starting, progress.finished, outstanding)
         self._connect_counters(m, counters, choose_cause(
