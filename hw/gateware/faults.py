@@ -38,14 +38,16 @@ def choose_fault(m: Module, blocks: Blocks, control: PureInterface, progress: Pr
     refusal : of the program or the window that a start came with, an `ErrorCode`
     """
     at = _Instructions()
-    number, fault = Signal(5), Fault(Signal(), Signal(ErrorCode), Signal(11), Signal(4))
+    number, waiting = Signal(5), Signal(5)
+    fault = Fault(Signal(), Signal(ErrorCode), Signal(11), Signal(4))
     errors = list(_errors(m, blocks, at, refusal))
     ends = [(control.stop, ErrorCode.STOPPED), (control.watchdog, ErrorCode.WATCHDOG),
             (progress.stuck, ErrorCode.TOKEN_UNDERFLOW)]
     happened = [_before(m, happens) for happens, *_ in errors]
     ended = [_before(m, happens) for happens, _ in ends]
     m.d.comb += fault.happens.eq(Cat(*(x[0] for x in errors), *(x[0] for x in ends)).any())
-    _choose_waiting(m, blocks, progress, at, number)
+    _choose_waiting(m, blocks, progress, at, waiting)
+    m.d.comb += number.eq(_before(m, waiting))
     for end, (_, code) in zip(ended, ends, strict=True):
         with m.If(end):
             m.d.comb += fault.caught.eq(code)
