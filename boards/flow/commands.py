@@ -37,7 +37,7 @@ def _list(args: argparse.Namespace) -> int:
             "name": board.name, "title": board.title, "device": device.name, "luts": device.luts,
             "dsps": device.dsps, "block_rams": device.block_rams, "memory": board.memory,
             "link": board.link, "clock_mhz": board.clock_mhz, "config": board.config.to_dict(),
-            "network": board.network, "partitions": board.partitions if board.network else None,
+            "network": board.network, "partitions": board.partitions, "prune": board.prune,
             "dsps_used": usage.dsps, "block_rams_used": usage.block_rams,
             "built": (row := built(board)), "note": board.note,
             "fits": not (row["why"] if row else usage.lacks(device))})
@@ -58,10 +58,9 @@ def _list(args: argparse.Namespace) -> int:
 
 def _runs(board: Board) -> str:
     """What runs on a board with its preset."""
-    if not board.network:
-        return "builds only; no network here fits its memory"
     parts = max(board.partitions, board.config.instances)
-    return f"{board.network}, pruned to {parts} partitions; not tried on hardware yet"
+    which = "" if board.prune == "fc" else "all layers but the first and the last "
+    return f"{board.network}, {which}pruned to {parts} partitions; not tried on hardware yet"
 
 
 def _preset(board: Board, row: dict) -> str:
@@ -102,7 +101,8 @@ def _build(args: argparse.Namespace) -> int:
         choice = choice_from_arguments(args)
         origin = choice.origin
         needs = check_network(board, config, shape_graph(
-            origin.text if origin.ours else origin, "fc", args.partitions or 1,
+            origin.text if origin.ours else origin, board.prune if origin.ours else "fc",
+            args.partitions or 1,
             plan_as_asked(args, choice)))
         say(f"{origin.name} fits: {needs:,} bytes of memory")
     result = build(board, config, out, say=say)
@@ -164,8 +164,6 @@ def _mode(board: Board, to_flash: bool) -> str:
 
 
 def _next(board: Board) -> str:
-    if not board.network:
-        return f"nothing ({board.note})"
     port = "auto" if board.usb.uart is not None else "PATH"
     return f"python -m boards check {board.name} --port {port}"
 
