@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from hw.config import Config
+from hw.config import Config, ceil_log2
 
 __all__ = ["ULX3S_SDRAM", "W9825G6KH_6", "SdramTiming", "check_timing"]
 
@@ -60,6 +60,13 @@ class SdramTiming:
     @property
     def bytes(self) -> int:
         return self.banks * self.rows * self.columns * self.data_bits // 8
+
+    @property
+    def registered_pins(self) -> int:
+        """Pins that a controller drives from registers: three of commands, addresses, banks, masks,
+        data, and the clock."""
+        return (3 + ceil_log2(self.rows) + ceil_log2(self.banks) + self.data_bits // 8
+                + self.data_bits + 1)
 
     def cycles(self, name: str, clock_mhz: float) -> int:
         """Whole cycles that a time of the datasheet takes."""
