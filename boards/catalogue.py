@@ -199,7 +199,8 @@ _BOARDS = (
         bitstream="top.bin", partitions=16, note=_up_to(128)),
     Board(
         name="tangnano20k", title="Tang Nano 20K", device=DEVICES["gw2ar-18"], platform="",
-        pins={"clk": 4, "uart_rx": 70, "uart_tx": 69, "led[0]": 15, "led[1]": 16, "led[2]": 17},
+        pins={"clk": 4, "button": 88, "uart_rx": 70, "uart_tx": 69, "led[0]": 15, "led[1]": 16,
+              "led[2]": 17},  # the button is S1, 1 while it is pressed
         clock_mhz=27.0, pll={}, memory="72 KiB block RAM (its SDRAM is not driven)",
         ram_bytes=72 << 10, link="USB serial (BL616)", baud=1_000_000,
         config=_config(1, 2, 2, act_words=1024, acc_depth=32, fifo=32, port=4, address_bits=17,

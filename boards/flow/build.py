@@ -32,7 +32,7 @@ from hw.support.reading import FileFormatError, read_config, read_json
 from . import platforms
 from .fit import check_fit
 from .packing import pack_ecp5
-from .platforms import BoardTop, make_platform
+from .platforms import GOWIN_TOP, BoardTop, gowin_constraints, make_platform
 
 __all__ = ["BuildResult", "build", "load_manifest", "sources_digest"]
 
@@ -193,25 +193,12 @@ def _place_and_route(board, folder, arguments, say):
     return reached
 
 
-_GOWIN_TOP = """\
-module top(input clk, input uart_rx, output uart_tx, output [2:0] led);
-  reg [7:0] count = 0;
-  always @(posedge clk) if (!(&count)) count <= count + 1;
-  wire running, talking, ready;
-  assign led = ~{ready, talking, running};
-  board system(.clk(clk), .rst(~&count), .rx(uart_rx), .tx(uart_tx), .running(running),
-               .talking(talking), .memory_ready(ready));
-endmodule
-"""
-
-
 def _gowin(board, config, system, folder, say):
     """Gowin: the himbaechel flow, which Amaranth's platforms do not speak yet. Returns the same."""
-    texts = {**generate(config), **board_verilog(system), "top": _GOWIN_TOP}
+    texts = {**generate(config), **board_verilog(system), "top": GOWIN_TOP}
     for module, text in texts.items():
         (folder / f"{module}.v").write_text(text)
-    (folder / "top.cst").write_text("".join(
-        f'IO_LOC "{n}" {p};\nIO_PORT "{n}" IO_TYPE=LVCMOS33;\n' for n, p in board.pins.items()))
+    (folder / "top.cst").write_text(gowin_constraints(board))
     check_fit(board, config, synthesise(folder, [f"{m}.v" for m in texts], "top", "gowin",
                                         say=say))
     reached = _place_and_route(board, folder, [

@@ -122,7 +122,7 @@ def off(board: Board, mhz: float) -> str:
     if not board.pll:
         why = f"is the board's oscillator one of {source:g} MHz?"
     elif abs(mhz / source - 1) < 0.05:
-        why = f"it is the oscillator's: the PLL, which makes {board.clock_mhz:g} of it, does not run"
+        why = f"it is the oscillator's: the PLL, which makes {board.clock_mhz:g} of it, is idle"
     else:
         why = f"is the board's oscillator one of {source:g} MHz, and does the PLL lock?"
     late = "" if mhz < board.clock_mhz else "; nothing is sure to be right at a faster clock"

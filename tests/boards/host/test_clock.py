@@ -8,6 +8,7 @@ from boards.catalogue import BOARDS
 from boards.host.client import SerialBackend
 from boards.host.clock import Interval, Measured, busy_program, find_clock, measure_clock, off
 from boards.host.errors import LinkTimeout
+from hw import registers
 from hw.isa import INSN_BYTES, READ_AHEAD_BYTES, Opcode, decode, field_error
 from sw.driver.errors import DriverError
 from tests.support.fakeboard import FakeBoard
@@ -41,9 +42,9 @@ def test_what_is_measured_is_told_with_its_uncertainty():
 def test_an_accelerator_that_does_not_run_measures_nothing():
     class Stopped(FakeBoard):
         def sleep(self, seconds: float) -> None:
-            self.values[0x14] = 0  # RUNNING
+            self.values[registers.address("RUNNING")] = 0
 
-    with pytest.raises(DriverError, match="the accelerator stopped, .* cycles after"):
+    with pytest.raises(DriverError, match=r"the accelerator stopped, .* cycles after"):
         measured(Stopped(BOARD.config))
 
 
@@ -90,8 +91,8 @@ def test_a_silent_board_has_no_other_rate():
 
 
 @pytest.mark.parametrize(("name", "mhz", "said"), [
-    ("ulx3s-25f", 25.01, "not 50: it is the oscillator's: the PLL, which makes 50 of it, does not "
-     "run"),
+    ("ulx3s-25f", 25.01, "not 50: it is the oscillator's: the PLL, which makes 50 of it, is "
+     "idle"),
     ("ulx3s-25f", 54, "not 50: is the board's oscillator one of 25 MHz, and does the PLL lock?; "
      "nothing is sure to be right at a faster clock"),
     ("icebreaker", 6, "not 12: is the board's oscillator one of 12 MHz?"),
