@@ -6,7 +6,13 @@ import shlex
 import sys
 
 from boards.catalogue import BOARDS, Board, find
-from boards.usb.devices import NoBoard, find_device, sees_all_devices, usb_devices
+from boards.usb.devices import (
+    NoBoard,
+    check_alone,
+    find_device,
+    sees_all_devices,
+    usb_devices,
+)
 from hw.fpga.estimate import quick_usage
 from hw.options import changed_config
 from hw.support.files import check_outputs
@@ -102,8 +108,7 @@ def _build(args: argparse.Namespace) -> int:
         origin = choice.origin
         needs = check_network(board, config, shape_graph(
             origin.text if origin.ours else origin, board.prune if origin.ours else "fc",
-            args.partitions or 1,
-            plan_as_asked(args, choice)))
+            args.partitions or 1, plan_as_asked(args, choice)))
         say(f"{origin.name} fits: {needs:,} bytes of memory")
     result = build(board, config, out, say=say)
     data = {"board": board.name, "config": config.shape,
@@ -127,6 +132,8 @@ def _flash(args: argparse.Namespace) -> int:
     bitstream = checked_bitstream(board, out_folder(args, board))
     mode = _mode(board, args.flash)
     device, devices = None, usb_devices()
+    if mode == "dfu":
+        check_alone(board, devices or [], bitstream)
     if devices is not None:
         try:
             device = find_device(board, devices, args.serial)
@@ -165,7 +172,8 @@ def _mode(board: Board, to_flash: bool) -> str:
 
 def _next(board: Board) -> str:
     port = "auto" if board.usb.uart is not None else "PATH"
-    return f"python -m boards check {board.name} --port {port}"
+    first = "plug it out and in again, then " if "dfu" in board.modes else ""
+    return f"{first}python -m boards check {board.name} --port {port}"
 
 
 def _table(args: argparse.Namespace) -> int:
