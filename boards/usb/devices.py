@@ -146,9 +146,9 @@ def check_alone(board: Board, devices: list[UsbDevice], bitstream: Path) -> None
     if len(alike) > 1:
         where = ", ".join(f"{d} at bus {d.bus}, device {d.number}" for d in alike)
         raise NoBoard(
-            f"{len(alike)} bootloaders are plugged in, {where}; openFPGALoader loads the first that "
-            "it finds: unplug all but one, or take dfu-util, which can be told: dfu-util --device "
-            f"{board.usb.ids} --devnum {alike[0].number} --alt 0 --download {bitstream}")
+            f"{len(alike)} bootloaders are plugged in, {where}; openFPGALoader loads the first "
+            "that it finds: unplug all but one, or take dfu-util, which can be told: dfu-util "
+            f"--device {board.usb.ids} --devnum {alike[0].number} --alt 0 --download {bitstream}")
 
 
 def _listed(devices: list[UsbDevice]) -> str:

@@ -160,8 +160,8 @@ def test_one_of_two_bootloaders_is_not_chosen_by_chance(tmp_path, say, monkeypat
     assert not asked.exists()
     monkeypatch.setattr("boards.flow.commands.usb_devices", lambda: two[:1])
     assert flash("orangecrab-85f", folder) == 0
-    assert "next: plug it out and in again, then python -m boards check orangecrab-85f --port PATH" \
-        in capsys.readouterr().out
+    assert ("next: plug it out and in again, then python -m boards check orangecrab-85f --port "
+            "PATH" in capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("name", BOARDS)
