@@ -28,7 +28,7 @@ class FakeBoard:
     stuck : (bit of each 16-bit word, value) or None
     tied : bit of an address that has no effect, or None
     weak : places at which the lowest bit is 1 always
-    swapped : two places, each where the other belongs, or None
+    alias : a place, and another that is the same; or None
     fades_after_s : after which what was written is lost, or None
     clock_hz : of the accelerator
     """
@@ -43,7 +43,7 @@ class FakeBoard:
     stuck: tuple[int, int] | None = None
     tied: int | None = None
     weak: range = range(0)
-    swapped: tuple[int, int] | None = None
+    alias: tuple[int, int] | None = None
     fades_after_s: float | None = None
     clock_hz: float = 50e6
     build: bytes = bytes(8)
@@ -68,6 +68,9 @@ class FakeBoard:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def reset(self) -> None:
         self._session, self._spoilt = None, True
@@ -154,8 +157,8 @@ class FakeBoard:
         return Status.OK, found
 
     def _place(self, address: int) -> int:
-        if self.swapped and address in self.swapped:
-            return sum(self.swapped) - address
+        if self.alias and address == self.alias[1]:
+            return self.alias[0]
         return address & ~(1 << self.tied) if self.tied is not None else address
 
     def _cell(self, address: int) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from boards.catalogue import BOARDS, Board
 from boards.gateware.chips import ULX3S_SDRAM
+from boards.host import memorytest
 from boards.host.check import Scope, check_board, known_answer
 from boards.host.client import SerialBackend
 from sw.compiler import compile_graph
@@ -22,11 +23,11 @@ def board() -> Board:
     return dataclasses.replace(BOARDS["ulx3s-25f"], sdram=dataclasses.replace(ULX3S_SDRAM, rows=16))
 
 
-def findings(board: Board, **faults) -> dict[str, tuple[bool, str]]:
+def findings(board: Board, scope: Scope = SCOPE, **faults) -> dict[str, tuple[bool, str]]:
     fake = FakeBoard(board.config, size=SIZE, **faults)
     link = SerialBackend(board.config, fake, baud=fake.baud, clock=fake.clock,
                          chance=random.Random(3))
-    found = check_board(board, board.config, link, SCOPE, build=bytes(8), sleep=fake.sleep,
+    found = check_board(board, board.config, link, scope, build=bytes(8), sleep=fake.sleep,
                         clock=fake.clock)
     return {f.what: (f.ok, f.found) for f in found}
 
@@ -54,6 +55,31 @@ def test_the_first_thing_that_fails_names_the_fault(faults, first, said, board):
     found = findings(board, **faults)
     failed = [what for what, (ok, _) in found.items() if not ok]
     assert failed[0] == first and said in found[first][1], found
+
+
+#: A block of the upper memory that the march over some of it leaves out.
+UPPER = next(k for k in range(SIZE - 8192, SIZE, 1024)
+             if k not in memorytest.blocks(SIZE, most=SCOPE.blocks))
+
+
+@pytest.mark.parametrize(("faults", "said"), [
+    ({"weak": range(UPPER + 700, UPPER + 701)}, f"the first at 0x{UPPER + 700:x}"),
+    ({"alias": (UPPER + 96, UPPER + 1020)}, f"the first at 0x{UPPER + 96:x}"),
+])
+def test_what_is_broken_in_a_place_is_found_by_the_march_of_the_whole_memory(faults, said, board):
+    assert all(ok for ok, _ in findings(board, **faults).values())
+    found = findings(board, dataclasses.replace(SCOPE, blocks=None), **faults)
+    assert next(what for what, (ok, _) in found.items() if not ok) == "memory"
+    assert said in found["memory"][1] and "65,536 of 65,536 tested" in found["memory"][1]
+
+
+def test_the_link_of_a_board_with_little_memory_carries_as_much(board):
+    fake = FakeBoard(board.config, size=SIZE)
+    link = SerialBackend(board.config, fake, baud=fake.baud, clock=fake.clock,
+                         chance=random.Random(3))
+    found = check_board(board, board.config, link, Scope(), sleep=fake.sleep, clock=fake.clock)
+    said = next(f.found for f in found if f.what == "link")
+    assert said.startswith("100,000 bytes to the board and 100,000 back, 0 repetitions in 196 ")
 
 
 @pytest.mark.parametrize("name", BOARDS)
