@@ -95,6 +95,11 @@ class Board:
     note: str = ""
 
     @property
+    def port(self) -> str:
+        """What --port is given: auto, where the link is on the board's own USB device."""
+        return "PATH" if self.usb.uart is None else "auto"
+
+    @property
     def most_baud(self) -> int:
         """What the clock leaves the receiver of."""
         return int(self.clock_mhz * 1e6) // MIN_CLOCKS_PER_BIT

@@ -171,9 +171,8 @@ def _mode(board: Board, to_flash: bool) -> str:
 
 
 def _next(board: Board) -> str:
-    port = "auto" if board.usb.uart is not None else "PATH"
     first = "plug it out and in again, then " if "dfu" in board.modes else ""
-    return f"{first}python -m boards check {board.name} --port {port}"
+    return f"{first}python -m boards check {board.name} --port {board.port}"
 
 
 def _table(args: argparse.Namespace) -> int:

@@ -160,7 +160,8 @@ def _sum_up(board: Board, findings: list[Finding]) -> str:
     broken = [f for f in findings if not f.ok]
     if broken:
         return f"{board.title}: begin with what is broken first, {broken[0].what}; the rest follows"
-    return f"{board.title}: in order; next: python -m boards run {board.name} --port auto"
+    return (f"{board.title}: in order; next: python -m boards run {board.name} --port "
+            f"{board.port}")
 
 
 def _form(args: argparse.Namespace, board: Board, findings: list[Finding]) -> str:
