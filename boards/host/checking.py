@@ -24,6 +24,7 @@ from .check import Finding, Scope, check_board
 from .client import SerialBackend, SerialTransport, open_port
 from .clock import Interval, find_clock
 from .errors import BoardMismatch, LinkTimeout
+from .session import Port
 
 __all__ = ["check_as_asked"]
 
@@ -101,7 +102,7 @@ class _Place:
 
     path: str
     baud: int
-    connect: Callable[[int], SerialTransport]
+    connect: Callable[[int], Port]
     patience: dict
     searching: dict
     sleep: Callable[[float], object] = time.sleep

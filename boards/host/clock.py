@@ -15,7 +15,7 @@ from sw.driver.errors import DriverError
 
 from .client import SerialBackend
 from .errors import BoardMismatch, LinkError
-from .session import Transport
+from .session import Port
 
 __all__ = ["Interval", "Measured", "busy_program", "find_clock", "measure_clock", "off"]
 
@@ -129,7 +129,7 @@ def off(board: Board, mhz: float) -> str:
     return f"not {board.clock_mhz:g}: {why}{late}"
 
 
-def find_clock(connect: Callable[[int], Transport], board: Board, config: Config,
+def find_clock(connect: Callable[[int], Port], board: Board, config: Config,
                interval: Interval, **options) -> str:
     """Why a board does not answer at its baud rate: its clock, if it answers at another; "" if it
     does not. The clock is measured where the board holds the configuration."""
@@ -147,8 +147,7 @@ def find_clock(connect: Callable[[int], Transport], board: Board, config: Config
         except LinkError:
             continue
         finally:
-            if close := getattr(transport, "close", None):
-                close()
+            transport.close()
         return (f"it answers at {baud:,} baud, not {board.baud:,}: its clock is {said}, "
                 f"{off(board, mhz)}")
     return ""
