@@ -62,8 +62,9 @@ class Board:
     modes : where a bitstream can be loaded, by `boards.flow.programmer`; the first unless asked
     usb : Usb
     bitstream : file
-    network : one that it runs with its preset, "" if none: then it can be built and loaded only
-    partitions : parts that a network is pruned into where nobody says
+    network : one that it runs with its preset
+    partitions : parts that a network of ours is pruned into where nobody says
+    prune : which layers of it, one of `sw.prune.names.PRUNINGS`
     note : what a user should know
     """
 
@@ -90,7 +91,13 @@ class Board:
     bitstream: str
     network: str = "digits"
     partitions: int = 1
+    prune: str = "fc"
     note: str = ""
+
+    @property
+    def port(self) -> str:
+        """What --port is given: auto, where the link is on the board's own USB device."""
+        return "PATH" if self.usb.uart is None else "auto"
 
     @property
     def most_baud(self) -> int:
@@ -148,7 +155,7 @@ def _ulx3s(size: str, config: Config) -> Board:
         partitions=8)
 
 
-def _orangecrab(size: str, block_rams: str, config: Config, network: str, note: str) -> Board:
+def _orangecrab(size: str, ram_kib: int, config: Config, *, prune: str, partitions: int) -> Board:
     """An OrangeCrab r0.2, loaded through its bootloader, which writes flash memory."""
     device = DEVICES[f"ecp5-{size}k"]
     return Board(
@@ -158,13 +165,17 @@ def _orangecrab(size: str, block_rams: str, config: Config, network: str, note: 
         link_pins=("io", "0", "1"), button=("button", 0),
         lights={"running": ("rgb_led", 0, "r"), "talking": ("rgb_led", 0, "g"),
                 "ready": ("rgb_led", 0, "b")},
-        clock_mhz=48.0, pll={}, memory=f"{block_rams} block RAM (its DDR3 is not driven)",
-        ram_bytes=int(block_rams.removesuffix(" KiB")) << 10,
+        clock_mhz=48.0, pll={}, memory=f"{ram_kib} KiB block RAM (its DDR3 is not driven)",
+        ram_bytes=ram_kib << 10,
         link="3.3 V serial on GPIO 0 (in) and 1 (out)", baud=1_000_000, config=config,
         programmer=("-b", "orangeCrab"), modes=("dfu",), bitstream="top.dfu",
         usb=Usb(ids="1209:5af0", uart=None, name="OrangeCrab",
                 plug="its USB-C port, the button held down meanwhile"),
-        network=network, partitions=32, note=note)
+        partitions=partitions, prune=prune, note=_up_to(ram_kib))
+
+
+def _up_to(ram_kib: int) -> str:
+    return f"networks up to {ram_kib} KiB, weights and activations together"
 
 
 _SMALL_ULX3S = _config(1, 2, 2, act_words=2048, acc_depth=64, fifo=32, port=4, address_bits=25,
@@ -177,12 +188,12 @@ _BOARDS = (
                          address_bits=25)),
     _ulx3s("85", _config(8, 4, 4, act_words=4096, acc_depth=128, fifo=64, port=8,
                          address_bits=25)),
-    _orangecrab("25", "64 KiB", _config(1, 2, 2, act_words=1024, acc_depth=64, fifo=32, port=4,
-                                        address_bits=16, burst=8, queue=2, log=16),
-                "", "64 KiB hold none of the networks here: it can be built for and loaded only"),
-    _orangecrab("85", "128 KiB", _config(2, 2, 2, act_words=4096, acc_depth=128, fifo=64, port=8,
-                                         address_bits=17),
-                "digits", "networks up to 128 KiB, weights and activations together"),
+    _orangecrab("25", 72, _config(1, 2, 2, act_words=1024, acc_depth=64, fifo=32, port=4,
+                                  address_bits=17, burst=8, queue=2, log=16),
+                prune="all", partitions=16),
+    _orangecrab("85", 128, _config(2, 2, 2, act_words=4096, acc_depth=128, fifo=64, port=8,
+                                   address_bits=17),
+                prune="fc", partitions=32),
     Board(
         name="icebreaker", title="iCEBreaker", device=DEVICES["ice40up5k"],
         platform="amaranth_boards.icebreaker:ICEBreakerPlatform", clock_mhz=12.0, pll={},
@@ -190,19 +201,18 @@ _BOARDS = (
         memory="128 KiB SPRAM", ram_bytes=1 << 17, link="USB serial (FT2232H)", baud=1_000_000,
         config=PRESETS["ice40up5k"], programmer=("-b", "ice40_generic"), modes=("flash",),
         usb=Usb(ids="0403:6010", uart=1, name="iCEBreaker", plug="its micro-USB port"),
-        bitstream="top.bin", partitions=16,
-        note="networks up to 128 KiB, weights and activations together"),
+        bitstream="top.bin", partitions=16, note=_up_to(128)),
     Board(
         name="tangnano20k", title="Tang Nano 20K", device=DEVICES["gw2ar-18"], platform="",
-        pins={"clk": 4, "uart_rx": 70, "uart_tx": 69, "led[0]": 15, "led[1]": 16, "led[2]": 17},
-        clock_mhz=27.0, pll={}, memory="16 KiB block RAM (its SDRAM is not driven)",
-        ram_bytes=1 << 14, link="USB serial (BL616)", baud=1_000_000,
-        config=_config(1, 4, 4, act_words=1024, acc_depth=64, fifo=32, port=4, address_bits=16,
-                       burst=8, log=8),
+        pins={"clk": 4, "button": 88, "uart_rx": 70, "uart_tx": 69, "led[0]": 15, "led[1]": 16,
+              "led[2]": 17},  # the button is S1, 1 while it is pressed
+        clock_mhz=27.0, pll={}, memory="72 KiB block RAM (its SDRAM is not driven)",
+        ram_bytes=72 << 10, link="USB serial (BL616)", baud=1_000_000,
+        config=_config(1, 2, 2, act_words=1024, acc_depth=32, fifo=32, port=4, address_bits=17,
+                       burst=8, queue=2, log=16),
         programmer=("-b", "tangnano20k"), modes=("ram", "flash"),
         usb=Usb(ids="0403:6010", uart=1, name="USB Debugger", plug="its USB-C port"),
-        bitstream="top.fs", network="",
-        note="16 KiB hold none of the networks here: it can be built for and loaded only"),
+        bitstream="top.fs", partitions=16, prune="all", note=_up_to(72)),
 )
 
 #: Name -> board.

@@ -9,7 +9,7 @@ from boards.catalogue import BOARDS
 from boards.flow.build import MANIFEST, load_manifest, sources_digest
 from boards.gateware.margins import ECP5_PADS
 from hw.fpga.bitstream import ecp5_identity
-from hw.fpga.routing import pad_paths
+from hw.fpga.routing import pad_paths, pad_registers
 from hw.fpga.tools import have_tool
 
 pytestmark = pytest.mark.slow  # synthesis, place and route: minutes
@@ -48,11 +48,10 @@ def test_the_smallest_ulx3s_builds_and_meets_its_clock(tmp_path, capsys):
     assert sorted(x.name for x in folder.iterdir()) == sorted(
         [MANIFEST, "report.json", manifest["bitstream"]])
     assert not list(folder.parent.glob(f".{folder.name}-*")), "nothing half-made is left"
-    used = json.loads((folder / "report.json").read_text())["utilization"]
     # Commands, addresses, masks and data to the SDRAM, and its clock, leave registers at the pads.
-    assert sum(used[kind]["used"] for kind in ("IOLOGIC", "SIOLOGIC") if kind in used) == (
-        3 + 2 + 13 + 2 + 16 + 1)
-    into, _ = pad_paths(folder / "report.json")
+    assert pad_registers(folder / "report.json") == 3 + 2 + 13 + 2 + 16 + 1
+    into, out = pad_paths(folder / "report.json")
     assert 0 < into <= ECP5_PADS.back[1]
+    assert 0 < out <= 1000 / board.clock_mhz, "lights, and the link"
     assert main(["flash", "ulx3s-12f", "--dry-run", "--out", str(folder)]) in (0, 3)
     assert str(bitstream) in (said := capsys.readouterr()).out or "openfpgaloader" in said.err

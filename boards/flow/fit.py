@@ -96,8 +96,7 @@ def of_board(board: Board) -> Iterator[None]:
     try:
         yield
     except OutOfReach as error:
-        raise _too_large(board, error.layer, error.bytes, 1 << board.config.port.address_bits) \
-            from None
+        raise _too_large(board, error.layer, error.bytes, board.system().memory_bytes) from None
 
 
 def check_memory(board: Board, config: Config, name: str, needs: int) -> None:

@@ -12,13 +12,30 @@ from boards.catalogue import Board
 from boards.gateware.settings import SystemConfig
 from boards.gateware.system import BoardSystem
 
-__all__ = ["RESET_CYCLES", "BoardTop", "make_platform"]
+__all__ = ["GOWIN_TOP", "RESET_CYCLES", "BoardTop", "gowin_constraints", "make_platform"]
 
 _LINK = "partita_uart"  # the resource of a board's `link_pins`
 _HELD = "partita_held"  # and of its pins `held_high`
 #: Cycles in reset where there is no PLL to wait for. An iCE40's block RAM reads zero for some 3 us
 #: after configuration, 36 cycles at 12 MHz.
 RESET_CYCLES = 256
+
+#: The top on a Gowin FPGA, for which there is no platform: as `BoardTop`, in Verilog.
+GOWIN_TOP = """\
+module top(input clk, input button, input uart_rx, output uart_tx, output [2:0] led);
+  reg [1:0] pressed = 0;
+  reg [7:0] count = 0;
+  always @(posedge clk) begin
+    pressed <= {pressed[0], button};
+    if (pressed[1]) count <= 0;
+    else if (!(&count)) count <= count + 1;
+  end
+  wire running, talking, ready;
+  assign led = ~{ready, talking, running};
+  board system(.clk(clk), .rst(~&count), .rx(uart_rx), .tx(uart_tx), .running(running),
+               .talking(talking), .memory_ready(ready));
+endmodule
+"""
 
 
 class BoardTop(Elaboratable):
@@ -73,7 +90,8 @@ class BoardTop(Elaboratable):
         m.domains.sync = sync = ClockDomain("sync")
         if not board.pll:
             m.d.comb += sync.clk.eq(clock_in.i)
-            count, restart = Signal(range(RESET_CYCLES)), Signal()
+            count = Signal(range(RESET_CYCLES))
+            restart = Signal()
             m.domains.por = por = ClockDomain("por", reset_less=True)
             m.submodules.restart = FFSynchronizer(pressed, restart, o_domain="por")
             m.d.comb += [por.clk.eq(clock_in.i), sync.rst.eq(~count.all())]
@@ -153,3 +171,10 @@ def make_platform(board: Board):
         Resource(_HELD, k, Pins(pin, dir="o"), Attrs(IO_TYPE="LVCMOS33", PULLMODE="UP", DRIVE="4"))
         for k, pin in enumerate(board.held_high.values())])
     return platform
+
+
+def gowin_constraints(board: Board) -> str:
+    """The pins of `GOWIN_TOP`; a button must read 0 while nobody presses it."""
+    return "".join(f'IO_LOC "{name}" {pin};\nIO_PORT "{name}" IO_TYPE=LVCMOS33'
+                   f'{" PULL_MODE=DOWN" if name == "button" else ""};\n'
+                   for name, pin in board.pins.items())

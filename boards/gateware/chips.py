@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from hw.config import Config
+from hw.config import Config, ceil_log2
 
-__all__ = ["ULX3S_SDRAM", "W9825G6KH_6", "SdramTiming", "check_timing"]
+__all__ = ["ULX3S_SDRAM", "SdramTiming", "check_timing"]
 
 _REFRESHES = 8192  # rows, each refreshed once in `retention_ms`
 
@@ -61,6 +61,13 @@ class SdramTiming:
     def bytes(self) -> int:
         return self.banks * self.rows * self.columns * self.data_bits // 8
 
+    @property
+    def registered_pins(self) -> int:
+        """Pins that a controller drives from registers: three of commands, addresses, banks, masks,
+        data, and the clock."""
+        return (3 + ceil_log2(self.rows) + ceil_log2(self.banks) + self.data_bits // 8
+                + self.data_bits + 1)
+
     def cycles(self, name: str, clock_mhz: float) -> int:
         """Whole cycles that a time of the datasheet takes."""
         found = math.ceil(getattr(self, name) * clock_mhz / 1000 - 1e-9)
@@ -80,10 +87,6 @@ class SdramTiming:
 ULX3S_SDRAM = SdramTiming(
     name="256 Mbit SDRAM of the ULX3S", t_rcd=21, t_rp=21, t_ras=44, t_rc=66, t_rfc=70, t_rrd=15,
     t_wr=20, wr_cycles=2, cas=2, max_mhz=100, t_ac=7.5)
-#: Winbond W9825G6KH-6, 32 MiB (datasheet revision A03, speed grade -6, CL 2).
-W9825G6KH_6 = SdramTiming(
-    name="W9825G6KH-6", t_rcd=15, t_rp=15, t_ras=42, t_rc=60, t_rfc=60, t_rrd=12, t_wr=15,
-    cas=2, max_mhz=133)
 
 
 def check_timing(config: Config, timing: SdramTiming, clock_mhz: float) -> None:

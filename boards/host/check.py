@@ -18,15 +18,10 @@ from sw.reference.golden import run_golden
 
 from . import memorytest
 from .client import SerialBackend
-from .errors import BoardMismatch, LinkError, LinkTimeout
-from .session import Transport
+from .clock import Interval, measure_clock, off
+from .errors import LinkError, LinkTimeout
 
-__all__ = ["Finding", "Scope", "check_board", "find_rate", "known_answer"]
-
-#: Baud rates that are tried where none answers at the board's own, as parts of it: half and double
-#: for a clock that does not go through its PLL, then what an oscillator may be off by.
-RATES = (0.5, 2.0, 0.9, 0.95, 1.05, 1.1, 0.25, 4.0)
-
+__all__ = ["Finding", "Scope", "check_board", "known_answer"]
 
 #: What repetitions on the way tell, and what to do.
 _LOST = ("bytes are lost or damaged on the way: another cable or USB port, no hub; is another "
@@ -51,36 +46,18 @@ class Scope:
 
     Members
     -------
-    link_bytes : random bytes to the board and back
+    link_bytes : random bytes to the board, and back, at least
     blocks : of memory, of 1 KiB each; None for all
     retention_s : for which memory is left alone
+    clock_s : for which the clock is measured
     core : the accelerator, too
     """
 
     link_bytes: int = 100_000
     blocks: int | None = 128
     retention_s: float = 10.0
+    clock_s: float = 3.0
     core: bool = True
-
-
-def find_rate(connect: Callable[[int], Transport], board: Board, config: Config,
-              **options) -> str:
-    """Why a board does not answer at its baud rate: its clock, if it answers at another."""
-    for part in RATES:
-        transport = connect(round(part * board.baud))
-        try:
-            SerialBackend(config, transport, baud=round(part * board.baud), **options)
-        except BoardMismatch:
-            pass  # an answer all the same
-        except LinkError:
-            continue
-        finally:
-            if close := getattr(transport, "close", None):
-                close()
-        return (f"it answers at {round(part * board.baud):,} baud, not {board.baud:,}: its clock "
-                f"is {part * board.clock_mhz:g} MHz, not {board.clock_mhz:g}; is the PLL's "
-                "input the oscillator that the board has, and does it lock?")
-    return ""
 
 
 def known_answer(config: Config) -> tuple[IntegerGraph, np.ndarray]:
@@ -105,8 +82,9 @@ def check_board(board: Board, config: Config, link: SerialBackend, scope: Scope,
     yield _identity(link, config, build)
     size = board.system(config).memory_bytes
     try:
-        yield _link(link, min(scope.link_bytes, size), clock)
+        yield _link(link, size, scope.link_bytes, clock)
         yield from _memory(board, config, link, scope, size, sleep)
+        yield _clock(board, config, link, Interval(seconds=scope.clock_s, sleep=sleep, now=clock))
         if scope.core:
             yield _core(link, config)
     except LinkTimeout as error:
@@ -131,19 +109,23 @@ def _identity(link: SerialBackend, config: Config, build: bytes | None) -> Findi
     return Finding("identity", True, said)
 
 
-def _link(link: SerialBackend, size: int, clock: Callable[[], float]) -> Finding:
-    data = np.frombuffer(random.Random(2).randbytes(size), np.uint8)
-    session, began = link.session, clock()
+def _link(link: SerialBackend, size: int, least: int, clock: Callable[[], float]) -> Finding:
+    """Random bytes to the board and back, as often as it takes for so many; what comes back is
+    memory's, and not looked at here."""
+    draw, session, began, moved = random.Random(2), link.session, clock(), 0
     asked, repeated = session.requests, session.repeats
     try:
-        link.write_memory(0, data)
-        link.read_memory(0, size)
+        while moved < least:
+            part = min(size, least - moved)
+            link.write_memory(0, draw.randbytes(part))
+            link.read_memory(0, part)
+            moved += part
     except LinkTimeout as error:
         return Finding("link", False, f"it answers short requests, then breaks off: {error}; "
                        f"{_LOST}")
     asked, repeated = session.requests - asked, session.repeats - repeated
-    rate = 2 * size / max(1e-9, clock() - began) / 1000
-    said = (f"{size:,} bytes to the board and back, {repeated} repetitions in {asked} "
+    rate = 2 * moved / max(1e-9, clock() - began) / 1000
+    said = (f"{moved:,} bytes to the board and {moved:,} back, {repeated} repetitions in {asked} "
             f"requests, {rate:,.0f} kB/s")
     if repeated:
         said += f"; {_LOST}"
@@ -171,6 +153,18 @@ def _memory(board: Board, config: Config, link: SerialBackend, scope: Scope, siz
     if wrong.bytes:
         said += "; what is written fades: the memory is not refreshed" if board.sdram else ""
     yield Finding("retention", not wrong.bytes, said)
+
+
+def _clock(board: Board, config: Config, link: SerialBackend, interval: Interval) -> Finding:
+    try:
+        found = measure_clock(board.system(config), link, interval)
+    except LinkError:
+        raise
+    except DriverError as error:
+        return Finding("clock", False, f"not measured: {error}")
+    said = f"{found} by this machine's, in {interval.seconds:g} s"
+    wrong = found.is_other(board.clock_mhz)
+    return Finding("clock", not wrong, f"{said}; {off(board, found.mhz)}" if wrong else said)
 
 
 def _told(faults: list[str], good: str, remedy: str) -> str:

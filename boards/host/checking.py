@@ -20,15 +20,17 @@ from hw.support.files import check_outputs, save_file
 from hw.support.text import printable
 
 from .causes import silence
-from .check import Finding, Scope, check_board, find_rate
+from .check import Finding, Scope, check_board
 from .client import SerialBackend, SerialTransport, open_port
+from .clock import Interval, find_clock
 from .errors import BoardMismatch, LinkTimeout
+from .session import Port
 
 __all__ = ["check_as_asked"]
 
 #: What a simulated board is asked for: it is some hundred times slower, and its chip forgets after
 #: 64 ms without refresh.
-_VIRTUAL_SCOPE = Scope(link_bytes=4096, blocks=6, retention_s=0.07)
+_VIRTUAL_SCOPE = Scope(link_bytes=4096, blocks=6, retention_s=0.07, clock_s=0.05)
 #: After which an answer of a simulated board that loses some is lost, of its own time.
 _LOST_S = 0.004
 
@@ -95,15 +97,16 @@ class _Place:
     connect : opens it at a baud rate
     patience : how a `SerialBackend` waits for its answers
     searching : and how, while its baud rate is looked for
-    sleep : lets so many of its seconds pass
+    sleep : lets so many seconds pass, as `now` tells them
     """
 
     path: str
     baud: int
-    connect: Callable[[int], SerialTransport]
+    connect: Callable[[int], Port]
     patience: dict
     searching: dict
     sleep: Callable[[float], object] = time.sleep
+    now: Callable[[], float] = time.monotonic
 
 
 def _look(place: _Place, board: Board, config: Config, build: bytes | None, scope: Scope,
@@ -118,12 +121,12 @@ def _look(place: _Place, board: Board, config: Config, build: bytes | None, scop
         except LinkTimeout:
             link = None
         if link:
-            yield Finding("clock", True, f"it answers at {board.baud:,} baud: {board.clock_mhz:g} "
-                          "MHz within 5%")
-            yield from check_board(board, config, link, scope, build=build, sleep=place.sleep)
+            yield from check_board(board, config, link, scope, build=build, sleep=place.sleep,
+                                   clock=place.now)
             return
     say("no answer; trying other baud rates")
-    found = find_rate(place.connect, board, config, **place.patience | place.searching)
+    interval = Interval(seconds=scope.clock_s, sleep=place.sleep, now=place.now)
+    found = find_clock(place.connect, board, config, interval, **place.patience | place.searching)
     yield Finding("clock" if found else "link", False, found or (
         f"no answer at {place.path}. The likeliest first: "
         f"{silence(board, place.path, asked_for)}"))
@@ -146,11 +149,10 @@ def _virtual(board: Board, config: Config, faults: Faults | None) -> Iterator[_P
             return open_port(pseudo.path, board.baud)
 
         patience = {"timeout_s": VIRTUAL_TIMEOUT_S} if faults is None else {
-            "timeout_s": _LOST_S, "clock": lambda: chip.cycles / (1e6 * system.clock_mhz),
-            "greetings": 2}
+            "timeout_s": _LOST_S, "clock": lambda: chip.seconds, "greetings": 2}
         yield _Place(path=pseudo.path, baud=round(1e6 * system.clock_mhz / system.clocks_per_bit),
                      connect=connect, patience=patience, searching={},
-                     sleep=lambda s: pseudo.let_run(round(s * system.clock_mhz * 1e6)))
+                     sleep=pseudo.let_pass, now=lambda: chip.seconds)
         if pseudo.fault:
             raise pseudo.fault
 
@@ -159,7 +161,8 @@ def _sum_up(board: Board, findings: list[Finding]) -> str:
     broken = [f for f in findings if not f.ok]
     if broken:
         return f"{board.title}: begin with what is broken first, {broken[0].what}; the rest follows"
-    return f"{board.title}: in order; next: python -m boards run {board.name} --port auto"
+    return (f"{board.title}: in order; next: python -m boards run {board.name} --port "
+            f"{board.port}")
 
 
 def _form(args: argparse.Namespace, board: Board, findings: list[Finding]) -> str:

@@ -11,7 +11,7 @@ from hw import registers
 
 from .errors import BoardReset, LinkError, LinkTimeout
 
-__all__ = ["Request", "Session", "Transport"]
+__all__ = ["Port", "Request", "Session", "Transport"]
 
 #: Requests on their way at once: at 2 Mbaud eight of 1 KiB take 43 ms, more than the 16 ms that a
 #: USB adapter may keep an answer back.
@@ -30,6 +30,12 @@ class Transport(Protocol):
 
     def read_some(self, timeout_s: float) -> bytes:
         """Bytes that have come, at least one unless the time is over."""
+
+
+class Port(Transport, Protocol):
+    """A transport that can be closed, and opened again at another baud rate."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)

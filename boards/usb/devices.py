@@ -8,8 +8,8 @@ from pathlib import Path
 from boards.catalogue import Board
 from sw.driver.errors import DriverError
 
-__all__ = ["NoBoard", "UsbDevice", "find_device", "find_port", "owner_group", "sees_all_devices",
-           "serial_port", "usb_devices"]
+__all__ = ["NoBoard", "UsbDevice", "check_alone", "find_device", "find_port", "owner_group",
+           "sees_all_devices", "serial_port", "usb_devices"]
 
 _SYSFS = Path("/sys/bus/usb/devices")
 
@@ -127,9 +127,28 @@ def find_device(board: Board, devices: list[UsbDevice], serial: str | None = Non
             f"no {board.title} is plugged in: there is no USB device {board.usb.ids}, and there "
             f"{_listed(devices)}; plug it in at {board.usb.plug}, with a cable that carries data")
     if len(found) > 1:
+        told_apart = len({d.serial for d in found}) == len(found)
         raise NoBoard(f"more than one device may be the {board.title}: there {_listed(found)}; "
-                      "say which with --serial NUMBER, or unplug the others")
+                      + ("say which with --serial NUMBER, or unplug the others" if told_apart else
+                         "their serial numbers are alike: unplug the others"))
     return found[0]
+
+
+def check_alone(board: Board, devices: list[UsbDevice], bitstream: Path) -> None:
+    """Refuse a bootloader beside which there is another: openFPGALoader takes the first of them,
+    whatever bus and device it is given.
+
+    Raises
+    ------
+    NoBoard
+    """
+    alike = [d for d in devices if d.ids == board.usb.ids]
+    if len(alike) > 1:
+        where = ", ".join(f"{d} at bus {d.bus}, device {d.number}" for d in alike)
+        raise NoBoard(
+            f"{len(alike)} bootloaders are plugged in, {where}; openFPGALoader loads the first "
+            "that it finds: unplug all but one, or take dfu-util, which can be told: dfu-util "
+            f"--device {board.usb.ids} --devnum {alike[0].number} --alt 0 --download {bitstream}")
 
 
 def _listed(devices: list[UsbDevice]) -> str:

@@ -37,6 +37,10 @@ class VirtualBoard:
     """The Verilated system of a board, with a model of its SDRAM that checks every timing, and
     whose contents at power-up are noise.
 
+    Members
+    -------
+    hz : of its clock, as it is
+
     Parameters
     ----------
     system : SystemConfig
@@ -62,6 +66,7 @@ class VirtualBoard:
                  faults: Faults | None = None, noise: int = 1,
                  change: Callable[[dict[str, str]], dict[str, str]] | None = None):
         self.system, self._faults = system, faults or Faults()
+        self.hz = 1e6 * system.clock_mhz * self._faults.clock
         design, generators = repr(system), [board_verilog.__module__]
         if change:
             design += change.__qualname__
@@ -164,6 +169,11 @@ class VirtualBoard:
         return self._lib.board_cycles(self._board)
 
     @property
+    def seconds(self) -> float:
+        """The host's time so far: the clock may be another than the host thinks."""
+        return self.cycles / self.hz
+
+    @property
     def running(self) -> bool:
         """An instance runs."""
         return bool(self._lib.board_running(self._board))
@@ -224,9 +234,9 @@ class VirtualPort:
         self._thread = threading.Thread(target=self._pump, daemon=True)
         self._thread.start()
 
-    def let_run(self, cycles: int) -> None:
-        """Let so many cycles pass, though nobody talks to the board."""
-        self._owed = cycles
+    def let_pass(self, seconds: float) -> None:
+        """Let so many of the host's seconds pass, though nobody talks to the board."""
+        self._owed = round(seconds * self.board.hz)
         while self._owed > 0 and self.fault is None:
             time.sleep(0.01)
 

@@ -67,7 +67,7 @@ class Faults:
 FAULTS = {
     "stuck-data-pin": Faults(stuck=(5, 1)), "swapped-address-pins": Faults(swapped=(8, 9)),
     "no-refresh": Faults(refresh=False), "dropped-bytes": Faults(drop_every=4001),
-    "wrong-clock": Faults(clock=0.5)}
+    "wrong-clock": Faults(clock=0.5), "slow-clock": Faults(clock=0.98)}
 
 
 def way_to(chip: SdramTiming, *, clock: float, command: float, data: float,

@@ -12,7 +12,8 @@ from pathlib import Path
 from .devices import Device, Usage
 from .tools import ToolError, run_tool
 
-__all__ = ["SEEDS", "longest_path", "pad_paths", "place_and_route", "read_report"]
+__all__ = ["SEEDS", "longest_path", "pad_paths", "pad_registers", "place_and_route",
+           "read_report"]
 
 
 class _RestlessError(ToolError):
@@ -116,6 +117,12 @@ def pad_paths(path: Path) -> tuple[float, float]:
         elif found["to"] == "<async>" and found["from"] != "<async>":
             out = max(out, delay)
     return into, out
+
+
+def pad_registers(path: Path) -> int:
+    """Pads of an ECP5 that have registers of their own, by nextpnr's report."""
+    used = json.loads(path.read_text())["utilization"]
+    return sum(used[kind]["used"] for kind in ("IOLOGIC", "SIOLOGIC") if kind in used)
 
 
 def read_report(path: Path) -> tuple[float, Usage]:

@@ -124,14 +124,14 @@ def test_a_port_that_is_not_there_ends_with_1(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "lacks"), [
-    ("make", "bytes of memory; there are 16,384 on the Tang Nano 20K"),
+    ("make", "bytes of memory; there are 73,728 on the Tang Nano 20K"),
     ("smooth", "set array.tables (--tables), or take ReLU")])
 def test_what_a_board_cannot_take_is_told_before_the_work(capsys, tmp_path, monkeypatch, name,
                                                           lacks):
     """Of a network's layers alone."""
     (tmp_path / "own.py").write_text(
         "from torch import nn\ndef make():\n    return nn.Sequential(nn.Flatten(), "
-        "nn.Linear(768, 64))\ndef smooth():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), "
+        "nn.Linear(768, 128))\ndef smooth():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), "
         "nn.SiLU())\n")
     monkeypatch.setattr("boards.deploy.task.load_workload", lambda *args, **options: 1 / 0)
     assert main(["run", "tangnano20k", "--virtual", "--network", f"{tmp_path}/own.py:{name}",

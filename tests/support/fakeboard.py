@@ -10,12 +10,14 @@ from hw.config import Config
 
 __all__ = ["FakeBoard"]
 
-_GLOBAL = {"ID": registers.MAGIC}
+
+_CYCLES, _START, _STOP, _RUNNING = map(registers.address, ("CYCLES", "START", "STOP", "RUNNING"))
 
 
 @dataclass
 class FakeBoard:
-    """Answers as `boards.gateware.link.Link` does: one request at a time, deaf meanwhile.
+    """Answers as `boards.gateware.link.Link` does: one request at a time, deaf meanwhile. Its
+    accelerator runs from START to STOP and does nothing but count cycles.
 
     Members
     -------
@@ -25,7 +27,10 @@ class FakeBoard:
     drop_every : of the bytes to the board, one in so many is lost
     stuck : (bit of each 16-bit word, value) or None
     tied : bit of an address that has no effect, or None
+    weak : places at which the lowest bit is 1 always
+    alias : a place, and another that is the same; or None
     fades_after_s : after which what was written is lost, or None
+    clock_hz : of the accelerator
     """
 
     config: Config
@@ -37,7 +42,10 @@ class FakeBoard:
     drop_every: int | None = None
     stuck: tuple[int, int] | None = None
     tied: int | None = None
+    weak: range = range(0)
+    alias: tuple[int, int] | None = None
     fades_after_s: float | None = None
+    clock_hz: float = 50e6
     build: bytes = bytes(8)
     now: float = 0.0
     values: dict[int, int] = field(default_factory=dict)
@@ -50,9 +58,9 @@ class FakeBoard:
         self._spoilt, self._count = True, 0
         self._session: tuple[int, int] | None = None
         self._last_status = 0
-        self.values |= {registers.address(n): v for n, v in (_GLOBAL | {
-            "CONFIG_HASH": int(self.config.digest[:8], 16),
-            "INSTANCES": self.config.instances}).items()}
+        self._began: float | None = None  # the accelerator's run
+        self.values |= {registers.address(name): registers.reset_value(self.config, name) or 0
+                        for name in registers.GLOBAL}
 
     # -- the host's side -----------------------------------------------------------------------
     def clock(self) -> float:
@@ -60,6 +68,9 @@ class FakeBoard:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def reset(self) -> None:
         self._session, self._spoilt = None, True
@@ -126,9 +137,14 @@ class FakeBoard:
 
     def _access(self, op: int, length: int, address: int, data: bytes) -> tuple[int, bytes]:
         if op == Op.READ_REGISTER:
+            if self._began is not None:
+                self.values[_CYCLES] = int((self.now - self._began) * self.clock_hz)
             return Status.OK, struct.pack("<I", self.values.get(address, 0))
         if op == Op.WRITE_REGISTER:
             self.values[address] = int.from_bytes(data, "little")
+            if address in (_START, _STOP):
+                self._began = self.now if address == _START else None
+                self.values[_RUNNING] = int(address == _START)
             return Status.OK, b""
         if address + length > self.size:
             return Status.BUS_ERROR, b""
@@ -141,12 +157,16 @@ class FakeBoard:
         return Status.OK, found
 
     def _place(self, address: int) -> int:
+        if self.alias and address == self.alias[1]:
+            return self.alias[0]
         return address & ~(1 << self.tied) if self.tied is not None else address
 
     def _cell(self, address: int) -> int:
         value = self.memory[self._place(address)]
         if self.fades_after_s is not None and self.now - self._written_at > self.fades_after_s:
             value = 0
+        if address in self.weak:
+            value |= 1
         if self.stuck and self.stuck[0] // 8 == address % 2:
             bit = 1 << self.stuck[0] % 8
             value = value | bit if self.stuck[1] else value & ~bit

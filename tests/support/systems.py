@@ -1,8 +1,8 @@
-"""Small boards for tests: two instances, an SDRAM or block RAM, a fast link."""
+"""Small boards for tests: two instances, a ULX3S's SDRAM at its clock or block RAM, a fast link."""
 
 import random
 
-from boards.gateware.chips import W9825G6KH_6
+from boards.gateware.chips import ULX3S_SDRAM
 from boards.gateware.settings import SystemConfig
 from boards.host.client import SerialBackend
 from boards.virtual.board import VirtualBoard
@@ -11,7 +11,7 @@ from hw.config import PRESETS
 __all__ = ["CONFIG", "MICROCODED", "RAM", "SDRAM", "Wire", "backend"]
 
 CONFIG = PRESETS["tiny"].replace(port__address_bits=25)
-SDRAM = SystemConfig(config=CONFIG, clock_mhz=80, baud=13_000_000, sdram=W9825G6KH_6,
+SDRAM = SystemConfig(config=CONFIG, clock_mhz=50, baud=8_000_000, sdram=ULX3S_SDRAM,
                      powerup_us=5.0)
 RAM = SystemConfig(config=CONFIG.replace(instances=1), clock_mhz=80, baud=13_000_000,
                    ram_bytes=1 << 16)

@@ -230,10 +230,10 @@ def test_what_does_not_fit_exits_4_and_names_what_does(own, capsys):
 
 
 def test_a_board_without_the_memory_is_told_by_its_bytes(own, capsys):
-    data = checked(capsys, f"{own.source}:Branches", "--input-shape", "3x24x24", "--board",
+    data = checked(capsys, f"{own.source}:Branches", "--input-shape", "3x48x48", "--board",
                    "tangnano20k", code=4)
     obstacle, = data["obstacles"]
-    assert obstacle["operator"] == "external memory" and "there are 16,384" in obstacle["why"]
+    assert obstacle["operator"] == "external memory" and "there are 73,728" in obstacle["why"]
     assert data["verdict"] == "Branches does not fit Tang Nano 20K: 1 node in the way"
 
 
@@ -245,7 +245,7 @@ def test_more_than_addresses_reach_is_told_by_what_there_is(tmp_path, capsys):
     network = [f"{source}:make", "--input-shape", "3x40x40"]
     data = checked(capsys, *network, "--board", "orangecrab-25f", code=4)
     obstacle, = data["obstacles"]
-    assert obstacle["why"].endswith("there are 65,536: prune it into more partitions, or take "
+    assert obstacle["why"].endswith("there are 73,728: prune it into more partitions, or take "
                                     "--board ulx3s-12f")
     why = next(x["why"] for x in data["fits"] if x["name"] == "orangecrab-85f")
     assert why.endswith("; there are 131,072") and "address_bits" not in why

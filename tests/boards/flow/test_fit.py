@@ -17,7 +17,7 @@ def test_a_network_fits_a_board_with_memory_and_no_smaller_one():
     board = find("ulx3s-12f")
     assert 0 < check_network(board, board.config, graph) < 32 << 20
     small = find("orangecrab-25f")
-    with pytest.raises(DoesNotFit, match="there are 65,536 on the OrangeCrab"):
+    with pytest.raises(DoesNotFit, match="there are 73,728 on the OrangeCrab"):
         check_network(small, small.config, graph)
 
 
@@ -30,10 +30,13 @@ def test_a_board_is_not_built_for_a_network_that_does_not_fit(tmp_path, monkeypa
     monkeypatch.setattr(commands, "build", build)
     out = ["--out", str(tmp_path / "out")]
     assert main(["build", "orangecrab-25f", "--network", "digits", *out]) == 4
-    assert "bytes of memory; there are 65,536 on the OrangeCrab" in capsys.readouterr().err
+    assert "bytes of memory; there are 73,728 on the OrangeCrab" in capsys.readouterr().err
     with pytest.raises(AssertionError, match="it is built"):
         main(["build", "ulx3s-12f", "--network", str(own.onnx), *out])
     assert "own fits: " in capsys.readouterr().err
+    with pytest.raises(AssertionError, match="it is built"):  # pruned as the board runs it
+        main(["build", "orangecrab-25f", "--network", "digits", "--partitions", "16", *out])
+    assert "digits fits: " in capsys.readouterr().err
 
 
 def test_every_board_is_a_machine_with_its_own_clock_and_memory():

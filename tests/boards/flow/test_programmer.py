@@ -9,8 +9,9 @@ import pytest
 from boards.__main__ import main
 from boards.catalogue import BOARDS
 from boards.flow.programmer import MODES
-from boards.usb.devices import UsbDevice
-from tests.support.fakeusb import ecp5_bits, fake_programmer, written
+from boards.usb.devices import UsbDevice, usb_devices
+from tests.support.fakeusb import ecp5_bits, fake_programmer, plug, written
+from tests.support.present import present
 
 #: What each board is on USB when it is as it was sold.
 DEVICES = {
@@ -138,6 +139,36 @@ def test_a_bootloader_needs_no_port_where_only_ports_are_seen(tmp_path, say, mon
     assert flash("orangecrab-85f", tmp_path / "build") == 0
     assert asked.read_text().startswith("-b orangeCrab ")
     assert flash("ulx3s-25f", tmp_path / "other") == 1
+
+
+def test_one_of_two_bootloaders_is_not_chosen_by_chance(tmp_path, say, monkeypatch, capsys):
+    """openFPGALoader opens the first device of a bootloader's ids."""
+    asked, tree = say("Done"), tmp_path / "tree"
+    for place in ("1-2", "3-1"):
+        plug(tree, place, "1209:5af0", product="OrangeCrab r0.2 DFU Bootloader", serial="UNKNOWN")
+    two = present(usb_devices(tree))
+    monkeypatch.setattr("boards.flow.commands.usb_devices", lambda: two)
+    folder = tmp_path / "build"
+    for more in ((), ("--serial", "UNKNOWN")):
+        assert flash("orangecrab-85f", folder, *more) == 1
+        told = capsys.readouterr().err
+        for device in two:
+            assert f"UNKNOWN at bus {device.bus}, device {device.number}" in told
+        assert (f"unplug all but one, or take dfu-util, which can be told: dfu-util --device "
+                f"1209:5af0 --devnum {two[0].number} --alt 0 --download {folder / 'top.dfu'}"
+                in told)
+    assert not asked.exists()
+    monkeypatch.setattr("boards.flow.commands.usb_devices", lambda: two[:1])
+    assert flash("orangecrab-85f", folder) == 0
+    assert ("next: plug it out and in again, then python -m boards check orangecrab-85f --port "
+            "PATH" in capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_that_is_loaded_is_checked_next(name, tmp_path, say, plugged, capsys):
+    say("Done")
+    assert flash(name, tmp_path / "build") == 0
+    assert f"python -m boards check {name} --port " in capsys.readouterr().out
 
 
 def test_a_register_that_is_named_after_errors_is_no_failure(tmp_path, say, plugged):

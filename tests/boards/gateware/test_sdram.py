@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from boards.gateware.chips import W9825G6KH_6
+from boards.catalogue import BOARDS
+from boards.gateware.chips import ULX3S_SDRAM
 from boards.gateware.sdram import SdramController
 from boards.virtual.board import VirtualBoard
 from hw import registers
@@ -18,6 +19,8 @@ from sw.reference.golden import run_golden
 from tests.support.blocks import cycles_until, send, simulate
 from tests.support.programs import random_graph, random_layer
 from tests.support.systems import CONFIG, SDRAM, backend
+
+BOARD = BOARDS["ulx3s-25f"]
 
 
 def run(board: VirtualBoard, graph, seed: int = 1):
@@ -57,21 +60,21 @@ def test_weight_streams_use_the_chip_well():
             board.run(500)
         cycles = driver._read("CYCLES")
         beats = board.sdram_counts()["columns"] - before
-    moved, peak = beats * CONFIG.port.bytes, cycles * W9825G6KH_6.data_bits // 8
+    moved, peak = beats * CONFIG.port.bytes, cycles * ULX3S_SDRAM.data_bits // 8
     assert moved >= 512 * 40
     assert moved / peak >= 0.85, f"{moved / peak:.3f} of the chip's peak"
 
 
 @pytest.mark.builds
 @pytest.mark.parametrize("change,rule", [
-    ({"t_rcd": 40}, "tRCD"), ({"t_rp": 60}, "tRP"), ({"t_ras": 120, "t_rc": 60}, "tRAS"),
-    ({"t_rc": 500}, "tRC"), ({"t_rfc": 200}, "tRFC"), ({"t_wr": 60}, "tWR: "),
+    ({"t_rcd": 60}, "tRCD"), ({"t_rp": 60}, "tRP"), ({"t_ras": 120, "t_rc": 60}, "tRAS"),
+    ({"t_rc": 500}, "tRC"), ({"t_rfc": 200}, "tRFC"), ({"t_wr": 80}, "tWR: "),
     ({"wr_cycles": 5}, "tWR in cycles"),
     ({"t_mrd": 2000}, "tMRD"), ({"cas": 3}, "CAS latency"),
     ({"retention_ms": 20.0}, "refresh interval"), ({"t_rrd": 200}, "tRRD"),
 ])
 def test_a_slower_chip_than_the_controller_was_made_for_is_noticed(change, rule):
-    chip = dataclasses.replace(W9825G6KH_6, **change)
+    chip = dataclasses.replace(ULX3S_SDRAM, **change)
     with VirtualBoard(SDRAM, chip=chip) as board, pytest.raises(SimulationFault, match=rule):
         board.run(2000)  # setting up
         link = backend(board)
@@ -83,27 +86,31 @@ def test_a_slower_chip_than_the_controller_was_made_for_is_noticed(change, rule)
 
 
 def test_what_the_chip_or_the_link_cannot_do_is_refused():
-    with pytest.raises(ValueError, match="the clock is 200 MHz; W9825G6KH-6 goes up to 133 MHz"):
+    with pytest.raises(ValueError, match=r"the clock is 200 MHz; .* ULX3S goes up to 100 MHz"):
         dataclasses.replace(SDRAM, clock_mhz=200)
     wide = PRESETS["default"].replace(port__bytes=64, port__burst_beats=16)
     with pytest.raises(ValueError, match=r"port\.bytes is 64"):
         dataclasses.replace(SDRAM, config=wide)
-    with pytest.raises(ValueError, match="baud is 40000000, 2 clock cycles for a bit"):
-        dataclasses.replace(SDRAM, baud=40_000_000)
+    with pytest.raises(ValueError, match="baud is 25000000, 2 clock cycles for a bit"):
+        dataclasses.replace(SDRAM, baud=25_000_000)
+
+
+def test_the_chip_and_the_clock_are_a_board_s():
+    assert (SDRAM.sdram, SDRAM.clock_mhz) == (BOARD.sdram, BOARD.clock_mhz) == (ULX3S_SDRAM, 50)
 
 
 def test_times_become_whole_cycles():
-    assert W9825G6KH_6.cycles("t_rcd", 80) == 2  # 15 ns of 12.5
-    assert W9825G6KH_6.cycles("t_rfc", 50) == 3
-    assert W9825G6KH_6.refresh_cycles(80) == 625
-    assert W9825G6KH_6.bytes == 32 << 20
+    assert ULX3S_SDRAM.cycles("t_rcd", 50) == 2  # 21 ns of 20
+    assert ULX3S_SDRAM.cycles("t_rfc", 50) == 4
+    assert ULX3S_SDRAM.refresh_cycles(64) == 500
+    assert ULX3S_SDRAM.bytes == 32 << 20
     assert registers.address("CYCLES") == 0x24
 
 
 @pytest.mark.parametrize("port_bytes", [4, 16])
 def test_a_read_of_an_open_row_is_answered_after_its_latency(port_bytes):
-    dut = SdramController(CONFIG.replace(port__bytes=port_bytes), W9825G6KH_6, 80, powerup_us=0.1)
-    opening = W9825G6KH_6.cycles("t_rcd", 80)
+    dut = SdramController(CONFIG.replace(port__bytes=port_bytes), ULX3S_SDRAM, 50, powerup_us=0.1)
+    opening = ULX3S_SDRAM.cycles("t_rcd", 50)
 
     async def bench(ctx):
         await cycles_until(ctx, dut.ready)

@@ -61,6 +61,8 @@ def test_two_boards_alike_are_asked_for_by_serial_number():
     with pytest.raises(NoBoard, match=r"serial number D4, .*serial number D5; say which"):
         find_device(ULX3S, two)
     assert find_device(ULX3S, two, "D5") is two[1]
+    with pytest.raises(NoBoard, match="their serial numbers are alike: unplug the others"):
+        find_device(ULX3S, [two[0], two[0]])
 
 
 def test_nothing_plugged_in_says_where_to_plug_and_what_is_there():
