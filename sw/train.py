@@ -62,6 +62,18 @@ def parser() -> Parser:
                        help="P in 2, 4, 8 with every partitioner, fc and all")
     prune.add_argument("--seeds", type=integer(1, 1000), default=1, metavar="N",
                        help="repeat the largest P with N seeds of fine-tuning (default 1)")
+    _add_training(parser)
+    out = parser.add_argument_group("output")
+    out.add_argument("--out", type=file_path, default=Path("runs"), metavar="DIR",
+                     help="folder of the run (default runs)")
+    out.add_argument("--restart", action="store_true",
+                     help="drop the earlier run that the folder holds")
+    add_options(out, "--json", "--quiet")
+    return parser
+
+
+def _add_training(parser: Parser) -> None:
+    """Add how to train."""
     how = parser.add_argument_group("training")
     how.add_argument("--epochs", type=integer(0, 100_000), metavar="N",
                      help="of training, of the dense network (default 60; digits 25; 0 from a "
@@ -95,13 +107,6 @@ def parser() -> Parser:
     add_options(how, "--seed")
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto",
                      help="what trains (default auto)")
-    out = parser.add_argument_group("output")
-    out.add_argument("--out", type=file_path, default=Path("runs"), metavar="DIR",
-                     help="folder of the run (default runs)")
-    out.add_argument("--restart", action="store_true",
-                     help="drop the earlier run that the folder holds")
-    add_options(out, "--json", "--quiet")
-    return parser
 
 
 def _change(text: str) -> str:

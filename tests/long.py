@@ -2,6 +2,7 @@
 training, and writes `tests/long.txt`, by which they are marked `long`. Some minutes.
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["Times", "long_tests", "main"]
+__all__ = ["Times", "long_tests", "main", "parser"]
 
 LIST = Path(__file__).with_suffix(".txt")
 #: Seconds of a processor, from which on a test is long.
@@ -43,8 +44,14 @@ class Times:
             self.longest[name] = max(self.longest.get(name, 0.0), sum(os.times()[:4]) - before)
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
+    """The command's options: none."""
+    return argparse.ArgumentParser(prog="python -m tests.long", description=__doc__)
+
+
+def main(argv: list[str] | None = None) -> int:
     """Measure, and write the list; what fails is shown, and leaves it as it is."""
+    parser().parse_args(argv)
     times = Times()
     code = pytest.main(["-q", "-m", "not slow and not builds and not trains"], plugins=[times])
     if code == 0:

@@ -27,6 +27,6 @@ def test_what_fails_leaves_the_list(monkeypatch, tmp_path):
         return main
 
     monkeypatch.setattr(long.pytest, "main", run(1))
-    assert long.main() == 1 and long_tests() == {"tests/test_x.py::test_y"}
+    assert long.main([]) == 1 and long_tests() == {"tests/test_x.py::test_y"}
     monkeypatch.setattr(long.pytest, "main", run(0))
-    assert long.main() == 0 and long_tests() == {"tests/a.py::slow"}
+    assert long.main([]) == 0 and long_tests() == {"tests/a.py::slow"}

@@ -181,8 +181,9 @@ def _masked(net: nn.Module, masks: dict[str, torch.Tensor],
     return masked
 
 
-def _drop(net: nn.Module, recipe: Recipe) -> None:
-    """Let drop-out take the recipe's share, if that says one."""
+def _begin(net: nn.Module, recipe: Recipe) -> None:
+    """Put a network into training mode, with drop-out of the recipe's share, if that says one."""
+    net.train()
     if recipe.dropout is not None:
         for module in net.modules():
             if isinstance(module, nn.Dropout):
@@ -255,8 +256,7 @@ def fit(net: nn.Module, data: Batches, recipe: Recipe, *, masks: dict[str, torch
     if state is not None and state.is_file():
         first = _load_state(state, net, optimiser, identity, steps)
     masked = _masked(net, masks)
-    net.train()
-    _drop(net, recipe)
+    _begin(net, recipe)
     saved, mean = time.monotonic(), float("nan")
     done, buffers = first, [b.clone() for b in net.buffers()]
     try:
