@@ -16,6 +16,9 @@ from .walk import walk
 
 __all__ = ["Accuracy", "accuracy", "run_integer", "run_layers", "sums"]
 
+#: Products of int8 whose sum float32 holds exactly, whatever they are.
+_FEW = 1023
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -110,22 +113,34 @@ def sums(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
     device = inputs[0].device
     acc = _column(layer.bias, inputs[0])
     for part, x in zip((layer, *layer.terms), inputs, strict=True):
-        kind = _exact(part, device)
-        weight = torch.from_numpy(part.weight).to(device, kind)
         if part is layer and layer.epsilon:
             x = torch.where(x.abs() <= layer.epsilon, 0.0, x)
+        if part.is_linear and part.groups == 1:
+            acc = acc + _product(part, x)
+            continue
+        kind = _exact(int(np.prod(part.weight.shape[1:])), device) \
+            if part.kernel == (1, 1) or is_depthwise(part) else torch.float64
+        weight = torch.from_numpy(part.weight).to(device, kind)
         # a library may convolve by transforms, whose error is far below one half
         acc = acc + convolve(part, x.to(kind), weight).round().long()
     return acc
 
 
-def _exact(part: Convolution, device: torch.device) -> torch.dtype:
-    """The faster type that holds every partial sum exactly: float32, which is many times as fast
-    where each channel is by itself, for what no library sums by transforms or rounds before."""
-    plain = part.kernel == (1, 1) or is_depthwise(part) or (part.is_linear and part.groups == 1)
-    most = 128 * 128 * int(np.prod(part.weight.shape[1:]))
-    small = plain and most < 1 << 24 and device.type == "cpu"
-    return torch.float32 if small else torch.float64
+def _exact(products: int, device: torch.device) -> torch.dtype:
+    """The faster type that holds every partial sum of so many products exactly: float32, which is
+    many times as fast where each channel is by itself, for what no library sums by transforms or
+    rounds before."""
+    return torch.float32 if products <= _FEW and device.type == "cpu" else torch.float64
+
+
+def _product(part: Convolution, x: torch.Tensor) -> torch.Tensor:
+    """The sums int64[N, C, 1, 1] of a matrix, which may have 10^8 weights: by some of its columns
+    at a time."""
+    kind, weight = _exact(_FEW, x.device), torch.from_numpy(part.weight).flatten(1)
+    found = torch.zeros(len(x), len(weight), dtype=torch.int64, device=x.device)
+    for inputs, columns in zip(x.flatten(1).split(_FEW, 1), weight.split(_FEW, 1), strict=True):
+        found += (inputs.to(kind) @ columns.to(x.device, kind).T).long()
+    return found[..., None, None]
 
 
 def _run_layer(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
