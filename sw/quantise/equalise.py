@@ -28,6 +28,7 @@ __all__ = ["channel_factors"]
 _MOST = 20  # of the powers of two
 _ALIKE = 3.0  # powers below which channels are alike: there is nothing to be gained
 _LEAST = 1e-30
+_VALUES = 1 << 17  # looked at together
 _SHARE = 1 / 16  # of what a sum could reach, that it is taken to reach
 
 
@@ -132,7 +133,14 @@ def _by_input(part: FloatLayer | Term) -> np.ndarray:
     """The largest weight of each input channel, as a share of the largest of its output."""
     out, per_group = part.weight.shape[:2]
     taps = part.weight.reshape(out, per_group, -1)
+    rows = out if part.groups > 1 else max(1, _VALUES // per_group)
+    return np.maximum.reduce([_shares(taps[k:k + rows], part.groups)
+                              for k in range(0, out, rows)])
+
+
+def _shares(taps: np.ndarray, groups: int) -> np.ndarray:
+    """Likewise of some outputs, by their weights [out, in / groups, taps]."""
     size = np.maximum(taps.max(2), -taps.min(2)).astype(np.float64)
     largest = size.max(1, keepdims=True)
     shares = size / np.where(largest > 0, largest, 1)
-    return shares.reshape(part.groups, out // part.groups, per_group).max(1).reshape(-1)
+    return shares.reshape(groups, -1, taps.shape[1]).max(1).reshape(-1)

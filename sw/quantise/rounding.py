@@ -130,7 +130,7 @@ def _moments(parts: Sequence[_Part], shown: Shown) -> list[torch.Tensor]:
             for number in of_layer.get(k, ()):
                 part = parts[number]
                 rows = _read(part.real, read()[part.term], shown.count, done)
-                found[number] += (rows.mT @ rows).double()
+                found[number] += rows.mT @ rows
         done += len(x)
     return found
 
@@ -143,7 +143,9 @@ def _read(part: Convolution, x: torch.Tensor, images: int, done: int) -> torch.T
     wanted = min(-(-max(_POSITIONS, _POSITIONS_OF_INPUT * inputs) // images), pixels)
     shift = (torch.arange(done, done + len(x), dtype=torch.float64) * _GOLDEN) % 1
     at = ((torch.arange(wanted) + shift[:, None]) * (pixels / wanted)).long().clamp(max=pixels - 1)
-    found = torch.stack([_at(part, *some) for some in zip(x, at // width, at % width, strict=True)])
+    found = x.new_empty(len(x), wanted, x.shape[1], inputs // part.weight.shape[1])
+    for some, *seen in zip(found, x, at // width, at % width, strict=True):
+        some.copy_(_at(part, *seen))
     split = found.reshape(len(x) * wanted, part.groups, inputs)
     return split.permute(1, 0, 2)
 

@@ -74,8 +74,8 @@ class Scaled:
         read, by = _unless_ones(self.factors.outputs.get(source)), self._sums_by(k)
         if read is not None:
             out, per_group = part.weight.shape[:2]
-            column = np.repeat(read.reshape(part.groups, per_group), out // part.groups, axis=0)
-            weight = weight * column[rows, :, None, None]
+            group = np.arange(out)[rows] // (out // part.groups)
+            weight = weight * read.reshape(part.groups, per_group)[group, :, None, None]
         if by is not None:  # in place of a copy, if it is one
             weight = np.divide(weight, by[rows, None, None, None],
                                out=None if read is None else weight).astype(np.float32, copy=False)

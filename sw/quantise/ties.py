@@ -39,7 +39,7 @@ def tied(network: Scaled, scales: Sequence[float], wanted: Sequence[Quantisation
     for join in graph.joins:
         classes.join(*join.sources)
     for k, layer in enumerate(graph.layers):
-        if layer.kernel == (1, 1) and is_copy(network.layer(k)):
+        if _may_be_copy(layer) and is_copy(network.layer(k)):
             classes.join(layer.name, *graph.parts(graph.source(k)))
     members: dict[str, list[int]] = {}
     for n, name in enumerate(names):
@@ -58,11 +58,15 @@ def tied(network: Scaled, scales: Sequence[float], wanted: Sequence[Quantisation
 
 def is_copy(layer: FloatLayer) -> bool:
     """Whether each output is one of the inputs as it is, or the largest of some."""
-    if layer.terms or layer.kernel != (1, 1) or layer.bias.any() \
-            or (layer.low, layer.high, layer.function) != (None, None, None):
-        return False
     flat = layer.weight.reshape(len(layer.weight), -1)
-    return bool(((flat == 0) | (flat == 1)).all() and (flat.sum(1) == 1).all())
+    return _may_be_copy(layer) and bool(
+        ((flat == 0) | (flat == 1)).all() and (flat.sum(1) == 1).all())
+
+
+def _may_be_copy(layer: FloatLayer) -> bool:
+    """Whether it may be, by all but its weights."""
+    return not layer.terms and layer.kernel == (1, 1) and not layer.bias.any() \
+        and (layer.low, layer.high, layer.function) == (None, None, None)
 
 
 def _relate(network: Scaled, classes: Classes, steps: dict[str, float]) -> None:

@@ -5,19 +5,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from sw.graph.convolution import Convolution
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph, Layer
 from sw.graph.records import parameters_in
 
-from .operators import convolve, is_depthwise, max_pool
+from .operators import convolve, is_depthwise, max_pool, padded
 from .walk import walk
 
 __all__ = ["Accuracy", "accuracy", "run_integer", "run_layers", "sums"]
 
 #: Products of int8 whose sum float32 holds exactly, whatever they are.
 _FEW = 1023
+#: What convolutions in float64 read at a time.
+_READ_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,12 @@ def sums(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         if part.is_linear and part.groups == 1:
             acc = acc + _product(part, x)
             continue
-        kind = _exact(int(np.prod(part.weight.shape[1:])), device) \
-            if part.kernel == (1, 1) or is_depthwise(part) else torch.float64
-        weight = torch.from_numpy(part.weight).to(device, kind)
-        # a library may convolve by transforms, whose error is far below one half
-        acc = acc + convolve(part, x.to(kind), weight).round().long()
+        if part.kernel == (1, 1) or is_depthwise(part):
+            kind = _exact(int(np.prod(part.weight.shape[1:])), device)
+            weight = torch.from_numpy(part.weight).to(device, kind)
+            acc = acc + convolve(part, x.to(kind), weight).round().long()
+        else:
+            acc = acc + _convolved(part, x)
     return acc
 
 
@@ -141,6 +145,21 @@ def _product(part: Convolution, x: torch.Tensor) -> torch.Tensor:
     for inputs, columns in zip(x.flatten(1).split(_FEW, 1), weight.split(_FEW, 1), strict=True):
         found += (inputs.to(kind) @ columns.to(x.device, kind).T).long()
     return found[..., None, None]
+
+
+def _convolved(part: Convolution, x: torch.Tensor) -> torch.Tensor:
+    """The sums int64[N, C, H, W] of a convolution, by some of their rows at a time, as a library
+    may lay out all that they read. Where it convolves by transforms its error is far below 1/2."""
+    x, weight = padded(part, x.double()), torch.from_numpy(part.weight).to(x.device).double()
+    of_a_row = 8 * len(x) * part.conv_shape[2] * part.in_shape[0] * weight[0, 0].numel()
+    count = max(1, _READ_BYTES // of_a_row)
+    found = torch.empty(len(x), *part.conv_shape, dtype=torch.int64, device=x.device)
+    for some in found.split(count, 2):
+        end = (some.shape[2] - 1) * part.stride[0] + part.reach[0]
+        some.copy_(functional.conv2d(x[:, :, :end], weight, stride=part.stride,
+                                     dilation=part.dilation, groups=part.groups).round())
+        x = x[:, :, count * part.stride[0]:]
+    return found
 
 
 def _run_layer(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
