@@ -23,8 +23,9 @@ from sw.reference.golden import run_golden
 from tests.support.networks import settled
 from tests.support.published import PUBLISHED
 
-#: Bytes that quantising and validating VGG16 may take above its weights.
-MOST = 600e6
+#: Bytes that quantising and validating VGG16 may take above its weights, and trying zero points as
+#: well: two networks in integers, and what the allocator keeps, which varies.
+MOST, MOST_OF_TWO = 600e6, 800e6
 
 
 def spread(features: int, out: int) -> nn.Module:
@@ -105,4 +106,4 @@ def measured(_: int) -> dict[str, float]:
 def test_vgg16_takes_little_above_its_weights():
     with multiprocessing.get_context("spawn").Pool(1) as pool:  # whose memory is its own
         found, = pool.map(measured, [0])
-    assert 0 < found["quantise"] < MOST and 0 < found["quantise_as_needed"] < MOST, found
+    assert 0 < found["quantise"] < MOST and 0 < found["quantise_as_needed"] < MOST_OF_TWO, found
