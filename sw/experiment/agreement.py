@@ -3,7 +3,7 @@
 import argparse
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,8 +25,9 @@ from sw.networks.naming import Kind, Origin
 from sw.networks.seeded import within
 from sw.onnx.capture import read_onnx
 from sw.onnx.runtime import Runtime
-from sw.quantise.equalise import channel_factors, equal_channels
+from sw.quantise.equalise import channel_factors
 from sw.quantise.post_training import quantise
+from sw.quantise.scaled import Factors, Scaled
 from sw.reference.floating import run_float_layer
 from sw.reference.golden import joined, run_layer
 from sw.terminal.console import deliver
@@ -48,7 +49,7 @@ class _Values:
     the file has no tensor of it; channels are divided by `factors`, as the graph's are."""
 
     def __init__(self, graph: IntegerGraph, tensors: dict[str, str],
-                 factors: dict[str, np.ndarray], found: dict[str, np.ndarray]):
+                 factors: Mapping[str, np.ndarray], found: dict[str, np.ndarray]):
         self.graph = graph
         self.exact = {value: found[name].reshape(graph.value_shape(value))
                       for value, name in tensors.items()}
@@ -132,11 +133,11 @@ def compared(path: Path, traced: tuple[FloatGraph, dict[str, str]], tensors: dic
     ToolMissingError, UnsupportedLayer, QuantiseError
     """
     network, values = traced
-    quantised, factors = network.given is not None, {}
+    quantised, factors = network.given is not None, Factors().outputs
     shown = images.reshape(-1, *network.in_shape)
     if not quantised:
         like = channel_factors(network, shown)
-        network, factors = equal_channels(network, like), like.outputs
+        network, factors = Scaled(network, like).whole(), like.outputs
     graph = quantise(network, shown, equal=False)
     known = {INPUT, *graph.numbers, *(join.name for join in graph.joins)}
     wanted = {value: tensors[name] for value, name in values.items()

@@ -144,6 +144,10 @@ class Edges:
         join = self._joins.get(value)
         return (value,) if join is None else join.sources
 
+    def holder(self, value: str) -> str:
+        """The layer, or `INPUT`, as whose output a value is held: a join's parts are held alike."""
+        return self.parts(value)[0]
+
     def by(self, value: str) -> tuple[int, int]:
         """How many rows and columns of a value its parts have in turn; (1, 1) but of a join that
         interleaves."""

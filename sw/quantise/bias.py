@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from sw.graph.convolution import weight_sums
-from sw.graph.floating import FloatLayer
 from sw.graph.integer import IntegerGraph, Layer
 from sw.graph.quantisation import Quantisation
 from sw.reference.batched import sums
@@ -26,28 +25,26 @@ def correct_biases(graph: IntegerGraph, shown: Shown) -> IntegerGraph:
     Each layer is given what the float network gives it, rounded, so that none mends what another
     has lost.
     """
-    network = shown.graph
     off = [np.zeros(len(layer.bias)) for layer in graph.layers]
     for _, outputs in shown.batches():
-        for k, (inputs, _) in enumerate(outputs):
+        for k, (read, _) in enumerate(outputs):
             if graph.layers[k].factors is not None or graph.layers[k].name in graph.recorded:
                 continue  # exact, but for what is rounded by the result alone
-            off[k] += _excess(graph, k, network.layers[k], network.sources(k),
-                              inputs) / shown.count
+            off[k] += _excess(graph, k, shown, read()) / shown.count
     layers = tuple(_corrected(layer, mean, unit_of(graph, layer))
                    for layer, mean in zip(graph.layers, off, strict=True))
     return replace(graph, layers=layers)
 
 
-def _excess(graph: IntegerGraph, k: int, real: FloatLayer, sources: tuple[str, ...],
+def _excess(graph: IntegerGraph, k: int, shown: Shown,
             inputs: tuple[torch.Tensor, ...]) -> np.ndarray:
     """By how much the integers' sums are larger, in real numbers: the mean over pixels, summed over
     images, by channel."""
     layer = graph.layers[k]
-    plain = replace(real.sums, low=None, high=None)
+    plain = replace(shown.network.layer(k).sums, low=None, high=None)
     exact = run_float_layer(plain, inputs[0], others=inputs[1:])
-    values = dict(zip(sources, inputs, strict=True))
-    codes = [_codes(values[source], graph.held[graph.parts(source)[0]])
+    values = dict(zip(shown.graph.sources(k), inputs, strict=True))
+    codes = [_codes(values[source], graph.held[graph.holder(source)])
              for source in graph.sources(k)]
     found = sums(layer, codes).double() * torch.from_numpy(
         unit_of(graph, layer))[:, None, None]

@@ -11,36 +11,25 @@ there, and what it takes, which is held as int8, too, is divided by what brings 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import torch
 
 from sw.graph.edges import Term
 from sw.graph.floating import FloatGraph, FloatLayer
-from sw.graph.function import X, function
 from sw.reference.floating import run_float_layer
 
+from .scaled import Factors
 from .shown import Images, Shown
 from .ties import is_copy
 
-__all__ = ["Factors", "channel_factors", "equal_channels"]
+__all__ = ["channel_factors"]
 
 _MOST = 20  # of the powers of two
 _ALIKE = 3.0  # powers below which channels are alike: there is nothing to be gained
 _LEAST = 1e-30
+_VALUES = 1 << 17  # looked at together
 _SHARE = 1 / 16  # of what a sum could reach, that it is taken to reach
-_Part = TypeVar("_Part", FloatLayer, Term)
-
-
-@dataclass(frozen=True, eq=False)
-class Factors:
-    """What is divided by what, by layer and channel, float32[out] each: `outputs`, and what
-    functions take (`taken`)."""
-
-    outputs: dict[str, np.ndarray]
-    taken: dict[str, np.ndarray]
 
 
 def channel_factors(graph: FloatGraph, images: Images) -> Factors:
@@ -50,10 +39,10 @@ def channel_factors(graph: FloatGraph, images: Images) -> Factors:
     before = {layer.name: _Sums(layer) for layer in graph.layers
               if _may_be_scaled_before(graph, layer)}
     for _, outputs in Shown(graph, images).batches():
-        for layer, (inputs, y) in zip(graph.layers, outputs, strict=True):
+        for layer, (read, y) in zip(graph.layers, outputs, strict=True):
             _raise(peaks[layer.name], y)
             if layer.name in before:
-                before[layer.name].add(inputs)
+                before[layer.name].add(read())
     return Factors({layer.name: _factors(graph, layer, peaks[layer.name]) for layer in graph.layers
                     if _may_be_scaled(graph, layer)},
                    {name: _evened(found.powers()) for name, found in before.items()})
@@ -86,42 +75,6 @@ class _Sums:
 def _raise(peaks: np.ndarray, y: torch.Tensor) -> None:
     """To the largest magnitudes by channel of what is seen [N, C, H, W]."""
     np.maximum(peaks, y.abs().amax((0, 2, 3)).numpy(), out=peaks)
-
-
-def equal_channels(graph: FloatGraph, found: Factors) -> FloatGraph:
-    """Return the graph whose layers' channels are divided by factors, the same function."""
-    factors = found.outputs
-    layers = []
-    for k, layer in enumerate(graph.layers):
-        by = factors.get(layer.name)
-        sources = graph.sources(k)
-        parts: Sequence[Term] = [_read(term, factors.get(value))
-                                 for term, value in zip(layer.terms, sources[1:], strict=True)]
-        layer = replace(_read(layer, factors.get(sources[0])), terms=tuple(parts))
-        taken = found.taken.get(layer.name)
-        layer = layer if by is None or (by == 1).all() else _divided(layer, by)
-        layers.append(layer if taken is None or (taken == 1).all() else _taking(layer, taken))
-    return graph.with_layers(layers)
-
-
-def _divided(layer: FloatLayer, by: np.ndarray) -> FloatLayer:
-    """The layer with its outputs divided: its sums, or what its tables give of them."""
-    if layer.function is not None and not layer.function.is_homogeneous:
-        return replace(layer, function=function("affine", layer.function, numbers=(1 / by, 0.0)))
-    return _divided_sums(layer, by)
-
-
-def _taking(layer: FloatLayer, by: np.ndarray) -> FloatLayer:
-    """The layer with its sums divided, and a function of what they were."""
-    assert layer.function is not None
-    return replace(_divided_sums(layer, by), function=layer.function.after(
-        function("affine", X, numbers=(by, 0.0))))
-
-
-def _divided_sums(layer: FloatLayer, by: np.ndarray) -> FloatLayer:
-    return replace(
-        layer, weight=_less(layer.weight, by), bias=(layer.bias / by).astype(np.float32),
-        terms=tuple(replace(t, weight=_less(t.weight, by)) for t in layer.terms))
 
 
 def _may_be_scaled(graph: FloatGraph, layer: FloatLayer) -> bool:
@@ -180,20 +133,14 @@ def _by_input(part: FloatLayer | Term) -> np.ndarray:
     """The largest weight of each input channel, as a share of the largest of its output."""
     out, per_group = part.weight.shape[:2]
     taps = part.weight.reshape(out, per_group, -1)
+    rows = out if part.groups > 1 else max(1, _VALUES // per_group)
+    return np.maximum.reduce([_shares(taps[k:k + rows], part.groups)
+                              for k in range(0, out, rows)])
+
+
+def _shares(taps: np.ndarray, groups: int) -> np.ndarray:
+    """Likewise of some outputs, by their weights [out, in / groups, taps]."""
     size = np.maximum(taps.max(2), -taps.min(2)).astype(np.float64)
     largest = size.max(1, keepdims=True)
     shares = size / np.where(largest > 0, largest, 1)
-    return shares.reshape(part.groups, out // part.groups, per_group).max(1).reshape(-1)
-
-
-def _read(part: _Part, factors: np.ndarray | None) -> _Part:
-    """A convolution of a value whose channels have been divided."""
-    if factors is None or (factors == 1).all():
-        return part
-    out, per_group = part.weight.shape[:2]
-    column = np.repeat(factors.reshape(part.groups, per_group), out // part.groups, axis=0)
-    return replace(part, weight=part.weight * column[:, :, None, None])
-
-
-def _less(weight: np.ndarray, by: np.ndarray) -> np.ndarray:
-    return (weight / by[:, None, None, None]).astype(np.float32, copy=False)
+    return shares.reshape(groups, -1, taps.shape[1]).max(1).reshape(-1)

@@ -32,7 +32,7 @@ def quantise_given(graph: FloatGraph) -> IntegerGraph:
     for k, layer in enumerate(graph.layers):
         assert layer.given is not None  # `sw.fuse` has seen to it
         sources = graph.sources(k)
-        layers.append(_layer(layer, [held[graph.parts(value)[0]] for value in sources], sources))
+        layers.append(_layer(layer, [held[graph.holder(value)] for value in sources], sources))
         held[layer.name] = layer.given
     result = IntegerGraph(graph.name, tuple(layers), graph.given.scale,
                           held[graph.output].scale, graph.joins, graph.given.zero_point,
@@ -54,7 +54,7 @@ def _layer(layer: FloatLayer, held: Sequence[Quantisation], sources: Sequence[st
     elif layer.terms:
         summed = sum_terms(layer, scales, (layer.before or to).scale, sources, fixed=True)
     else:
-        summed = alone(layer, scales[0])
+        summed = alone(layer, [(layer.weight, layer.bias)], scales[0])
     found = from_zero(requantised(layer, summed, layer.before or to), layer.pad_value, held[0],
                       dict(zip(sources, held, strict=True)), exactly=not layer.is_diagonal)
     if layer.function is None:

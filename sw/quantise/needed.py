@@ -6,9 +6,11 @@ from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph
 
+from .equalise import channel_factors
 from .noise import signal_to_noise
-from .post_training import equalise, quantise
-from .shown import Images
+from .post_training import quantise, quantise_shown
+from .scaled import Scaled
+from .shown import Images, Shown
 
 __all__ = ["Quantised", "quantise_as_needed"]
 
@@ -24,7 +26,7 @@ class Quantised:
     """A network of like channels (`real`), its integers (`graph`), whether 0 stands for 0 in them
     (`symmetric`), and what was measured to decide that, in words, if it was (`note`)."""
 
-    real: FloatGraph
+    real: Scaled
     graph: IntegerGraph
     symmetric: bool
     note: str = ""
@@ -48,12 +50,13 @@ def quantise_as_needed(graph: FloatGraph, images: Images, *, symmetric: bool = F
     """
     expect(graph, FloatGraph, "quantise_as_needed")
     if graph.given is not None:
-        return Quantised(graph, quantise(graph), symmetric=False)
-    real = equalise(graph, images)
-    plain = quantise(real, images, equal=False, nearest=False)
+        return Quantised(Scaled(graph), quantise(graph), symmetric=False)
+    real = Scaled(graph, channel_factors(graph, images))
+    shown = Shown(real, images)
+    plain = quantise_shown(shown, nearest=False)
     if symmetric or (kept := _kept(real, plain, images)) >= ENOUGH:
         return Quantised(real, plain, symmetric=True)
-    found = quantise(real, images, equal=False, nearest=False, symmetric=False)
+    found = quantise_shown(shown, nearest=False, symmetric=False)
     more = _kept(real, found, images)
     if more <= kept:
         return Quantised(real, plain, symmetric=True)
@@ -62,7 +65,7 @@ def quantise_as_needed(graph: FloatGraph, images: Images, *, symmetric: bool = F
                      "(--symmetric)")
 
 
-def _kept(real: FloatGraph, graph: IntegerGraph, images: Images) -> float:
+def _kept(real: Scaled, graph: IntegerGraph, images: Images) -> float:
     """dB of the output that keeps least."""
     found = signal_to_noise(real, graph, images[:_IMAGES])
-    return min(found[name] for name in real.ends)
+    return min(found[name] for name in real.graph.ends)

@@ -12,7 +12,10 @@ from sw.graph.records import FACTOR, RECORD
 from sw.reference.batched import run_layers
 
 from .errors import QuantiseError
+from .scaled import Scaled
 from .shown import Images, Shown
+
+_WIDER = 8  # times as much as floats do integers take, as int64 and float64
 
 __all__ = ["Compared", "compared", "signal_to_noise"]
 
@@ -28,13 +31,14 @@ class Compared:
     integers: np.ndarray
 
 
-def signal_to_noise(network: FloatGraph, graph: IntegerGraph, images: Images) -> dict[str, float]:
+def signal_to_noise(network: FloatGraph | Scaled, graph: IntegerGraph, images: Images,
+                    ) -> dict[str, float]:
     """Return each layer's signal over noise in dB, on images: the float network's mean square over
     that of what the integers are off, as it has grown up to that layer.
 
     Parameters
     ----------
-    network : FloatGraph
+    network : FloatGraph | Scaled
     graph : IntegerGraph
         What `quantise` made of it; of `equalise(network, images)`, where that was quantised.
     images : float[N, C, H, W]
@@ -50,20 +54,21 @@ def signal_to_noise(network: FloatGraph, graph: IntegerGraph, images: Images) ->
     return compared(network, graph, images).layers
 
 
-def compared(network: FloatGraph, graph: IntegerGraph, images: Images) -> Compared:
+def compared(network: FloatGraph | Scaled, graph: IntegerGraph, images: Images) -> Compared:
     """Compare a network's integers with its real numbers; parameters and errors as of
     `signal_to_noise`."""
-    expect(network, FloatGraph, "signal_to_noise")
+    real = network.graph if isinstance(network, Scaled) else network
+    expect(real, FloatGraph, "signal_to_noise")
     expect(graph, IntegerGraph, "signal_to_noise")
-    names = [layer.name for layer in network.layers]
+    names = [layer.name for layer in real.layers]
     if names != [layer.name for layer in graph.layers] or not graph.held:
-        raise QuantiseError(f"{graph.name} is not what quantise made of {network.name}: give the "
+        raise QuantiseError(f"{graph.name} is not what quantise made of {real.name}: give the "
                             "graph that it returned")
     shown = Shown(network, images)
     signal, noise = np.zeros(len(names)), np.zeros(len(names))
     given: list[np.ndarray] = []
     found: list[np.ndarray] = []
-    for x, outputs in shown.batches():
+    for x, outputs in shown.batches(_WIDER):
         for k, ((_, exact), whole) in enumerate(zip(outputs, run_layers(graph, x), strict=True)):
             held, exact = graph.held[names[k]], exact.double()
             if names[k] in graph.recorded:  # of which the rest are constants

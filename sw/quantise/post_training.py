@@ -11,19 +11,21 @@ from sw.graph.quantisation import Quantisation
 from sw.reference.floating import run_float_layer
 
 from .bias import correct_biases
-from .equalise import channel_factors, equal_channels
+from .equalise import channel_factors
 from .errors import QuantiseError
 from .factors import multiplying, recording, require_factors
 from .functions import Taken, with_table
 from .given import quantise_given
 from .requantise import alone, from_zero, meant, requantised
 from .rounding import round_in_turn
+from .scaled import Factors, Scaled
 from .scales import Observed
 from .shown import Images, Shown, require_finite
 from .sums import sum_terms
 from .ties import is_copy, tied
 
-__all__ = ["QuantiseError", "calibrate", "equalise", "quantise", "quantise_with"]
+__all__ = ["QuantiseError", "calibrate", "equalise", "quantise", "quantise_shown",
+           "quantise_with"]
 
 
 def calibrate(graph: FloatGraph, images: Images) -> list[float]:
@@ -51,20 +53,21 @@ def calibrate(graph: FloatGraph, images: Images) -> list[float]:
 def _observe(shown: Shown, *, symmetric: bool,
              ) -> tuple[list[Quantisation], dict[str, Quantisation]]:
     """How the input and every layer's output are best held, and, by layer, what functions take."""
-    graph = shown.graph
+    graph, network = shown.graph, shown.network
     seen = [Observed(shown.count, int(np.prod(shape)))
             for shape in (graph.in_shape, *(x.out_shape for x in graph.layers))]
-    taken = {x.name: Taken(x.function, shown.count, x.conv_shape) for x in graph.layers
-             if x.function is not None}
+    taken = {x.name: Taken(x.function, shown.count, x.conv_shape)
+             for x in map(network.outline, range(len(graph.layers))) if x.function is not None}
     for x, outputs in shown.batches():
         seen[0].add(x)
-        for layer, observed, (inputs, y) in zip(graph.layers, seen[1:], outputs, strict=True):
+        for k, (observed, (read, y)) in enumerate(zip(seen[1:], outputs, strict=True)):
             observed.add(y)
-            if layer.name in taken:
-                taken[layer.name].add(run_float_layer(layer.sums, inputs[0], others=inputs[1:]))
+            if (name := graph.layers[k].name) in taken:
+                own, *others = read()
+                taken[name].add(run_float_layer(network.layer(k).sums, own, others=others))
     shown.require_some(seen[0].peaks)
     scales = [observed.scale() for observed in seen]
-    held = tied(graph, scales, [Quantisation(scale) for scale in scales] if symmetric else
+    held = tied(network, scales, [Quantisation(scale) for scale in scales] if symmetric else
                 [observed.quantisation() for observed in seen])
     return held, {name: values.quantisation() for name, values in taken.items()}
 
@@ -74,7 +77,7 @@ def equalise(graph: FloatGraph, images: Images) -> FloatGraph:
     on images, so that one step size suits them all; parameters and errors as of `quantise`."""
     expect(graph, FloatGraph, "equalise")
     graph.require_real("equalise")
-    return equal_channels(graph, channel_factors(graph, images))
+    return Scaled(graph, channel_factors(graph, images)).whole()
 
 
 def quantise(graph: FloatGraph, images: Images | None = None, *, symmetric: bool = True,
@@ -113,10 +116,16 @@ def quantise(graph: FloatGraph, images: Images | None = None, *, symmetric: bool
     if images is None:
         raise QuantiseError(f"{graph.name} is in real numbers: give images to calibrate it on, "
                             f"[N, {', '.join(map(str, graph.in_shape))}]")
-    if equal:
-        graph = equalise(graph, images)
-    shown = Shown(graph, images)
-    found = _quantise_held(graph, *_observe(shown, symmetric=symmetric))
+    factors = channel_factors(graph, images) if equal else Factors()
+    return quantise_shown(Shown(Scaled(graph, factors), images), symmetric=symmetric,
+                          correct=correct, nearest=nearest)
+
+
+def quantise_shown(shown: Shown, *, symmetric: bool = True, correct: bool = False,
+                   nearest: bool = True) -> IntegerGraph:
+    """Quantise a network, with its channels as they are, on images that are looked at already;
+    else as `quantise`."""
+    found = _quantise_held(shown.network, *_observe(shown, symmetric=symmetric))
     if not nearest:
         found = round_in_turn(found, shown)
     if correct:
@@ -152,9 +161,9 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
         if len({steps[part] for part in join.sources}) != 1:
             raise QuantiseError(f"join {join.name}: its parts have different step sizes; "
                                 "`calibrate` gives them one")
-    result = _quantise_held(graph, [Quantisation(step) for step in scales], {})
+    result = _quantise_held(Scaled(graph), [Quantisation(step) for step in scales], {})
     for k, (real, whole) in enumerate(zip(graph.layers, result.layers, strict=True)):
-        read = steps[graph.parts(graph.source(k))[0]]
+        read = steps[graph.holder(graph.source(k))]
         if real.weight.any() and not whole.weight.any():
             raise QuantiseError(f"layer {real.name}: with steps of {read:g} of its input all its "
                                 "weights are 0, beside its bias; give a larger one, as `calibrate` "
@@ -165,24 +174,25 @@ def quantise_with(graph: FloatGraph, scales: Sequence[float]) -> IntegerGraph:
     return result
 
 
-def _quantise_held(graph: FloatGraph, values: Sequence[Quantisation],
+def _quantise_held(network: Scaled, values: Sequence[Quantisation],
                    taken: Mapping[str, Quantisation]) -> IntegerGraph:
     """Quantise with how the input and each layer's output are held, and what functions take: of a
     copy as what it copies, which loses nothing."""
-    before = dict(taken)
+    graph, before = network.graph, dict(taken)
     held = dict(zip([INPUT, *(x.name for x in graph.layers)], values, strict=True))
     layers: list[Layer] = []
-    for k, layer in enumerate(graph.layers):
+    for k in range(len(graph.layers)):
+        layer = network.outline(k)
         if layer.factors is not None or layer.name in graph.recorded:
-            layers.append(_factored(graph, k, held, before, layers))
+            layers.append(_factored(network, k, held, before, layers))
             continue
-        read = {source: held[graph.parts(source)[0]] for source in graph.sources(k)}
-        if layer.function is not None and is_copy(layer.sums):
+        read = {source: held[graph.holder(source)] for source in graph.sources(k)}
+        if layer.function is not None and is_copy(network.layer(k).sums):
             before[layer.name] = read[graph.source(k)]
         to, scales = held[layer.name], [read[source].scale for source in graph.sources(k)]
         to = before.get(layer.name, to)
-        summed = sum_terms(layer, scales, to.scale, graph.sources(k)) if layer.terms else \
-            alone(layer, scales[0])
+        summed = sum_terms(network.layer(k), scales, to.scale, graph.sources(k)) if layer.terms \
+            else alone(layer, network.pieces(k), scales[0])
         found = from_zero(requantised(layer, summed, to), layer.pad_value, read[graph.source(k)],
                           read)
         layers.append(found if layer.function is None else
@@ -195,16 +205,18 @@ def _quantise_held(graph: FloatGraph, values: Sequence[Quantisation],
     return result
 
 
-def _factored(graph: FloatGraph, k: int, held: dict[str, Quantisation],
+def _factored(network: Scaled, k: int, held: dict[str, Quantisation],
               before: Mapping[str, Quantisation], done: Sequence[Layer]) -> Layer:
     """A layer with factors, or the one that gives them, which is held as they are; `done` are the
     layers before it."""
-    layer, multiplied = graph.layers[k], graph.layers[k]
+    graph, numbers = network.graph, network.graph.numbers
+    layer = multiplied = network.layer(k)
     if layer.factors is None:
-        multiplied = next(x for x in graph.layers if x.factors == layer.name)
+        multiplied = network.layer(next(n for n, x in enumerate(graph.layers)
+                                        if x.factors == layer.name))
     assert multiplied.factors is not None
-    numbers, name = graph.numbers, multiplied.name
-    x, by = (held[graph.parts(graph.source(numbers[of]))[0]] for of in (name, multiplied.factors))
+    name = multiplied.name
+    x, by = (held[graph.holder(graph.source(numbers[of]))] for of in (name, multiplied.factors))
     to = before.get(name, held[name])
     if layer is not multiplied:
         held[layer.name] = by

@@ -1,6 +1,6 @@
 """A layer's integers, and the multiplier and shift that make int8 of its sums."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -107,14 +107,18 @@ def meant(outputs: Sequence[Output], held: Mapping[str, Quantisation]) -> tuple[
                  for x in outputs)
 
 
-def alone(layer: FloatLayer, in_scale: float) -> Summed:
-    """The integers of a layer without terms."""
-    real = torch.from_numpy(layer.weight)
-    steps = weight_steps(real, torch.from_numpy(layer.bias), in_scale)
-    weight = np.empty(layer.weight.shape, np.int8)
-    for k in range(0, len(weight), 256):  # in pieces: a layer may have 10^8 weights
-        weight[k:k + 256] = round_weights(real[k:k + 256], steps[k:k + 256]).numpy()
-    return Summed(in_scale * steps.numpy(), weight, ())
+def alone(layer: FloatLayer, pieces: Iterable[tuple[np.ndarray, np.ndarray]],
+          in_scale: float) -> Summed:
+    """The integers of a layer without terms, by its weights and biases, some output channels at a
+    time: a layer may have 10^8 weights."""
+    whole, done = np.empty(layer.weight.shape, np.int8), 0
+    steps = []
+    for weight, bias in pieces:
+        real = torch.from_numpy(weight)
+        steps.append(weight_steps(real, torch.from_numpy(bias), in_scale))
+        whole[done:done + len(bias)] = round_weights(real, steps[-1]).numpy()
+        done += len(bias)
+    return Summed(in_scale * torch.cat(steps).numpy(), whole, ())
 
 
 def unit_of(graph: IntegerGraph, layer: Layer) -> np.ndarray:

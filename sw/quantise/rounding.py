@@ -44,7 +44,8 @@ _BLOCK = 128
 @dataclass(frozen=True)
 class _Part:
     """A convolution of layer `layer`: the `term`th of the float layer and the `whole`th of the
-    integer one (0 is its own, k + 1 is term k), and what both are."""
+    integer one (0 is its own, k + 1 is term k), and what both are, with channels that are not
+    divided."""
 
     layer: int
     term: int
@@ -75,14 +76,21 @@ def round_in_turn(graph: IntegerGraph, shown: Shown) -> IntegerGraph:
             held = _held(graph, part)
             steps = unit_of(graph, graph.layers[part.layer]) / held.scale
             layers[part.layer] = _with_weights(
-                layers[part.layer], part, _rounded(part, steps, moments), held.zero_point)
+                layers[part.layer], part,
+                _rounded(part, _real(shown, part).weight, steps, moments), held.zero_point)
     return replace(graph, layers=tuple(layers))
 
 
 def _held(graph: IntegerGraph, part: _Part) -> Quantisation:
     """How what a part reads is held."""
     source = graph.sources(part.layer)[part.whole]
-    return graph.held[graph.parts(source)[0]]
+    return graph.held[graph.holder(source)]
+
+
+def _real(shown: Shown, part: _Part) -> Convolution:
+    """A part as it is with its channels divided."""
+    layer = shown.network.layer(part.layer)
+    return (layer, *layer.terms)[part.term]
 
 
 def _parts(graph: IntegerGraph, shown: Shown) -> Iterator[_Part]:
@@ -118,11 +126,11 @@ def _moments(parts: Sequence[_Part], shown: Shown) -> list[torch.Tensor]:
         of_layer.setdefault(part.layer, []).append(number)
     done = 0
     for x, outputs in shown.batches():
-        for k, (inputs, _) in enumerate(outputs):
+        for k, (read, _) in enumerate(outputs):
             for number in of_layer.get(k, ()):
                 part = parts[number]
-                rows = _read(part.real, inputs[part.term], shown.count, done)
-                found[number] += (rows.mT @ rows).double()
+                rows = _read(part.real, read()[part.term], shown.count, done)
+                found[number] += rows.mT @ rows
         done += len(x)
     return found
 
@@ -135,28 +143,35 @@ def _read(part: Convolution, x: torch.Tensor, images: int, done: int) -> torch.T
     wanted = min(-(-max(_POSITIONS, _POSITIONS_OF_INPUT * inputs) // images), pixels)
     shift = (torch.arange(done, done + len(x), dtype=torch.float64) * _GOLDEN) % 1
     at = ((torch.arange(wanted) + shift[:, None]) * (pixels / wanted)).long().clamp(max=pixels - 1)
-    y, z = at // width * part.stride[0], at % width * part.stride[1]
-    image = torch.arange(len(x))[:, None]
-    x = padded(part, x)
-    taps = [x[image, :, y + row * part.dilation[0], z + column * part.dilation[1]]
-            for row in range(part.kernel[0]) for column in range(part.kernel[1])]
-    found = torch.stack(taps, 3)  # [N, positions, C, taps]
+    found = x.new_empty(len(x), wanted, x.shape[1], inputs // part.weight.shape[1])
+    for some, *seen in zip(found, x, at // width, at % width, strict=True):
+        some.copy_(_at(part, *seen))
     split = found.reshape(len(x) * wanted, part.groups, inputs)
     return split.permute(1, 0, 2)
 
 
-def _rounded(part: _Part, steps: np.ndarray, moments: torch.Tensor) -> np.ndarray:
+def _at(part: Convolution, x: torch.Tensor, row: torch.Tensor,
+        column: torch.Tensor) -> torch.Tensor:
+    """What it reads of one map [C, H, W] at some positions: [positions, C, taps]."""
+    x = padded(part, x[None])[0]
+    y, z = row * part.stride[0], column * part.stride[1]
+    return torch.stack([x[:, y + down * part.dilation[0], z + right * part.dilation[1]].T
+                        for down in range(part.kernel[0]) for right in range(part.kernel[1])], 2)
+
+
+def _rounded(part: _Part, weight: np.ndarray, steps: np.ndarray,
+             moments: torch.Tensor) -> np.ndarray:
     """The part's weights in whole steps float64[out], int8, by moments of what it reads."""
     nearest = torch.from_numpy(part.integer.weight).double()
     alive = torch.from_numpy(steps > 0)
-    real = torch.from_numpy(part.real.weight).double() / torch.from_numpy(
+    real = torch.from_numpy(weight).double() / torch.from_numpy(
         np.where(steps > 0, steps, 1.0)).reshape(-1, 1, 1, 1)
     real, nearest = (x.reshape(part.real.groups, -1, part.inputs) for x in (real, nearest))
     pieces = [_better(*some) for some in zip(
         *(x.split(max(1, _AT_A_TIME // part.inputs ** 2)) for x in (real, nearest, moments)),
         strict=True)]
     found = torch.where(alive.reshape(real.shape[:2])[..., None], torch.cat(pieces), nearest)
-    return found.reshape(part.real.weight.shape).numpy().astype(np.int8)
+    return found.reshape(weight.shape).numpy().astype(np.int8)
 
 
 def _better(real: torch.Tensor, nearest: torch.Tensor, moments: torch.Tensor) -> torch.Tensor:

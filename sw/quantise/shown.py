@@ -1,6 +1,7 @@
 """Calibration images, and what a float network makes of them, a few at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,17 +12,21 @@ from sw.reference.floating import run_float_layer
 from sw.reference.walk import walk
 
 from .errors import QuantiseError
+from .scaled import Scaled
 
 __all__ = ["Images", "Shown", "require_finite"]
 
 _BATCH_BYTES = 256 << 20  # of maps at a time
+_RUN_BYTES = 32 << 20  # of a layer's sums
 Images = np.ndarray | torch.Tensor | Sequence[np.ndarray]
+_Seen = tuple[Callable[[], tuple[torch.Tensor, ...]], torch.Tensor]
 
 
 class Shown:
     """Images [N, C, H, W] as a network gets them, checked; `count` is N.
 
-    They go through the network in batches of as many as a quarter of a gigabyte of maps allows.
+    They go through the network, with its channels divided if it is `Scaled`, in batches of as many
+    as a quarter of a gigabyte of maps allows.
 
     Raises
     ------
@@ -29,21 +34,22 @@ class Shown:
         Naming the layer, or what is wrong with the images.
     """
 
-    def __init__(self, graph: FloatGraph, images: Images):
-        self.graph, self._pixels = graph, _as_images(graph, images)
+    def __init__(self, network: FloatGraph | Scaled, images: Images):
+        self.network = Scaled(network) if isinstance(network, FloatGraph) else network
+        self.graph = self.network.graph
+        self._pixels = _as_images(self.graph, images)
         self.count = len(self._pixels)
-        require_finite(graph)
+        require_finite(self.graph)
 
-    def batches(self) -> Iterator[tuple[torch.Tensor, Iterator[tuple[tuple[torch.Tensor, ...],
-                                                                     torch.Tensor]]]]:
-        """Some of the images, and for each layer what it reads and gives of them."""
-        batch = _batch(self.graph)
+    def batches(self, most: int = 1) -> Iterator[tuple[torch.Tensor, Iterator[_Seen]]]:
+        """Some of the images, and for each layer what it reads, when called, and gives of them;
+        a `most`th as many at a time."""
+        batch = max(1, _batch(self.graph) // most)
         for start in range(0, self.count, batch):
             x = _batch_of(self.graph, self._pixels[start:start + batch])
             yield x, self._through(x)
 
-    def _through(self, x: torch.Tensor) -> Iterator[tuple[tuple[torch.Tensor, ...],
-                                                          torch.Tensor]]:
+    def _through(self, x: torch.Tensor) -> Iterator[_Seen]:
         read: tuple[torch.Tensor, ...] = ()
 
         def run(layer: FloatLayer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -51,8 +57,12 @@ class Shown:
             read = tuple(inputs)
             return _run(layer, inputs)
 
-        for y in walk(self.graph, x, run):
-            yield read, y
+        def divided(k: int) -> tuple[torch.Tensor, ...]:
+            return tuple(map(self.network.value, self.graph.inputs(k), read))
+
+        for k, (layer, y) in enumerate(zip(self.graph.layers, walk(self.graph, x, run),
+                                           strict=True)):
+            yield partial(divided, k), self.network.value(layer.name, y)
 
     def require_some(self, peaks: np.ndarray) -> None:
         """Raise QuantiseError if all images are zero, by their largest magnitudes."""
@@ -62,8 +72,13 @@ class Shown:
 
 
 def _run(layer: FloatLayer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """What a layer gives of a batch, of some images after another: libraries copy what they work
+    on, maybe several times."""
+    at_a_time = max(1, _RUN_BYTES // (4 * int(np.prod(layer.conv_shape))))
+    y = torch.empty(len(inputs[0]), *layer.out_shape)
     with torch.no_grad():
-        y = run_float_layer(layer, inputs[0], others=inputs[1:])
+        for some, *read in zip(*(x.split(at_a_time) for x in (y, *inputs)), strict=True):
+            some.copy_(run_float_layer(layer, read[0], others=read[1:]))
     # a sum is a fraction of the work; where it overflows though no value does, these decide
     if not bool(y.sum().isfinite()) and not bool(torch.isfinite(y).all()):
         raise QuantiseError(f"layer {layer.name}: its output overflows on the calibration images")

@@ -11,9 +11,10 @@ import numpy as np
 
 from sw.graph.classes import Classes
 from sw.graph.edges import INPUT
-from sw.graph.floating import FloatGraph, FloatLayer
+from sw.graph.floating import FloatLayer
 from sw.graph.quantisation import Quantisation
 
+from .scaled import Scaled
 from .sums import ratio
 
 __all__ = ["is_copy", "tied"]
@@ -22,27 +23,28 @@ __all__ = ["is_copy", "tied"]
 _LOWEST = -128
 
 
-def tied(graph: FloatGraph, scales: Sequence[float], wanted: Sequence[Quantisation],
+def tied(network: Scaled, scales: Sequence[float], wanted: Sequence[Quantisation],
          ) -> list[Quantisation]:
     """Return how the input and each layer's output are held, changed as the graph asks.
 
     Parameters
     ----------
-    graph : FloatGraph
+    network : Scaled
     scales : their step sizes around 0
     wanted : how they would be held by themselves
     """
+    graph = network.graph
     names = [INPUT, *(layer.name for layer in graph.layers)]
     classes = Classes(names)
     for join in graph.joins:
         classes.join(*join.sources)
     for k, layer in enumerate(graph.layers):
-        if is_copy(layer):
+        if _may_be_copy(layer) and is_copy(network.layer(k)):
             classes.join(layer.name, *graph.parts(graph.source(k)))
     members: dict[str, list[int]] = {}
     for n, name in enumerate(names):
         members.setdefault(classes.of(name), []).append(n)
-    factors = {classes.of(graph.parts(graph.source(graph.numbers[name]))[0])
+    factors = {classes.of(graph.holder(graph.source(graph.numbers[name])))
                for name in graph.recorded}
     steps, zeros = {}, {}
     for name, of in members.items():
@@ -50,26 +52,31 @@ def tied(graph: FloatGraph, scales: Sequence[float], wanted: Sequence[Quantisati
         several = len(alike) > 1 or (len(of) > 1 and alike != {_LOWEST}) or name in factors
         steps[name] = max(scales[n] if several else wanted[n].scale for n in of)
         zeros[name] = 0 if several else alike.pop()
-    _relate(graph, classes, steps)
+    _relate(network, classes, steps)
     return [Quantisation(steps[of], zeros[of]) for of in map(classes.of, names)]
 
 
 def is_copy(layer: FloatLayer) -> bool:
     """Whether each output is one of the inputs as it is, or the largest of some."""
-    if layer.terms or layer.kernel != (1, 1) or layer.bias.any() \
-            or (layer.low, layer.high, layer.function) != (None, None, None):
-        return False
     flat = layer.weight.reshape(len(layer.weight), -1)
-    return bool(((flat == 0) | (flat == 1)).all() and (flat.sum(1) == 1).all())
+    return _may_be_copy(layer) and bool(
+        ((flat == 0) | (flat == 1)).all() and (flat.sum(1) == 1).all())
 
 
-def _relate(graph: FloatGraph, classes: Classes, steps: dict[str, float]) -> None:
+def _may_be_copy(layer: FloatLayer) -> bool:
+    """Whether it may be, by all but its weights."""
+    return not layer.terms and layer.kernel == (1, 1) and not layer.bias.any() \
+        and (layer.low, layer.high, layer.function) == (None, None, None)
+
+
+def _relate(network: Scaled, classes: Classes, steps: dict[str, float]) -> None:
     """Bring the operands of plain sums to ratios of integers, each class of values once."""
-    fixed: set[str] = set()
+    graph, fixed = network.graph, set[str]()
     for k, layer in enumerate(graph.layers):
         if len(layer.terms) != 1 or not (layer.is_diagonal and layer.terms[0].is_diagonal):
             continue
-        first, second = (classes.of(graph.parts(value)[0]) for value in graph.sources(k))
+        layer = network.layer(k)
+        first, second = (classes.of(graph.holder(value)) for value in graph.sources(k))
         factors = np.abs(layer.weight[:, 0, 0, 0]), np.abs(layer.terms[0].weight[:, 0, 0, 0])
         if any(f.min() == 0 for f in factors) or first == second or \
                 np.ptp(factors[0] / factors[1]) != 0:

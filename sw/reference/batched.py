@@ -5,16 +5,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from sw.graph.convolution import Convolution
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph, Layer
 from sw.graph.records import parameters_in
 
-from .operators import convolve, is_depthwise, max_pool
+from .operators import convolve, is_depthwise, max_pool, padded
 from .walk import walk
 
 __all__ = ["Accuracy", "accuracy", "run_integer", "run_layers", "sums"]
+
+#: Products of int8 whose sum float32 holds exactly, whatever they are.
+_FEW = 1023
+#: What convolutions in float64 read at a time.
+_READ_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -110,22 +116,50 @@ def sums(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
     device = inputs[0].device
     acc = _column(layer.bias, inputs[0])
     for part, x in zip((layer, *layer.terms), inputs, strict=True):
-        kind = _exact(part, device)
-        weight = torch.from_numpy(part.weight).to(device, kind)
         if part is layer and layer.epsilon:
             x = torch.where(x.abs() <= layer.epsilon, 0.0, x)
-        # a library may convolve by transforms, whose error is far below one half
-        acc = acc + convolve(part, x.to(kind), weight).round().long()
+        if part.is_linear and part.groups == 1:
+            acc = acc + _product(part, x)
+            continue
+        if part.kernel == (1, 1) or is_depthwise(part):
+            kind = _exact(int(np.prod(part.weight.shape[1:])), device)
+            weight = torch.from_numpy(part.weight).to(device, kind)
+            acc = acc + convolve(part, x.to(kind), weight).round().long()
+        else:
+            acc = acc + _convolved(part, x)
     return acc
 
 
-def _exact(part: Convolution, device: torch.device) -> torch.dtype:
-    """The faster type that holds every partial sum exactly: float32, which is many times as fast
-    where each channel is by itself, for what no library sums by transforms or rounds before."""
-    plain = part.kernel == (1, 1) or is_depthwise(part) or (part.is_linear and part.groups == 1)
-    most = 128 * 128 * int(np.prod(part.weight.shape[1:]))
-    small = plain and most < 1 << 24 and device.type == "cpu"
-    return torch.float32 if small else torch.float64
+def _exact(products: int, device: torch.device) -> torch.dtype:
+    """The faster type that holds every partial sum of so many products exactly: float32, which is
+    many times as fast where each channel is by itself, for what no library sums by transforms or
+    rounds before."""
+    return torch.float32 if products <= _FEW and device.type == "cpu" else torch.float64
+
+
+def _product(part: Convolution, x: torch.Tensor) -> torch.Tensor:
+    """The sums int64[N, C, 1, 1] of a matrix, which may have 10^8 weights: by some of its columns
+    at a time."""
+    kind, weight = _exact(_FEW, x.device), torch.from_numpy(part.weight).flatten(1)
+    found = torch.zeros(len(x), len(weight), dtype=torch.int64, device=x.device)
+    for inputs, columns in zip(x.flatten(1).split(_FEW, 1), weight.split(_FEW, 1), strict=True):
+        found += (inputs.to(kind) @ columns.to(x.device, kind).T).long()
+    return found[..., None, None]
+
+
+def _convolved(part: Convolution, x: torch.Tensor) -> torch.Tensor:
+    """The sums int64[N, C, H, W] of a convolution, by some of their rows at a time, as a library
+    may lay out all that they read. Where it convolves by transforms its error is far below 1/2."""
+    x, weight = padded(part, x.double()), torch.from_numpy(part.weight).to(x.device).double()
+    of_a_row = 8 * len(x) * part.conv_shape[2] * part.in_shape[0] * weight[0, 0].numel()
+    count = max(1, _READ_BYTES // of_a_row)
+    found = torch.empty(len(x), *part.conv_shape, dtype=torch.int64, device=x.device)
+    for some in found.split(count, 2):
+        end = (some.shape[2] - 1) * part.stride[0] + part.reach[0]
+        some.copy_(functional.conv2d(x[:, :, :end], weight, stride=part.stride,
+                                     dilation=part.dilation, groups=part.groups).round())
+        x = x[:, :, count * part.stride[0]:]
+    return found
 
 
 def _run_layer(layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -28,7 +28,7 @@ def run_float_layer(layer: FloatLayer, x: torch.Tensor, weight: torch.Tensor | N
     if layer.factors is not None:
         y = y * others[-1][:, FACTOR::RECORD]
     if layer.low is not None or layer.high is not None:
-        y = torch.clamp(y, layer.low, layer.high)
+        y.clamp_(layer.low, layer.high)  # nobody else has it, and maps may be large
     if layer.function is not None:
         y = apply(layer.function, y)
     return max_pool(layer.pool, y, float("-inf"))

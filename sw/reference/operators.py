@@ -44,5 +44,6 @@ def max_pool(pool: Pool | None, x: torch.Tensor, lowest: float) -> torch.Tensor:
     top, left = pool.padding
     bottom = (pool.out[0] - 1) * pool.stride[0] + pool.kernel[0] - top - x.shape[2]
     right = (pool.out[1] - 1) * pool.stride[1] + pool.kernel[1] - left - x.shape[3]
-    x = functional.pad(x, (left, right, top, bottom), value=lowest)
+    if any((left, right, top, bottom)):
+        x = functional.pad(x, (left, right, top, bottom), value=lowest)
     return functional.max_pool2d(x, pool.kernel, pool.stride)

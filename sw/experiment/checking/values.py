@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from sw.experiment.floats import agreement, outputs_of, top1
-from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
 from sw.images.dataset import ImageSet
 from sw.quantise.noise import compared
+from sw.quantise.scaled import Scaled
 from sw.reference.batched import run_integer
 
 __all__ = ["ValueFacts", "value_facts"]
@@ -35,20 +35,20 @@ class ValueFacts:
     layers: dict[str, float] = field(default_factory=dict)
 
 
-def value_facts(graph: FloatGraph, integers: IntegerGraph, images: ImageSet) -> ValueFacts | None:
+def value_facts(network: Scaled, integers: IntegerGraph, images: ImageSet) -> ValueFacts | None:
     """Compare a network in int8 with itself in floating point; of one that is quantised already
     with its labels, or None where these are not known."""
-    if graph.given is not None:
+    if network.graph.given is not None:
         if images.labels is None:
             return None
         ours = outputs_of(partial(run_integer, integers), images.images)
         return ValueFacts(len(images), images.source, None, (None, top1(ours, images.labels)), None,
                           images.seeded)
-    found = compared(graph, integers, images.images)
+    found = compared(network, integers, images.images)
     layers = {name: round(min(_MOST_DB, max(-_MOST_DB, x)), 1) for name, x in found.layers.items()}
     several = found.real[0].size > 1
     return ValueFacts(
         len(images), images.source, agreement(found.integers, found.real) if several else None,
         None if images.labels is None else (top1(found.real, images.labels),
                                             top1(found.integers, images.labels)),
-        layers[graph.output], images.seeded, layers)
+        layers[integers.output], images.seeded, layers)

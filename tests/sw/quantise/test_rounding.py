@@ -134,7 +134,7 @@ def test_biases_take_up_zero_points():
     before = quantise(graph, IMAGES, symmetric=False, equal=False)
     after = rounding.round_in_turn(before, shown)
     for k, (a, b, real) in enumerate(zip(before.layers, after.layers, graph.layers, strict=True)):
-        zero = before.held[before.parts(before.source(k))[0]].zero_point
+        zero = before.held[before.holder(before.source(k))].zero_point
         for layer in (a, b):
             own = layer.bias + zero * layer.weight.reshape(len(layer.bias), -1).astype(int).sum(1)
             assert np.allclose(own * unit_of(before, layer), real.bias,

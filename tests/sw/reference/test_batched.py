@@ -7,8 +7,9 @@ import torch
 from sw.graph.integer import Layer
 from sw.prune.apply import apply_plan
 from sw.quantise.post_training import quantise
+from sw.reference import batched
 from sw.reference.batched import accuracy, run_integer, sums
-from sw.reference.golden import run_golden
+from sw.reference.golden import convolve, run_golden
 
 
 @pytest.mark.parametrize("prune", ["none", "fc", "all"])
@@ -54,3 +55,24 @@ def test_accuracy_counts_ties_for_the_lowest_class():
 def test_an_accuracy_needs_a_label_for_each_image(images, labels):
     with pytest.raises(ValueError, match="there must be one label for each image, and 1 image"):
         accuracy(lambda x: x, torch.zeros(images, 3), torch.zeros(labels, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(("kernel", "groups", "stride", "dilation", "read_bytes"), [
+    (3, 1, 1, 1, 1), (3, 2, 2, 2, 1), (3, 1, 2, 1, 8 * 2 * 5 * 4 * 9 * 2), (10, 1, 1, 1, 1)])
+def test_sums_of_some_rows_or_inputs_at_a_time_are_those_of_the_whole(
+        kernel, groups, stride, dilation, read_bytes, monkeypatch):
+    """Whose last rows are fewer than the others; of a matrix, some of its columns."""
+    monkeypatch.setattr(batched, "_READ_BYTES", read_bytes)
+    monkeypatch.setattr(batched, "_FEW", 90)
+    rng = np.random.default_rng(0)
+    size = (10 - (kernel - 1) * dilation - 1) // stride + 1
+    shape = 6, size, size
+    layer = Layer("1", rng.integers(-128, 128, (6, 4 // groups, kernel, kernel), np.int8),
+                  np.full(6, 3, np.int32), np.full(6, 1, np.uint16), np.full(6, 17, np.uint8),
+                  low=-128, high=127, stride=(stride, stride), padding=(0, 0), groups=groups,
+                  in_shape=(4, 10, 10), conv_shape=shape, out_shape=shape,
+                  dilation=(dilation, dilation))
+    images = rng.integers(-128, 128, (2, 4, 10, 10), np.int8)
+    found = sums(layer, [torch.from_numpy(images).double()]).numpy()
+    for image, ours in zip(images, found, strict=True):
+        assert np.array_equal(ours, convolve(layer, image) + 3)
