@@ -106,7 +106,7 @@ class _Place:
     patience: dict
     searching: dict
     sleep: Callable[[float], object] = time.sleep
-    now: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.perf_counter
 
 
 def _look(place: _Place, board: Board, config: Config, build: bytes | None, scope: Scope,

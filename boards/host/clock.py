@@ -135,7 +135,10 @@ def find_clock(connect: Callable[[int], Port], board: Board, config: Config,
     does not. The clock is measured where the board holds the configuration."""
     for part in RATES:
         baud = round(part * board.baud)
-        transport = connect(baud)
+        try:
+            transport = connect(baud)
+        except (LinkError, ValueError):  # no rate of this machine's
+            continue
         mhz, said = part * board.clock_mhz, f"about {part * board.clock_mhz:g} MHz"
         try:
             link = SerialBackend(config, transport, baud=baud, **options)

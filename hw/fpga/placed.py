@@ -10,6 +10,6 @@ _CLOCKS = Path(__file__).parent / "clocks.json"
 
 
 def placed() -> list[dict]:
-    """Rows with `instances`, `array` as ROWSxCOLS, `luts`, `dsps`, `block_rams`, `fmax_mhz` and the
-    `command` that gave them."""
+    """Rows with `instances`, `array` as ROWSxCOLS, `luts`, `dsps`, `block_rams`, `fmax_mhz`, the
+    `command` that gave them, and `earlier` where the instance has changed since."""
     return json.loads(_CLOCKS.read_text())

@@ -30,8 +30,8 @@ def choose_fault(m: Module, blocks: Blocks, control: PureInterface, progress: Pr
                  refusal: Value) -> Fault:
     """Choose one of the errors of a cycle, and say of which instruction it is.
 
-    What happens is kept in registers, which nothing clocks otherwise, and chosen from in the next
-    cycle: to find an error takes a good part of one.
+    What happens is kept in registers, and chosen from in the next cycle: to find an error takes a
+    good part of one. Codes, opcodes and layers are clocked where there is an error alone.
 
     Parameters
     ----------

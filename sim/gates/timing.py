@@ -1,7 +1,8 @@
 """How long the longest paths through a mapped netlist take, by the library's tables.
 
-Before layout: without wires and with an ideal clock. Of each gate the slowest edge in the worst
-condition counts, whatever came before it, so that the sum is never below a path's own.
+Before layout: without wires, and with a clock that comes everywhere at once, through its gates,
+too. Of each gate the slowest edge in the worst condition counts, whatever came before it, after the
+largest transition at its inputs; transitions beyond a table's last count as that.
 """
 
 import math
@@ -61,6 +62,18 @@ def _setup(cell: Cell, slew: float) -> float:
     return max(pin.setup(SLEW_NS, slew) for pin in cell.pins.values())
 
 
+def _check_arcs(netlist: Netlist, cell: Cell, output: str, told: set[str], nets: dict[str, int],
+                times: np.ndarray) -> None:
+    """Raise if the delays that a library tells of a cell are not from those inputs that change."""
+    if foreign := told - {*nets}:
+        raise NetlistError(f"{cell.name} has a delay from {min(foreign)[:40]!r}, which is no input "
+                           "of it")
+    for name, source in nets.items():
+        if name not in told and times[source] > -math.inf:
+            raise NetlistError(f"{cell.name} has no delay from {name} to {output} in "
+                               f"{netlist.library.name}")
+
+
 def _longest(netlist: Netlist, starts: Iterable[tuple[int, float, float]]) -> LongestPath:
     """The longest path from nets that change at a time with a transition."""
     times, slews = np.full(netlist.count, -math.inf), np.full(netlist.count, SLEW_NS)
@@ -70,10 +83,9 @@ def _longest(netlist: Netlist, starts: Iterable[tuple[int, float, float]]) -> Lo
     for cell, output, sources, net in netlist.gates:
         nets = dict(zip((p.name for p in cell.pins.values() if not p.output), sources,
                         strict=False))
-        for arc in cell.pins[output].arcs:
-            if arc.source not in nets:
-                raise NetlistError(f"{cell.name} has a delay from {arc.source[:40]!r}, which is no "
-                                   "input of it")
+        arcs = cell.pins[output].arcs
+        _check_arcs(netlist, cell, output, {arc.source for arc in arcs}, nets, times)
+        for arc in arcs:
             source = nets[arc.source]
             if times[source] == -math.inf:
                 continue

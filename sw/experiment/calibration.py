@@ -61,10 +61,11 @@ def calibrate_as_asked(args: argparse.Namespace) -> int:
 def _paths(timing: Timing, delay_ns: float, say: Callable[[str], None]) -> dict[str, float]:
     """Say whether the netlist is as fast as asked for; returns what is kept of it, ns."""
     slowest = timing.registers
-    verdict = "holds" if slowest.ns <= delay_ns else "does not hold"
+    room = delay_ns - timing.memories.ns
+    verdict = "holds" if slowest.ns <= delay_ns and room >= 0 else "does not hold"
     say(f"  {delay_ns:g} ns {verdict}: the longest path takes {slowest.ns:.2f}, from "
         f"{slowest.nets[0][0]} to {slowest.nets[-1][0]}; memories have "
-        f"{delay_ns - timing.memories.ns:.2f} for an access (no wires, no clock tree)")
+        f"{room:.2f} for an access (no wires, no clock tree)")
     return {"asked_ns": delay_ns, "longest_ns": round(slowest.ns, 3),
             "from_memory_ns": round(timing.memories.ns, 3)}
 

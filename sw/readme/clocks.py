@@ -10,7 +10,7 @@ __all__ = ["clocks_table"]
 
 def clocks_table() -> str:
     """Area and clock after place and route, and what an image of digits takes at that clock: time,
-    and energy by an FPGA's coefficients."""
+    and energy by an FPGA's coefficients; `*` where it was placed before the last change."""
     runs = {(run["instances"], run["array"]): run["arms"][0]
             for run in stored("clocks-digits.json")}
     rows: list[tuple] = []
@@ -18,7 +18,8 @@ def clocks_table() -> str:
         arm, mhz = runs[place["instances"], place["array"]], place["fmax_mhz"]
         price = EnergyModel("fpga", clock_mhz=mhz).values()
         energy = sum(sum(Features(x["activity"]).energy(price).values()) for x in arm["layers"])
-        rows.append((f"{place['instances']} of {place['array']}", f"{place['luts']:,}",
+        name = f"{place['instances']} of {place['array']}" + " *" * ("earlier" in place)
+        rows.append((name, f"{place['luts']:,}",
                      place["dsps"], place["block_rams"], f"{mhz:.1f}", f"{arm['cycles']:,}",
                      f"{arm['cycles'] / mhz / 1000:.2f}", f"{energy / 1e6:,.0f}"))
     return markdown_table(("arrays", "LUTs", "DSPs", "block RAMs", "MHz", "cycles of an image",

@@ -7,7 +7,7 @@ import pytest
 from boards.catalogue import BOARDS
 from boards.host.client import SerialBackend
 from boards.host.clock import Interval, Measured, busy_program, find_clock, measure_clock, off
-from boards.host.errors import LinkTimeout
+from boards.host.errors import LinkError, LinkTimeout
 from hw import registers
 from hw.isa import INSN_BYTES, READ_AHEAD_BYTES, Opcode, decode, field_error
 from sw.driver.errors import DriverError
@@ -88,6 +88,22 @@ def test_a_silent_board_has_no_other_rate():
 
     interval = Interval(seconds=1.0, sleep=lambda s: None, now=lambda: 0.0)
     assert find_clock(connect, BOARD, BOARD.config, interval, timeout_s=1e-4) == ""
+
+
+@pytest.mark.parametrize("error", [LinkError("no such rate"), ValueError("no such rate")])
+def test_a_rate_that_this_machine_has_not_is_passed_over(error):
+    actual, fakes = round(1.05 * BOARD.baud), []
+
+    def connect(baud: int) -> FakeBoard:
+        if baud >= 2 * BOARD.baud:
+            raise error
+        fakes.append(FakeBoard(BOARD.config, baud=actual, listens_at=baud, clock_hz=52.5e6))
+        return fakes[-1]
+
+    interval = Interval(seconds=1.0, sleep=lambda s: fakes[-1].sleep(s),
+                        now=lambda: fakes[-1].now)
+    assert f"it answers at {actual:,} baud" in find_clock(
+        connect, BOARD, BOARD.config, interval, timeout_s=1e-3)
 
 
 @pytest.mark.parametrize(("name", "mhz", "said"), [

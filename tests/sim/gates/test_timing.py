@@ -86,6 +86,12 @@ def test_cells_without_delays_are_named(tmp_path, library):
     (tmp_path / "bad.lib").write_text(text.replace('related_pin : "B"', 'related_pin : "C"'))
     with pytest.raises(NetlistError, match="and2 has a delay from 'C'"):
         analyse(make_netlist(tmp_path, read_liberty(tmp_path / "bad.lib"), CELLS))
+    for kind in "combinational_rise", "three_state_enable":
+        (tmp_path / "bad.lib").write_text(text.replace(
+            'related_pin : "B"; timing_type : "combinational"',
+            f'related_pin : "B"; timing_type : "{kind}"'))
+        with pytest.raises(NetlistError, match="and2 has no delay from B to Y in toy"):
+            analyse(make_netlist(tmp_path, read_liberty(tmp_path / "bad.lib"), CELLS))
     (tmp_path / "toy.lib").write_text(LIBERTY)
     with pytest.raises(NetlistError, match="flip-flop dff has no delays in toy"):
         analyse(make_netlist(tmp_path, read_liberty(tmp_path / "toy.lib"), CELLS))
