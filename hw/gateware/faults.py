@@ -26,6 +26,15 @@ class Fault:
     opcode: Signal
 
 
+@dataclass(frozen=True)
+class _Error:
+    """What `happens`; a cycle later, its `code`, and the number of its `instruction`."""
+
+    happens: Value
+    code: ValueLike
+    instruction: int
+
+
 def choose_fault(m: Module, blocks: Blocks, control: PureInterface, progress: Progress, *,
                  refusal: Value) -> Fault:
     """Choose one of the errors of a cycle, and say of which instruction it is.
@@ -43,18 +52,19 @@ def choose_fault(m: Module, blocks: Blocks, control: PureInterface, progress: Pr
     errors = list(_errors(m, blocks, at, refusal))
     ends = [(control.stop, ErrorCode.STOPPED), (control.watchdog, ErrorCode.WATCHDOG),
             (progress.stuck, ErrorCode.TOKEN_UNDERFLOW)]
-    happened = [_before(m, happens) for happens, *_ in errors]
+    happened = [_before(m, error.happens) for error in errors]
     ended = [_before(m, happens) for happens, _ in ends]
-    m.d.comb += fault.happens.eq(Cat(*(x[0] for x in errors), *(x[0] for x in ends)).any())
+    m.d.comb += fault.happens.eq(Cat(
+        *(error.happens for error in errors), *(happens for happens, _ in ends)).any())
     _choose_waiting(m, blocks, progress, at, waiting)
     m.d.comb += number.eq(_before(m, waiting))
     for end, (_, code) in zip(ended, ends, strict=True):
         with m.If(end):
             m.d.comb += fault.caught.eq(code)
     choice = m.If
-    for happens, (_, code, instruction) in zip(happened, errors, strict=True):
+    for happens, error in zip(happened, errors, strict=True):
         with choice(happens):
-            m.d.comb += [fault.caught.eq(code), number.eq(instruction)]
+            m.d.comb += [fault.caught.eq(error.code), number.eq(error.instruction)]
         choice = m.Elif
     at.choose(m, number, fault)
     return fault
@@ -89,29 +99,27 @@ def _before(m: Module, value: ValueLike, when: ValueLike = 1) -> Signal:
     return before
 
 
-def _errors(m: Module, blocks: Blocks, at: _Instructions, refusal: Value,
-            ) -> Iterator[tuple[Value, ValueLike, int]]:
-    """What may go wrong, the first before those after it: when it happens; and, a cycle later, its
-    code and its instruction's number."""
+def _errors(m: Module, blocks: Blocks, at: _Instructions, refusal: Value) -> Iterator[_Error]:
+    """What may go wrong, the first before those after it."""
     sequencer, gates, writes = blocks.sequencer, blocks.gates, blocks.writes
     program = at.add(Opcode.END, 0)
     happens = refusal != ErrorCode.NONE
-    yield happens, _before(m, refusal, happens), at.add(Opcode.ILLEGAL, 0)
+    yield _Error(happens, _before(m, refusal, happens), at.add(Opcode.ILLEGAL, 0))
     happens = sequencer.error != ErrorCode.NONE
-    yield happens, _before(m, sequencer.error, happens), at.add(
-        _before(m, sequencer.error_opcode, happens), _before(m, sequencer.error_layer, happens))
-    yield gates[Channel.PROGRAM].outside, ErrorCode.ADDRESS_WINDOW, program
+    yield _Error(happens, _before(m, sequencer.error, happens), at.add(
+        _before(m, sequencer.error_opcode, happens), _before(m, sequencer.error_layer, happens)))
+    yield _Error(gates[Channel.PROGRAM].outside, ErrorCode.ADDRESS_WINDOW, program)
     for gate, op in ((gates[Channel.WEIGHTS], Opcode.WEIGHTS), (gates[Channel.LOAD], Opcode.LOAD),
                      (writes, Opcode.STORE)):  # which hold what is outside
-        yield gate.outside, ErrorCode.ADDRESS_WINDOW, at.add(op, gate.layer)
-    yield sequencer.spoilt, ErrorCode.BUS_ERROR, program
+        yield _Error(gate.outside, ErrorCode.ADDRESS_WINDOW, at.add(op, gate.layer))
+    yield _Error(sequencer.spoilt, ErrorCode.BUS_ERROR, program)
     for unit, (fault, op) in _unit_faults(blocks).items():
         overflow = sequencer.overflow[list(UNITS).index(unit)]
         happens = fault.code != ErrorCode.NONE
         instruction = at.add(_before(m, op, overflow | happens) if isinstance(op, Value) else op,
                              _before(m, fault.layer, overflow | happens))
-        yield overflow, ErrorCode.TOKEN_OVERFLOW, instruction
-        yield happens, _before(m, fault.code, happens), instruction
+        yield _Error(overflow, ErrorCode.TOKEN_OVERFLOW, instruction)
+        yield _Error(happens, _before(m, fault.code, happens), instruction)
 
 
 def _unit_faults(blocks: Blocks) -> dict[str, tuple[PureInterface, Opcode | Value]]:
