@@ -183,6 +183,7 @@ def test_what_cannot_be_measured_is_refused_and_a_failure_leaves_the_old(tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.builds
 def test_the_measured_tables_are_what_a_run_gives(capsys):
     """Cycles, and the activity that energy is priced by, of every layer."""
     measured = json.loads((DATA / "measured-tinyvgg16.json").read_text())

@@ -218,6 +218,7 @@ def test_bad_usage_is_refused(capsys, arguments, message):
 
 
 @pytest.mark.slow
+@pytest.mark.builds
 def test_the_model_predicts_gates_that_it_has_not_seen(capsys):
     path = Path(os.environ.get("PARTITA_LIBERTY", "../shared/sky130/sky130hd_tt.lib.gz"))
     if not path.is_file():
