@@ -153,45 +153,45 @@ class Netlist:
                                      pins[pin.name][0]))
         self.load = load
         self._input_pins = input_pins
-        self._comb = comb
+        #: (cell, output pin, nets of its inputs, net), those that give before those that take.
+        self.gates = comb
         self.levels = self._levelise()
         place = {n: k for k, level in enumerate(self.levels) for g in level for n in g.output}
-        #: (cell, output pin, nets of its inputs, net), those that give before those that take.
-        self.gates = sorted(comb, key=lambda gate: place[gate[3]])
+        self.gates.sort(key=lambda gate: place[gate[3]])
 
     def _levelise(self) -> list[list[_Gates]]:
         """Cells in an order in which inputs come before outputs, grouped."""
         level = np.zeros(self.count, int)
-        driver = {out: k for k, (*_, out) in enumerate(self._comb)}
+        driver = {out: k for k, (*_, out) in enumerate(self.gates)}
         depth: dict[int, int] = {}
-        for start in range(len(self._comb)):
+        for start in range(len(self.gates)):
             stack = [start]
             while stack:
                 k = stack[-1]
                 if k in depth:
                     stack.pop()
                     continue
-                before = [driver[i] for i in self._comb[k][2] if i in driver]
+                before = [driver[i] for i in self.gates[k][2] if i in driver]
                 waiting = [b for b in before if b not in depth]
                 if waiting:
-                    if len(stack) > len(self._comb):
+                    if len(stack) > len(self.gates):
                         raise NetlistError("the netlist has a combinational loop")
                     stack += waiting
                     continue
                 depth[k] = 1 + max((depth[b] for b in before), default=0)
                 stack.pop()
         groups: dict[tuple[int, str, str], list[int]] = {}
-        for k, (cell, pin, _, out) in enumerate(self._comb):
+        for k, (cell, pin, _, out) in enumerate(self.gates):
             level[out] = depth[k]
             groups.setdefault((depth[k], cell.name, pin), []).append(k)
         levels: list[list[_Gates]] = [[] for _ in range(max(depth.values(), default=0))]
         for (at, _, _), members in groups.items():
-            cell, pin, sources, _ = self._comb[members[0]]
+            cell, pin, sources, _ = self.gates[members[0]]
             names = [p.name for p in cell.pins.values() if not p.output][:len(sources)]
             run = _compile(cell.pins[pin].function, names)
-            inputs = tuple(np.array([self._comb[k][2][s] for k in members])
+            inputs = tuple(np.array([self.gates[k][2][s] for k in members])
                            for s in range(len(sources)))
-            levels[at - 1].append(_Gates(run, inputs, np.array([self._comb[k][3]
+            levels[at - 1].append(_Gates(run, inputs, np.array([self.gates[k][3]
                                                                 for k in members])))
         return levels
 
@@ -304,7 +304,7 @@ class Netlist:
         """pJ of one transition of each net: its load, its driver, and the pins it reaches."""
         voltage = self.library.voltage
         result = 0.5 * self.load * voltage ** 2
-        drivers = [(c, p, o) for c, p, _, o in self._comb]
+        drivers = [(c, p, o) for c, p, _, o in self.gates]
         drivers += [(c, next(p.name for p in c.pins.values() if p.output), q)
                     for c, _, _, q in self.flip_flops]
         for cell, pin, out in drivers:

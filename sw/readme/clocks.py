@@ -3,7 +3,9 @@
 from hw.fpga.placed import placed
 from hw.support.markdown import markdown_table
 from sw.data import stored
-from sw.energy.model import EnergyModel, Features
+from sw.energy.model import EnergyModel
+
+from .pricing import priced
 
 __all__ = ["clocks_table"]
 
@@ -16,8 +18,7 @@ def clocks_table() -> str:
     rows: list[tuple] = []
     for place in placed():
         arm, mhz = runs[place["instances"], place["array"]], place["fmax_mhz"]
-        price = EnergyModel("fpga", clock_mhz=mhz).values()
-        energy = sum(sum(Features(x["activity"]).energy(price).values()) for x in arm["layers"])
+        energy = priced(arm["layers"], EnergyModel("fpga", clock_mhz=mhz))
         name = f"{place['instances']} of {place['array']}" + " *" * ("earlier" in place)
         rows.append((name, f"{place['luts']:,}",
                      place["dsps"], place["block_rams"], f"{mhz:.1f}", f"{arm['cycles']:,}",

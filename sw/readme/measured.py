@@ -7,11 +7,12 @@ from hw.support.docstrings import parameter_docs
 from hw.support.markdown import markdown_table
 from sw.data import stored
 from sw.energy.coefficients import GATINGS
-from sw.energy.model import CATEGORIES, OUTSIDE, EnergyModel, Features, ratio
+from sw.energy.model import CATEGORIES, OUTSIDE, EnergyModel, ratio
 from sw.experiment.bigarray import big_array
 from sw.lowering.switches import Switches
 
 from .limits import limit_of
+from .pricing import activity, priced
 
 __all__ = ["ablation_table", "energy_table", "headline_table", "scaling_table",
            "scenarios_table", "zeros_table"]
@@ -47,7 +48,7 @@ def headline_table() -> str:
         rows.append((label.format(big=f"one array of {side.rows}x{side.cols}"),
                      f"{arm['cycles']:,}", *ratios,
                      f"{equal['cycles'] / arm['cycles']:.2f}x",
-                     f"{_priced(arm['layers']) / report['images'] / 1e6:,.0f}"))
+                     f"{priced(arm['layers']) / report['images'] / 1e6:,.0f}"))
     limit = limit_of(arms["pruned-8"]["layers"], instances=8).cycles
     rows += [
         ("published, pruned on 8", "", f"{report['published']['pruned_layers']}x", "", "", "", ""),
@@ -66,21 +67,11 @@ _SCENARIOS = (EnergyModel(), EnergyModel(gating="memories"), EnergyModel(gating=
               EnergyModel(column="fpga", gating="none"))
 
 
-def _activity(arm: dict, only: Callable[[dict], bool]) -> Features:
-    return sum((Features(x["activity"]) for x in arm["layers"] if only(x)), Features({}))
-
-
-def _priced(layers: list[dict]) -> float:
-    """pJ of stored activity, by today's coefficients."""
-    return sum(sum(Features(x["activity"]).energy(EnergyModel().values()).values())
-               for x in layers)
-
-
 def _ratio_cells(report: dict, base: str, model: EnergyModel,
                  categories: tuple[str, ...] = CATEGORIES) -> list[str]:
     """Energy of an arm over that of pruned on eight, of each group of layers."""
     arms = {a["name"]: a for a in report["arms"]}
-    found = (ratio(_activity(arms[base], g), _activity(arms["pruned-8"], g), model, categories)
+    found = (ratio(activity(arms[base], g), activity(arms["pruned-8"], g), model, categories)
              for g in _groups(arms))
     return [f"{c.value:.2f}x ({c.low:.2f} to {c.high:.2f})" for c in found]
 
@@ -170,7 +161,7 @@ def zeros_table() -> str:
         now = list(layers.values())
         cycles, was = total(now, "cycles"), total(before, "cycles")
         dead = total(now, "skipped_macs") / total(now, "macs")
-        energy = [_priced(found) for found in (before, now)]
+        energy = [priced(found) for found in (before, now)]
         rows.append((names[arm["name"]], f"{dead:.1%}", f"{total(now, 'skipped_bytes'):,}",
                      f"{was:,}", f"{cycles:,}", f"{was / cycles:.2f}x",
                      f"{(1 - cycles / was) / dead:.1%}", f"{energy[0] / energy[1]:.2f}x"))

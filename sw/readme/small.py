@@ -2,7 +2,8 @@
 
 from hw.support.markdown import markdown_table
 from sw.data import stored
-from sw.energy.model import EnergyModel, Features
+
+from .pricing import priced
 
 __all__ = ["small_table"]
 
@@ -13,7 +14,6 @@ _WORDS = {"digits": "digits, 32 and 64 channels",
 def small_table() -> str:
     """Cycles and energy of eight arrays of 8x8 beside one of 16x32, at the same port."""
     rows: list[tuple] = []
-    price = EnergyModel().values()
     for run in stored("small-networks.json"):
         arms = {a["name"]: a for a in run["arms"]}
         pruned = {x["name"] for x in arms["pruned-8"]["layers"] if x["pruned"]}
@@ -24,8 +24,7 @@ def small_table() -> str:
                          lambda x: True):
                 a, b = (sum(x["cycles"] for x in arm["layers"] if only(x)) for arm in (many, one))
                 cells.append(f"{a:,} / {b:,}: {b / a:.2f}x")
-            energy = [sum(sum(Features(x["activity"]).energy(price).values())
-                          for x in arm["layers"]) / 1e6 for arm in (many, one)]
+            energy = [priced(arm["layers"]) / 1e6 for arm in (many, one)]
             rows.append((_WORDS[run["network"]], form, *cells,
                          f"{energy[0]:,.0f} / {energy[1]:,.0f}"))
     return markdown_table(("network", "form", "convolutions", "fc1, fc2", "network", "uJ"), rows)

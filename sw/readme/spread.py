@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from hw.support.markdown import markdown_table
 from sw.data import stored
-from sw.energy.model import EnergyModel, Features, ratio
+from sw.energy.model import EnergyModel, ratio
+
+from .pricing import activity
 
 __all__ = ["spread_table"]
 
@@ -18,9 +20,7 @@ def _ratios(base: dict, best: dict, only: Callable[[dict], bool]) -> list[float]
 
 def _interval(base: dict, best: dict, only: Callable[[dict], bool]) -> str:
     """What the coefficients' errors make of the ratio over all images."""
-    a, b = (sum((Features(x["activity"]) for x in arm["layers"] if only(x)), Features({}))
-            for arm in (base, best))
-    found = ratio(a, b, EnergyModel())
+    found = ratio(activity(base, only), activity(best, only), EnergyModel())
     return f"{found.value:.2f}x ({found.low:.2f} to {found.high:.2f})"
 
 
