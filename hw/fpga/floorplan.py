@@ -12,7 +12,7 @@ gets a part of the device of its own, and within it the places that make its wir
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,8 @@ _MANY_PINS = 200
 _ROUNDS = 2
 _BEL = re.compile(r"X(\d{1,5})/Y(\d{1,5})/")
 _CORE = re.compile(r"(?:.*?\.)?core_(\d{1,5})\.(.*)")
+#: A number that Yosys makes up for what has no name.
+_NUMBER = re.compile(r"\$(\d{1,9})")
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,22 @@ def _flat(netlist: dict) -> dict:
     return max((m["cells"] for m in netlist["modules"].values()), key=len)
 
 
-def _of_instance(name: str) -> tuple[int, str]:
-    """An instance's number, and a cell's name within it; -1 for a cell outside of all."""
-    found = _CORE.fullmatch(name)
-    return (int(found[1]), found[2]) if found else (-1, name)
+def _within_instances(cells: Iterable[str]) -> dict[str, tuple[int, str]]:
+    """Cell's name -> its instance's number, and its name within that; -1 for one outside of all.
+
+    Of the numbers that Yosys makes up, cells that are named alike have but the order, from 0: what
+    is built beside them shifts the numbers.
+    """
+    found = {name: (int(core[1]), core[2]) if (core := _CORE.fullmatch(name)) else (-1, name)
+             for name in cells}
+    alike: dict[tuple[int, str], list[str]] = {}
+    for name, (n, inner) in found.items():
+        if _NUMBER.search(inner):
+            alike.setdefault((n, _NUMBER.sub("$", inner)), []).append(name)
+    for (n, inner), names in alike.items():
+        names.sort(key=lambda name: [int(k) for k in _NUMBER.findall(found[name][1])])
+        found |= {name: (n, inner.replace("$", f"${k}", 1)) for k, name in enumerate(names)}
+    return found
 
 
 def _place(folder: Path, device: Device, netlist: str, placer: str) -> dict[str, dict]:
@@ -208,8 +222,9 @@ def kept_floorplan(path: Path, config: Config, device: Device) -> Floorplan | No
     try:
         found = read_json(path, "a floorplan")
         of = (found["device"].text(), found["instances"].integer(1, 32))
-        places = {_of_instance(name): Site.named(bel.text(100))
-                  for name, bel in found["places"].entries().items()}
+        entries = found["places"].entries()
+        within = _within_instances(entries)
+        places = {within[name]: Site.named(bel.text(100)) for name, bel in entries.items()}
     except (FileFormatError, ToolError) as error:
         raise FileFormatError(f"{path} is no floorplan ({error}); {again}") from None
     if of != (device.name, config.instances):
@@ -246,7 +261,8 @@ def _find_places(folder: Path, config: Config, device: Device,
         _fix(alone / "partita.json", alone / "fixed.json", places.get)
         cells = _place(alone, device, "fixed.json", "static")
         places = _match_all(cells, parts[0])
-    return {(n, _of_instance(name)[1]): site for n, part in enumerate(parts) for name, site in
+    within = _within_instances(places)
+    return {(n, within[name][1]): site for n, part in enumerate(parts) for name, site in
             _match_all(cells, part, _centre(part) - _centre(parts[0])).items()}
 
 
@@ -280,11 +296,12 @@ def floorplan(folder: Path, netlist: str, config: Config, device: Device, *,
     """
     if config.instances == 1:
         return {}
+    within = _within_instances(name for name, c in _flat(json.loads(
+        (folder / netlist).read_text())).items() if c["type"] in KINDS)
     if places is None:
         places = _find_places(folder, config, device, say)
     else:
-        cells = {_of_instance(name) for name, c in _flat(json.loads(
-            (folder / netlist).read_text())).items() if c["type"] in KINDS}
+        cells = set(within.values())
         for wrong, what in ((cells - places.keys(), "has no place for"),
                             (places.keys() - cells, "has a place for what is not there:")):
             if inner := [f"core_{n}.{name}" for n, name in sorted(wrong) if n >= 0]:
@@ -292,5 +309,6 @@ def floorplan(folder: Path, netlist: str, config: Config, device: Device, *,
                                  "it is another configuration's; have a new one made")
         if len(set(places.values())) < len(places):
             raise ValueError("the floorplan gives one place to two cells; have a new one made")
-    _fix(folder / netlist, folder / netlist, lambda name: places.get(_of_instance(name)))
+    _fix(folder / netlist, folder / netlist,
+         lambda name: places.get(within[name]) if name in within else None)
     return places
