@@ -139,6 +139,7 @@ def test_numbers_that_yosys_makes_up_may_shift(tmp_path):
                 ["core_0.$9_P", "core_0.$11_P", "core_0.$110_P", "core_0.b.$7_P", "core_1.$9_P"])
         }}))
     places = kept_floorplan(tmp_path / "plan.json", TWO, device)
+    assert places is not None
     floorplan(tmp_path, "top.json", TWO, device, places=places)
     cells = json.loads((tmp_path / "top.json").read_text())["modules"]["top"]["cells"]
     assert {n: c["attributes"]["BEL"] for n, c in cells.items()} == {
