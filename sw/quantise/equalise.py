@@ -6,6 +6,10 @@ The numbers are powers of two, so it is exact in floating point, too. Each is th
 channel's largest value over its readers' largest weight, so that neither's rounding suffers more;
 or that value, where readers take each channel by itself, whose weights have steps of their own.
 
+A clamp's upper end takes none through. Channels that stay below it on the images can be made as
+large as it lets them, so that int8's end is theirs: beyond what they reach, and some more, they are
+then clipped. That may gain or lose; `held_out.py` looks.
+
 A function that takes no factor through has a table for each channel: its results are divided in
 there, and what it takes, which is held as int8, too, is divided by what brings it to one size.
 """
@@ -23,52 +27,71 @@ from .scaled import Factors
 from .shown import Images, Shown
 from .ties import is_copy
 
-__all__ = ["channel_factors"]
+__all__ = ["channel_factors", "may_grow"]
 
 _MOST = 20  # of the powers of two
 _ALIKE = 3.0  # powers below which channels are alike: there is nothing to be gained
 _LEAST = 1e-30
 _VALUES = 1 << 17  # looked at together
+_BEYOND = 1.25  # times what a clamped channel reaches that it may on other images
 _SHARE = 1 / 16  # of what a sum could reach, that it is taken to reach
 
 
-def channel_factors(graph: FloatGraph, images: Images) -> Factors:
+def channel_factors(graph: FloatGraph, images: Images, *, clamped: bool = False) -> Factors:
     """What channels are to be divided by, as they are on images [N, C, H, W]; of layers that may
-    be. Errors as of `quantise`."""
+    be, and with `clamped` of those with an upper end as well. Errors as of `quantise`."""
     peaks = {layer.name: np.zeros(layer.out_shape[0]) for layer in graph.layers}
-    before = {layer.name: _Sums(layer) for layer in graph.layers
+    scaled = [layer for layer in graph.layers if _may_be_scaled(graph, layer)
+              and (clamped or layer.high is None)]
+    before = {layer.name: _Reach(layer) for layer in graph.layers
               if _may_be_scaled_before(graph, layer)}
+    below = {layer.name: _Reach(layer) for layer in scaled if layer.high is not None}
     for _, outputs in Shown(graph, images).batches():
         for layer, (read, y) in zip(graph.layers, outputs, strict=True):
             _raise(peaks[layer.name], y)
-            if layer.name in before:
-                before[layer.name].add(read())
-    return Factors({layer.name: _factors(graph, layer, peaks[layer.name]) for layer in graph.layers
-                    if _may_be_scaled(graph, layer)},
-                   {name: _evened(found.powers()) for name, found in before.items()})
+            if layer.name in below:
+                below[layer.name].add(read(), y)
+            elif layer.name in before:
+                own, *others = inputs = read()
+                before[layer.name].add(inputs, run_float_layer(layer.sums, own, others=others))
+    return Factors(
+        {layer.name: _below_clamp(graph, layer, below[layer.name].found(_BEYOND))
+         if layer.name in below else _factors(graph, layer, peaks[layer.name])
+         for layer in scaled},
+        {name: _evened(reach.powers()) for name, reach in before.items()})
 
 
-class _Sums:
-    """The largest sums of a layer by channel, and largest values of what its parts read."""
+def may_grow(graph: FloatGraph) -> bool:
+    """Whether there are channels below a clamp's upper end that may be divided by something."""
+    return any(layer.high is not None and _may_be_scaled(graph, layer) for layer in graph.layers)
+
+
+class _Reach:
+    """The largest values of a layer by channel, of its sums or its results, and of what its parts
+    read."""
 
     def __init__(self, layer: FloatLayer):
         self._layer, self._parts = layer, (layer, *layer.terms)
         self._peaks = np.zeros(layer.out_shape[0])
         self._read = [0.0] * len(self._parts)
 
-    def add(self, inputs: Sequence[torch.Tensor]) -> None:
-        """Take in what some images give its parts to read."""
-        _raise(self._peaks, run_float_layer(self._layer.sums, inputs[0], others=inputs[1:]))
+    def add(self, inputs: Sequence[torch.Tensor], values: torch.Tensor) -> None:
+        """Take in what some images give its parts to read, and what it makes of that."""
+        _raise(self._peaks, values)
         self._read = [max(most, float(x.abs().max()))
                       for most, x in zip(self._read, inputs, strict=True)]
 
-    def powers(self) -> np.ndarray:
-        """Of two, of what each channel may reach: what it did, or a share of what it could, as
-        other images may show what these hardly do; NaN where that is nothing."""
+    def found(self, beyond: float = 1.0) -> np.ndarray:
+        """What each channel may reach, float64[out]: so many times what it did, or a share of what
+        it could, as other images may show what these hardly do."""
         most = np.abs(self._layer.bias) + sum(
             read * np.abs(part.weight).reshape(len(part.weight), -1).sum(1)
             for read, part in zip(self._read, self._parts, strict=True))
-        found = np.maximum(self._peaks, _SHARE * most)
+        return np.maximum(beyond * self._peaks, _SHARE * most)
+
+    def powers(self) -> np.ndarray:
+        """Of two, of what each channel may reach; NaN where that is nothing."""
+        found = self.found()
         return np.where(found > 0, np.log2(np.maximum(found, _LEAST)), np.nan)
 
 
@@ -79,7 +102,8 @@ def _raise(peaks: np.ndarray, y: torch.Tensor) -> None:
 
 def _may_be_scaled(graph: FloatGraph, layer: FloatLayer) -> bool:
     """Whether a layer's channels may be scaled: by its clamp, and by all who read it."""
-    if layer.name in graph.ends or layer.low not in (None, 0) or layer.high is not None:
+    if layer.name in graph.ends or layer.low not in (None, 0) or (
+            layer.high is not None and (layer.low != 0 or layer.function is not None)):
         return False
     if any(layer.name in join.sources for join in graph.joins):
         return False
@@ -107,15 +131,32 @@ def _readers(graph: FloatGraph, layer: FloatLayer) -> Iterator[FloatLayer | Term
                     if value == layer.name)
 
 
+def _read_by(graph: FloatGraph, layer: FloatLayer) -> tuple[np.ndarray, bool]:
+    """The largest weight, float64[out], that a layer's channels are read by, as `_by_input`, and
+    whether readers take each channel by itself."""
+    parts = list(_readers(graph, layer))
+    return (np.maximum.reduce([_by_input(part) for part in parts]),
+            all(part.weight.shape[1] == 1 for part in parts))
+
+
 def _factors(graph: FloatGraph, layer: FloatLayer, peaks: np.ndarray) -> np.ndarray:
     """What each channel's sums are divided by: float32[out]."""
-    parts = list(_readers(graph, layer))
-    weights = np.maximum.reduce([_by_input(part) for part in parts])
-    alone = all(part.weight.shape[1] == 1 for part in parts)
+    weights, alone = _read_by(graph, layer)
     alive = (peaks > 0) & (weights > 0)
     powers = np.full(len(peaks), np.nan)
     powers[alive] = np.log2(peaks[alive] / weights[alive]) / (1 if alone else 2)
     return _evened(powers)
+
+
+def _below_clamp(graph: FloatGraph, layer: FloatLayer, reach: np.ndarray) -> np.ndarray:
+    """Likewise of a layer whose clamp ends at some height, by what its channels reach: by 1 at
+    most, as they become no larger than that."""
+    assert layer.high is not None
+    weights, alone = _read_by(graph, layer)
+    room = np.floor(np.log2(layer.high / np.clip(reach, _LEAST, layer.high)))
+    alive = (reach > 0) & (weights > 0)
+    powers = np.log2(np.where(alive, reach / layer.high / np.where(alive, weights, 1), 1))
+    return np.exp2(np.clip(np.round(powers / (1 if alone else 2)), -room, 0)).astype(np.float32)
 
 
 def _evened(powers: np.ndarray) -> np.ndarray:

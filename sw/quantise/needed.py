@@ -1,4 +1,5 @@
-"""Quantising as a network needs it: weights rounded in turn, zero points where they help."""
+"""Quantising as a network needs it: weights rounded in turn, and, where that loses much, channels
+below clamps made larger, and zero points, where they help."""
 
 from dataclasses import dataclass
 
@@ -6,8 +7,8 @@ from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph
 
-from .equalise import channel_factors
-from .noise import signal_to_noise
+from .equalise import channel_factors, may_grow
+from .held_out import growing_helps, kept
 from .post_training import quantise, quantise_shown
 from .scaled import Scaled
 from .shown import Images, Shown
@@ -18,7 +19,6 @@ __all__ = ["Quantised", "quantise_as_needed"]
 #: integers then guess as real numbers do, and a zero that is 0 costs less energy and can be
 #: skipped.
 ENOUGH = 20.0
-_IMAGES = 16  # that this is measured on, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,8 @@ class Quantised:
 
 
 def quantise_as_needed(graph: FloatGraph, images: Images, *, symmetric: bool = False) -> Quantised:
-    """Quantise a network, with zero points where 0 for 0 loses too much and they keep more.
+    """Quantise a network; where that loses too much, with larger channels below clamps if these
+    keep more on images held out, and with zero points if these keep more.
 
     Parameters
     ----------
@@ -52,20 +53,21 @@ def quantise_as_needed(graph: FloatGraph, images: Images, *, symmetric: bool = F
     if graph.given is not None:
         return Quantised(Scaled(graph), quantise(graph), symmetric=False)
     real = Scaled(graph, channel_factors(graph, images))
-    shown = Shown(real, images)
-    plain = quantise_shown(shown, nearest=False)
-    if symmetric or (kept := _kept(real, plain, images)) >= ENOUGH:
+    plain = quantise_shown(Shown(real, images), nearest=False)
+    grows = may_grow(graph)
+    if (symmetric and not grows) or (least := kept(real, plain, images)) >= ENOUGH:
         return Quantised(real, plain, symmetric=True)
-    found = quantise_shown(shown, nearest=False, symmetric=False)
-    more = _kept(real, found, images)
-    if more <= kept:
-        return Quantised(real, plain, symmetric=True)
-    return Quantised(real, found, symmetric=False, note=f"values have zero points: {more:.1f} dB "
-                     f"at the output on images of the calibration, {kept:.1f} without "
-                     "(--symmetric)")
-
-
-def _kept(real: Scaled, graph: IntegerGraph, images: Images) -> float:
-    """dB of the output that keeps least."""
-    found = signal_to_noise(real, graph, images[:_IMAGES])
-    return min(found[name] for name in real.graph.ends)
+    notes = []
+    if grows and growing_helps(graph, images, symmetric=symmetric):
+        real = Scaled(graph, channel_factors(graph, images, clamped=True))
+        plain = quantise_shown(Shown(real, images), nearest=False)
+        before, least = least, kept(real, plain, images)
+        notes.append(f"channels below their clamps are as large as these let them: {least:.1f} dB "
+                     f"at the output on images of the calibration, {before:.1f} without")
+    if not symmetric:
+        found = quantise_shown(Shown(real, images), nearest=False, symmetric=False)
+        if (more := kept(real, found, images)) > least:
+            notes.append(f"values have zero points: {more:.1f} dB at the output on images of the "
+                         f"calibration, {least:.1f} without (--symmetric)")
+            return Quantised(real, found, symmetric=False, note="; ".join(notes))
+    return Quantised(real, plain, symmetric=True, note="; ".join(notes))
