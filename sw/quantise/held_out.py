@@ -3,7 +3,7 @@
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
 
-from .equalise import channel_factors
+from .equalise import channel_factors, may_grow
 from .errors import QuantiseError
 from .noise import signal_to_noise
 from .post_training import quantise_shown
@@ -26,7 +26,7 @@ def growing_helps(graph: FloatGraph, images: Images, *, symmetric: bool) -> bool
     on each half of the images where the other half chose how large."""
     half = len(images) // 2
     try:
-        return bool(half) and all(
+        return bool(half) and may_grow(graph) and all(
             _kept_on(graph, own, others, clamped=True, symmetric=symmetric)
             > _kept_on(graph, own, others, clamped=False, symmetric=symmetric)
             for own, others in ((images[:half], images[half:]), (images[half:], images[:half])))

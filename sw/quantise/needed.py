@@ -1,13 +1,14 @@
 """Quantising as a network needs it: weights rounded in turn, and, where that loses much, channels
 below clamps made larger, and zero points, where they help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph
 
-from .equalise import channel_factors, may_grow
+from .bias import correct_biases
+from .equalise import channel_factors
 from .held_out import growing_helps, kept
 from .post_training import quantise, quantise_shown
 from .scaled import Scaled
@@ -52,22 +53,35 @@ def quantise_as_needed(graph: FloatGraph, images: Images, *, symmetric: bool = F
     expect(graph, FloatGraph, "quantise_as_needed")
     if graph.given is not None:
         return Quantised(Scaled(graph), quantise(graph), symmetric=False)
-    real = Scaled(graph, channel_factors(graph, images))
-    plain = quantise_shown(Shown(real, images), nearest=False)
-    grows = may_grow(graph)
-    if (symmetric and not grows) or (least := kept(real, plain, images)) >= ENOUGH:
-        return Quantised(real, plain, symmetric=True)
+    found = _quantised(graph, images, symmetric=True)
+    best, keeps = found, kept(found.real, found.graph, images)
+    if keeps >= ENOUGH:
+        return best
     notes = []
-    if grows and growing_helps(graph, images, symmetric=symmetric):
-        real = Scaled(graph, channel_factors(graph, images, clamped=True))
-        plain = quantise_shown(Shown(real, images), nearest=False)
-        before, least = least, kept(real, plain, images)
-        notes.append(f"channels below their clamps are as large as these let them: {least:.1f} dB "
-                     f"at the output on images of the calibration, {before:.1f} without")
+
+    def offer(other: Quantised, what: str) -> None:
+        nonlocal best, keeps
+        if (more := kept(other.real, other.graph, images)) > keeps:
+            notes.append(f"{what}: {more:.1f} dB at the output on images of the calibration, "
+                         f"{keeps:.1f} without")
+            best, keeps = other, more
+
+    if growing_helps(graph, images, symmetric=symmetric):
+        offer(_quantised(graph, images, symmetric=True, clamped=True),
+              "channels below their clamps are as large as these let them")
     if not symmetric:
-        found = quantise_shown(Shown(real, images), nearest=False, symmetric=False)
-        if (more := kept(real, found, images)) > least:
-            notes.append(f"values have zero points: {more:.1f} dB at the output on images of the "
-                         f"calibration, {least:.1f} without (--symmetric)")
-            return Quantised(real, found, symmetric=False, note="; ".join(notes))
-    return Quantised(real, plain, symmetric=True, note="; ".join(notes))
+        offer(replace(best, graph=quantise_shown(Shown(best.real, images), nearest=False,
+                                                 symmetric=False), symmetric=False),
+              "values have zero points (--symmetric forbids them)")
+    corrected = correct_biases(best.graph, Shown(best.real, images))
+    corrected.validate()
+    offer(replace(best, graph=corrected),
+          "biases make up for what rounding adds to sums on average")
+    return replace(best, note="; ".join(notes))
+
+
+def _quantised(graph: FloatGraph, images: Images, *, symmetric: bool, clamped: bool = False,
+               ) -> Quantised:
+    real = Scaled(graph, channel_factors(graph, images, clamped=clamped))
+    return Quantised(real, quantise_shown(Shown(real, images), nearest=False,
+                                          symmetric=symmetric), symmetric=symmetric)

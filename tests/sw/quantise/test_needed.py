@@ -43,8 +43,9 @@ def test_values_have_zero_points_where_these_keep_more(graph, monkeypatch):
     monkeypatch.setattr(needed, "ENOUGH", 1000.0)
     found = quantise_as_needed(graph, IMAGES)
     assert not found.symmetric and found.graph.layers[0].offset == -128
-    kept, without = map(float, re.findall(r"[\d.]+", found.note))
-    assert kept > without
+    assert found.note.startswith("values have zero points (--symmetric forbids them): ")
+    more, without = map(float, re.findall(r"[\d.]+", found.note)[:2])
+    assert more > without
 
 
 def test_the_output_that_keeps_least_decides(monkeypatch):
@@ -84,6 +85,23 @@ def test_the_option_and_skipped_zeros_forbid_them(more, symmetric, tmp_path):
     assert ("--symmetric" in as_typed(args, MORE)) is ("--symmetric" in more)
 
 
+@pytest.mark.parametrize("better", [False, True])
+def test_biases_make_up_for_rounding_where_that_keeps_more(graph, better, monkeypatch):
+    def constant(real, integers, images):
+        return 10.0 + better * any(not np.array_equal(a.bias, b.bias) for a, b in zip(
+            integers.layers, plain.layers, strict=True))
+
+    plain = quantise(graph, IMAGES, nearest=False)
+    monkeypatch.setattr(needed, "kept", constant)
+    found = quantise_as_needed(graph, IMAGES, symmetric=True)
+    right = quantise(graph, IMAGES, nearest=False, correct=better)
+    assert all(np.array_equal(a.bias, b.bias) and np.array_equal(a.weight, b.weight)
+               for a, b in zip(found.graph.layers, right.layers, strict=True))
+    assert found.note == better * (
+        "biases make up for what rounding adds to sums on average: 11.0 dB at the output on images "
+        "of the calibration, 10.0 without")
+
+
 # -- channels below a clamp ------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def clamped() -> FloatGraph:
@@ -118,7 +136,7 @@ def test_they_grow_where_that_keeps_more_on_images_held_out(clamped, symmetric, 
     assert found.real.factors.outputs
     more, without = map(float, re.findall(r"[\d.]+", found.note)[:2])
     assert found.note.startswith("channels below their clamps are as large as") and more > without
-    assert symmetric or "; values have zero points: " in found.note
+    assert symmetric or "; values have zero points (" in found.note
 
 
 @pytest.mark.parametrize("images", [
