@@ -264,6 +264,7 @@ class Model {
     // only shows that none of its outputs follows an input.
     void settle() {
         for (int i = 0; i < kCores; i++) {
+            if (checking && !core_hears(i, *shell_, *cores_[i])) look_again_[i] = 0;
             shell_to_core(i, *shell_, *cores_[i]);
             if (!doze) stay_awake(*cores_[i]);
             if (!checking) continue;
@@ -361,10 +362,14 @@ class Model {
         evaluate(kCoreClock, first, last);
     }
 
-    // Whoever dozes and has no clock would not change if it had one.
+    // Whoever dozes and has no clock would not change if it had one. While it hears nothing new but
+    // how long it has slept, that is looked at in some cycles.
     void sleepers_stay(uint32_t clocks) {
         for (int i = 0; i < kCores; i++) {
-            if (clocks >> i & 1 || !is_dozing(*cores_[i])) continue;
+            bool sleeps = !(clocks >> i & 1) && is_dozing(*cores_[i]);
+            if (!sleeps) look_again_[i] = 0;
+            if (!sleeps || look_again_[i]-- > 0) continue;
+            look_again_[i] = kSleepersSeen;
             CoreState *root = cores_[i];
             still_.capture(root);
             rise(&root, &root + 1);
@@ -418,6 +423,8 @@ class Model {
     OwnPorts<kOwnPorts> own_ports_;
     StateMap core_map_, shell_map_;
     Stillness still_;  // of a core that sleeps
+    static constexpr int kSleepersSeen = 15;  // cycles
+    std::array<int, kCores> look_again_{};  // cycles until a core that sleeps is looked at
     std::vector<std::unique_ptr<ToggleCounter>> counters_;
     std::vector<AdvanceCheck> advances_;
     std::vector<int> clocked_;  // cores that have a clock in this cycle
