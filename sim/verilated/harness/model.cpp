@@ -20,14 +20,7 @@
 #include "Vshell.h"
 #include "Vshell___024root.h"
 #include "verilated.h"
-#if defined(PARTITA_SAIF)
-#include "Vcore__Syms.h"
-#include "verilated_saif_c.h"
-struct TraceFile : VerilatedSaifC {
-    int error() const { return 0; }
-};
-#define PARTITA_TRACE
-#elif defined(PARTITA_VCD)
+#ifdef PARTITA_VCD
 #include "Vcore__Syms.h"
 #include "verilated_vcd_c.h"
 // Remembers why nothing more could be written; Verilator's own file ends the program then.
@@ -47,7 +40,6 @@ struct TraceFile : private VcdFile, public VerilatedVcdC {
     using VerilatedVcdC::close;
     using VerilatedVcdC::open;
 };
-#define PARTITA_TRACE
 #endif
 
 #ifdef PARTITA_MEMORY
@@ -164,7 +156,7 @@ class Model {
     // Every started instance has ended.
     bool all_ended() const { return shell_->irq; }
 
-#ifdef PARTITA_TRACE
+#ifdef PARTITA_VCD
     // Write core 0's signals of so many cycles to a file, with one sample after each clock edge:
     // registers as they are in the cycle that begins, inputs as they were in the one that ends.
     // Returns the system's number of what went wrong with the file, or 0.
@@ -495,7 +487,7 @@ void partita_place(void *m, uint32_t layer, uint64_t begin, uint64_t end) {
 void partita_check(void *m, int on) { model(m).checking = on; }
 void partita_doze(void *m, int on) { model(m).doze = on; }
 void partita_count_toggles(void *m, int on) { model(m).count_toggles(on); }
-#ifdef PARTITA_TRACE
+#ifdef PARTITA_VCD
 int partita_trace(void *m, const char *path, uint64_t cycles) {
     return model(m).trace(path, cycles);
 }
