@@ -54,7 +54,7 @@ class VerilatorBackend(WatchedPorts):
     threads : int, 1 or more
         That share the cores' part of each cycle, at most one for each instance; what they compute
         is the same. More than there are idle processors make it slower.
-    kind : "saif", "vcd" or "wave" for a build that can also `trace` into such files
+    kind : "vcd" or "wave" for a build that can also `trace` into such files
     memory : RtlMemory or None
         Takes the model's place; the model's settings are then of no effect. Its configuration has
         one port.

@@ -49,10 +49,10 @@ def build(config: Config, say: Callable[[str], None] = lambda text: None, *,
     ----------
     config : Config
     say : called with a line before each long step
-    kind : "plain", "activity", "saif", "vcd" or "wave"
+    kind : "plain", "activity", "vcd" or "wave"
         With "activity" it can count what `sim.activity.map` reads, by the maps in a JSON file
-        beside it; with "saif" or "vcd" it can also write such files (`partita_trace`), to check
-        counts against and to evaluate netlists on; with "wave" it writes VCD for people.
+        beside it; with "vcd" it can also write such files (`partita_trace`), to check counts
+        against and to evaluate netlists on; with "wave" it writes them for people.
     memory : RtlMemory or None
         In place of the model of `sim/verilated/harness/memory.h`; the configuration has one port.
     change : function or None

@@ -29,14 +29,10 @@ _NOISE = '''#include "verilated.h"
 #define VL_SCOPED_RAND_RESET_Q(bits, scope, salt) VL_RAND_RESET_Q(bits)
 #define VL_SCOPED_RAND_RESET_W(bits, words, scope, salt) VL_RAND_RESET_W(bits, words)
 '''
-#: Kind of build that traces -> Verilator's options, macros, support source.
-_TRACES = {
-    "saif": (("--trace-saif", "--trace-underscore"),
-             "-DPARTITA_SAIF -DVM_TRACE=1 -DVM_TRACE_SAIF=1", "verilated_saif_c.cpp"),
-    "vcd": (("--trace-vcd", "--trace-underscore"),
-            "-DPARTITA_VCD -DVM_TRACE=1 -DVM_TRACE_VCD=1", "verilated_vcd_c.cpp"),
-}
-_TRACES["wave"] = _TRACES["vcd"]
+#: Kinds of builds that trace, and with what: Verilator's options, macros, support source.
+_TRACING = ("vcd", "wave")
+_TRACE = (("--trace-vcd", "--trace-underscore"),
+          "-DPARTITA_VCD -DVM_TRACE=1 -DVM_TRACE_VCD=1", "verilated_vcd_c.cpp")
 #: What is read before anything else, and takes longer to read than a small model to compile.
 _HEADERS = "verilator.h"
 _HEADERS_TEXT = "".join(f"#include <{header}>\n" for header in (
@@ -45,8 +41,8 @@ _HEADERS_TEXT = "".join(f"#include <{header}>\n" for header in (
 
 
 def _trace(kind: str) -> tuple[tuple[str, ...], str, str]:
-    """What `_TRACES` has of a kind of build; of one that does not trace, nothing."""
-    return _TRACES.get(kind, ((), "", ""))
+    """`_TRACE` for a kind of build that traces; for another, nothing."""
+    return _TRACE if kind in _TRACING else ((), "", "")
 
 
 def trace_options(kind: str) -> tuple[str, ...]:

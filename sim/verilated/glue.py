@@ -13,6 +13,8 @@ from .shown import shown_function
 
 __all__ = ["glue_header"]
 
+#: A core's input that rises in each cycle in which it sleeps.
+_SLEPT = "control__slept"
 #: Direction, bits, C++ name.
 _Port = tuple[str, int, str]
 _PORT = re.compile(r"VL_(IN|OUT)(8|16|64|W)?\(&(\w+),(\d+),0(?:,\d+)?\);")
@@ -60,9 +62,10 @@ def _spared(core: dict[str, _Port]) -> str:
 
 
 def _crossings(config: Config, core: dict[str, _Port], shell: dict[str, _Port],
-               ) -> tuple[list[str], list[str], list[str]]:
-    """Of each instance: the shell's outputs to its core, the core's to the shell, and whether
-    the shell has what the core puts out."""
+               ) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Of each instance: the shell's outputs to its core, the core's to the shell, whether the core
+    has what the shell puts out, but for how long it has slept, and whether the shell has what the
+    core does."""
     links = [(name, direction) for name, (direction, _, _) in core.items()
              if name not in ("clk", "rst")]
 
@@ -70,16 +73,20 @@ def _crossings(config: Config, core: dict[str, _Port], shell: dict[str, _Port],
         group, _, rest = name.partition("__")
         return shell[f"{group}__{i}__{rest}"][2]
 
-    to_core, to_shell, agree = [], [], []
+    def alike(i: int, direction: str) -> str:
+        return "        return " + "\n            && ".join(
+            f"!memcmp(&s.{far(n, i)}, &c.{core[n][2]}, sizeof c.{core[n][2]})"
+            for n, d in links if d == direction and n != _SLEPT) + ";"
+
+    to_core, to_shell, hears, agree = [], [], [], []
     for i in range(config.instances):
         to_core.append("\n".join(f"        c.{core[n][2]} = s.{far(n, i)};"
                                  for n, d in links if d == "IN"))
         to_shell.append("\n".join(f"        s.{far(n, i)} = c.{core[n][2]};"
                                   for n, d in links if d == "OUT"))
-        agree.append("        return " + "\n            && ".join(
-            f"!memcmp(&s.{far(n, i)}, &c.{core[n][2]}, sizeof c.{core[n][2]})"
-            for n, d in links if d == "OUT") + ";")
-    return to_core, to_shell, agree
+        hears.append(alike(i, "IN"))
+        agree.append(alike(i, "OUT"))
+    return to_core, to_shell, hears, agree
 
 
 def _memory_ports(config: Config, shell: dict[str, _Port]) -> tuple[list[str], list[str]]:
@@ -144,7 +151,7 @@ def glue_header(config: Config, headers: dict[str, str],
     parts : of each, the functions in which it evaluates itself
     """
     core, shell = _ports(headers["core"]), _ports(headers["shell"])
-    to_core, to_shell, agree = _crossings(config, core, shell)
+    to_core, to_shell, hears, agree = _crossings(config, core, shell)
     drive, sample = _memory_ports(config, shell)
     return f"""// Generated for {config.instances} instances; see glue.py.
 {parts["core"].header("Core")}
@@ -164,6 +171,10 @@ inline void shell_to_core(int i, ShellState &s, CoreState &c) {{
 }}
 inline void core_to_shell(int i, ShellState &s, CoreState &c) {{
 {_switch("i", to_shell)}
+}}
+inline bool core_hears(int i, ShellState &s, CoreState &c) {{
+{_switch("i", hears)}
+    return true;
 }}
 inline bool core_agrees(int i, ShellState &s, CoreState &c) {{
 {_switch("i", agree)}

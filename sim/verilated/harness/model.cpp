@@ -20,14 +20,7 @@
 #include "Vshell.h"
 #include "Vshell___024root.h"
 #include "verilated.h"
-#if defined(PARTITA_SAIF)
-#include "Vcore__Syms.h"
-#include "verilated_saif_c.h"
-struct TraceFile : VerilatedSaifC {
-    int error() const { return 0; }
-};
-#define PARTITA_TRACE
-#elif defined(PARTITA_VCD)
+#ifdef PARTITA_VCD
 #include "Vcore__Syms.h"
 #include "verilated_vcd_c.h"
 // Remembers why nothing more could be written; Verilator's own file ends the program then.
@@ -47,7 +40,6 @@ struct TraceFile : private VcdFile, public VerilatedVcdC {
     using VerilatedVcdC::close;
     using VerilatedVcdC::open;
 };
-#define PARTITA_TRACE
 #endif
 
 #ifdef PARTITA_MEMORY
@@ -164,7 +156,7 @@ class Model {
     // Every started instance has ended.
     bool all_ended() const { return shell_->irq; }
 
-#ifdef PARTITA_TRACE
+#ifdef PARTITA_VCD
     // Write core 0's signals of so many cycles to a file, with one sample after each clock edge:
     // registers as they are in the cycle that begins, inputs as they were in the one that ends.
     // Returns the system's number of what went wrong with the file, or 0.
@@ -264,6 +256,7 @@ class Model {
     // only shows that none of its outputs follows an input.
     void settle() {
         for (int i = 0; i < kCores; i++) {
+            if (checking && !core_hears(i, *shell_, *cores_[i])) look_again_[i] = 0;
             shell_to_core(i, *shell_, *cores_[i]);
             if (!doze) stay_awake(*cores_[i]);
             if (!checking) continue;
@@ -361,10 +354,14 @@ class Model {
         evaluate(kCoreClock, first, last);
     }
 
-    // Whoever dozes and has no clock would not change if it had one.
+    // Whoever dozes and has no clock would not change if it had one. While it hears nothing new but
+    // how long it has slept, that is looked at in some cycles.
     void sleepers_stay(uint32_t clocks) {
         for (int i = 0; i < kCores; i++) {
-            if (clocks >> i & 1 || !is_dozing(*cores_[i])) continue;
+            bool sleeps = !(clocks >> i & 1) && is_dozing(*cores_[i]);
+            if (!sleeps) look_again_[i] = 0;
+            if (!sleeps || look_again_[i]-- > 0) continue;
+            look_again_[i] = kSleepersSeen;
             CoreState *root = cores_[i];
             still_.capture(root);
             rise(&root, &root + 1);
@@ -418,6 +415,8 @@ class Model {
     OwnPorts<kOwnPorts> own_ports_;
     StateMap core_map_, shell_map_;
     Stillness still_;  // of a core that sleeps
+    static constexpr int kSleepersSeen = 15;  // cycles
+    std::array<int, kCores> look_again_{};  // cycles until a core that sleeps is looked at
     std::vector<std::unique_ptr<ToggleCounter>> counters_;
     std::vector<AdvanceCheck> advances_;
     std::vector<int> clocked_;  // cores that have a clock in this cycle
@@ -488,7 +487,7 @@ void partita_place(void *m, uint32_t layer, uint64_t begin, uint64_t end) {
 void partita_check(void *m, int on) { model(m).checking = on; }
 void partita_doze(void *m, int on) { model(m).doze = on; }
 void partita_count_toggles(void *m, int on) { model(m).count_toggles(on); }
-#ifdef PARTITA_TRACE
+#ifdef PARTITA_VCD
 int partita_trace(void *m, const char *path, uint64_t cycles) {
     return model(m).trace(path, cycles);
 }
