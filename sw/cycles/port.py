@@ -20,6 +20,7 @@ ASKING = 9  # cycles from a free place in the weight FIFO to its request at the 
 _BETWEEN = 6  # cycles from one request of an instance to its next, with others in between
 _WAIT = 0.75  # of the others' bursts that a request finds before it, where none waits long
 _OUTSTANDING = 32  # bursts on a port
+_IDLE = 3  # cycles from a burst's last written beat to the next one's first, in between
 
 #: What a flow is of.
 LOAD, STORE, WEIGHTS, PROGRAM = int(Unit.LOAD), int(Unit.STORE), int(Unit.WEIGHTS), len(Unit)
@@ -215,19 +216,38 @@ class Port:
             to_read += flow.want
         for flow in writes:
             to_write += flow.want
-        if to_read + to_write <= 1.0:
+        room = _room_to_write(writes, to_read, sum([f.want / f.burst for f in reads]))
+        if to_write <= room and to_read + to_write <= 1.0:
             for flow in reads + writes:
                 if flow.want != flow.rate:
                     flow.give(flow.want)
             return
-        # Bursts alternate where both ways want more than the port has.
-        given = min(to_write, max(0.5 if reads else 1.0, 1.0 - to_read))
         moving = reads + writes
         queued = _share(moving)
+        # Bursts alternate where both ways want more than the port has.
+        given = min(to_write, max(room, _alternate(reads, writes)))
         _fill(writes, given)
         _fill(reads, min(1.0 - given, to_read))
         self.stale = now + (_crowd_lasts(moving, queued) if queued > _OUTSTANDING else
                             _shares_last(moving))
+
+
+def _room_to_write(writes: list[Flow], to_read: float, bursts: float) -> float:
+    """Beats per cycle that can be written at most beside so many that are read, in so many bursts:
+    between written ones the port idles unless it reads meanwhile."""
+    if not writes:
+        return 0.0
+    write = sum([f.burst for f in writes]) / len(writes)
+    return write / (write + _IDLE) * (1.0 - max(0.0, to_read - _IDLE * bursts))
+
+
+def _alternate(reads: list[Flow], writes: list[Flow]) -> float:
+    """Beats per cycle that are written if each burst is followed by one that is read."""
+    if not reads or not writes:
+        return 0.0
+    write = sum([f.burst for f in writes]) / len(writes)
+    read = sum([f.share for f in reads]) / sum([f.share / f.burst for f in reads])
+    return write / (write + max(_IDLE, read))
 
 
 def _share(flows: list[Flow]) -> float:
