@@ -65,6 +65,12 @@ class Fifo:
         self.want, self.speed, self.busy = want, speed, True
         self._stir()
 
+    def take(self, speed: float) -> None:
+        """The loader takes so many chunks per cycle at most."""
+        self.sync()
+        self.speed = speed
+        self._stir()
+
     def flow(self, beats: float) -> None:
         """Beats per cycle come in."""
         self.sync()

@@ -12,6 +12,7 @@ from .array import ARRAY, DRAIN, Array
 from .clock import TINY, Clock
 from .fifo import Fifo
 from .port import LOAD, MEMORY_LATENCY, PAGE_MISS, PROGRAM, STORE, WEIGHTS, Flow, Port
+from .storer import Storer
 from .work import Work
 
 __all__ = ["Instance"]
@@ -62,7 +63,8 @@ class Instance:
         self.waiting = [sum({1 << w.unit for w in works if t in w.wait}) for t in range(8)]
         self.flows: list[deque[Flow]] = [deque() for _ in range(PROGRAM)]
         # memory
-        self.asking = self.reading = False
+        self.storer = Storer(config, clock, self._compete, self._stored)
+        self.asking = False
         self.put_end = 0.0  # of the last LOAD that has come, from its FIFO into the memory
         self.barrier: Work | None = None
         self.arrived = self.leaving = False
@@ -188,18 +190,24 @@ class Instance:
         self.asking = True
         if work.runs > 1:
             self.clock.at(self.clock.now + 2 * work.runs, self.relieved)
-        self._take_up(LOAD)
+        self._take_up()
         return True
 
     def _store(self, work: Work) -> bool:
-        if self.reading:
+        if self.storer.work is not None:
             return False
         self.port.touch(work.pages)
         self._queue(work, self.clock.now + work.burst / work.speed + _ADDRESS)
-        self.reading = True
-        self.array.meet(work, len(self.flows[STORE]) == 1)
-        self._take_up(STORE)
+        self.storer.begin(work)
         return True
+
+    def _stored(self) -> None:
+        """A STORE's words have been read."""
+        self.todo |= 1 << STORE
+
+    def _compete(self) -> None:
+        """The STORE unit reads more words per cycle, or fewer."""
+        self.array.compete(self.storer.work, self.storer.reads)
 
     def _queue(self, work: Work, ready: float) -> None:
         flow = Flow(work.unit, work, work.beats, work.speed, work.burst, ready)
@@ -251,37 +259,32 @@ class Instance:
         return self.clock.now + _ADDRESS + MEMORY_LATENCY + self.port.queue() + (
             0 if self.port.touch(work.pages) else PAGE_MISS)
 
-    def over(self, kind: int) -> float:
-        """Beats of its LOADs or STOREs beyond those with which it takes up the next."""
-        flows = self.flows[kind]
+    def over(self) -> float:
+        """Beats of its LOADs beyond those with which it takes up the next."""
         left = 0.0
-        for flow in flows:
+        for flow in self.flows[LOAD]:
             left += flow.lead.left_now() if flow.lead.rate > 0 else flow.lead.left
-        return left - (self.config.load_fifo_beats if kind == LOAD else
-                       2 * self.config.port.burst_beats)
+        return left - self.config.load_fifo_beats
 
-    def _take_up(self, kind: int) -> None:
-        """A unit has begun on an instruction: see that the next one is noticed."""
-        if self.over(kind) <= TINY:
+    def _take_up(self) -> None:
+        """A LOAD has begun: see that the next one is noticed."""
+        if self.over() <= TINY:
             self.later |= _TRANSFERS
             return
-        lead = self.flows[kind][0].lead
+        lead = self.flows[LOAD][0].lead
         if lead.rate > 0:
             lead.sync()
             lead.retime()
 
     def relieved(self, _: int | None = None) -> None:
-        """There may be room for the next transfer."""
+        """There may be room for the next LOAD."""
         self.todo |= _TRANSFERS
 
     def _make_room(self) -> None:
-        """Whether LOAD and STORE can take up the next instruction."""
-        if self.asking and self.over(LOAD) <= TINY:
+        """Whether LOAD can take up the next instruction."""
+        if self.asking and self.over() <= TINY:
             self.asking = False
             self.todo |= 1 << LOAD
-        if self.reading and self.over(STORE) <= TINY:
-            self.reading = False
-            self.todo |= 1 << STORE
 
     def _meet(self) -> None:
         """Release those that wait at a barrier if this instance is the last to arrive."""

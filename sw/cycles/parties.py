@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from .fifo import Fifo
+from .storer import Storer
 from .work import Work
 
 __all__ = ["Host", "Party"]
@@ -27,14 +28,15 @@ class Party(Protocol):
     """
 
     fifo: Fifo
+    storer: Storer
     missing: float
     put_end: float
 
     def fetched(self) -> None:
         """Some of its program has come."""
 
-    def over(self, kind: int) -> float:
-        """Beats of its flows of a kind beyond those with which it takes up the next."""
+    def over(self) -> float:
+        """Beats of its LOADs beyond those with which it takes up the next."""
 
     def ready(self, kind: int) -> None:
         """Its first flow of a kind may move."""
@@ -42,5 +44,5 @@ class Party(Protocol):
     def ended(self, kind: int) -> None:
         """Its flow's last beat has crossed the port."""
 
-    def relieved(self, kind: int) -> None:
-        """It may take up its next instruction."""
+    def relieved(self) -> None:
+        """It may take up its next LOAD."""

@@ -83,6 +83,8 @@ class Flow:
         if self.kind == WEIGHTS:
             for x in self.members:
                 x.fifo.flow(rate)
+        elif self.kind == STORE:
+            self.members[0].storer.flow(rate)
 
     def retime(self) -> None:
         """Expect the end, or before it that an instance may go on."""
@@ -94,9 +96,9 @@ class Flow:
         if self.kind == PROGRAM:
             if TINY <= self.members[0].missing < left:
                 left = self.members[0].missing
-        elif self.kind != WEIGHTS:
+        elif self.kind == LOAD:
             for x in self.members:
-                over = x.over(self.kind)
+                over = x.over()
                 if TINY < over < left:
                     left = over
         self.port.clock.expect(self, max(0.0, left) / self.rate)
@@ -121,7 +123,7 @@ class Flow:
                 x.ready(self.kind)
         else:
             for x in self.members:
-                x.relieved(self.kind)
+                x.relieved()
             self.retime()
 
 
