@@ -9,7 +9,7 @@ from .clock import NEVER, TINY, Clock
 from .fifo import Fifo
 from .parties import Host
 from .port import ASKING, MEMORY_LATENCY
-from .work import Block, Work
+from .work import Block, Work, meet
 
 __all__ = ["ARRAY", "DRAIN", "Array"]
 
@@ -77,8 +77,7 @@ class Array:
         """Find the array's rate out."""
         before, self.rate = self.rate, 1.0
         if self.store is not None:
-            low = self.computes[0].low
-            self.rate -= self.reads * (low * self.store.low + (1 - low) * (1 - self.store.low))
+            self.rate -= self.reads * meet(self.store, self.computes[0])
         if self.running is not None:
             self.fifo.take(self._speed(self.running))
         elif self.last is not None:
@@ -167,6 +166,7 @@ class Array:
             self.post_busy = True
             self.full -= 1
             self._clock.at(self._clock.now + self.posts[0].cycles, self._processed)
+        self._x.contend()
 
     def _processed(self, _: None) -> None:
         self.post_busy = False

@@ -11,9 +11,9 @@ from sw.lowering.ops import Unit
 from .array import ARRAY, DRAIN, Array
 from .clock import TINY, Clock
 from .fifo import Fifo
-from .port import LOAD, MEMORY_LATENCY, PAGE_MISS, PROGRAM, STORE, WEIGHTS, Flow, Port
+from .port import ASKING, LOAD, MEMORY_LATENCY, PAGE_MISS, PROGRAM, STORE, WEIGHTS, Flow, Port
 from .storer import Storer
-from .work import Work
+from .work import Work, meet
 
 __all__ = ["Instance"]
 
@@ -55,7 +55,8 @@ class Instance:
         self.queues: list[deque[Work]] = [deque() for _ in Unit]
         self.staged: list[Work | None] = [None] * len(Unit)
         self.array = array = Array(self, config, clock, settling)
-        self.fifo = array.fifo
+        self.fifos = {WEIGHTS: array.fifo, LOAD: Fifo(
+            clock, config.load_fifo_beats, 1, MEMORY_LATENCY + ASKING, self._put, settling)}
         self.starts: list[Callable[[Work], bool]] = [
             self._load, self._store, self._weights, array.compute, array.post]
         self.tokens = [0] * 8
@@ -65,7 +66,7 @@ class Instance:
         # memory
         self.storer = Storer(config, clock, self._compete, self._stored)
         self.asking = False
-        self.put_end = 0.0  # of the last LOAD that has come, from its FIFO into the memory
+        self.loads: deque[Work] = deque()  # whose words are not all in the memory
         self.barrier: Work | None = None
         self.arrived = self.leaving = False
         # program
@@ -91,7 +92,7 @@ class Instance:
                 self.array.run()
             if todo & DRAIN:
                 self.array.drain()
-        if self.barrier is not None and not self.arrived and not self.flows[LOAD]:
+        if self.barrier is not None and not self.arrived and not self.loads:
             self._meet()
         self.todo, self.later = self.later, 0
 
@@ -188,6 +189,9 @@ class Instance:
             return True
         self._queue(work, self._reply(work))
         self.asking = True
+        self.loads.append(work)
+        if len(self.loads) == 1:
+            self.fifos[LOAD].begin(work.beats, self._puts())
         if work.runs > 1:
             self.clock.at(self.clock.now + 2 * work.runs, self.relieved)
         self._take_up()
@@ -200,6 +204,26 @@ class Instance:
         self._queue(work, self.clock.now + work.burst / work.speed + _ADDRESS)
         self.storer.begin(work)
         return True
+
+    def _puts(self) -> float:
+        """Beats per cycle that the LOAD unit puts: one word, unless post-processing writes."""
+        work, array = self.loads[0], self.array
+        words = 1.0
+        if array.post_busy:
+            words -= array.posts[0].speed * meet(work, array.posts[0])
+        return min(1.0, words * work.beats / work.words)
+
+    def contend(self) -> None:
+        """Post-processing writes more words per cycle, or fewer: where they and a LOAD's lie in one
+        bank, its go first."""
+        if self.loads and self.fifos[LOAD].speed != (speed := self._puts()):
+            self.fifos[LOAD].take(speed)
+
+    def _put(self) -> None:
+        """All of a LOAD's words are in the memory."""
+        self.finish(self.loads.popleft(), _PUT)
+        if self.loads:
+            self.fifos[LOAD].begin(self.loads[0].beats, self._puts())
 
     def _stored(self) -> None:
         """A STORE's words have been read."""
@@ -245,13 +269,10 @@ class Instance:
         """A flow's last beat has crossed the port."""
         flow = self.flows[kind].popleft()
         assert flow.work is not None
-        after = 0.0
-        if kind == LOAD:
-            self.put_end = self.clock.now + flow.lead.waiting
-            after = flow.lead.waiting + _PUT
-        elif kind == STORE:
-            after = max(0.0, MEMORY_LATENCY - flow.burst) + _ACKNOWLEDGE
-        self.finish(flow.work, after)
+        if kind == STORE:
+            self.finish(flow.work, max(0.0, MEMORY_LATENCY - flow.burst) + _ACKNOWLEDGE)
+        elif kind == WEIGHTS:
+            self.finish(flow.work, 0)
         self.todo |= 1 << kind | _TRANSFERS
 
     def _reply(self, work: Work) -> float:

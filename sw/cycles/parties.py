@@ -1,5 +1,6 @@
 """What the parts of an accelerator need of each other, where one is made before the other."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from .fifo import Fifo
@@ -14,6 +15,9 @@ class Host(Protocol):
 
     todo: int
 
+    def contend(self) -> None:
+        """Post-processing writes more words per cycle, or fewer."""
+
     def finish(self, work: Work, after: float) -> None:
         """An operation ends in so many cycles."""
 
@@ -24,13 +28,12 @@ class Party(Protocol):
     Members
     -------
     missing : beats until its next instruction is complete
-    put_end : when its last LOAD that has come is in the activation memory
+    fifos : by kind, what LOAD and WEIGHTS fill
     """
 
-    fifo: Fifo
+    fifos: Mapping[int, Fifo]
     storer: Storer
     missing: float
-    put_end: float
 
     def fetched(self) -> None:
         """Some of its program has come."""

@@ -24,6 +24,7 @@ _IDLE = 3  # cycles from a burst's last written beat to the next one's first, in
 
 #: What a flow is of.
 LOAD, STORE, WEIGHTS, PROGRAM = int(Unit.LOAD), int(Unit.STORE), int(Unit.WEIGHTS), len(Unit)
+FILLED = LOAD, WEIGHTS  # that go into a FIFO of each instance
 
 
 class Flow:
@@ -40,24 +41,23 @@ class Flow:
     members : those that take part, of a flow that moves
     room : beats that it may have under way
     fresh : until so many are left, what comes has been asked for at once
-    waiting : words of a LOAD that have come and are not in the activation memory yet
     want, share : the rate that can be had and the share of the port, as last divided
     """
 
     __slots__ = ("burst", "due", "fresh", "kind", "lead", "left", "members", "most", "port",
-                 "rate", "ready", "room", "share", "since", "waiting", "want", "work")
+                 "rate", "ready", "room", "share", "since", "want", "work")
 
     def __init__(self, kind: int, work: Work | None, left: float, most: float, burst: float,
                  ready: float):
         self.kind, self.work, self.left, self.most, self.burst = kind, work, left, most, burst
         self.ready, self.lead, self.due = ready, self, NEVER
-        self.rate = self.want = self.share = self.since = self.waiting = self.room = 0.0
+        self.rate = self.want = self.share = self.since = self.room = 0.0
         self.fresh = NEVER
         self.members: Sequence[Party] = []
         self.port: Port | None = None
 
     def sync(self) -> None:
-        """Bring `left`, what a program lacks and what of a LOAD is waiting up to now."""
+        """Bring `left` and what a program lacks up to now."""
         assert self.port is not None
         span = self.port.clock.now - self.since
         moved = self.rate * span
@@ -65,10 +65,6 @@ class Flow:
         self.since = self.port.clock.now
         if self.kind == PROGRAM:
             self.members[0].missing -= moved
-        elif self.kind == LOAD:  # one word goes in each cycle
-            assert self.work is not None
-            come = moved * self.work.words / self.work.beats
-            self.waiting = max(0.0, self.waiting + come - span)
 
     def left_now(self) -> float:
         """`left`, without bringing it up to now."""
@@ -80,11 +76,11 @@ class Flow:
         self.sync()
         self.rate = rate
         self.retime()
-        if self.kind == WEIGHTS:
-            for x in self.members:
-                x.fifo.flow(rate)
-        elif self.kind == STORE:
+        if self.kind == STORE:
             self.members[0].storer.flow(rate)
+        elif self.kind in FILLED:
+            for x in self.members:
+                x.fifos[self.kind].flow(rate)
 
     def retime(self) -> None:
         """Expect the end, or before it that an instance may go on."""
@@ -116,8 +112,8 @@ class Flow:
         elif self.left < TINY:
             self.port.remove(self)
             for x in self.members:
-                if self.kind == WEIGHTS:
-                    x.fifo.credit(self.left)
+                if self.kind in FILLED:
+                    x.fifos[self.kind].credit(self.left)
                 x.ended(self.kind)
             for x in self.members:
                 x.ready(self.kind)
@@ -155,10 +151,9 @@ class Port:
     def add(self, flow: Flow, members: Sequence[Party]) -> None:
         """Let a flow move."""
         flow.port, flow.members, flow.since = self, members, self.clock.now
-        flow.waiting = max(0.0, members[0].put_end - self.clock.now)
-        if flow.kind == WEIGHTS:
+        if flow.kind in FILLED:
             for x in members:
-                x.fifo.port = self
+                x.fifos[flow.kind].port = self
         flow.room = self._rooms[flow.kind]
         if flow.work is not None and flow.ready > self.clock.now - 1:  # follows no other
             flow.fresh = max(0.0, flow.left - flow.room)
@@ -182,9 +177,9 @@ class Port:
 
     def _under_way(self, flow: Flow) -> float:
         """Beats that a flow has asked for, if there are as many left."""
-        if flow.kind != WEIGHTS:
+        if flow.kind == PROGRAM:
             return flow.room
-        fifo = flow.members[0].fifo
+        fifo = flow.members[0].fifos[flow.kind]
         fifo.sync()
         return (fifo.size - fifo.level) / fifo.beat_chunks
 
@@ -197,10 +192,11 @@ class Port:
         delay = to_read = to_write = 0.0
         for flow in self.active:
             most = flow.most
-            if flow.kind == WEIGHTS:
+            if flow.kind in FILLED:
                 for x in flow.members:
-                    if x.fifo.paced:
-                        most = min(most, x.fifo.pace())
+                    fifo = x.fifos[flow.kind]
+                    if fifo.paced:
+                        most = min(most, fifo.pace())
                 if most <= 0:
                     if flow.rate:
                         flow.give(0.0)
