@@ -277,7 +277,8 @@ class Instance:
 
     def _reply(self, work: Work) -> float:
         """When the first beat of a request made now comes: after what the port still owes."""
-        return self.clock.now + _ADDRESS + MEMORY_LATENCY + self.port.queue() + (
+        asked = self.clock.now if work.mask & ((1 << self.number) - 1) else self.port.ask()
+        return asked + _ADDRESS + MEMORY_LATENCY + self.port.queue() + (
             0 if self.port.touch(work.pages) else PAGE_MISS)
 
     def over(self) -> float:

@@ -20,6 +20,7 @@ ASKING = 9  # cycles from a free place in the weight FIFO to its request at the 
 _BETWEEN = 6  # cycles from one request of an instance to its next, with others in between
 _WAIT = 0.75  # of the others' bursts that a request finds before it, where none waits long
 _OUTSTANDING = 32  # bursts on a port
+_TURN = 2  # cycles from one read that is asked for to the next
 _IDLE = 3  # cycles from a burst's last written beat to the next one's first, in between
 
 #: What a flow is of.
@@ -45,7 +46,7 @@ class Flow:
     """
 
     __slots__ = ("burst", "due", "fresh", "kind", "lead", "left", "members", "most", "port",
-                 "rate", "ready", "room", "share", "since", "want", "work")
+                 "rate", "ready", "most_left", "room", "share", "since", "want", "work")
 
     def __init__(self, kind: int, work: Work | None, left: float, most: float, burst: float,
                  ready: float):
@@ -140,6 +141,7 @@ class Port:
                        LOAD: config.load_fifo_beats, STORE: 0,
                        PROGRAM: READ_AHEAD_BYTES / config.port.bytes}
         self._pages: dict[int, int] = {}
+        self._turn = 0.0  # when a read was last asked for
 
     def touch(self, pages: list[int]) -> bool:
         """Open pages in turn; whether the first was open."""
@@ -148,6 +150,11 @@ class Port:
             self._pages[page % BANKS] = page
         return was == pages[0]
 
+    def ask(self) -> float:
+        """Take a reader's first request: when it is its turn."""
+        self._turn = max(self._turn + _TURN, self.clock.now)
+        return self._turn
+
     def add(self, flow: Flow, members: Sequence[Party]) -> None:
         """Let a flow move."""
         flow.port, flow.members, flow.since = self, members, self.clock.now
@@ -155,6 +162,7 @@ class Port:
             for x in members:
                 x.fifos[flow.kind].port = self
         flow.room = self._rooms[flow.kind]
+        flow.most_left = flow.left
         if flow.work is not None and flow.ready > self.clock.now - 1:  # follows no other
             flow.fresh = max(0.0, flow.left - flow.room)
         self.active.append(flow)
@@ -259,8 +267,8 @@ def _share(flows: list[Flow]) -> float:
     fresh = []
     for flow in flows:
         left = flow.left_now()
-        flow.share = max(flow.burst, min(left, flow.room))
-        queued += flow.share / flow.burst
+        flow.share = max(flow.burst, min(flow.most_left if flow.work else left, flow.room))
+        queued += max(flow.burst, min(left, flow.room)) / flow.burst
         if left > flow.fresh:
             fresh.append(flow)
         else:
@@ -287,16 +295,12 @@ def _crowd_lasts(flows: list[Flow], queued: float) -> float:
 
 
 def _shares_last(flows: list[Flow]) -> float:
-    """Cycles until a flow is not fresh any more, or one that is about to end has less under way."""
+    """Cycles until a flow is not fresh any more."""
     lasts = NEVER
     for flow in flows:
-        left = flow.left_now()
-        over = left - (flow.fresh if left > flow.fresh else flow.room)
-        if over > 0:
-            if over < lasts * flow.rate:
-                lasts = over / flow.rate
-        elif left > flow.burst:
-            return 0.0
+        over = flow.left_now() - flow.fresh
+        if over > 0 and over < lasts * flow.rate:
+            lasts = over / flow.rate
     return lasts
 
 
