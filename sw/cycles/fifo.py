@@ -33,7 +33,7 @@ class Fifo:
 
     __slots__ = ("_clock", "_full", "_pace", "_pace_ends", "_refill", "_settling", "_stirred",
                  "_taken", "_was_full", "beat_chunks", "busy", "due", "inflow", "level", "paced",
-                 "port", "rate", "since", "size", "speed", "want")
+                 "port", "rate", "since", "size", "speed", "starved", "want")
 
     def __init__(self, clock: Clock, size: float, beat_chunks: int, refill: float,
                  taken: Callable[[], None], settling: "list[Fifo]"):
@@ -41,7 +41,7 @@ class Fifo:
         self._settling, self._stirred = settling, False
         self.size, self.beat_chunks = size, beat_chunks
         self.level = self.want = self.speed = self.inflow = self.rate = self.since = 0.0
-        self.busy, self.due = False, NEVER
+        self.starved, self.busy, self.due = 0.0, False, NEVER
         self.port: Supply | None = None
         # What is asked for when the FIFO is no longer full comes a memory's latency later.
         self._pace, self._pace_ends = NEVER, 0.0
@@ -70,6 +70,13 @@ class Fifo:
         self.sync()
         self.speed = speed
         self._stir()
+
+    def starve(self, share: float) -> None:
+        """For a share of time it is empty, although it is full otherwise."""
+        if share != self.starved:
+            self.sync()
+            self.starved = share
+            self._stir()
 
     def flow(self, beats: float) -> None:
         """Beats per cycle come in."""
@@ -108,7 +115,8 @@ class Fifo:
         self.sync()
         inflow, level, rate, span = self.inflow, self.level, 0.0, NEVER
         if self.busy:
-            rate = self.speed if level > TINY else min(self.speed, inflow)
+            most = self.speed * (1.0 - self.starved)
+            rate = most if level > TINY else min(most, inflow)
             if self.want < TINY:
                 span = 0.0
             elif rate > 0:

@@ -197,7 +197,7 @@ class Port:
         now = self.clock.now
         reads: list[Flow] = []
         writes: list[Flow] = []
-        delay = to_read = to_write = 0.0
+        delay = to_read = to_write = together = often = 0.0
         for flow in self.active:
             most = flow.most
             if flow.kind in FILLED:
@@ -209,6 +209,8 @@ class Port:
                     if flow.rate:
                         flow.give(0.0)
                     continue
+                if flow.kind == WEIGHTS and most < flow.most:
+                    together, often = together + flow.burst, max(often, most / flow.burst)
             flow.want = most
             delay += flow.burst
             (writes if flow.kind == STORE else reads).append(flow)
@@ -219,6 +221,12 @@ class Port:
                     trip += (delay - flow.burst) * _WAIT
                 if flow.room < flow.want * trip:
                     flow.want = flow.room / trip
+                if flow.kind == LOAD and flow.members[0].fifos[LOAD].paced:
+                    slack = flow.room / flow.want - trip
+                    lost = often * max(0.0, together - slack)
+                    for x in flow.members:
+                        x.fifos[LOAD].starve(lost)
+                    flow.want *= 1.0 - lost
             to_read += flow.want
         for flow in writes:
             to_write += flow.want
