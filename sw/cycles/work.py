@@ -77,6 +77,7 @@ class Worker:
         self.beat_chunks = config.beat_chunks
         self.param_chunks, self.table_chunks = config.param_chunks, config.table_chunks
         self.pitch = config.word_pitch_bytes
+        self.longest = config.port.bytes * config.port.burst_beats  # bytes of a burst
         self.transfers: dict[tuple[int, ...], tuple[int, float, float]] = {}
 
     def work(self, op: Op) -> Work:
@@ -101,13 +102,13 @@ class Worker:
             work.beats = f["chunks"] / self.beat_chunks
             work.pages = _ends(_pages(
                 [f["ext_addr"]], math.ceil(work.beats) * self.config.port.bytes))
-            work.burst = min(work.beats, f.get("row_beats") or self.config.port.burst_beats)
+            work.burst = f.get("row_beats") or work.beats / _bursts(
+                f["ext_addr"], math.ceil(work.beats) * self.config.port.bytes, self.longest)
             work.speed, work.misses = 1.0, self.config.port.bytes / PAGE_BYTES
         elif not work.barrier:
             work.runs = f["runs"]
             work.words = f["runs"] * f["run_words"]
-            longest = self.config.port.bytes * self.config.port.burst_beats
-            key = (work.unit, f["ext_addr"] % longest, f["run_words"], f["runs"],
+            key = (work.unit, f["ext_addr"] % self.longest, f["run_words"], f["runs"],
                    f["ext_stride"])
             if key not in self.transfers:
                 self.transfers[key] = self._transfer(*key)
@@ -124,12 +125,11 @@ class Worker:
         """Beats of a LOAD or STORE, beats per cycle, and mean burst: of a STORE one word per
         cycle, and bursts apart."""
         beat, size = self.config.port.bytes, words * self.pitch
-        longest = beat * self.config.port.burst_beats
         beats = bursts = 0
         for start in range(first, first + runs * stride, stride) if runs > 1 else (first,):
             past = start + size
             beats += -(-past // beat) - start // beat
-            bursts += -(-past // longest) - start // longest
+            bursts += _bursts(start, size, self.longest)
         cycles = max(beats, _READS_APART * bursts) if unit == Unit.LOAD else \
             max(words * runs, beats + _WRITES_APART * bursts)
         return beats, beats / cycles, beats / bursts
@@ -159,6 +159,11 @@ def meet(a: Work, b: Work) -> float:
     """Share of two operations' accesses that go to one bank, if their times have nothing to do
     with each other."""
     return a.low * b.low + (1 - a.low) * (1 - b.low)
+
+
+def _bursts(start: int, size: int, longest: int) -> int:
+    """Bursts of a run of so many bytes, which end at multiples of the longest."""
+    return -(-(start + size) // longest) - start // longest
 
 
 def _low(region: Region, half: int) -> float:
