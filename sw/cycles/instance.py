@@ -118,8 +118,8 @@ class Instance:
             self.undone -= 1
         else:
             queue = self.queues[work.unit]
-            if len(queue) >= self.config.buffers.queue_depth:
-                return
+            if len(queue) + (self.staged[work.unit] is not None) > self.config.buffers.queue_depth:
+                return  # one more is in a register, whether it has its tokens or not
             queue.append(work)
             self.todo |= 1 << work.unit
             if work.blocks:
