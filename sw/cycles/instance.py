@@ -24,7 +24,7 @@ _TOKEN = 3  # from an operation's end to the start of one that waits for it
 _BARRIER = 6
 _ACKNOWLEDGE = 8  # from the memory's last beat or answer to a STORE's end
 _PUT = 6  # from a LOAD's last beat to its end
-_DISPATCH = 4  # and what it takes to put the next instruction together
+_DISPATCH = 3  # and what it takes to put the next instruction together
 
 _PROGRAM_BURST_BYTES = 64
 _LOADS_AHEAD = 4
