@@ -230,18 +230,20 @@ class Port:
             to_read += flow.want
         for flow in writes:
             to_write += flow.want
-        room = _room_to_write(writes, to_read, sum([f.want / f.burst for f in reads]))
-        if to_write <= room and to_read + to_write <= 1.0:
+        bursts = sum([f.want / f.burst for f in reads])
+        room = _room_to_write(writes, to_read, bursts)
+        if to_write <= room and to_read + to_write <= 1.0 and bursts <= 1.0 / _TURN:
             for flow in reads + writes:
                 if flow.want != flow.rate:
                     flow.give(flow.want)
             return
         moving = reads + writes
         queued = _share(moving)
+        read = sum([f.share for f in reads]) / (sum([f.share / f.burst for f in reads]) or 1.0)
         # Bursts alternate where both ways want more than the port has.
-        given = min(to_write, max(room, _alternate(reads, writes)))
+        given = min(to_write, max(room, _alternate(read, writes)))
         _fill(writes, given)
-        _fill(reads, min(1.0 - given, to_read))
+        _fill(reads, min(1.0 - given, to_read, read / _TURN))
         self.stale = now + (_crowd_lasts(moving, queued) if queued > _OUTSTANDING else
                             _shares_last(moving))
 
@@ -255,12 +257,12 @@ def _room_to_write(writes: list[Flow], to_read: float, bursts: float) -> float:
     return write / (write + _IDLE) * (1.0 - max(0.0, to_read - _IDLE * bursts))
 
 
-def _alternate(reads: list[Flow], writes: list[Flow]) -> float:
-    """Beats per cycle that are written if each burst is followed by one that is read."""
-    if not reads or not writes:
+def _alternate(read: float, writes: list[Flow]) -> float:
+    """Beats per cycle that are written if each burst is followed by one of so many that are
+    read."""
+    if not read or not writes:
         return 0.0
     write = sum([f.burst for f in writes]) / len(writes)
-    read = sum([f.share for f in reads]) / sum([f.share / f.burst for f in reads])
     return write / (write + max(_IDLE, read))
 
 
