@@ -22,7 +22,7 @@ _START = 8  # from START to the first request of a program
 _ADDRESS = 12  # from a unit's instruction to its request at the memory, and its data's way back
 _TOKEN = 3  # from an operation's end to the start of one that waits for it
 _BARRIER = 6
-_ACKNOWLEDGE = 8  # from the memory's last beat or answer to a STORE's end
+_ACKNOWLEDGE = 2  # from the memory's answer to a STORE's end
 _PUT = 6  # from a LOAD's last beat to its end
 _DISPATCH = 3  # and what it takes to put the next instruction together
 
@@ -201,7 +201,7 @@ class Instance:
         if self.storer.work is not None:
             return False
         self.port.touch(work.pages)
-        self._queue(work, self.clock.now + work.burst / work.speed + _ADDRESS)
+        self._queue(work, self.clock.now + work.burst + _ADDRESS)
         self.storer.begin(work)
         return True
 
