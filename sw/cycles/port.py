@@ -175,13 +175,17 @@ class Port:
         self.dirty = True
 
     def queue(self) -> float:
-        """Cycles for which a request of now waits for those before it."""
-        owed = bursts = 0.0
+        """Cycles for which a request of now waits for those before it, with what is written
+        meanwhile."""
+        owed = bursts = written = 0.0
         for flow in self.active:
-            if flow.rate > 0 and flow.kind != STORE:
+            if flow.kind == STORE:
+                written += flow.rate
+            elif flow.rate > 0:
                 beats = min(flow.left_now(), self._under_way(flow))
                 owed, bursts = owed + beats, bursts + beats / flow.burst
-        return max(0.0, owed * min(1.0, _OUTSTANDING / max(bursts, 1.0)) - MEMORY_LATENCY)
+        return max(0.0, owed * min(1.0, _OUTSTANDING / max(bursts, 1.0)) / (1.0 - written)
+                   - MEMORY_LATENCY)
 
     def _under_way(self, flow: Flow) -> float:
         """Beats that a flow has asked for, if there are as many left."""
