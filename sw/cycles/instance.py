@@ -72,6 +72,7 @@ class Instance:
         # program
         self.insn_beats = INSN_BYTES / config.port.bytes
         self.missing: float = self.insn_beats  # beats until the next instruction is complete
+        self.fetching = True  # beats are asked for of which none has come
         self.dispatch_at: float = _START + MEMORY_LATENCY + PAGE_MISS + _ADDRESS
         self.program = Flow(PROGRAM, None, READ_AHEAD_BYTES / config.port.bytes, 1.0,
                             max(1.0, _PROGRAM_BURST_BYTES / config.port.bytes), self.dispatch_at)
@@ -97,7 +98,8 @@ class Instance:
         self.todo, self.later = self.later, 0
 
     def _arrive(self, _: None) -> None:
-        """The program's first beat is there."""
+        """A beat of the program is there, and others follow."""
+        self.fetching = False
         self.port.add(self.program, [self])
         self.todo |= _NEXT
 
@@ -109,7 +111,8 @@ class Instance:
         if self.at >= len(self.works) or self.dispatch_at > self.clock.soon:
             return
         program = self.program
-        program.sync()
+        if program.port is not None:
+            program.sync()
         work = self.works[self.at]
         before = self.undone - (len(self.works) - self.at)
         if self.missing >= TINY or (work.fence and before):
@@ -131,8 +134,12 @@ class Instance:
         self.missing += self.insn_beats
         program.left += self.insn_beats
         if program not in self.port.active:
-            self.port.add(program, [self])
-        elif program.left > program.burst:  # else its share is the same
+            if not self.fetching and program.left > program.burst - TINY:
+                self.fetching = True
+                self.clock.at(self.clock.now + _ADDRESS + MEMORY_LATENCY + self.port.queue(),
+                              self._arrive)
+            return
+        if program.left > program.burst:  # else its share is the same
             self.port.dirty = True
         program.retime()
 

@@ -225,9 +225,11 @@ class Port:
                     trip += (delay - flow.burst) * _WAIT
                 if flow.room < flow.want * trip:
                     flow.want = flow.room / trip
-                if flow.kind == LOAD and flow.members[0].fifos[LOAD].paced:
-                    slack = flow.room / flow.want - trip
-                    lost = often * max(0.0, together - slack)
+                if flow.kind == LOAD:
+                    lost = 0.0
+                    if flow.members[0].fifos[LOAD].paced:
+                        slack = flow.room / flow.want - trip
+                        lost = often * max(0.0, together - slack)
                     for x in flow.members:
                         x.fifos[LOAD].starve(lost)
                     flow.want *= 1.0 - lost
@@ -309,12 +311,16 @@ def _crowd_lasts(flows: list[Flow], queued: float) -> float:
 
 
 def _shares_last(flows: list[Flow]) -> float:
-    """Cycles until a flow is not fresh any more."""
+    """Cycles until a flow is not fresh any more, or one of a program has less under way."""
     lasts = NEVER
     for flow in flows:
-        over = flow.left_now() - flow.fresh
-        if over > 0 and over < lasts * flow.rate:
-            lasts = over / flow.rate
+        left = flow.left_now()
+        over = left - flow.fresh
+        if over > 0:
+            if over < lasts * flow.rate:
+                lasts = over / flow.rate
+        elif flow.work is None and left > flow.burst:
+            return 0.0
     return lasts
 
 
