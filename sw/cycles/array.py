@@ -166,7 +166,7 @@ class Array:
             self.post_busy = True
             self.full -= 1
             self._clock.at(self._clock.now + self.posts[0].cycles, self._processed)
-        self._x.contend()
+        self._x.contend(self.posts[0] if self.post_busy else None)
 
     def _processed(self, _: None) -> None:
         self.post_busy = False

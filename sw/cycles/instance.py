@@ -11,9 +11,11 @@ from sw.lowering.ops import Unit
 from .array import ARRAY, DRAIN, Array
 from .clock import TINY, Clock
 from .fifo import Fifo
-from .port import ASKING, LOAD, MEMORY_LATENCY, PAGE_MISS, PROGRAM, STORE, WEIGHTS, Flow, Port
+from .flow import LOAD, PROGRAM, STORE, WEIGHTS, Flow
+from .loader import Loader
+from .port import MEMORY_LATENCY, PAGE_MISS, Port
 from .storer import Storer
-from .work import Work, meet
+from .work import Work
 
 __all__ = ["Instance"]
 
@@ -55,18 +57,17 @@ class Instance:
         self.queues: list[deque[Work]] = [deque() for _ in Unit]
         self.staged: list[Work | None] = [None] * len(Unit)
         self.array = array = Array(self, config, clock, settling)
-        self.fifos = {WEIGHTS: array.fifo, LOAD: Fifo(
-            clock, config.load_fifo_beats, 1, MEMORY_LATENCY + ASKING, self._put, settling)}
+        self.loader = Loader(config, clock, lambda work: self.finish(work, _PUT), settling)
+        self.storer = Storer(config, clock, self._compete, self._stored)
+        self.fifos = {WEIGHTS: array.fifo, LOAD: self.loader.fifo}
         self.starts: list[Callable[[Work], bool]] = [
             self._load, self._store, self._weights, array.compute, array.post]
         self.tokens = [0] * 8
         #: Units that wait for a token.
         self.waiting = [sum({1 << w.unit for w in works if t in w.wait}) for t in range(8)]
-        self.flows: list[deque[Flow]] = [deque() for _ in range(PROGRAM)]
         # memory
-        self.storer = Storer(config, clock, self._compete, self._stored)
-        self.asking = False
-        self.loads: deque[Work] = deque()  # whose words are not all in the memory
+        self.flows: dict[int, deque[Flow]] = {
+            LOAD: self.loader.flows, STORE: deque(), WEIGHTS: deque()}
         self.barrier: Work | None = None
         self.arrived = self.leaving = False
         # program
@@ -83,8 +84,8 @@ class Instance:
         """Do all that can be done now."""
         while todo := self.todo:
             self.todo = 0
-            if todo & _TRANSFERS:
-                self._make_room()
+            if todo & _TRANSFERS and self.loader.has_asked():
+                self.todo |= 1 << LOAD
             if todo & _NEXT:
                 self._dispatch()
             for unit in _UNITS[todo & 31]:
@@ -93,7 +94,7 @@ class Instance:
                 self.array.run()
             if todo & DRAIN:
                 self.array.drain()
-        if self.barrier is not None and not self.arrived and not self.loads:
+        if self.barrier is not None and not self.arrived and not self.loader.works:
             self._meet()
         self.todo, self.later = self.later, 0
 
@@ -185,52 +186,34 @@ class Instance:
     def _weights(self, work: Work) -> bool:
         if len(self.flows[WEIGHTS]) > _WEIGHTS_AHEAD:
             return False
-        self._queue(work, self._reply(work))
+        self.flows[WEIGHTS].append(self._flow(work, self._reply(work)))
         return True
 
     def _load(self, work: Work) -> bool:
-        if self.asking or self.barrier or self.leaving or len(self.flows[LOAD]) > _LOADS_AHEAD:
+        if (self.loader.asking or self.barrier or self.leaving
+                or len(self.flows[LOAD]) > _LOADS_AHEAD):
             return False
         if work.barrier:
             self.barrier = work
             return True
-        self._queue(work, self._reply(work))
-        self.asking = True
-        self.loads.append(work)
-        if len(self.loads) == 1:
-            self.fifos[LOAD].begin(work.beats, self._puts())
+        self.loader.begin(work, self._flow(work, self._reply(work)))
         if work.runs > 1:
             self.clock.at(self.clock.now + 2 * work.runs, self.relieved)
-        self._take_up()
+        if self.loader.has_room():
+            self.later |= _TRANSFERS
         return True
 
     def _store(self, work: Work) -> bool:
         if self.storer.work is not None:
             return False
         self.port.touch(work.pages)
-        self._queue(work, self.clock.now + work.burst + _ADDRESS)
+        self.flows[STORE].append(self._flow(work, self.clock.now + work.burst + _ADDRESS))
         self.storer.begin(work)
         return True
 
-    def _puts(self) -> float:
-        """Beats per cycle that the LOAD unit puts: one word, unless post-processing writes."""
-        work, array = self.loads[0], self.array
-        words = 1.0
-        if array.post_busy:
-            words -= array.posts[0].speed * meet(work, array.posts[0])
-        return min(1.0, words * work.beats / work.words)
-
-    def contend(self) -> None:
-        """Post-processing writes more words per cycle, or fewer: where they and a LOAD's lie in one
-        bank, its go first."""
-        if self.loads and self.fifos[LOAD].speed != (speed := self._puts()):
-            self.fifos[LOAD].take(speed)
-
-    def _put(self) -> None:
-        """All of a LOAD's words are in the memory."""
-        self.finish(self.loads.popleft(), _PUT)
-        if self.loads:
-            self.fifos[LOAD].begin(self.loads[0].beats, self._puts())
+    def contend(self, post: Work | None) -> None:
+        """A POST writes, or none."""
+        self.loader.contend(post)
 
     def _stored(self) -> None:
         """A STORE's words have been read."""
@@ -240,10 +223,10 @@ class Instance:
         """The STORE unit reads more words per cycle, or fewer."""
         self.array.compete(self.storer.work, self.storer.reads)
 
-    def _queue(self, work: Work, ready: float) -> None:
-        flow = Flow(work.unit, work, work.beats, work.speed, work.burst, ready)
-        self.flows[work.unit].append(flow)
+    def _flow(self, work: Work, ready: float) -> Flow:
+        """The beats of a transfer, which can move from then on."""
         self.clock.at(ready, self.ready, work.unit)
+        return Flow(work.unit, work, work.beats, work.speed, work.burst, ready)
 
     def ready(self, kind: int) -> None:
         """Let the first flow of a kind move if all that take part are ready."""
@@ -290,30 +273,11 @@ class Instance:
 
     def over(self) -> float:
         """Beats of its LOADs beyond those with which it takes up the next."""
-        left = 0.0
-        for flow in self.flows[LOAD]:
-            left += flow.lead.left_now() if flow.lead.rate > 0 else flow.lead.left
-        return left - self.config.load_fifo_beats
-
-    def _take_up(self) -> None:
-        """A LOAD has begun: see that the next one is noticed."""
-        if self.over() <= TINY:
-            self.later |= _TRANSFERS
-            return
-        lead = self.flows[LOAD][0].lead
-        if lead.rate > 0:
-            lead.sync()
-            lead.retime()
+        return self.loader.over()
 
     def relieved(self, _: int | None = None) -> None:
         """There may be room for the next LOAD."""
         self.todo |= _TRANSFERS
-
-    def _make_room(self) -> None:
-        """Whether LOAD can take up the next instruction."""
-        if self.asking and self.over() <= TINY:
-            self.asking = False
-            self.todo |= 1 << LOAD
 
     def _meet(self) -> None:
         """Release those that wait at a barrier if this instance is the last to arrive."""

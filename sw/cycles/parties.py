@@ -1,6 +1,5 @@
 """What the parts of an accelerator need of each other, where one is made before the other."""
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from .fifo import Fifo
@@ -15,8 +14,8 @@ class Host(Protocol):
 
     todo: int
 
-    def contend(self) -> None:
-        """Post-processing writes more words per cycle, or fewer."""
+    def contend(self, post: Work | None) -> None:
+        """A POST writes, or none."""
 
     def finish(self, work: Work, after: float) -> None:
         """An operation ends in so many cycles."""
@@ -31,7 +30,7 @@ class Party(Protocol):
     fifos : by kind, what LOAD and WEIGHTS fill
     """
 
-    fifos: Mapping[int, Fifo]
+    fifos: dict[int, Fifo]
     storer: Storer
     missing: float
 
