@@ -13,7 +13,6 @@ __all__ = ["Block", "Work", "Worker", "meet"]
 
 
 _READS_APART = 4  # cycles from a reader's burst to its next
-_WRITES_APART = 4  # cycles from a burst's last written beat to the next one's first
 
 
 class Block:
@@ -131,7 +130,7 @@ class Worker:
             beats += -(-past // beat) - start // beat
             bursts += _bursts(start, size, self.longest)
         cycles = max(beats, _READS_APART * bursts) if unit == Unit.LOAD else \
-            max(words * runs, beats + _WRITES_APART * bursts)
+            max(words * runs, beats)
         return beats, beats / cycles, beats / bursts
 
     def _blocks(self, work: Work, f: dict[str, int]) -> list[Block]:
