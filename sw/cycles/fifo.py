@@ -1,4 +1,4 @@
-"""An instance's weight FIFO, and the loader that takes tiles from it."""
+"""A FIFO that a port fills: of weights, from which tiles are taken, or of what is loaded."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -19,13 +19,14 @@ class Supply(Protocol):
 
 
 class Fifo:
-    """Chunks that flow in from a port and out to the array.
+    """Chunks that flow in from a port and out to the array, or beats to the memory.
 
     Members
     -------
     level, want : chunks in it, and what the loader still takes in its phase, as of `since`
     busy : whether the loader takes any
     speed : chunks per cycle that the loader takes at most
+    starved : share of time in which it is empty although it is full otherwise
     inflow, rate : chunks per cycle, in and out
     paced : whether `pace` is less than all that the port can give
     port : from which they come, None before the first
