@@ -112,8 +112,7 @@ class Instance:
         if self.at >= len(self.works) or self.dispatch_at > self.clock.soon:
             return
         program = self.program
-        if program.port is not None:
-            program.sync()
+        program.sync()
         work = self.works[self.at]
         before = self.undone - (len(self.works) - self.at)
         if self.missing >= TINY or (work.fence and before):

@@ -121,16 +121,15 @@ class Worker:
 
     def _transfer(self, unit: int, first: int, words: int, runs: int, stride: int,
                   ) -> tuple[int, float, float]:
-        """Beats of a LOAD or STORE, beats per cycle, and mean burst: of a STORE one word per
-        cycle, and bursts apart."""
+        """Beats of a LOAD or STORE, beats per cycle, and mean burst: a LOAD's bursts are apart, a
+        STORE reads one word per cycle."""
         beat, size = self.config.port.bytes, words * self.pitch
         beats = bursts = 0
         for start in range(first, first + runs * stride, stride) if runs > 1 else (first,):
             past = start + size
             beats += -(-past // beat) - start // beat
             bursts += _bursts(start, size, self.longest)
-        cycles = max(beats, _READS_APART * bursts) if unit == Unit.LOAD else \
-            max(words * runs, beats)
+        cycles = max(beats, _READS_APART * bursts if unit == Unit.LOAD else words * runs)
         return beats, beats / cycles, beats / bursts
 
     def _blocks(self, work: Work, f: dict[str, int]) -> list[Block]:

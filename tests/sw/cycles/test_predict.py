@@ -114,6 +114,7 @@ def test_a_queue_holds_its_oldest_instruction_besides():
     first = Machine(lowered)._instances[0]
     depth = PRESETS["tiny"].buffers.queue_depth
     first.works = [first.works[0]] * (depth + 3)
+    first.port.add(first.program, [first])
     first.missing = -1e9
     for _ in range(depth + 3):
         first.dispatch_at = 0.0
