@@ -17,7 +17,6 @@ LONG: dict[str, str] = {
     "hw/config.py": "one description: what a user chooses, and the widths derived from it",
     "hw/isa.py": "one format: opcodes, fields, tokens, causes, and how they are packed",
     "sim/gates/netlist.py": "one class: a netlist and its evaluation",
-    "sw/cycles/port.py": "one rule: who gets which share of a port",
     "sw/driver/driver.py": "one class: the host's side of the registers",
     "sw/ir/operators.py": "one table: what each operator is and takes",
     "sw/iss/instance.py": "one machine: a dispatcher and its units, which share its state",

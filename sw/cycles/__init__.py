@@ -7,11 +7,15 @@ one change of these rates to the next. The few constants are pipeline latencies 
 
 1. `work`      what an operation asks of its unit, in numbers
 2. `clock`     events in order of time
-3. `port`      a memory port and how its beats are shared
-4. `fifo`      an instance's weight FIFO, and what the tile loader takes from it
-5. `array`     an instance's array and post-processing
-6. `instance`  its dispatch, queues, tokens and transfers
-7. `machine`   all of them together
+3. `fifo`      what a port fills and an instance's array or LOAD unit empties
+4. `storer`    an instance's STORE unit, which reads beside its array
+5. `flow`      the beats of a transfer or a program
+6. `shares`    how flows share a port, reads and writes in turn
+7. `port`      a memory port
+8. `loader`    an instance's LOAD unit, which waits for post-processing
+9. `array`     its array and post-processing
+10. `instance` its dispatch, queues, tokens and transfers
+11. `machine`  all of them together
 
 `limits` is what no accelerator can be faster than.
 """

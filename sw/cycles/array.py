@@ -5,11 +5,11 @@ from collections import deque
 from hw.config import Config
 from sw.lowering.ops import Unit
 
-from .clock import Clock
+from .clock import NEVER, TINY, Clock
 from .fifo import Fifo
 from .parties import Host
 from .port import ASKING, MEMORY_LATENCY
-from .work import Block, Work
+from .work import Block, Work, meet
 
 __all__ = ["ARRAY", "DRAIN", "Array"]
 
@@ -44,7 +44,13 @@ class Array:
         self.running: Block | None = None  # whose tiles but the first are being loaded
         self.free = True
         self.feed_at = 0.0
-        self.lost = 0.0
+        self.last: Block | None = None  # whose last tile is multiplied
+        #: Vectors of it that are left, as of `since`; how many are left when something happens.
+        self.left = self.since = self.until = 0.0
+        self.rate = 1.0  # vectors per cycle
+        self.due = NEVER
+        self.store: Work | None = None
+        self.reads = 0.0  # words per cycle that the STORE reads
         self.claimed = self.opened = self.drained = 0
         self.posts: deque[Work] = deque()
         self.post_left = 0
@@ -60,15 +66,30 @@ class Array:
             self._clock.at(self.feed_at, self._feed)
         return True
 
-    def meet(self, store: Work, alone: bool) -> None:
-        """A STORE begins to read, perhaps behind others: where its words and the array's lie in one
-        bank, its go first."""
-        if alone:
-            self.lost = 0.0
-        if self.free or not self.computes:
-            return
-        low = self.computes[0].low
-        self.lost += store.words * (low * store.low + (1 - low) * (1 - store.low))
+    def compete(self, store: Work | None, reads: float) -> None:
+        """A STORE reads so many words per cycle: where they and the array's lie in one bank, its
+        go first."""
+        self.store, self.reads = store, reads
+        if self.computes and not self.free:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Find the array's rate out."""
+        before, self.rate = self.rate, 1.0
+        if self.store is not None:
+            self.rate -= self.reads * meet(self.store, self.computes[0])
+        if self.running is not None:
+            self.fifo.take(self._speed(self.running))
+        elif self.last is not None:
+            now = self._clock.now
+            self.left -= before * (now - self.since)
+            self.since = now
+            span = (self.left - self.until) / self.rate if self.rate > TINY else NEVER
+            self._clock.expect(self, max(0.0, span))
+
+    def _speed(self, block: Block) -> float:
+        """Chunks per cycle with which a block's tiles follow each other."""
+        return self._tile_chunks / max(block.pixels / max(self.rate, TINY), self._tile_chunks)
 
     def _feed(self, _: None) -> None:
         self._x.todo |= ARRAY
@@ -84,8 +105,8 @@ class Array:
             self.loaded = None
             if block.tiles > 1:
                 self.running = block
-                self.fifo.begin((block.tiles - 1) * self._tile_chunks,
-                                self._tile_chunks / max(block.pixels, self._tile_chunks))
+                self.fifo.begin((block.tiles - 1) * self._tile_chunks, 1.0)
+                self._settle()
                 return
             self._last_tile(block)
         if self.loading is None and self.loaded is None and self.running is None and self.blocks:
@@ -105,17 +126,20 @@ class Array:
         self._x.todo |= ARRAY
 
     def _last_tile(self, block: Block) -> None:
-        pixels = block.pixels
-        if self.lost and pixels >= self._tile_chunks:
-            lost = min(self.lost, block.tiles * pixels)
-            self.lost -= lost
-            pixels += round(lost)
-        if block.ends:
-            self._x.finish(block.work, max(0, pixels - _FEEDER_VECTORS))
-        self._clock.at(self._clock.now + pixels, self._computed, block)
+        self.last, self.left, self.since = block, block.pixels, self._clock.now
+        self.until = min(block.pixels, _FEEDER_VECTORS) if block.ends else 0.0
+        self._settle()
 
-    def _computed(self, block: Block) -> None:
-        self.free = True
+    def fire(self) -> None:
+        """The last tile's vectors have been read, or multiplied."""
+        block = self.last
+        assert block is not None
+        if self.until:
+            self._x.finish(block.work, 0)
+            self.until = 0.0
+            self._settle()
+            return
+        self.last, self.free = None, True
         if block.last:
             self._clock.at(self._clock.now + _FULL, self._filled)
         if block.ends:
@@ -142,6 +166,7 @@ class Array:
             self.post_busy = True
             self.full -= 1
             self._clock.at(self._clock.now + self.posts[0].cycles, self._processed)
+        self._x.contend(self.posts[0] if self.post_busy else None)
 
     def _processed(self, _: None) -> None:
         self.post_busy = False

@@ -1,4 +1,4 @@
-"""An instance's weight FIFO, and the loader that takes tiles from it."""
+"""A FIFO that a port fills: of weights, from which tiles are taken, or of what is loaded."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -19,13 +19,14 @@ class Supply(Protocol):
 
 
 class Fifo:
-    """Chunks that flow in from a port and out to the array.
+    """Chunks that flow in from a port and out to the array, or beats to the memory.
 
     Members
     -------
     level, want : chunks in it, and what the loader still takes in its phase, as of `since`
     busy : whether the loader takes any
     speed : chunks per cycle that the loader takes at most
+    starved : share of time in which it is empty although it is full otherwise
     inflow, rate : chunks per cycle, in and out
     paced : whether `pace` is less than all that the port can give
     port : from which they come, None before the first
@@ -33,7 +34,7 @@ class Fifo:
 
     __slots__ = ("_clock", "_full", "_pace", "_pace_ends", "_refill", "_settling", "_stirred",
                  "_taken", "_was_full", "beat_chunks", "busy", "due", "inflow", "level", "paced",
-                 "port", "rate", "since", "size", "speed", "want")
+                 "port", "rate", "since", "size", "speed", "starved", "want")
 
     def __init__(self, clock: Clock, size: float, beat_chunks: int, refill: float,
                  taken: Callable[[], None], settling: "list[Fifo]"):
@@ -41,7 +42,7 @@ class Fifo:
         self._settling, self._stirred = settling, False
         self.size, self.beat_chunks = size, beat_chunks
         self.level = self.want = self.speed = self.inflow = self.rate = self.since = 0.0
-        self.busy, self.due = False, NEVER
+        self.starved, self.busy, self.due = 0.0, False, NEVER
         self.port: Supply | None = None
         # What is asked for when the FIFO is no longer full comes a memory's latency later.
         self._pace, self._pace_ends = NEVER, 0.0
@@ -64,6 +65,19 @@ class Fifo:
             self._hurry(None)
         self.want, self.speed, self.busy = want, speed, True
         self._stir()
+
+    def take(self, speed: float) -> None:
+        """The loader takes so many chunks per cycle at most."""
+        self.sync()
+        self.speed = speed
+        self._stir()
+
+    def starve(self, share: float) -> None:
+        """For a share of time it is empty, although it is full otherwise."""
+        if share != self.starved:
+            self.sync()
+            self.starved = share
+            self._stir()
 
     def flow(self, beats: float) -> None:
         """Beats per cycle come in."""
@@ -102,7 +116,8 @@ class Fifo:
         self.sync()
         inflow, level, rate, span = self.inflow, self.level, 0.0, NEVER
         if self.busy:
-            rate = self.speed if level > TINY else min(self.speed, inflow)
+            most = self.speed * (1.0 - self.starved)
+            rate = most if level > TINY else min(most, inflow)
             if self.want < TINY:
                 span = 0.0
             elif rate > 0:

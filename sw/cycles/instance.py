@@ -11,7 +11,10 @@ from sw.lowering.ops import Unit
 from .array import ARRAY, DRAIN, Array
 from .clock import TINY, Clock
 from .fifo import Fifo
-from .port import LOAD, MEMORY_LATENCY, PAGE_MISS, PROGRAM, STORE, WEIGHTS, Flow, Port
+from .flow import LOAD, PROGRAM, STORE, WEIGHTS, Flow
+from .loader import Loader
+from .port import MEMORY_LATENCY, PAGE_MISS, Port
+from .storer import Storer
 from .work import Work
 
 __all__ = ["Instance"]
@@ -21,9 +24,9 @@ _START = 8  # from START to the first request of a program
 _ADDRESS = 12  # from a unit's instruction to its request at the memory, and its data's way back
 _TOKEN = 3  # from an operation's end to the start of one that waits for it
 _BARRIER = 6
-_ACKNOWLEDGE = 8  # from the memory's last beat or answer to a STORE's end
+_ACKNOWLEDGE = 2  # from the memory's answer to a STORE's end
 _PUT = 6  # from a LOAD's last beat to its end
-_DISPATCH = 4  # and what it takes to put the next instruction together
+_DISPATCH = 3  # and what it takes to put the next instruction together
 
 _PROGRAM_BURST_BYTES = 64
 _LOADS_AHEAD = 4
@@ -54,21 +57,23 @@ class Instance:
         self.queues: list[deque[Work]] = [deque() for _ in Unit]
         self.staged: list[Work | None] = [None] * len(Unit)
         self.array = array = Array(self, config, clock, settling)
-        self.fifo = array.fifo
+        self.loader = Loader(config, clock, lambda work: self.finish(work, _PUT), settling)
+        self.storer = Storer(config, clock, self._compete, self._stored)
+        self.fifos = {WEIGHTS: array.fifo, LOAD: self.loader.fifo}
         self.starts: list[Callable[[Work], bool]] = [
             self._load, self._store, self._weights, array.compute, array.post]
         self.tokens = [0] * 8
         #: Units that wait for a token.
         self.waiting = [sum({1 << w.unit for w in works if t in w.wait}) for t in range(8)]
-        self.flows: list[deque[Flow]] = [deque() for _ in range(PROGRAM)]
         # memory
-        self.asking = self.reading = False
-        self.put_end = 0.0  # of the last LOAD that has come, from its FIFO into the memory
+        self.flows: dict[int, deque[Flow]] = {
+            LOAD: self.loader.flows, STORE: deque(), WEIGHTS: deque()}
         self.barrier: Work | None = None
         self.arrived = self.leaving = False
         # program
         self.insn_beats = INSN_BYTES / config.port.bytes
         self.missing: float = self.insn_beats  # beats until the next instruction is complete
+        self.fetching = True  # beats are asked for of which none has come
         self.dispatch_at: float = _START + MEMORY_LATENCY + PAGE_MISS + _ADDRESS
         self.program = Flow(PROGRAM, None, READ_AHEAD_BYTES / config.port.bytes, 1.0,
                             max(1.0, _PROGRAM_BURST_BYTES / config.port.bytes), self.dispatch_at)
@@ -79,8 +84,8 @@ class Instance:
         """Do all that can be done now."""
         while todo := self.todo:
             self.todo = 0
-            if todo & _TRANSFERS:
-                self._make_room()
+            if todo & _TRANSFERS and self.loader.has_asked():
+                self.todo |= 1 << LOAD
             if todo & _NEXT:
                 self._dispatch()
             for unit in _UNITS[todo & 31]:
@@ -89,12 +94,13 @@ class Instance:
                 self.array.run()
             if todo & DRAIN:
                 self.array.drain()
-        if self.barrier is not None and not self.arrived and not self.flows[LOAD]:
+        if self.barrier is not None and not self.arrived and not self.loader.works:
             self._meet()
         self.todo, self.later = self.later, 0
 
     def _arrive(self, _: None) -> None:
-        """The program's first beat is there."""
+        """A beat of the program is there, and others follow."""
+        self.fetching = False
         self.port.add(self.program, [self])
         self.todo |= _NEXT
 
@@ -115,8 +121,8 @@ class Instance:
             self.undone -= 1
         else:
             queue = self.queues[work.unit]
-            if len(queue) >= self.config.buffers.queue_depth:
-                return
+            if len(queue) + (self.staged[work.unit] is not None) > self.config.buffers.queue_depth:
+                return  # one more is in a register, whether it has its tokens or not
             queue.append(work)
             self.todo |= 1 << work.unit
             if work.blocks:
@@ -128,8 +134,12 @@ class Instance:
         self.missing += self.insn_beats
         program.left += self.insn_beats
         if program not in self.port.active:
-            self.port.add(program, [self])
-        elif program.left > program.burst:  # else its share is the same
+            if not self.fetching and program.left > program.burst - TINY:
+                self.fetching = True
+                self.clock.at(self.clock.now + _ADDRESS + MEMORY_LATENCY + self.port.queue(),
+                              self._arrive)
+            return
+        if program.left > program.burst:  # else its share is the same
             self.port.dirty = True
         program.retime()
 
@@ -175,36 +185,47 @@ class Instance:
     def _weights(self, work: Work) -> bool:
         if len(self.flows[WEIGHTS]) > _WEIGHTS_AHEAD:
             return False
-        self._queue(work, self._reply(work))
+        self.flows[WEIGHTS].append(self._flow(work, self._reply(work)))
         return True
 
     def _load(self, work: Work) -> bool:
-        if self.asking or self.barrier or self.leaving or len(self.flows[LOAD]) > _LOADS_AHEAD:
+        if (self.loader.asking or self.barrier or self.leaving
+                or len(self.flows[LOAD]) > _LOADS_AHEAD):
             return False
         if work.barrier:
             self.barrier = work
             return True
-        self._queue(work, self._reply(work))
-        self.asking = True
+        self.loader.begin(work, self._flow(work, self._reply(work)))
         if work.runs > 1:
             self.clock.at(self.clock.now + 2 * work.runs, self.relieved)
-        self._take_up(LOAD)
+        if self.loader.has_room():
+            self.later |= _TRANSFERS
         return True
 
     def _store(self, work: Work) -> bool:
-        if self.reading:
+        if self.storer.work is not None:
             return False
         self.port.touch(work.pages)
-        self._queue(work, self.clock.now + work.burst / work.speed + _ADDRESS)
-        self.reading = True
-        self.array.meet(work, len(self.flows[STORE]) == 1)
-        self._take_up(STORE)
+        self.flows[STORE].append(self._flow(work, self.clock.now + work.burst + _ADDRESS))
+        self.storer.begin(work)
         return True
 
-    def _queue(self, work: Work, ready: float) -> None:
-        flow = Flow(work.unit, work, work.beats, work.speed, work.burst, ready)
-        self.flows[work.unit].append(flow)
+    def contend(self, post: Work | None) -> None:
+        """A POST writes, or none."""
+        self.loader.contend(post)
+
+    def _stored(self) -> None:
+        """A STORE's words have been read."""
+        self.todo |= 1 << STORE
+
+    def _compete(self) -> None:
+        """The STORE unit reads more words per cycle, or fewer."""
+        self.array.compete(self.storer.work, self.storer.reads)
+
+    def _flow(self, work: Work, ready: float) -> Flow:
+        """The beats of a transfer, which can move from then on."""
         self.clock.at(ready, self.ready, work.unit)
+        return Flow(work.unit, work, work.beats, work.speed, work.burst, ready)
 
     def ready(self, kind: int) -> None:
         """Let the first flow of a kind move if all that take part are ready."""
@@ -237,51 +258,25 @@ class Instance:
         """A flow's last beat has crossed the port."""
         flow = self.flows[kind].popleft()
         assert flow.work is not None
-        after = 0.0
-        if kind == LOAD:
-            self.put_end = self.clock.now + flow.lead.waiting
-            after = flow.lead.waiting + _PUT
-        elif kind == STORE:
-            after = max(0.0, MEMORY_LATENCY - flow.burst) + _ACKNOWLEDGE
-        self.finish(flow.work, after)
+        if kind == STORE:
+            self.finish(flow.work, max(0.0, MEMORY_LATENCY - flow.burst) + _ACKNOWLEDGE)
+        elif kind == WEIGHTS:
+            self.finish(flow.work, 0)
         self.todo |= 1 << kind | _TRANSFERS
 
     def _reply(self, work: Work) -> float:
         """When the first beat of a request made now comes: after what the port still owes."""
-        return self.clock.now + _ADDRESS + MEMORY_LATENCY + self.port.queue() + (
+        asked = self.clock.now if work.mask & ((1 << self.number) - 1) else self.port.ask()
+        return asked + _ADDRESS + MEMORY_LATENCY + self.port.queue() + (
             0 if self.port.touch(work.pages) else PAGE_MISS)
 
-    def over(self, kind: int) -> float:
-        """Beats of its LOADs or STOREs beyond those with which it takes up the next."""
-        flows = self.flows[kind]
-        left = 0.0
-        for flow in flows:
-            left += flow.lead.left_now() if flow.lead.rate > 0 else flow.lead.left
-        return left - (self.config.load_fifo_beats if kind == LOAD else
-                       2 * self.config.port.burst_beats)
-
-    def _take_up(self, kind: int) -> None:
-        """A unit has begun on an instruction: see that the next one is noticed."""
-        if self.over(kind) <= TINY:
-            self.later |= _TRANSFERS
-            return
-        lead = self.flows[kind][0].lead
-        if lead.rate > 0:
-            lead.sync()
-            lead.retime()
+    def over(self) -> float:
+        """Beats of its LOADs beyond those with which it takes up the next."""
+        return self.loader.over()
 
     def relieved(self, _: int | None = None) -> None:
-        """There may be room for the next transfer."""
+        """There may be room for the next LOAD."""
         self.todo |= _TRANSFERS
-
-    def _make_room(self) -> None:
-        """Whether LOAD and STORE can take up the next instruction."""
-        if self.asking and self.over(LOAD) <= TINY:
-            self.asking = False
-            self.todo |= 1 << LOAD
-        if self.reading and self.over(STORE) <= TINY:
-            self.reading = False
-            self.todo |= 1 << STORE
 
     def _meet(self) -> None:
         """Release those that wait at a barrier if this instance is the last to arrive."""

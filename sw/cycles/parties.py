@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from .fifo import Fifo
+from .storer import Storer
 from .work import Work
 
 __all__ = ["Host", "Party"]
@@ -12,6 +13,9 @@ class Host(Protocol):
     """What an array needs of its instance: a place for what may go on, `todo`, and for ends."""
 
     todo: int
+
+    def contend(self, post: Work | None) -> None:
+        """A POST writes, or none."""
 
     def finish(self, work: Work, after: float) -> None:
         """An operation ends in so many cycles."""
@@ -23,18 +27,18 @@ class Party(Protocol):
     Members
     -------
     missing : beats until its next instruction is complete
-    put_end : when its last LOAD that has come is in the activation memory
+    fifos : by kind, what LOAD and WEIGHTS fill
     """
 
-    fifo: Fifo
+    fifos: dict[int, Fifo]
+    storer: Storer
     missing: float
-    put_end: float
 
     def fetched(self) -> None:
         """Some of its program has come."""
 
-    def over(self, kind: int) -> float:
-        """Beats of its flows of a kind beyond those with which it takes up the next."""
+    def over(self) -> float:
+        """Beats of its LOADs beyond those with which it takes up the next."""
 
     def ready(self, kind: int) -> None:
         """Its first flow of a kind may move."""
@@ -42,5 +46,5 @@ class Party(Protocol):
     def ended(self, kind: int) -> None:
         """Its flow's last beat has crossed the port."""
 
-    def relieved(self, kind: int) -> None:
-        """It may take up its next instruction."""
+    def relieved(self) -> None:
+        """It may take up its next LOAD."""

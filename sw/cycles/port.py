@@ -5,124 +5,18 @@ from collections.abc import Sequence
 from hw.config import Config
 from hw.isa import READ_AHEAD_BYTES
 from sw.lowering.layout import BANKS
-from sw.lowering.ops import Unit
 
-from .clock import NEVER, TINY, Clock
+from .clock import NEVER, Clock
+from .flow import FILLED, LOAD, PROGRAM, STORE, WEIGHTS, Flow
 from .parties import Party
-from .work import Work
+from .shares import OUTSTANDING, TURN, give
 
-__all__ = ["ASKING", "LOAD", "MEMORY_LATENCY", "PAGE_MISS", "PROGRAM", "STORE", "WEIGHTS", "Flow",
-           "Port"]
+__all__ = ["ASKING", "MEMORY_LATENCY", "PAGE_MISS", "Port"]
 
 MEMORY_LATENCY = 40
 PAGE_MISS = 12
 ASKING = 9  # cycles from a free place in the weight FIFO to its request at the memory, and back
-_BETWEEN = 6  # cycles from one request of an instance to its next, with others in between
 _WAIT = 0.75  # of the others' bursts that a request finds before it, where none waits long
-_OUTSTANDING = 32  # bursts on a port
-
-#: What a flow is of.
-LOAD, STORE, WEIGHTS, PROGRAM = int(Unit.LOAD), int(Unit.STORE), int(Unit.WEIGHTS), len(Unit)
-
-
-class Flow:
-    """Beats that are to cross a port: of a WEIGHTS, LOAD or STORE, or a program (no `work`).
-
-    Members
-    -------
-    left : beats, as of `since`; a program's is what its FIFO has room for
-    most : the rate that its unit can do, in beats per cycle
-    burst : the mean length of one
-    ready : when the first beat can come
-    rate : beats per cycle
-    lead : itself, or the flow that moves for all that take part in a multicast
-    members : those that take part, of a flow that moves
-    room : beats that it may have under way
-    fresh : until so many are left, what comes has been asked for at once
-    waiting : words of a LOAD that have come and are not in the activation memory yet
-    want, share : the rate that can be had and the share of the port, as last divided
-    """
-
-    __slots__ = ("burst", "due", "fresh", "kind", "lead", "left", "members", "most", "port",
-                 "rate", "ready", "room", "share", "since", "waiting", "want", "work")
-
-    def __init__(self, kind: int, work: Work | None, left: float, most: float, burst: float,
-                 ready: float):
-        self.kind, self.work, self.left, self.most, self.burst = kind, work, left, most, burst
-        self.ready, self.lead, self.due = ready, self, NEVER
-        self.rate = self.want = self.share = self.since = self.waiting = self.room = 0.0
-        self.fresh = NEVER
-        self.members: Sequence[Party] = []
-        self.port: Port | None = None
-
-    def sync(self) -> None:
-        """Bring `left`, what a program lacks and what of a LOAD is waiting up to now."""
-        assert self.port is not None
-        span = self.port.clock.now - self.since
-        moved = self.rate * span
-        self.left -= moved
-        self.since = self.port.clock.now
-        if self.kind == PROGRAM:
-            self.members[0].missing -= moved
-        elif self.kind == LOAD:  # one word goes in each cycle
-            assert self.work is not None
-            come = moved * self.work.words / self.work.beats
-            self.waiting = max(0.0, self.waiting + come - span)
-
-    def left_now(self) -> float:
-        """`left`, without bringing it up to now."""
-        assert self.port is not None
-        return self.left - self.rate * (self.port.clock.now - self.since)
-
-    def give(self, rate: float) -> None:
-        """Move at a rate from now on."""
-        self.sync()
-        self.rate = rate
-        self.retime()
-        if self.kind == WEIGHTS:
-            for x in self.members:
-                x.fifo.flow(rate)
-
-    def retime(self) -> None:
-        """Expect the end, or before it that an instance may go on."""
-        assert self.port is not None
-        if self.rate <= 0:
-            self.due = NEVER
-            return
-        left = self.left
-        if self.kind == PROGRAM:
-            if TINY <= self.members[0].missing < left:
-                left = self.members[0].missing
-        elif self.kind != WEIGHTS:
-            for x in self.members:
-                over = x.over(self.kind)
-                if TINY < over < left:
-                    left = over
-        self.port.clock.expect(self, max(0.0, left) / self.rate)
-
-    def fire(self) -> None:
-        """It has ended, or an instance may go on."""
-        assert self.port is not None
-        self.sync()
-        if self.kind == PROGRAM:
-            self.members[0].fetched()
-            if self.left < TINY:
-                self.port.remove(self)
-            else:
-                self.retime()
-        elif self.left < TINY:
-            self.port.remove(self)
-            for x in self.members:
-                if self.kind == WEIGHTS:
-                    x.fifo.credit(self.left)
-                x.ended(self.kind)
-            for x in self.members:
-                x.ready(self.kind)
-        else:
-            for x in self.members:
-                x.relieved(self.kind)
-            self.retime()
-
 
 class Port:
     """Flows that share a port.
@@ -141,6 +35,7 @@ class Port:
                        LOAD: config.load_fifo_beats, STORE: 0,
                        PROGRAM: READ_AHEAD_BYTES / config.port.bytes}
         self._pages: dict[int, int] = {}
+        self._turn = 0.0  # when a read was last asked for
 
     def touch(self, pages: list[int]) -> bool:
         """Open pages in turn; whether the first was open."""
@@ -149,14 +44,19 @@ class Port:
             self._pages[page % BANKS] = page
         return was == pages[0]
 
+    def ask(self) -> float:
+        """Take a reader's first request: when it is its turn."""
+        self._turn = max(self._turn + TURN, self.clock.now)
+        return self._turn
+
     def add(self, flow: Flow, members: Sequence[Party]) -> None:
         """Let a flow move."""
         flow.port, flow.members, flow.since = self, members, self.clock.now
-        flow.waiting = max(0.0, members[0].put_end - self.clock.now)
-        if flow.kind == WEIGHTS:
+        if flow.kind in FILLED:
             for x in members:
-                x.fifo.port = self
+                x.fifos[flow.kind].port = self
         flow.room = self._rooms[flow.kind]
+        flow.whole = flow.left
         if flow.work is not None and flow.ready > self.clock.now - 1:  # follows no other
             flow.fresh = max(0.0, flow.left - flow.room)
         self.active.append(flow)
@@ -169,39 +69,45 @@ class Port:
         self.dirty = True
 
     def queue(self) -> float:
-        """Cycles for which a request of now waits for those before it."""
-        owed = bursts = 0.0
+        """Cycles for which a request of now waits for those before it, with what is written
+        meanwhile."""
+        owed = bursts = written = 0.0
         for flow in self.active:
-            if flow.rate > 0 and flow.kind != STORE:
+            if flow.kind == STORE:
+                written += flow.rate
+            elif flow.rate > 0:
                 beats = min(flow.left_now(), self._under_way(flow))
                 owed, bursts = owed + beats, bursts + beats / flow.burst
-        return max(0.0, owed * min(1.0, _OUTSTANDING / max(bursts, 1.0)) - MEMORY_LATENCY)
+        return max(0.0, owed * min(1.0, OUTSTANDING / max(bursts, 1.0)) / (1.0 - written)
+                   - MEMORY_LATENCY)
 
     def _under_way(self, flow: Flow) -> float:
         """Beats that a flow has asked for, if there are as many left."""
-        if flow.kind != WEIGHTS:
+        if flow.kind == PROGRAM:
             return flow.room
-        fifo = flow.members[0].fifo
+        fifo = flow.members[0].fifos[flow.kind]
         fifo.sync()
         return (fifo.size - fifo.level) / fifo.beat_chunks
 
     def divide(self) -> None:
         """Give each flow its rate."""
         self.dirty, self.stale = False, NEVER
-        now = self.clock.now
         reads: list[Flow] = []
         writes: list[Flow] = []
-        delay = to_read = to_write = 0.0
+        delay = together = often = 0.0
         for flow in self.active:
             most = flow.most
-            if flow.kind == WEIGHTS:
+            if flow.kind in FILLED:
                 for x in flow.members:
-                    if x.fifo.paced:
-                        most = min(most, x.fifo.pace())
+                    fifo = x.fifos[flow.kind]
+                    if fifo.paced:
+                        most = min(most, fifo.pace())
                 if most <= 0:
                     if flow.rate:
                         flow.give(0.0)
                     continue
+                if flow.kind == WEIGHTS and most < flow.most:
+                    together, often = together + flow.burst, max(often, most / flow.burst)
             flow.want = most
             delay += flow.burst
             (writes if flow.kind == STORE else reads).append(flow)
@@ -212,90 +118,12 @@ class Port:
                     trip += (delay - flow.burst) * _WAIT
                 if flow.room < flow.want * trip:
                     flow.want = flow.room / trip
-            to_read += flow.want
-        for flow in writes:
-            to_write += flow.want
-        if to_read + to_write <= 1.0:
-            for flow in reads + writes:
-                if flow.want != flow.rate:
-                    flow.give(flow.want)
-            return
-        # Bursts alternate where both ways want more than the port has.
-        given = min(to_write, max(0.5 if reads else 1.0, 1.0 - to_read))
-        moving = reads + writes
-        queued = _share(moving)
-        _fill(writes, given)
-        _fill(reads, min(1.0 - given, to_read))
-        self.stale = now + (_crowd_lasts(moving, queued) if queued > _OUTSTANDING else
-                            _shares_last(moving))
-
-
-def _share(flows: list[Flow]) -> float:
-    """Find the flows' shares of the port; return how many bursts they want under way.
-
-    What a reader has asked for waits in one queue, so readers share by what they may have under
-    way. What is asked for at once comes together. If the port cannot take it all, as many bursts
-    of each wait in the queue, fewer of those that may not have as many.
-    """
-    queued = established = 0.0
-    fresh = []
-    for flow in flows:
-        left = flow.left_now()
-        flow.share = max(flow.burst, min(left, flow.room))
-        queued += flow.share / flow.burst
-        if left > flow.fresh:
-            fresh.append(flow)
-        else:
-            established += flow.share
-    if queued > _OUTSTANDING:
-        places, rest = float(_OUTSTANDING), len(flows)
-        for flow in sorted(flows, key=_most_bursts):
-            bursts = min(_most_bursts(flow), places / rest)
-            places, rest = places - bursts, rest - 1
-            flow.share = bursts * flow.burst
-    else:
-        for flow in fresh:
-            flow.share = (established or 1.0) * flow.burst / _BETWEEN
-    return queued
-
-
-def _most_bursts(flow: Flow) -> float:
-    return max(1.0, flow.room / flow.burst)
-
-
-def _crowd_lasts(flows: list[Flow], queued: float) -> float:
-    """Cycles, at least, until the port can take all that is asked for."""
-    return (queued - _OUTSTANDING) / sum([f.rate / f.burst for f in flows])
-
-
-def _shares_last(flows: list[Flow]) -> float:
-    """Cycles until a flow is not fresh any more, or one that is about to end has less under way."""
-    lasts = NEVER
-    for flow in flows:
-        left = flow.left_now()
-        over = left - (flow.fresh if left > flow.fresh else flow.room)
-        if over > 0:
-            if over < lasts * flow.rate:
-                lasts = over / flow.rate
-        elif left > flow.burst:
-            return 0.0
-    return lasts
-
-
-def _fill(wanted: list[Flow], room: float) -> None:
-    """Divide `room` by shares; nobody gets more than it can take."""
-    while wanted:
-        total = sum([f.share for f in wanted]) or 1.0
-        level = room / total
-        small = [f for f in wanted if f.want <= level * f.share + TINY]
-        if not small:
-            for f in wanted:
-                rate = level * f.share
-                if rate != f.rate:
-                    f.give(rate)
-            return
-        for f in small:
-            if f.want != f.rate:
-                f.give(f.want)
-            room = max(0.0, room - f.want)
-        wanted = [f for f in wanted if f.want > level * f.share + TINY]
+                if flow.kind == LOAD:
+                    lost = 0.0
+                    if flow.members[0].fifos[LOAD].paced:
+                        slack = flow.room / flow.want - trip
+                        lost = often * max(0.0, together - slack)
+                    for x in flow.members:
+                        x.fifos[LOAD].starve(lost)
+                    flow.want *= 1.0 - lost
+        self.stale = self.clock.now + give(reads, writes)

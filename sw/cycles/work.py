@@ -9,11 +9,10 @@ from sw.lowering.batch import Run
 from sw.lowering.layout import BANKS, PAGE_BYTES
 from sw.lowering.ops import Op, Region, Unit
 
-__all__ = ["Block", "Work", "Worker"]
+__all__ = ["Block", "Work", "Worker", "meet"]
 
 
 _READS_APART = 4  # cycles from a reader's burst to its next
-_WRITES_APART = 4  # cycles from a burst's last written beat to the next one's first
 
 
 class Block:
@@ -40,9 +39,11 @@ class Work:
     mask : of the instances that take part in a transfer or barrier, 0 for this one alone
     pages : the first that a transfer reads or writes, and the last `BANKS` of the others, in turn
     beats, burst : of a transfer, and the mean length of its bursts
-    speed : beats per cycle that the unit can transfer, a LOAD's into its FIFO
+    speed : beats per cycle that the unit can transfer, a LOAD's into its FIFO; words per cycle
+        that a POST writes
     runs, words : of a LOAD or STORE
-    low : share of what a COMPUTE or STORE reads that lies in the lower bank of activation memory
+    low : share of what a COMPUTE or STORE reads, or a LOAD or POST writes, that lies in the lower
+        bank of activation memory
     misses : pages that a LOAD or WEIGHTS opens after its first, for each beat
     blocks : of a COMPUTE, in order
     count, cycles : output blocks of a POST, and what each takes
@@ -75,6 +76,7 @@ class Worker:
         self.beat_chunks = config.beat_chunks
         self.param_chunks, self.table_chunks = config.param_chunks, config.table_chunks
         self.pitch = config.word_pitch_bytes
+        self.longest = config.port.bytes * config.port.burst_beats  # bytes of a burst
         self.transfers: dict[tuple[int, ...], tuple[int, float, float]] = {}
 
     def work(self, op: Op) -> Work:
@@ -83,25 +85,29 @@ class Worker:
             return work
         if self.config.port.memory == "private" and not work.barrier:
             work.mask = 0  # over its own port
+        half = self.config.bank_words
         if work.unit in (Unit.COMPUTE, Unit.STORE):
-            work.low = _low(op.reads[0], self.config.bank_words)
+            work.low = _low(op.reads[0], half)
+        elif op.writes and work.unit in (Unit.LOAD, Unit.POST):
+            work.low = _low(op.writes[0], half)
         if work.unit == Unit.COMPUTE:
             work.blocks = self._blocks(work, f)
         elif work.unit == Unit.POST:
             work.count = f["out_blocks"]
-            work.cycles = f["out_w"] * f["out_h"] * max(f["pool_h"] * f["pool_w"], self.subs)
+            each = max(f["pool_h"] * f["pool_w"], self.subs)
+            work.cycles, work.speed = f["out_w"] * f["out_h"] * each, self.subs / each
         elif work.unit == Unit.WEIGHTS:
             # What is left of a last beat is dropped, and no place in the FIFO is taken for it.
             work.beats = f["chunks"] / self.beat_chunks
             work.pages = _ends(_pages(
                 [f["ext_addr"]], math.ceil(work.beats) * self.config.port.bytes))
-            work.burst = min(work.beats, f.get("row_beats") or self.config.port.burst_beats)
+            work.burst = f.get("row_beats") or work.beats / _bursts(
+                f["ext_addr"], math.ceil(work.beats) * self.config.port.bytes, self.longest)
             work.speed, work.misses = 1.0, self.config.port.bytes / PAGE_BYTES
         elif not work.barrier:
             work.runs = f["runs"]
             work.words = f["runs"] * f["run_words"]
-            longest = self.config.port.bytes * self.config.port.burst_beats
-            key = (work.unit, f["ext_addr"] % longest, f["run_words"], f["runs"],
+            key = (work.unit, f["ext_addr"] % self.longest, f["run_words"], f["runs"],
                    f["ext_stride"])
             if key not in self.transfers:
                 self.transfers[key] = self._transfer(*key)
@@ -111,24 +117,19 @@ class Worker:
             work.pages = _ends(pages)
             if work.unit == Unit.LOAD:
                 work.misses = (len(pages) - 1) / work.beats
-                # What fits into the FIFO waits there for its words to be put, not at the port.
-                if work.beats <= self.config.load_fifo_beats:
-                    work.speed = min(1.0, work.burst / _READS_APART)
         return work
 
     def _transfer(self, unit: int, first: int, words: int, runs: int, stride: int,
                   ) -> tuple[int, float, float]:
-        """Beats of a LOAD or STORE, beats per cycle, and mean burst: one word per cycle, and
-        bursts apart."""
+        """Beats of a LOAD or STORE, beats per cycle, and mean burst: a LOAD's bursts are apart, a
+        STORE reads one word per cycle."""
         beat, size = self.config.port.bytes, words * self.pitch
-        longest = beat * self.config.port.burst_beats
         beats = bursts = 0
         for start in range(first, first + runs * stride, stride) if runs > 1 else (first,):
             past = start + size
             beats += -(-past // beat) - start // beat
-            bursts += -(-past // longest) - start // longest
-        cycles = max(words * runs, beats, _READS_APART * bursts) if unit == Unit.LOAD else \
-            max(words * runs, beats + _WRITES_APART * bursts)
+            bursts += _bursts(start, size, self.longest)
+        cycles = max(beats, _READS_APART * bursts if unit == Unit.LOAD else words * runs)
         return beats, beats / cycles, beats / bursts
 
     def _blocks(self, work: Work, f: dict[str, int]) -> list[Block]:
@@ -150,6 +151,17 @@ class Worker:
         inner = block(tabled)
         return [*(block(k) for k in range(min(tabled, count - 1))),
                 *[inner] * (count - 1 - tabled), block(count - 1)]
+
+
+def meet(a: Work, b: Work) -> float:
+    """Share of two operations' accesses that go to one bank, if their times have nothing to do
+    with each other."""
+    return a.low * b.low + (1 - a.low) * (1 - b.low)
+
+
+def _bursts(start: int, size: int, longest: int) -> int:
+    """Bursts of a run of so many bytes, which end at multiples of the longest."""
+    return -(-(start + size) // longest) - start // longest
 
 
 def _low(region: Region, half: int) -> float:

@@ -16,10 +16,9 @@ pytestmark = [pytest.mark.builds, pytest.mark.slow]
 NETWORK, LAYER, LONG = 0.02, 0.05, 5000
 #: Those with functions that no clamp is.
 TABLES = ("darknet", "mobilenet_v3_small")
-#: Where the model is further off: depthwise layers, layers of few pixels on many instances, and
-#: ResNet's first one, which is pooled (5.1%).
-FURTHER = ("ds_cnn", "squeezenet", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small",
-           "efficientnet_lite0", "resnet18", "resnet50")
+#: Where the model is further off, in one layer each or two: of those that follow each other
+#: without a barrier one gets what the other lacks.
+FURTHER = ("squeezenet", "mobilenet_v3_small", "efficientnet_lite0")
 
 
 @pytest.mark.filterwarnings("ignore:.*softmax at the end")

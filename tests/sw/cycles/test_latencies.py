@@ -7,9 +7,11 @@ from hw.gateware.compute.accumulator import Accumulator
 from hw.gateware.compute.array import array_latency
 from hw.gateware.compute.feeder import FIFO_DEPTH, Feeder
 from hw.gateware.compute.post import Post
+from hw.gateware.shell import fabric
+from hw.gateware.traffic import storer as store_unit
 from hw.gateware.traffic.loader import AHEAD
 from hw.gateware.traffic.weights import SEGMENTS
-from sw.cycles import array, instance
+from sw.cycles import array, instance, shares, storer
 from tests.support.blocks import POINT, WINDOW
 from tests.support.latency import latency
 
@@ -21,6 +23,9 @@ def test_queues_are_as_deep_as_in_the_hardware():
     assert array._FEEDER_VECTORS == FIFO_DEPTH
     assert instance._LOADS_AHEAD == AHEAD
     assert instance._WEIGHTS_AHEAD == SEGMENTS
+    assert shares.OUTSTANDING == fabric._OUTSTANDING
+    assert storer._READ_AHEAD == store_unit.READ_AHEAD
+    assert storer._REQUESTS == store_unit._REQUESTS + 1
 
 
 @pytest.mark.parametrize("name", PIPELINED)

@@ -3,10 +3,17 @@
 import pytest
 
 from hw.config import PRESETS
+from hw.isa import Opcode
+from sw.compiler.compile import lower
 from sw.compiler.predict import predict
 from sw.cycles.clock import TINY, Clock
 from sw.cycles.fifo import Fifo
-from sw.cycles.port import Port
+from sw.cycles.flow import PROGRAM, STORE, Flow
+from sw.cycles.machine import Machine
+from sw.cycles.port import MEMORY_LATENCY, Port
+from sw.cycles.shares import TURN
+from sw.cycles.work import Worker
+from sw.lowering.ops import Op
 from tests.support.accelerators import PREDICTED
 from tests.support.programs import random_network
 from tests.support.recipes import Recipe
@@ -65,6 +72,54 @@ def test_a_fifo_gives_nothing_between_the_end_of_a_phase_and_the_next():
     assert clock.step() and taken == [4] and clock.now > 4
     fifo.settle()
     assert fifo.level == 2
+
+
+def test_a_fifo_that_starves_is_emptied_the_slower():
+    clock = Clock()
+    taken: list = []
+    fifo = Fifo(clock, 8, 1, 40, lambda: taken.append(clock.now), [])
+    fifo.credit(6)
+    fifo.begin(6, 1.0)
+    fifo.starve(0.25)
+    fifo.settle()
+    assert clock.step() and taken == [8]
+
+
+def test_requests_are_taken_in_turn():
+    port = Port(PRESETS["tiny"], Clock())
+    assert [port.ask(), port.ask()] == [TURN, 2 * TURN]
+    port.clock.now = 50.0
+    assert [port.ask(), port.ask()] == [50, 50 + TURN]
+
+
+@pytest.mark.parametrize("written", [0.0, 0.5])
+def test_what_is_to_be_read_waits_for_what_is_written(written):
+    port = Port(PRESETS["tiny"], Clock())
+    for kind, left, rate in ((PROGRAM, 64.0, 0.5), (STORE, 100.0, written)):
+        flow = Flow(kind, None, left, 1.0, 8.0, 0.0)
+        flow.port, flow.rate, flow.room = port, rate, left
+        port.active.append(flow)
+    assert port.queue() == 64 / (1 - written) - MEMORY_LATENCY
+
+
+@pytest.mark.parametrize(("beats", "address", "burst"), [(16, 0, 8), (20, 0, 20 / 3), (8, 32, 4)])
+def test_the_mean_burst_of_weights_counts_short_ones(beats, address, burst):
+    """Bursts of tiny have eight beats of eight bytes at most, and end at multiples of that."""
+    op = Op(Opcode.WEIGHTS, (0, 0), {"ext_addr": address, "chunks": beats, "mask": 0})
+    assert Worker(PRESETS["tiny"]).work(op).burst == burst
+
+
+def test_a_queue_holds_its_oldest_instruction_besides():
+    lowered = lower(random_network(4000), PRESETS["tiny"])
+    first = Machine(lowered)._instances[0]
+    depth = PRESETS["tiny"].buffers.queue_depth
+    first.works = [first.works[0]] * (depth + 3)
+    first.port.add(first.program, [first])
+    first.missing = -1e9
+    for _ in range(depth + 3):
+        first.dispatch_at = 0.0
+        first._dispatch()
+    assert first.at == len(first.queues[first.works[0].unit]) == depth + 1
 
 
 def test_what_is_left_of_a_beat_takes_no_place():

@@ -1,0 +1,122 @@
+"""How flows that want more than a port has share it."""
+
+from .clock import NEVER, TINY
+from .flow import Flow
+
+__all__ = ["OUTSTANDING", "TURN", "give"]
+
+OUTSTANDING = 32  # bursts on a port
+TURN = 2  # cycles from one read that is asked for to the next
+_IDLE = 3  # cycles from a burst's last written beat to the next one's first, in between
+_BETWEEN = 6  # cycles from one request of an instance to its next, with others in between
+
+
+def give(reads: list[Flow], writes: list[Flow]) -> float:
+    """Give flows what they want or, where that is more than there is, their shares; return the
+    cycles for which these last."""
+    to_read = sum([f.want for f in reads])
+    to_write = sum([f.want for f in writes])
+    bursts = sum([f.want / f.burst for f in reads])
+    room = _room_to_write(writes, to_read, bursts)
+    moving = reads + writes
+    if to_write <= room and to_read + to_write <= 1.0 and bursts <= 1.0 / TURN:
+        for flow in moving:
+            if flow.want != flow.rate:
+                flow.give(flow.want)
+        return NEVER
+    queued = _find_shares(moving)
+    read = sum([f.share for f in reads]) / (sum([f.share / f.burst for f in reads]) or 1.0)
+    # Bursts alternate where both ways want more than the port has.
+    given = min(to_write, max(room, _alternate(read, writes)))
+    _fill(writes, given)
+    _fill(reads, min(1.0 - given, to_read, read / TURN))
+    return _crowd_lasts(moving, queued) if queued > OUTSTANDING else _shares_last(moving)
+
+
+def _room_to_write(writes: list[Flow], to_read: float, bursts: float) -> float:
+    """Beats per cycle that can be written at most beside so many that are read, in so many bursts:
+    between written ones the port idles unless it reads meanwhile."""
+    if not writes:
+        return 0.0
+    write = sum([f.burst for f in writes]) / len(writes)
+    return write / (write + _IDLE) * (1.0 - max(0.0, to_read - _IDLE * bursts))
+
+
+def _alternate(read: float, writes: list[Flow]) -> float:
+    """Beats per cycle that are written if each burst is followed by one of so many that are
+    read."""
+    if not read or not writes:
+        return 0.0
+    write = sum([f.burst for f in writes]) / len(writes)
+    return write / (write + max(_IDLE, read))
+
+
+def _find_shares(flows: list[Flow]) -> float:
+    """Find the flows' shares of the port; return how many bursts they want under way.
+
+    What a reader has asked for waits in one queue, so readers share by what they may have under
+    way. What is asked for at once comes together. If the port cannot take it all, as many bursts
+    of each wait in the queue, fewer of those that may not have as many.
+    """
+    queued = established = 0.0
+    fresh = []
+    for flow in flows:
+        left = flow.left_now()
+        flow.share = max(flow.burst, min(flow.whole if flow.work else left, flow.room))
+        queued += max(flow.burst, min(left, flow.room)) / flow.burst
+        if left > flow.fresh:
+            fresh.append(flow)
+        else:
+            established += flow.share
+    if queued > OUTSTANDING:
+        places, rest = float(OUTSTANDING), len(flows)
+        for flow in sorted(flows, key=_most_bursts):
+            bursts = min(_most_bursts(flow), places / rest)
+            places, rest = places - bursts, rest - 1
+            flow.share = bursts * flow.burst
+    else:
+        for flow in fresh:
+            flow.share = (established or 1.0) * flow.burst / _BETWEEN
+    return queued
+
+
+def _most_bursts(flow: Flow) -> float:
+    return max(1.0, flow.room / flow.burst)
+
+
+def _crowd_lasts(flows: list[Flow], queued: float) -> float:
+    """Cycles, at least, until the port can take all that is asked for."""
+    return (queued - OUTSTANDING) / sum([f.rate / f.burst for f in flows])
+
+
+def _shares_last(flows: list[Flow]) -> float:
+    """Cycles until a flow is not fresh any more, or one of a program has less under way."""
+    lasts = NEVER
+    for flow in flows:
+        left = flow.left_now()
+        over = left - flow.fresh
+        if over > 0:
+            if over < lasts * flow.rate:
+                lasts = over / flow.rate
+        elif flow.work is None and left > flow.burst:
+            return 0.0
+    return lasts
+
+
+def _fill(wanted: list[Flow], room: float) -> None:
+    """Divide `room` by shares; nobody gets more than it can take."""
+    while wanted:
+        total = sum([f.share for f in wanted]) or 1.0
+        level = room / total
+        small = [f for f in wanted if f.want <= level * f.share + TINY]
+        if not small:
+            for f in wanted:
+                rate = level * f.share
+                if rate != f.rate:
+                    f.give(rate)
+            return
+        for f in small:
+            if f.want != f.rate:
+                f.give(f.want)
+            room = max(0.0, room - f.want)
+        wanted = [f for f in wanted if f.want > level * f.share + TINY]

@@ -1,0 +1,40 @@
+"""What transfers wait for, in the smallest layers that show it: predictions against RTL."""
+
+import numpy as np
+import pytest
+from torch import nn
+
+from hw.config import PRESETS
+from sw.api import capture, compile_graph, quantise, run
+from sw.compiler.predict import predict
+from tests.support.accelerators import PREDICTED
+from tests.support.networks import NETWORKS, settled
+from tests.support.present import present
+
+EIGHT = PRESETS["default"]
+UNET, UNET_SHAPE = NETWORKS["unet"]
+
+
+@pytest.mark.builds
+@pytest.mark.parametrize(("config", "net", "shape"), [
+    pytest.param(EIGHT, nn.Sequential(nn.Conv2d(3, 64, 1)), (3, 28, 28),
+                 id="the port idles between written bursts"),
+    pytest.param(PREDICTED["2x4x4"], nn.Sequential(nn.Conv2d(3, 64, 1), nn.ReLU(),
+                                                   nn.Conv2d(64, 4, 1)), (3, 20, 20),
+                 id="the array waits for STOREs of its bank"),
+    pytest.param(EIGHT, nn.Sequential(nn.Conv2d(32, 64, 1), nn.ReLU(), nn.Conv2d(
+        64, 64, 3, 2, 1, groups=64)), (32, 56, 56), id="LOADs wait for POSTs of their bank"),
+    pytest.param(EIGHT, UNET(), UNET_SHAPE, id="a port is asked in every second cycle"),
+    pytest.param(PREDICTED["3x9x3"], nn.Sequential(nn.Conv2d(3, 64, 1), nn.ReLU(),
+                                                   nn.Conv2d(64, 4, 1)), (3, 20, 20),
+                 id="words of several beats"),
+])
+def test_predictions_are_those_of_the_rtl(config, net, shape):
+    images = np.random.default_rng(1).standard_normal((2, *shape)).astype(np.float32)
+    graph = quantise(capture(settled(net), shape), images)
+    measured = run(compile_graph(graph, config), graph.quantise_input(images[0]))
+    found = predict(graph, config)
+    assert found.cycles == pytest.approx(measured.cycles, rel=0.02)
+    for layer, mine, theirs in zip(graph.layers, found.layer_cycles, present(measured.layer_cycles),
+                                   strict=True):
+        assert theirs < 5000 or mine == pytest.approx(theirs, rel=0.05), layer.name
