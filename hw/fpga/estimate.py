@@ -10,7 +10,8 @@ from hw.gateware.verilog import write_verilog
 from hw.support.errors import explain
 
 from .devices import Device, Usage
-from .floorplan import floorplan, kept_floorplan, write_floorplan
+from .floorplan import floorplan
+from .planfile import kept_floorplan, write_floorplan
 from .routing import place_and_route
 from .synthesis import synthesise
 

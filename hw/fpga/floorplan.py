@@ -21,14 +21,12 @@ import numpy as np
 from hw.config import Config
 from hw.gateware.top import TOP_NAME
 from hw.gateware.verilog import write_verilog
-from hw.support.files import save_file
-from hw.support.reading import FileFormatError, read_json
 
 from .devices import Device
 from .synthesis import synthesise
 from .tools import ToolError, run_tool
 
-__all__ = ["Site", "divide", "floorplan", "kept_floorplan", "match", "net_boxes", "write_floorplan"]
+__all__ = ["Floorplan", "Site", "divide", "floorplan", "match", "net_boxes", "within_instances"]
 
 #: Cell types that are placed here -> their kind.
 KINDS = {"DP16KD": "ram", "PDPW16KD": "ram", "MULT18X18D": "mult"}
@@ -68,7 +66,7 @@ def _flat(netlist: dict) -> dict:
     return max((m["cells"] for m in netlist["modules"].values()), key=len)
 
 
-def _within_instances(cells: Iterable[str]) -> dict[str, tuple[int, str]]:
+def within_instances(cells: Iterable[str]) -> dict[str, tuple[int, str]]:
     """Cell's name -> its instance's number, and its name within that; -1 for one outside of all.
 
     Of the numbers that Yosys makes up, cells that are named alike have but the order, from 0: what
@@ -202,45 +200,6 @@ def _fix(source: Path, target: Path, place: Callable[[str], Site | None]) -> Non
     target.write_text(json.dumps(netlist))
 
 
-def kept_floorplan(path: Path, config: Config, device: Device) -> Floorplan | None:
-    """Read the floorplan that `write_floorplan` has written; None if the file is not there yet.
-
-    Raises
-    ------
-    FileFormatError
-        If the file is none, or is one of another device or number of instances.
-    ValueError
-        If there is nothing to plan, or no folder to keep it in.
-    """
-    if config.instances == 1 or device.family != "ecp5":
-        raise ValueError("only several instances on an ECP5 have a floorplan; leave it out")
-    if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {path.parent} to keep a floorplan in")
-    if not path.exists():
-        return None
-    again = "name another file, or one that is not there yet to have it made"
-    try:
-        found = read_json(path, "a floorplan")
-        of = (found["device"].text(), found["instances"].integer(1, 32))
-        entries = found["places"].entries()
-        within = _within_instances(entries)
-        places = {within[name]: Site.named(bel.text(100)) for name, bel in entries.items()}
-    except (FileFormatError, ToolError) as error:
-        raise FileFormatError(f"{path} is no floorplan ({error}); {again}") from None
-    if of != (device.name, config.instances):
-        raise FileFormatError(f"{path} is the floorplan of {of[1]} instances on {of[0]}, not of "
-                              f"{config.instances} on {device.name}; {again}")
-    return places
-
-
-def write_floorplan(path: Path, places: Floorplan, config: Config, device: Device) -> None:
-    """Write a floorplan, whole or not at all."""
-    save_file(path, json.dumps({
-        "device": device.name, "instances": config.instances,
-        "places": {f"core_{n}.{name}": site.bel for (n, name), site in sorted(places.items())},
-    }, indent=1) + "\n")
-
-
 def _find_places(folder: Path, config: Config, device: Device,
                  say: Callable[[str], None]) -> Floorplan:
     """The places that make an instance's wires short, in each part of the device."""
@@ -261,7 +220,7 @@ def _find_places(folder: Path, config: Config, device: Device,
         _fix(alone / "partita.json", alone / "fixed.json", places.get)
         cells = _place(alone, device, "fixed.json", "static")
         places = _match_all(cells, parts[0])
-    within = _within_instances(places)
+    within = within_instances(places)
     return {(n, within[name][1]): site for n, part in enumerate(parts) for name, site in
             _match_all(cells, part, _centre(part) - _centre(parts[0])).items()}
 
@@ -296,7 +255,7 @@ def floorplan(folder: Path, netlist: str, config: Config, device: Device, *,
     """
     if config.instances == 1:
         return {}
-    within = _within_instances(name for name, c in _flat(json.loads(
+    within = within_instances(name for name, c in _flat(json.loads(
         (folder / netlist).read_text())).items() if c["type"] in KINDS)
     if places is None:
         places = _find_places(folder, config, device, say)

@@ -13,7 +13,7 @@ from rich.text import Text
 from hw.config import Config
 from hw.fpga.devices import DEVICES, Device, DoesNotFitError, Usage
 from hw.fpga.estimate import estimate
-from hw.fpga.floorplan import kept_floorplan
+from hw.fpga.planfile import kept_floorplan
 from hw.fpga.tools import program_path
 from hw.gateware.manifest import BLOCK_RAM, memories
 from hw.gateware.top import TOP_NAME

@@ -23,7 +23,8 @@ from boards.host.errors import LinkError
 from boards.protocol import ANSWER, Op, body, frame
 from hw.config import PRESETS
 from hw.fpga.devices import DEVICES
-from hw.fpga.floorplan import Site, kept_floorplan, write_floorplan
+from hw.fpga.floorplan import Site
+from hw.fpga.planfile import kept_floorplan, write_floorplan
 from hw.support.reading import FileFormatError, read_config, read_json
 from sim.gates.liberty import LibertyError, read_liberty
 from sim.waves.vcd import VcdError, read_vcd

@@ -13,15 +13,8 @@ import hw.fpga.floorplan
 from hw.config import PRESETS
 from hw.fpga.devices import DEVICES
 from hw.fpga.estimate import quick_usage
-from hw.fpga.floorplan import (
-    Site,
-    divide,
-    floorplan,
-    kept_floorplan,
-    match,
-    net_boxes,
-    write_floorplan,
-)
+from hw.fpga.floorplan import Site, divide, floorplan, match, net_boxes
+from hw.fpga.planfile import kept_floorplan, write_floorplan
 from hw.fpga.synthesis import synthesise
 from hw.fpga.tools import have_tool
 from hw.gateware.verilog import write_verilog
