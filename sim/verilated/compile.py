@@ -103,28 +103,34 @@ def compile_model(folder: Path, harness: Path, names: Sequence[str], macros: Seq
                   kind: str = "plain") -> Path:
     """Compile what `verilate` wrote, and a harness around it, to `model.so`.
 
-    Translation units that take about as long: the first model, and the others with the harness,
-    optimised; and what runs once.
+    Translation units that take about as long: the first model, which is the largest; and the
+    others, the harness and, not optimised, what of all runs once.
     """
-    units = {"first": names[:1], "others": names[1:], "once": names}
     macros = [*_trace(kind)[1].split(), *macros]
     include = [folder, harness.parent, *(folder / f"o_{name}" for name in names)]
     (folder / _HEADERS).write_text(_HEADERS_TEXT)
     (folder / f"{_HEADERS}.gch").symlink_to(_precompiled(kind))
     compiler = ["g++", *_CXX_FLAGS, *macros, *(f"-I{i}" for i in include), *_includes(),
                 optimisation(), "-include", _HEADERS, "-c"]
+    units = {"first": _often(folder, names[:1]),
+             "others": f'{_often(folder, names[1:])}#include "{harness}"\n{_once(folder, names)}'}
     objects = [f"{unit}.o" for unit in units]
     rules = {f"model.so: {' '.join(objects)}":
              ["g++", "-shared", "-o", "model.so", *objects, str(_runtime(kind)), "-pthread"]}
-    for unit, models in units.items():
-        once = unit == "once"
-        text = (_ONCE + _NOISE) * once + "".join(
-            _included(folder, name, once=once) for name in models)
-        if unit == "others":
-            text += f'#include "{harness}"\n'
+    for unit, text in units.items():
         (folder / f"{unit}.cpp").write_text(text)
         rules[f"{unit}.o: {unit}.cpp"] = [*compiler, f"{unit}.cpp"]
     return _make(folder, "model.so", rules)
+
+
+def _often(folder: Path, names: Sequence[str]) -> str:
+    """C++ of models, all that runs more than once."""
+    return "".join(_included(folder, name, once=False) for name in names)
+
+
+def _once(folder: Path, names: Sequence[str]) -> str:
+    """C++ of models, what runs once."""
+    return _ONCE + _NOISE + "".join(_included(folder, name, once=True) for name in names)
 
 
 def _included(folder: Path, name: str, *, once: bool) -> str:
