@@ -37,7 +37,7 @@ _ROUNDS = 2
 _BEL = re.compile(r"X(\d{1,5})/Y(\d{1,5})/")
 _CORE = re.compile(r"(?:.*?\.)?core_(\d{1,5})\.(.*)")
 #: A number that Yosys makes up for what has no name.
-_NUMBER = re.compile(r"\$(\d{1,9})")
+_NUMBER = re.compile(r"\$(\d+)")
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def within_instances(cells: Iterable[str]) -> dict[str, tuple[int, str]]:
     for name, (n, inner) in found.items():
         if _NUMBER.search(inner):
             alike.setdefault((n, _NUMBER.sub("$", inner)), []).append(name)
-    for (n, inner), names in alike.items():
+    for (n, _), names in alike.items():
         names.sort(key=lambda name: [int(k) for k in _NUMBER.findall(found[name][1])])
-        found |= {name: (n, inner.replace("$", f"${k}", 1)) for k, name in enumerate(names)}
+        found |= {name: (n, _NUMBER.sub(f"${k}", found[name][1])) for k, name in enumerate(names)}
     return found
 
 

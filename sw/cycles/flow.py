@@ -81,6 +81,11 @@ class Flow:
             for x in self.members:
                 x.fifos[self.kind].flow(rate)
 
+    def starve(self, share: float) -> None:
+        """What it fills runs empty for a share of time."""
+        for x in self.members:
+            x.fifos[self.kind].starve(share)
+
     def retime(self) -> None:
         """Expect the end, or before it that an instance may go on."""
         assert self.port is not None

@@ -65,6 +65,8 @@ class Port:
     def remove(self, flow: Flow) -> None:
         """A flow has ended, or a program's FIFO is full."""
         flow.give(0.0)
+        if flow.kind == LOAD:
+            flow.starve(0.0)
         self.active.remove(flow)
         self.dirty = True
 
@@ -105,6 +107,8 @@ class Port:
                 if most <= 0:
                     if flow.rate:
                         flow.give(0.0)
+                    if flow.kind == LOAD:
+                        flow.starve(0.0)
                     continue
                 if flow.kind == WEIGHTS and most < flow.most:
                     together, often = together + flow.burst, max(often, most / flow.burst)
@@ -119,11 +123,18 @@ class Port:
                 if flow.room < flow.want * trip:
                     flow.want = flow.room / trip
                 if flow.kind == LOAD:
-                    lost = 0.0
-                    if flow.members[0].fifos[LOAD].paced:
-                        slack = flow.room / flow.want - trip
-                        lost = often * max(0.0, together - slack)
-                    for x in flow.members:
-                        x.fifos[LOAD].starve(lost)
+                    lost = self._starved(flow, trip, together, often)
+                    flow.starve(lost)
                     flow.want *= 1.0 - lost
         self.stale = self.clock.now + give(reads, writes)
+
+    @staticmethod
+    def _starved(load: Flow, trip: float, together: float, often: float) -> float:
+        """Share of time in which a LOAD's full FIFO runs empty, as bursts of instances' weights
+        come together: they pause, and go on, at once, as their arrays are in step. Its beats then
+        wait for `together` of theirs, `often` times in a cycle, longer than those that it has
+        asked for last."""
+        if not any(x.fifos[LOAD].paced for x in load.members):
+            return 0.0
+        slack = load.room / load.want - trip
+        return min(1.0, often * max(0.0, together - slack))

@@ -18,8 +18,7 @@ from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
 from sw.prune.picture import pictures
 from sw.prune.plan import PartitionError, PartitionPlan
-from sw.quantise.needed import quantise_as_needed
-from sw.quantise.post_training import quantise
+from sw.quantise.needed import quantise_as, quantise_as_needed
 from sw.reference.batched import run_integer
 
 from .choice import Choice
@@ -208,8 +207,7 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
     if names:
         plan = plan or partition(graph, names, parts, partitioner or "optimised", seed=seed,
                                  progress=say)
-        pruned = quantise(apply_plan(graph, plan), calibration, symmetric=found.symmetric,
-                          nearest=False)
+        pruned = quantise_as(apply_plan(graph, plan), calibration, found.chosen).graph
         cut = f"{', '.join(names)} in {parts} parts"
         notes.append(
             f"pruned, {cut}: all other weights are zero already, as fine-tuning leaves them"

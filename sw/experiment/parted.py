@@ -60,6 +60,8 @@ def load_parted(choice: Choice, instances: int, *, prune: str, plan: PartitionPl
         labels = outputs_of(partial(run_float, graph), found.images).reshape(
             len(found), -1).argmax(axis=1).astype(np.int64)
     # what is dropped writes zeros, which must stand for 0
-    pruned = quantise_as_needed(apply_plan(graph, plan), pixels.calibration, symmetric=True).graph
-    partition_layers(pruned.layers, instances)
-    return Grown(pruned, found.images, labels)
+    pruned = quantise_as_needed(apply_plan(graph, plan), pixels.calibration, symmetric=True)
+    if pruned.note:
+        say(pruned.note)
+    partition_layers(pruned.graph.layers, instances)
+    return Grown(pruned.graph, found.images, labels)

@@ -95,12 +95,12 @@ def spans(node: Node, axis: int, first: int, past: int) -> Spans:
     if (found := node.spans.get((axis, first, past))) is not None:
         return found
     pool, of = node.layer.pool, list[Span]()
+    whole = axis and (first, past) == (0, node.layer.out_shape[2]) and node.takes_rows
     for r, source in enumerate(node.sources):
         conv = node.reads[r].conv
         if r != source:
             of.append(of[source])
-        elif axis and (first, past) == (0, node.layer.out_shape[2]) and conv.padding[1] >= 0:
-            # all that there is
+        elif whole:  # all that there is, needed or not
             of.append(Span((first, past), (0, conv.conv_shape[2]), (0, conv.in_shape[2]),
                            conv.padding[1], 0 if pool is None else pool.padding[1]))
         else:

@@ -109,10 +109,15 @@ class Node:
         return self.factors is None and len(self.reads) == 1 \
             and self.reads[0].value == self.number
 
+    @property
+    def takes_rows(self) -> bool:
+        """Whether it takes whole rows, where it is not cut: no padding below 0 crops any read. They
+        are summed, so where one is cropped all are no larger than is needed."""
+        return all(read.conv.padding[1] >= 0 for read in self.reads)
+
     def reads_of(self, value: int) -> list[int]:
         """Numbers of the reads that take this value and no join, in whole rows."""
-        return [r for r, read in enumerate(self.reads)
-                if read.value == value and read.conv.padding[1] >= 0]
+        return [r for r, read in enumerate(self.reads) if read.value == value and self.takes_rows]
 
     def running(self, layer: Layer) -> "Node":
         """The same with its own convolution changed, whose input is one value."""

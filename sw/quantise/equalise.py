@@ -27,7 +27,7 @@ from .scaled import Factors
 from .shown import Images, Shown
 from .ties import is_copy
 
-__all__ = ["channel_factors", "may_grow"]
+__all__ = ["channel_factors"]
 
 _MOST = 20  # of the powers of two
 _ALIKE = 3.0  # powers below which channels are alike: there is nothing to be gained
@@ -59,11 +59,6 @@ def channel_factors(graph: FloatGraph, images: Images, *, clamped: bool = False)
          if layer.name in below else _factors(graph, layer, peaks[layer.name])
          for layer in scaled},
         {name: _evened(reach.powers()) for name, reach in before.items()})
-
-
-def may_grow(graph: FloatGraph) -> bool:
-    """Whether there are channels below a clamp's upper end that may be divided by something."""
-    return any(layer.high is not None and _may_be_scaled(graph, layer) for layer in graph.layers)
 
 
 class _Reach:
@@ -153,7 +148,7 @@ def _below_clamp(graph: FloatGraph, layer: FloatLayer, reach: np.ndarray) -> np.
     most, as they become no larger than that."""
     assert layer.high is not None
     weights, alone = _read_by(graph, layer)
-    room = np.floor(np.log2(layer.high / np.clip(reach, _LEAST, layer.high)))
+    room = np.minimum(np.floor(np.log2(layer.high / np.clip(reach, _LEAST, layer.high))), _MOST)
     alive = (reach > 0) & (weights > 0)
     powers = np.log2(np.where(alive, reach / layer.high / np.where(alive, weights, 1), 1))
     return np.exp2(np.clip(np.round(powers / (1 if alone else 2)), -room, 0)).astype(np.float32)

@@ -1,4 +1,5 @@
-"""A network whose channels are divided by powers of two, the same function, layer by layer."""
+"""A network whose channels are divided by powers of two, layer by layer: the same function, but
+that channels below a clamp's upper end are clipped where they grow beyond it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -63,7 +64,8 @@ class Scaled:
 
     def value(self, name: str, x: torch.Tensor) -> torch.Tensor:
         """A value [N, C, H, W] of the graph as it is when divided: to the bit what divided layers
-        give, as floating point divides by powers of two exactly."""
+        give where none grows beyond a clamp, as floating point divides by powers of two
+        exactly."""
         by = _unless_ones(self.factors.outputs.get(name))
         return x if by is None else x / torch.from_numpy(by)[:, None, None]
 

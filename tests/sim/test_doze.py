@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module, Signal, Value
 
+from hw.gateware import progress
 from hw.gateware.traffic.loader import Loader
+from hw.gateware.verilog import generate
 from hw.isa import Opcode, encode
 from hw.registers import COUNTERS
 from sim.faults import SimulationFault
@@ -86,19 +89,31 @@ def test_who_waits_long_counts_every_cycle_of_it():
         assert first.cycles < second.cycles
 
 
-def test_a_unit_that_does_not_tell_that_it_advances_is_found_by_the_check(monkeypatch, tmp_path):
-    elaborate = Loader.elaborate
+def silent(loader: Loader, platform, elaborate=Loader.elaborate):
+    """A unit that does not tell that it advances."""
+    m = elaborate(loader, platform)
+    m.d.comb += loader.advances.eq(0)
+    return m
 
-    def silent(loader: Loader, platform):
-        m = elaborate(loader, platform)
-        m.d.comb += loader.advances.eq(0)
-        return m
 
-    monkeypatch.setattr(Loader, "elaborate", silent)
-    monkeypatch.setenv("PARTITA_CACHE", str(tmp_path))  # builds are known by configuration
+def restless(m: Module, dozing: Signal, nothing_changes: Value) -> None:
+    """A core in which something goes on while it dozes."""
+    progress.doze(m, dozing, nothing_changes)
+    ticks = Signal(8)
+    with m.If(dozing):
+        m.d.sync += ticks.eq(ticks + 1)
+
+
+@pytest.mark.parametrize(("place", "wrong", "message"), [
+    ("hw.gateware.traffic.loader.Loader.elaborate", silent,
+     "of a core changes though its unit does not advance"),
+    ("hw.gateware.instance.doze", restless, "of a core changes asleep")])
+def test_the_check_finds_what_changes_unsaid_and_asleep(place, wrong, message, monkeypatch):
+    monkeypatch.setattr(place, wrong)
     graph = pruned_end(2)
-    with pytest.raises(SimulationFault, match="of a core changes though its unit does not advance"):
-        run(TINY, graph, np.zeros(graph.in_shape, np.int8), check=True)
+    with pytest.raises(SimulationFault, match=message):
+        run(TINY, graph, np.zeros(graph.in_shape, np.int8), check=True,
+            change=lambda right: generate(TINY, clock_gates=True))
 
 
 @pytest.mark.parametrize("words", [24, 32])

@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.builds, pytest.mark.slow]
 NETWORK, LAYER, LONG = 0.02, 0.05, 5000
 #: Those with functions that no clamp is.
 TABLES = ("darknet", "mobilenet_v3_small")
-#: Where the model is further off, in one layer each or two: of those that follow each other
+#: Network -> layers at most of which the model is further off: of those that follow each other
 #: without a barrier one gets what the other lacks.
-FURTHER = ("squeezenet", "mobilenet_v3_small", "efficientnet_lite0")
+FURTHER = {"squeezenet": 1, "mobilenet_v3_small": 2, "efficientnet_lite0": 1}
 
 
 @pytest.mark.filterwarnings("ignore:.*softmax at the end")
@@ -41,6 +41,5 @@ def test_each_layer_is_exact_and_takes_the_cycles_that_were_predicted(name, caps
     far = [f"{layer.name}: {cycles:,}, predicted {predicted:,}" for layer, cycles, predicted in zip(
         graph.layers, present(result.layer_cycles), expected.layer_cycles, strict=True)
         if cycles >= LONG and cycles != pytest.approx(predicted, rel=LAYER)]
-    if name in FURTHER and (far or not close):
-        pytest.xfail(f"{result.cycles:,} cycles, predicted {expected.cycles:,}; {'; '.join(far)}")
-    assert close and not far, far
+    assert close, f"{result.cycles:,} cycles, predicted {expected.cycles:,}"
+    assert len(far) <= FURTHER.get(name, 0), far

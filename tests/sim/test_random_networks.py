@@ -69,6 +69,15 @@ def test_zeros_are_skipped_behind_the_blocks_that_are_looked_at():
     assert wrong(recipe) is None
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_columns_that_pooling_leaves_out_are_left_out_of_all_terms_or_of_none(name):
+    """A row of three is pooled by two; one term's input is cropped, and the other's is not."""
+    recipe = Recipe.parse(f"{name} seed={draws('cropped').getrandbits(32)} columns=6 channels=9 "
+                          "conv out=9 kernel_w=2 pad_left=-1 pool_w=2 pool_stride=2 plus stride=2")
+    assert recipe.graph.layers[0].conv_shape[2] == 3
+    assert wrong(recipe) is None, recipe
+
+
 # -- how failures are shown, repeated and shrunk ---------------------------------------------------
 #: Wrong where a kernel is wider than a column, in a layer behind the first.
 BIG = ("2x4x4 seed=5 latency=40 stall=30 channels=5 rows=7 columns=6 dead=30 batch=2 "

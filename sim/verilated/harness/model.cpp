@@ -361,7 +361,7 @@ class Model {
             bool sleeps = !(clocks >> i & 1) && is_dozing(*cores_[i]);
             if (!sleeps) look_again_[i] = 0;
             if (!sleeps || look_again_[i]-- > 0) continue;
-            look_again_[i] = kSleepersSeen;
+            look_again_[i] = kUnseen;
             CoreState *root = cores_[i];
             still_.capture(root);
             rise(&root, &root + 1);
@@ -415,7 +415,8 @@ class Model {
     OwnPorts<kOwnPorts> own_ports_;
     StateMap core_map_, shell_map_;
     Stillness still_;  // of a core that sleeps
-    static constexpr int kSleepersSeen = 15;  // cycles
+    // Cycles between two looks at a core that sleeps; 17 apart, they see each low digit of how long.
+    static constexpr int kUnseen = 16;
     std::array<int, kCores> look_again_{};  // cycles until a core that sleeps is looked at
     std::vector<std::unique_ptr<ToggleCounter>> counters_;
     std::vector<AdvanceCheck> advances_;

@@ -124,13 +124,13 @@ def test_a_kept_floorplan_places_the_cells_again(tmp_path):
 def test_numbers_that_yosys_makes_up_may_shift(tmp_path):
     """Places go by the order of cells that are named alike, in numbers and not in digits."""
     device = DEVICES["ecp5-85k"]
-    names = ["core_0.$8_P", "core_0.$21_P", "core_0.$103_P", "core_0.b.$8_P", "core_1.$8_P"]
+    names = ["core_0.$8_P", "core_0.$21_P", "core_0.$103_P", "core_0.b.$techmap$8_P", "core_1.$8_P"]
     netlist_of(tmp_path, *((name, "MULT18X18D") for name in names))
     (tmp_path / "plan.json").write_text(json.dumps({
         "device": device.name, "instances": 2, "places": {
             name: f"X{k}/Y10/MULT18_0" for k, name in enumerate(
-                ["core_0.$9_P", "core_0.$11_P", "core_0.$110_P", "core_0.b.$7_P", "core_1.$9_P"])
-        }}))
+                ["core_0.$9_P", "core_0.$11_P", "core_0.$110_P", "core_0.b.$techmap$7_P",
+                 "core_1.$9_P"])}}))
     places = kept_floorplan(tmp_path / "plan.json", TWO, device)
     assert places is not None
     floorplan(tmp_path, "top.json", TWO, device, places=places)

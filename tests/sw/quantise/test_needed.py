@@ -14,7 +14,7 @@ from sw.graph.floating import FloatGraph
 from sw.quantise import needed
 from sw.quantise.equalise import channel_factors
 from sw.quantise.held_out import kept
-from sw.quantise.needed import quantise_as_needed
+from sw.quantise.needed import quantise_as, quantise_as_needed
 from sw.quantise.noise import signal_to_noise
 from sw.quantise.post_training import quantise, quantise_shown
 from sw.quantise.scaled import Scaled
@@ -35,14 +35,14 @@ def graph() -> FloatGraph:
 
 def test_zeros_are_0_where_that_keeps_enough(graph):
     found = quantise_as_needed(graph, IMAGES)
-    assert found.symmetric and not found.note
+    assert found.chosen.symmetric and not found.note
     assert not any(layer.offset or layer.pad_value for layer in found.graph.layers)
 
 
 def test_values_have_zero_points_where_these_keep_more(graph, monkeypatch):
     monkeypatch.setattr(needed, "ENOUGH", 1000.0)
     found = quantise_as_needed(graph, IMAGES)
-    assert not found.symmetric and found.graph.layers[0].offset == -128
+    assert not found.chosen.symmetric and found.graph.layers[0].offset == -128
     assert found.note.startswith("values have zero points (--symmetric forbids them): ")
     more, without = map(float, re.findall(r"[\d.]+", found.note)[:2])
     assert more > without
@@ -62,18 +62,18 @@ def test_the_output_that_keeps_least_decides(monkeypatch):
     kept = signal_to_noise(graph, quantise(graph, IMAGES, equal=False, nearest=False),
                            IMAGES[:16]).values()
     monkeypatch.setattr(needed, "ENOUGH", (min(kept) + max(kept)) / 2)
-    assert not quantise_as_needed(graph, IMAGES).symmetric
+    assert not quantise_as_needed(graph, IMAGES).chosen.symmetric
 
 
 def test_none_where_they_keep_no_more(graph, monkeypatch):
     monkeypatch.setattr(needed, "kept", lambda real, graph, images: 10.0)
-    assert quantise_as_needed(graph, IMAGES).symmetric
+    assert quantise_as_needed(graph, IMAGES).chosen.symmetric
 
 
 def test_symmetric_forbids_them(graph, monkeypatch):
     monkeypatch.setattr(needed, "ENOUGH", 1000.0)
     found = quantise_as_needed(graph, IMAGES, symmetric=True)
-    assert found.symmetric and not any(layer.offset for layer in found.graph.layers)
+    assert found.chosen.symmetric and not any(layer.offset for layer in found.graph.layers)
 
 
 @pytest.mark.parametrize(("more", "symmetric"), [
@@ -133,17 +133,22 @@ def test_channels_that_stay_below_a_clamp_can_grow_as_far_as_it_lets_them(clampe
 def test_they_grow_where_that_keeps_more_on_images_held_out(clamped, symmetric, monkeypatch):
     monkeypatch.setattr(needed, "ENOUGH", 1000.0)
     found = quantise_as_needed(clamped, IMAGES, symmetric=symmetric)
-    assert found.real.factors.outputs
-    more, without = map(float, re.findall(r"[\d.]+", found.note)[:2])
-    assert found.note.startswith("channels below their clamps are as large as") and more > without
-    assert symmetric or "; values have zero points (" in found.note
+    assert found.real.factors.outputs and found.chosen.grown
+    zeros, grown, *_ = [*([""] if symmetric else []), *found.note.split("; ")]
+    more, without = map(float, re.findall(r"[\d.]+", grown)[:2])
+    assert grown.startswith("channels below their clamps are as large as") and more > without
+    assert zeros.startswith("values have zero points (" * (not symmetric))
+    again = quantise_as(clamped, IMAGES, found.chosen)
+    assert all(np.array_equal(getattr(a, x), getattr(b, x)) for a, b in zip(
+        found.graph.layers, again.graph.layers, strict=True)
+        for x in ("weight", "bias", "mult", "shift"))
 
 
 @pytest.mark.parametrize("images", [
     pytest.param(IMAGES * np.where(np.arange(20) < 10, 0.05, 1).reshape(-1, 1, 1, 1).astype("f4"),
                  id="the others are larger"),
     pytest.param(IMAGES * (np.arange(20) < 10).reshape(-1, 1, 1, 1).astype("f4"), id="zero"),
-    pytest.param(IMAGES[:1], id="no others")])
+    pytest.param(list(IMAGES[:1]), id="no others")])
 def test_they_stay_as_they_are_where_it_does_not(clamped, images, monkeypatch):
     monkeypatch.setattr(needed, "ENOUGH", 1000.0)
     assert not quantise_as_needed(clamped, images).real.factors.outputs
@@ -152,4 +157,4 @@ def test_they_stay_as_they_are_where_it_does_not(clamped, images, monkeypatch):
 def test_nothing_is_looked_at_where_the_output_keeps_enough(clamped, monkeypatch):
     monkeypatch.setattr(needed, "ENOUGH", 1.0)
     found = quantise_as_needed(clamped, IMAGES)
-    assert found.symmetric and not found.real.factors.outputs and not found.note
+    assert found.chosen.symmetric and not found.real.factors.outputs and not found.note
