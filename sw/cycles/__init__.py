@@ -3,7 +3,8 @@
 The compiler's operations run on a model of each unit; where zero inputs are skipped, as if none
 were zero. What takes many cycles is not stepped through but flows: beats over the ports, shared
 fairly among those that want them, and weights through the FIFO into the array. Time jumps from
-one change of these rates to the next. The few constants are pipeline latencies of the RTL.
+one change of these rates to the next. Constants are pipeline latencies of the RTL; how many of
+others' bursts a request finds before it, on average (`port`), is fitted to runs.
 
 1. `work`      what an operation asks of its unit, in numbers
 2. `clock`     events in order of time

@@ -84,7 +84,7 @@ class Instance:
         """Do all that can be done now."""
         while todo := self.todo:
             self.todo = 0
-            if todo & _TRANSFERS and self.loader.has_asked():
+            if todo & _TRANSFERS and self.loader.end_asking():
                 self.todo |= 1 << LOAD
             if todo & _NEXT:
                 self._dispatch()

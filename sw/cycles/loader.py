@@ -65,8 +65,9 @@ class Loader:
             lead.retime()
         return False
 
-    def has_asked(self) -> bool:
-        """Whether it has, just now, made all requests of the last one."""
+    def end_asking(self) -> bool:
+        """Note that it has made all requests of the last one, if it has; return whether it had not
+        before."""
         asked = self.asking and self.over() <= TINY
         if asked:
             self.asking = False

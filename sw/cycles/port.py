@@ -16,7 +16,7 @@ __all__ = ["ASKING", "MEMORY_LATENCY", "PAGE_MISS", "Port"]
 MEMORY_LATENCY = 40
 PAGE_MISS = 12
 ASKING = 9  # cycles from a free place in the weight FIFO to its request at the memory, and back
-_WAIT = 0.75  # of the others' bursts that a request finds before it, where none waits long
+_WAIT = 0.75  # of the others' bursts that a request finds before it, where none waits long; fitted
 
 class Port:
     """Flows that share a port.

@@ -1,4 +1,4 @@
-"""What transfers wait for, in the smallest layers that show it: predictions against RTL."""
+"""Layers that wait for transfers: predictions against RTL."""
 
 import numpy as np
 import pytest
@@ -18,13 +18,13 @@ UNET, UNET_SHAPE = NETWORKS["unet"]
 @pytest.mark.builds
 @pytest.mark.parametrize(("config", "net", "shape"), [
     pytest.param(EIGHT, nn.Sequential(nn.Conv2d(3, 64, 1)), (3, 28, 28),
-                 id="the port idles between written bursts"),
+                 id="STOREs of eight instances on one port"),
     pytest.param(PREDICTED["2x4x4"], nn.Sequential(nn.Conv2d(3, 64, 1), nn.ReLU(),
                                                    nn.Conv2d(64, 4, 1)), (3, 20, 20),
-                 id="the array waits for STOREs of its bank"),
+                 id="STOREs beside an array that works"),
     pytest.param(EIGHT, nn.Sequential(nn.Conv2d(32, 64, 1), nn.ReLU(), nn.Conv2d(
-        64, 64, 3, 2, 1, groups=64)), (32, 56, 56), id="LOADs wait for POSTs of their bank"),
-    pytest.param(EIGHT, UNET(), UNET_SHAPE, id="a port is asked in every second cycle"),
+        64, 64, 3, 2, 1, groups=64)), (32, 56, 56), id="LOADs beside POSTs"),
+    pytest.param(EIGHT, UNET(), UNET_SHAPE, id="short LOADs of eight instances"),
     pytest.param(PREDICTED["3x9x3"], nn.Sequential(nn.Conv2d(3, 64, 1), nn.ReLU(),
                                                    nn.Conv2d(64, 4, 1)), (3, 20, 20),
                  id="words of several beats"),
