@@ -38,7 +38,7 @@ def _room_to_write(writes: list[Flow], to_read: float, bursts: float) -> float:
     between written ones the port idles unless it reads meanwhile."""
     if not writes:
         return 0.0
-    write = sum([f.burst for f in writes]) / len(writes)
+    write = _mean_burst(writes)
     return write / (write + _IDLE) * (1.0 - max(0.0, to_read - _IDLE * bursts))
 
 
@@ -47,8 +47,12 @@ def _alternate(read: float, writes: list[Flow]) -> float:
     read."""
     if not read or not writes:
         return 0.0
-    write = sum([f.burst for f in writes]) / len(writes)
+    write = _mean_burst(writes)
     return write / (write + max(_IDLE, read))
+
+
+def _mean_burst(flows: list[Flow]) -> float:
+    return sum([f.burst for f in flows]) / len(flows)
 
 
 def _find_shares(flows: list[Flow]) -> float:

@@ -48,7 +48,12 @@ def quantise_as(graph: FloatGraph, images: Images, chosen: Chosen) -> Quantised:
     expect(graph, FloatGraph, "quantise_as")
     if graph.given is not None:
         return Quantised(Scaled(graph), quantise(graph), Chosen(symmetric=False))
-    real = Scaled(graph, channel_factors(graph, images, clamped=chosen.grown))
+    return _quantised(Scaled(graph, channel_factors(graph, images, clamped=chosen.grown)), images,
+                      chosen)
+
+
+def _quantised(real: Scaled, images: Images, chosen: Chosen) -> Quantised:
+    """With channels as they are."""
     return Quantised(real, quantise_shown(
         Shown(real, images), nearest=False, symmetric=chosen.symmetric, correct=chosen.corrected),
         chosen)
@@ -86,7 +91,7 @@ def quantise_as_needed(graph: FloatGraph, images: Images, *, symmetric: bool = F
             best, keeps = other, more
 
     if not symmetric:
-        take(quantise_as(graph, images, Chosen(symmetric=False)),
+        take(_quantised(best.real, images, Chosen(symmetric=False)),
              "values have zero points (--symmetric forbids them)")
     if growing_helps(graph, images, symmetric=best.chosen.symmetric):
         take(quantise_as(graph, images, replace(best.chosen, grown=True)),
