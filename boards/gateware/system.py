@@ -1,6 +1,5 @@
 """Everything on the board but its pins: link, accelerator, memory."""
 
-from amaranth.back import verilog
 from amaranth.hdl import ClockSignal, Module, ResetSignal, Signal, Value
 from amaranth.hdl import Instance as BlackBox
 from amaranth.lib import wiring
@@ -8,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from boards.protocol import BUILD_BYTES, IDENTITY_BYTES, PROTOCOL_VERSION
 from hw.config import Config
+from hw.gateware.convert import to_verilog
 from hw.gateware.top import TOP_NAME, outer_members
 from hw.gateware.verilog import top_ports
 
@@ -114,11 +114,9 @@ def memory_verilog(system: SystemConfig) -> dict[str, str]:
     """Verilog of a system's memory alone, the module `memory`, by its name: ports `axi_*`,
     `running`, `ready`, and the SDRAM's pins as `pins_*`."""
     memory = make_memory(system)
-    return {"memory": verilog.convert(memory, name="memory", emit_src=False,
-                                      ports=top_ports(memory))}
+    return {"memory": to_verilog(memory, "memory", ports=top_ports(memory))}
 
 
 def board_verilog(system: SystemConfig, *, watched: bool = False) -> dict[str, str]:
     """Verilog of the module `board`, by its name; it instantiates `partita`."""
-    return {"board": verilog.convert(BoardSystem(system, watched=watched), name="board",
-                                     emit_src=False)}
+    return {"board": to_verilog(BoardSystem(system, watched=watched), "board")}

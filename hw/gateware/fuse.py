@@ -64,8 +64,8 @@ def _clocked(block: _Block, clock: str, register: str) -> str:
             lines.append(line)
         elif match[4].strip() != f"{register};" and match[4].strip() != f"{register} ;":
             lines.append(f"{match[1]}{register} {match[3]}<={match[4]}")
-        elif match[1].strip():  # a case label must keep a statement
-            lines.append(f"{match[1]}/* hold */;")
+        elif match[1].strip() or (lines and lines[-1].endswith(":")):
+            lines.append(f"{match[1]}/* hold */;")  # a case label must keep a statement
     return f"  always @(posedge {clock}) begin\n" + "\n".join(lines) + "\n  end\n"
 
 

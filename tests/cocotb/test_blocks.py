@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterable
 
 import pytest
-from amaranth.back import verilog
 from amaranth.hdl import Module, Value
 from amaranth.lib import wiring
 
@@ -14,6 +13,7 @@ from hw.gateware.compute.array import MacArray
 from hw.gateware.compute.feeder import Feeder
 from hw.gateware.compute.post import Post
 from hw.gateware.compute.tiles import TileLoader
+from hw.gateware.convert import to_verilog
 from hw.gateware.traffic.loader import Loader
 from hw.gateware.traffic.storer import Storer
 from hw.gateware.traffic.weights import WeightFetch
@@ -48,7 +48,7 @@ def side_by_side(config: Config, names: Iterable[str] = BLOCKS) -> str:
         for path, _, value in component.signature.flatten(component):
             if len(Value.cast(value)):
                 ports["__".join((name, *map(str, path)))] = (Value.cast(value), None)
-    return verilog.convert(m, name="blocks", emit_src=False, ports=ports)
+    return to_verilog(m, "blocks", ports=ports)
 
 
 @pytest.mark.parametrize("config", CONFIGS)

@@ -87,3 +87,23 @@ def test_attributes_of_conditions_do_not_matter():
         "endmodule\n")
     fused = fuse_clocked(source)
     assert "always @*" not in fused and "q <= d;" in fused
+
+
+def test_a_case_keeps_a_statement_beneath_each_label():
+    source = HEAD + (
+        "  reg [7:0] q = 8'h00;\n"
+        "  reg [7:0] \\$7 ;\n"
+        "  always @(posedge clk)\n"
+        "    q <= \\$7 ;\n"
+        "  always @* begin\n"
+        "    casez (state)\n"
+        "      2'h0:\n"
+        "          \\$7  = q;\n"
+        "      2'h1: \\$7  = q;\n"
+        "      2'h2:\n"
+        "          \\$7  = d;\n"
+        "    endcase\n"
+        "  end\n"
+        "endmodule\n")
+    assert ("      2'h0:\n          /* hold */;\n      2'h1: /* hold */;\n"
+            "      2'h2:\n          q <= d;\n") in fuse_clocked(source)
