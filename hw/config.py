@@ -86,8 +86,12 @@ class ArrayConfig:
                                  "false")
         if self.zero_skip and self.rows != self.cols:
             raise ValueError(
-                f"array.zero_skip needs a square array, not {self.rows}x{self.cols}: make "
+                f"array.zero_skip needs a square array, not {self}: make "
                 "array.rows and array.cols equal")
+
+    def __str__(self) -> str:
+        """Rows x columns."""
+        return f"{self.rows}x{self.cols}"
 
     @property
     def macs(self) -> int:
@@ -257,7 +261,7 @@ class Config:
     @property
     def shape(self) -> str:
         """As people say it: instances x rows x columns."""
-        return f"{self.instances} x {self.array.rows}x{self.array.cols}"
+        return f"{self.instances} x {self.array}"
 
     # -- activation words ----------------------------------------------------------------
     @property
@@ -411,12 +415,12 @@ PRESETS: dict[str, Config] = {
                              log_entries=8),
         port=PortConfig(bytes=4, burst_beats=8, address_bits=17),
     ),
-    # Small enough for tests that simulate every cycle in Python.
+    # Small enough for tests that simulate every cycle in Python; digits fits.
     "tiny": Config(
         instances=2,
         array=_array(4, 4),
-        buffers=BufferConfig(act_words=1024, acc_depth=64, weight_fifo_beats=32,
+        buffers=BufferConfig(act_words=4096, acc_depth=64, weight_fifo_beats=32,
                              queue_depth=4, log_entries=16),
-        port=PortConfig(bytes=8, burst_beats=8),
+        port=PortConfig(bytes=8, burst_beats=8, address_bits=25),
     ),
 }

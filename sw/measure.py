@@ -128,7 +128,7 @@ def _clocks() -> list[dict]:
             ["sw.compare", "--network", "digits", "--preset", PLACED, "--instances", str(count),
              "--partitions", str(count), "--images", "1", "--arms", arm, "--json"], ("cycles",),
             instances=hardware.instances,
-            array=f"{hardware.array.rows}x{hardware.array.cols}"))
+            array=str(hardware.array)))
     return rows
 
 

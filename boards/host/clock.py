@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from boards.catalogue import Board
@@ -139,18 +139,20 @@ def find_clock(connect: Callable[[int], Port], board: Board, config: Config,
             transport = connect(baud)
         except (LinkError, ValueError):  # no rate of this machine's
             continue
-        mhz, said = part * board.clock_mhz, f"about {part * board.clock_mhz:g} MHz"
-        try:
-            link = SerialBackend(config, transport, baud=baud, **options)
-            with suppress(DriverError):
-                found = measure_clock(board.system(config), link, interval)
-                mhz, said = found.mhz, f"{found} by this machine's"
-        except BoardMismatch:
-            pass  # an answer all the same
-        except LinkError:
-            continue
-        finally:
-            transport.close()
-        return (f"it answers at {baud:,} baud, not {board.baud:,}: its clock is {said}, "
-                f"{off(board, mhz)}")
+        with closing(transport), suppress(LinkError):
+            mhz, said = _clock_behind(transport, board, config, interval, part, **options)
+            return (f"it answers at {baud:,} baud, not {board.baud:,}: its clock is {said}, "
+                    f"{off(board, mhz)}")
     return ""
+
+
+def _clock_behind(transport: Port, board: Board, config: Config, interval: Interval, part: float,
+                  **options) -> tuple[float, str]:
+    """The clock in MHz of what answers at a part of the baud rate, in numbers and in words."""
+    mhz = part * board.clock_mhz
+    with suppress(BoardMismatch):  # an answer all the same
+        link = SerialBackend(config, transport, baud=round(part * board.baud), **options)
+        with suppress(DriverError):
+            found = measure_clock(board.system(config), link, interval)
+            return found.mhz, f"{found} by this machine's"
+    return mhz, f"about {mhz:g} MHz"

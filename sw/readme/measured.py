@@ -45,7 +45,7 @@ def headline_table() -> str:
     for name, label in _ARMS.items():
         arm, equal = arms[name], arms["dense-" + name.partition("-")[2]]
         ratios = [f"{total(base, g) / total(arm, g):.2f}x" for g in groups]
-        rows.append((label.format(big=f"one array of {side.rows}x{side.cols}"),
+        rows.append((label.format(big=f"one array of {side}"),
                      f"{arm['cycles']:,}", *ratios,
                      f"{equal['cycles'] / arm['cycles']:.2f}x",
                      f"{priced(arm['layers']) / report['images'] / 1e6:,.0f}"))

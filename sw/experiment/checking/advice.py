@@ -36,12 +36,11 @@ def _mappings(nodes: Sequence[NodeFacts], config: Config) -> list[tuple[float, s
         return []
     worst, total = max(lost, key=lambda x: lost[x]), sum(lost.values())
     others = f", as do {len(lost) - 1} others" if len(lost) > 1 else ""
-    array = f"{config.array.rows}x{config.array.cols}"
     why = "each of its channels has one input, and takes one of the rows" \
         if worst.what.startswith("depthwise") else \
         f"channels up to the next multiples of {config.array.rows} and {config.array.cols} are free"
-    return [(total, f"{worst.name} ({worst.what}) fills {worst.fill:.0%} of arrays of {array}"
-             f"{others}: {why}; full arrays would spare up to {total:,.0f} cycles")]
+    return [(total, f"{worst.name} ({worst.what}) fills {worst.fill:.0%} of arrays of "
+             f"{config.array}{others}: {why}; full arrays would spare up to {total:,.0f} cycles")]
 
 
 def _cuts(cuts: Sequence[Cut], cycles: int) -> list[tuple[float, str]]:
