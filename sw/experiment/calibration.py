@@ -80,7 +80,7 @@ def verilog_digests(arrays: Iterable[tuple[int, int]]) -> dict[str, str]:
 def _config(rows: int, cols: int) -> Config:
     return PRESETS["tiny"].replace(
         array__rows=rows, array__cols=cols, array__post_lanes=0, buffers__act_words=4096,
-        buffers__acc_depth=64, instances=2)
+        buffers__acc_depth=64, port__address_bits=32, instances=2)
 
 
 def _print(samples: list[Sample]) -> None:

@@ -64,7 +64,7 @@ def test_weights_of_linear_layers_cross_the_port_once_per_batch(name):
 
 
 def test_a_batch_too_large_to_hold_is_loaded_in_pieces_and_weights_still_once():
-    config, graph = CONFIGS["2x4x4"], network(1, channels=64)
+    config, graph = CONFIGS["8x1x1"], network(1, channels=64)
     layer = graph.layers[1]
     words = 8 * np.prod(layer.in_shape) // config.array.rows
     assert words > config.buffers.act_words

@@ -88,7 +88,8 @@ CASES = {
     "one ends before the other": Case(
         load(1), (0, 0, 135, 38, 0, 0, 72), (0, 0, 193, 52, 0, 0, 0), load(64)),
     "one stops before the other": Case(  # beyond the activation memory
-        load(8, act=1020), (0, 0, 137, 38, 0, 0, 73), (0, 0, 196, 52, 0, 0, 0), load(64)),
+        load(8, act=TINY.buffers.act_words - 4),
+        (0, 0, 137, 38, 0, 0, 73), (0, 0, 196, 52, 0, 0, 0), load(64)),
     "one is no program": Case(
         bytes(32), (0, 0, 11, 29, 0, 0, 188), (0, 0, 176, 52, 0, 0, 0), load(64)),
     "weights wait for the port": Case(

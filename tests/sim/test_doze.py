@@ -120,13 +120,11 @@ def test_the_check_finds_what_changes_unsaid_and_asleep(place, wrong, message, m
 def test_none_dozes_amid_packing_words_of_many_beats(words):
     """Of what is stored words are read ahead, which take longer to pack than to doze; a memory
     that stalls does not hide it."""
-    config = TINY.replace(instances=1, array__rows=32, array__cols=1, array__post_lanes=1,
-                          port__bytes=4)
     store = encode(Opcode.STORE, act_addr=0, ext_addr=0x1000, run_words=words, runs=1,
                    ext_stride=0, act_stride=0)
     found = {}
     for doze in (True, False):
-        with Machine(config, doze=doze, stall_probability=0.3, latency_cycles=300) as m:
+        with Machine(CONFIGS["1x32x1"], doze=doze, stall_probability=0.3, latency_cycles=300) as m:
             m.place(0, 2 * store + end(), at=0)
             m.start(0b1)
             found[doze] = [m.read(name, 0) for name in ("TOTAL", *COUNTERS)]

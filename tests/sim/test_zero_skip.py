@@ -125,7 +125,7 @@ def test_a_dead_input_block_is_multiplied_for_the_first_output_block_alone(out, 
     rng = np.random.default_rng(out)
     layer = replace(random_layer(rng, "conv", (16, 6, 6), out, 3, pad=pad), pad_value=value)
     graph = IntegerGraph("conv", (layer,), 1.0, 1.0)
-    config = SKIPS.replace(instances=1, buffers__act_words=4096)
+    config = SKIPS.replace(instances=1)
     image = rng.integers(1, 128, graph.in_shape, dtype=np.int8)
     image[:4] = image[8:] = 0
     image[9, 5, 5] = 1

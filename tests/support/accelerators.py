@@ -14,11 +14,12 @@ __all__ = ["CONFIGS", "PIPELINED", "PREDICTED"]
 
 def _tiny(instances: int, rows: int, cols: int, *, port: int = 8, lanes: int = 0,
           memory: str = "shared", **buffers: int) -> Config:
-    """A small accelerator; buffers that are not given are those of the preset "tiny"."""
+    """A small accelerator, in whose activation memory little fits; buffers that are not given are
+    those of the preset "tiny"."""
     return PRESETS["tiny"].replace(
         instances=instances, array__rows=rows, array__cols=cols, array__post_lanes=lanes,
         port__bytes=port, port__memory=memory,
-        **{f"buffers__{name}": value for name, value in buffers.items()})
+        **{f"buffers__{name}": value for name, value in ({"act_words": 1024} | buffers).items()})
 
 
 #: Name (instances x rows x columns) -> configuration.

@@ -10,7 +10,7 @@ from hw.config import PRESETS
 
 __all__ = ["CONFIG", "MICROCODED", "RAM", "SDRAM", "Wire", "backend"]
 
-CONFIG = PRESETS["tiny"].replace(port__address_bits=25)
+CONFIG = PRESETS["tiny"]
 SDRAM = SystemConfig(config=CONFIG, clock_mhz=50, baud=8_000_000, sdram=ULX3S_SDRAM,
                      powerup_us=5.0)
 RAM = SystemConfig(config=CONFIG.replace(instances=1), clock_mhz=80, baud=13_000_000,
@@ -41,11 +41,11 @@ class Wire:
     def read_some(self, timeout_s: float) -> bytes:
         end, silent = self.clock() + timeout_s, 0
         while self.clock() < end:
-            self.board.run(400)
+            self.board.run(60)
             data = self.board.take()
             if data:
                 return self.spoil(data, False)
-            silent = 0 if self.board.unsent or self.board.running else silent + 400
+            silent = 0 if self.board.unsent or self.board.running else silent + 60
             if silent >= self._SILENCE_CYCLES:
                 self._skipped_s += max(0.0, end - self.clock())
         return b""

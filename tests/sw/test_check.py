@@ -125,7 +125,7 @@ def test_more_layers_than_the_log_has_entries_are_told_before_anything_runs(own,
     source = own.source.with_name("deep.py")
     source.write_text("from torch import nn\ndef make():\n    return nn.Sequential("
                       "nn.Conv2d(3, 8, 3), *(nn.Conv2d(8, 8, 1) for _ in range(4)))\n")
-    asked = [f"{source}:make", *SHAPE, "--preset", "tiny", "--act-words", "4096", "--log-entries"]
+    asked = [f"{source}:make", *SHAPE, "--preset", "tiny", "--log-entries"]
     assert check.main([*asked, "4"]) == 0
     said = capsys.readouterr().out
     assert "each layer's cycles are told by runs with --log-entries 8" in said
@@ -202,7 +202,7 @@ def test_what_needs_tables_is_told_the_line_to_type(tmp_path, capsys):
     source.write_text("from torch import nn\ndef make():\n    return nn.Sequential("
                       "nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Flatten(), nn.Linear(784, 4))\n")
     network = [f"{source}:make", *SHAPE]
-    for machine in (["--board", "ulx3s-12f"], ["--preset", "tiny", "--act-words", "4096"]):
+    for machine in (["--board", "ulx3s-12f"], ["--preset", "tiny"]):
         assert check.main([*network, *machine]) == 1
         line = capsys.readouterr().out.splitlines()[-1]
         assert line == f"next: python -m sw.check {' '.join([*network, *machine, '--tables'])}"
@@ -262,7 +262,7 @@ def test_a_wrong_shape_is_told_with_the_option_that_gives_it(own, capsys):
 
 
 def test_a_network_that_comes_with_it_is_checked_without_its_weights(capsys):
-    data = checked(capsys, "digits", "--preset", "tiny", "--act-words", "4096")
+    data = checked(capsys, "digits", "--preset", "tiny")
     assert data["values"] is None and len(data["nodes"]) == 7
     assert {cut["prune"] for cut in data["cuts"]} == {"fc", "all"}
 

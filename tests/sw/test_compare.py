@@ -27,9 +27,9 @@ pytestmark = pytest.mark.builds
 SCHEMA = json.loads((Path(compare.__file__).parent / "report" / "schema.json").read_text())
 MEMORY = {"latency_cycles": 40}
 #: Two instances, of which all runs below are, and one of them alone.
-SMALL = PRESETS["tiny"].replace(buffers__act_words=4096)
+SMALL = PRESETS["tiny"]
 ALONE = SMALL.replace(instances=1)
-DIGITS = ["--network", "digits", "--preset", "tiny", "--act-words", "4096", "--quiet"]
+DIGITS = ["--network", "digits", "--preset", "tiny", "--quiet"]
 
 
 @pytest.fixture(scope="module")

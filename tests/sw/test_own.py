@@ -25,7 +25,7 @@ from tests.support.own import SHAPE, chain, write_own
 from tests.support.present import present
 
 #: As `tests/sw/test_compare.py` runs on.
-TINY = ["--preset", "tiny", "--act-words", "4096", "--quiet"]
+TINY = ["--preset", "tiny", "--quiet"]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_a_network_is_explored_and_none_of_its_points_is_built(own, capsys):
 @pytest.mark.builds
 def test_what_an_optimisation_brings_a_network(own, capsys):
     assert ablation.main(["--network", str(own.pt2), "--only", "prefetch", "--json", "--preset",
-                          "tiny", "--act-words", "4096", "--quiet"]) == 0
+                          "tiny", "--quiet"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["bit_exact"] and set(data["cycles"]) == {"", "prefetch"}
     assert set(data["cycles"][""]) == {
@@ -101,7 +101,7 @@ def test_what_an_optimisation_brings_a_network(own, capsys):
 @pytest.mark.builds
 def test_partitions_of_a_network_are_dropped_while_it_runs(own, capsys):
     arguments = ["--network", str(own.onnx), "--data", str(own.images), "--preset", "tiny",
-                 "--act-words", "4096", "--images", "2", "--levels", "1V@1", "--json"]
+                 "--images", "2", "--levels", "1V@1", "--json"]
     assert scale.main(arguments) == 0
     said = capsys.readouterr()
     one, two = json.loads(said.out)["measured"]
@@ -127,8 +127,8 @@ def test_what_cannot_be_dropped_is_refused(own, arguments, message, capsys):
 @pytest.mark.builds
 def test_a_run_of_a_network_is_looked_into(own, tmp_path, capsys):
     there = tmp_path / "run.json"
-    assert trace.main(["--network", str(own.onnx), "--timeline", str(there), "--preset", "tiny",
-                       "--act-words", "4096"]) == 0
+    assert trace.main(["--network", str(own.onnx), "--timeline", str(there), "--preset",
+                       "tiny"]) == 0
     assert is_marked(there, "partita.timeline")
     names = {e["name"] for e in json.loads(there.read_text())["traceEvents"] if e["ph"] == "X"}
     assert names == {"n1", "n7", "n9"}
@@ -146,7 +146,7 @@ def test_a_data_set_has_as_many_images_as_are_asked_for(own, capsys):
 def test_a_module_is_compared_from_python_as_by_its_file(own, capsys):
     with np.load(own.npz) as stored:
         images, labels = stored["images"], stored["labels"]
-    config = PRESETS["tiny"].replace(buffers__act_words=4096)
+    config = PRESETS["tiny"]
     plan = partition(capture(chain(), SHAPE), ["5"], 4)
     report = compare_in_rtl(chain(), SHAPE, images=images, labels=labels, count=2, config=config,
                             plan=plan)
@@ -168,7 +168,7 @@ def test_an_accuracy_is_the_same_in_the_golden_model_and_in_rtl(own):
     with np.load(own.npz) as stored:
         images, labels = stored["images"][:3], stored["labels"][:3]
     graph = quantise(capture(chain(), SHAPE), images)
-    config = PRESETS["tiny"].replace(buffers__act_words=4096, instances=1)
+    config = PRESETS["tiny"].replace(instances=1)
     golden = accuracy(graph, images, labels)
     model, rtl = (accuracy(graph, images, labels, on=on, config=config) for on in ("model", "rtl"))
     assert golden.accuracy == model.accuracy == rtl.accuracy and rtl.bit_exact

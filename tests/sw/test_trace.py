@@ -14,7 +14,7 @@ from hw.support.marks import is_marked
 from sim.waves.vcd import read_vcd
 from sw import trace
 
-TINY = ["--network", "digits", "--preset", "tiny", "--partitions", "4", "--act-words", "4096"]
+TINY = ["--network", "digits", "--preset", "tiny", "--partitions", "4"]
 
 
 @pytest.mark.builds

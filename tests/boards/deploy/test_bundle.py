@@ -185,8 +185,8 @@ def test_a_bundle_for_another_build_than_the_board_holds_is_refused(capsys, monk
     monkeypatch.setitem(BOARDS, NAME, other)
     written(other, Path("build", NAME))
     assert main(["run", NAME, "--port", "/dev/nowhere", "--bundle", "out"]) == 2
-    assert re.search(r"--bundle out is for 2 x 4x4, configuration 023a1b62; the board holds the "
-                     rf"build build/{NAME}, 1 x 4x4, \w+: export it again",
+    assert re.search(rf"--bundle out is for 2 x 4x4, configuration {CONFIG.digest[:8]}; the board "
+                     rf"holds the build build/{NAME}, 1 x 4x4, \w+: export it again",
                      capsys.readouterr().err)
 
 

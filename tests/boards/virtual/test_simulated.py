@@ -74,7 +74,7 @@ def test_a_run_takes_the_same_cycles_whatever_was_done_before():
 
 def test_a_board_is_stopped_at_a_timeout_and_its_next_run_is_as_if_nothing_had_been():
     rng = np.random.default_rng(4)
-    conv1 = random_layer(rng, "conv1", (3, 16, 16), 8, 3, pad=1)
+    conv1 = random_layer(rng, "conv1", (4, 16, 16), 8, 3, pad=1)
     conv2 = random_layer(rng, "conv2", conv1.out_shape, 16, 3, pad=1, pool=4)
     graph = IntegerGraph("long", (conv1, conv2), 1.0, 1.0)
     first, second = images(graph, 2)

@@ -22,7 +22,7 @@ from tests.support.programs import instructions
 from tests.support.recipes import Recipe
 from tests.support.residual import residual_network
 
-ROOMY = CONFIGS["2x4x4"].replace(instances=1, buffers__act_words=4096)
+ROOMY = CONFIGS["2x4x4"].replace(instances=1)
 
 
 def check(graph: IntegerGraph, program: Program, seed: int = 0) -> None:

@@ -21,7 +21,7 @@ from sw.prune.partition import partition
 from sw.prune.plan import PartitionPlan
 from tests.support.own import write_own
 
-TINY = ["--preset", "tiny", "--act-words", "4096"]
+TINY = ["--preset", "tiny"]
 #: Commands with what they need besides a network, and what asks for so many partitions.
 COMMANDS = {"compare": (compare.main, []), "explore": (explore.main, []),
             "ablation": (ablation.main, []), "trace": (trace.main, ["--timeline", "run.json"]),
@@ -92,7 +92,7 @@ def test_a_check_predicts_it(own, plans, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert "partitioning: n7 in 4 parts, as --plan says" in lines
     assert lines[-1] == (f"next: python -m sw.compare --network {own.onnx} --plan {plans[4]} "
-                         "--preset tiny --act-words 4096")
+                         "--preset tiny")
 
 
 def test_an_ablation_runs_it_on_one_port_and_on_several(own, plans, capsys, monkeypatch):

@@ -10,7 +10,7 @@ from tests.support.blocks import cycles_until, send, simulate
 from tests.support.programs import MICROCODED
 from tests.support.register_map import LATCHED, PATTERNS, every_register, kept, strangers
 
-CONFIGS = [PRESETS["tiny"], PRESETS["tiny"].replace(port__address_bits=25), MICROCODED]
+CONFIGS = [PRESETS["tiny"], PRESETS["tiny"].replace(port__address_bits=32), MICROCODED]
 OKAY, SLVERR = 0, 2
 #: Read-only registers that show an input -> the input of an instance's port.
 SHOWN = {"ERROR_CODE": "error_code", "ERROR_LAYER": "error_layer", "ERROR_OPCODE": "error_opcode",
