@@ -4,6 +4,7 @@ agent has by itself."""
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from amaranth.lib import data
 from cocotb.triggers import Timer
@@ -43,6 +44,8 @@ class Bench:
         self.agents: list = []
         self.cycle = 0
         self._gaps = Gaps(gaps, draw)
+        self._ports: dict[str, Any] = {}
+        self._driven: dict[str, int] = {}
 
     def add(self, agent):
         """Let an agent take part; returns it."""
@@ -55,36 +58,46 @@ class Bench:
 
     def get(self, name: str) -> int:
         """Value of an output."""
-        return int(getattr(self.dut, f"{self.block}__{name}").value)
+        return int(self._port(name).value)
 
     def set(self, name: str, value: int) -> None:
         """Drive an input."""
-        getattr(self.dut, f"{self.block}__{name}").value = value
+        if self._driven.get(name) != value:
+            self._driven[name] = value
+            self._port(name).value = value
+
+    def _port(self, name: str):
+        if name not in self._ports:
+            self._ports[name] = getattr(self.dut, f"{self.block}__{name}")
+        return self._ports[name]
 
     async def run(self, done: Callable[[], bool], limit: int = 100_000) -> None:
         """Reset, then clock until `done`."""
-        self.dut.clk.value, self.dut.rst.value = 0, 1
+        self.dut.rst.value = 1
         for agent in self.agents:
             agent.idle()
         for _ in range(4):
-            await self._clock()
+            await self._settle()
+            await self._rise()
         self.dut.rst.value = 0
         for self.cycle in range(limit):
             self._gaps.begin(self.cycle)
             for agent in self.agents:
                 agent.drive()
-            await Timer(1, "ns")
+            await self._settle()
             for agent in self.agents:
                 agent.sample()
             if done():
                 return
-            await self._clock()
+            await self._rise()
         raise AssertionError(f"not done after {limit} cycles")
 
-    async def _clock(self) -> None:
-        self.dut.clk.value = 1
-        await Timer(1, "ns")
+    async def _settle(self) -> None:
         self.dut.clk.value = 0
+        await Timer(1, "ns")
+
+    async def _rise(self) -> None:
+        self.dut.clk.value = 1
         await Timer(1, "ns")
 
 
