@@ -12,11 +12,13 @@ others' bursts a request finds before it, on average (`port`), is fitted to runs
 4. `storer`    an instance's STORE unit, which reads beside its array
 5. `flow`      the beats of a transfer or a program
 6. `shares`    how flows share a port, reads and writes in turn
-7. `port`      a memory port
-8. `loader`    an instance's LOAD unit, which waits for post-processing
-9. `array`     its array and post-processing
-10. `instance` its dispatch, queues, tokens and transfers
-11. `machine`  all of them together
+7. `queueing`  how long a request waits for those before it
+8. `port`      a memory port
+9. `loader`    an instance's LOAD unit, which waits for post-processing
+10. `array`    its array and post-processing
+11. `program`  its program, read ahead
+12. `instance` its dispatch, queues, tokens and transfers
+13. `machine`  all of them together
 
 `limits` is what no accelerator can be faster than.
 """

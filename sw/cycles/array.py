@@ -16,11 +16,11 @@ __all__ = ["ARRAY", "DRAIN", "Array"]
 # Latencies in cycles.
 _FEED = 10  # from a COMPUTE's start to its first vector in the array
 _FULL = 5  # from the array's last vector to a full bank; of more than 8 rows it is 6
-#: From a block's last cycle in post-processing to the POST's end and the bank's release alike. With
-#: as many lanes as columns that is 11 to the last word and 17 to the first vector that the
-#: drained bank lets into the array, with fewer one more; predictions with each for itself are no
-#: closer.
-_REQUANTISE = (11 + 17) // 2
+_PREPARE = 5  # from a POST's start to when it is ready for a full bank
+# From a block's last cycle in post-processing; with fewer lanes than columns they are one more.
+_WORD = 11  # to its last word, with which the POST ends and the bank is drained
+_PARAMS = _WORD + 1  # to the first parameters that the drained bank takes
+_VECTOR = _WORD + 6  # to the first vector that it lets into the array
 
 _FEEDER_VECTORS = 8  # that wait in front of the array
 _COMPUTE, _POST = (1 << unit for unit in (Unit.COMPUTE, Unit.POST))
@@ -49,11 +49,13 @@ class Array:
         self.left = self.since = self.until = 0.0
         self.rate = 1.0  # vectors per cycle
         self.due = NEVER
-        self.store: Work | None = None
-        self.reads = 0.0  # words per cycle that the STORE reads
-        self.claimed = self.opened = self.drained = 0
+        #: Vectors that wait in front of the array, as of `counted`, and how many more per cycle.
+        self.ahead = self.gain = self.counted = 0.0
+        self.claimed = self.opened = 0  # banks, for parameters and for vectors
+        self.emptied = self.drained = 0  # those that take parameters again, and vectors
         self.posts: deque[Work] = deque()
-        self.post_left = 0
+        self.post_left = 0  # blocks of the first
+        self.post_at = 0.0  # when the first is ready
         self.post_busy = False
         self.full = 0
 
@@ -66,18 +68,27 @@ class Array:
             self._clock.at(self.feed_at, self._feed)
         return True
 
-    def compete(self, store: Work | None, reads: float) -> None:
-        """A STORE reads so many words per cycle: where they and the array's lie in one bank, its
-        go first."""
-        self.store, self.reads = store, reads
+    def meets(self) -> bool:
+        """Whether a STORE reads, or has read, in the bank where it reads itself."""
+        store = self._x.storer.work
+        return bool(self.computes) and not self.free and (
+            self.rate < 1.0 if store is None else meet(store, self.computes[0]) > 0)
+
+    def settle(self, _: None) -> None:
+        """A STORE reads more words per cycle, or fewer: where they and the array's lie in one
+        bank, its go first."""
         if self.computes and not self.free:
             self._settle()
 
     def _settle(self) -> None:
         """Find the array's rate out."""
         before, self.rate = self.rate, 1.0
-        if self.store is not None:
-            self.rate -= self.reads * meet(self.store, self.computes[0])
+        storer = self._x.storer
+        if storer.work is not None:
+            self.rate -= storer.reads * meet(storer.work, self.computes[0])
+        block = self.running or self.last
+        if block is not None and block.pixels < self._tile_chunks:
+            self._wait(block.pixels / self._tile_chunks)
         if self.running is not None:
             self.fifo.take(self._speed(self.running))
         elif self.last is not None:
@@ -86,6 +97,16 @@ class Array:
             self.since = now
             span = (self.left - self.until) / self.rate if self.rate > TINY else NEVER
             self._clock.expect(self, max(0.0, span))
+
+    def _wait(self, taken: float) -> None:
+        """Where weights let only so many vectors per cycle in, others wait, and the array goes on
+        with these while a STORE reads."""
+        now = self._clock.now
+        self.ahead = min(max(0.0, self.ahead + self.gain * (now - self.counted)), _FEEDER_VECTORS)
+        self.counted, self.gain = now, self.rate - taken
+        if self.gain < 0 and self.ahead > TINY:
+            self.rate = 1.0
+            self._clock.at(now - self.ahead / self.gain, self.settle)
 
     def _speed(self, block: Block) -> float:
         """Chunks per cycle with which a block's tiles follow each other."""
@@ -111,7 +132,7 @@ class Array:
             self._last_tile(block)
         if self.loading is None and self.loaded is None and self.running is None and self.blocks:
             block = self.blocks[0]
-            if not block.params or self.claimed - self.drained < 2:
+            if not block.params or self.claimed - self.emptied < 2:
                 self.claimed += bool(block.params)
                 self.loading = self.blocks.popleft()
                 self.fifo.begin(block.params + self._tile_chunks, 1.0)
@@ -141,7 +162,7 @@ class Array:
             return
         self.last, self.free = None, True
         if block.last:
-            self._clock.at(self._clock.now + _FULL, self._filled)
+            self._clock.at(self._clock.now - 1 + _FULL, self._filled)
         if block.ends:
             self.computes.popleft()
             self._x.todo |= _COMPUTE
@@ -157,12 +178,17 @@ class Array:
         self.posts.append(work)
         if len(self.posts) == 1:
             self.post_left = work.count
-        self._x.todo |= DRAIN
+            self.post_at = self._clock.now + _PREPARE
+            self._clock.at(self.post_at, self._drain)
         return True
+
+    def _drain(self, _: None) -> None:
+        self._x.todo |= DRAIN
 
     def drain(self) -> None:
         """Post-process a block."""
-        if self.posts and not self.post_busy and self.full:
+        if (self.posts and not self.post_busy and self.full
+                and self.post_at <= self._clock.soon):
             self.post_busy = True
             self.full -= 1
             self._clock.at(self._clock.now + self.posts[0].cycles, self._processed)
@@ -171,13 +197,18 @@ class Array:
     def _processed(self, _: None) -> None:
         self.post_busy = False
         self.post_left -= 1
-        self._clock.at(self._clock.now + _REQUANTISE, self._released)
+        self._clock.at(self._clock.now + _PARAMS, self._emptied)
+        self._clock.at(self._clock.now + _VECTOR, self._released)
         self._x.todo |= DRAIN
         if not self.post_left:
-            self._x.finish(self.posts.popleft(), _REQUANTISE)
+            self._x.finish(self.posts.popleft(), _WORD)
             self._x.todo |= _POST
             if self.posts:
                 self.post_left = self.posts[0].count
+
+    def _emptied(self, _: None) -> None:
+        self.emptied += 1
+        self._x.todo |= ARRAY
 
     def _released(self, _: None) -> None:
         self.drained += 1

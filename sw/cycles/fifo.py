@@ -63,14 +63,29 @@ class Fifo:
             self._full = self._was_full = False
             self._ask(0.0)
             self._hurry(None)
+        elif not self.busy and self.inflow > TINY:  # what is under way now comes first
+            self._stop_when_come(want / speed)
         self.want, self.speed, self.busy = want, speed, True
         self._stir()
 
+    def _stop_when_come(self, span: float) -> None:
+        """What is taken in this span is asked for now, and comes after what is under way."""
+        comes = (self.size - self.level) / self.inflow
+        if comes < min(span, self._refill):
+            self._clock.at(self._clock.now + comes, self._stop, self._clock.now + self._refill)
+
+    def _stop(self, until: float) -> None:
+        if not self._full and self.busy:
+            self._pace, self._pace_ends, self.paced = 0.0, until, True
+            self._clock.at(until, self._hurry)
+            self._hurry(None)
+
     def take(self, speed: float) -> None:
         """The loader takes so many chunks per cycle at most."""
-        self.sync()
-        self.speed = speed
-        self._stir()
+        if speed != self.speed:
+            self.sync()
+            self.speed = speed
+            self._stir()
 
     def starve(self, share: float) -> None:
         """For a share of time it is empty, although it is full otherwise."""
@@ -86,6 +101,11 @@ class Fifo:
         if not self._stirred:
             self._stirred = True
             self._settling.append(self)
+
+    def under_way(self) -> float:
+        """Beats that have been asked for, if there are as many left."""
+        self.sync()
+        return (self.size - self.level) / self.beat_chunks
 
     def credit(self, beats: float) -> None:
         """What rounding has left of a flow that has ended."""

@@ -33,24 +33,29 @@ class Flow:
     left : beats, as of `since`; a program's is what its FIFO has room for
     most : the rate that its unit can do, in beats per cycle
     burst : the mean length of one
+    asks, asked : whether it asks for those that take part; when its first burst was asked for
     ready : when the first beat can come
     rate : beats per cycle
     lead : itself, or the flow that moves for all that take part in a multicast
     members : those that take part, of a flow that moves
     whole : beats as it began to move
     room : beats that it may have under way
+    miss : cycles that its last burst waits for a page to be opened
     fresh : until so many are left, what comes has been asked for at once
     want, share : the rate that can be had and the share of the port, as last divided
     """
 
-    __slots__ = ("burst", "due", "fresh", "kind", "lead", "left", "members", "most", "port",
-                 "rate", "ready", "room", "share", "since", "want", "whole", "work")
+    __slots__ = ("asked", "asks", "burst", "due", "fresh", "kind", "lead", "left", "members",
+                 "miss", "most", "port", "rate", "ready", "room", "share", "since", "want",
+                 "whole", "work")
 
     def __init__(self, kind: int, work: Work | None, left: float, most: float, burst: float,
                  ready: float):
         self.kind, self.work, self.left, self.most, self.burst = kind, work, left, most, burst
         self.ready, self.lead, self.due = ready, self, NEVER
         self.rate = self.want = self.share = self.since = self.room = self.whole = 0.0
+        self.miss = self.asked = 0.0
+        self.asks = True
         self.fresh = NEVER
         self.members: Sequence[Party] = []
         self.port: Carrier | None = None
@@ -63,7 +68,7 @@ class Flow:
         self.left -= moved
         self.since = self.port.clock.now
         if self.kind == PROGRAM:
-            self.members[0].missing -= moved
+            self.members[0].program.missing -= moved
 
     def left_now(self) -> float:
         """`left`, without bringing it up to now."""
@@ -94,8 +99,9 @@ class Flow:
             return
         left = self.left
         if self.kind == PROGRAM:
-            if TINY <= self.members[0].missing < left:
-                left = self.members[0].missing
+            missing = self.members[0].program.missing
+            if TINY <= missing < left:
+                left = missing
         elif self.kind == LOAD:
             for x in self.members:
                 over = x.over()

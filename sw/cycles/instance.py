@@ -4,32 +4,33 @@ from collections import deque
 from collections.abc import Callable
 
 from hw.config import Config
-from hw.isa import INSN_BYTES, READ_AHEAD_BYTES
 from sw.lowering.batch import Run
 from sw.lowering.ops import Unit
 
 from .array import ARRAY, DRAIN, Array
 from .clock import TINY, Clock
 from .fifo import Fifo
-from .flow import LOAD, PROGRAM, STORE, WEIGHTS, Flow
+from .flow import LOAD, STORE, WEIGHTS, Flow
 from .loader import Loader
 from .port import MEMORY_LATENCY, PAGE_MISS, Port
+from .program import Program
 from .storer import Storer
 from .work import Work
 
 __all__ = ["Instance"]
 
 # Latencies in cycles.
-_START = 8  # from START to the first request of a program
-_ADDRESS = 12  # from a unit's instruction to its request at the memory, and its data's way back
+#: From a unit's instruction to its request at the memory, and its data's way back; one more where
+#: instances share the port.
+_ADDRESS = 12
 _TOKEN = 3  # from an operation's end to the start of one that waits for it
-_BARRIER = 6
+_BARRIER = 5
+_SENT = 4  # from a written burst's address to its first beat
 _ACKNOWLEDGE = 2  # from the memory's answer to a STORE's end
-_PUT = 6  # from a LOAD's last beat to its end
+_READ = 5  # from a STORE's start or end to when the array lacks a vector, or has it again
 _DISPATCH = 3  # and what it takes to put the next instruction together
 
-_PROGRAM_BURST_BYTES = 64
-_LOADS_AHEAD = 4
+_LOADS_AHEAD = 4  # and one behind the queue, beside that which is put
 _WEIGHTS_AHEAD = 4
 
 #: Bits of `Instance.todo` beside those of the units and `ARRAY` and `DRAIN`: whether the next
@@ -50,15 +51,16 @@ class Instance:
                  port: Port, settling: list[Fifo], ends: dict[Run, float]):
         self.number, self.works, self.config, self.clock = number, works, config, clock
         self.port, self.ends = port, ends
+        port.parties.append(self)
         self.peers: list[Instance] = []
         self.todo = self.later = 0  # `later`: with the next event
         self.at = 0  # of the next instruction
         self.undone = len(works)
         self.queues: list[deque[Work]] = [deque() for _ in Unit]
         self.staged: list[Work | None] = [None] * len(Unit)
-        self.array = array = Array(self, config, clock, settling)
-        self.loader = Loader(config, clock, lambda work: self.finish(work, _PUT), settling)
+        self.loader = Loader(config, clock, self._put, settling)
         self.storer = Storer(config, clock, self._compete, self._stored)
+        self.array = array = Array(self, config, clock, settling)
         self.fifos = {WEIGHTS: array.fifo, LOAD: self.loader.fifo}
         self.starts: list[Callable[[Work], bool]] = [
             self._load, self._store, self._weights, array.compute, array.post]
@@ -70,14 +72,10 @@ class Instance:
             LOAD: self.loader.flows, STORE: deque(), WEIGHTS: deque()}
         self.barrier: Work | None = None
         self.arrived = self.leaving = False
-        # program
-        self.insn_beats = INSN_BYTES / config.port.bytes
-        self.missing: float = self.insn_beats  # beats until the next instruction is complete
-        self.fetching = True  # beats are asked for of which none has come
-        self.dispatch_at: float = _START + MEMORY_LATENCY + PAGE_MISS + _ADDRESS
-        self.program = Flow(PROGRAM, None, READ_AHEAD_BYTES / config.port.bytes, 1.0,
-                            max(1.0, _PROGRAM_BURST_BYTES / config.port.bytes), self.dispatch_at)
-        clock.at(self.dispatch_at, self._arrive)
+        meets = config.instances > config.ports
+        self.address = _ADDRESS + meets
+        self.program = Program(config, clock, port, self, meets)
+        self.dispatch_at = self.program.flow.ready
 
     # -- what happens --------------------------------------------------------------------------
     def visit(self) -> None:
@@ -98,12 +96,6 @@ class Instance:
             self._meet()
         self.todo, self.later = self.later, 0
 
-    def _arrive(self, _: None) -> None:
-        """A beat of the program is there, and others follow."""
-        self.fetching = False
-        self.port.add(self.program, [self])
-        self.todo |= _NEXT
-
     def fetched(self, _: None = None) -> None:
         """Some of the program has come, or it is time for its next instruction."""
         self.todo |= _NEXT
@@ -112,10 +104,10 @@ class Instance:
         if self.at >= len(self.works) or self.dispatch_at > self.clock.soon:
             return
         program = self.program
-        program.sync()
+        program.flow.sync()
         work = self.works[self.at]
         before = self.undone - (len(self.works) - self.at)
-        if self.missing >= TINY or (work.fence and before):
+        if program.missing >= TINY or (work.fence and before):
             return
         if work.fence:
             self.undone -= 1
@@ -129,19 +121,9 @@ class Instance:
                 self.array.blocks.extend(work.blocks)
                 self.todo |= ARRAY
         self.at += 1
-        self.dispatch_at = self.clock.now + _DISPATCH + self.insn_beats
+        self.dispatch_at = self.clock.now + _DISPATCH + program.insn_beats
         self.clock.at(self.dispatch_at, self.fetched)
-        self.missing += self.insn_beats
-        program.left += self.insn_beats
-        if program not in self.port.active:
-            if not self.fetching and program.left > program.burst - TINY:
-                self.fetching = True
-                self.clock.at(self.clock.now + _ADDRESS + MEMORY_LATENCY + self.port.queue(),
-                              self._arrive)
-            return
-        if program.left > program.burst:  # else its share is the same
-            self.port.dirty = True
-        program.retime()
+        program.take(last=self.at == len(self.works))
 
     def _go_on(self, unit: int) -> None:
         """Start what a unit can start."""
@@ -190,23 +172,31 @@ class Instance:
 
     def _load(self, work: Work) -> bool:
         if (self.loader.asking or self.barrier or self.leaving
-                or len(self.flows[LOAD]) > _LOADS_AHEAD):
+                or len(self.loader.works) > _LOADS_AHEAD + 1):
             return False
         if work.barrier:
             self.barrier = work
             return True
         self.loader.begin(work, self._flow(work, self._reply(work)))
-        if work.runs > 1:
-            self.clock.at(self.clock.now + 2 * work.runs, self.relieved)
+        if work.asking:
+            self.clock.at(self.clock.now + work.asking, self.relieved)
         if self.loader.has_room():
             self.later |= _TRANSFERS
         return True
 
+    def _put(self, work: Work) -> None:
+        """A LOAD's words are in the memory."""
+        self.finish(work, 0)
+        self.todo |= 1 << LOAD
+
     def _store(self, work: Work) -> bool:
         if self.storer.work is not None:
             return False
-        self.port.touch(work.pages)
-        self.flows[STORE].append(self._flow(work, self.clock.now + work.burst + _ADDRESS))
+        opened = self.port.touch(work.pages)
+        flow = self._flow(work, self.clock.now + work.lag)
+        if work.opens and not opened:
+            flow.miss = PAGE_MISS
+        self.flows[STORE].append(flow)
         self.storer.begin(work)
         return True
 
@@ -220,12 +210,15 @@ class Instance:
 
     def _compete(self) -> None:
         """The STORE unit reads more words per cycle, or fewer."""
-        self.array.compete(self.storer.work, self.storer.reads)
+        if self.array.meets():
+            self.clock.at(self.clock.now + _READ, self.array.settle)
 
     def _flow(self, work: Work, ready: float) -> Flow:
         """The beats of a transfer, which can move from then on."""
         self.clock.at(ready, self.ready, work.unit)
-        return Flow(work.unit, work, work.beats, work.speed, work.burst, ready)
+        flow = Flow(work.unit, work, work.beats, work.speed, work.burst, ready)
+        flow.asked, flow.asks = self.clock.now, self._leads(work)
+        return flow
 
     def ready(self, kind: int) -> None:
         """Let the first flow of a kind move if all that take part are ready."""
@@ -259,20 +252,26 @@ class Instance:
         flow = self.flows[kind].popleft()
         assert flow.work is not None
         if kind == STORE:
-            self.finish(flow.work, max(0.0, MEMORY_LATENCY - flow.burst) + _ACKNOWLEDGE)
+            answer = MEMORY_LATENCY + flow.miss - _SENT - flow.work.tail
+            self.finish(flow.work, max(0.0, answer) + _ACKNOWLEDGE)
         elif kind == WEIGHTS:
             self.finish(flow.work, 0)
         self.todo |= 1 << kind | _TRANSFERS
 
     def _reply(self, work: Work) -> float:
         """When the first beat of a request made now comes: after what the port still owes."""
-        asked = self.clock.now if work.mask & ((1 << self.number) - 1) else self.port.ask()
-        return asked + _ADDRESS + MEMORY_LATENCY + self.port.queue() + (
-            0 if self.port.touch(work.pages) else PAGE_MISS)
+        leads = self._leads(work)
+        asked = self.port.ask() if leads else self.clock.now
+        miss = 0 if self.port.touch(work.pages) else PAGE_MISS
+        return asked + self.address + MEMORY_LATENCY + max(miss, self.port.queue(leads=leads))
 
     def over(self) -> float:
         """Beats of its LOADs beyond those with which it takes up the next."""
         return self.loader.over()
+
+    def _leads(self, work: Work) -> bool:
+        """Whether it asks for a transfer: of those that take part, the lowest does."""
+        return not work.mask & ((1 << self.number) - 1)
 
     def relieved(self, _: int | None = None) -> None:
         """There may be room for the next LOAD."""

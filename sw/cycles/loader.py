@@ -30,12 +30,13 @@ class Loader:
         self.fifo = Fifo(clock, self._size, 1, MEMORY_LATENCY + ASKING, self._taken, settling)
         self.flows: deque[Flow] = deque()
         self.works: deque[Work] = deque()
-        self.asking = False
+        self.asking, self._asks_until = False, 0.0
+        self._clock = clock
         self._post: Work | None = None
 
     def begin(self, work: Work, flow: Flow) -> None:
         """Ask for a LOAD's beats."""
-        self.asking = True
+        self.asking, self._asks_until = True, self._clock.now + work.asking
         self.flows.append(flow)
         self.works.append(work)
         if len(self.works) == 1:
@@ -57,6 +58,8 @@ class Loader:
 
     def has_room(self) -> bool:
         """Whether it can take up the next LOAD; if not, see that it is noticed when it can."""
+        if self._asks_until > self._clock.soon:
+            return False
         if self.over() <= TINY:
             return True
         lead = self.flows[0].lead
@@ -68,7 +71,7 @@ class Loader:
     def end_asking(self) -> bool:
         """Note that it has made all requests of the last one, if it has; return whether it had not
         before."""
-        asked = self.asking and self.over() <= TINY
+        asked = (self.asking and self._asks_until <= self._clock.soon and self.over() <= TINY)
         if asked:
             self.asking = False
         return asked

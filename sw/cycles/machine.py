@@ -13,7 +13,7 @@ from .work import Worker
 
 __all__ = ["Machine"]
 
-_END = 7  # cycles from the last operation's end to that of the instance
+_END = 2  # cycles from the last operation's end to that of the instance
 
 
 class Machine:

@@ -6,13 +6,15 @@ from .fifo import Fifo
 from .storer import Storer
 from .work import Work
 
-__all__ = ["Host", "Party"]
+__all__ = ["Fetched", "Host", "Party"]
 
 
 class Host(Protocol):
-    """What an array needs of its instance: a place for what may go on, `todo`, and for ends."""
+    """What an array needs of its instance: a place for what may go on, `todo`, and for ends, and
+    its `storer`, which reads beside it."""
 
     todo: int
+    storer: Storer
 
     def contend(self, post: Work | None) -> None:
         """A POST writes, or none."""
@@ -21,18 +23,24 @@ class Host(Protocol):
         """An operation ends in so many cycles."""
 
 
-class Party(Protocol):
-    """What a port needs of an instance.
+class Fetched(Protocol):
+    """A program of which so many beats are `missing` until its next instruction is complete."""
 
-    Members
-    -------
-    missing : beats until its next instruction is complete
-    fifos : by kind, what LOAD and WEIGHTS fill
+    missing: float
+
+
+class Party(Protocol):
+    """What a flow needs of an instance.
+
+    Members: `fifos`, by kind, what LOAD and WEIGHTS fill; `storer`, which fills a STORE's.
     """
 
     fifos: dict[int, Fifo]
     storer: Storer
-    missing: float
+
+    @property
+    def program(self) -> Fetched:
+        """Its program."""
 
     def fetched(self) -> None:
         """Some of its program has come."""

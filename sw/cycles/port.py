@@ -8,26 +8,26 @@ from sw.lowering.layout import BANKS
 
 from .clock import NEVER, Clock
 from .flow import FILLED, LOAD, PROGRAM, STORE, WEIGHTS, Flow
-from .parties import Party
-from .shares import OUTSTANDING, TURN, give
+from .queueing import ASKING, MEMORY_LATENCY, Asker, wait
+from .shares import TURN, give
 
 __all__ = ["ASKING", "MEMORY_LATENCY", "PAGE_MISS", "Port"]
 
-MEMORY_LATENCY = 40
 PAGE_MISS = 12
-ASKING = 9  # cycles from a free place in the weight FIFO to its request at the memory, and back
 _WAIT = 0.75  # of the others' bursts that a request finds before it, where none waits long; fitted
+
 
 class Port:
     """Flows that share a port.
 
-    Members: `active`, those that may move; `dirty` if the shares must be found again, and
-    `stale`, after when they must with the next event.
+    Members: `parties`, whose they are; `active`, those that may move; `dirty` if the shares must
+    be found again, and `stale`, after when they must with the next event.
     """
 
     def __init__(self, config: Config, clock: Clock):
         self.clock = clock
         self.active: list[Flow] = []
+        self.parties: list[Asker] = []
         self.dirty, self.stale = False, NEVER
         self._trip = MEMORY_LATENCY + ASKING + config.port.burst_beats
         #: Beats that a flow may have under way.
@@ -49,7 +49,7 @@ class Port:
         self._turn = max(self._turn + TURN, self.clock.now)
         return self._turn
 
-    def add(self, flow: Flow, members: Sequence[Party]) -> None:
+    def add(self, flow: Flow, members: Sequence[Asker]) -> None:
         """Let a flow move."""
         flow.port, flow.members, flow.since = self, members, self.clock.now
         if flow.kind in FILLED:
@@ -57,6 +57,8 @@ class Port:
                 x.fifos[flow.kind].port = self
         flow.room = self._rooms[flow.kind]
         flow.whole = flow.left
+        if flow.kind == LOAD:  # those behind it are under way, too
+            flow.whole = sum([f.left for f in members[0].flows[flow.kind]])
         if flow.work is not None and flow.ready > self.clock.now - 1:  # follows no other
             flow.fresh = max(0.0, flow.left - flow.room)
         self.active.append(flow)
@@ -70,26 +72,9 @@ class Port:
         self.active.remove(flow)
         self.dirty = True
 
-    def queue(self) -> float:
-        """Cycles for which a request of now waits for those before it, with what is written
-        meanwhile."""
-        owed = bursts = written = 0.0
-        for flow in self.active:
-            if flow.kind == STORE:
-                written += flow.rate
-            elif flow.rate > 0:
-                beats = min(flow.left_now(), self._under_way(flow))
-                owed, bursts = owed + beats, bursts + beats / flow.burst
-        return max(0.0, owed * min(1.0, OUTSTANDING / max(bursts, 1.0)) / (1.0 - written)
-                   - MEMORY_LATENCY)
-
-    def _under_way(self, flow: Flow) -> float:
-        """Beats that a flow has asked for, if there are as many left."""
-        if flow.kind == PROGRAM:
-            return flow.room
-        fifo = flow.members[0].fifos[flow.kind]
-        fifo.sync()
-        return (fifo.size - fifo.level) / fifo.beat_chunks
+    def queue(self, *, leads: bool = True) -> float:
+        """Cycles for which a request of now waits: see `wait`."""
+        return wait(self.active, self.parties, self.clock.now, leads=leads)
 
     def divide(self) -> None:
         """Give each flow its rate."""

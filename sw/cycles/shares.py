@@ -1,14 +1,15 @@
 """How flows that want more than a port has share it."""
 
 from .clock import NEVER, TINY
-from .flow import Flow
+from .flow import FILLED, WEIGHTS, Flow
 
-__all__ = ["OUTSTANDING", "TURN", "give"]
+__all__ = ["BETWEEN", "OUTSTANDING", "TURN", "give"]
 
 OUTSTANDING = 32  # bursts on a port
 TURN = 2  # cycles from one read that is asked for to the next
 _IDLE = 3  # cycles from a burst's last written beat to the next one's first, in between
-_BETWEEN = 6  # cycles from one request of an instance to its next, with others in between
+_NEXT = 1000.0  # share of what is next
+BETWEEN = 6  # cycles from one request of an instance to its next, with others in between
 
 
 def give(reads: list[Flow], writes: list[Flow]) -> float:
@@ -39,7 +40,8 @@ def _room_to_write(writes: list[Flow], to_read: float, bursts: float) -> float:
     if not writes:
         return 0.0
     write = _mean_burst(writes)
-    return write / (write + _IDLE) * (1.0 - max(0.0, to_read - _IDLE * bursts))
+    idle = _IDLE if len(writes) > 1 or writes[0].whole > writes[0].burst else 0
+    return write / (write + idle) * (1.0 - max(0.0, to_read - _IDLE * bursts))
 
 
 def _alternate(read: float, writes: list[Flow]) -> float:
@@ -60,14 +62,18 @@ def _find_shares(flows: list[Flow]) -> float:
 
     What a reader has asked for waits in one queue, so readers share by what they may have under
     way. What is asked for at once comes together. If the port cannot take it all, as many bursts
-    of each wait in the queue, fewer of those that may not have as many.
+    of each wait in the queue, fewer of those that may not have as many. What consists of one burst
+    has waited its turn before it came, and is next.
     """
     queued = established = 0.0
     fresh = []
     for flow in flows:
         left = flow.left_now()
-        flow.share = max(flow.burst, min(flow.whole if flow.work else left, flow.room))
-        queued += max(flow.burst, min(left, flow.room)) / flow.burst
+        room = flow.room
+        if flow.kind == WEIGHTS and len(flow.members) > 1:  # all who take part must have room
+            room = min([x.fifos[WEIGHTS].under_way() for x in flow.members])
+        flow.share = max(flow.burst, min(flow.whole if flow.work else left, room))
+        queued += max(flow.burst, min(left, room)) / flow.burst
         if left > flow.fresh:
             fresh.append(flow)
         else:
@@ -80,7 +86,10 @@ def _find_shares(flows: list[Flow]) -> float:
             flow.share = bursts * flow.burst
     else:
         for flow in fresh:
-            flow.share = (established or 1.0) * flow.burst / _BETWEEN
+            flow.share = (established or 1.0) * flow.burst / BETWEEN
+    for flow in flows:
+        if flow.kind in FILLED and flow.work is not None and flow.work.beats <= flow.burst:
+            flow.share = _NEXT
     return queued
 
 

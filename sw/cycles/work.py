@@ -12,7 +12,9 @@ from sw.lowering.ops import Op, Region, Unit
 __all__ = ["Block", "Work", "Worker", "meet"]
 
 
-_READS_APART = 4  # cycles from a reader's burst to its next
+_READS_APART = 4  # cycles from a reader's burst to its next; one more if it may meet others
+_WRITE = 16  # from a burst's last word, as it is read, to its first beat at the memory
+_WRITES_APART = 7  # from an instance's last written beat of a burst to the next one's first
 
 
 class Block:
@@ -41,7 +43,11 @@ class Work:
     beats, burst : of a transfer, and the mean length of its bursts
     speed : beats per cycle that the unit can transfer, a LOAD's into its FIFO; words per cycle
         that a POST writes
-    runs, words : of a LOAD or STORE
+    words : of a LOAD or STORE
+    asking : cycles in which a LOAD's unit asks for all runs but the last
+    lag, tail : of a STORE, cycles by which its last word is written later than a word per cycle
+        would be read, if nobody else writes; and its last burst's beats
+    opens : whether that burst opens a page that the STORE has not used before
     low : share of what a COMPUTE or STORE reads, or a LOAD or POST writes, that lies in the lower
         bank of activation memory
     misses : pages that a LOAD or WEIGHTS opens after its first, for each beat
@@ -50,9 +56,9 @@ class Work:
     barrier, fence : whether it is one; a fence is of no unit
     """
 
-    __slots__ = ("barrier", "beats", "blocks", "burst", "count", "cycles", "fence", "low", "mark",
-                 "mask", "misses", "pages", "run", "runs", "signal", "speed", "unit", "wait",
-                 "words")
+    __slots__ = ("asking", "barrier", "beats", "blocks", "burst", "count", "cycles", "fence", "lag",
+                 "low", "mark", "mask", "misses", "opens", "pages", "run", "signal", "speed",
+                 "tail", "unit", "wait", "words")
 
     def __init__(self, op: Op):
         self.fence = op.opcode == Opcode.FENCE
@@ -60,9 +66,11 @@ class Work:
         self.run: Run = op.run
         self.wait, self.signal, self.mark = tuple(op.wait), tuple(op.signal), op.mark
         self.mask = op.fields.get("mask", 0)
-        self.runs = self.words = self.count = self.cycles = 0
+        self.words = self.count = self.cycles = self.tail = 0
+        self.opens = False
         self.pages: list[int] = []
         self.beats = self.burst = self.speed = self.misses = self.low = 0.0
+        self.asking = self.lag = 0.0
         self.blocks: list[Block] = []
         self.barrier = op.opcode == Opcode.BARRIER
 
@@ -77,6 +85,7 @@ class Worker:
         self.param_chunks, self.table_chunks = config.param_chunks, config.table_chunks
         self.pitch = config.word_pitch_bytes
         self.longest = config.port.bytes * config.port.burst_beats  # bytes of a burst
+        self.apart = _READS_APART + (config.instances > config.ports)
         self.transfers: dict[tuple[int, ...], tuple[int, float, float]] = {}
 
     def work(self, op: Op) -> Work:
@@ -105,7 +114,6 @@ class Worker:
                 f["ext_addr"], math.ceil(work.beats) * self.config.port.bytes, self.longest)
             work.speed, work.misses = 1.0, self.config.port.bytes / PAGE_BYTES
         elif not work.barrier:
-            work.runs = f["runs"]
             work.words = f["runs"] * f["run_words"]
             key = (work.unit, f["ext_addr"] % self.longest, f["run_words"], f["runs"],
                    f["ext_stride"])
@@ -117,6 +125,9 @@ class Worker:
             work.pages = _ends(pages)
             if work.unit == Unit.LOAD:
                 work.misses = (len(pages) - 1) / work.beats
+                work.asking = self.apart * work.beats / work.burst * (1 - 1 / f["runs"])
+            else:
+                self._write(work, f)
         return work
 
     def _transfer(self, unit: int, first: int, words: int, runs: int, stride: int,
@@ -129,8 +140,19 @@ class Worker:
             past = start + size
             beats += -(-past // beat) - start // beat
             bursts += _bursts(start, size, self.longest)
-        cycles = max(beats, _READS_APART * bursts if unit == Unit.LOAD else words * runs)
+        cycles = max(beats, self.apart * bursts if unit == Unit.LOAD else words * runs)
         return beats, beats / cycles, beats / bursts
+
+    def _write(self, work: Work, f: dict[str, int]) -> None:
+        """How a STORE ends: its last burst is written after the one before it."""
+        beat, size = self.config.port.bytes, f["run_words"] * self.pitch
+        run = f["ext_addr"] + (f["runs"] - 1) * f["ext_stride"]
+        start = max(run // beat * beat, (run + size - 1) // self.longest * self.longest)
+        work.tail = -(-(run + size - start) // beat)
+        work.opens = start % PAGE_BYTES == 0 or work.beats == work.tail
+        before = min(work.beats - work.tail, self.config.port.burst_beats)
+        apart = before + _WRITES_APART - work.tail / work.speed if before else 0.0
+        work.lag = _WRITE + work.tail + max(0.0, apart)
 
     def _blocks(self, work: Work, f: dict[str, int]) -> list[Block]:
         first, last = bool(f["first"]), bool(f["last"])

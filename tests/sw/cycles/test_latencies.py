@@ -9,9 +9,10 @@ from hw.gateware.compute.feeder import FIFO_DEPTH, Feeder
 from hw.gateware.compute.post import Post
 from hw.gateware.shell import fabric
 from hw.gateware.traffic import storer as store_unit
+from hw.gateware.traffic.gates import WriteGate
 from hw.gateware.traffic.loader import AHEAD
 from hw.gateware.traffic.weights import SEGMENTS
-from sw.cycles import array, instance, shares, storer
+from sw.cycles import array, instance, shares, storer, work
 from tests.support.blocks import POINT, WINDOW
 from tests.support.latency import latency
 
@@ -42,7 +43,7 @@ def test_vectors_come_as_late_as_in_the_hardware():
 
 
 @pytest.mark.parametrize("lanes,more", [(4, 0), (2, 1), (1, 1)])
-def test_a_bank_is_free_halfway_between_its_last_word_and_its_next_vector(lanes, more):
+def test_a_bank_is_free_as_late_as_in_the_hardware(lanes, more):
     config = TINY.replace(array__post_lanes=lanes)
     post, feeder = Post(config), Feeder(config)
     full_to_read = latency(post, [(post.full, 1)], post.full.any(), post.acc.valid,
@@ -52,4 +53,10 @@ def test_a_bank_is_free_halfway_between_its_last_word_and_its_next_vector(lanes,
         before=[(feeder.i.valid, 1), (feeder.i.payload, POINT | {"out_blocks": 3}),
                 (feeder.acts.ready, 1), (feeder.o.ready, 1)])
     word = full_to_read - 1 + post.LATENCY  # a block's cycles begin when its bank is full
-    assert (word + word + drained_to_vector) // 2 == array._REQUANTISE + more
+    assert word == array._WORD + more
+    assert word + drained_to_vector == array._VECTOR + more
+
+
+def test_a_word_is_written_as_late_as_in_the_hardware():
+    assert (store_unit.Storer.LATENCY + WriteGate.LATENCY + fabric.Fabric.WRITE_LATENCY
+            + instance._SENT) == work._WRITE

@@ -8,12 +8,12 @@ from sw.compiler.compile import lower
 from sw.compiler.predict import predict
 from sw.cycles.clock import TINY, Clock
 from sw.cycles.fifo import Fifo
-from sw.cycles.flow import PROGRAM, STORE, Flow
+from sw.cycles.flow import PROGRAM, STORE, WEIGHTS, Flow
 from sw.cycles.machine import Machine
-from sw.cycles.port import MEMORY_LATENCY, Port
+from sw.cycles.port import ASKING, MEMORY_LATENCY, Port
 from sw.cycles.shares import TURN
 from sw.cycles.work import Worker
-from sw.lowering.ops import Op
+from sw.lowering.ops import ACT, Op, Region
 from tests.support.accelerators import PREDICTED
 from tests.support.programs import random_network
 from tests.support.recipes import Recipe
@@ -48,7 +48,7 @@ def test_rounding_late_in_a_long_run_loses_nothing(name, monkeypatch):
     """A double counts cycles beyond 2^33 in steps of more than the model takes for nothing."""
     graphs = [random_network(seed) for seed in SEEDS[1:]]
     early = [predict(graph, PREDICTED[name]) for graph in graphs]
-    monkeypatch.setattr("sw.cycles.instance._START", (1 << 33) + 10)
+    monkeypatch.setattr("sw.cycles.program._START", (1 << 33) + 10)
     for graph, before in zip(graphs, early, strict=True):
         after = predict(graph, PREDICTED[name])
         assert after.cycles - (1 << 33) == pytest.approx(before.cycles, rel=0.001)
@@ -99,7 +99,41 @@ def test_what_is_to_be_read_waits_for_what_is_written(written):
         flow = Flow(kind, None, left, 1.0, 8.0, 0.0)
         flow.port, flow.rate, flow.room = port, rate, left
         port.active.append(flow)
-    assert port.queue() == 64 / (1 - written) - MEMORY_LATENCY
+    assert port.queue() == 64 / (1 - written) - ASKING - MEMORY_LATENCY
+
+
+def test_a_request_waits_for_what_was_asked_for_before_it_and_has_not_come():
+    """Of weights that are asked for a LOAD waits for as many bursts as it finds in front of it."""
+    lowered = lower(random_network(4000), PRESETS["tiny"])
+    first, *_ = instances = Machine(lowered)._instances
+    for x in instances:
+        x.program.fetching = False
+    weights = next(work for work in first.works if work.unit == WEIGHTS)
+    weights.mask, weights.beats = 0, 64.0
+    first.clock.now = 100.0
+    assert first.port.queue() == 0
+    assert first._weights(weights)
+    comes = first.flows[WEIGHTS][0].ready
+    first.clock.now = 105.0  # two bursts have been asked for
+    assert first.port.queue() == pytest.approx(
+        comes + 2 * weights.burst - 105 - ASKING - MEMORY_LATENCY)
+
+
+def test_nothing_is_asked_for_after_the_end_of_a_program():
+    first = Machine(lower(random_network(4000), PRESETS["tiny"]))._instances[0]
+    program = first.program
+    first.port.add(program.flow, [first])
+    program.flow.share = program.flow.burst
+    program.take(last=True)
+    assert program.flow.left == program.insn_beats + program.flow.burst
+
+
+@pytest.mark.parametrize(("words", "lag"), [(8, 16 + 4), (16, 16 + 8), (18, 16 + 1 + 13), (32, 24)])
+def test_the_last_burst_of_a_store_is_written_after_the_one_before_it(words, lag):
+    """Two words of tiny are a beat, eight beats a burst, which takes 7 cycles more."""
+    op = Op(Opcode.STORE, (0, 0), {"ext_addr": 0, "runs": 1, "run_words": words, "ext_stride": 0},
+            reads=(Region(ACT, 0, 1, 0, words),))
+    assert Worker(PRESETS["tiny"]).work(op).lag == lag
 
 
 @pytest.mark.parametrize(("beats", "address", "burst"), [(16, 0, 8), (20, 0, 20 / 3), (8, 32, 4)])
@@ -114,8 +148,8 @@ def test_a_queue_holds_its_oldest_instruction_besides():
     first = Machine(lowered)._instances[0]
     depth = PRESETS["tiny"].buffers.queue_depth
     first.works = [first.works[0]] * (depth + 3)
-    first.port.add(first.program, [first])
-    first.missing = -1e9
+    first.port.add(first.program.flow, [first])
+    first.program.missing = -1e9
     for _ in range(depth + 3):
         first.dispatch_at = 0.0
         first._dispatch()

@@ -1,0 +1,92 @@
+"""How long a request waits for what has been asked for before it."""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from .clock import NEVER, TINY
+from .flow import FILLED, PROGRAM, STORE, Flow
+from .parties import Fetched, Party
+from .shares import OUTSTANDING, TURN
+
+__all__ = ["ASKING", "MEMORY_LATENCY", "Asker", "wait"]
+
+MEMORY_LATENCY = 40
+ASKING = 9  # cycles from a free place in the weight FIFO to its request at the memory, and back
+_APART = 5  # cycles from a reader's request to its next: 4 alone, 6 with another's in between
+
+
+class Ahead(Fetched, Protocol):
+    """A program that is read ahead: see `Program`."""
+
+    flow: Flow
+    fetching: bool
+
+
+class Asker(Party, Protocol):
+    """An instance, which asks for beats: those of its transfers and of its program."""
+
+    flows: dict[int, deque[Flow]]
+
+    @property
+    def program(self) -> Ahead:
+        """Its program."""
+
+
+def wait(active: Sequence[Flow], parties: Sequence[Asker], now: float, *, leads: bool = True,
+         ) -> float:
+    """Cycles for which a request of now waits for those before it, with what is written meanwhile.
+
+    Parameters
+    ----------
+    active, parties : what moves over the port, and who asks
+    leads : if not, it joins a request of others, and waits for what has begun to come alone
+    """
+    owed = bursts = later = 0.0  # `later`: of what has not begun to come
+    written = stored = 0.0  # beats per cycle, and beats
+    comes = NEVER
+    for flow in active:
+        if flow.kind == STORE:
+            written, stored = written + flow.rate, stored + flow.left_now()
+        elif flow.kind == PROGRAM and flow.rate > 0:
+            beats = min(flow.left_now(), flow.room)
+            owed, bursts = owed + beats, bursts + beats / flow.burst
+    for x in parties:
+        if x.program.fetching and leads:
+            later, comes = later + x.program.flow.left, min(comes, x.program.flow.ready)
+    asking = [(x, kind) for x in parties for kind in FILLED if x.flows[kind]]
+    apart = max(_APART, TURN * len(asking))
+    for x, kind in asking:
+        first = x.flows[kind][0]
+        begun = first.lead.port is not None
+        beats = _under_way(x, kind, apart, now) if begun or leads else 0.0
+        bursts += beats / first.burst
+        if begun:
+            owed += beats
+        elif beats:
+            later, comes = later + beats, min(comes, first.ready)
+    if later:
+        owed = max(owed, comes - now) + later
+    owed *= min(1.0, OUTSTANDING / max(bursts, 1.0))
+    # Bursts alternate where both ways want more than the port has.
+    return max(0.0, min(owed / (1.0 - min(written, 0.5)), owed + stored) - ASKING - MEMORY_LATENCY)
+
+
+def _under_way(x: Asker, kind: int, apart: float, now: float) -> float:
+    """Beats of a kind that an instance has asked for, in bursts that are so many cycles apart: all
+    who take part have room for them."""
+    flows = x.flows[kind]
+    if not any(flow.asks for flow in flows):
+        return 0.0
+    first = flows[0]
+    room = min([y.fifos[kind].under_way() for y in first.lead.members or [x]])
+    room = min(room, first.burst * (1.0 + (now - first.asked) / apart))
+    beats = 0.0
+    for flow in flows:
+        if room < TINY:
+            break
+        left = min(room, flow.lead.left_now() if flow.lead.rate > 0 else flow.lead.left)
+        room -= left
+        if flow.asks:
+            beats += left
+    return beats
