@@ -65,7 +65,7 @@ def changed_json(kind, folder, change):
     ("plan", lambda d: d["boundaries"][1].__setitem__(2, 9),
      r"plan\.json: boundaries\[1\]\[2\] is 9; it must be an integer from 0 to 1"),
     ("program", lambda d: d.update(window_bytes=2**60),
-     r"net\.npz: window_bytes is 1152921504606846976; it must be an integer from 1 to 4294967296"),
+     r"net\.npz: window_bytes is 1152921504606846976; it must be an integer from 1 to 33554432"),
     ("program", lambda d: d["input"].update(shape=[3, 60000, 60000]),
      r"net\.npz: input is .*; it must be a tensor within the window"),
     ("program", lambda d: d["config"]["array"].update(rows=999),

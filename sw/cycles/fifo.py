@@ -64,7 +64,7 @@ class Fifo:
             self._ask(0.0)
             self._hurry(None)
         elif not self.busy and self.inflow > TINY:  # what is under way now comes first
-            self._stop_when_come(want / speed)
+            self._stop_when_come(want / speed if speed > TINY else NEVER)
         self.want, self.speed, self.busy = want, speed, True
         self._stir()
 

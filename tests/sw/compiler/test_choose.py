@@ -45,10 +45,16 @@ def cycles(graph: IntegerGraph, config: Config, counts: range) -> list[int]:
     return found
 
 
+def behind_one_switch(config: Config) -> int:
+    """The fewest instances whose requests go the way that those of more go: one alone has the port
+    without the switch, in which a request takes a cycle."""
+    return 1 if config.port.memory == "private" else 2
+
+
 @pytest.mark.parametrize("memory", ["shared", "private"])
 def test_small_dense_layers_take_no_longer_on_more_instances(memory):
     config = PRESETS["default"].replace(port__memory=memory)
-    found = cycles(dense(16, 64, 64, 32, 10), config, range(1, 10))
+    found = cycles(dense(16, 64, 64, 32, 10), config, range(behind_one_switch(config), 10))
     assert found == sorted(found, reverse=True)
 
 
@@ -59,7 +65,7 @@ def test_more_instances_are_never_slower(graph, config):
     assume(len({pack_input(nodes_of(graph), config.replace(instances=count))[1] is None
                 for count in range(1, 9)}) == 1)
     assume(multiplies(config) or not any(x.factors for x in graph.layers))
-    found = cycles(graph, config, range(1, 9))
+    found = cycles(graph, config, range(behind_one_switch(config), 9))
     assert found == sorted(found, reverse=True)
 
 

@@ -161,6 +161,13 @@ def test_what_is_left_of_a_beat_takes_no_place():
     assert predict(recipe.graph, recipe.config).cycles > 3600
 
 
+def test_a_load_may_begin_while_no_word_of_it_can_be_put():
+    """A POST writes into its bank alone, in every cycle."""
+    recipe = Recipe.parse("2x16x16-zeros channels=38 rows=3 columns=28 conv kernel_h=2 pad_top=2 "
+                          "dilation_h=2 out=2 groups=2")
+    assert predict(recipe.graph, recipe.config).cycles > 0
+
+
 def test_a_microcoded_core_is_not_predicted():
     with pytest.raises(ValueError, match="core is 'microcoded'; the cycle model is of the pipe"):
         predict(random_network(4000), PRESETS["ice40up5k"].replace(port__address_bits=25))
