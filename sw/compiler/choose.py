@@ -2,7 +2,7 @@
 
 Small layers lose more by barriers and loads between instances than they gain by more arrays. So
 the best chain of splits over N instances is looked for among those over 1 to N, by the cycle
-model: what N are given is never slower than what fewer would be given.
+model: what N are given is never slower than what fewer would be given, on hardware of N.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -38,7 +38,7 @@ class Flow:
     rate : beats per cycle
     lead : itself, or the flow that moves for all that take part in a multicast
     members : those that take part, of a flow that moves
-    whole : beats as it began to move
+    whole : beats as it began to move, of a LOAD with those of all behind it
     room : beats that it may have under way
     miss : cycles that its last burst waits for a page to be opened
     fresh : until so many are left, what comes has been asked for at once

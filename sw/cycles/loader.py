@@ -71,7 +71,7 @@ class Loader:
     def end_asking(self) -> bool:
         """Note that it has made all requests of the last one, if it has; return whether it had not
         before."""
-        asked = (self.asking and self._asks_until <= self._clock.soon and self.over() <= TINY)
+        asked = self.asking and self.has_room()
         if asked:
             self.asking = False
         return asked

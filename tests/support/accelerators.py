@@ -41,5 +41,5 @@ CONFIGS = {
 PIPELINED = {name: config for name, config in CONFIGS.items()
              if config.core == "pipelined" and config.buffers.act_words > 128}
 #: Those whose cycles it predicts within 2%. Where a block of many columns is drained by one lane,
-#: or an array of odd sides is fed, it is up to 15% off.
+#: a batch is up to 15% off.
 PREDICTED = {name: CONFIGS[name] for name in ("2x4x4", "8x1x1", "1x32x1", "3x9x3")}

@@ -1,4 +1,4 @@
-"""How many instances work on a layer: more of them are never slower, and idle ones cost nothing."""
+"""How many instances work on a layer: more of them are no slower, and idle ones cost nothing."""
 
 from itertools import pairwise
 
@@ -45,28 +45,29 @@ def cycles(graph: IntegerGraph, config: Config, counts: range) -> list[int]:
     return found
 
 
-def behind_one_switch(config: Config) -> int:
-    """The fewest instances whose requests go the way that those of more go: one alone has the port
-    without the switch, in which a request takes a cycle."""
-    return 1 if config.port.memory == "private" else 2
+def assert_no_slower(found: list[int], config: Config) -> None:
+    """More instances than before take no more cycles. One alone has the port without a switch, on
+    the way through which requests take a cycle more and follow each other a cycle later."""
+    if config.port.memory == "shared":
+        alone, *found = found
+        assert not found or found[0] <= 1.25 * alone
+    assert found == sorted(found, reverse=True)
 
 
 @pytest.mark.parametrize("memory", ["shared", "private"])
 def test_small_dense_layers_take_no_longer_on_more_instances(memory):
     config = PRESETS["default"].replace(port__memory=memory)
-    found = cycles(dense(16, 64, 64, 32, 10), config, range(behind_one_switch(config), 10))
-    assert found == sorted(found, reverse=True)
+    assert_no_slower(cycles(dense(16, 64, 64, 32, 10), config, range(1, 10)), config)
 
 
 @settings(max_examples=15, deadline=None)
 @given(graph=graphs(), config=configs())
-def test_more_instances_are_never_slower(graph, config):
+def test_more_instances_are_no_slower(graph, config):
     """Of networks whose first layer is packed for all of these numbers, or for none."""
     assume(len({pack_input(nodes_of(graph), config.replace(instances=count))[1] is None
                 for count in range(1, 9)}) == 1)
     assume(multiplies(config) or not any(x.factors for x in graph.layers))
-    found = cycles(graph, config, range(behind_one_switch(config), 9))
-    assert found == sorted(found, reverse=True)
+    assert_no_slower(cycles(graph, config, range(1, 9)), config)
 
 
 @pytest.mark.parametrize(("partitions", "counts"), [(2, range(1, 9)), (8, (1, 4, 8, 16))])

@@ -4,7 +4,7 @@ import pytest
 
 from hw.config import PRESETS, Config
 from tests.support.accelerators import CONFIGS
-from tests.support.networks import NETWORKS, settled
+from tests.support.networks import NETWORKS
 
 from .test_transfers import check
 
@@ -13,7 +13,7 @@ DEFAULT = PRESETS["default"]
 
 def check_network(config: Config, name: str) -> None:
     make, shape = NETWORKS[name]
-    check(config, settled(make()), shape)
+    check(config, make(), shape)
 
 
 @pytest.mark.builds
