@@ -51,7 +51,7 @@ class Features:
     counts: Mapping[str, float]
 
     def __add__(self, other: "Features") -> "Features":
-        keys = self.counts.keys() | other.counts.keys()
+        keys = dict.fromkeys([*self.counts, *other.counts])  # in an order that no run changes
         return Features({k: self.counts.get(k, 0) + other.counts.get(k, 0) for k in keys})
 
     def energy(self, values: Mapping[str, float | np.ndarray]) -> dict:

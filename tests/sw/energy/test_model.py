@@ -155,3 +155,10 @@ def test_glitches_raise_the_upper_bound_of_logic_only():
 def test_a_model_that_does_not_exist_is_refused(fields, message):
     with pytest.raises(EnergyError, match=message):
         EnergyModel(**fields)
+
+
+def test_features_are_summed_in_an_order_that_no_run_changes():
+    first, second = ([f"logic/{n}" for n in names] for names in ("qwertyu", "zxweasd"))
+    found = Features(dict.fromkeys(first, 1)) + Features(dict.fromkeys(second, 2))
+    assert list(found.counts) == [f"logic/{n}" for n in "qwertyuzxasd"]
+    assert found.counts["logic/w"] == 3 and found.counts["logic/z"] == 2
