@@ -3,14 +3,16 @@
 from hw.gateware.fuse import fuse_clocked
 
 HEAD = "module top(clk, d, en, q);\n"
+#: A register, whose next value a process that follows computes.
+REGISTER = HEAD + (
+    "  reg [7:0] q = 8'h00;\n"
+    "  reg [7:0] \\$7 ;\n"
+    "  always @(posedge clk)\n"
+    "    q <= \\$7 ;\n")
 
 
 def test_hold_disappears_and_enable_stays():
-    source = HEAD + (
-        "  reg [7:0] q = 8'h00;\n"
-        "  reg [7:0] \\$7 ;\n"
-        "  always @(posedge clk)\n"
-        "    q <= \\$7 ;\n"
+    source = REGISTER + (
         "  always @* begin\n"
         "    if (\\$auto$verilog_backend.cc:2352:dump_module$1 ) begin end\n"
         "    \\$7  = q;\n"
@@ -40,11 +42,7 @@ def test_next_value_used_elsewhere_is_left_alone():
 
 
 def test_block_with_two_targets_is_left_alone():
-    source = HEAD + (
-        "  reg [7:0] q = 8'h00;\n"
-        "  reg [7:0] \\$7 ;\n"
-        "  always @(posedge clk)\n"
-        "    q <= \\$7 ;\n"
+    source = REGISTER + (
         "  always @* begin\n"
         "    \\$7  = d;\n"
         "    \\$8  = d;\n"
@@ -71,11 +69,7 @@ def test_names_that_share_a_prefix_are_told_apart():
 
 
 def test_attributes_of_conditions_do_not_matter():
-    source = HEAD + (
-        "  reg [7:0] q = 8'h00;\n"
-        "  reg [7:0] \\$7 ;\n"
-        "  always @(posedge clk)\n"
-        "    q <= \\$7 ;\n"
+    source = REGISTER + (
         "  always @* begin\n"
         "    \\$7  = q;\n"
         "    (* full_case = 32'd1 *)\n"
@@ -90,11 +84,7 @@ def test_attributes_of_conditions_do_not_matter():
 
 
 def test_a_case_keeps_a_statement_beneath_each_label():
-    source = HEAD + (
-        "  reg [7:0] q = 8'h00;\n"
-        "  reg [7:0] \\$7 ;\n"
-        "  always @(posedge clk)\n"
-        "    q <= \\$7 ;\n"
+    source = REGISTER + (
         "  always @* begin\n"
         "    casez (state)\n"
         "      2'h0:\n"
