@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors.numpy import save_file
 from torch import nn
 
-from sw.data import DATA
 from sw.frontend.torch import capture
 from sw.graph.artefact import load_integer, save_integer
 from sw.graph.integer import GraphError, Output
@@ -81,14 +80,36 @@ def test_all_that_a_network_gives_survives_its_file(tmp_path):
         replace(graph, outputs=graph.outputs[:1] * 2).validate()
 
 
-def test_a_file_of_the_version_before_edges_is_a_chain():
-    graph = load_integer(DATA / "tinyvgg16-slim-dense.safetensors")
-    with safe_open(DATA / "tinyvgg16-slim-dense.safetensors", "np") as file:
-        assert json.loads(file.metadata()["partita.integer-network"])["version"] == 1
-    assert graph.is_chain and len(graph.layers) == 13 and not graph.outputs
-    assert graph.named(graph.layers) == {"fc3": graph.layers[-1]}
-    assert {(x.stride, x.dilation, x.pad_value, x.offset) for x in graph.layers} == {
-        ((1, 1), (1, 1), 0, 0)}
+#: What a file of version 1 says of a layer.
+_FIRST = {"name": "conv", "low": 0, "high": 127, "stride": 2, "padding": [1, 1], "groups": 1,
+          "in_shape": [1, 4, 4], "conv_shape": [2, 2, 2], "out_shape": [2, 1, 1], "pruned": False,
+          "dense_macs": 0, "pool": [[2, 2], [2, 2], [0, 0], [1, 1]]}
+_SECOND = {"name": "fc", "low": -128, "high": 127, "stride": 1, "padding": [0, 0], "groups": 1,
+           "in_shape": [2, 1, 1], "conv_shape": [1, 1, 1], "out_shape": [1, 1, 1],
+           "pruned": False, "dense_macs": 0, "pool": None}
+
+
+def test_a_file_of_the_version_before_edges_is_a_chain(tmp_path):
+    tensors = {}
+    for layer, shape in ((_FIRST, (2, 1, 3, 3)), (_SECOND, (1, 2, 1, 1))):
+        tensors |= {f"{layer['name']}.{name}": array for name, array in (
+            ("weight", np.arange(np.prod(shape), dtype=np.int8).reshape(shape) - 5),
+            ("bias", np.full(shape[0], 3, np.int32)), ("mult", np.full(shape[0], 16384, np.uint16)),
+            ("shift", np.full(shape[0], 16, np.uint8)))}
+    description = {"version": 1, "name": "old", "input_scale": 0.5, "output_scale": 0.25,
+                   "layers": [_FIRST, _SECOND]}
+    save_file(tensors, tmp_path / "old.safetensors",
+              {"partita.integer-network": json.dumps(description)})
+    graph = load_integer(tmp_path / "old.safetensors")
+    assert graph.is_chain and not graph.outputs and (graph.input_zero, graph.output_zero) == (0, 0)
+    assert graph.named(graph.layers) == {"fc": graph.layers[-1]}
+    assert [(x.stride, x.dilation, x.pad_value, x.offset, x.epsilon) for x in graph.layers] == [
+        ((2, 2), (1, 1), 0, 0, 0), ((1, 1), (1, 1), 0, 0, 0)]
+    image = np.full((1, 4, 4), 2, np.int8)
+    # Largest are, of four taps at the top left, 2 * (-1 + 0 + 2 + 3), and of all at the bottom
+    # right 2 * sum(4..12): (8 + 3) / 4 rounds to 3, (144 + 3) / 4 to 37, and then there are
+    # (-5 * 3 - 4 * 37 + 3) / 4.
+    assert [x.reshape(-1).tolist() for x in run_golden(graph, image)] == [[3, 37], [-40]]
 
 
 def test_a_file_of_an_unknown_version_is_refused_with_both_numbers(tmp_path):
