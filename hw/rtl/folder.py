@@ -32,7 +32,7 @@ _CLOCKS = {
 }
 
 
-def build(config: Config, out: Path, *, clock_gates: bool = False) -> dict:
+def build(config: Config, out: Path | str, *, clock_gates: bool = False) -> dict:
     """Write `core.v`, `shell.v`, `partita.v`, `manifest.json` and `README.md` into a folder; with
     `clock_gates`, for an ASIC or a simulation of energy, `clock_gate.v`, too.
 
@@ -50,6 +50,7 @@ def build(config: Config, out: Path, *, clock_gates: bool = False) -> dict:
     ForeignFilesError
         If it holds files of others.
     """
+    out = Path(out)
     BUILD.check(out)
     texts = generate(config, clock_gates=clock_gates)
     ports = {"clk": 1, "rst": 1, **{

@@ -1,4 +1,4 @@
-"""Results that notebooks show: as a table of HTML, and as a DataFrame of pandas."""
+"""What notebooks show: as a table of HTML or of text, and as a DataFrame of pandas."""
 
 import html
 from collections.abc import Sequence
@@ -13,8 +13,9 @@ Row = dict[str, Any]
 
 
 class Tabular:
-    """A result that is a table: what has `table` has `to_pandas`, and shows `summary`, or the same,
-    in a notebook."""
+    """What can be shown as a table: what has `table` has `to_pandas`, and shows `summary`, or the
+    same, in a notebook and where it is printed, instead of its arrays. A dataclass of this kind has
+    `repr=False`."""
 
     def table(self) -> Sequence[Row]:
         """Rows, by the names of their columns."""
@@ -33,15 +34,26 @@ class Tabular:
                                    "rows as dictionaries)") from None
         return pandas.DataFrame(list(self.table()))
 
-    def _repr_html_(self) -> str:
+    def _cells(self) -> tuple[list[str], list[list[str]]]:
+        """Heads of what is shown, and the cells of each row."""
         rows = self.summary()
-        heads = dict.fromkeys(name for row in rows for name in row)
-        lines = [_line("th", heads), *(_line("td", [row.get(x) for x in heads]) for row in rows)]
+        heads = list(dict.fromkeys(name for row in rows for name in row))
+        return heads, [[_text(row.get(x)) for x in heads] for row in rows]
+
+    def _repr_html_(self) -> str:
+        heads, rows = self._cells()
+        lines = [_line("th", heads), *(_line("td", row) for row in rows)]
         return f"<table>{''.join(lines)}</table>"
 
+    def __repr__(self) -> str:
+        heads, rows = self._cells()
+        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in (heads, *rows))
+        return "\n".join((type(self).__name__, *lines))
 
-def _line(tag: str, cells: Any) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(_text(x))}</{tag}>" for x in cells) + "</tr>"
+
+def _line(tag: str, cells: Sequence[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{html.escape(x)}</{tag}>" for x in cells) + "</tr>"
 
 
 def _text(value: object) -> str:

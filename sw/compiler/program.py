@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hw.config import Config, next_pow2
+from hw.support.tabular import Tabular
 from sw.graph.active import ActiveError, check_active
 from sw.lowering.batch import Run, run_order
 from sw.lowering.errors import DoesNotFit
@@ -70,8 +72,8 @@ class LayerInfo:
     param_bytes: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Program:
+@dataclass(frozen=True, eq=False, repr=False)
+class Program(Tabular):
     """Everything a driver needs to run a network.
 
     Members
@@ -274,6 +276,11 @@ class Program:
             raise ValueError(f"layer {self.layers[layer].name}: its output is not stored; "
                              "compile with store_all=True")
         return place
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each layer: how it is cut, and what it takes."""
+        return [{"layer": x.name, "split": x.split, "instances": x.instances, "macs": x.macs,
+                 "weight_bytes": x.weight_bytes, "stripes": x.stripes} for x in self.layers]
 
     # -- files ---------------------------------------------------------------------------
     def save(self, path: Path | str) -> None:

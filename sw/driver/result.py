@@ -10,7 +10,7 @@ from sim.activity.values import UnitActivity
 __all__ = ["RunResult"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunResult(Tabular):
     """One run of a program.
 

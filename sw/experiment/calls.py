@@ -16,6 +16,7 @@ from sw.cycles.port import MEMORY_LATENCY
 from sw.driver.backend import Backend, Machine, open_backend
 from sw.driver.driver import Driver
 from sw.energy.model import EnergyModel
+from sw.frontend.module import one_image
 from sw.frontend.torch import capture
 from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
@@ -44,7 +45,7 @@ __all__ = ["PLACES", "Measured", "accuracy", "compare"]
 PLACES = ("golden", "model", "rtl")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Measured(Tabular):
     """A network's `accuracy` on `images` images; `on` what it was measured; `cycles` of an image,
     predicted by the model, or the mean in RTL or on a machine; whether each output was
@@ -95,6 +96,10 @@ def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | N
     """
     if count < 1:
         raise ValueError(f"count is {count}; it must be 1 or more")
+    if images is not None and count > len(images):
+        raise ImageError(f"count is {count}; there are {len(images)} images")
+    if isinstance(arms, str):
+        raise ValueError(f"arms is {arms!r}; give a list of names")
     graph, notices = _graph(net, in_shape)
     config = config or Config()
     chosen = arm_names(ARMS if arms is None else arms, config, "arms")
@@ -114,9 +119,10 @@ def compare(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | N
 
 def _graph(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | None,
            ) -> tuple[FloatGraph, tuple[str, ...]]:
-    shape = None if in_shape is None else (int(in_shape[0]), int(in_shape[1]), int(in_shape[2]))
     if isinstance(net, FloatGraph):
         return net, ()
+    shape = None if in_shape is None else one_image(
+        in_shape, net if isinstance(net, str) else type(net).__name__)
     if isinstance(net, str):
         origin = origin_of(net, in_shape=shape)
         if origin.ours:

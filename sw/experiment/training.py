@@ -36,10 +36,11 @@ from .choice import Choice
 from .planned import plan_as_asked
 from .trained import print_rows, results_of
 from .tuning import (
+    CALIBRATED,
     HELD_OUT,
     check_files,
     check_masks,
-    held_out_file,
+    image_files,
     next_command,
     own_choice,
     own_graph,
@@ -191,7 +192,8 @@ def _claim(args: argparse.Namespace) -> None:
     """Make sure of the run's folder, and drop an earlier run if that is asked for."""
     pruned = [*map(_name, _variants(args))]
     names = ["dense", "dense-longer", *pruned]
-    files = ["results.json", "statistics.json", HELD_OUT, *(f"{n}.plan.json" for n in pruned)]
+    files = ["results.json", "statistics.json", HELD_OUT, CALIBRATED,
+             *(f"{n}.plan.json" for n in pruned)]
     for name in names:
         files += [f"{name}.safetensors", f"{name}.state", f"{name}-int8.safetensors",
                   f"{name}-int8.state"]
@@ -242,7 +244,8 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
     net = trainer.dense(dense_recipe, args.checkpoint)
     graph = trainer.graph(net)
     if trainer.task.given:
-        save_file(args.out / HELD_OUT, held_out_file(trainer.task.data))
+        for name, content in image_files(trainer.task.data).items():
+            save_file(args.out / name, content)
     else:
         save_file(args.out / "statistics.json", json.dumps(graph_statistics(
             graph, trainer.calibration(), trainer.task.data.source)) + "\n")

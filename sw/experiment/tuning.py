@@ -28,16 +28,18 @@ from sw.training.task import Row, Task
 
 from .choice import Choice, choice_from_arguments
 from .described import described
+from .own import CALIBRATION
 
-__all__ = ["HELD_OUT", "check_files", "check_masks", "held_out_file", "next_command", "own_choice",
-           "own_graph", "own_task"]
+__all__ = ["CALIBRATED", "HELD_OUT", "check_files", "check_masks", "image_files", "next_command",
+           "own_choice", "own_graph", "own_task"]
 
 #: Bytes of images that are held at once, at most.
 _MOST_BYTES = 1 << 32
 #: Of the images, one in so many is held out.
 _HELD_OUT = 5
-#: The file of a run with images that were held out, and its bytes at most.
-HELD_OUT, _MOST_HELD_BYTES = "held-out.npz", 1 << 26
+#: The files of a run with images that were held out, and with some that it was trained on, on which
+#: step sizes are chosen; bytes of the images of each at most.
+HELD_OUT, CALIBRATED, _MOST_FILE_BYTES = "held-out.npz", "calibration.npz", 1 << 26
 
 
 def own_choice(args: argparse.Namespace) -> Choice | None:
@@ -146,13 +148,19 @@ def own_task(choice: Choice, *, seed: int, augment: Sequence[str] = (),
                 **({"scores": _logarithm} if soft else {}))
 
 
-def held_out_file(data: ImageData) -> bytes:
-    """The first of the held-out images as an .npz file, as the network takes them."""
-    count = max(1, _MOST_HELD_BYTES // data.held_images[:1].nbytes)
-    packed = io.BytesIO()
-    np.savez(packed, images=data.held_images[:count], labels=data.held_labels[:count],
-             of=np.array(f"partita.held-out: {data.source}"))
-    return packed.getvalue()
+def image_files(data: ImageData) -> dict[str, bytes]:
+    """The first of the held-out images, and as many of the others as step sizes are chosen on, as
+    .npz files, as the network takes them."""
+    def packed(what: str, images: np.ndarray, labels: np.ndarray, most: int) -> bytes:
+        count = min(most, max(1, _MOST_FILE_BYTES // images[:1].nbytes))
+        file = io.BytesIO()
+        np.savez(file, images=images[:count], labels=labels[:count],
+                 of=np.array(f"partita.{what}: {data.source}"))
+        return file.getvalue()
+
+    return {HELD_OUT: packed("held-out", data.held_images, data.held_labels,
+                             len(data.held_images)),
+            CALIBRATED: packed("calibration", data.train_images, data.train_labels, CALIBRATION)}
 
 
 def check_files(args: argparse.Namespace) -> None:
@@ -191,6 +199,6 @@ def next_command(args: argparse.Namespace, row: Row) -> str:
     """What to type next: the network of a row in RTL, on images that it was not trained on."""
     asked = argparse.Namespace(**{
         **vars(args), "weights": args.out / f"{row.name}.safetensors",
-        "data": args.out / HELD_OUT, "calibration": args.data})
+        "data": args.out / HELD_OUT, "calibration": args.out / CALIBRATED})
     return shlex.join(["python", "-m", "sw.compare", "--network", args.network,
                        *as_typed(asked, MORE), "--plan", str(args.out / f"{row.name}.plan.json")])

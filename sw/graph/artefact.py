@@ -29,7 +29,7 @@ _SCALARS = ("low", "high", "stride", "padding", "groups", "in_shape", "conv_shap
 _TERM = ("source", "stride", "padding", "groups", "in_shape", "dilation", "pad_value")
 
 
-def save_integer(graph: IntegerGraph, path: Path) -> None:
+def save_integer(graph: IntegerGraph, path: Path | str) -> None:
     """Write an integer network, whole or not at all."""
     tensors = {f"{x.name}.{t}": np.ascontiguousarray(getattr(x, t))
                for x in graph.layers for t in _TENSORS}
@@ -51,10 +51,10 @@ def save_integer(graph: IntegerGraph, path: Path) -> None:
                   for x in graph.joins],
         "outputs": [{"name": x.name, "layer": x.layer, "scale": x.scale,
                      "zero_point": x.zero_point} for x in graph.outputs]})
-    save_file(path, save(tensors, {_NAME: description}))
+    save_file(Path(path), save(tensors, {_NAME: description}))
 
 
-def load_integer(path: Path) -> IntegerGraph:
+def load_integer(path: Path | str) -> IntegerGraph:
     """Read what `save_integer` wrote, and check it as any network.
 
     Raises
@@ -62,7 +62,7 @@ def load_integer(path: Path) -> IntegerGraph:
     GraphError
         If the file is no integer network, or one that breaks a rule.
     """
-    path.open("rb").close()  # for an error with its name if it cannot be read
+    Path(path).open("rb").close()  # for an error with its name if it cannot be read
     try:
         with safe_open(path, "np") as file:
             description = (file.metadata() or {}).get(_NAME)

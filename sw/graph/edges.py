@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from hw.support.arguments import nearest
+from hw.support.tabular import Tabular
 
 from .convolution import Convolution
 from .joins import GraphError, Join, joined_shape
 from .records import RECORD
+from .rows import layer_rows
 
 __all__ = ["INPUT", "BranchError", "Edges", "GraphError", "Join", "Output", "Term"]
 
@@ -65,7 +67,7 @@ class Term(Convolution):
     pad_value: float = 0
 
 
-class Edges:
+class Edges(Tabular):
     """A network's layers as a graph; `layers` have `source`, `terms` and `factors`. Of several
     `outputs` the first is the last layer's; of one there are none named."""
 
@@ -73,6 +75,10 @@ class Edges:
     layers: tuple[Any, ...]
     joins: tuple[Join, ...]
     outputs: tuple[Output, ...]
+
+    def table(self) -> list[dict[str, Any]]:
+        """A row for each layer."""
+        return layer_rows(self)
 
     @property
     def in_shape(self) -> _Shape:

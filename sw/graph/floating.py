@@ -81,7 +81,7 @@ class FloatLayer(Convolution):
         return total
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FloatGraph(Edges):
     """Float layers in topological order; see `Edges` for what each one reads.
 

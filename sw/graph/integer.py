@@ -202,7 +202,7 @@ class Layer(Convolution):
             raise GraphError(f"layer {self.name}: {message}")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class IntegerGraph(Edges):
     """Integer layers in topological order; see `Edges` for what each one reads.
 

@@ -9,6 +9,8 @@ from safetensors import SafetensorError, safe_open
 __all__ = ["WeightsError", "put_weights"]
 
 _SHOWN = 8
+#: What `torch.nn.utils.prune` adds to the name of a tensor that it masks.
+_AS_IT_WAS, _MASK = "_orig", "_mask"
 
 
 class WeightsError(ValueError):
@@ -18,7 +20,8 @@ class WeightsError(ValueError):
 def put_weights(module: torch.nn.Module, path: Path) -> None:
     """Load a file's tensors into a module: all of its names, no others, in its shapes.
 
-    Counts of batches that norms have seen may be missing, since nothing depends on them.
+    Counts of batches that norms have seen may be missing, since nothing depends on them. What
+    `torch.nn.utils.prune` masks is in the file as it was and the mask, and is loaded masked.
 
     Raises
     ------
@@ -30,12 +33,16 @@ def put_weights(module: torch.nn.Module, path: Path) -> None:
     expected = module.state_dict()
     try:
         with safe_open(path, "pt") as file:
-            names = set(file.keys())
-            faults = _faults(expected, {x: file.get_slice(x).get_shape() for x in names})
+            names = list(file.keys())
+            shapes = {x: file.get_slice(x).get_shape() for x in names}
+            masked = _masked(expected, shapes)
+            faults = _faults(expected, _without_masks(shapes, masked))
             if faults:
                 raise WeightsError(f"{path}: not the weights of {type(module).__name__}: "
                                    + "; ".join(faults))
-            tensors = {name: file.get_tensor(name) for name in names}
+            tensors = {name: file.get_tensor(name + _AS_IT_WAS) * file.get_tensor(name + _MASK)
+                       if name in masked else file.get_tensor(name)
+                       for name in _without_masks(shapes, masked)}
     except SafetensorError as error:
         raise WeightsError(f"{path}: not a safetensors file: {error}{_pickled(path)}") from None
     broken = sorted(name for name, tensor in tensors.items()
@@ -43,6 +50,19 @@ def put_weights(module: torch.nn.Module, path: Path) -> None:
     if broken:
         raise WeightsError(f"{path}: {_listed(broken)} hold NaN or infinity")
     module.load_state_dict(tensors, strict=False)
+
+
+def _masked(expected: dict[str, torch.Tensor], found: dict[str, list[int]]) -> set[str]:
+    """Tensors of a module that a file has as `torch.nn.utils.prune` keeps them."""
+    return {name for name in expected if name not in found
+            and found.get(name + _AS_IT_WAS, 0) == found.get(name + _MASK)}
+
+
+def _without_masks(found: dict[str, list[int]], masked: set[str]) -> dict[str, list[int]]:
+    """A file's shapes, those of masked tensors under the module's names."""
+    parts = {name + part for name in masked for part in (_AS_IT_WAS, _MASK)}
+    return {name: shape for name, shape in found.items() if name not in parts} \
+        | {name: found[name + _MASK] for name in masked}
 
 
 def _faults(expected: dict[str, torch.Tensor], found: dict[str, list[int]]) -> list[str]:

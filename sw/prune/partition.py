@@ -227,7 +227,5 @@ def partition(graph: FloatGraph, names: Sequence[str], partitions: int,
     kept = tuple(k / max(float(e.sum()), _LEAST)
                  for k, e in zip(_kept(energies, boundaries, ends), energies, strict=True))
     run = ends == [(k, k + 1) for k in range(len(ends))]
-    plan = PartitionPlan(partitions, tuple(names), tuple(boundaries), kept, tuple(history),
+    return PartitionPlan(partitions, tuple(names), tuple(boundaries), kept, tuple(history),
                          partitioner, seed, () if run else tuple(ends))
-    plan.validate()
-    return plan

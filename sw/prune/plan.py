@@ -8,6 +8,7 @@ boundary, so instances exchange nothing.
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,15 @@ class PartitionError(ValueError):
     """A network that cannot be cut as asked; the message names the layer and the reason."""
 
 
+def _parts(given: object) -> np.ndarray:
+    """A boundary's partitions as int64[channels]; raises ValueError."""
+    found = np.asarray(given)
+    if found.ndim != 1 or found.dtype.kind not in "iu":
+        raise ValueError(f"a boundary is {found.dtype}{list(found.shape)}; it must be a row of "
+                         "whole numbers, the partition of each channel")
+    return found.astype(np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class PartitionPlan:
     """A partitioning of a run of neighbouring layers, or of layers of a graph.
@@ -41,6 +51,11 @@ class PartitionPlan:
     history : kept weight after each step of the best start; never falls
     partitioner, seed : how it was made
     ends : for each layer, its boundaries (before, after); empty for a run
+
+    Raises
+    ------
+    PartitionError
+        If a boundary's parts are not of one size, or are not one part for each channel.
     """
 
     partitions: int
@@ -51,6 +66,20 @@ class PartitionPlan:
     partitioner: str
     seed: int
     ends: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Take lists and NumPy's numbers, too, and refuse what is no plan."""
+        try:
+            plain = {"partitions": int(index(self.partitions)), "layers": tuple(self.layers),
+                     "boundaries": tuple(map(_parts, self.boundaries)),
+                     "kept": tuple(map(float, self.kept)),
+                     "history": tuple(map(float, self.history)), "seed": int(index(self.seed)),
+                     "ends": tuple((int(index(a)), int(index(b))) for a, b in self.ends)}
+        except (TypeError, ValueError) as error:
+            raise PartitionError(f"not a partition plan: {error}") from None
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+        self._validate()
 
     def ends_of(self, k: int) -> tuple[int, int]:
         """The boundaries before and after layer k."""
@@ -65,8 +94,7 @@ class PartitionPlan:
         before, after = self.ends_of(k)
         return self.boundaries[after][:, None] == self.boundaries[before][None, :]
 
-    def validate(self) -> None:
-        """Raise PartitionError if a boundary is not balanced."""
+    def _validate(self) -> None:
         for k, boundary in enumerate(self.boundaries):
             low, high = int(boundary.min(initial=0)), int(boundary.max(initial=0))
             if low < 0 or high >= self.partitions or self.partitions > len(boundary):
@@ -100,12 +128,12 @@ class PartitionPlan:
     def __hash__(self) -> int:
         return hash(self.text)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write the plan as JSON, whole or not at all."""
-        save_file(path, self.text)
+        save_file(Path(path), self.text)
 
     @classmethod
-    def load(cls, path: Path) -> "PartitionPlan":
+    def load(cls, path: Path | str) -> "PartitionPlan":
         """Read what `save` wrote.
 
         Raises
@@ -113,7 +141,7 @@ class PartitionPlan:
         PartitionError
             If the file is no plan, of another version, or not balanced.
         """
-        data = read_json(path, "a partition plan", PartitionError)
+        data = read_json(Path(path), "a partition plan", PartitionError)
         if data["plan"].value != "partita.partition" or data["version"].value not in range(
                 _OLDEST, PLAN_VERSION + 1):
             raise PartitionError(f"{path}: not a partition plan of version {_OLDEST} to "
@@ -123,14 +151,12 @@ class PartitionPlan:
         boundaries = data["boundaries"].items(None if pairs else len(layers) + 1)
         fewest = min((len(b.items()) for b in boundaries), default=0)
         partitions = data["partitions"].integer(1, max(fewest, 1))
-        plan = cls(partitions, layers,
-                   tuple(np.array(b.integers(0, partitions - 1), np.int64) for b in boundaries),
-                   tuple(share.number(0, 1.001) for share in data["kept"].items(len(layers))),
-                   tuple(kept.number() for kept in data["history"].items()),
-                   data["partitioner"].text(), data["seed"].integer(-_MOST_SEED, _MOST_SEED),
-                   tuple(pair.pair(0, len(boundaries) - 1) for pair in pairs))
+        parts = tuple(np.array(b.integers(0, partitions - 1), np.int64) for b in boundaries)
+        kept = tuple(share.number(0, 1.001) for share in data["kept"].items(len(layers)))
+        history = tuple(share.number() for share in data["history"].items())
+        made = data["partitioner"].text(), data["seed"].integer(-_MOST_SEED, _MOST_SEED)
+        ends = tuple(pair.pair(0, len(boundaries) - 1) for pair in pairs)
         try:
-            plan.validate()
+            return cls(partitions, layers, parts, kept, history, *made, ends)
         except PartitionError as error:
             raise PartitionError(f"{path}: {error}") from None
-        return plan

@@ -158,7 +158,7 @@ class ArmReport:
         return None if found is None else found["joules_per_image"] * 1e12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report(Tabular):
     """A whole comparison.
 

@@ -10,13 +10,14 @@ import pytest
 from hw.config import PRESETS
 from hw.support.marks import is_marked
 from sw import ablation, compare, explore, scale, trace
-from sw.api import FlowError, accuracy, capture, quantise
+from sw.api import FlowError, accuracy, capture, compile_graph, quantise
 from sw.api import compare as compare_in_rtl
 from sw.experiment import comparison
 from sw.experiment.own import Own, Pixels, workload_of
 from sw.experiment.work import Workload
 from sw.images.dataset import SEEDED, ImageSet
 from sw.images.errors import ImageError
+from sw.ir.errors import UnsupportedLayer
 from sw.networks.naming import origin_of
 from sw.networks.opening import opened
 from sw.prune.apply import apply_plan
@@ -241,5 +242,25 @@ def test_mistakes_from_python_are_named(own):
         accuracy(graph, np.ones((1, 3, 8, 8)), np.zeros(1, int))
     with pytest.raises(ValueError, match="in_shape is missing"):
         compare_in_rtl(chain())
+    for shape in ((3, 16), (3, 16, 16, 7)):
+        with pytest.raises(UnsupportedLayer, match="network Sequential: in_shape is"):
+            compare_in_rtl(chain(), shape)
+    with pytest.raises(ImageError, match="count is 5; there are 2 images"):
+        compare_in_rtl(chain(), (1, *SHAPE), images=np.ones((2, *SHAPE)), count=5)
+    with pytest.raises(ValueError, match="arms is 'dense-1'; give a list of names"):
+        compare_in_rtl(chain(), SHAPE, arms="dense-1")
     with pytest.raises(FlowError, match="compare takes a Module, not an IntegerGraph"):
         compare_in_rtl(graph)
+
+
+def test_networks_and_programs_are_printed_by_their_layers():
+    graph = capture(chain(), SHAPE)
+    assert repr(graph).splitlines()[:3] == [
+        "FloatGraph",
+        "layer  reads    in       kernel  out     groups  weights",
+        "0      <input>  3x16x16  3x3     8x4x4   1       216"]
+    integer = quantise(graph, np.random.default_rng(1).standard_normal((2, *SHAPE)))
+    assert repr(integer).splitlines()[1:] == repr(graph).splitlines()[1:]
+    program = repr(compile_graph(integer, PRESETS["tiny"])).splitlines()
+    assert program[0] == "Program" and [x.split()[0] for x in program[1:]] == [
+        "layer", "0", "5", "7"]

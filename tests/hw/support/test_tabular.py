@@ -21,6 +21,13 @@ def test_rows_are_a_table_of_html():
         "<tr><td>fc</td><td>-</td><td>-</td><td>yes</td></tr></table>")
 
 
+def test_what_is_printed_is_a_table_of_text():
+    assert repr(Two()) == ("Two\n"
+                           "layer   cycles  share  exact\n"
+                           "<conv>  12,345  0.25   -\n"
+                           "fc      -       -      yes")
+
+
 def test_rows_are_a_data_frame_where_there_is_pandas(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=tuple))
     assert Two().to_pandas() == tuple(Two().table())

@@ -94,11 +94,13 @@ def test_weights_are_gone_on_from_and_are_weights_again(own, tmp_path, capsys):
     tuned_weights = out / "p2-fc-optimised-1.safetensors"
     assert lines[-1] == (
         f"next: python -m sw.compare --network {own.source}:counted --weights {tuned_weights} "
-        f"--input-shape 3x16x16 --data {out}/held-out.npz --calibration {own.npz} --plan "
-        f"{out}/p2-fc-optimised-1.plan.json")
-    with np.load(own.npz) as given, np.load(out / "held-out.npz") as held:
-        assert len(held["images"]) == 2 and all(
-            any(np.array_equal(x, y) for y in given["images"]) for x in held["images"])
+        f"--input-shape 3x16x16 --data {out}/held-out.npz --calibration {out}/calibration.npz "
+        f"--plan {out}/p2-fc-optimised-1.plan.json")
+    with np.load(own.npz) as given, np.load(out / "held-out.npz") as held, np.load(
+            out / "calibration.npz") as others:
+        assert (len(held["images"]), len(others["images"])) == (2, 10)
+        for image in given["images"]:  # each is in one of them
+            assert sum(np.array_equal(image, x) for x in (*held["images"], *others["images"])) == 1
     told = " ".join(" ".join(lines[:3]).split())  # in lines as long as paths let them be
     assert "12 of 12 images" in told and "10 for training and 2 held out; flip, crop" in told
     origin = origin_of(f"{own.source}:make", in_shape=SHAPE, weights=tuned_weights)

@@ -90,7 +90,7 @@ _SECOND = {"name": "fc", "low": -128, "high": 127, "stride": 1, "padding": [0, 0
 
 
 def test_a_file_of_the_version_before_edges_is_a_chain(tmp_path):
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for layer, shape in ((_FIRST, (2, 1, 3, 3)), (_SECOND, (1, 2, 1, 1))):
         tensors |= {f"{layer['name']}.{name}": array for name, array in (
             ("weight", np.arange(np.prod(shape), dtype=np.int8).reshape(shape) - 5),

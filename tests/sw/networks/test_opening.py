@@ -15,7 +15,7 @@ from sw.ir.errors import UnsupportedLayer
 from sw.networks.callables import CallableError
 from sw.networks.exported import ExportedError, read_exported
 from sw.networks.naming import origin_of
-from sw.networks.opening import opened, runs_code
+from sw.networks.opening import as_module, opened, runs_code
 from sw.networks.weights import WeightsError
 from tests.support.own import SHAPE, chain, write_own
 
@@ -110,6 +110,30 @@ def test_weights_that_do_not_match_are_named(own, tmp_path, changes, message):
     save_file(weights_of(own, **changes), path)
     with pytest.raises(WeightsError, match=message):
         opened(origin_of(f"{own.source}:make", weights=path, in_shape=SHAPE))
+
+
+def test_weights_that_torch_prunes_are_loaded_masked(own, tmp_path):
+    whole, path = weights_of(own)["5.weight"], tmp_path / "w.safetensors"
+    mask = torch.arange(whole.numel()).reshape(whole.shape).remainder(3).float().clamp_max(1)
+    pruned = {"5.weight": None, "5.weight_orig": whole, "5.weight_mask": mask}
+    save_file(weights_of(own, **pruned), path)
+    module, _ = as_module(origin_of(f"{own.source}:make", weights=path, in_shape=SHAPE))
+    assert torch.equal(module.state_dict()["5.weight"], whole * mask)
+    lacks = "it lacks 5.weight; it has besides 5.weight_mask, 5.weight_orig"
+    for wrong in (whole[:4].clone(), None):
+        save_file(weights_of(own, **pruned | {"5.weight_mask": wrong}), other := tmp_path / "x")
+        with pytest.raises(WeightsError, match=lacks if wrong is not None else "5.weight_orig$"):
+            opened(origin_of(f"{own.source}:make", weights=other, in_shape=SHAPE))
+
+
+def test_what_a_callable_draws_is_the_same_each_time_and_nobody_elses(own):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    origin = origin_of(f"{own.source}:Branches", in_shape=SHAPE)
+    first, second = (as_module.__wrapped__(origin)[0].state_dict() for _ in range(2))
+    assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
 def test_counts_of_batches_may_be_missing_and_a_common_prefix_is_told(own, tmp_path):

@@ -117,12 +117,3 @@ def test_any_graph_is_cut_where_it_is_named_as_prunable(seed):
     masked = run_float(mask_layers(graph, plan), images)[-1].numpy()
     np.testing.assert_allclose(run_float(apply_plan(graph, plan), images)[-1], masked,
                                rtol=1e-3, atol=1e-4 * np.abs(masked).max())
-
-
-def test_a_plan_without_ends_is_a_run_and_a_foreign_number_of_them_is_refused():
-    plan = PartitionPlan(2, ("a", "b"), tuple(np.array([0, 1]) for _ in range(3)), (1.0, 1.0),
-                         (1.0,), "identity", 1)
-    assert [plan.ends_of(k) for k in range(2)] == [(0, 1), (1, 2)]
-    with pytest.raises(PartitionError, match="2 layers need as many pairs of ends, not 1"):
-        PartitionPlan(2, ("a", "b"), plan.boundaries, (1.0, 1.0), (1.0,), "identity", 1,
-                      ((0, 1),)).validate()

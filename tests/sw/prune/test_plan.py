@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,3 +206,26 @@ def test_a_network_of_flattened_images_is_pruned_behind_its_first_layer():
 def test_layers_without_a_common_divisor_are_not_named():
     assert prunable_layers(chain(1, (7, 5, 3, 2))) == []
     assert prunable_layers(chain(1, (7, 8, 12, 5, 10))) == ["fc1"]
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"boundaries": ([0, 1], [0, 1], [0, 0])}, r"boundary 2 has \[2, 0\] channels per partition"),
+    ({"boundaries": ([0, 1], [0, 2], [0, 1])}, "boundary 1 has 2 channels in partitions 0 to 2"),
+    ({"boundaries": ([0, 1], [0, 1])}, "2 layers need 3 boundaries, not 2"),
+    ({"boundaries": ([0, 1], [0, 1], [0.0, 1.0])}, r"boundary is float64\[2\]; it must be a row"),
+    ({"partitions": 2.0}, "not a partition plan: 'float' object cannot be"),
+    ({"ends": ((0, 1),)}, "2 layers need as many pairs of ends, not 1")])
+def test_what_is_no_plan_cannot_be_made(changes, message):
+    fields: Any = {"partitions": 2, "layers": ("a", "b"), "boundaries": ([0, 1],) * 3,
+              "kept": (1.0, 1.0), "history": (1.0,), "partitioner": "own", "seed": 1}
+    assert PartitionPlan(**fields).ends_of(1) == (1, 2)
+    with pytest.raises(PartitionError, match=message):
+        PartitionPlan(**fields | changes)
+
+
+def test_numbers_of_numpy_are_saved_and_a_path_may_be_text(tmp_path):
+    fields: Any = (np.int64(2), ["a"], [[0, 1], np.array([1, 0], np.uint8)], [np.float32(0.5)],
+                   [np.float64(0.5)], "own", np.int64(1))
+    plan = PartitionPlan(*fields)
+    plan.save(str(tmp_path / "plan.json"))
+    assert PartitionPlan.load(str(tmp_path / "plan.json")) == plan
