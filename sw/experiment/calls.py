@@ -25,7 +25,7 @@ from sw.images.arrays import check_labels, prepared, split
 from sw.images.dataset import SEEDED, ImageSet
 from sw.images.errors import ImageError
 from sw.images.preparation import Preparation
-from sw.networks.naming import origin_of
+from sw.networks.naming import UnknownNetwork, origin_of
 from sw.networks.opening import opened
 from sw.networks.seeded import seeded_images
 from sw.prune.plan import PartitionPlan
@@ -124,7 +124,10 @@ def _graph(net: torch.nn.Module | FloatGraph | str, in_shape: Sequence[int] | No
     shape = None if in_shape is None else one_image(
         in_shape, net if isinstance(net, str) else type(net).__name__)
     if isinstance(net, str):
-        origin = origin_of(net, in_shape=shape)
+        try:
+            origin = origin_of(net, in_shape=shape)
+        except UnknownNetwork as error:
+            raise UnknownNetwork(f"net {error}") from None
         if origin.ours:
             raise ValueError(f"{net} comes with its own images: python -m sw.compare --network "
                              f"{net}")

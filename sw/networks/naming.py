@@ -29,7 +29,8 @@ _REFUSED = {
 
 
 class UnknownNetwork(ValueError):
-    """A text that names no network; the message says what does."""
+    """A text that names no network; the message says what does, and goes on from what has the
+    text: "--network is 'x.pt'; ..."."""
 
 
 class Kind(Enum):
@@ -83,7 +84,9 @@ def origin_of(text: str, *, weights: Path | None = None,
     Raises
     ------
     UnknownNetwork
-        If it names none, or has weights already where some are given.
+        If it names none.
+    ValueError
+        If it has weights already where some are given.
     """
     kinds = {".onnx": Kind.ONNX, ".pt2": Kind.EXPORTED}
     if text in NETWORKS:
@@ -98,6 +101,6 @@ def origin_of(text: str, *, weights: Path | None = None,
         raise UnknownNetwork(f"is {text[:60]!r}; it must be one of {', '.join(NETWORKS)}, {_FORMS}"
                              + nearest(text[:60], NETWORKS))
     if weights and kind in (Kind.ONNX, Kind.EXPORTED):
-        raise UnknownNetwork(f"is {text[:200]!r}, {kind.value}, which holds its weights; "
-                             "leave --weights out")
+        raise ValueError(f"--weights goes with a torch module; {text[:200]!r} is {kind.value}, "
+                         "which holds its own: leave --weights out")
     return Origin(text, kind, weights, in_shape)

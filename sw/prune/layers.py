@@ -73,7 +73,8 @@ def select_layers(graph: FloatGraph, names: Sequence[str], partitions: int) -> l
     expect(graph, FloatGraph, "partition")
     graph.require_real("partition")
     if not isinstance(partitions, int | np.integer) or partitions < 1:
-        raise PartitionError(f"partitions is {partitions!r}; it must be 1 or more")
+        raise PartitionError(f"partitions is {partitions!r}; it must be a whole number of 1 or "
+                             "more")
     if isinstance(names, str):
         raise PartitionError(f"layers are {names!r}; give a list of names")
     if not names:
