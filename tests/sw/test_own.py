@@ -242,7 +242,7 @@ def test_mistakes_from_python_are_named(own):
         accuracy(graph, np.ones((1, 3, 8, 8)), np.zeros(1, int))
     with pytest.raises(ValueError, match="in_shape is missing"):
         compare_in_rtl(chain())
-    with pytest.raises(ValueError, match="^net is 'net.tflite'"):
+    with pytest.raises(ValueError, match=r"^net is 'net\.tflite'"):
         compare_in_rtl("net.tflite", SHAPE)
     for shape in ((3, 16), (3, 16, 16, 7)):
         with pytest.raises(UnsupportedLayer, match="network Sequential: in_shape is"):

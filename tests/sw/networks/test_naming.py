@@ -28,6 +28,6 @@ def test_a_text_that_names_none_is_refused_with_what_does(text, message):
 
 
 def test_files_that_hold_weights_take_no_others(tmp_path):
-    with pytest.raises(ValueError, match="^--weights goes with a torch module; 'net.onnx' is an ONN"
-                       ".*, which holds its own: leave --weights out"):
+    with pytest.raises(ValueError, match=r"^--weights goes with a torch module; 'net\.onnx' is "
+                       r"an ONNX file, which holds its own: leave --weights out"):
         origin_of("net.onnx", weights=tmp_path / "w.safetensors")

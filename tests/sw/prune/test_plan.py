@@ -101,7 +101,8 @@ def test_folding_permutations_leaves_the_masked_function(seed, partitions, parti
     (["fc1", "fc3"], 2, "layers fc1, fc3 are not neighbours in order"),
     (["fc9"], 2, "layer 'fc9' is not in chain; its layers are fc0, fc1"),
     ([], 2, "chain has no layer that can be pruned"),
-    (["fc1"], 0, "partitions is 0; it must be 1 or more"),
+    (["fc1"], 0, "partitions is 0; it must be a whole number of 1 or more"),
+    (["fc1"], 4.0, "partitions is 4.0; it must be a whole number of 1 or more"),
 ])
 def test_what_cannot_be_cut_is_refused_with_a_reason(names, partitions, message):
     with pytest.raises(ValueError, match=message):
