@@ -259,8 +259,8 @@ def test_networks_and_programs_are_printed_by_their_layers():
     graph = capture(chain(), SHAPE)
     assert repr(graph).splitlines()[:3] == [
         "FloatGraph",
-        "layer  reads    in       kernel  out     groups  weights",
-        "0      <input>  3x16x16  3x3     8x4x4   1       216"]
+        "layer  reads    in       kernel  out     groups  weights  macs",
+        "0      <input>  3x16x16  3x3     8x4x4   1       216      13,824"]
     integer = quantise(graph, np.random.default_rng(1).standard_normal((2, *SHAPE)))
     assert repr(integer).splitlines()[1:] == repr(graph).splitlines()[1:]
     program = repr(compile_graph(integer, PRESETS["tiny"])).splitlines()
