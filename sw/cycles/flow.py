@@ -75,11 +75,18 @@ class Flow:
         assert self.port is not None
         return self.left - self.rate * (self.port.clock.now - self.since)
 
+    def to_come(self) -> float:
+        """Beats of the one that moves for it, without bringing them up to now."""
+        lead = self.lead
+        return lead.left_now() if lead.rate > 0 else lead.left
+
     def give(self, rate: float) -> None:
-        """Move at a rate from now on."""
+        """Move at a rate from now on; of what does not move nothing starves."""
         self.sync()
         self.rate = rate
         self.retime()
+        if self.kind == LOAD and not rate:
+            self.starve(0.0)
         if self.kind == STORE:
             self.members[0].storer.flow(rate)
         elif self.kind in FILLED:

@@ -51,10 +51,7 @@ class Loader:
 
     def over(self) -> float:
         """Beats beyond those with which it takes up the next LOAD."""
-        left = 0.0
-        for flow in self.flows:
-            left += flow.lead.left_now() if flow.lead.rate > 0 else flow.lead.left
-        return left - self._size
+        return sum([flow.to_come() for flow in self.flows]) - self._size
 
     def has_room(self) -> bool:
         """Whether it can take up the next LOAD; if not, see that it is noticed when it can."""

@@ -67,8 +67,6 @@ class Port:
     def remove(self, flow: Flow) -> None:
         """A flow has ended, or a program's FIFO is full."""
         flow.give(0.0)
-        if flow.kind == LOAD:
-            flow.starve(0.0)
         self.active.remove(flow)
         self.dirty = True
 
@@ -92,8 +90,6 @@ class Port:
                 if most <= 0:
                     if flow.rate:
                         flow.give(0.0)
-                    if flow.kind == LOAD:
-                        flow.starve(0.0)
                     continue
                 if flow.kind == WEIGHTS and most < flow.most:
                     together, often = together + flow.burst, max(often, most / flow.burst)

@@ -7,13 +7,14 @@ from typing import Protocol
 from .clock import NEVER, TINY
 from .flow import FILLED, PROGRAM, STORE, Flow
 from .parties import Fetched, Party
-from .shares import OUTSTANDING, TURN
+from .shares import BETWEEN, OUTSTANDING, TURN
+from .work import READS_APART
 
 __all__ = ["ASKING", "MEMORY_LATENCY", "Asker", "wait"]
 
 MEMORY_LATENCY = 40
 ASKING = 9  # cycles from a free place in the weight FIFO to its request at the memory, and back
-_APART = 5  # cycles from a reader's request to its next: 4 alone, 6 with another's in between
+_APART = (READS_APART + BETWEEN) / 2  # cycles from a reader's request to its next, on average
 
 
 class Ahead(Fetched, Protocol):
@@ -85,7 +86,7 @@ def _under_way(x: Asker, kind: int, apart: float, now: float) -> float:
     for flow in flows:
         if room < TINY:
             break
-        left = min(room, flow.lead.left_now() if flow.lead.rate > 0 else flow.lead.left)
+        left = min(room, flow.to_come())
         room -= left
         if flow.asks:
             beats += left

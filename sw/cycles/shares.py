@@ -2,14 +2,15 @@
 
 from .clock import NEVER, TINY
 from .flow import FILLED, WEIGHTS, Flow
+from .work import READS_APART
 
-__all__ = ["OUTSTANDING", "TURN", "give"]
+__all__ = ["BETWEEN", "OUTSTANDING", "TURN", "give"]
 
 OUTSTANDING = 32  # bursts on a port
 TURN = 2  # cycles from one read that is asked for to the next
 _IDLE = 3  # cycles from a burst's last written beat to the next one's first, in between
 _NEXT = 1000.0  # share of what is next
-_BETWEEN = 6  # cycles from one request of an instance to its next, with others in between
+BETWEEN = READS_APART + TURN  # cycles from a reader's request to its next, another's in between
 
 
 def give(reads: list[Flow], writes: list[Flow]) -> float:
@@ -86,7 +87,7 @@ def _find_shares(flows: list[Flow]) -> float:
             flow.share = bursts * flow.burst
     else:
         for flow in fresh:
-            flow.share = (established or 1.0) * flow.burst / _BETWEEN
+            flow.share = (established or 1.0) * flow.burst / BETWEEN
     for flow in flows:
         if flow.kind in FILLED and flow.work is not None and flow.work.beats <= flow.burst:
             flow.share = _NEXT

@@ -9,10 +9,10 @@ from sw.lowering.batch import Run
 from sw.lowering.layout import BANKS, PAGE_BYTES
 from sw.lowering.ops import Op, Region, Unit
 
-__all__ = ["Block", "Work", "Worker", "meet"]
+__all__ = ["READS_APART", "Block", "Work", "Worker", "meet"]
 
 
-_READS_APART = 4  # cycles from a reader's burst to its next; one more if it may meet others
+READS_APART = 4  # cycles from a reader's burst to its next; one more if it may meet others
 _WRITE = 16  # from a burst's last word, as it is read, to its first beat at the memory
 _WRITES_APART = 7  # from an instance's last written beat of a burst to the next one's first
 
@@ -85,7 +85,7 @@ class Worker:
         self.param_chunks, self.table_chunks = config.param_chunks, config.table_chunks
         self.pitch = config.word_pitch_bytes
         self.longest = config.port.bytes * config.port.burst_beats  # bytes of a burst
-        self.apart = _READS_APART + (config.instances > config.ports)
+        self.apart = READS_APART + (config.instances > config.ports)
         self.transfers: dict[tuple[int, ...], tuple[int, float, float]] = {}
 
     def work(self, op: Op) -> Work:
