@@ -15,10 +15,11 @@ others' bursts a request finds before it, on average (`port`), is fitted to runs
 7. `queueing`  how long a request waits for those before it
 8. `port`      a memory port
 9. `loader`    an instance's LOAD unit, which waits for post-processing
-10. `array`    its array and post-processing
-11. `program`  its program, read ahead
-12. `instance` its dispatch, queues, tokens and transfers
-13. `machine`  all of them together
+10. `fetcher`  its WEIGHTS unit, which asks for one after the other
+11. `array`    its array and post-processing
+12. `program`  its program, read ahead
+13. `instance` its dispatch, queues, tokens and transfers
+14. `machine`  all of them together
 
 `limits` is what no accelerator can be faster than.
 """

@@ -24,6 +24,7 @@ class Fifo:
     Members
     -------
     level, want : chunks in it, and what the loader still takes in its phase, as of `since`
+    awaited, told : chunks until the loader has taken what somebody waits for, and whom to tell
     busy : whether the loader takes any
     speed : chunks per cycle that the loader takes at most
     starved : share of time in which it is empty although it is full otherwise
@@ -33,8 +34,8 @@ class Fifo:
     """
 
     __slots__ = ("_clock", "_full", "_pace", "_pace_ends", "_refill", "_settling", "_stirred",
-                 "_taken", "_was_full", "beat_chunks", "busy", "due", "inflow", "level", "paced",
-                 "port", "rate", "since", "size", "speed", "starved", "want")
+                 "_taken", "_was_full", "awaited", "beat_chunks", "busy", "due", "inflow", "level",
+                 "paced", "port", "rate", "since", "size", "speed", "starved", "told", "want")
 
     def __init__(self, clock: Clock, size: float, beat_chunks: int, refill: float,
                  taken: Callable[[], None], settling: "list[Fifo]"):
@@ -43,6 +44,7 @@ class Fifo:
         self.size, self.beat_chunks = size, beat_chunks
         self.level = self.want = self.speed = self.inflow = self.rate = self.since = 0.0
         self.starved, self.busy, self.due = 0.0, False, NEVER
+        self.awaited, self.told = NEVER, taken
         self.port: Supply | None = None
         # What is asked for when the FIFO is no longer full comes a memory's latency later.
         self._pace, self._pace_ends = NEVER, 0.0
@@ -54,6 +56,7 @@ class Fifo:
         if span > 0:
             self.level += (self.inflow - self.rate) * span
             self.want -= self.rate * span
+            self.awaited -= self.rate * span
             self.since = self._clock.now
 
     def begin(self, want: float, speed: float) -> None:
@@ -107,6 +110,12 @@ class Fifo:
         self.sync()
         return (self.size - self.level) / self.beat_chunks
 
+    def await_taken(self, chunks: float, told: Callable[[], None]) -> None:
+        """Tell somebody when so many chunks more have been taken."""
+        self.sync()
+        self.awaited, self.told = chunks, told
+        self._stir()
+
     def credit(self, beats: float) -> None:
         """What rounding has left of a flow that has ended."""
         self.level += beats * self.beat_chunks
@@ -118,6 +127,9 @@ class Fifo:
             self.level -= self.want  # so that rounding loses nothing
             self.want, self.rate, self.busy = 0.0, 0.0, False
             self._taken()
+        if self.awaited < TINY:
+            self.awaited = NEVER
+            self.told()
         if self.level >= self.size - TINY:
             self._full = self.paced = True
         self._stir()
@@ -141,7 +153,7 @@ class Fifo:
             if self.want < TINY:
                 span = 0.0
             elif rate > 0:
-                span = self.want / rate
+                span = min(self.want, self.awaited) / rate
         change = inflow - rate
         if change > TINY:
             if level < self.size - TINY:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from hw.config import Config
 from sw.lowering.batch import Run
@@ -9,6 +10,7 @@ from sw.lowering.ops import Unit
 
 from .array import ARRAY, DRAIN, Array
 from .clock import TINY, Clock
+from .fetcher import Fetcher
 from .fifo import Fifo
 from .flow import LOAD, STORE, WEIGHTS, Flow
 from .loader import Loader
@@ -31,7 +33,6 @@ _READ = 5  # from a STORE's start or end to when the array lacks a vector, or ha
 _DISPATCH = 3  # and what it takes to put the next instruction together
 
 _LOADS_AHEAD = 4  # and one behind the queue, beside that which is put
-_WEIGHTS_AHEAD = 4
 
 #: Bits of `Instance.todo` beside those of the units and `ARRAY` and `DRAIN`: whether the next
 #: instruction may be dispatched, and whether a transfer may have made room for the next.
@@ -59,8 +60,9 @@ class Instance:
         self.queues: list[deque[Work]] = [deque() for _ in Unit]
         self.staged: list[Work | None] = [None] * len(Unit)
         self.loader = Loader(config, clock, self._put, settling)
-        self.storer = Storer(config, clock, self._compete, self._stored)
+        self.storer = Storer(config, clock, self._compete, partial(self._go, STORE))
         self.array = array = Array(self, config, clock, settling)
+        self.fetcher = Fetcher(array.fifo, partial(self._go, WEIGHTS))
         self.fifos = {WEIGHTS: array.fifo, LOAD: self.loader.fifo}
         self.starts: list[Callable[[Work], bool]] = [
             self._load, self._store, self._weights, array.compute, array.post]
@@ -69,7 +71,7 @@ class Instance:
         self.waiting = [sum({1 << w.unit for w in works if t in w.wait}) for t in range(8)]
         # memory
         self.flows: dict[int, deque[Flow]] = {
-            LOAD: self.loader.flows, STORE: deque(), WEIGHTS: deque()}
+            LOAD: self.loader.flows, STORE: deque(), WEIGHTS: self.fetcher.flows}
         self.barrier: Work | None = None
         self.arrived = self.leaving = False
         meets = config.instances > config.ports
@@ -165,9 +167,9 @@ class Instance:
 
     # -- transfers -----------------------------------------------------------------------------
     def _weights(self, work: Work) -> bool:
-        if len(self.flows[WEIGHTS]) > _WEIGHTS_AHEAD:
+        if not self.fetcher.has_room():
             return False
-        self.flows[WEIGHTS].append(self._flow(work, self._reply(work)))
+        self.flows[WEIGHTS].append(self._flow(work, self._reply(work), self.clock.now))
         return True
 
     def _load(self, work: Work) -> bool:
@@ -177,7 +179,9 @@ class Instance:
         if work.barrier:
             self.barrier = work
             return True
-        self.loader.begin(work, self._flow(work, self._reply(work)))
+        asked = self.loader.turn(work)
+        comes = max(self._reply(work), asked + self.address + MEMORY_LATENCY)
+        self.loader.begin(work, self._flow(work, comes, asked))
         if work.asking:
             self.clock.at(self.clock.now + work.asking, self.relieved)
         if self.loader.has_room():
@@ -193,7 +197,7 @@ class Instance:
         if self.storer.work is not None:
             return False
         opened = self.port.touch(work.pages)
-        flow = self._flow(work, self.clock.now + work.lag)
+        flow = self._flow(work, self.clock.now + work.lag, self.clock.now)
         if work.opens and not opened:
             flow.miss = PAGE_MISS
         self.flows[STORE].append(flow)
@@ -204,20 +208,20 @@ class Instance:
         """A POST writes, or none."""
         self.loader.contend(post)
 
-    def _stored(self) -> None:
-        """A STORE's words have been read."""
-        self.todo |= 1 << STORE
+    def _go(self, unit: int) -> None:
+        """A unit may take up its next instruction."""
+        self.todo |= 1 << unit
 
     def _compete(self) -> None:
         """The STORE unit reads more words per cycle, or fewer."""
         if self.array.meets():
             self.clock.at(self.clock.now + _READ, self.array.settle)
 
-    def _flow(self, work: Work, ready: float) -> Flow:
-        """The beats of a transfer, which can move from then on."""
+    def _flow(self, work: Work, ready: float, asked: float) -> Flow:
+        """The beats of a transfer, asked for and then ready to move."""
         self.clock.at(ready, self.ready, work.unit)
         flow = Flow(work.unit, work, work.beats, work.speed, work.burst, ready)
-        flow.asked, flow.asks = self.clock.now, self._leads(work)
+        flow.asked, flow.asks = asked, self._leads(work)
         return flow
 
     def ready(self, kind: int) -> None:

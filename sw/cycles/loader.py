@@ -30,9 +30,15 @@ class Loader:
         self.fifo = Fifo(clock, self._size, 1, MEMORY_LATENCY + ASKING, self._taken, settling)
         self.flows: deque[Flow] = deque()
         self.works: deque[Work] = deque()
-        self.asking, self._asks_until = False, 0.0
+        self.asking, self._asks_until, self._asked = False, 0.0, 0.0
         self._clock = clock
         self._post: Work | None = None
+
+    def turn(self, work: Work) -> float:
+        """When it asks for a LOAD's first burst: after those of the LOAD before."""
+        first = max(self._clock.now, self._asked)
+        self._asked = first + work.asks
+        return first
 
     def begin(self, work: Work, flow: Flow) -> None:
         """Ask for a LOAD's beats."""

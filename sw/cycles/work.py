@@ -44,7 +44,7 @@ class Work:
     speed : beats per cycle that the unit can transfer, a LOAD's into its FIFO; words per cycle
         that a POST writes
     words : of a LOAD or STORE
-    asking : cycles in which a LOAD's unit asks for all runs but the last
+    asking, asks : cycles in which a LOAD's unit asks for all runs but the last, and for all
     lag, tail : of a STORE, cycles by which its last word is written later than a word per cycle
         would be read, if nobody else writes; and its last burst's beats
     opens : whether that burst opens a page that the STORE has not used before
@@ -56,9 +56,9 @@ class Work:
     barrier, fence : whether it is one; a fence is of no unit
     """
 
-    __slots__ = ("asking", "barrier", "beats", "blocks", "burst", "count", "cycles", "fence", "lag",
-                 "low", "mark", "mask", "misses", "opens", "pages", "run", "signal", "speed",
-                 "tail", "unit", "wait", "words")
+    __slots__ = ("asking", "asks", "barrier", "beats", "blocks", "burst", "count", "cycles",
+                 "fence", "lag", "low", "mark", "mask", "misses", "opens", "pages", "run",
+                 "signal", "speed", "tail", "unit", "wait", "words")
 
     def __init__(self, op: Op):
         self.fence = op.opcode == Opcode.FENCE
@@ -70,7 +70,7 @@ class Work:
         self.opens = False
         self.pages: list[int] = []
         self.beats = self.burst = self.speed = self.misses = self.low = 0.0
-        self.asking = self.lag = 0.0
+        self.asking = self.asks = self.lag = 0.0
         self.blocks: list[Block] = []
         self.barrier = op.opcode == Opcode.BARRIER
 
@@ -125,7 +125,8 @@ class Worker:
             work.pages = _ends(pages)
             if work.unit == Unit.LOAD:
                 work.misses = (len(pages) - 1) / work.beats
-                work.asking = self.apart * work.beats / work.burst * (1 - 1 / f["runs"])
+                work.asks = self.apart * work.beats / work.burst
+                work.asking = work.asks * (1 - 1 / f["runs"])
             else:
                 self._write(work, f)
         return work

@@ -12,7 +12,7 @@ from hw.gateware.traffic import storer as store_unit
 from hw.gateware.traffic.gates import WriteGate
 from hw.gateware.traffic.loader import AHEAD
 from hw.gateware.traffic.weights import SEGMENTS
-from sw.cycles import array, instance, shares, storer, work
+from sw.cycles import array, fetcher, instance, shares, storer, work
 from tests.support.blocks import POINT, WINDOW
 from tests.support.latency import latency
 
@@ -23,7 +23,7 @@ TINY = PRESETS["tiny"]
 def test_queues_are_as_deep_as_in_the_hardware():
     assert array._FEEDER_VECTORS == FIFO_DEPTH
     assert instance._LOADS_AHEAD == AHEAD
-    assert instance._WEIGHTS_AHEAD == SEGMENTS
+    assert fetcher._AHEAD == SEGMENTS
     assert shares.OUTSTANDING == fabric._OUTSTANDING
     assert storer._READ_AHEAD == store_unit.READ_AHEAD
     assert storer._REQUESTS == store_unit._REQUESTS + 1

@@ -8,11 +8,11 @@ from sw.compiler.compile import lower
 from sw.compiler.predict import predict
 from sw.cycles.clock import TINY, Clock
 from sw.cycles.fifo import Fifo
-from sw.cycles.flow import PROGRAM, STORE, WEIGHTS, Flow
+from sw.cycles.flow import LOAD, PROGRAM, STORE, WEIGHTS, Flow
 from sw.cycles.machine import Machine
 from sw.cycles.port import ASKING, MEMORY_LATENCY, Port
 from sw.cycles.shares import TURN
-from sw.cycles.work import Worker
+from sw.cycles.work import READS_APART, Worker
 from sw.lowering.ops import ACT, Op, Region
 from tests.support.accelerators import PREDICTED
 from tests.support.programs import random_network
@@ -117,6 +117,31 @@ def test_a_request_waits_for_what_was_asked_for_before_it_and_has_not_come():
     first.clock.now = 105.0  # two bursts have been asked for
     assert first.port.queue() == pytest.approx(
         comes + 2 * weights.burst - 105 - ASKING - MEMORY_LATENCY)
+
+
+def test_weights_are_asked_for_stream_by_stream():
+    """The next is taken up once there is room for all bursts but the last of the one before."""
+    lowered = lower(random_network(4000), PRESETS["tiny"])
+    first, *_ = Machine(lowered)._instances
+    fifo, clock, size = first.array.fifo, first.clock, PRESETS["tiny"].buffers.weight_fifo_beats
+    work = next(work for work in first.works if work.unit == WEIGHTS)
+    work.mask, work.beats = 0, size + work.burst + 8
+    assert first._weights(work) and not first._weights(work)
+    fifo.credit(size)
+    fifo.begin(8 * fifo.beat_chunks, 1.0)
+    fifo.settle()
+    first.todo, clock.now = 0, 8.0 * fifo.beat_chunks
+    fifo.fire()
+    assert first.todo & 1 << WEIGHTS
+
+
+def test_loads_are_asked_for_one_after_the_other():
+    first, *_ = Machine(lower(random_network(4000), PRESETS["tiny"]))._instances
+    work = next(work for work in first.works if work.unit == LOAD and not work.barrier)
+    first.clock.now = 100.0
+    assert [first.loader.turn(work) for _ in range(2)] == [100, 100 + work.asks]
+    bursts = round(work.beats / work.burst)
+    assert work.asks == (READS_APART + 1) * bursts  # of two instances on a port
 
 
 def test_nothing_is_asked_for_after_the_end_of_a_program():

@@ -20,8 +20,8 @@ def check_network(config: Config, name: str) -> None:
 @pytest.mark.parametrize(("config", "name"), [
     ("2x4x4", "waveform"), ("2x4x4", "shufflenet"), ("2x4x4", "mobilenet_v2"),
     ("8x1x1", "waveform"), ("1x32x1", "waveform"), ("3x9x3", "crnn"), ("3x9x3", "shufflenet"),
-    ("2x5x7", "waveform"), ("2x5x7", "shufflenet"), ("4x6x9", "mobilenet_v2"),
-    ("2x1x32", "waveform"), ("2x1x32", "mobilenet_v2")])
+    ("3x9x3", "inception"), ("2x5x7", "waveform"), ("2x5x7", "shufflenet"),
+    ("4x6x9", "mobilenet_v2"), ("2x1x32", "waveform"), ("2x1x32", "mobilenet_v2")])
 def test_predictions_are_those_of_the_rtl(config, name):
     check_network(CONFIGS[config], name)
 
