@@ -21,12 +21,13 @@ from .cache import NoCacheError, cache_dir
 from .interrupts import interruptible, leave
 from .text import printable, show_everything
 
-__all__ = ["OutputError", "ToolMissingError", "exit_code", "explain", "raise_if_full"]
+__all__ = ["NoFolderError", "OutputError", "ToolMissingError", "exit_code", "explain",
+           "raise_if_full"]
 
 _ROOM = "make room, or name a place on another disk"
 _RIGHTS = "get the right to do that, or name another place"
 _REMEDIES = {
-    errno.ENOENT: "check the name; a folder has to be made first",
+    errno.ENOENT: "check the name",
     errno.ENOTDIR: "a part of this path is a file; name another place",
     errno.EISDIR: "name a file",
     errno.EEXIST: "name another place, or move away what is there",
@@ -56,10 +57,16 @@ class OutputError(RuntimeError):
     exit_code = 5
 
 
+class NoFolderError(FileNotFoundError):
+    """The folder of a file that is to be written is not there."""
+
+
 def explain(error: OSError) -> str:
     """What is wrong with a file or a folder, and what to do about it."""
     said = error.strerror or str(error) or type(error).__name__
     remedy = _REMEDIES.get(error.errno or 0)
+    if isinstance(error, NoFolderError):
+        remedy = "check the name; a folder has to be made first"
     if error.filename is None:
         return f"{said}; {remedy}" if remedy else said
     path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) \

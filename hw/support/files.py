@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from .errors import OutputError, explain
+from .errors import NoFolderError, OutputError, explain
 from .interrupts import unfinished
 from .marks import is_marked
 
@@ -152,7 +152,7 @@ def check_file(path: Path) -> None:
         if found is None and target.is_symlink():
             raise _fail(errno.ELOOP, path)
         if not target.parent.exists():
-            raise _fail(errno.ENOENT, target.parent)
+            raise NoFolderError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
         if not target.parent.is_dir():
             raise _fail(errno.ENOTDIR, target.parent)
         _try_folder(target.parent)

@@ -103,9 +103,11 @@ def read_text(path: Path) -> bytes:
     ------
     LibertyError
         Naming the file.
+    OSError
+        If it is not there, or cannot be read.
     """
+    raw = read_limited(path, _MOST_BYTES, LibertyError)
     try:
-        raw = read_limited(path, _MOST_BYTES, LibertyError)
         if raw[:2] == b"\x1f\x8b":
             with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
                 raw = file.read(_MOST_BYTES + 1)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from hw.support.errors import exit_code, explain
+from hw.support.files import check_file
 from tests.support.folders import names
 
 
@@ -31,6 +32,16 @@ def test_every_error_of_the_system_is_told_and_ends_with_5(capsys):
         assert exit_code(run, [], "it") == 5
         said = capsys.readouterr().err
         assert said.startswith(f"it: error: some/place: {os.strerror(code)}; ")
+
+
+def test_what_is_missing_is_to_be_made_where_it_is_written_to_alone(tmp_path):
+    with pytest.raises(FileNotFoundError) as failed:
+        (tmp_path / "images.npz").open("rb")
+    assert explain(failed.value).endswith("images.npz: No such file or directory; check the name")
+    with pytest.raises(FileNotFoundError) as failed:
+        check_file(tmp_path / "new" / "report.html")
+    assert explain(failed.value) == (f"{tmp_path / 'new'}: No such file or directory; check the "
+                                     "name; a folder has to be made first")
 
 
 def test_what_is_wrong_with_the_cache_names_its_variable(monkeypatch, tmp_path):
