@@ -32,7 +32,7 @@ __all__ = ["main", "parser"]
 def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m sw.agree", description=__doc__)
-    parser.add_argument("model", type=file_path, metavar="MODEL.onnx", help="what is compared")
+    parser.add_argument("network", type=file_path, metavar="MODEL.onnx", help="what is compared")
     what = parser.add_argument_group("what it runs on")
     what.add_argument("--inputs", type=file_path, metavar="FILE.npy",
                       help="images as the model takes them, [N, C, H, W], which a model in real "

@@ -1,4 +1,4 @@
-"""What `make demo` prints: full TinyVGG16, then a trained network on real scans.
+"""What `make demo` prints: a trained network on real scans, then full TinyVGG16.
 
     python -m sw.demo
 

@@ -17,6 +17,8 @@ __all__ = ["IMAGES", "JOBS", "PARTITIONS", "SEED", "Items", "Number", "Parser", 
            "array_size", "file_path", "given", "integer", "integers", "nearest", "real", "word"]
 
 _SHOWN = 40
+#: What names a network where it is no argument of its own.
+_SUBJECT = "--network"
 
 
 class UsageError(ValueError):
@@ -26,13 +28,15 @@ class UsageError(ValueError):
 class Parser(argparse.ArgumentParser):
     """A parser that raises `UsageError` where argparse would leave the program, for one way from
     any error to its exit code. Help texts are shown as they are written; options have to be written
-    out, as an abbreviation may be that of another command's."""
+    out, as an abbreviation may be that of another command's. Where a command takes a network as an
+    argument or by --network, and is given it in the other way, the refusal says so."""
 
     def __init__(self, **options):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options,
                          exit_on_error=False, allow_abbrev=False)
 
     def parse_known_args(self, args=None, namespace=None):
+        self._given = list(sys.argv[1:] if args is None else args)
         for text in args or ():
             if text.startswith("-") and text.endswith("=--"):  # of which argparse makes a list
                 raise UsageError(f"{text.removesuffix('=--')} is '--'; it must be a value")
@@ -41,17 +45,36 @@ class Parser(argparse.ArgumentParser):
         except argparse.ArgumentError as error:
             option, text = error.argument_name, error.message
             if option is None:
-                raise UsageError(text) from None
+                raise UsageError(text + _other_form(self, self._given, text)) from None
             between = " " if text.startswith(("is ", "has ")) else ": "
             raise UsageError(option + between + text) from None
 
     def error(self, message: str):
-        raise UsageError(message)
+        raise UsageError(message + _other_form(self, self._given, message))
 
     def _print_message(self, message: str, file=None) -> None:
         """Raise OSError if the text cannot be written, which argparse would keep to itself."""
         if message:
             (file or sys.stdout or sys.stderr).write(message)
+
+
+def _other_form(parser: argparse.ArgumentParser, given: Iterable[str], message: str) -> str:
+    """The end of a message that refuses what a command takes in another form: an argument given as
+    an option of its name, or one that should follow --network."""
+    given = list(given)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            chosen = next((action.choices[x] for x in given if x in action.choices), None)
+            return _other_form(chosen, given, message) if chosen else ""
+        option = f"--{action.dest}"
+        if not action.option_strings and any(x.partition("=")[0] == option for x in given):
+            return f"; give {action.metavar or action.dest} without {option}"
+    surplus = message.removeprefix("unrecognized arguments: ")
+    named = any(x.partition("=")[0] == _SUBJECT for x in given)
+    if surplus in given and not surplus.startswith("-") and not named \
+            and _SUBJECT in parser._option_string_actions:
+        return f"; the network has an option: {_SUBJECT} {surplus}"
+    return ""
 
 
 def _shown(text: str) -> str:

@@ -164,18 +164,18 @@ def compare_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.agree`'s arguments ask for, and return the exit code; errors are raised."""
     check_outputs(files_read(args), save=(args.save, _SCHEMA))
     inputs = None if args.inputs is None else _load(args.inputs)
-    imported, tensors = read_onnx(args.model, args.input_shape)
+    imported, tensors = read_onnx(args.network, args.input_shape)
     traced = trace(imported)
     images, source = _images(args, imported, traced[0], inputs)
-    quantised, layers = compared(args.model, traced, tensors, images)
+    quantised, layers = compared(args.network, traced, tensors, images)
     agrees = all(x.is_rounding for x in layers)
     result = json.dumps({
-        "schema": _SCHEMA, "version": 1, "model": str(args.model),
+        "schema": _SCHEMA, "version": 1, "model": str(args.network),
         "quantised": quantised, "rounding_alone": agrees, "images": len(images),
         "source": source, "layers": [asdict(x) | {"equal": x.equal, "signal_db":
                                 x.signal_db if math.isfinite(x.signal_db) else None}
                    for x in layers]}, indent=2)
-    deliver(result, lambda: _show(args.model, quantised, layers, source),
+    deliver(result, lambda: _show(args.network, quantised, layers, source),
             {args.save: lambda: result}, as_json=args.json)
     return int(quantised and not agrees)
 
@@ -187,7 +187,7 @@ def _images(args: argparse.Namespace, network: Graph, layers: FloatGraph,
     shape = network.input.shape
     if inputs is None:
         drawn = np.random.default_rng(args.seed).standard_normal((args.images or IMAGES, *shape))
-        limits = described(Choice(Origin(str(args.model), Kind.ONNX)), layers).limits
+        limits = described(Choice(Origin(str(args.network), Kind.ONNX)), layers).limits
         if limits is None:
             return drawn.astype(np.float32), (
                 f"{len(drawn)} random images of mean 0 and deviation 1, as the model does not say "
@@ -211,6 +211,13 @@ def _load(path: Path) -> np.ndarray:
     except (ValueError, EOFError) as error:
         with given("--inputs", path):
             raise ValueError(f"no array that numpy can read: {error}") from None
+    if isinstance(images, np.lib.npyio.NpzFile):
+        with images, given("--inputs", path):
+            name = "images" if "images" in images else next(iter(images), "images")
+            raise ValueError("it holds arrays by name, as --data takes them, and --inputs takes "
+                             "one: numpy.save('images.npy', "
+                             f"numpy.load({path.name!r})[{name!r}]) makes that, of images as the "
+                             "model takes them")
     if not isinstance(images, np.ndarray) or images.dtype.kind not in "fiub":
         with given("--inputs", path):
             raise ValueError("it must be one array of real numbers")

@@ -7,7 +7,7 @@ from pathlib import Path
 __all__ = ["files_read"]
 
 #: Options and arguments that name a file, or a callable in one.
-_NAMES = ("network", "model", "weights", "checkpoint", "data", "calibration", "labels", "inputs",
+_NAMES = ("network", "weights", "checkpoint", "data", "calibration", "labels", "inputs",
           "plan")
 
 

@@ -54,6 +54,12 @@ def test_a_layer_that_computes_something_else_is_named(tmp_path, capsys, monkeyp
     assert "more than rounding differs from onnxruntime, in 1 of 13 layers: " in out
 
 
+def test_images_by_name_are_refused_with_what_makes_an_array_of_them(tmp_path, capsys):
+    np.savez(tmp_path / "in.npz", labels=np.zeros(2), images=np.zeros((2, 3, 8, 8)))
+    assert agree.main(["x.onnx", "--inputs", str(tmp_path / "in.npz")]) == 2
+    assert "numpy.save('images.npy', numpy.load('in.npz')['images'])" in capsys.readouterr().err
+
+
 def test_images_are_drawn_within_what_the_model_takes(tmp_path, capsys):
     """Which may be numbers from 0 to 255, of which noise of mean 0 shows next to nothing."""
     make = helper.make_node

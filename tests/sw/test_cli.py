@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hw.support.commands import GROUP, commands, program, summary
-from sw import cli
+from sw import cli, demo
 
 ROOT = Path(cli.__file__).parent.parent
 
@@ -21,6 +21,34 @@ def test_help_lists_the_commands_in_their_own_words(capsys):
     told = " ".join(text.split())
     for name, point in commands().items():
         assert f" {name} {summary(point)} ({program(point)})" in told
+
+
+@pytest.mark.parametrize(("arguments", "told"), [
+    ("check --network digits", "unrecognized arguments: --network; give NETWORK without --network"),
+    ("check --network=digits", "required: NETWORK; give NETWORK without --network"),
+    ("agree --network x.onnx", "arguments: --network; give MODEL.onnx without --network"),
+    ("compare digits", "arguments: digits; the network has an option: --network digits"),
+    ("compare --network digits digits", "unrecognized arguments: digits"),
+    ("compare --nonsense", "unrecognized arguments: --nonsense"),
+    ("boards run icebreaker x.onnx --virtual",
+     "arguments: x.onnx; the network has an option: --network x.onnx")])
+def test_a_network_that_is_named_in_the_other_way_is_told_the_right_one(arguments, told, capsys):
+    assert cli.main(arguments.split()) == 2
+    assert capsys.readouterr().err.endswith(f"{told}\n")
+
+
+def test_the_demonstration_says_what_it_shows_in_that_order(monkeypatch):
+    shown: list[list[str]] = []
+
+    def run(argv: list[str]) -> int:
+        shown.append(argv)
+        return 0
+
+    monkeypatch.setattr(demo.compare, "run", run)
+    assert demo.main([]) == 0
+    assert shown[0] == ["--network", "digits"] and "--network" not in shown[1]
+    text = summary(commands()["demo"])
+    assert 0 < text.index("real scans") < text.index("TinyVGG16")
 
 
 def test_a_package_beside_this_one_adds_a_command(tmp_path):
