@@ -40,9 +40,13 @@ def parser() -> Parser:
 
 
 def _names(paths: list[Path]) -> list[str]:
-    """Files as they are called: their stems, or the paths where two have the same."""
-    stems = [path.stem for path in paths]
-    return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+    """Files as they are called: their stems, or the paths where two have the same, with a number
+    where one is named twice."""
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    return [name if name not in names[:k] else f"{name} ({names[:k].count(name) + 1})"
+            for k, name in enumerate(names)]
 
 
 def _run(argv: list[str]) -> int:

@@ -73,22 +73,19 @@ def _arm_table(arm: ArmReport, images: int, *, narrow: bool) -> Table:
     return table
 
 
-def _speedup_table(report: Report) -> Table:
+def _speedup_table(report: Report, base: ArmReport) -> Table:
     table = Table(title="cycles, against dense-1", title_justify="left", title_style="bold",
                   box=None, pad_edge=False, header_style="dim")
     table.add_column("arm")
     for name in ("pruned layers", "all fully connected", "whole network",
                  "against dense on the same", "toggles, network"):
         table.add_column(name, justify="right")
-    base = report.arm("dense-1")
     pruned = frozenset(x.name for a in report.arms for x in a.layers if x.pruned)
 
     def cell(value: float | None) -> str:
         return "-" if value is None else f"{value:.2f}x"
 
     for arm in report.arms:
-        if base is None:
-            break
         table.add_row(
             arm.name,
             cell(quotient(base.total("cycles", only=pruned), arm.total("cycles", only=pruned))),
@@ -169,8 +166,9 @@ def print_report(report: Report, console: Console) -> None:
     if report.accuracy:
         console.print()
         console.print("accuracy: " + ", ".join(f"{k} {v:.2%}" for k, v in report.accuracy.items()))
-    console.print()
-    console.print(_speedup_table(report))
+    if base := report.arm("dense-1"):
+        console.print()
+        console.print(_speedup_table(report, base))
     ratios = report.energy_ratios()
     if any(a.features() is not None for a in report.arms):
         console.print()

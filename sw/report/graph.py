@@ -87,15 +87,15 @@ def _busy(layer: LayerReport) -> str:
 
 def graph_key() -> str:
     """What graphs show, for all that follow."""
-    return ("<p>Each layer's output shape, how the instances share it, and its cycles, by cause; "
-            "cells are the instances, as dark as each computed. Lines go from a layer to those "
-            "that read its output. * partition-pruned.</p>"
+    return ("<p>Each layer's output shape, how the instances share it, and its cycles of an image, "
+            "by cause; cells are the instances, as dark as each computed. Lines go from a layer to "
+            "those that read its output. * partition-pruned.</p>"
             + legend([CAUSE_WORDS[c] for c in CAUSES]))
 
 
-def graph_view(arm: ArmReport) -> str:
-    """An arm's network, layer by layer, with cycles by cause and each instance's share; `graph_key`
-    says which is which."""
+def graph_view(arm: ArmReport, images: int = 1) -> str:
+    """An arm's network, layer by layer, with cycles by cause, per image, and each instance's share;
+    `graph_key` says which is which."""
     reads = _sources(arm.layers)
     places = lanes(reads)
     longest = max((x.cycles for x in arm.layers), default=0) or 1
@@ -105,13 +105,15 @@ def graph_view(arm: ArmReport) -> str:
     for x, so_far in zip(arm.layers, arm.so_far, strict=True):
         shape = " x ".join(map(str, x.shape))
         limit = "" if so_far is None else f", {so_far.efficiency:.0%} of the limit up to here"
-        causes = [float(sum(i.get(c, 0) for i in x.ledger)) / max(len(x.ledger), 1) for c in CAUSES]
+        causes = [sum(i.get(c, 0) for i in x.ledger) / max(len(x.ledger), 1) / images
+                  for c in CAUSES]
+        cycles = f"{x.cycles / images:,.0f}"
         rows.append(
             f'<div style="padding-left:{room}px"><div class=what><b>{escaped(x.name)}'
             f'{" *" if x.pruned else ""}</b><span>{shape}</span><span>{escaped(x.split)}</span>'
-            f'</div><div class=did title="{x.cycles:,} cycles{limit}"><span class=track>'
+            f'</div><div class=did title="{cycles} cycles per image{limit}"><span class=track>'
             f'<span class=bar style="width:{100 * x.cycles / longest:.2f}%">'
-            f'{segments(causes, words, "cycles, mean of the instances")}</span></span>'
-            f"<span>{x.cycles:,}</span>{_busy(x)}</div></div>")
+            f'{segments(causes, words, "cycles per image, mean of the instances")}</span></span>'
+            f"<span>{cycles}</span>{_busy(x)}</div></div>")
     return (f'<figure><div class=graph>{_lines(reads, places)}{"".join(rows)}</div>'
-            f"<figcaption>{escaped(arm.name)}</figcaption></figure>")
+            f"<figcaption>{escaped(arm.name)}, cycles per image</figcaption></figure>")

@@ -17,24 +17,39 @@ def _published(report: Report, value: float, layers: str) -> str:
     return f"; published of TinyVGG16 {value}x" if told else ""
 
 
+def _all(images: int) -> str:
+    """What sums are of, as a heading goes on to say it."""
+    return f", all {images} images" if images > 1 else ""
+
+
+def _of(report: Report) -> str:
+    """Which images ran, in words."""
+    together = f", {report.batch} at a time" if report.batch > 1 else ""
+    return f" of {report.images} images{together}" if report.images > 1 else ""
+
+
 def _tiles(report: Report) -> str:
     speed = report.speedup
     tiles = []
-    for key, label in (("pruned_layers", "faster, pruned layers"),
-                       ("fc", "faster, all fully connected"), ("network", "faster, network")):
+    for key, label in (("pruned_layers", "pruned layers"), ("fc", "all fully connected"),
+                       ("network", "network")):
         value = speed.get(key)
         if value is not None:
             extra = _published(report, PUBLISHED_SPEEDUP, key)
-            tiles.append((f"{value:.2f}x", label + extra))
+            tiles.append((f"{value:.2f}x", f"faster than dense-1, {label}{extra}"))
+    if report.best and (gain := report.pruning_gain(report.best)):
+        tiles.append((f"{gain:.2f}x", f"faster than dense on the same {report.best.instances} "
+                      "instances, network"))
     ratios = report.energy_ratios() or {}
     for key, label in (("pruned_layers", "pruned layers"), ("network", "network")):
         for part, words in (("total", "with external memory"), ("core", "core alone")):
             found = ratios.get(key, {}).get(part)
             if found is not None:
                 extra = _published(report, PUBLISHED_ENERGY, key)
-                tiles.append((f"{found.value:.2f}x", f"less energy, {label}, {words}: "
+                tiles.append((f"{found.value:.2f}x", f"less energy than dense-1, {label}, {words}: "
                               f"{found.low:.2f} to {found.high:.2f}{extra}"))
-    return '<div class=tiles>' + "".join(
+    head = f"<p>{escaped(report.best.name)} is</p>" if tiles and report.best else ""
+    return head + '<div class=tiles>' + "".join(
         f"<div class=tile><b>{v}</b><span>{escaped(t)}</span></div>" for v, t in tiles) + "</div>"
 
 
@@ -42,7 +57,7 @@ def _skipped(value: int | None) -> str:
     return "" if value is None else f"<br><small>{value:,} skipped</small>"
 
 
-def _arm(arm: ArmReport, unit: EnergyUnit) -> str:
+def _arm(arm: ArmReport, unit: EnergyUnit, images: int) -> str:
     rows = []
     for x, y in zip(arm.layers, arm.so_far, strict=True):
         to_here = ("-", "-", "-") if y is None else (
@@ -57,7 +72,8 @@ def _arm(arm: ArmReport, unit: EnergyUnit) -> str:
     total = arm.total
     ports = "" if arm.instances == 1 else f", {escaped(arm.memory)} port" + (
         "s" if arm.memory == "private" else "")
-    heading = f"{escaped(arm.name)}: {arm.instances} instance{'s'[:arm.instances - 1]}{ports}"
+    heading = (f"{escaped(arm.name)}: {arm.instances} instance{'s'[:arm.instances - 1]}{ports}"
+               + _all(images))
     return (f"<details><summary>{heading}</summary>"
             + html_table(("layer", "MACs", "cycles", "to here", "limit", "limit / to here",
                       "port bytes", "toggles, M", f"energy, {unit.name}", "split", "exact"), rows,
@@ -73,21 +89,24 @@ def _arms(report: Report) -> str:
     for arm in report.arms:
         split = arm.energy(report.energy_model, report.images)
         rows.append((
-            escaped(arm.name), str(arm.instances), f"{arm.macs_per_cycle:,}", f"{arm.cycles:,}",
+            escaped(arm.name), str(arm.instances), f"{arm.macs_per_cycle:,}",
+            f"{arm.cycles / report.images:,.0f}",
             f"{base.cycles / arm.cycles:.2f}x" if arm.cycles else "-",
+            "-" if (gain := report.pruning_gain(arm)) is None else f"{gain:.2f}x",
             report.energy_unit.text(None if split is None else split["joules_per_image"] * 1e12),
             "yes" if arm.bit_exact else '<span class=bad>NO</span>'))
-    return html_table(("arm", "instances", "MACs a cycle", "cycles",
-                       f"{escaped(base.name)} over it", f"{report.energy_unit.name} per image",
-                       "exact"), rows, text=(0, 6), spare=(1, 2))
+    return html_table(("arm", "instances", "MACs a cycle", "cycles per image",
+                       f"{escaped(base.name)} over it", "against dense on the same",
+                       f"{report.energy_unit.name} per image",
+                       "exact"), rows, text=(0, 7), spare=(1, 2, 5))
 
 
-def _ledger(arm: ArmReport) -> str:
+def _ledger(arm: ArmReport, images: int) -> str:
     """Who waits for what, of each instance; the graph has it layer by layer."""
     names = [CAUSE_WORDS[c] for c in CAUSES]
     rows = [(f"instance {i}", [c.get(n, 0) / 1e3 for n in CAUSES])
             for i, c in enumerate(arm.counters)]
-    return bar_chart(rows, names, "thousand cycles", arm.name, keyed=False)
+    return bar_chart(rows, names, "thousand cycles", arm.name + _all(images), keyed=False)
 
 
 def _energy(report: Report) -> str:
@@ -117,7 +136,7 @@ def _energy(report: Report) -> str:
         rows_own = [(f"instance {i}", [sum(p[i] for p in per) / report.images / unit.pj])
                     for i in range(report.best.instances)]
         own = bar_chart(rows_own, ["own energy"], unit.name, f"{report.best.name}: clock, logic, "
-                        f"memories and leakage of each instance, {unit.name}")
+                        f"memories and leakage of each instance, {unit.name} per image")
     table = html_table(("coefficient", "value", "unit", "error", "source"), [
         (escaped(n), f"{c.value:g}", escaped(c.unit), f"{c.error:.0%}", escaped(c.source))
         for n, c in column.coefficients.items()], prose=(2, 4))
@@ -172,19 +191,19 @@ def render(report: Report) -> str:
         ("seed", report.seed),
         ("versions", ", ".join(f"{k} {v}" for k, v in report.versions.items())),
         *(("" if k else "notes", note) for k, note in enumerate(report.notes))]
-    ledgers = "".join(_ledger(a) for a in report.arms)
+    ledgers = "".join(_ledger(a, report.images) for a in report.arms)
     heading = f"{escaped(report.network)} on {config['instances']} accelerators"
     return document(report.network, f"""<h1>{heading}</h1>
-<p>Cycles, bytes and activity were counted in RTL simulation; energy is activity times the
-coefficients below, with the range that their errors allow. {exact}</p>
+<p>Cycles, bytes and activity were counted in RTL simulation{_of(report)}; energy is activity times
+the coefficients below, with the range that their errors allow. {exact}</p>
 {_tiles(report)}
 {_arms(report)}
 <h2>The network</h2>{graph_key()}
-{graph_view(report.best or report.arms[-1])}
+{graph_view(report.best or report.arms[-1], report.images)}
 <h2>Layers</h2>
 <p>To here: cycles of all layers up to this one. Limit: of these layers, what no design with these
 MACs and ports can beat, however layers overlap. * partition-pruned.</p>
-{"".join(_arm(a, report.energy_unit) for a in report.arms)}
+{"".join(_arm(a, report.energy_unit, report.images) for a in report.arms)}
 <h2>Who waits for what</h2><p>Each instance's cycles by cause, thousands; they sum to the run.</p>
 {legend([CAUSE_WORDS[c] for c in CAUSES])}{ledgers}
 <h2>Roofline</h2>{roofline(report)}

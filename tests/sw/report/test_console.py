@@ -36,3 +36,9 @@ def test_no_number_is_cut(width, capsys):
     heads = [line.split() for line in text.splitlines() if line.startswith("arm  ")]
     assert any("memories" in words for words in heads) == (width > 100)
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_there_is_no_table_against_an_arm_that_did_not_run(capsys):
+    for arms, there in ((example().arms, True), (example().arms[1:], False)):
+        print_report(example(arms=arms), console(wide=True))
+        assert ("cycles, against dense-1" in capsys.readouterr().out) == there

@@ -39,5 +39,12 @@ def test_the_view_has_a_row_for_each_layer_and_a_line_for_each_edge():
     assert len(re.findall(r'title="instance \d', view)) == 3 * arm.instances
 
 
+def test_cycles_are_an_images():
+    arm = example().arms[0]
+    view = graph_view(arm, images=4)
+    assert f"<span>{arm.layers[1].cycles / 4:,.0f}</span>" in view
+    assert 'title="computes: 125.0 cycles per image, mean of the instances"' in view
+
+
 def test_a_report_that_does_not_tell_is_drawn_as_a_chain():
     assert graph_view(example().arms[0]).count("<path") == 1

@@ -117,6 +117,23 @@ def test_headline_numbers_are_the_reports():
     assert f"{interval.low:.2f} to {interval.high:.2f}" in page
 
 
+def test_numbers_are_told_to_be_an_images_or_of_all():
+    """And what is faster, than what."""
+    report = example(images=4)
+    checker = Checker()
+    checker.feed(render(report))
+    text = " ".join(" ".join(checker.text).split())
+    arm = report.arms[0]
+    assert "cycles per image dense-1 over it against dense on the same" in text
+    assert f"{arm.cycles / 4:,.0f}" in text and "in RTL simulation of 4 images" in text
+    for words in ("pruned-8, cycles per image", "dense-1: 1 instance, all 4 images", "pruned-8 is",
+                  "x faster than dense-1, network", "x faster than dense on the same 8 instances",
+                  "x less energy than dense-1, network, core alone"):
+        assert words in text, words
+    alone = render(example())
+    assert "images" not in alone.partition("<h1>")[2]
+
+
 def test_a_difference_is_shouted():
     arms = example().arms
 
