@@ -10,6 +10,7 @@ from hw.support.arguments import given
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
 from sw.images.dataset import SEEDED, ImageSet, load_images
+from sw.images.errors import ImageError
 from sw.networks.opening import opened
 from sw.networks.seeded import seeded_images
 from sw.networks.shapes import check_cut
@@ -22,7 +23,7 @@ from sw.quantise.needed import quantise_as, quantise_as_needed
 from sw.reference.batched import run_integer
 
 from .choice import Choice
-from .described import described
+from .described import Described, described
 from .floats import agreement, outputs_of, run_float, top1
 from .work import Workload
 
@@ -62,7 +63,8 @@ def pixels_of(choice: Choice, graph: FloatGraph, *, count: int, seed: int) -> Pi
     load = partial(load_images, shape=shape, preparation=found.preparation, outputs=outputs,
                    names=choice.labels, seed=seed)
     seeded = partial(seeded_images, shape=shape, limits=found.limits)
-    notes, calibration, there = [], None, None
+    notes: list[str] = []
+    calibration = there = drawn = None
     if graph.given is not None:
         calibration = seeded(1, seed=seed)  # none are looked at
         notes.append("it is quantised already, and keeps its scales and its integers"
@@ -93,10 +95,29 @@ def pixels_of(choice: Choice, graph: FloatGraph, *, count: int, seed: int) -> Pi
         calibration = seeded(8, seed=seed + 1)
         notes.append("calibrated on 8 seeded random images, as no --data or --calibration is "
                      "given: cycles are right, values and energy are not those of real images")
-    if choice.data or choice.calibration:
-        notes += [f"images prepared: {found.preparation.text(shape)} (arrays of real numbers are "
-                  "taken as they are)", *found.notes]
+    notes += _preparing(choice, found, shape, [x for x in (there, drawn) if x is not None])
     return Pixels(calibration, images, tuple(notes))
+
+
+def _preparing(choice: Choice, found: Described, shape: tuple[int, int, int],
+               sets: list[ImageSet]) -> list[str]:
+    """How images were prepared, where they are pixels. Refuses options that say how where there
+    are none; noise, where nobody gives images, fills the range that a mean and a deviation make."""
+    done = [x for x in sets if x.pixels]
+    asked = choice.asked - (set() if sets else {"mean", "deviation"})
+    if asked and not done:
+        options = ", ".join(f"--{'channels' if name == 'order' else name}"
+                            for name in sorted(asked))
+        places = " and ".join(x.place for x in sets)
+        raise ImageError(f"{options}: would change nothing, as " + (
+            f"{places} holds real numbers, which are taken as they are: leave it out, or give "
+            "pixels (bytes)" if sets else "no images are given: leave it out, or give --data"))
+    if not done:
+        return []
+    others = [x.place for x in sets if not x.pixels]
+    return [f"images prepared: {found.preparation.text(shape)}" + (
+        f" (not those of {others[0]}: real numbers, which are taken as they are)" if others else ""
+        ), *found.notes]
 
 
 def measured_images(graph: FloatGraph) -> int:

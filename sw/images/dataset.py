@@ -24,13 +24,15 @@ SEEDED = "seeded images"
 @dataclass(frozen=True, eq=False)
 class ImageSet:
     """Images float32[N, C, H, W] as a network takes them, drawn from the `total` of a `place`;
-    `labels` int64[N] if it has them, and `names` of the outputs."""
+    `labels` int64[N] if it has them, and `names` of the outputs; whether they were `pixels`, which
+    are prepared, and not real numbers, which are taken as they are."""
 
     images: np.ndarray
     labels: np.ndarray | None
     names: tuple[str, ...]
     total: int
     place: str
+    pixels: bool = False
 
     def __len__(self) -> int:
         return len(self.images)
@@ -50,7 +52,7 @@ class ImageSet:
         """Those from `first` up to `last`."""
         return ImageSet(self.images[first:last],
                         None if self.labels is None else self.labels[first:last], self.names,
-                        self.total, self.place)
+                        self.total, self.place, self.pixels)
 
 
 def read_labels(text: str) -> tuple[str, ...]:
@@ -109,13 +111,14 @@ def load_images(place: Path, shape: _Shape, preparation: Preparation, count: int
         chosen = rng.permutation(len(whole))[:count]
         images = prepared(text, whole[chosen], preparation, shape)
         found, total = None if labels is None else labels[chosen], len(whole)
+        pixels = whole.dtype == np.uint8
     elif place.is_dir():
         listed = list_folder(place, names)
         if listed.labels is not None and len(listed.names) < outputs:
             raise ImageError(f"{place}: has folders of {len(listed.names)} classes; the network "
                              f"gives {outputs} outputs: say which is which by --labels, a name for "
                              "each output, or leave the folders out")
-        total, names = len(listed.files), listed.names
+        total, names, pixels = len(listed.files), listed.names, True
         chosen = rng.permutation(total)[:count]
         images = np.stack([decode(listed.files[k], preparation, shape) for k in chosen])
         found = None if listed.labels is None else np.array(listed.labels, np.int64)[chosen]
@@ -124,4 +127,4 @@ def load_images(place: Path, shape: _Shape, preparation: Preparation, count: int
         raise ImageError(f"{place}: is no folder of images, no .npz file and no FILE.py:callable")
     if found is not None:
         check_labels(text, found, outputs)
-    return ImageSet(images, found, names or (), total, text)
+    return ImageSet(images, found, names or (), total, text, pixels)
