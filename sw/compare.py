@@ -54,7 +54,8 @@ def parser() -> Parser:
     what.add_argument("--arms", type=Items(str, ",".join(ARMS)), metavar="A,B",
                       help=f"which arms (default {','.join(ARMS)}, of these what the network has); "
                       f"{', '.join(BIG)}: one array with the MACs of all instances")
-    add_options(what, "--images", note="default 1; digits 64; with --data 4")
+    add_options(what, "--images", note="default 1; digits 64; with --data 4; with "
+                "--batch one batch")
     what.add_argument("--batch", type=integer(1, 1024), default=1, metavar="B",
                       help="images of a run (default 1): the fully connected layers at the end "
                       "take all together, and read their weights once")

@@ -13,7 +13,7 @@ import numpy as np
 
 from hw.config import Config
 from hw.options import config_from_arguments
-from hw.support.arguments import given, nearest
+from hw.support.arguments import UsageError, given, nearest
 from hw.support.console import console
 from hw.support.files import check_outputs
 from hw.support.pools import thread_pool
@@ -55,10 +55,13 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     arms = arm_names(args.arms or list(ARMS), config, "--arms")
     choice = choice_from_arguments(args)
     plan = plan_as_asked(args, choice)
+    said = _whole_batches(args)
     _check(args, choice, config)
     model = energy_from_arguments(args)
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
     with SimulationProgress(quiet=args.quiet) as progress:
+        for line in said:
+            progress.say(line)
         work = load_workload(choice, partitions=args.partitions, seed=args.seed,
                              images=args.images, partitioner=args.partitioner,
                              prune=args.prune or "fc", plan=plan, say=progress.say)
@@ -74,8 +77,24 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
                          model=model)
     text = report.to_json() + "\n"
     deliver(text, lambda: print_report(report, console(wide=True)), {
-        args.save: lambda: text, args.report: lambda: render(report)}, as_json=args.json)
+        args.save: lambda: text, args.report: lambda: render(report)}, as_json=args.json,
+        quiet=args.quiet)
     return 0 if report.bit_exact else 1
+
+
+def _whole_batches(args: argparse.Namespace) -> list[str]:
+    """Let the images be whole batches, as a run takes as long for fewer: one batch where their
+    number is not given. Returns what there is to say of it."""
+    if args.images is None and args.batch > 1:
+        args.images = args.batch
+        return [f"--images is not given: one batch of {args.batch}"]
+    if over := (args.images or 1) % args.batch:
+        more = args.images - over + args.batch
+        fewer = f"{args.images - over} or " if args.images > over else ""
+        raise UsageError(f"--images is {args.images} and --batch {args.batch}: a batch that is not "
+                         "full takes as long as a full one, which the images in it would be "
+                         f"charged with; take --images {fewer}{more}, or another --batch")
+    return []
 
 
 def _check(args: argparse.Namespace, choice: Choice, config: Config) -> None:
