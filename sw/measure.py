@@ -139,7 +139,7 @@ _OWN: dict[str, Callable[[], list[dict]]] = {
 def _measure(name: str, path: Path) -> None:
     found = _OWN[name]() if name in _OWN else _run(_COMMANDS[name])
     text = json.dumps(found, indent=1) + "\n"
-    deliver(text, lambda: print(f"wrote {path}"), {path: lambda: text}, as_json=False)
+    deliver(text, lambda: None, {path: lambda: text}, as_json=False)
 
 
 def parser() -> Parser:

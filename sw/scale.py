@@ -60,8 +60,7 @@ def parser() -> Parser:
     add_options(what, "--prune", default=None, note="a network of your own; default all")
     add_options(what, "--plan", note="as many as instances")
     add_options(what, "--epochs", note=f"of each partition of digits; default {INCREMENTAL.epochs}")
-    add_options(what, "--images", default=4, note="held out, for each number of active partitions; "
-                "default 4")
+    add_options(what, "--images", default=4, note="for each number of active partitions; default 4")
     add_options(what, "--seed")
     add_options(parser.add_argument_group("images of a network of your own"), *DATA)
     add_config_arguments(parser, preset="ecp5-85k")

@@ -43,9 +43,9 @@ def parser() -> Parser:
     window = parser.add_argument_group("the window, and where it goes")
     window.add_argument("--layer", type=word, metavar="NAME",
                         help="where it begins (default: the first)")
-    window.add_argument("--start", type=integer(0, _LAST_START), default=0, metavar="N",
+    window.add_argument("--start", type=integer(0, _LAST_START), metavar="N",
                         help="cycles after the layer's begin (default 0)")
-    window.add_argument("--cycles", type=integer(1, _MOST_CYCLES), default=1000, metavar="N",
+    window.add_argument("--cycles", type=integer(1, _MOST_CYCLES), metavar="N",
                         help="how many (default 1000)")
     window.add_argument("--out", type=file_path, metavar="FILE.fst",
                         help="signals of instance 0, as .fst or .vcd")

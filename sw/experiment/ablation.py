@@ -17,7 +17,7 @@ from sw.lowering.switches import switched
 from sw.networks.shapes import captured, check_cut
 from sw.prune.plan import PartitionPlan
 from sw.terminal.console import deliver
-from sw.terminal.progress import SimulationProgress
+from sw.terminal.progress import StepProgress
 from sw.terminal.reads import files_read
 
 from .arms import Arm, golden_outputs, layer_kind, run_arm
@@ -93,7 +93,7 @@ def ablate_as_asked(args: argparse.Namespace) -> int:
     memory = {"latency_cycles": args.latency}
     rows: dict[str, dict[str, int]] = {}
     exact = True
-    with SimulationProgress(quiet=args.quiet) as progress:
+    with StepProgress(quiet=args.quiet) as progress:
         works = workloads(choice, config, partitions, args.seed, progress.say, plan)
         for off in (None, *chosen):
             for work in works:
@@ -105,7 +105,7 @@ def ablate_as_asked(args: argparse.Namespace) -> int:
             "config": config.to_dict(), "bit_exact": exact, "cycles": rows}
     text = json.dumps(data, indent=1) + "\n"
     deliver(text, lambda: console(wide=True).print(_table(rows)), {args.save: lambda: text},
-            as_json=args.json)
+            as_json=args.json, quiet=args.quiet)
     return 0 if exact else 1
 
 

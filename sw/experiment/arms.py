@@ -214,6 +214,7 @@ def run_arm(arm: Arm, names: Sequence[str] | None, *, count_toggles: bool,
                 def report(n: int, layer: int, s: int = start, g: IntegerGraph = graph) -> None:
                     on_progress(s + n, g.layers[min(layer, len(g.layers) - 1)].name)
 
+                report(0, 0)  # now all is built
                 began = time.monotonic()
                 result = driver.run(source, progress=report)
                 seconds += time.monotonic() - began

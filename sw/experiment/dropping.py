@@ -17,6 +17,7 @@ from hw.support.arguments import given
 from hw.support.console import console
 from hw.support.entries import own_cache
 from hw.support.files import check_outputs
+from hw.support.text import printable
 from sw.compiler import compile_graph
 from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
@@ -30,6 +31,7 @@ from sw.reference.golden import run_golden
 from sw.report.charts import PLOT, scatter
 from sw.report.energy import energy_unit
 from sw.terminal.console import deliver
+from sw.terminal.progress import StepProgress
 from sw.terminal.reads import files_read
 from sw.training.incremental import Grown, grow_digits
 from sw.training.recipe import INCREMENTAL
@@ -50,8 +52,8 @@ PUBLISHED_RANGE = (10.6, 41.6)
 class Measured:
     """What the RTL did with some partitions active, for each image on average.
 
-    Members: `active`; `accuracy` of int8 on the held-out images, `rtl_accuracy` on those that the
-    RTL ran; `cycles`; `energy_pj` by category at the nominal level; whether all layers were
+    Members: `active`; `accuracy` of int8 on all images that there are, `rtl_accuracy` on those that
+    the RTL ran; `cycles`; `energy_pj` by category at the nominal level; whether all layers were
     `bit_exact`.
     """
 
@@ -165,25 +167,20 @@ def drop_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     if config.instances < 2:
         raise ValueError("--instances is 1; there must be 2 or more, one for each partition")
     model = energy_from_arguments(args)
-    notes = console(stderr=True)
-
-    def say(text: str) -> None:
-        notes.print(text, style="dim", highlight=False)
-
-    if choice.origin.ours:
-        grown = grow_digits(config.instances, config.unit_channels, seed=args.seed,
-                            cache=own_cache(), epochs=args.epochs or INCREMENTAL.epochs, say=say)
-    else:
-        grown = load_parted(choice, config.instances, prune=args.prune or "all", plan=plan,
-                            images=args.images, seed=args.seed, say=say)
-    measured = measure_active(grown, config, args.images, model, say)
+    with StepProgress() as progress:
+        if choice.origin.ours:
+            grown = grow_digits(config.instances, config.unit_channels, seed=args.seed,
+                                cache=own_cache(), epochs=args.epochs or INCREMENTAL.epochs,
+                                say=progress.say)
+        else:
+            grown = load_parted(choice, config.instances, prune=args.prune or "all", plan=plan,
+                                images=args.images, seed=args.seed, say=progress.say)
+        measured = measure_active(grown, config, args.images, model, progress.say)
     points = points_of(measured, args.levels, model)
     best = unbeaten_points(points)
-    deliver(_json(measured, points, best, config, args, argv),
-            lambda: _print(measured, points, best, config, args),
+    deliver(_json(grown, measured, points, best, config, args, argv),
+            lambda: _print(grown, measured, points, best, config, args),
             {args.plot: lambda: _plot(points, best, args.levels)}, as_json=args.json)
-    if args.plot:
-        say(f"wrote {args.plot}")
     return 0 if all(m.bit_exact for m in measured) else 1
 
 
@@ -207,13 +204,16 @@ def _ranges(points: Points, levels: Sequence[Level]) -> dict[str, tuple[float, f
             "all_chip": spread(points, "chip_nj")}
 
 
-def _json(measured: Sequence[Measured], points: Points, best: Points,
+def _json(grown: Grown, measured: Sequence[Measured], points: Points, best: Points,
           config: Config, args: argparse.Namespace, argv: list[str]) -> str:
     return json.dumps({
         "schema": "partita.scale", "version": 1, "network": args.network, "seed": args.seed,
         "config": config.to_dict(), "energy_column": args.energy_column,
         "external": args.external, "clock_mhz": args.clock_mhz, "images": args.images,
         "command": "python -m sw.scale " + shlex.join(argv),
+        "accuracy_images": len(grown.images), "accuracy_source": grown.source,
+        "right": "the dense network's first guess in floating point" if grown.guessed else "labels",
+        "notes": list(grown.notes),
         "measured": [asdict(m) for m in measured],
         "points": [{**asdict(p), "front": p in best} for p in points],
         "ranges": {name: {"energy": energy, "time": time}
@@ -221,7 +221,7 @@ def _json(measured: Sequence[Measured], points: Points, best: Points,
         "published_range": dict(zip(("energy", "time"), PUBLISHED_RANGE, strict=True))})
 
 
-def _print(measured: Sequence[Measured], points: Points, best: Points,
+def _print(grown: Grown, measured: Sequence[Measured], points: Points, best: Points,
            config: Config, args: argparse.Namespace) -> None:
     unit = energy_unit(p.energy_nj * 1e3 for p in points)
     table = Table(title=f"{args.network} on {config.shape}, {config.port.memory} port of "
@@ -236,8 +236,10 @@ def _print(measured: Sequence[Measured], points: Points, best: Points,
                       f"{m.cycles:,.0f}", *cells)
     out = console(wide=True)
     out.print(table)
-    out.print("\n* no other point is better in accuracy, time and energy at once.  int8: on "
-                  f"all held-out images; RTL: on {args.images} of them.")
+    what = "first guesses that are the dense network's in floating point" if grown.guessed else \
+        "right first guesses"
+    out.print("\n* no other point is better in accuracy, time and energy at once.  int8: "
+              f"{printable(f'{what}, on {grown.source}')}; RTL: on {args.images} of them.")
     words = {"dropping": f"partitions alone, at {args.levels[0]}", "all": "partitions and levels",
              "all_chip": "the same, without external memory"}
     for name, (energy, time) in _ranges(points, args.levels).items():

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from rich.table import Table
-from rich.text import Text
 
 from hw.config import PRESETS, Config
 from hw.fpga.devices import DEVICES, DoesNotFitError, Usage
@@ -30,6 +29,7 @@ from sw.prune.plan import PartitionPlan
 from sw.reference.golden import run_golden
 from sw.report.charts import PLOT, scatter
 from sw.terminal.console import deliver
+from sw.terminal.progress import StepProgress
 from sw.terminal.reads import files_read
 
 from .choice import choice_from_arguments
@@ -166,36 +166,46 @@ def explore_as_asked(args: argparse.Namespace) -> int:
     for partitions in several if plan is None else ():
         with given("--partitions", partitions):
             check_cut(captured(origin), prune, partitions)
-    notes = console(stderr=True)
-    found: dict[int, Result] = {}
-    device = DEVICES[args.device] if args.device else None
-    with notes.status(Text(f"predicting {len(points)} points")) as status:
-        for k, value in _each(evaluate, points, args):
-            assert isinstance(value, Result)
-            lacks = value.usage.lacks(device) if device else []
-            found[k] = replace(value, fits=not lacks, why="; ".join(lacks) or value.why)
-            status.update(Text(f"predicted {len(found)} of {len(points)} points"))
-    results = [found[k] for k in range(len(points))]
-    chosen = unbeaten_results(results)
-    if not chosen:
-        raise DoesNotFitError(f"none of {len(points)} configurations fits"
-                              + (f" {device.name}" if device else "")
-                              + f"; the first: {results[0].why}")
-    if args.rtl:
-        with notes.status(Text(f"running {len(chosen)} points in RTL")) as status:
-            measured = _each(cycles_in_rtl, [r.candidate for r in chosen], args)
-            for done, (k, value) in enumerate(measured, 1):
-                assert isinstance(value, int)
-                old, chosen[k] = chosen[k], replace(chosen[k], rtl_cycles=value)
-                results[results.index(old)] = chosen[k]
-                status.update(Text(f"ran {done} of {len(chosen)} points in RTL"))
+    with StepProgress() as progress:
+        results = _predicted(points, args, progress)
+        chosen = unbeaten_results(results)
+        if not chosen:
+            raise DoesNotFitError(f"none of {len(points)} configurations fits"
+                                  + (f" {DEVICES[args.device].name}" if args.device else "")
+                                  + f"; the first: {results[0].why}")
+        if args.rtl:
+            _run(results, chosen, args, progress)
     rows = [r.row() | {"front": r in chosen} for r in results]
     deliver(json.dumps({"schema": "partita.explore", "version": 1, "points": rows}),
             lambda: _print(results, chosen, args.all),
             {args.plot: lambda: _plot(results, chosen)}, as_json=args.json)
-    if args.plot:
-        notes.print(f"wrote {args.plot}")
     return 0
+
+
+def _predicted(points: Sequence[Candidate], args: argparse.Namespace,
+               progress: StepProgress) -> list[Result]:
+    """Each point, and whether it fits the device that is asked for."""
+    found: dict[int, Result] = {}
+    device = DEVICES[args.device] if args.device else None
+    progress.say(f"predicting {len(points)} points")
+    for k, value in _each(evaluate, points, args):
+        assert isinstance(value, Result)
+        lacks = value.usage.lacks(device) if device else []
+        found[k] = replace(value, fits=not lacks, why="; ".join(lacks) or value.why)
+        progress.update(f"predicted {len(found)} of {len(points)} points")
+    return [found[k] for k in range(len(points))]
+
+
+def _run(results: list[Result], chosen: list[Result], args: argparse.Namespace,
+         progress: StepProgress) -> None:
+    """Run the chosen in RTL, and put what they took into both lists."""
+    progress.say(f"running {len(chosen)} points in RTL")
+    measured = _each(cycles_in_rtl, [r.candidate for r in chosen], args)
+    for done, (k, value) in enumerate(measured, 1):
+        assert isinstance(value, int)
+        old, chosen[k] = chosen[k], replace(chosen[k], rtl_cycles=value)
+        results[results.index(old)] = chosen[k]
+        progress.update(f"ran {done} of {len(chosen)} points in RTL")
 
 
 def _points(args: argparse.Namespace, first: Candidate, several: Sequence[int],

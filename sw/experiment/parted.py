@@ -49,19 +49,22 @@ def load_parted(choice: Choice, instances: int, *, prune: str, plan: PartitionPl
     if len(found) < images:
         raise ValueError(f"--images is {images}; {found.place} has {len(found)}")
     plan = plan or partition(graph, names, instances, seed=seed, progress=say)
-    say(f"{', '.join(names)} pruned in {instances} parts" + (
+    notes = [f"{', '.join(names)} pruned in {instances} parts" + (
         ": all other weights are zero already" if is_cut(graph, plan) else ", without training: "
-        "accuracies are less than those of a network that is trained so"))
-    for note in (*network.notices, *pixels.notes):
-        say(note)
+        "accuracies are less than those of a network that is trained so"),
+        *network.notices, *pixels.notes]
     labels = found.labels
     if labels is None:
-        say("no labels: a right answer is the first guess of the dense network in floating point")
+        notes.append("no labels: a right answer is the first guess of the dense network in "
+                     "floating point")
         labels = outputs_of(partial(run_float, graph), found.images).reshape(
             len(found), -1).argmax(axis=1).astype(np.int64)
     # what is dropped writes zeros, which must stand for 0
     pruned = quantise_as_needed(apply_plan(graph, plan), pixels.calibration, symmetric=True)
-    if pruned.note:
-        say(pruned.note)
+    notes += filter(None, [pruned.note])
+    for note in notes:
+        say(note)
     partition_layers(pruned.graph.layers, instances)
-    return Grown(pruned.graph, found.images, labels)
+    return Grown(pruned.graph, found.images, labels,
+                 f"{len(found)} {found.place}" if found.seeded else found.source,
+                 guessed=found.labels is None, notes=tuple(notes))

@@ -3,11 +3,12 @@
 import argparse
 import json
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from hw.options import config_from_arguments
-from hw.support.arguments import given, nearest
-from hw.support.console import console
+from hw.support.arguments import UsageError, given, nearest
 from hw.support.files import check_outputs, save_file
 from hw.support.marks import marked_vcd, wave_version
 from sim.waves.fst import require_fst, vcd_to_fst
@@ -17,6 +18,7 @@ from sw.driver.driver import Driver
 from sw.driver.result import RunResult
 from sw.networks.shapes import captured, check_cut
 from sw.terminal.console import deliver
+from sw.terminal.progress import StepProgress
 from sw.terminal.reads import files_read
 
 from .choice import choice_from_arguments
@@ -25,6 +27,8 @@ from .workload import MOST_PARTITIONS, load_workload
 
 __all__ = ["trace_as_asked"]
 
+#: Of the window, where nobody says how many.
+CYCLES = 1000
 #: What the files that it writes say that they are.
 _WAVES, _TIMELINE, _VERSION = "partita.trace", "partita.timeline", 1
 
@@ -56,14 +60,7 @@ def timeline(result: RunResult, names: list[str], title: str) -> str:
 
 def trace_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.trace`'s arguments ask for, and return the exit code; errors are raised."""
-    if args.out is None and args.timeline is None:
-        raise ValueError("nothing to write: give --out, --timeline or both")
-    check_outputs(files_read(args), out=(args.out, _WAVES),
-                  timeline=(args.timeline, _TIMELINE))
-    if args.out and args.out.suffix not in (".fst", ".vcd"):
-        raise ValueError(f"--out {args.out}: name a file that ends in .fst or .vcd")
-    if args.out and args.out.suffix == ".fst":
-        require_fst()
+    _check(args)
     config = config_from_arguments(args)
     choice = choice_from_arguments(args)
     float_graph, plan = captured(choice.origin), plan_as_asked(args, choice)
@@ -74,41 +71,73 @@ def trace_as_asked(args: argparse.Namespace) -> int:
     if args.layer is not None and args.layer not in names:
         raise ValueError(f"--layer {args.layer!r} is not in {args.network}; its layers are "
                          + ", ".join(names) + nearest(args.layer, names))
-    notes = console(stderr=True)
-    work = load_workload(choice, partitions=partitions, seed=args.seed, images=1, plan=plan,
-                         say=notes.print)
-    if args.form == "pruned" and work.pruned is None:
-        raise ValueError("--form is pruned; nothing of this network is: take --form dense")
-    graph = work.dense if args.form == "dense" else work.pruned or work.dense
-    program = compile_graph(graph, config)
-    program.check_log()
-    with open_backend("verilator", config, memory_bytes=program.window_bytes, say=notes.print,
-                      kind="wave" if args.out else None) as backend:
-        driver = Driver(backend)
-        driver.load(program)
-        notes.print("running once, to see where layers begin")
-        result = driver.run(work.images[0])
-        if args.timeline:
-            text = timeline(result, names, f"{graph.name} on {config.instances} instances")
-            deliver(text, lambda: None, {args.timeline: lambda: text}, as_json=False)
-            notes.print(f"wrote {args.timeline}: {result.cycles:,} cycles")
-        if args.out:
-            first = names.index(args.layer) if args.layer else 0
-            assert result.layer_cycles is not None
-            begin = sum(result.layer_cycles[:first]) + args.start
-            if begin >= result.cycles:
-                raise ValueError(f"--start {args.start}: the run is over {result.cycles - begin:,} "
-                                 "cycles before")
-            driver.start(work.images[0])
-            if begin:
-                backend.advance(begin)
-            with tempfile.TemporaryDirectory() as folder:
-                made = Path(folder) / "signals.vcd"
-                backend.trace(made, args.cycles)
-                is_vcd = args.out.suffix == ".vcd"
-                if not is_vcd:
-                    vcd_to_fst(made, made.with_suffix(".fst"), wave_version(_WAVES, _VERSION))
-                with made.with_suffix(args.out.suffix).open("rb") as file:
-                    save_file(args.out, file, head=marked_vcd(_WAVES, _VERSION) if is_vcd else b"")
-            notes.print(f"wrote {args.out}: {args.cycles:,} cycles from cycle {begin:,}")
+    with StepProgress() as progress:
+        work = load_workload(choice, partitions=partitions, seed=args.seed, images=1, plan=plan,
+                             say=progress.say)
+        if args.form == "pruned" and work.pruned is None:
+            raise ValueError("--form is pruned; nothing of this network is: take --form dense")
+        graph = work.dense if args.form == "dense" else work.pruned or work.dense
+        program = compile_graph(graph, config)
+        program.check_log()
+        with open_backend("verilator", config, memory_bytes=program.window_bytes,
+                          say=progress.say, kind="wave" if args.out else None) as backend:
+            driver = Driver(backend)
+            driver.load(program)
+            progress.say("running once, to see where layers begin")
+            result = driver.run(work.images[0])
+            if args.timeline:
+                text = timeline(result, names, f"{graph.name} on {config.instances} instances")
+                deliver(text, lambda: None, {args.timeline: lambda: text}, as_json=False,
+                        quiet=True)
+                progress.say(f"wrote {args.timeline}: {result.cycles:,} cycles")
+            if args.out:
+                begin = _begin(args, names, result)
+                driver.start(work.images[0])
+                if begin:
+                    backend.advance(begin)
+                cycles = args.cycles or CYCLES
+                _write_signals(args.out, partial(backend.trace, cycles=cycles))
+                progress.say(f"wrote {args.out}: {cycles:,} cycles from cycle {begin:,}")
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what cannot work, or would change nothing, before anything is read."""
+    if args.out is None and args.timeline is None:
+        raise ValueError("nothing to write: give --out, --timeline or both")
+    for option in ("layer", "start", "cycles"):
+        if args.out is None and getattr(args, option) is not None:
+            raise UsageError(f"--{option} goes with --out, whose window it says; --timeline is of "
+                             "the whole run")
+    for option in ("partitions", "plan"):
+        if args.form == "dense" and getattr(args, option) is not None:
+            raise UsageError(f"--{option} goes without --form dense, of which nothing is pruned")
+    check_outputs(files_read(args), out=(args.out, _WAVES),
+                  timeline=(args.timeline, _TIMELINE))
+    if args.out and args.out.suffix not in (".fst", ".vcd"):
+        raise ValueError(f"--out {args.out}: name a file that ends in .fst or .vcd")
+    if args.out and args.out.suffix == ".fst":
+        require_fst()
+
+
+def _begin(args: argparse.Namespace, names: list[str], result: RunResult) -> int:
+    """The cycle at which the window begins; refuses one after the run's end."""
+    assert result.layer_cycles is not None
+    before = sum(result.layer_cycles[:names.index(args.layer) if args.layer else 0])
+    start = args.start or 0
+    if before + start >= result.cycles:
+        left, of = result.cycles - before, f" from layer {args.layer} on" if args.layer else ""
+        raise ValueError(f"--start is {start}: the run takes {left:,} cycles{of}; it must be less")
+    return before + start
+
+
+def _write_signals(path: Path, trace: Callable[[Path], None]) -> None:
+    """Keep the signals that `trace` writes as VCD into a file, as that file's ending says."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "signals.vcd"
+        trace(made)
+        is_vcd = path.suffix == ".vcd"
+        if not is_vcd:
+            vcd_to_fst(made, made.with_suffix(".fst"), wave_version(_WAVES, _VERSION))
+        with made.with_suffix(path.suffix).open("rb") as file:
+            save_file(path, file, head=marked_vcd(_WAVES, _VERSION) if is_vcd else b"")

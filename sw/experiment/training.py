@@ -94,6 +94,8 @@ def _check(args: argparse.Namespace, choice: Choice | None, plan: PartitionPlan 
         raise ValueError("tinyvgg16 trains on Tiny ImageNet: give its folder with --data "
                          "(or train --network digits, which needs none)")
     tiny = {k: v for k, v in _TINYVGG16.items() if k != "data" or choice is None}
+    if choice is None and args.network != "tinyvgg16" and args.data is not None:
+        raise UsageError("--data goes with --network tinyvgg16, or one of your own")
     _settle(args, tiny, args.network == "tinyvgg16", "goes with --network tinyvgg16")
     if choice is None:
         for option in OWN:
@@ -230,7 +232,8 @@ def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Reci
             print(f"next: {next_command(args, rows[-1])}")
 
     text = results()
-    deliver(text, show, {args.out / "results.json": lambda: text}, as_json=args.json)
+    deliver(text, show, {args.out / "results.json": lambda: text}, as_json=args.json,
+            quiet=True)
     return 0
 
 

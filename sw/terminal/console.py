@@ -1,17 +1,19 @@
 """What commands give: a result, as JSON or for people, and the files that were asked for."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from hw.support.files import save_file
+from hw.support.text import printable
 
 __all__ = ["deliver"]
 
 
 def deliver(result: str, show: Callable[[], None], files: dict[Path | None, Callable[[], str]], *,
-            as_json: bool) -> None:
-    """Write a result's files and print it; where a file cannot be written, it is printed as JSON,
-    so that what took minutes is not lost.
+            as_json: bool, quiet: bool = False) -> None:
+    """Write a result's files, tell so on stderr, and print it; where a file cannot be written, it
+    is printed as JSON, so that what took minutes is not lost.
 
     Parameters
     ----------
@@ -19,6 +21,7 @@ def deliver(result: str, show: Callable[[], None], files: dict[Path | None, Call
     show : prints it for people
     files : path, or None for one that nobody asked for -> function that makes its text
     as_json : print the JSON anyway
+    quiet : do not tell of the files
 
     Raises
     ------
@@ -32,6 +35,9 @@ def deliver(result: str, show: Callable[[], None], files: dict[Path | None, Call
                 save_file(path, text())
             except OSError as error:
                 failed = failed or error
+                continue
+            if not quiet:
+                print(printable(f"wrote {path}"), file=sys.stderr, flush=True)
     if as_json or failed:
         print(result, end="" if result.endswith("\n") else "\n")
     else:

@@ -32,12 +32,19 @@ __all__ = ["Grown", "grow_digits", "join"]
 
 @dataclass(frozen=True)
 class Grown:
-    """A network trained partition by partition, in int8, with its held-out images, float32
-    [n, C, H, W], and labels."""
+    """A network in partitions, in int8, with the images that its accuracy is measured on, float32
+    [n, C, H, W], and their labels.
+
+    Members: `source`, in words what images these are; whether the labels are `guessed`, as nobody
+    gave any: the dense network's first guesses; `notes` on how it came to be.
+    """
 
     graph: IntegerGraph
     images: np.ndarray
     labels: np.ndarray
+    source: str
+    guessed: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def train_partition(task: Task, number: int, recipe: Recipe, folder: Path,
@@ -117,4 +124,5 @@ def grow_digits(partitions: int, width: int, *, seed: int, cache: Path,
     grown = join(graphs)
     integer = quantise_with(grown, calibrate(grown, trainer.calibration()))
     held = torch.from_numpy(task.data.held_images)
-    return Grown(integer, task.plain(held).numpy(), task.data.held_labels)
+    return Grown(integer, task.plain(held).numpy(), task.data.held_labels,
+                 f"{len(held)} held-out scans")

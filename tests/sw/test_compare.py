@@ -145,7 +145,10 @@ def test_selected_layers_start_from_the_golden_output_before_them():
     work = load_workload("digits", partitions=8, seed=1, images=1)
     arm = Arm("dense-1", work.dense, ALONE, work.images,
               golden_outputs(work.dense, work.images))
-    result, _ = run_arm(arm, ["conv2_1", "fc2", "fc3"], count_toggles=True, memory=MEMORY)
+    told: list[tuple[int, str]] = []
+    result, _ = run_arm(arm, ["conv2_1", "fc2", "fc3"], count_toggles=True, memory=MEMORY,
+                        on_progress=lambda cycles, layer: told.append((cycles, layer)))
+    assert told[0] == (0, "conv2_1")  # as it is built, and begins to run
     assert [x.name for x in result.layers] == ["conv2_1", "fc2", "fc3"]
     assert result.bit_exact
 

@@ -99,6 +99,7 @@ def test_progress_shows_names_as_they_are(name, monkeypatch):
                 progress.say(name)
                 if isinstance(progress, SimulationProgress):
                     progress.start("dense-1", 100)
+                    progress.update("dense-1", 0, name)
                     progress.update("dense-1", 50, name)
                     progress._bars.refresh()
                     progress.finish("dense-1")

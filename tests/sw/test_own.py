@@ -105,7 +105,11 @@ def test_partitions_of_a_network_are_dropped_while_it_runs(own, capsys):
                  "--images", "2", "--levels", "1V@1", "--json"]
     assert scale.main(arguments) == 0
     said = capsys.readouterr()
-    one, two = json.loads(said.out)["measured"]
+    data = json.loads(said.out)
+    assert data["accuracy_images"] == 15 and data["right"] == "labels"
+    assert data["accuracy_source"] == f"15 of 15 images of {own.images}"
+    assert any("n7 pruned in 2 parts, without training" in note for note in data["notes"])
+    one, two = data["measured"]
     assert one["bit_exact"] and two["bit_exact"] and (one["active"], two["active"]) == (1, 2)
     assert sum(one["energy_pj"].values()) < sum(two["energy_pj"].values())
     assert "n7 pruned in 2 parts, without training" in said.err
@@ -133,7 +137,7 @@ def test_a_run_of_a_network_is_looked_into(own, tmp_path, capsys):
     assert is_marked(there, "partita.timeline")
     names = {e["name"] for e in json.loads(there.read_text())["traceEvents"] if e["ph"] == "X"}
     assert names == {"n1", "n7", "n9"}
-    assert trace.main(["--network", str(own.onnx), "--timeline", str(there), "--layer", "n8"]) == 2
+    assert trace.main(["--network", str(own.onnx), "--out", f"{there}.vcd", "--layer", "n8"]) == 2
     assert "--layer 'n8' is not in" in capsys.readouterr().err
 
 

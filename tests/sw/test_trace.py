@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,16 @@ def test_a_window_of_signals_and_a_timeline_are_written(tmp_path):
 
 
 @pytest.mark.builds
+def test_a_window_after_the_end_is_refused_with_what_there_is(tmp_path, capsys):
+    assert trace.main([*TINY, "--layer", "fc3", "--start", "100000", "--out",
+                       str(tmp_path / "x.vcd")]) == 2
+    said = capsys.readouterr().err
+    left, = re.findall(r"--start is 100000: the run takes ([\d,]+) cycles from layer fc3 on; it "
+                       "must be less\n", said)
+    assert 0 < int(left.replace(",", "")) < 10_000 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.builds
 def test_fst_holds_the_same_changes(tmp_path):
     vcd, fst = tmp_path / "a.vcd", tmp_path / "a.fst"
     for path in (vcd, fst):
@@ -68,6 +79,11 @@ def test_fst_holds_the_same_changes(tmp_path):
     (["--out", "/nowhere/x.vcd"], 5, "--out /nowhere/x.vcd: /nowhere: No such file"),
     (["--out", "x.txt"], 2, "ends in .fst or .vcd"),
     (["--out", "x.vcd", "--layer", "fc9"], 2, "--layer 'fc9' is not in"),
+    (["--timeline", "x.json", "--layer", "fc1"], 2, "--layer goes with --out, whose window it"),
+    (["--timeline", "x.json", "--start", "0"], 2, "--start goes with --out, whose window it"),
+    (["--timeline", "x.json", "--cycles", "1000"], 2, "--cycles goes with --out, whose window it"),
+    (["--out", "x.vcd", "--form", "dense"], 2, "--partitions goes without --form dense, of which"),
+    (["--out", "x.vcd", "--form", "dense", "--plan", "p"], 2, "goes without --form dense"),
 ])
 def test_bad_usage_is_refused(capsys, monkeypatch, tmp_path, arguments, code, message):
     monkeypatch.chdir(tmp_path)

@@ -53,6 +53,7 @@ def test_the_command_trains_partitions_and_writes_results(tmp_path, capsys):
        f"{option} does not go with --ablation")
       for option, value in (("--partitions", "8"), ("--prune", "fc"),
                             ("--partitioner", "random"))),
+    (["--network", "digits", "--data", "x"], "--network tinyvgg16, or one of your own"),
     (["--network", "digits", "--rate", "11"], "--rate is 11; it must be a number above 0, at most "
      "10"),
     (["--network", "digits", "--rate", "5e-324"], "--rate is 5e-324: rate is 0"),

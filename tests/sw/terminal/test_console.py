@@ -65,8 +65,12 @@ def test_a_result_is_printed_where_its_file_cannot_be_written(tmp_path, capsys):
 
 @pytest.mark.parametrize(("as_json", "said"), [(True, "{}\n"), (False, "table\n")])
 def test_a_result_is_printed_once(tmp_path, capsys, as_json, said):
-    deliver("{}", lambda: print("table"), {tmp_path / "a": lambda: "A"}, as_json=as_json)
-    assert capsys.readouterr().out == said and (tmp_path / "a").read_text() == "A"
+    for quiet in (False, True):
+        deliver("{}", lambda: print("table"), {tmp_path / "a": lambda: "A", None: lambda: "B"},
+                as_json=as_json, quiet=quiet)
+        told = capsys.readouterr()
+        assert told.out == said and (tmp_path / "a").read_text() == "A"
+        assert told.err == ("" if quiet else f"wrote {tmp_path / 'a'}\n")
 
 
 def test_a_plot_goes_through_a_link_or_to_a_device(tmp_path, capsys):
