@@ -19,6 +19,7 @@ from sim.gates.netlist import Netlist
 from sim.gates.timing import Timing, analyse
 from sw.energy.coefficients import TABLE
 from sw.energy.fit import FEATURES, Sample, column, fit, logic_errors, predict, validate
+from sw.terminal.progress import StepProgress
 
 from .gates import map_core, stimuli
 
@@ -30,20 +31,20 @@ def calibrate_as_asked(args: argparse.Namespace) -> int:
     if args.write:
         check_outputs(write=(TABLE, None))
     library = read_liberty(args.liberty)
-    notes = console(stderr=True)
     samples: list[Sample] = []
     paths: dict[str, dict[str, float]] = {}
-    for rows, cols in args.arrays:
-        config = _config(rows, cols)
-        netlist = Netlist(map_core(config, args.liberty, library, args.delay_ns, notes.print),
-                          library, CORE_NAME)
-        notes.print(f"{rows}x{cols}: {len(netlist.flip_flops):,} flip-flops, "
-                    f"{netlist.area / 1e6:.2f} mm2 of cells")
-        paths[f"{rows}x{cols}"] = _paths(analyse(netlist), args.delay_ns, notes.print)
-        for sample in stimuli(config, netlist, args.cycles, args.windows, notes.print):
-            samples.append(sample)
-            notes.print(f"  {sample.array} {sample.stimulus}: "
-                        f"{sample.gates_pj / sample.cycles:.1f} pJ per cycle")
+    with StepProgress() as progress:
+        for rows, cols in args.arrays:
+            config = _config(rows, cols)
+            netlist = Netlist(map_core(config, args.liberty, library, args.delay_ns, progress.say),
+                              library, CORE_NAME)
+            progress.say(f"{rows}x{cols}: {len(netlist.flip_flops):,} flip-flops, "
+                         f"{netlist.area / 1e6:.2f} mm2 of cells")
+            paths[f"{rows}x{cols}"] = _paths(analyse(netlist), args.delay_ns, progress.say)
+            for sample in stimuli(config, netlist, args.cycles, args.windows, progress.say):
+                samples.append(sample)
+                progress.say(f"  {sample.array} {sample.stimulus}: "
+                             f"{sample.gates_pj / sample.cycles:.1f} pJ per cycle")
     if args.json:
         print(json.dumps({"paths": paths, "samples": [asdict(s) for s in samples]}, indent=1))
     else:

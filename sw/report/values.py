@@ -221,7 +221,7 @@ class Report(Tabular):
     def summary(self) -> list[dict]:
         """A row for each arm."""
         base, unit = self.arms[0], self.energy_unit
-        return [{"arm": arm.name, "cycles": arm.cycles,
+        return [{"arm": arm.name, "cycles an image": round(arm.cycles / self.images),
                  f"{base.name} over it": f"{base.cycles / max(arm.cycles, 1):.2f}x",
                  f"{unit.name} an image": unit.text(arm.pj(self.energy_model, self.images)),
                  "bit-exact": arm.bit_exact} for arm in self.arms]

@@ -130,6 +130,7 @@ def test_numbers_are_told_to_be_an_images_or_of_all():
                   "x faster than dense-1, network", "x faster than dense on the same 8 instances",
                   "x less energy than dense-1, network, core alone"):
         assert words in text, words
+    assert report.summary()[0]["cycles an image"] == arm.cycles / 4  # as in a notebook
     alone = render(example())
     assert "images" not in alone.partition("<h1>")[2]
 

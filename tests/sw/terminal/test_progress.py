@@ -4,9 +4,10 @@ import time
 
 import pytest
 
-from sw import explore, scale, trace
+from sw import calibrate, explore, scale, trace
 from sw.terminal import progress as module
 from sw.terminal.progress import SimulationProgress, StepProgress
+from tests.sim.gates.test_gates import LIBERTY
 
 
 def test_time_left_is_told_by_what_has_run_since_the_run_began(monkeypatch, capsys):
@@ -65,14 +66,18 @@ def test_nothing_is_said_where_quiet_is_asked_for(capsys):
 @pytest.mark.parametrize(("main", "place", "arguments"), [
     (trace.main, "tracing.load_workload", ["--network", "digits", "--timeline", "t.json"]),
     (scale.main, "dropping.grow_digits", ["--preset", "tiny"]),
+    (calibrate.main, "calibration.map_core", ["--liberty", "toy.lib"]),
     (explore.main, "exploration.each", ["--network", "digits"])])
 def test_no_command_is_silent_for_long(monkeypatch, tmp_path, capsys, main, place, arguments):
-    def slow(*values, say=lambda text: None, **options):
-        say("at work")
+    def slow(*values, say=None, **options):
+        tell = say or values[-1]
+        if callable(tell):  # else the command has said something before
+            tell("at work")
         assert "so far" in heard(capsys, "so far")
         raise ValueError("enough")
 
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "toy.lib").write_text(LIBERTY)
     monkeypatch.setattr(module, "INTERVAL_S", 0.02)
     monkeypatch.setattr(f"sw.experiment.{place}", slow)
     assert main(arguments) == 2
