@@ -242,9 +242,9 @@ def _accuracy(work: Workload, results: dict, layers: list[str] | None) -> dict |
     if not layers:
         for form, graph in work.forms.items():
             finals = [run_golden(graph, x)[-1] for x in work.images]
+            ran = f"{len(finals)} images" if len(finals) > 1 else "image"
             what = "int8" if form == "dense" else f"{form} int8"
-            accuracy[f"{what} on the {len(finals)} images in RTL"] = top1(
-                np.stack(finals), work.labels)
+            accuracy[f"{what} on the {ran} in RTL"] = top1(np.stack(finals), work.labels)
     for name, (_, finals) in results.items():
         graph = work.forms[name.partition("-")[0]]
         if layers and graph.layers[-1].name not in layers:

@@ -11,6 +11,7 @@ from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
 from sw.images.dataset import SEEDED, ImageSet, load_images
 from sw.images.errors import ImageError
+from sw.networks.naming import Kind, Origin
 from sw.networks.opening import opened
 from sw.networks.seeded import seeded_images
 from sw.networks.shapes import check_cut
@@ -204,11 +205,17 @@ def load_own(choice: Choice, *, partitions: int | None, seed: int, images: int |
     if len(pixels.images) < count and images is not None:
         raise ValueError(f"--images is {count}; {pixels.images.place} has {len(pixels.images)}")
     own = Own(name=choice.origin.name, graph=graph, pixels=pixels, count=count,
-              weights=f"weights of {choice.origin.weights or choice.origin.text}; "
-              f"{pixels.images.part(0, count).source}",
+              weights=f"{_weights(choice.origin)}; {pixels.images.part(0, count).source}",
               measured=measure, notices=network.notices, symmetric=choice.symmetric)
     return workload_of(own, partitions=partitions, seed=seed, partitioner=partitioner, prune=prune,
                        plan=plan, say=say)
+
+
+def _weights(origin: Origin) -> str:
+    """Where a network's weights come from, in words."""
+    if origin.weights is None and origin.kind is Kind.CALLABLE:
+        return f"weights as {origin.text} makes them"
+    return f"weights of {origin.weights or origin.text}"
 
 
 def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str | None,

@@ -65,7 +65,8 @@ def test_where_nothing_can_be_pruned_one_instance_is_compared_with_n(own, capsys
     said = capsys.readouterr()
     data = json.loads(said.out)
     assert [a["name"] for a in data["arms"]] == ["dense-1", "dense-2"] and data["bit_exact"]
-    assert data["partitions"] == 1 and data["weights"].endswith("Branches; seeded images")
+    assert data["partitions"] == 1 and data["weights"].endswith(
+        "Branches makes them; seeded images")
     notes = " ".join(data["notes"])
     assert "nothing is pruned: it has no linear layer but the classifier" in notes
     assert "--prune all would prune its convolutions" in notes
