@@ -10,7 +10,8 @@ __all__ = ["machines"]
 def machines() -> list[Target]:
     """Every board with its preset."""
     return [Target(board.name, board.title, board.config, board.clock_mhz, _memory_bytes(board),
-                   board.device) for board in BOARDS.values()]
+                   board.device, board.partitions, board.prune, board.system)
+            for board in BOARDS.values()]
 
 
 def _memory_bytes(board: Board) -> int:

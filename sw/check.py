@@ -12,7 +12,8 @@ Examples:
 
 Cycles are predicted by the cycle model; of large networks with the first splits of layers that go,
 in place of those that the compiler finds best. Values of networks that come with it are not looked
-at.
+at; for a board these are pruned as `python -m boards run` prunes them, if --partitions does not say
+otherwise.
 
 Exit codes: 0 it runs, 1 something of it cannot run, 2 usage, 3 a tool is missing, 4 it does not fit
 the machine, 5 input or output failed, 130 interrupted.
@@ -37,13 +38,17 @@ def parser() -> Parser:
                         help="what is checked: a name, an ONNX file, a .pt2 file of torch.export, "
                         "or FILE.py:callable or package.module:callable")
     what = parser.add_argument_group("the network and its images")
-    add_options(what, *NETWORK[1:], *DATA, "--plan", "--seed")
+    add_options(what, *NETWORK[1:], *DATA)
+    add_options(what, "--partitions", default=None, note="default: what boards run takes for one "
+                "that comes with it, else as it is")
+    add_options(what, "--plan", "--seed")
     machine = parser.add_argument_group("the machine")
     machine.add_argument("--board", type=word, metavar="BOARD",
                          help="a board with its own configuration, memory and clock, in place of "
                          "--preset")
-    add_options(machine, "--clock-mhz", note="default 100; a board has its own")
+    add_options(machine, "--clock-mhz", default=None, note="default 100; a board has its own")
     add_config_arguments(parser)
+    parser.set_defaults(preset=None)  # so that one that is given beside --board is seen
     out = parser.add_argument_group("output")
     add_options(out, "--json", "--save", "--quiet")
     return parser

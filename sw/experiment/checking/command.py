@@ -6,7 +6,7 @@ import shlex
 from dataclasses import asdict, replace
 
 from hw.config import PRESETS
-from hw.options import as_options, changed_config
+from hw.options import as_options, changed_config, named_by_option
 from hw.support.console import console
 from hw.support.files import check_outputs
 from sw.experiment.choice import choice_from_arguments
@@ -22,6 +22,7 @@ from .targets import Target, find_target
 __all__ = ["check_as_asked"]
 
 _SCHEMA, _VERSION = "partita.check", 1
+_CLOCK_MHZ = 100.0
 
 
 def check_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
@@ -36,9 +37,11 @@ def check_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
         if not args.quiet:
             notes.print(text, style="dim", highlight=False)
 
-    facts = facts_of(choice, target, plan=plan, seed=args.seed, say=say)
-    data = _json(facts, argv)
-    deliver(data, lambda: print_facts(facts, _next(args, facts), console(wide=True)),
+    facts = facts_of(choice, target, plan=plan, partitions=args.partitions, seed=args.seed,
+                     say=say)
+    following = _next(args, facts)
+    data = _json(facts, argv, following)
+    deliver(data, lambda: print_facts(facts, following, console(wide=True)),
             {args.save: lambda: data}, as_json=args.json)
     return 0 if facts.runs else 4 if facts.lacks else 1
 
@@ -46,16 +49,23 @@ def check_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
 def _target(args: argparse.Namespace) -> Target:
     """The machine that is meant, with the fields that options change."""
     if not args.board:
-        config = changed_config(PRESETS[args.preset], args)
-        return Target(args.preset, f"the preset {args.preset}, {config.shape}", config,
-                      args.clock_mhz)
-    if args.preset != "default":
+        preset = args.preset or "default"
+        config = changed_config(PRESETS[preset], args)
+        return Target(preset, f"the preset {preset}, {config.shape}", config,
+                      _CLOCK_MHZ if args.clock_mhz is None else args.clock_mhz)
+    if args.preset is not None:
         raise ValueError("--board and --preset name a machine each; leave one out")
     found = find_target(args.board)
-    return replace(found, config=changed_config(found.config, args))
+    if args.clock_mhz is not None:
+        raise ValueError(f"--clock-mhz goes without --board: the {found.title} has its own clock, "
+                         f"{found.clock_mhz:g} MHz")
+    config = changed_config(found.config, args)
+    with named_by_option():
+        found.rules(config)
+    return replace(found, config=config)
 
 
-def _json(facts: Facts, argv: list[str]) -> str:
+def _json(facts: Facts, argv: list[str], following: str) -> str:
     data = asdict(facts)
     data["target"] = {"name": facts.target.name, "title": facts.target.title,
                       "clock_mhz": facts.target.clock_mhz,
@@ -63,14 +73,15 @@ def _json(facts: Facts, argv: list[str]) -> str:
                       "config": facts.target.config.to_dict()}
     return json.dumps({"schema": _SCHEMA, "version": _VERSION, "verdict": verdict(facts),
                        "runs": facts.runs, "ms": facts.ms, **data,
-                       "command": "python -m sw.check " + shlex.join(argv)}, indent=1) + "\n"
+                       "command": "python -m sw.check " + shlex.join(argv), "next": following},
+                      indent=1) + "\n"
 
 
 def _next(args: argparse.Namespace, facts: Facts) -> str:
     """What to type next."""
-    network = [args.network, *as_typed(args, (*MORE, "--plan"))]
+    network = [args.network, *as_typed(args, (*MORE, "--partitions", "--plan"))]
     machine = [*(["--board", args.board] if args.board else []),
-               *(["--preset", args.preset] if args.preset != "default" else []),
+               *(["--preset", args.preset] if args.preset else []),
                *as_options(args)]
     if facts.runs:
         if args.board:

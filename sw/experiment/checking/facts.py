@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from hw.config import Config, next_pow2
+from hw.config import next_pow2
+from hw.support.arguments import UsageError
 from sw.compiler import CompileError, DoesNotFit, OutOfReach
-from sw.compiler.compile import lower
 from sw.cycles.limits import network_limit
 from sw.cycles.prediction import predict_lowered
 from sw.experiment.choice import Choice
@@ -15,20 +16,20 @@ from sw.graph.integer import IntegerGraph
 from sw.lowering.lower import Lowered
 from sw.networks.naming import Kind
 from sw.networks.opening import Opened, opened
-from sw.networks.shapes import shape_graph
-from sw.prune.apply import apply_plan
 from sw.prune.plan import PartitionPlan
 from sw.quantise.needed import quantise_as_needed
 
 from .advice import advice
 from .cuts import Cut, cut_facts
+from .fits import Fit, fits_of
+from .forms import cut_words, our_form, own_form, pruned_parts
 from .nodes import NodeFacts, node_facts
 from .obstacles import Obstacle, import_obstacles, layer_obstacles
 from .quick import lower_soon
-from .targets import Target, targets
+from .targets import Target
 from .values import ValueFacts, value_facts
 
-__all__ = ["Facts", "Fit", "Memory", "facts_of"]
+__all__ = ["Facts", "Memory", "facts_of"]
 
 #: Images that a network's values are looked at on where there are no real ones.
 _SEEDED = 4
@@ -48,23 +49,13 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Fit:
-    """Whether a network fits a machine, and `why` not."""
-
-    name: str
-    title: str
-    fits: bool
-    why: str
-
-
-@dataclass(frozen=True)
 class Facts:
     """What a check has found.
 
     Members: `network`, `target`, `obstacles` (if there are any, little else is known), whether it
     then `lacks` only room; predicted `cycles`, None where there is no model of them, their `limit`;
-    `nodes`, `memory`, `values`, `cuts`, `fits` and `advice`; `notes`; `pruned`, what a plan has
-    pruned before, in words.
+    `nodes`, `memory`, `values`, `cuts`, `fits` and `advice`; `notes`; `pruned`, what is pruned of
+    what is checked, in words, and into how many `partitions`.
     """
 
     network: str
@@ -81,6 +72,7 @@ class Facts:
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     pruned: str = ""
+    partitions: int = 1
 
     @property
     def runs(self) -> bool:
@@ -98,29 +90,34 @@ class Facts:
         return next_pow2(len(self.nodes)) if few else None
 
 
-def facts_of(choice: Choice, target: Target, *, plan: PartitionPlan | None = None, seed: int,
-             say: _Say) -> Facts:
-    """Check a network, pruned by a `plan` if there is one, for a machine.
+def facts_of(choice: Choice, target: Target, *, plan: PartitionPlan | None = None,
+             partitions: int | None = None, seed: int, say: _Say) -> Facts:
+    """Check a network for a machine: pruned by a `plan` or into so many `partitions`; without
+    either, one that comes with this package as the machine runs it, a user's as it is.
 
     Raises
     ------
     OSError, ToolMissingError, CallableError, ExportedError, WeightsError, ImageError
         If what is named cannot be read.
     QuantiseError
+    UsageError
+        If it cannot be cut into so many partitions.
     """
     facts = Facts(choice.origin.name, target)
     say("reading the network")
     if not choice.origin.ours and (found := import_obstacles(choice.origin)):
         return replace(facts, obstacles=tuple(found))
     network = opened(choice.origin)
-    if plan:
-        facts = replace(facts, pruned=f"{', '.join(plan.layers)} in {plan.partitions} parts, as "
-                        "--plan says")
-        network = replace(network, graph=apply_plan(network.graph, plan))
-    integers, values, notes = _integers(choice, network, seed, say)
+    pruned = ""
+    if not choice.origin.ours:
+        network, pruned = own_form(network, plan, partitions, seed=seed, say=say)
+    integers, values, notes = _integers(choice, network, target, partitions, seed, say)
+    parts = pruned_parts(integers)
+    facts = replace(facts, partitions=parts, pruned=pruned or (cut_words(
+        tuple(x.name for x in integers.layers if x.pruned), parts) if parts > 1 else ""))
     say(f"predicting its cycles on {target.title}")
     config = target.config
-    fits = tuple(_fits(integers, target, say))
+    fits = tuple(fits_of(partial(_form, choice, partitions, integers), target, say))
     if target.lacks:
         return replace(facts, lacks=True, obstacles=(_too_small(target),), values=values,
                        fits=fits, notes=notes)
@@ -135,7 +132,7 @@ def facts_of(choice: Choice, target: Target, *, plan: PartitionPlan | None = Non
     prediction = predict_lowered(lowered) if config.core == "pipelined" else None
     cycles = None if prediction is None else prediction.cycles
     nodes = node_facts(integers, lowered, None if prediction is None else prediction.layer_cycles)
-    cuts = [] if cycles is None or plan else cut_facts(network.graph, integers, lowered, nodes)
+    cuts = [] if cycles is None or parts > 1 else cut_facts(network.graph, integers, lowered, nodes)
     memory = _memory(integers, lowered, target)
     if target.memory_bytes is not None and memory.window > target.memory_bytes:
         too_large = _too_large(integers, memory.window, target, fits)
@@ -146,12 +143,23 @@ def facts_of(choice: Choice, target: Target, *, plan: PartitionPlan | None = Non
         advice=tuple(advice(nodes, cuts, values, config, cycles)), notes=notes)
 
 
-def _integers(choice: Choice, network: Opened, seed: int, say: _Say,
-              ) -> tuple[IntegerGraph, ValueFacts | None, tuple[str, ...]]:
+def _form(choice: Choice, partitions: int | None, integers: IntegerGraph, other: Target,
+          ) -> IntegerGraph:
+    """What another machine runs of a network."""
+    if not choice.origin.ours:
+        return integers
+    try:
+        return our_form(choice.origin.text, partitions, other)
+    except UsageError:  # it cuts other layers
+        return our_form(choice.origin.text, 1, other)
+
+
+def _integers(choice: Choice, network: Opened, target: Target, partitions: int | None, seed: int,
+              say: _Say) -> tuple[IntegerGraph, ValueFacts | None, tuple[str, ...]]:
     """A network's integers, what they do to its values, and notes."""
     graph: FloatGraph = network.graph
     if choice.origin.ours:
-        return shape_graph(choice.origin.text, "fc", 1), None, (
+        return our_form(choice.origin.text, partitions, target), None, (
             "its weights are not looked at: python -m sw.compare runs it with them",)
     count = measured_images(graph) if choice.data or choice.calibration else _SEEDED
     pixels = pixels_of(choice, graph, count=count, seed=seed)
@@ -181,50 +189,9 @@ def _too_small(target: Target) -> Obstacle:
 def _too_large(graph: IntegerGraph, needs: int, target: Target, fits: Sequence[Fit]) -> Obstacle:
     bits = target.config.port.address_bits
     there = 1 << bits if target.memory_bytes is None else target.memory_bytes
-    remedies = ["prune it into more partitions"]
+    remedies = ["prune it into more partitions (--partitions)"]
     if target.memory_bytes is None:
         remedies.append(f"take --address-bits {(needs - 1).bit_length()}")
     remedies += [f"take --board {x.name}" for x in fits if x.fits][:1]
     return Obstacle("external memory", f"needs {needs:,} bytes; there are {there:,}: "
                     + ", or ".join(remedies), (graph.name,))
-
-
-def _fits(graph: IntegerGraph, target: Target, say: _Say) -> list[Fit]:
-    """Whether a network fits each known machine, but the one that it is checked for; with tables,
-    if that has some."""
-    weights = sum(layer.weight_bytes for layer in graph.layers)
-    found: list[Fit] = []
-    seen: dict[tuple[Config, int], str | int] = {}
-    for other in targets().values():
-        if other.name == target.name:
-            continue
-        if target.config.array.tables:
-            other = other.with_tables()
-        there = other.memory_bytes or 0
-        if weights > there:
-            why = f"needs {weights:,} bytes for weights alone; there are {there:,}"
-        elif other.lacks:
-            why = f"needs {other.lacks}, before synthesis"
-        else:
-            say(f"looking whether it fits {other.title}")
-            key = other.config, there
-            if key not in seen:
-                seen[key] = _window(graph, *key)
-            needs = seen[key]
-            why = needs if isinstance(needs, str) else \
-                f"needs {needs:,} bytes; there are {there:,}" if needs > there else ""
-        found.append(Fit(other.name, other.title, not why, why))
-    return found
-
-
-def _window(graph: IntegerGraph, config: Config, there: int) -> int | str:
-    """External memory that a network needs, or why it cannot run; what programs need besides is
-    counted only where three quarters of what is `there` are taken without."""
-    try:
-        rough = lower(graph, config, planned=True).window_bytes
-        far = rough < 3 * there // 4 or rough > there
-        return rough if far else lower(graph, config, quick=True).window_bytes
-    except OutOfReach as error:
-        return error.bytes
-    except CompileError as error:
-        return str(error)

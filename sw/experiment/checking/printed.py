@@ -19,15 +19,18 @@ _MOST_NAME = 36
 def verdict(facts: Facts) -> str:
     """The answer, in a line."""
     where = f"on {facts.target.title}"
+    name = facts.network
+    if facts.partitions > 1:
+        name += f", pruned to {facts.partitions} partitions,"
     if not facts.runs:
         count = sum(len(x.nodes) for x in facts.obstacles)
         what = f"does not fit {facts.target.title}" if facts.lacks else f"does not run {where}"
-        return f"{facts.network} {what}: {count} node{'s' * (count != 1)} in the way"
+        return f"{name} {what}: {count} node{'s' * (count != 1)} in the way"
     if facts.cycles is None or facts.ms is None:
-        return f"{facts.network} runs {where}; the microcoded core has no model of its cycles"
+        return f"{name} runs {where}; the microcoded core has no model of its cycles"
     speed = (f"{facts.cycles:,} cycles predicted, {facts.ms:,.2f} ms, {1000 / facts.ms:,.1f} "
              f"frames/s at {facts.target.clock_mhz:g} MHz")
-    return f"{facts.network} runs {where}: {speed}{_values(facts)}"
+    return f"{name} runs {where}: {speed}{_values(facts)}"
 
 
 def _values(facts: Facts) -> str:
@@ -59,7 +62,8 @@ def print_facts(facts: Facts, following: str, out: Console) -> None:
     if facts.fits:
         out.print()
         for fit in facts.fits:
-            out.print(f"{fit.title}: {'fits' if fit.fits else fit.why}", highlight=False)
+            form = f" (pruned to {fit.pruned} partitions)" if fit.pruned > 1 else ""
+            out.print(f"{fit.title}: {'fits' if fit.fits else fit.why}{form}", highlight=False)
     if facts.log_entries:
         out.print(f"each layer's cycles are told by runs with --log-entries {facts.log_entries}",
                   style="dim", highlight=False)

@@ -1,7 +1,7 @@
 """Machines that a network is checked for: an accelerator by its configuration, or a board."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hw.config import Config
 from hw.fpga.devices import Device
@@ -20,7 +20,9 @@ class Target:
     """A machine.
 
     Members: `name` on the command line and `title`; `config`; `clock_mhz`; `memory_bytes`, the
-    external memory that there is, and the FPGA `device`, None where they are not known.
+    external memory that there is, and the FPGA `device`, None where they are not known;
+    `partitions` and `prune`, how it runs networks that come with this package where nobody says (1
+    for as they are); `rules`, which raises ValueError for a configuration that it cannot have.
     """
 
     name: str
@@ -29,6 +31,14 @@ class Target:
     clock_mhz: float
     memory_bytes: int | None = None
     device: Device | None = None
+    partitions: int = 1
+    prune: str = "fc"
+    rules: Callable[[Config], object] = field(default=lambda config: None, compare=False)
+
+    @property
+    def parts(self) -> int:
+        """Partitions of a network that comes with this package, where nobody says."""
+        return max(self.partitions, self.config.instances) if self.partitions > 1 else 1
 
     @property
     def lacks(self) -> str:
