@@ -13,7 +13,7 @@ others' bursts a request finds before it, on average (`port`), is fitted to runs
 5. `flow`      the beats of a transfer or a program
 6. `shares`    how flows share a port, reads and writes in turn
 7. `queueing`  how long a request waits for those before it
-8. `port`      a memory port
+8. `port`      a memory port, and `memory` what is behind it
 9. `loader`    an instance's LOAD unit, which waits for post-processing
 10. `fetcher`  its WEIGHTS unit, which asks for one after the other
 11. `array`    its array and post-processing

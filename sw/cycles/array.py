@@ -8,7 +8,7 @@ from sw.lowering.ops import Unit
 from .clock import NEVER, TINY, Clock
 from .fifo import Fifo
 from .parties import Host
-from .port import ASKING, MEMORY_LATENCY
+from .port import ASKING, Port
 from .work import Block, Work, meet
 
 __all__ = ["ARRAY", "DRAIN", "Array"]
@@ -31,11 +31,11 @@ ARRAY, DRAIN = (1 << len(Unit) + k for k in range(2))
 class Array:
     """Blocks are preloaded, computed into one of two banks, and post-processed."""
 
-    def __init__(self, x: Host, config: Config, clock: Clock, settling: list[Fifo]):
+    def __init__(self, x: Host, config: Config, clock: Clock, port: Port, settling: list[Fifo]):
         self._x, self._clock = x, clock
         size = config.buffers.weight_fifo_beats * config.beat_chunks
-        self.fifo = Fifo(clock, size, config.beat_chunks, MEMORY_LATENCY + ASKING, self._taken,
-                         settling)
+        self.fifo = Fifo(clock, size, config.beat_chunks, port.memory.latency + ASKING,
+                         self._taken, settling)
         self._tile_chunks = config.tile_chunks
         self.blocks: deque[Block] = deque()  # of dispatched COMPUTEs, not yet preloaded
         self.computes: deque[Work] = deque()  # accepted, in order

@@ -14,7 +14,7 @@ from .fetcher import Fetcher
 from .fifo import Fifo
 from .flow import LOAD, STORE, WEIGHTS, Flow
 from .loader import Loader
-from .port import MEMORY_LATENCY, PAGE_MISS, Port
+from .port import Port
 from .program import Program
 from .storer import Storer
 from .work import Work
@@ -59,9 +59,9 @@ class Instance:
         self.undone = len(works)
         self.queues: list[deque[Work]] = [deque() for _ in Unit]
         self.staged: list[Work | None] = [None] * len(Unit)
-        self.loader = Loader(config, clock, self._put, settling)
+        self.loader = Loader(config, clock, port, self._put, settling)
         self.storer = Storer(config, clock, self._compete, partial(self._go, STORE))
-        self.array = array = Array(self, config, clock, settling)
+        self.array = array = Array(self, config, clock, port, settling)
         self.fetcher = Fetcher(array.fifo, partial(self._go, WEIGHTS))
         self.fifos = {WEIGHTS: array.fifo, LOAD: self.loader.fifo}
         self.starts: list[Callable[[Work], bool]] = [
@@ -180,7 +180,7 @@ class Instance:
             self.barrier = work
             return True
         asked = self.loader.turn(work)
-        comes = max(self._reply(work), asked + self.address + MEMORY_LATENCY)
+        comes = max(self._reply(work), asked + self.address + self.port.memory.latency)
         self.loader.begin(work, self._flow(work, comes, asked))
         if work.asking:
             self.clock.at(self.clock.now + work.asking, self.relieved)
@@ -199,7 +199,7 @@ class Instance:
         opened = self.port.touch(work.pages)
         flow = self._flow(work, self.clock.now + work.lag, self.clock.now)
         if work.opens and not opened:
-            flow.miss = PAGE_MISS
+            flow.miss = self.port.memory.page_miss
         self.flows[STORE].append(flow)
         self.storer.begin(work)
         return True
@@ -256,7 +256,7 @@ class Instance:
         flow = self.flows[kind].popleft()
         assert flow.work is not None
         if kind == STORE:
-            answer = MEMORY_LATENCY + flow.miss - _SENT - flow.work.tail
+            answer = self.port.memory.latency + flow.miss - _SENT - flow.work.tail
             self.finish(flow.work, max(0.0, answer) + _ACKNOWLEDGE)
         elif kind == WEIGHTS:
             self.finish(flow.work, 0)
@@ -266,8 +266,9 @@ class Instance:
         """When the first beat of a request made now comes: after what the port still owes."""
         leads = self._leads(work)
         asked = self.port.ask() if leads else self.clock.now
-        miss = 0 if self.port.touch(work.pages) else PAGE_MISS
-        return asked + self.address + MEMORY_LATENCY + max(miss, self.port.queue(leads=leads))
+        memory = self.port.memory
+        miss = 0 if self.port.touch(work.pages) else memory.page_miss
+        return asked + self.address + memory.latency + max(miss, self.port.queue(leads=leads))
 
     def over(self) -> float:
         """Beats of its LOADs beyond those with which it takes up the next."""

@@ -8,7 +8,7 @@ from hw.config import Config
 from .clock import TINY, Clock
 from .fifo import Fifo
 from .flow import Flow
-from .port import ASKING, MEMORY_LATENCY
+from .port import ASKING, Port
 from .work import Work, meet
 
 __all__ = ["Loader"]
@@ -24,10 +24,10 @@ class Loader:
     asking : whether requests of the last one are still to be made
     """
 
-    def __init__(self, config: Config, clock: Clock, put: Callable[[Work], None],
+    def __init__(self, config: Config, clock: Clock, port: Port, put: Callable[[Work], None],
                  settling: list[Fifo]):
         self._size, self._put = config.load_fifo_beats, put
-        self.fifo = Fifo(clock, self._size, 1, MEMORY_LATENCY + ASKING, self._taken, settling)
+        self.fifo = Fifo(clock, self._size, 1, port.memory.latency + ASKING, self._taken, settling)
         self.flows: deque[Flow] = deque()
         self.works: deque[Work] = deque()
         self.asking, self._asks_until, self._asked = False, 0.0, 0.0

@@ -8,6 +8,7 @@ from sw.lowering.lower import Lowered
 from .clock import Clock
 from .fifo import Fifo
 from .instance import Instance
+from .memory import SIMULATED, MemoryTiming
 from .port import Port
 from .work import Worker
 
@@ -17,16 +18,16 @@ _END = 2  # cycles from the last operation's end to that of the instance
 
 
 class Machine:
-    """An accelerator that is about to start on a network."""
+    """An accelerator that is about to start on a network, with a memory."""
 
-    def __init__(self, lowered: Lowered):
+    def __init__(self, lowered: Lowered, memory: MemoryTiming = SIMULATED):
         config = lowered.config
         self._clock = clock = Clock()
         self._ends: dict[Run, float] = dict.fromkeys(lowered.order, 0.0)
         self._settling: list[Fifo] = []
         worker = Worker(config)
         running = [k for k, ops in enumerate(lowered.ops) if ops]
-        ports = [Port(config, clock) for _ in
+        ports = [Port(config, clock, memory) for _ in
                  (running if config.port.memory == "private" else running[:1])]
         self._ports = ports
         self._instances = [

@@ -8,28 +8,29 @@ from sw.lowering.layout import BANKS
 
 from .clock import NEVER, Clock
 from .flow import FILLED, LOAD, PROGRAM, STORE, WEIGHTS, Flow
+from .memory import SIMULATED, MemoryTiming
 from .queueing import ASKING, MEMORY_LATENCY, Asker, wait
 from .shares import TURN, give
 
-__all__ = ["ASKING", "MEMORY_LATENCY", "PAGE_MISS", "Port"]
+__all__ = ["ASKING", "MEMORY_LATENCY", "Port"]
 
-PAGE_MISS = 12
 _WAIT = 0.75  # of the others' bursts that a request finds before it, where none waits long; fitted
 
 
 class Port:
     """Flows that share a port.
 
-    Members: `parties`, whose they are; `active`, those that may move; `dirty` if the shares must
-    be found again, and `stale`, after when they must with the next event.
+    Members: `memory`, what is behind it; `parties`, whose they are; `active`, those that may move;
+    `dirty` if the shares must be found again, and `stale`, after when they must with the next
+    event.
     """
 
-    def __init__(self, config: Config, clock: Clock):
-        self.clock = clock
+    def __init__(self, config: Config, clock: Clock, memory: MemoryTiming = SIMULATED):
+        self.clock, self.memory = clock, memory
         self.active: list[Flow] = []
         self.parties: list[Asker] = []
         self.dirty, self.stale = False, NEVER
-        self._trip = MEMORY_LATENCY + ASKING + config.port.burst_beats
+        self._trip = memory.latency + ASKING + config.port.burst_beats * memory.beat
         #: Beats that a flow may have under way.
         self._rooms = {WEIGHTS: config.buffers.weight_fifo_beats,
                        LOAD: config.load_fifo_beats, STORE: 0,
@@ -72,7 +73,7 @@ class Port:
 
     def queue(self, *, leads: bool = True) -> float:
         """Cycles for which a request of now waits: see `wait`."""
-        return wait(self.active, self.parties, self.clock.now, leads=leads)
+        return wait(self.active, self.parties, self.clock.now, leads=leads, memory=self.memory)
 
     def divide(self) -> None:
         """Give each flow its rate."""
@@ -98,16 +99,16 @@ class Port:
             (writes if flow.kind == STORE else reads).append(flow)
         for flow in reads:
             if flow.work is not None:
-                trip = self._trip + PAGE_MISS * flow.work.misses * flow.room
+                trip = self._trip + self.memory.page_miss * flow.work.misses * flow.room
                 if flow.kind == WEIGHTS:
-                    trip += (delay - flow.burst) * _WAIT
+                    trip += (delay - flow.burst) * self.memory.beat * _WAIT
                 if flow.room < flow.want * trip:
                     flow.want = flow.room / trip
                 if flow.kind == LOAD:
                     lost = self._starved(flow, trip, together, often)
                     flow.starve(lost)
                     flow.want *= 1.0 - lost
-        self.stale = self.clock.now + give(reads, writes)
+        self.stale = self.clock.now + give(reads, writes, self.memory)
 
     @staticmethod
     def _starved(load: Flow, trip: float, together: float, often: float) -> float:

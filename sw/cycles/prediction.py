@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sw.lowering.lower import Lowered
 
 from .machine import Machine
+from .memory import SIMULATED, MemoryTiming
 
 __all__ = ["Prediction", "predict_lowered"]
 
@@ -22,12 +23,12 @@ class Prediction:
     layer_cycles: tuple[int, ...]
 
 
-def predict_lowered(lowered: Lowered) -> Prediction:
-    """Predict what `lower` made; raises ValueError for a microcoded core."""
+def predict_lowered(lowered: Lowered, memory: MemoryTiming = SIMULATED) -> Prediction:
+    """Predict what `lower` made, with a memory; raises ValueError for a microcoded core."""
     if lowered.config.core != "pipelined":
         raise ValueError(f"core is {lowered.config.core!r}; the cycle model is of the pipelined "
                          "one: measure it in RTL, python -m sw.compare")
-    ends = Machine(lowered).run()
+    ends = Machine(lowered, memory).run()
     cycles = [0] * len(lowered.stages)
     for (layer, _), (a, b) in zip(lowered.order, itertools.pairwise([0.0, *ends]), strict=True):
         cycles[layer] += round(b) - round(a)

@@ -5,7 +5,7 @@ from hw.isa import INSN_BYTES, READ_AHEAD_BYTES
 
 from .clock import TINY, Clock
 from .flow import PROGRAM, Flow
-from .port import MEMORY_LATENCY, PAGE_MISS, Port
+from .port import Port
 from .queueing import Asker
 
 __all__ = ["Program"]
@@ -38,7 +38,7 @@ class Program:
         self.fetching = True
         self.flow = Flow(PROGRAM, None, READ_AHEAD_BYTES / config.port.bytes, 1.0,
                          max(1.0, _BURST_BYTES / config.port.bytes),
-                         _START + MEMORY_LATENCY + PAGE_MISS + self._decode)
+                         _START + port.memory.latency + port.memory.page_miss + self._decode)
         clock.at(self.flow.ready, self._arrive)
 
     def take(self, *, last: bool) -> None:
@@ -55,7 +55,8 @@ class Program:
             flow.retime()
         elif not last and not self.fetching and flow.left > flow.burst - TINY:
             self.fetching = True
-            flow.ready = self._clock.now + self._decode + MEMORY_LATENCY + self._port.queue()
+            flow.ready = (self._clock.now + self._decode + self._port.memory.latency
+                          + self._port.queue())
             self._clock.at(flow.ready, self._arrive)
 
     def _arrive(self, _: None) -> None:

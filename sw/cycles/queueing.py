@@ -6,13 +6,14 @@ from typing import Protocol
 
 from .clock import NEVER, TINY
 from .flow import FILLED, PROGRAM, STORE, Flow
+from .memory import SIMULATED, MemoryTiming
 from .parties import Fetched, Party
 from .shares import BETWEEN, OUTSTANDING, TURN
 from .work import READS_APART
 
 __all__ = ["ASKING", "MEMORY_LATENCY", "Asker", "wait"]
 
-MEMORY_LATENCY = 40
+MEMORY_LATENCY = round(SIMULATED.latency)
 ASKING = 9  # cycles from a free place in the weight FIFO to its request at the memory, and back
 _APART = (READS_APART + BETWEEN) / 2  # cycles from a reader's request to its next, on average
 
@@ -35,13 +36,14 @@ class Asker(Party, Protocol):
 
 
 def wait(active: Sequence[Flow], parties: Sequence[Asker], now: float, *, leads: bool = True,
-         ) -> float:
+         memory: MemoryTiming = SIMULATED) -> float:
     """Cycles for which a request of now waits for those before it, with what is written meanwhile.
 
     Parameters
     ----------
     active, parties : what moves over the port, and who asks
     leads : if not, it joins a request of others, and waits for what has begun to come alone
+    memory : MemoryTiming
     """
     owed = bursts = later = 0.0  # `later`: of what has not begun to come
     written = stored = 0.0  # beats per cycle, and beats
@@ -70,7 +72,9 @@ def wait(active: Sequence[Flow], parties: Sequence[Asker], now: float, *, leads:
         owed = max(owed, comes - now) + later
     owed *= min(1.0, OUTSTANDING / max(bursts, 1.0))
     # Bursts alternate where both ways want more than the port has.
-    return max(0.0, min(owed / (1.0 - min(written, 0.5)), owed + stored) - ASKING - MEMORY_LATENCY)
+    each = 1.0 / memory.capacity(owed / bursts if bursts and owed else 1.0)  # cycles of a beat
+    waits = each * min(owed / (1.0 - min(each * written, 0.5)), owed + stored)
+    return max(0.0, waits - ASKING - memory.latency)
 
 
 def _under_way(x: Asker, kind: int, apart: float, now: float) -> float:

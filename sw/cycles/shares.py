@@ -2,6 +2,7 @@
 
 from .clock import NEVER, TINY
 from .flow import FILLED, WEIGHTS, Flow
+from .memory import SIMULATED, MemoryTiming
 from .work import READS_APART
 
 __all__ = ["BETWEEN", "OUTSTANDING", "TURN", "give"]
@@ -13,15 +14,16 @@ _NEXT = 1000.0  # share of what is next
 BETWEEN = READS_APART + TURN  # cycles from a reader's request to its next, another's in between
 
 
-def give(reads: list[Flow], writes: list[Flow]) -> float:
+def give(reads: list[Flow], writes: list[Flow], memory: MemoryTiming = SIMULATED) -> float:
     """Give flows what they want or, where that is more than there is, their shares; return the
     cycles for which these last."""
     to_read = sum([f.want for f in reads])
     to_write = sum([f.want for f in writes])
     bursts = sum([f.want / f.burst for f in reads])
-    room = _room_to_write(writes, to_read, bursts)
     moving = reads + writes
-    if to_write <= room and to_read + to_write <= 1.0 and bursts <= 1.0 / TURN:
+    most = memory.capacity(_mean_burst(moving)) if moving else 1.0  # beats per cycle
+    room = _room_to_write(writes, to_read, bursts, most)
+    if to_write <= room and to_read + to_write <= most and bursts <= 1.0 / TURN:
         for flow in moving:
             if flow.want != flow.rate:
                 flow.give(flow.want)
@@ -29,20 +31,20 @@ def give(reads: list[Flow], writes: list[Flow]) -> float:
     queued = _find_shares(moving)
     read = sum([f.share for f in reads]) / (sum([f.share / f.burst for f in reads]) or 1.0)
     # Bursts alternate where both ways want more than the port has.
-    given = min(to_write, max(room, _alternate(read, writes)))
+    given = min(to_write, max(room, most * _alternate(read, writes)))
     _fill(writes, given)
-    _fill(reads, min(1.0 - given, to_read, read / TURN))
+    _fill(reads, min(most - given, to_read, read / TURN))
     return _crowd_lasts(moving, queued) if queued > OUTSTANDING else _shares_last(moving)
 
 
-def _room_to_write(writes: list[Flow], to_read: float, bursts: float) -> float:
-    """Beats per cycle that can be written at most beside so many that are read, in so many bursts:
-    between written ones the port idles unless it reads meanwhile."""
+def _room_to_write(writes: list[Flow], to_read: float, bursts: float, most: float) -> float:
+    """Of `most` beats per cycle, those that can be written at most beside so many that are read, in
+    so many bursts: between written ones the port idles unless it reads meanwhile."""
     if not writes:
         return 0.0
     write = _mean_burst(writes)
     idle = _IDLE if len(writes) > 1 or writes[0].whole > writes[0].burst else 0
-    return write / (write + idle) * (1.0 - max(0.0, to_read - _IDLE * bursts))
+    return write / (write + idle) * (most - max(0.0, to_read - _IDLE * bursts))
 
 
 def _alternate(read: float, writes: list[Flow]) -> float:

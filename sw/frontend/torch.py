@@ -17,7 +17,7 @@ from sw.fuse.fuse import fuse
 from sw.graph.convolution import one_pixel
 from sw.graph.floating import FloatGraph
 from sw.graph.flow import expect
-from sw.ir.errors import UnsupportedLayer
+from sw.ir.errors import ImageShapeError, UnsupportedLayer
 from sw.ir.graph import Graph, Node, Value
 from sw.ir.held import Codes, Whole
 from sw.ir.refusals import Refusals
@@ -97,6 +97,7 @@ class _Import:
         tensors = [*module.parameters(), *module.buffers()]
         like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
         example = torch.zeros(BATCH, *in_shape, dtype=like.dtype, device=like.device)
+        refusal: type[UnsupportedLayer] = ImageShapeError
         try:
             if one_pixel(in_shape) and not self._takes(module, example):
                 example = example.flatten(1)  # a network of vectors takes [N, F]
@@ -105,9 +106,10 @@ class _Import:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
                 module(example.clone())  # an eager error is plainer than one from the export
+                refusal = UnsupportedLayer  # of a module that takes such images
                 self.program = torch.export.export(module, (example,), strict=False)
         except Exception as error:
-            raise UnsupportedLayer(
+            raise refusal(
                 f"network {name}: torch.export cannot capture it: "
                 f"{(str(error) or type(error).__name__).splitlines()[0]}; it was given images of "
                 f"{list(in_shape)} (in_shape, --input-shape)") from error

@@ -1,6 +1,6 @@
 """What a user's network can be refused for, and told of."""
 
-__all__ = ["CaptureNotice", "UnsupportedLayer"]
+__all__ = ["CaptureNotice", "ImageShapeError", "UnsupportedLayer"]
 
 
 class UnsupportedLayer(ValueError):
@@ -8,6 +8,11 @@ class UnsupportedLayer(ValueError):
     of later layers of the same network, where it was looked at to its end."""
 
     others: tuple["UnsupportedLayer", ...] = ()
+
+
+class ImageShapeError(UnsupportedLayer):
+    """A network that is given images of a shape that it does not take, or none where it has none
+    of its own; the message names the option that gives it."""
 
 
 class CaptureNotice(UserWarning):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hw.support.errors import ToolMissingError
-from sw.ir.errors import UnsupportedLayer
+from sw.ir.errors import ImageShapeError, UnsupportedLayer
 
 if TYPE_CHECKING:
     import onnx
@@ -98,14 +98,15 @@ def read_model(path: Path, in_shape: Sequence[int] | None, name: str) -> Model:
 def _one_image(name: str, value: str, sizes: list[int | None],
                in_shape: Sequence[int] | None) -> tuple[int, ...]:
     """Shape of one image: the file's, with what it leaves open from `in_shape`."""
-    def refuse(why: str) -> UnsupportedLayer:
-        return UnsupportedLayer(f"network {name}: its input {value} is {sizes}{why}")
+    def refuse(why: str, kind: type[UnsupportedLayer] = ImageShapeError) -> UnsupportedLayer:
+        return kind(f"network {name}: its input {value} is {sizes}{why}")
 
     if len(sizes) < 2:
-        raise refuse("; it must be a batch of images or of vectors")
+        raise refuse("; it must be a batch of images or of vectors", UnsupportedLayer)
     batch, *rest = sizes
     if batch not in (None, -1, 0, 1):  # some write -1 for what is open
-        raise refuse(f", for batches of {batch}; export it for one image, or leave the batch open")
+        raise refuse(f", for batches of {batch}; export it for one image, or leave the batch open",
+                     UnsupportedLayer)
     if in_shape is None:
         known = [n for n in rest if n is not None and n > 0]
         if len(known) != len(rest):

@@ -245,8 +245,8 @@ def test_more_than_addresses_reach_is_told_by_what_there_is(tmp_path, capsys):
     network = [f"{source}:make", "--input-shape", "3x40x40"]
     data = checked(capsys, *network, "--board", "orangecrab-25f", code=4)
     obstacle, = data["obstacles"]
-    assert obstacle["why"].endswith("there are 73,728: prune it into more partitions, or take "
-                                    "--board ulx3s-12f")
+    assert obstacle["why"].endswith("there are 73,728: prune it into more partitions "
+                                    "(--partitions), or take --board ulx3s-12f")
     why = next(x["why"] for x in data["fits"] if x["name"] == "orangecrab-85f")
     assert why.endswith("; there are 131,072") and "address_bits" not in why
     data = checked(capsys, *network, "--preset", "tiny", "--address-bits", "16", code=4)
@@ -254,17 +254,50 @@ def test_more_than_addresses_reach_is_told_by_what_there_is(tmp_path, capsys):
 
 
 def test_a_wrong_shape_is_told_with_the_option_that_gives_it(own, capsys):
-    data = checked(capsys, f"{own.source}:make", "--input-shape", "1x16x16", code=1)
-    assert data["obstacles"][0]["why"].endswith(
-        "; it was given images of [1, 16, 16] (in_shape, --input-shape)")
-    data = checked(capsys, own.onnx, "--input-shape", "3x8x8", code=1)
-    assert "in_shape (--input-shape) is [3, 8, 8]: leave it out" in data["obstacles"][0]["why"]
+    """It is no obstacle of the network's, but a mistake of the command line."""
+    for network, shape, why in (
+            (f"{own.source}:make", "1x16x16",
+             "; it was given images of [1, 16, 16] (in_shape, --input-shape)"),
+            (str(own.onnx), "3x8x8", "in_shape (--input-shape) is [3, 8, 8]: leave it out")):
+        assert check.main([network, "--input-shape", shape]) == 2
+        said = capsys.readouterr()
+        assert why in said.err and not said.out
+
+
+def test_a_shape_that_a_file_leaves_open_is_asked_for(tmp_path, capsys):
+    onnx.save(model_of([helper.make_node("Relu", ["x"], ["y"])], [None, 3, "height", "width"], "y",
+                       {}), tmp_path / "open.onnx")
+    assert check.main([str(tmp_path / "open.onnx"), "--board", "ulx3s-12f"]) == 2
+    assert "give in_shape (--input-shape), the sizes of one image" in capsys.readouterr().err
 
 
 def test_a_network_that_comes_with_it_is_checked_without_its_weights(capsys):
     data = checked(capsys, "digits", "--preset", "tiny")
     assert data["values"] is None and len(data["nodes"]) == 7
-    assert {cut["prune"] for cut in data["cuts"]} == {"fc", "all"}
+    assert {cut["prune"] for cut in data["cuts"]} == {"fc", "all"} and data["partitions"] == 1
+
+
+def test_for_a_board_it_is_checked_as_that_runs_it(capsys):
+    """As `boards run` and `boards list` have it: what the next command does."""
+    for board, partitions in (("icebreaker", 16), ("ulx3s-12f", 8), ("tangnano20k", 16)):
+        data = checked(capsys, "digits", "--board", board)
+        assert data["partitions"] == partitions and data["cuts"] == []
+        assert f"digits, pruned to {partitions} partitions, runs on" in data["verdict"]
+        assert data["next"] == f"python -m boards run {board} --virtual --network digits"
+        assert {fit["name"]: fit["pruned"] for fit in data["fits"]} == {
+            name: machine.parts for name, machine in targets().items() if name != board}
+        assert all(fit["fits"] for fit in data["fits"])
+
+
+def test_more_partitions_can_be_asked_for(own, capsys):
+    data = checked(capsys, "digits", "--board", "icebreaker", "--partitions", "1", code=4)
+    assert "does not fit" in data["verdict"] and data["partitions"] == 1
+    assert "prune it into more partitions (--partitions), or take" in data["obstacles"][0]["why"]
+    data = checked(capsys, "digits", "--board", "icebreaker", "--partitions", "32")
+    assert data["partitions"] == 32 and data["next"].endswith(" --network digits --partitions 32")
+    data = checked(capsys, own.onnx, "--board", "ulx3s-12f", "--partitions", "4")
+    assert data["pruned"] == "n7 in 4 parts, as --partitions says" and data["partitions"] == 4
+    assert data["next"].endswith(f" --network {own.onnx} --partitions 4")
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), [
@@ -277,6 +310,12 @@ def test_a_network_that_comes_with_it_is_checked_without_its_weights(capsys):
     (["digits", "--board", "ulx3"], 2, "did you mean 'ulx3s"),
     (["digits", "--board", "ulx3s"], 2, "take ulx3s-12f, ulx3s-25f"),
     (["digits", "--board", "icebreaker", "--preset", "tiny"], 2, "leave one out"),
+    (["digits", "--board", "icebreaker", "--preset", "default"], 2, "leave one out"),
+    (["digits", "--board", "ulx3s-12f", "--clock-mhz", "25"], 2,
+     "--clock-mhz goes without --board: the ULX3S-12F has its own clock, 50 MHz"),
+    (["digits", "--board", "ulx3s-12f", "--port-bytes", "32"], 2,
+     "--port-bytes is 32; 256 Mbit SDRAM of the ULX3S of 16 bits needs"),
+    (["digits", "--board", "ulx3s-12f", "--partitions", "3"], 2, "--partitions is 3: layer fc1"),
     (["digits", "--input-shape", "3x"], 2, "--input-shape is '3x'; it must be CxHxW"),
     (["digit"], 2, "did you mean 'digits'?")])
 def test_mistakes_are_named(arguments, code, message, capsys, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 
 from hw.config import Config
 from sw.compiler import CompileError
+from sw.cycles.memory import MemoryTiming
 from sw.cycles.prediction import predict_lowered
 from sw.experiment.own import chosen_partitions
 from sw.graph.floating import FloatGraph
@@ -41,7 +42,7 @@ class Cut:
 
 
 def cut_facts(graph: FloatGraph, integers: IntegerGraph, dense: Lowered,
-              nodes: Sequence[NodeFacts]) -> list[Cut]:
+              nodes: Sequence[NodeFacts], memory: MemoryTiming) -> list[Cut]:
     """Predict each way to prune a network; none where nothing can be.
 
     Parameters
@@ -49,6 +50,7 @@ def cut_facts(graph: FloatGraph, integers: IntegerGraph, dense: Lowered,
     graph, integers : the dense network
     dense : it, as the compiler lowered it
     nodes : its layers, with their cycles
+    memory : with which they are predicted
     """
     found: list[Cut] = []
     config, cycles = dense.config, sum(x.cycles or 0 for x in nodes)
@@ -57,7 +59,7 @@ def cut_facts(graph: FloatGraph, integers: IntegerGraph, dense: Lowered,
         parts, names = chosen_partitions(graph, prune, None)
         if not names or any(tuple(names) == cut.layers for cut in found):
             continue
-        pruned = _predicted(cut_layers(integers, names, parts), config) if model \
+        pruned = _predicted(cut_layers(integers, names, parts), config, memory) if model \
             else _estimated(nodes, names, parts)
         if pruned is not None:
             found.append(Cut(prune, tuple(names), _possible(graph, prune, names), parts, pruned,
@@ -65,9 +67,9 @@ def cut_facts(graph: FloatGraph, integers: IntegerGraph, dense: Lowered,
     return found
 
 
-def _predicted(graph: IntegerGraph, config: Config) -> int | None:
+def _predicted(graph: IntegerGraph, config: Config, memory: MemoryTiming) -> int | None:
     try:
-        return predict_lowered(lower_soon(graph, config)).cycles
+        return predict_lowered(lower_soon(graph, config), memory).cycles
     except CompileError:
         return None
 

@@ -129,16 +129,19 @@ def facts_of(choice: Choice, target: Target, *, plan: PartitionPlan | None = Non
     except CompileError as error:
         return replace(facts, obstacles=tuple(layer_obstacles(integers, config, error)),
                        lacks=isinstance(error, DoesNotFit), values=values, fits=fits, notes=notes)
-    prediction = predict_lowered(lowered) if config.core == "pipelined" else None
+    times = target.memory(config)
+    prediction = predict_lowered(lowered, times) if config.core == "pipelined" else None
     cycles = None if prediction is None else prediction.cycles
-    nodes = node_facts(integers, lowered, None if prediction is None else prediction.layer_cycles)
-    cuts = [] if cycles is None or parts > 1 else cut_facts(network.graph, integers, lowered, nodes)
+    nodes = node_facts(integers, lowered, None if prediction is None else prediction.layer_cycles,
+                       times)
+    cuts = [] if cycles is None or parts > 1 else cut_facts(
+        network.graph, integers, lowered, nodes, times)
     memory = _memory(integers, lowered, target)
     if target.memory_bytes is not None and memory.window > target.memory_bytes:
         too_large = _too_large(integers, memory.window, target, fits)
         facts = replace(facts, lacks=True, obstacles=(too_large,))
     return replace(
-        facts, cycles=cycles, limit=network_limit(integers.layers, config).cycles,
+        facts, cycles=cycles, limit=network_limit(integers.layers, config, memory=times).cycles,
         nodes=tuple(nodes), memory=memory, values=values, cuts=tuple(cuts), fits=fits,
         advice=tuple(advice(nodes, cuts, values, config, cycles)), notes=notes)
 

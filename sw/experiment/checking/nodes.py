@@ -7,6 +7,7 @@ import numpy as np
 
 from hw.config import Config
 from sw.cycles.limits import Roof
+from sw.cycles.memory import MemoryTiming
 from sw.graph.integer import IntegerGraph, Layer
 from sw.lowering.lower import Lowered
 from sw.lowering.stage import Stage
@@ -40,20 +41,21 @@ class NodeFacts:
 
 
 def node_facts(graph: IntegerGraph, lowered: Lowered, cycles: Sequence[int] | None,
-               ) -> list[NodeFacts]:
+               memory: MemoryTiming) -> list[NodeFacts]:
     """Facts of every layer, in the network's order."""
-    return [_facts(layer, stage, lowered.config, None if cycles is None else cycles[k])
+    return [_facts(layer, stage, lowered.config, Roof.of(lowered.config, memory),
+                   None if cycles is None else cycles[k])
             for k, (layer, stage) in enumerate(zip(graph.layers, lowered.stages, strict=True))]
 
 
-def _facts(layer: Layer, stage: Stage, config: Config, cycles: int | None) -> NodeFacts:
-    roof = Roof.of(config)
+def _facts(layer: Layer, stage: Stage, config: Config, roof: Roof, cycles: int | None,
+           ) -> NodeFacts:
     limit = roof.limit(layer.needed_macs, layer.weight_bytes).cycles
     arrays = max((stage.vectors(i) for i in range(config.instances)), default=0)
     fill = min(1.0, layer.needed_macs / max(arrays * roof.macs_per_cycle, 1))
     parts = {"MACs" if fill >= _FILLS else "mapping": arrays,
-             "weights": layer.weight_bytes / roof.bytes_per_cycle,
-             "activations": _moved_bytes(stage, config) / roof.bytes_per_cycle}
+             "weights": roof.crossing(layer.weight_bytes),
+             "activations": roof.crossing(_moved_bytes(stage, config))}
     bound = max(parts, key=lambda name: parts[name])
     if cycles is not None and cycles > _WAITS * parts[bound]:
         bound = "waiting"

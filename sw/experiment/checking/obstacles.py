@@ -19,7 +19,7 @@ from sw.fuse.refusals import (
 )
 from sw.fuse.tidy import tidy
 from sw.graph.integer import IntegerGraph
-from sw.ir.errors import CaptureNotice, UnsupportedLayer
+from sw.ir.errors import CaptureNotice, ImageShapeError, UnsupportedLayer
 from sw.ir.graph import Graph, Node
 from sw.ir.operators import AvgPool, Conv, MaxPool, Pad, Product
 from sw.ir.spec import Level, check
@@ -53,9 +53,17 @@ def grouped(faults: Sequence[_Fault]) -> list[Obstacle]:
 
 def import_obstacles(origin: Origin) -> list[Obstacle]:
     """Why a network cannot be captured, all of it: nodes that are refused as it is read; if there
-    are none, those that no layer can do."""
+    are none, those that no layer can do.
+
+    Raises
+    ------
+    ImageShapeError
+        If it does not take images of the shape that is given, or none is.
+    """
     try:
         graph = imported(origin)
+    except ImageShapeError:
+        raise  # which is not the network's fault
     except UnsupportedLayer as error:
         return grouped([_told(x) for x in (error, *error.others)])
     return grouped(list(_rules(graph)))

@@ -8,6 +8,7 @@ from hw.fpga.devices import Device
 from hw.fpga.estimate import quick_usage
 from hw.support.arguments import nearest
 from hw.support.commands import entries
+from sw.cycles.memory import SIMULATED, MemoryTiming
 
 __all__ = ["GROUP", "Target", "find_target", "targets"]
 
@@ -22,7 +23,8 @@ class Target:
     Members: `name` on the command line and `title`; `config`; `clock_mhz`; `memory_bytes`, the
     external memory that there is, and the FPGA `device`, None where they are not known;
     `partitions` and `prune`, how it runs networks that come with this package where nobody says (1
-    for as they are); `rules`, which raises ValueError for a configuration that it cannot have.
+    for as they are); `memory`, what that takes of cycles with a configuration; `rules`, which
+    raises ValueError for a configuration that it cannot have.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Target:
     device: Device | None = None
     partitions: int = 1
     prune: str = "fc"
+    memory: Callable[[Config], MemoryTiming] = field(default=lambda config: SIMULATED,
+                                                     compare=False)
     rules: Callable[[Config], object] = field(default=lambda config: None, compare=False)
 
     @property
