@@ -34,7 +34,7 @@ __all__ = ["main", "parser"]
 def parser() -> Parser:
     """The command's options."""
     parser = Parser(prog="python -m boards", description=__doc__)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def add(name: str, text: str, *, board: bool = True) -> Parser:
         sub = commands.add_parser(name, help=text, description=text)
@@ -57,7 +57,7 @@ def parser() -> Parser:
     add_options(sub, "--network", default=None,
                 note="refused before the build where it does not fit; default: none is looked at")
     add_options(sub, *NETWORK[1:])
-    add_options(sub, "--partitions", default=None, note="of --network; default: before pruning")
+    add_options(sub, "--partitions", default=None, note="of --network; default: as run")
     add_options(sub, "--plan")
     add_options(sub, "--json")
     sub = add("flash", "Load a bitstream into the board with openFPGALoader.")
@@ -177,6 +177,9 @@ def _add_serial(sub: Parser) -> None:
 def run(argv: list[str]) -> int:
     """Run the command and return its exit code; errors are raised."""
     args = parser().parse_args(argv)
+    if args.command is None:
+        parser().print_help()
+        return 2
     with importing():
         if args.command == "run":
             from boards.host.command import run_as_asked as work

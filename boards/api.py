@@ -84,7 +84,10 @@ def board(name: str, *, port: str | None = None, virtual: bool = False, serial: 
     found = find(name)
     if port == "":
         raise ValueError("port is empty; it is \"auto\" or a path")
-    if virtual == (port is not None):
+    if virtual and port is not None:
+        raise ValueError(f"port is {port!r}, a board that is plugged in, and virtual is True, a "
+                         "simulated one; leave one out")
+    if not virtual and port is None:
         raise ValueError("name the board's serial port, port=\"auto\" or its path, or take "
                          "virtual=True")
     if virtual:

@@ -94,6 +94,10 @@ class Board:
     prune: str = "fc"
     note: str = ""
 
+    def parts(self, config: Config) -> int:
+        """Partitions of a network of ours where nobody says, with a configuration."""
+        return max(self.partitions, config.instances)
+
     @property
     def port(self) -> str:
         """What --port is given: auto, where the link is on the board's own USB device."""

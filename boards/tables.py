@@ -8,18 +8,21 @@ from hw.support.markdown import markdown_table
 
 from .catalogue import BOARDS
 
-__all__ = ["TABLES"]
+__all__ = ["TABLES", "boards_table"]
 
 
 def boards_table() -> str:
     """What `python -m boards table` has built."""
     lines = []
-    for row in rows().values():
+    for name, row in rows().items():
+        preset, what = BOARDS[name].config.shape, row["config"]
+        if what != preset:
+            what += f" (an older build: the preset is {preset})"
         if row["why"]:
-            lines.append((row["board"], row["config"], *[""] * 5, row["why"]))
+            lines.append((row["board"], what, *[""] * 5, row["why"]))
             continue
         lines.append((
-            row["board"], row["config"], f"{row['luts']:,} of {row['luts_of']:,}",
+            row["board"], what, f"{row['luts']:,} of {row['luts_of']:,}",
             f"{row['dsps']} of {row['dsps_of']}", f"{row['block_rams']} of {row['block_rams_of']}",
             f"{row['fmax_mhz']} ({row['clock_mhz']:g} used)",
             f"{row['bytes']:,}", f"{row['seconds']:,}"))

@@ -113,14 +113,17 @@ def _kept(program: Program, layer: int) -> dict:
     return {"address": place.offset, "shape": place.shape, "bytes": program.output_bytes(layer)}
 
 
-def read_bundle(folder: Path) -> Task:
-    """Read a bundle's program, network and input, which must be as they were written.
+def read_bundle(folder: Path, board: Board | None = None) -> Task:
+    """Read a bundle's program, network and input, which must be as they were written, and for a
+    `board` or one with its very configuration.
 
     Raises
     ------
     OSError, ProgramError, GraphError
     FileFormatError
         If it is no bundle, of other versions, or its files are not its own.
+    ValueError
+        If it is for another board.
     """
     manifest = read_json(folder / BUNDLE.manifest, "a bundle of a network")
     for key, due in (("manifest", BUNDLE.format), ("version", BUNDLE_VERSION),
@@ -136,6 +139,11 @@ def read_bundle(folder: Path) -> Task:
     program, graph = Program.load(folder / _PROGRAM), load_integer(folder / _NETWORK)
     if manifest["config_digest"].value != program.config.digest:
         manifest["config_digest"].refuse(f"{program.config.digest}, the program's")
+    if board and board.name != (other := manifest["board"].text()) \
+            and program.config != board.config:
+        raise ValueError(f"{folder} is a bundle for {other}, {program.config.shape}, not for "
+                         f"{board.name}, {board.config.shape}: run it there, or export another: "
+                         f"python -m boards export {board.name} --out FOLDER")
     values = int(np.prod(graph.in_shape))
     image = np.frombuffer(read_limited(folder / _INPUT, values), np.int8)
     if graph.in_shape != program.in_shape or image.size != values \

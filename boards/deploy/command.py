@@ -32,10 +32,13 @@ def export_as_asked(args: argparse.Namespace) -> int:
                          say=tell)
     tell("writing")
     manifest = write_bundle(args.out, task, board)
+    port = f"--port {board.port}" if built else "--virtual"
+    following = (f"python -m boards run {board.name} --bundle {shlex.quote(str(args.out))} {port}")
     if args.json:
-        print(json.dumps({"folder": str(args.out), **manifest}, indent=1))
+        print(json.dumps({"folder": str(args.out), **manifest, "next": following}, indent=1))
         return 0
-    _print(args.out, task.program, board, manifest, built=built)
+    _print(args.out, task.program, board, manifest)
+    print(f"next: {following}")
     return 0
 
 
@@ -43,16 +46,14 @@ def _nothing(text: str) -> None:
     pass
 
 
-def _print(folder: Path, program: Program, board: Board, manifest: dict, *, built: bool) -> None:
+def _print(folder: Path, program: Program, board: Board, manifest: dict) -> None:
     print(f"{program.name} for the {board.title}, {program.config.shape}: "
           f"{manifest['image']['bytes']:,} bytes of weights and instructions, "
           f"{program.window_bytes:,} of {board.system(program.config).memory_bytes:,} bytes of "
           "memory")
+    sources = shlex.join([str(folder / "partita.c"), str(folder / "example_serial.c")])
     print(f"wrote {len(manifest['written']) + 1} files into {folder}; for a host of your own: "
-          f"cc -std=c99 -O2 -o run {folder}/partita.c {folder}/example_serial.c")
-    port = "--port auto" if board.usb.uart is not None else "--port PATH"
-    print(f"next: python -m boards run {board.name} --bundle {shlex.quote(str(folder))} "
-          + (port if built else "--virtual"))
+          f"cc -std=c99 -O2 -o run {sources}")
 
 
 def _config(args: argparse.Namespace, board: Board) -> tuple[Config, bool]:

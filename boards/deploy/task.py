@@ -56,8 +56,10 @@ def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config
         If what is asked for does not go together, or cannot be had.
     CompileError, DoesNotFit
     """
+    if args.dense and args.partitions is not None:
+        raise ValueError("--dense goes without --partitions: it is the network before pruning")
     ours = choice.origin.ours
-    parts, prune = (max(board.partitions, config.instances), board.prune) if ours else (None, "fc")
+    parts, prune = (board.parts(config), board.prune) if ours else (None, "fc")
     plan = plan_as_asked(args, choice)
     dense = args.dense or (args.partitions is None and plan is None and not ours)
     with suppress(PartitionError):  # which is told with its option, below

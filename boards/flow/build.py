@@ -32,7 +32,7 @@ from hw.support.reading import FileFormatError, read_config, read_json
 from . import platforms
 from .fit import check_fit
 from .packing import pack_ecp5
-from .platforms import GOWIN_TOP, BoardTop, gowin_constraints, make_platform
+from .platforms import GOWIN_TOP, BoardTop, check_platform, gowin_constraints, make_platform
 
 __all__ = ["BuildResult", "build", "load_manifest", "sources_digest"]
 
@@ -93,6 +93,7 @@ def build(board: Board, config: Config, out: Path, *,
     check_fit(board, config)
     for tool in _FAMILY_TOOLS[board.device.family]:
         program_path(tool)
+    check_platform(board)
     began = time.monotonic()
     say(f"generating RTL: {config.shape}")
     system = board.system(config, build=sources_digest(board, config))

@@ -64,7 +64,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _runs(board: Board) -> str:
     """What runs on a board with its preset."""
-    parts = max(board.partitions, board.config.instances)
+    parts = board.parts(board.config)
     which = "" if board.prune == "fc" else "all layers but the first and the last "
     return f"{board.network}, {which}pruned to {parts} partitions; not tried on hardware yet"
 
@@ -108,7 +108,8 @@ def _build(args: argparse.Namespace) -> int:
         origin = choice.origin
         needs = check_network(board, config, shape_graph(
             origin.text if origin.ours else origin, board.prune if origin.ours else "fc",
-            args.partitions or 1, plan_as_asked(args, choice)))
+            args.partitions or (board.parts(config) if origin.ours else 1),
+            plan_as_asked(args, choice)))
         say(f"{origin.name} fits: {needs:,} bytes of memory")
     result = build(board, config, out, say=say)
     data = {"board": board.name, "config": config.shape,

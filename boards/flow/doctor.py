@@ -11,6 +11,7 @@ from boards.catalogue import BOARDS
 from boards.usb.devices import UsbDevice, owner_group, usb_devices
 from hw.fpga.tools import TOOLS, have_tool
 
+from .platforms import PLATFORMS
 from .programmer import programmer
 
 __all__ = ["examine", "udev_rules"]
@@ -68,7 +69,7 @@ def examine() -> list[Finding]:
     for name, package in TOOLS.items():
         findings.append(Finding(name, have_tool(name), "there" if have_tool(name) else "not there",
                                 f"pip install {package}", "bitstreams"))
-    for module, package, need in (("amaranth_boards", "amaranth-boards", "bitstreams"),
+    for module, package, need in ((*PLATFORMS, "bitstreams"),
                                   ("serial", "pyserial", "running on a board")):
         there = importlib.util.find_spec(module) is not None
         findings.append(Finding(package, there, "there" if there else "not there",

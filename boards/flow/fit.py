@@ -109,4 +109,4 @@ def check_memory(board: Board, config: Config, name: str, needs: int) -> None:
 def _too_large(board: Board, name: str, needs: int, there: int) -> DoesNotFit:
     return DoesNotFit(name, f"{needs:,} bytes of memory", f"{there:,} on the {board.title}",
                       "prune it into more partitions (--partitions), or take a smaller network"
-                      + ("" if board.sdram else " or a board with SDRAM"))
+                      + ("" if board.sdram else " or a board with SDRAM"), "network")

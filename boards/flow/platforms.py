@@ -1,6 +1,6 @@
 """A board's top level: clock, pins, and the flow from Amaranth's RTL to a bitstream."""
 
-import importlib
+import importlib.util
 
 from amaranth.build import Attrs, Pins, Resource, Subsignal
 from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
@@ -11,9 +11,13 @@ from amaranth.lib.cdc import FFSynchronizer, ResetSynchronizer
 from boards.catalogue import Board
 from boards.gateware.settings import SystemConfig
 from boards.gateware.system import BoardSystem
+from hw.support.errors import ToolMissingError
 
-__all__ = ["GOWIN_TOP", "RESET_CYCLES", "BoardTop", "gowin_constraints", "make_platform"]
+__all__ = ["GOWIN_TOP", "PLATFORMS", "RESET_CYCLES", "BoardTop", "check_platform",
+           "gowin_constraints", "make_platform"]
 
+#: Module of the platforms, and the package that has it.
+PLATFORMS = "amaranth_boards", "amaranth-boards"
 _LINK = "partita_uart"  # the resource of a board's `link_pins`
 _HELD = "partita_held"  # and of its pins `held_high`
 #: Cycles in reset where there is no PLL to wait for. An iCE40's block RAM reads zero for some 3 us
@@ -156,6 +160,14 @@ class BoardTop(Elaboratable):
                 i_CLK=ClockSignal(), i_LSR=ResetSignal(), i_DI=~pins.dq_oe_next, o_Q=off)
             m.d.sync += captured[k].eq(dq.i)
             m.d.comb += [dq.o.eq(pins.dq_o[k]), dq.oe.eq(~off)]
+
+
+def check_platform(board: Board) -> None:
+    """Raise ToolMissingError where a board's platform is not installed."""
+    module, package = PLATFORMS
+    if board.platform and importlib.util.find_spec(module) is None:
+        raise ToolMissingError(f"{package}, which knows the pins of the {board.title}, is missing: "
+                               f"pip install {package}")
 
 
 def make_platform(board: Board):

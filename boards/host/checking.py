@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from boards.catalogue import VIRTUAL_BAUD, Board, find
-from boards.flow.asked import out_folder, say
+from boards.flow.asked import check_place, out_folder, say
 from boards.flow.held import built_here
 from boards.usb.devices import NoBoard, find_device, find_port, usb_devices
 from boards.virtual.board import VIRTUAL_TIMEOUT_S, VirtualBoard, VirtualPort
@@ -38,8 +38,7 @@ _LOST_S = 0.004
 def check_as_asked(args: argparse.Namespace) -> int:
     """Do what `boards check`'s arguments ask for, and return the exit code; errors are raised."""
     board = find(args.board)
-    if args.virtual == (args.port is not None):
-        raise ValueError("name the board's serial port with --port, or take --virtual")
+    check_place(args)
     if args.inject and not args.virtual:
         raise ValueError("--inject goes with --virtual: only a simulated board can be broken so")
     if args.inject and FAULTS[args.inject].of_memory and not board.sdram:

@@ -21,7 +21,7 @@ from boards.protocol import (
 from hw import registers
 from hw.config import Config
 
-from .errors import BoardMismatch, LinkError
+from .errors import BoardMismatch, LinkError, PortError
 from .session import Request, Session, Transport
 
 __all__ = ["SerialBackend", "SerialTransport", "open_port"]
@@ -34,8 +34,10 @@ class SerialTransport:
 
     Raises
     ------
+    PortError
+        If it cannot be opened.
     LinkError
-        If it cannot be opened, or goes away.
+        If it goes away.
     """
 
     def __init__(self, path: str, baud: int):
@@ -47,7 +49,7 @@ class SerialTransport:
         except self._errors as error:
             number = getattr(error, "errno", None)
             why = os.strerror(number) if number else str(error)
-            raise LinkError(f"cannot open {path}: {why}; is the board plugged in, and may "
+            raise PortError(f"cannot open {path}: {why}; is the board plugged in, and may "
                             "you use the port? try: python -m boards doctor") from None
         # An FTDI adapter keeps bytes back for 16 ms unless told otherwise; not every system and
         # adapter can be told, and the requests on their way at once make up for it.

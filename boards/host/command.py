@@ -7,7 +7,7 @@ from functools import partial
 from boards.catalogue import VIRTUAL_BAUD, Board, find
 from boards.deploy.bundle import read_bundle
 from boards.deploy.task import NETWORK, Task, choice_as_asked, task_as_asked
-from boards.flow.asked import out_folder, say
+from boards.flow.asked import check_place, out_folder, say
 from boards.flow.fit import check_memory
 from boards.flow.held import built_here
 from hw.config import Config
@@ -31,7 +31,7 @@ def run_as_asked(args: argparse.Namespace) -> int:
     """Do what `boards run`'s arguments ask for, and return the exit code; errors are raised."""
     board = find(args.board)
     _check(args, board)
-    bundle = read_bundle(args.bundle) if args.bundle else None
+    bundle = read_bundle(args.bundle, board) if args.bundle else None
     asked = bundle or choice_as_asked(args)
     config, build = _config(args, board, bundle)
     with under_way() as tell:
@@ -49,8 +49,7 @@ def run_as_asked(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace, board: Board) -> None:
     """Refuse what does not go together."""
-    if args.virtual == (args.port is not None):
-        raise ValueError("name the board's serial port with --port, or take --virtual")
+    check_place(args)
     if args.virtual_baud and not args.virtual:
         raise ValueError("--virtual-baud goes with --virtual; a board has its own baud rate")
     if args.virtual_latency_ms is not None and not args.virtual:

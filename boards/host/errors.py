@@ -2,11 +2,17 @@
 
 from sw.driver.errors import DriverError
 
-__all__ = ["BoardMismatch", "BoardReset", "LinkError", "LinkTimeout"]
+__all__ = ["BoardMismatch", "BoardReset", "LinkError", "LinkTimeout", "PortError"]
 
 
 class LinkError(DriverError):
     """The link to the board does not work."""
+
+
+class PortError(LinkError):
+    """A serial port that cannot be opened."""
+
+    exit_code = 5
 
 
 class LinkTimeout(LinkError):

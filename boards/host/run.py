@@ -128,6 +128,7 @@ def run_network(board: Board, config: Config, make: Callable[[], Task], *, port:
         driver = Driver(backend)
         driver.stop()  # what an earlier program has left running
         say(f"loading {total:,} bytes")
+        progress.expect(total)
         load_s, load = _load(driver, program, pseudo, board)
         if reference:
             reference.load(program)

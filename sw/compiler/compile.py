@@ -153,7 +153,7 @@ def _check_log(graph: IntegerGraph, order: tuple[Run, ...], config: Config) -> N
     if len(graph.layers) < len(order) > entries:
         raise DoesNotFit(graph.name, f"{len(order)} log entries for its layers and images",
                          f"{entries}", raising(config, "buffers.log_entries", len(order),
-                                               "take fewer images at a time"))
+                                               "take fewer images at a time"), "network")
 
 
 def _info(layer: Layer, stage: Stage, packed: bool, config: Config) -> LayerInfo:

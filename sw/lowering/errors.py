@@ -6,20 +6,20 @@ __all__ = ["CompileError", "DoesNotFit", "OutOfReach", "Unsupported", "raising"]
 
 
 class CompileError(ValueError):
-    """A layer that cannot be compiled; the message names it."""
+    """A `layer`, or a network, that cannot be compiled; the message names it, and says `why`."""
 
-    def __init__(self, layer: str, message: str):
-        super().__init__(f"layer {layer}: {message}")
-        self.layer = layer
+    def __init__(self, layer: str, why: str, kind: str = "layer"):
+        super().__init__(f"{kind} {layer}: {why}")
+        self.layer, self.why = layer, why
 
 
 class DoesNotFit(CompileError):
-    """A layer that is too large for the accelerator's memories."""
+    """A layer, or a network, that is too large for the accelerator's memories."""
 
     exit_code = 4
 
-    def __init__(self, layer: str, needs: str, has: str, remedy: str):
-        super().__init__(layer, f"needs {needs}; there are {has}: {remedy}")
+    def __init__(self, layer: str, needs: str, has: str, remedy: str, kind: str = "layer"):
+        super().__init__(layer, f"needs {needs}; there are {has}: {remedy}", kind)
 
 
 class OutOfReach(DoesNotFit):
@@ -31,7 +31,7 @@ class OutOfReach(DoesNotFit):
             network, f"{needs:,} bytes of external memory", f"2^{bits} ({1 << bits:,}) that "
             "port.address_bits reaches", raising(config, "port.address_bits",
                                                  (needs - 1).bit_length(),
-                                                 "prune it into more partitions"))
+                                                 "prune it into more partitions"), "network")
         self.bytes = needs
 
 

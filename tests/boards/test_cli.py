@@ -1,5 +1,7 @@
 """The boards command: what it says, refuses and returns."""
 
+import dataclasses
+import importlib.util
 import json
 import tempfile
 from pathlib import Path
@@ -8,9 +10,10 @@ import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS
-from boards.flow import results
+from boards.flow import platforms, results
 from boards.flow.build import _FLOWS, BuildResult, build
 from boards.flow.results import built
+from boards.tables import boards_table
 from hw.build import main as hw_build
 from hw.fpga.devices import DoesNotFitError, Usage
 from hw.fpga.estimate import quick_usage
@@ -108,6 +111,12 @@ def test_where_nothing_near_fits_the_preset_is_named(changes, needs, capsys, tmp
     (["run", "ulx3s-85f", "--port", "/dev/ttyUSB0", "--serial", "D1"], "--serial goes with --port "
      "auto"),
     (["check", "ulx3s-85f"], "--port, or take --virtual"),
+    *((command, "--virtual a simulated one; leave one out") for command in (
+        ["run", "ulx3s-12f", "--virtual", "--port", "/dev/ttyUSB0"],
+        ["check", "ulx3s-12f", "--virtual", "--port", "/dev/ttyUSB0"])),
+    *(([command, "ulx3s-12f", *more, "--dense", "--partitions", "4"],
+       "--dense goes without --partitions") for command, more in (
+        ("run", ["--virtual"]), ("export", ["--out", "none"]))),
     (["check", "ulx3s-85f", "--virtual", "--whole"], "--whole goes with --port"),
 ])
 def test_mistakes_are_named(arguments, message, capsys):
@@ -115,8 +124,43 @@ def test_mistakes_are_named(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_a_port_that_is_not_there_ends_with_1(capsys, tmp_path):
-    assert main(["run", "ulx3s-85f", "--port", "/dev/nowhere", "--out", str(tmp_path)]) == 1
+def test_without_a_command_it_prints_its_help(capsys):
+    assert main([]) == 2
+    assert "python -m boards list" in capsys.readouterr().out
+
+
+def test_a_bitstream_needs_the_package_that_knows_the_pins(capsys, tmp_path, monkeypatch):
+    """Which is told, as the doctor tells it, before any work."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: (
+        None if name == "amaranth_boards" else find_spec(name)))
+    monkeypatch.setattr("boards.flow.build.program_path", lambda name: name)
+    assert main(["build", "ulx3s-12f", "--out", str(tmp_path / "out")]) == 3
+    said = capsys.readouterr().err
+    assert "ULX3S-12F, is missing: pip install amaranth-boards" in said and "generating" not in said
+    platforms.check_platform(BOARDS["tangnano20k"])  # which has none
+
+
+def test_a_network_that_does_not_fit_is_no_layer(capsys, tmp_path):
+    arguments = ["--network", "digits", "--dense", "--out", str(tmp_path / "out")]
+    assert main(["export", "icebreaker", *arguments]) == 4
+    assert "error: network digits: needs " in capsys.readouterr().err
+
+
+def test_the_table_tells_which_rows_are_of_another_preset(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results.json")
+    board, taken = BOARDS["icebreaker"], Usage(4000, 3000, 8, 26)
+    result = BuildResult("icebreaker", taken, 17.0, 12.0, tmp_path, 1, 2.0)
+    results.add_row(board, result, "")
+    assert "older build" not in boards_table()
+    other = dataclasses.replace(board, config=board.config.replace(array__cols=1))
+    results.add_row(other, result, "")
+    assert f"{other.config.shape} (an older build: the preset is {board.config.shape})" in \
+        boards_table()
+
+
+def test_a_port_that_is_not_there_ends_with_5(capsys, tmp_path):
+    assert main(["run", "ulx3s-85f", "--port", "/dev/nowhere", "--out", str(tmp_path)]) == 5
     said = capsys.readouterr().err
     assert "cannot open /dev/nowhere: No such file or directory; is the board plugged in" in said
     assert f"no build: taking the board to hold {BOARDS['ulx3s-85f'].config.shape}" in said
@@ -145,7 +189,7 @@ def test_a_build_decides_what_a_board_holds(capsys, tmp_path):
     assert main([*run, "--rows", "8"]) == 2
     assert f"--rows is 8, not 4 as in the build that the board holds, {tmp_path}; leave" \
         in capsys.readouterr().err
-    assert main([*run, "--rows", "4", "--instances", "8"]) == 1
+    assert main([*run, "--rows", "4", "--instances", "8"]) == 5
     assert "cannot open /dev/nowhere" in capsys.readouterr().err
 
 

@@ -38,5 +38,5 @@ def test_an_sdrams_beat_takes_as_many_cycles_as_it_has_words():
 def test_a_machine_prunes_networks_of_ours_as_the_board_runs_them():
     for name, board in BOARDS.items():
         machine = MACHINES[name]
-        assert machine.parts == max(board.partitions, board.config.instances)
+        assert machine.parts == board.parts(board.config)
         assert machine.prune == board.prune

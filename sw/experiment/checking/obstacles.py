@@ -125,4 +125,4 @@ def layer_obstacles(graph: IntegerGraph, config: Config, first: CompileError) ->
 
 
 def _layer_fault(error: CompileError) -> _Fault:
-    return type(error).__name__, error.layer, str(error).removeprefix(f"layer {error.layer}: ")
+    return type(error).__name__, error.layer, error.why

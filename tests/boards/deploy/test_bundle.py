@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def test_the_manifest_says_where_all_of_it_lies(capsys):
     folder = exported(Path("out"), "--json")
     told = json.loads(capsys.readouterr().out)
     manifest = json.loads((folder / "bundle.json").read_text())
-    assert told == {"folder": "out", **manifest}
+    assert told == {"folder": "out", **manifest,
+                    "next": f"python -m boards run {NAME} --bundle out --virtual"}
     assert (manifest["manifest"], manifest["version"]) == ("partita.bundle", 1)
     assert manifest["config_digest"] == CONFIG.digest
     assert {name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
@@ -98,6 +100,23 @@ def test_an_older_bundle_is_replaced_and_nothing_else(capsys):
     assert main(["export", NAME, "--out", str(folder)]) == 2
     assert "it holds 'run', which this command has not written" in capsys.readouterr().err
     assert (folder / "run").read_text() == "somebody's program"
+
+
+def test_lines_to_type_survive_a_space_in_the_path(capsys):
+    folder = exported(Path("my bundle"))
+    assert shlex.join([f"{folder}/partita.c", f"{folder}/example_serial.c"]) in (
+        said := capsys.readouterr().out)
+    assert f"--bundle {shlex.quote(str(folder))} " in said
+
+
+def test_a_bundle_of_another_board_is_refused_but_for_the_same_configuration(capsys):
+    folder = exported()
+    assert main(["run", "ulx3s-12f", "--bundle", str(folder), "--virtual"]) == 2
+    assert ("out is a bundle for ulx3s-85f, 2 x 4x4, not for ulx3s-12f, 1 x 2x2: run it there, or "
+            "export another: python -m boards export ulx3s-12f --out FOLDER") in \
+        capsys.readouterr().err
+    alike = dataclasses.replace(BOARDS["ulx3s-12f"], config=CONFIG)
+    assert read_bundle(folder, alike).program.config == CONFIG
 
 
 @pytest.mark.parametrize("exist", [True, False])

@@ -29,13 +29,13 @@ def test_a_board_is_not_built_for_a_network_that_does_not_fit(tmp_path, monkeypa
 
     monkeypatch.setattr(commands, "build", build)
     out = ["--out", str(tmp_path / "out")]
-    assert main(["build", "orangecrab-25f", "--network", "digits", *out]) == 4
+    assert main(["build", "orangecrab-25f", "--network", "digits", "--partitions", "1", *out]) == 4
     assert "bytes of memory; there are 73,728 on the OrangeCrab" in capsys.readouterr().err
     with pytest.raises(AssertionError, match="it is built"):
         main(["build", "ulx3s-12f", "--network", str(own.onnx), *out])
     assert "own fits: " in capsys.readouterr().err
     with pytest.raises(AssertionError, match="it is built"):  # pruned as the board runs it
-        main(["build", "orangecrab-25f", "--network", "digits", "--partitions", "16", *out])
+        main(["build", "orangecrab-25f", "--network", "digits", *out])
     assert "digits fits: " in capsys.readouterr().err
 
 

@@ -16,6 +16,23 @@ def test_the_time_that_is_left_is_that_of_each_transfer():
                     "2,048 of 1,048,576 bytes, about 17 min left"]
 
 
+def test_pieces_that_are_expected_have_one_time_that_is_left():
+    now = [0.0]
+    said: list[str] = []
+    told = Transfers(said.append, lambda: now[0])
+    told.expect(100_000)
+    for time, done, total in ((1, 1000, 1000), (2, 1000, 9000), (3, 2000, 9000), (10, 9000, 9000),
+                              (100, 90_000, 90_000), (101, 1024, 10240), (102, 2048, 10240)):
+        now[0] = time
+        told(done, total)
+    assert said == ["1,000 of 100,000 bytes, about 99 s left",
+                    "2,000 of 100,000 bytes, about 98 s left",
+                    "3,000 of 100,000 bytes, about 97 s left",
+                    "10,000 of 100,000 bytes, about 90 s left",
+                    "100,000 of 100,000 bytes, about 0 s left",
+                    "2,048 of 10,240 bytes, about 8 s left"]
+
+
 def test_a_line_stands_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):
     with under_way() as tell:
         tell("too soon")
