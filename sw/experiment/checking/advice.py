@@ -48,7 +48,7 @@ def _cuts(cuts: Sequence[Cut], cycles: int) -> list[tuple[float, str]]:
     if best is None:
         return []
     return [(cycles - best.cycles, f"pruned in {best.parts} parts (--prune {best.prune}: "
-             f"{len(best.layers)} layers) it is {best.speedup:.2f}x faster on the same machine "
+             f"{len(best.layers)} layer{'s' * (len(best.layers) > 1)}) it is {best.speedup:.2f}x faster on the same machine "
              f"({'predicted' if best.model else 'estimated'}); its accuracy then needs "
              "fine-tuning")]
 

@@ -7,6 +7,7 @@ import pytest
 
 from boards.__main__ import main
 from boards.catalogue import BOARDS, Board
+from sw import check
 from tests.support.own import write_own
 from tests.support.systems import CONFIG, SDRAM
 
@@ -26,3 +27,6 @@ def test_an_onnx_file_runs_on_a_board_as_in_simulation(tmp_path, monkeypatch, ca
         image, = data["images"]
         assert image["bit_exact"] and image["differences"] == []
         assert (image["expected"] is None) == (network == "own")
+    assert check.main([str(own.onnx), "--board", name, "--json"]) == 0  # of the last
+    predicted = json.loads(capsys.readouterr().out)["cycles"]
+    assert predicted == pytest.approx(image["cycles"], rel=0.15)
