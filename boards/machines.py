@@ -13,8 +13,10 @@ __all__ = ["machines"]
 #: Cycles from a request at the board's controller to the first beat, beside the chip's; and the
 #: share of bursts that wait for a page, fitted to runs.
 _SDRAM_WAY, _OPENED = 4, 1 / 8
+#: Bursts that its controller takes before the first is done.
+_SDRAM_BURSTS = 8
 #: Of block RAM: to the first beat, and between one burst and the next.
-_RAM = MemoryTiming(latency=4, page_miss=0, burst=2)
+_RAM = MemoryTiming(latency=4, page_miss=0, burst=2, outstanding=1)
 
 
 def machines() -> list[Target]:
@@ -39,4 +41,5 @@ def _timing(board: Board, config: Config) -> MemoryTiming:
     refresh = opens + chip.cycles("t_rfc", board.clock_mhz)
     free = 1 - refresh / chip.refresh_cycles(board.clock_mhz)
     return MemoryTiming(latency=_SDRAM_WAY + chip.cas + words, page_miss=opens,
-                        beat=words / free, burst=opens * _OPENED)
+                        beat=words / free, burst=opens * _OPENED,
+                        outstanding=_SDRAM_BURSTS)

@@ -15,12 +15,14 @@ class MemoryTiming:
     page_miss : and more, where a page has to be opened
     beat : cycles in which a beat crosses, with what refreshing takes
     burst : and those that are lost between one burst and the next
+    outstanding : bursts that it takes before the first is done
     """
 
     latency: float
     page_miss: float
     beat: float = 1.0
     burst: float = 0.0
+    outstanding: int = 32
 
     def capacity(self, burst: float) -> float:
         """Beats per cycle, in bursts of so many."""

@@ -8,7 +8,7 @@ from .clock import NEVER, TINY
 from .flow import FILLED, PROGRAM, STORE, Flow
 from .memory import SIMULATED, MemoryTiming
 from .parties import Fetched, Party
-from .shares import BETWEEN, OUTSTANDING, TURN
+from .shares import BETWEEN, TURN
 from .work import READS_APART
 
 __all__ = ["ASKING", "MEMORY_LATENCY", "Asker", "wait"]
@@ -70,7 +70,7 @@ def wait(active: Sequence[Flow], parties: Sequence[Asker], now: float, *, leads:
             later, comes = later + beats, min(comes, first.ready)
     if later:
         owed = max(owed, comes - now) + later
-    owed *= min(1.0, OUTSTANDING / max(bursts, 1.0))
+    owed *= min(1.0, memory.outstanding / max(bursts, 1.0))
     # Bursts alternate where both ways want more than the port has.
     each = 1.0 / memory.capacity(owed / bursts if bursts and owed else 1.0)  # cycles of a beat
     waits = each * min(owed / (1.0 - min(each * written, 0.5)), owed + stored)

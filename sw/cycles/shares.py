@@ -5,9 +5,8 @@ from .flow import FILLED, WEIGHTS, Flow
 from .memory import SIMULATED, MemoryTiming
 from .work import READS_APART
 
-__all__ = ["BETWEEN", "OUTSTANDING", "TURN", "give"]
+__all__ = ["BETWEEN", "TURN", "give"]
 
-OUTSTANDING = 32  # bursts on a port
 TURN = 2  # cycles from one read that is asked for to the next
 _IDLE = 3  # cycles from a burst's last written beat to the next one's first, in between
 _NEXT = 1000.0  # share of what is next
@@ -28,13 +27,15 @@ def give(reads: list[Flow], writes: list[Flow], memory: MemoryTiming = SIMULATED
             if flow.want != flow.rate:
                 flow.give(flow.want)
         return NEVER
-    queued = _find_shares(moving)
+    queued = _find_shares(moving, memory.outstanding)
     read = sum([f.share for f in reads]) / (sum([f.share / f.burst for f in reads]) or 1.0)
     # Bursts alternate where both ways want more than the port has.
     given = min(to_write, max(room, most * _alternate(read, writes)))
     _fill(writes, given)
     _fill(reads, min(most - given, to_read, read / TURN))
-    return _crowd_lasts(moving, queued) if queued > OUTSTANDING else _shares_last(moving)
+    if queued > memory.outstanding:
+        return _crowd_lasts(moving, queued - memory.outstanding)
+    return _shares_last(moving)
 
 
 def _room_to_write(writes: list[Flow], to_read: float, bursts: float, most: float) -> float:
@@ -60,7 +61,7 @@ def _mean_burst(flows: list[Flow]) -> float:
     return sum([f.burst for f in flows]) / len(flows)
 
 
-def _find_shares(flows: list[Flow]) -> float:
+def _find_shares(flows: list[Flow], outstanding: int) -> float:
     """Find the flows' shares of the port; return how many bursts they want under way.
 
     What a reader has asked for waits in one queue, so readers share by what they may have under
@@ -81,8 +82,8 @@ def _find_shares(flows: list[Flow]) -> float:
             fresh.append(flow)
         else:
             established += flow.share
-    if queued > OUTSTANDING:
-        places, rest = float(OUTSTANDING), len(flows)
+    if queued > outstanding:
+        places, rest = float(outstanding), len(flows)
         for flow in sorted(flows, key=_most_bursts):
             bursts = min(_most_bursts(flow), places / rest)
             places, rest = places - bursts, rest - 1
@@ -100,9 +101,9 @@ def _most_bursts(flow: Flow) -> float:
     return max(1.0, flow.room / flow.burst)
 
 
-def _crowd_lasts(flows: list[Flow], queued: float) -> float:
-    """Cycles, at least, until the port can take all that is asked for."""
-    return (queued - OUTSTANDING) / sum([f.rate / f.burst for f in flows])
+def _crowd_lasts(flows: list[Flow], waiting: float) -> float:
+    """Cycles, at least, until the port can take all that is asked for, so many bursts more."""
+    return waiting / sum([f.rate / f.burst for f in flows])
 
 
 def _shares_last(flows: list[Flow]) -> float:

@@ -47,8 +47,9 @@ def _cuts(cuts: Sequence[Cut], cycles: int) -> list[tuple[float, str]]:
     best = max(cuts, key=lambda cut: cut.speedup, default=None)
     if best is None:
         return []
-    return [(cycles - best.cycles, f"pruned in {best.parts} parts (--prune {best.prune}: "
-             f"{len(best.layers)} layer{'s' * (len(best.layers) > 1)}) it is {best.speedup:.2f}x faster on the same machine "
+    layers = f"{len(best.layers)} layer{'s' * (len(best.layers) > 1)}"
+    return [(cycles - best.cycles, f"pruned in {best.parts} parts (--prune {best.prune}: {layers}) "
+             f"it is {best.speedup:.2f}x faster on the same machine "
              f"({'predicted' if best.model else 'estimated'}); its accuracy then needs "
              "fine-tuning")]
 

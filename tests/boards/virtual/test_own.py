@@ -29,4 +29,4 @@ def test_an_onnx_file_runs_on_a_board_as_in_simulation(tmp_path, monkeypatch, ca
         assert (image["expected"] is None) == (network == "own")
     assert check.main([str(own.onnx), "--board", name, "--json"]) == 0  # of the last
     predicted = json.loads(capsys.readouterr().out)["cycles"]
-    assert predicted == pytest.approx(image["cycles"], rel=0.15)
+    assert predicted == pytest.approx(image["cycles"], rel=0.06)

@@ -207,7 +207,7 @@ def linear(shape: tuple[int, int, int]) -> IntegerGraph:
      "15: pool before it, or run the images one by one"),
     ((4, 15, 1), 70, Unsupported, "layer fc: map size is 1050; it must be at most 1023, or take "
      "fewer than 70 images at a time"),
-    ((4, 2, 2), 999, DoesNotFit, "layer net: needs 1000 log entries for its layers and images; "
+    ((4, 2, 2), 999, DoesNotFit, "network net: needs 1000 log entries for its layers and images; "
      "there are 64: raise buffers.log_entries, or take fewer images at a time"),
     ((4, 2, 2), 0, ValueError, "batch is 0; it must be an int, 1 or more"),
 ])

@@ -12,7 +12,8 @@ from hw.gateware.traffic import storer as store_unit
 from hw.gateware.traffic.gates import WriteGate
 from hw.gateware.traffic.loader import AHEAD
 from hw.gateware.traffic.weights import SEGMENTS
-from sw.cycles import array, fetcher, instance, shares, storer, work
+from sw.cycles import array, fetcher, instance, storer, work
+from sw.cycles.memory import SIMULATED
 from tests.support.blocks import POINT, WINDOW
 from tests.support.latency import latency
 
@@ -24,7 +25,7 @@ def test_queues_are_as_deep_as_in_the_hardware():
     assert array._FEEDER_VECTORS == FIFO_DEPTH
     assert instance._LOADS_AHEAD == AHEAD
     assert fetcher._AHEAD == SEGMENTS
-    assert shares.OUTSTANDING == fabric._OUTSTANDING
+    assert SIMULATED.outstanding == fabric._OUTSTANDING
     assert storer._READ_AHEAD == store_unit.READ_AHEAD
     assert storer._REQUESTS == store_unit._REQUESTS + 1
 
