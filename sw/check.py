@@ -12,7 +12,7 @@ Examples:
 
 Cycles are predicted by the cycle model; of large networks with the first splits of layers that go,
 in place of those that the compiler finds best. Values of networks that come with it are not looked
-at; for a board these are pruned as `python -m boards run` prunes them, if --partitions does not say
+at; for a board these are pruned as `boards run` prunes them, if --partitions does not say
 otherwise.
 
 Exit codes: 0 it runs, 1 something of it cannot run, 2 usage, 3 a tool is missing, 4 it does not fit

@@ -1,6 +1,5 @@
 """A check tells in seconds whether a network runs, and all that is in the way if it does not."""
 
-import json
 
 import numpy as np
 import onnx
@@ -19,6 +18,7 @@ from sw.networks.shapes import shape_graph
 from sw.onnx.capture import capture_onnx
 from sw.quantise.post_training import quantise
 from sw.reference.batched import run_integer
+from tests.support.checks import checked
 from tests.support.onnx_files import model_of
 from tests.support.own import write_own
 from tests.support.quantised_files import quantised_file
@@ -29,12 +29,6 @@ SHAPE = ["--input-shape", "3x16x16"]
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     return write_own(tmp_path_factory.mktemp("check"))
-
-
-def checked(capsys, *arguments, code=0):
-    """The check's JSON."""
-    assert check.main([*map(str, arguments), "--json", "--quiet"]) == code
-    return json.loads(capsys.readouterr().out)
 
 
 def test_a_users_network_is_predicted_and_compared_with_float(own, capsys):
@@ -237,22 +231,6 @@ def test_a_board_without_the_memory_is_told_by_its_bytes(own, capsys):
     assert data["verdict"] == "Branches does not fit Tang Nano 20K: 1 node in the way"
 
 
-def test_more_than_addresses_reach_is_told_by_what_there_is(tmp_path, capsys):
-    """Of a board its memory, which nothing raises; of a preset the option that raises it."""
-    source = tmp_path / "net.py"
-    source.write_text("from torch import nn\ndef make():\n    return nn.Sequential("
-                      "nn.Conv2d(3, 64, 3, padding=1), nn.Conv2d(64, 4, 1))\n")
-    network = [f"{source}:make", "--input-shape", "3x40x40"]
-    data = checked(capsys, *network, "--board", "orangecrab-25f", code=4)
-    obstacle, = data["obstacles"]
-    assert obstacle["why"].endswith("there are 73,728: prune it into more partitions "
-                                    "(--partitions), or take --board ulx3s-12f")
-    why = next(x["why"] for x in data["fits"] if x["name"] == "orangecrab-85f")
-    assert why.endswith("; there are 131,072") and "address_bits" not in why
-    data = checked(capsys, *network, "--preset", "tiny", "--address-bits", "16", code=4)
-    assert ", or take --address-bits 18" in data["obstacles"][0]["why"]
-
-
 def test_a_wrong_shape_is_told_with_the_option_that_gives_it(own, capsys):
     """It is no obstacle of the network's, but a mistake of the command line."""
     for network, shape, why in (
@@ -264,40 +242,10 @@ def test_a_wrong_shape_is_told_with_the_option_that_gives_it(own, capsys):
         assert why in said.err and not said.out
 
 
-def test_a_shape_that_a_file_leaves_open_is_asked_for(tmp_path, capsys):
-    onnx.save(model_of([helper.make_node("Relu", ["x"], ["y"])], [None, 3, "height", "width"], "y",
-                       {}), tmp_path / "open.onnx")
-    assert check.main([str(tmp_path / "open.onnx"), "--board", "ulx3s-12f"]) == 2
-    assert "give in_shape (--input-shape), the sizes of one image" in capsys.readouterr().err
-
-
 def test_a_network_that_comes_with_it_is_checked_without_its_weights(capsys):
     data = checked(capsys, "digits", "--preset", "tiny")
     assert data["values"] is None and len(data["nodes"]) == 7
     assert {cut["prune"] for cut in data["cuts"]} == {"fc", "all"} and data["partitions"] == 1
-
-
-def test_for_a_board_it_is_checked_as_that_runs_it(capsys):
-    """As `boards run` and `boards list` have it: what the next command does."""
-    for board, partitions in (("icebreaker", 16), ("ulx3s-12f", 8), ("tangnano20k", 16)):
-        data = checked(capsys, "digits", "--board", board)
-        assert data["partitions"] == partitions and data["cuts"] == []
-        assert f"digits, pruned to {partitions} partitions, runs on" in data["verdict"]
-        assert data["next"] == f"python -m boards run {board} --virtual --network digits"
-        assert {fit["name"]: fit["pruned"] for fit in data["fits"]} == {
-            name: machine.parts for name, machine in targets().items() if name != board}
-        assert all(fit["fits"] for fit in data["fits"])
-
-
-def test_more_partitions_can_be_asked_for(own, capsys):
-    data = checked(capsys, "digits", "--board", "icebreaker", "--partitions", "1", code=4)
-    assert "does not fit" in data["verdict"] and data["partitions"] == 1
-    assert "prune it into more partitions (--partitions), or take" in data["obstacles"][0]["why"]
-    data = checked(capsys, "digits", "--board", "icebreaker", "--partitions", "32")
-    assert data["partitions"] == 32 and data["next"].endswith(" --network digits --partitions 32")
-    data = checked(capsys, own.onnx, "--board", "ulx3s-12f", "--partitions", "4")
-    assert data["pruned"] == "n7 in 4 parts, as --partitions says" and data["partitions"] == 4
-    assert data["next"].endswith(f" --network {own.onnx} --partitions 4")
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), [

@@ -1,0 +1,1 @@
+"""Checking a network before anything is built."""
