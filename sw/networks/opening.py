@@ -10,7 +10,7 @@ import torch
 from sw.frontend.torch import import_torch
 from sw.fuse.fuse import fuse
 from sw.graph.floating import FloatGraph
-from sw.ir.errors import CaptureNotice, UnsupportedLayer
+from sw.ir.errors import CaptureNotice, ImageShapeError, UnsupportedLayer
 from sw.ir.graph import Graph
 from sw.onnx.capture import import_onnx
 
@@ -82,12 +82,12 @@ def as_module(origin: Origin) -> Module:
     if origin.kind is Kind.EXPORTED:
         module, shape = read_exported(Path(origin.text))
         if origin.in_shape not in (None, shape):
-            raise UnsupportedLayer(f"network {origin.name}: was exported for {list(shape)}; "
-                                   f"--input-shape is {list(origin.in_shape or ())}")
+            raise ImageShapeError(f"network {origin.name}: was exported for {list(shape)}; "
+                                  f"--input-shape is {list(origin.in_shape or ())}")
         return module, shape
     if origin.in_shape is None:
-        raise UnsupportedLayer(f"network {origin.name}: give the shape of one image, such as "
-                               "--input-shape 3x224x224")
+        raise ImageShapeError(f"network {origin.name}: give the shape of one image, such as "
+                              "--input-shape 3x224x224")
     if origin.weights:
         origin.weights.open("rb").close()  # before any code is run
     with torch.random.fork_rng(devices=[]):

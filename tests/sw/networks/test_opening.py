@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sw.experiment.floats import run_float
-from sw.ir.errors import UnsupportedLayer
+from sw.ir.errors import ImageShapeError, UnsupportedLayer
 from sw.networks.callables import CallableError
 from sw.networks.exported import ExportedError, read_exported
 from sw.networks.naming import origin_of
@@ -73,11 +73,11 @@ def test_what_a_callable_must_be(own, name, error, message):
 
 
 def test_a_shape_that_does_not_go_and_one_that_is_missing(own):
-    with pytest.raises(UnsupportedLayer, match="give the shape of one image, such as --input-shap"):
+    with pytest.raises(ImageShapeError, match="give the shape of one image, such as --input-shap"):
         opened(origin_of(f"{own.source}:make"))
     with pytest.raises(UnsupportedLayer, match=r"torch.export cannot capture it"):
         opened(origin_of(f"{own.source}:make", in_shape=(3, 20, 20)))
-    with pytest.raises(UnsupportedLayer, match=r"was exported for \[3, 16, 16\]; --input-shape"):
+    with pytest.raises(ImageShapeError, match=r"was exported for \[3, 16, 16\]; --input-shape"):
         opened(origin_of(str(own.pt2), in_shape=(3, 20, 20)))
     with pytest.raises(UnsupportedLayer, match=r"\(--input-shape\) is \[3, 20, 20\]"):
         opened(origin_of(str(own.onnx), in_shape=(3, 20, 20)))
