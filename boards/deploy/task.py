@@ -16,6 +16,7 @@ from sw.experiment.choice import Choice, choice_from_arguments
 from sw.experiment.planned import plan_as_asked
 from sw.experiment.workload import load_workload
 from sw.graph.integer import IntegerGraph
+from sw.networks.names import cut_of
 from sw.networks.shapes import shape_graph
 from sw.prune.plan import PartitionError
 
@@ -59,7 +60,8 @@ def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config
     if args.dense and args.partitions is not None:
         raise ValueError("--dense goes without --partitions: it is the network before pruning")
     ours = choice.origin.ours
-    parts, prune = (board.parts(config), board.prune) if ours else (None, "fc")
+    parts, prune = cut_of(choice.origin.text, board.parts(config), board.prune) if ours \
+        else (None, "fc")
     plan = plan_as_asked(args, choice)
     dense = args.dense or (args.partitions is None and plan is None and not ours)
     with suppress(PartitionError):  # which is told with its option, below

@@ -15,9 +15,11 @@ from boards.usb.devices import (
 )
 from hw.fpga.estimate import quick_usage
 from hw.options import changed_config
+from hw.support.arguments import given
 from hw.support.files import check_outputs
 from sw.experiment.choice import choice_from_arguments
 from sw.experiment.planned import plan_as_asked
+from sw.networks.names import cut_of
 from sw.networks.shapes import shape_graph
 from sw.terminal.options import NETWORK, attribute
 
@@ -106,10 +108,13 @@ def _build(args: argparse.Namespace) -> int:
     if args.network:
         choice = choice_from_arguments(args)
         origin = choice.origin
-        needs = check_network(board, config, shape_graph(
-            origin.text if origin.ours else origin, board.prune if origin.ours else "fc",
-            args.partitions or (board.parts(config) if origin.ours else 1),
-            plan_as_asked(args, choice)))
+        parts, prune = cut_of(origin.text, board.parts(config), board.prune) if origin.ours \
+            else (1, "fc")
+        plan = plan_as_asked(args, choice)
+        with given("--partitions", args.partitions or parts):
+            graph = shape_graph(origin.text if origin.ours else origin, prune,
+                                args.partitions or parts, plan)
+        needs = check_network(board, config, graph)
         say(f"{origin.name} fits: {needs:,} bytes of memory")
     result = build(board, config, out, say=say)
     data = {"board": board.name, "config": config.shape,

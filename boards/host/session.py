@@ -121,9 +121,9 @@ class Session:
         while at < len(requests):
             found[at] = self.ask(requests[at])
             at += 1
+            done(at)
             if at < len(requests):
                 at = self._stream(requests, at, found, done)
-            done(at)
         return [self.ask(r) if f is None and r.due else f or b""
                 for r, f in zip(requests, found, strict=True)]
 

@@ -32,6 +32,10 @@ def _fail(code: int, path: Path) -> OSError:
     return OSError(code, os.strerror(code), str(path))
 
 
+def _no_folder(folder: Path) -> NoFolderError:
+    return NoFolderError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+
+
 def _state(path: Path) -> os.stat_result | None:
     """Of what a path leads to; None if it is not there."""
     try:
@@ -125,6 +129,8 @@ def save_file(path: Path, content: str | bytes | IO[bytes], *, head: bytes = b""
             with suppress(OSError):
                 temporary.unlink()
             unfinished.discard(temporary)
+        if isinstance(error, FileNotFoundError) and not Path(path).parent.exists():
+            raise _no_folder(Path(path).parent) from None
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
             error.filename, error.filename2 = str(path), None
         raise
@@ -152,7 +158,7 @@ def check_file(path: Path) -> None:
         if found is None and target.is_symlink():
             raise _fail(errno.ELOOP, path)
         if not target.parent.exists():
-            raise NoFolderError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
+            raise _no_folder(target.parent)
         if not target.parent.is_dir():
             raise _fail(errno.ENOTDIR, target.parent)
         _try_folder(target.parent)

@@ -68,12 +68,14 @@ def wait(active: Sequence[Flow], parties: Sequence[Asker], now: float, *, leads:
             owed += beats
         elif beats:
             later, comes = later + beats, min(comes, first.ready)
+    beats = owed + later
+    each = 1.0 / memory.capacity(beats / bursts if bursts and beats else 1.0)  # cycles of a beat
+    reads = each * owed
     if later:
-        owed = max(owed, comes - now) + later
-    owed *= min(1.0, memory.outstanding / max(bursts, 1.0))
+        reads = max(reads, comes - now) + each * later
+    reads *= min(1.0, memory.outstanding / max(bursts, 1.0))
     # Bursts alternate where both ways want more than the port has.
-    each = 1.0 / memory.capacity(owed / bursts if bursts and owed else 1.0)  # cycles of a beat
-    waits = each * min(owed / (1.0 - min(each * written, 0.5)), owed + stored)
+    waits = min(reads / (1.0 - min(each * written, 0.5)), reads + each * stored)
     return max(0.0, waits - ASKING - memory.latency)
 
 

@@ -87,7 +87,8 @@ def pixels_of(choice: Choice, graph: FloatGraph, *, count: int, seed: int) -> Pi
                          f"{choice.data}" + ("" if len(drawn) > count else
                                              ", which it is looked at on as well"))
     elif choice.calibration:
-        images = (there or load(choice.calibration, count=count)).part(0, count)
+        there = there or load(choice.calibration, count=count)
+        images = there.part(0, count)
         notes.append("looked at on images of --calibration, as no --data is given")
     else:
         images = ImageSet(seeded(max(count, 8), seed=seed), None, choice.labels or (), count,
@@ -109,9 +110,9 @@ def _preparing(choice: Choice, found: Described, shape: tuple[int, int, int],
     if asked and not done:
         options = ", ".join(f"--{'channels' if name == 'order' else name}"
                             for name in sorted(asked))
-        places = " and ".join(x.place for x in sets)
+        places = " and ".join(dict.fromkeys(x.place for x in sets))
         raise ImageError(f"{options}: would change nothing, as " + (
-            f"{places} holds real numbers, which are taken as they are: leave it out, or give "
+            f"of {places} real numbers are taken as they are: leave it out, or give "
             "pixels (bytes)" if sets else "no images are given: leave it out, or give --data"))
     if not done:
         return []

@@ -18,7 +18,7 @@ from sw.ir.operators import Softmax
 from sw.networks.naming import Kind
 from sw.networks.opening import as_module, imported, opened
 from sw.prune.plan import PartitionPlan
-from sw.terminal.options import MORE, as_typed
+from sw.terminal.options import MORE, PIXELS, as_typed
 from sw.terminal.reads import files_read
 from sw.training.augment import random_changes
 from sw.training.dataset import ImageData
@@ -196,9 +196,11 @@ def check_masks(choice: Choice, graph: FloatGraph, plan: PartitionPlan) -> None:
 
 
 def next_command(args: argparse.Namespace, row: Row) -> str:
-    """What to type next: the network of a row in RTL, on images that it was not trained on."""
+    """What to type next: the network of a row in RTL, on images that it was not trained on, which
+    are stored as the network takes them."""
     asked = argparse.Namespace(**{
         **vars(args), "weights": args.out / f"{row.name}.safetensors",
         "data": args.out / HELD_OUT, "calibration": args.out / CALIBRATED})
-    return shlex.join(["python", "-m", "sw.compare", "--network", args.network,
-                       *as_typed(asked, MORE), "--plan", str(args.out / f"{row.name}.plan.json")])
+    options = as_typed(asked, [x for x in MORE if x not in PIXELS])
+    return shlex.join(["python", "-m", "sw.compare", "--network", args.network, *options, "--plan",
+                       str(args.out / f"{row.name}.plan.json")])

@@ -43,8 +43,6 @@ from .work import Workload
 
 __all__ = ["Workload", "load_workload"]
 
-_SLIM_PARTITIONS = 8
-
 
 def load_workload(network: str | Choice, *, partitions: int | None = None, seed: int,
                   images: int | None = None, partitioner: str | None = None, prune: str = "fc",
@@ -118,9 +116,7 @@ def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
 def _slim(partitions: int, seed: int, count: int | None, prune: str, data: Path | None,
           say: Callable[[str], None]) -> Workload:
     """The trained network of an eighth of the width that the package carries, in int8."""
-    if (partitions, prune) != (_SLIM_PARTITIONS, "fc"):
-        raise ValueError(f"tinyvgg16-slim was trained with --partitions {_SLIM_PARTITIONS} --prune "
-                         f"fc; asked for {partitions} and {prune}: train another with sw.train")
+    shape_graph("tinyvgg16-slim", prune, partitions)  # refuses another form than that
     dense, pruned = (load_integer(DATA / f"tinyvgg16-slim-{form}.safetensors")
                      for form in ("dense", "pruned"))
     weights = "trained on 20 classes of Tiny ImageNet, an eighth of TinyVGG16's width; "

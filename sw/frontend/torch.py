@@ -97,7 +97,7 @@ class _Import:
         tensors = [*module.parameters(), *module.buffers()]
         like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
         example = torch.zeros(BATCH, *in_shape, dtype=like.dtype, device=like.device)
-        refusal: type[UnsupportedLayer] = ImageShapeError
+        runs = False
         try:
             if one_pixel(in_shape) and not self._takes(module, example):
                 example = example.flatten(1)  # a network of vectors takes [N, F]
@@ -106,10 +106,12 @@ class _Import:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter("ignore")
                 module(example.clone())  # an eager error is plainer than one from the export
-                refusal = UnsupportedLayer  # of a module that takes such images
+                runs = True
                 self.program = torch.export.export(module, (example,), strict=False)
         except Exception as error:
-            raise refusal(
+            # what torch finds wrong with sizes is one of these
+            mistaken = not runs and isinstance(error, RuntimeError | ValueError)
+            raise (ImageShapeError if mistaken else UnsupportedLayer)(
                 f"network {name}: torch.export cannot capture it: "
                 f"{(str(error) or type(error).__name__).splitlines()[0]}; it was given images of "
                 f"{list(in_shape)} (in_shape, --input-shape)") from error

@@ -90,7 +90,7 @@ def as_module(origin: Origin) -> Module:
                               "--input-shape 3x224x224")
     if origin.weights:
         origin.weights.open("rb").close()  # before any code is run
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng():
         torch.manual_seed(0)  # what the callable draws is the same each time
         module = called(origin.text, find_callable(origin.text))
     if not isinstance(module, torch.nn.Module):

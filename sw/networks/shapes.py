@@ -9,9 +9,10 @@ from sw.graph.integer import IntegerGraph, Layer
 from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers, select_layers
 from sw.prune.partition import partition
-from sw.prune.plan import PartitionPlan
+from sw.prune.plan import PartitionError, PartitionPlan
 from sw.quantise.post_training import quantise
 
+from .names import STORED, cut_of
 from .naming import Origin, origin_of
 from .opening import opened
 from .seeded import seeded_images
@@ -49,8 +50,13 @@ def shape_graph(network: str | Origin, prune: str, partitions: int,
     Raises
     ------
     PartitionError
-        If it cannot be cut into so many.
+        If it cannot be cut into so many, or comes trained in another number.
     """
+    if isinstance(network, str) and partitions > 1 \
+            and cut_of(network, partitions, prune) != (partitions, prune):
+        stored, what = STORED[network]
+        raise PartitionError(f"{network} was trained with --partitions {stored} --prune {what}; "
+                             f"asked for {partitions} and {prune}: train another with sw.train")
     graph = captured(network)
     if plan is not None and isinstance(network, Origin):
         return _quantised(network, (), plan.partitions, plan)

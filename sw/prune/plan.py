@@ -69,6 +69,9 @@ class PartitionPlan:
 
     def __post_init__(self) -> None:
         """Take lists and NumPy's numbers, too, and refuse what is no plan."""
+        if isinstance(self.layers, str) or not isinstance(self.partitioner, str):
+            raise PartitionError(f"layers are {self.layers!r} and the partitioner "
+                                 f"{self.partitioner!r}; they must be a list of names and a name")
         try:
             plain = {"partitions": int(index(self.partitions)), "layers": tuple(self.layers),
                      "boundaries": tuple(map(_parts, self.boundaries)),
@@ -105,10 +108,17 @@ class PartitionPlan:
             if len(counts) != self.partitions or len(set(counts.tolist())) != 1:
                 raise PartitionError(f"boundary {k} has {counts.tolist()} channels per partition;"
                                      " all must be the same")
+        if len(self.kept) != len(self.layers) or not np.isfinite(self.kept).all() \
+                or not np.isfinite(self.history).all():
+            raise PartitionError(f"{len(self.layers)} layers need as many finite shares of kept "
+                                 f"weight, not {list(self.kept)}")
         if self.ends:
             if len(self.ends) != len(self.layers):
                 raise PartitionError(f"{len(self.layers)} layers need as many pairs of ends, not "
                                      f"{len(self.ends)}")
+            if not all(0 <= k < len(self.boundaries) for pair in self.ends for k in pair):
+                raise PartitionError(f"ends are {list(self.ends)}; there are "
+                                     f"{len(self.boundaries)} boundaries")
         elif len(self.boundaries) != len(self.layers) + 1:
             raise PartitionError(f"{len(self.layers)} layers need {len(self.layers) + 1} "
                                  f"boundaries, not {len(self.boundaries)}")

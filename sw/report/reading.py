@@ -40,7 +40,11 @@ def read_report(path: Path | str) -> Report:
     if not _OLDEST <= version <= SCHEMA_VERSION:
         raise ReportError(f"{path}: is of version {version} and this reads {_OLDEST} to "
                           f"{SCHEMA_VERSION}: run again what its `command` says")
-    return _structured(field, Report)
+    report = _structured(field, Report)
+    if not report.arms or report.images < 1:
+        raise ReportError(f"{path}: has {len(report.arms)} arms and {report.images} images; there "
+                          "must be 1 or more of both")
+    return report
 
 
 @cache

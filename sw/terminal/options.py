@@ -105,6 +105,8 @@ DATA = ("--data", "--calibration", "--labels", "--size", "--crop", "--mean", "--
         "--channels", "--symmetric")
 #: Of both, those that go on to say what --network names.
 MORE = (*NETWORK[2:], *DATA)
+#: Of these, how pixels become what a network takes.
+PIXELS = ("--size", "--crop", "--mean", "--deviation", "--channels")
 #: Those that are an `EnergyModel`.
 ENERGY = ("--energy-column", "--external", "--clock-mhz", "--gating", "--no-background")
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from hw.support.arguments import given
 from sw.experiment.own import chosen_partitions, why_unpruned
 from sw.graph.integer import IntegerGraph
+from sw.networks.names import cut_of
 from sw.networks.opening import Opened
 from sw.networks.shapes import shape_graph
 from sw.prune.apply import apply_plan
@@ -26,9 +27,10 @@ def our_form(name: str, partitions: int | None, target: Target) -> IntegerGraph:
     UsageError
         If it cannot be cut into as many as are asked for.
     """
+    parts, prune = cut_of(name, target.parts, target.prune) if target.parts > 1 else (1, "fc")
     with given("--partitions", partitions):
         try:
-            return shape_graph(name, target.prune, partitions or target.parts)
+            return shape_graph(name, prune, partitions or parts)
         except PartitionError:
             if partitions:
                 raise

@@ -1,7 +1,12 @@
 """Long transfers tell what is left; off a terminal a line stands now and then."""
 
+import random
+
+from boards.catalogue import BOARDS
 from boards.host import progress
+from boards.host.client import SerialBackend
 from boards.host.progress import Transfers, under_way
+from tests.support.fakeboard import FakeBoard
 
 
 def test_the_time_that_is_left_is_that_of_each_transfer():
@@ -31,6 +36,22 @@ def test_pieces_that_are_expected_have_one_time_that_is_left():
                     "10,000 of 100,000 bytes, about 90 s left",
                     "100,000 of 100,000 bytes, about 0 s left",
                     "2,048 of 10,240 bytes, about 8 s left"]
+
+
+def test_what_a_session_moves_is_counted_once():
+    said: list[str] = []
+    config = BOARDS["ulx3s-25f"].config
+    fake = FakeBoard(config)
+    told = Transfers(said.append, fake.clock)
+    link = SerialBackend(config, fake, baud=fake.baud, clock=fake.clock, progress=told,
+                         chance=random.Random(3))
+    sizes = (40_000, 50_000, 10_000)
+    told.expect(sum(sizes))
+    for size in sizes:
+        link.write_memory(0, bytes(size))
+    moved = [int(x.split()[0].replace(",", "")) for x in said]
+    assert moved == sorted(set(moved)) and moved[-1] == sum(sizes)
+    assert said[-1] == "100,000 of 100,000 bytes, about 0 s left"
 
 
 def test_a_line_stands_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hw.support.errors import OutputError, explain
+from hw.support.errors import NoFolderError, OutputError, explain
 from hw.support.files import check_folder_place, check_outputs, save_file
 from hw.support.marks import marked_page, marked_svg, marked_vcd, wave_version
 from tests.support.folders import names
@@ -173,3 +173,9 @@ def test_two_options_do_not_share_a_file(tmp_path):
     with pytest.raises(ValueError, match="--save and --report name the same file"):
         check_outputs(save=(tmp_path / "a", "x"), report=(tmp_path / "." / "a", "x"))
     check_outputs(save=(Path("/dev/null"), "x"), report=(Path("/dev/null"), "x"))
+
+
+def test_a_file_without_its_folder_names_the_folder(tmp_path):
+    with pytest.raises(NoFolderError) as error:
+        save_file(tmp_path / "no" / "a.json", "x")
+    assert explain(error.value).startswith(f"{tmp_path / 'no'}: No such file or directory; check ")

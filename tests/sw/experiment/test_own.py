@@ -41,8 +41,8 @@ def test_pixels_are_prepared_and_real_numbers_are_not(own, tmp_path):
 def test_options_for_pixels_are_refused_where_there_are_none(own):
     for names, options in ((("mean",), "--mean"), (("order", "crop"), "--crop, --channels"),
                            (("deviation", "size"), "--deviation, --size")):
-        with pytest.raises(ImageError, match=f"^{options}: would change nothing, as .*images.npz "
-                           "holds real numbers, which are taken as they are: leave it out"):
+        with pytest.raises(ImageError, match=f"^{options}: would change nothing, as of .*images.npz"
+                           " real numbers are taken as they are: leave it out"):
             notes_of(own, own.npz, None, *names)
     with pytest.raises(ImageError, match=r"^--crop: would change nothing, as no images"):
         notes_of(own, None, None, "crop", "mean")

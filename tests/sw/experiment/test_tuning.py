@@ -9,11 +9,12 @@ import torch
 
 from sw import train
 from sw.experiment.choice import Choice
-from sw.experiment.tuning import own_task
+from sw.experiment.tuning import next_command, own_task
 from sw.networks.naming import origin_of
 from sw.networks.opening import opened
 from sw.prune.partition import partition
 from sw.training.recipe import Recipe
+from sw.training.task import Row
 from sw.training.trainer import Trainer
 from tests.support.own import SHAPE, write_own
 
@@ -117,6 +118,20 @@ def test_weights_are_gone_on_from_and_are_weights_again(own, tmp_path, capsys):
     for more in (asked[2:], asked):  # of the weights that `make` makes; of images as they are
         assert tuned(own, "counted", out, *more) == 2
         assert "is of another run" in capsys.readouterr().err
+
+
+def test_the_next_command_prepares_nothing_anew(tmp_path):
+    asked = train.parser().parse_args([
+        "--network", "net.py:make", "--input-shape", "3x16x16", "--data", "photos", "--size", "20",
+        "--crop", "centre", "--mean", "0.5", "--deviation", "0.25", "--channels", "bgr",
+        "--labels", "names.txt", "--out", str(tmp_path)])
+    row = Row("p2", 2, "fc", "optimised", 1, {}, 9, 0.5, 0.9, 0.5, 0.5, 0.9, False, 1.0)
+    assert next_command(asked, row).split(" --data")[0] == (
+        f"python -m sw.compare --network net.py:make --weights {tmp_path}/p2.safetensors "
+        "--input-shape 3x16x16")
+    assert next_command(asked, row).endswith(
+        f"--calibration {tmp_path}/calibration.npz --labels names.txt --plan "
+        f"{tmp_path}/p2.plan.json")
 
 
 def test_a_network_that_branches_is_fine_tuned_but_not_in_int8(own, tmp_path, capsys):

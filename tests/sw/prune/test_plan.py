@@ -215,7 +215,12 @@ def test_layers_without_a_common_divisor_are_not_named():
     ({"boundaries": ([0, 1], [0, 1])}, "2 layers need 3 boundaries, not 2"),
     ({"boundaries": ([0, 1], [0, 1], [0.0, 1.0])}, r"boundary is float64\[2\]; it must be a row"),
     ({"partitions": 2.0}, "not a partition plan: 'float' object cannot be"),
-    ({"ends": ((0, 1),)}, "2 layers need as many pairs of ends, not 1")])
+    ({"ends": ((0, 1),)}, "2 layers need as many pairs of ends, not 1"),
+    ({"ends": ((0, 1), (1, 9))}, r"ends are \[\(0, 1\), \(1, 9\)\]; there are 3 boundaries"),
+    ({"kept": (1.0,)}, r"2 layers need as many finite shares of kept weight, not \[1.0\]"),
+    ({"history": (float("nan"),)}, "as many finite shares"),
+    ({"layers": "ab"}, "layers are 'ab' and the partitioner 'own'; they must be a list"),
+    ({"partitioner": 7}, "the partitioner 7; they must be")])
 def test_what_is_no_plan_cannot_be_made(changes, message):
     fields: Any = {"partitions": 2, "layers": ("a", "b"), "boundaries": ([0, 1],) * 3,
               "kept": (1.0, 1.0), "history": (1.0,), "partitioner": "own", "seed": 1}

@@ -43,6 +43,8 @@ def test_the_stored_measurement_is_read(tmp_path):
     ({"version": 99}, "is of version 99 and this reads 3 to 4"),
     ({"images": "one"}, "images is 'one'; it must be an integer"),
     ({"arms": 7}, "arms is 7; it must be a list"),
+    ({"arms": []}, "has 0 arms and"),
+    ({"images": 0}, "and 0 images; there must be 1 or more of both"),
     ({"energy_model": {"column": "sky13"}}, "energy_model: energy column 'sky13' is unknown"),
 ])
 def test_what_is_no_report_is_refused_by_its_field(tmp_path, change, words):
