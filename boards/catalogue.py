@@ -7,6 +7,7 @@ from boards.gateware.settings import SystemConfig
 from hw.config import PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 from hw.fpga.devices import DEVICES, Device
 from hw.support.arguments import nearest
+from sw.networks.names import cut_of
 
 from .protocol import MIN_CLOCKS_PER_BIT
 
@@ -97,6 +98,10 @@ class Board:
     def parts(self, config: Config) -> int:
         """Partitions of a network of ours where nobody says, with a configuration."""
         return max(self.partitions, config.instances)
+
+    def cut(self, name: str, config: Config) -> tuple[int, str]:
+        """Partitions of a network of ours where nobody says, and what is pruned."""
+        return cut_of(name, self.parts(config), self.prune)
 
     @property
     def port(self) -> str:

@@ -22,7 +22,7 @@ _RAM = MemoryTiming(latency=4, page_miss=0, burst=2, outstanding=1)
 def machines() -> list[Target]:
     """Every board with its preset."""
     return [Target(board.name, board.title, board.config, board.clock_mhz, _memory_bytes(board),
-                   board.device, board.partitions, board.prune, partial(_timing, board),
+                   board.device, board.parts, board.prune, partial(_timing, board),
                    board.system)
             for board in BOARDS.values()]
 

@@ -16,7 +16,6 @@ from sw.experiment.choice import Choice, choice_from_arguments
 from sw.experiment.planned import plan_as_asked
 from sw.experiment.workload import load_workload
 from sw.graph.integer import IntegerGraph
-from sw.networks.names import cut_of
 from sw.networks.shapes import shape_graph
 from sw.prune.plan import PartitionError
 
@@ -60,8 +59,7 @@ def task_as_asked(args: argparse.Namespace, choice: Choice, board: Board, config
     if args.dense and args.partitions is not None:
         raise ValueError("--dense goes without --partitions: it is the network before pruning")
     ours = choice.origin.ours
-    parts, prune = cut_of(choice.origin.text, board.parts(config), board.prune) if ours \
-        else (None, "fc")
+    parts, prune = board.cut(choice.origin.text, config) if ours else (None, "fc")
     plan = plan_as_asked(args, choice)
     dense = args.dense or (args.partitions is None and plan is None and not ours)
     with suppress(PartitionError):  # which is told with its option, below

@@ -19,7 +19,6 @@ from hw.support.arguments import given
 from hw.support.files import check_outputs
 from sw.experiment.choice import choice_from_arguments
 from sw.experiment.planned import plan_as_asked
-from sw.networks.names import cut_of
 from sw.networks.shapes import shape_graph
 from sw.terminal.options import NETWORK, attribute
 
@@ -108,8 +107,7 @@ def _build(args: argparse.Namespace) -> int:
     if args.network:
         choice = choice_from_arguments(args)
         origin = choice.origin
-        parts, prune = cut_of(origin.text, board.parts(config), board.prune) if origin.ours \
-            else (1, "fc")
+        parts, prune = board.cut(origin.text, config) if origin.ours else (1, "fc")
         plan = plan_as_asked(args, choice)
         with given("--partitions", args.partitions or parts):
             graph = shape_graph(origin.text if origin.ours else origin, prune,

@@ -9,10 +9,10 @@ from sw.lowering.layout import BANKS
 from .clock import NEVER, Clock
 from .flow import FILLED, LOAD, PROGRAM, STORE, WEIGHTS, Flow
 from .memory import SIMULATED, MemoryTiming
-from .queueing import ASKING, MEMORY_LATENCY, Asker, wait
+from .queueing import ASKING, Asker, wait
 from .shares import TURN, give
 
-__all__ = ["ASKING", "MEMORY_LATENCY", "Port"]
+__all__ = ["ASKING", "Port"]
 
 _WAIT = 0.75  # of the others' bursts that a request finds before it, where none waits long; fitted
 

@@ -11,9 +11,8 @@ from .parties import Fetched, Party
 from .shares import BETWEEN, TURN
 from .work import READS_APART
 
-__all__ = ["ASKING", "MEMORY_LATENCY", "Asker", "wait"]
+__all__ = ["ASKING", "Asker", "wait"]
 
-MEMORY_LATENCY = round(SIMULATED.latency)
 ASKING = 9  # cycles from a free place in the weight FIFO to its request at the memory, and back
 _APART = (READS_APART + BETWEEN) / 2  # cycles from a reader's request to its next, on average
 

@@ -12,7 +12,7 @@ from hw.config import Config
 from hw.support.tabular import Tabular
 from sw.compiler import Program, compile_graph
 from sw.compiler.predict import predict
-from sw.cycles.port import MEMORY_LATENCY
+from sw.cycles.memory import SIMULATED
 from sw.driver.backend import Backend, Machine, open_backend
 from sw.driver.driver import Driver
 from sw.energy.model import EnergyModel
@@ -201,7 +201,7 @@ def accuracy(graph: IntegerGraph, images: np.ndarray | torch.Tensor,
         program = compile_graph(graph, config)
         opened: AbstractContextManager[Backend] = open_backend(
             "verilator", config, memory_bytes=program.window_bytes,
-            latency_cycles=MEMORY_LATENCY if latency_cycles is None else latency_cycles)
+            latency_cycles=round(SIMULATED.latency) if latency_cycles is None else latency_cycles)
         name = on
     else:
         program = compile_graph(graph, on.config)

@@ -28,7 +28,7 @@ from .workload import MOST_PARTITIONS, load_workload
 __all__ = ["trace_as_asked"]
 
 #: Of the window, where nobody says how many.
-CYCLES = 1000
+_CYCLES = 1000
 #: What the files that it writes say that they are.
 _WAVES, _TIMELINE, _VERSION = "partita.trace", "partita.timeline", 1
 
@@ -95,7 +95,7 @@ def trace_as_asked(args: argparse.Namespace) -> int:
                 driver.start(work.images[0])
                 if begin:
                     backend.advance(begin)
-                cycles = args.cycles or CYCLES
+                cycles = args.cycles or _CYCLES
                 _write_signals(args.out, partial(backend.trace, cycles=cycles))
                 progress.say(f"wrote {args.out}: {cycles:,} cycles from cycle {begin:,}")
     return 0

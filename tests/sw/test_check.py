@@ -1,6 +1,5 @@
 """A check tells in seconds whether a network runs, and all that is in the way if it does not."""
 
-
 import numpy as np
 import onnx
 import pytest

@@ -22,9 +22,9 @@ class Target:
 
     Members: `name` on the command line and `title`; `config`; `clock_mhz`; `memory_bytes`, the
     external memory that there is, and the FPGA `device`, None where they are not known;
-    `partitions` and `prune`, how it runs networks that come with this package where nobody says (1
-    for as they are); `memory`, what that takes of cycles with a configuration; `rules`, which
-    raises ValueError for a configuration that it cannot have.
+    `parts_of` a configuration and `prune`, how it runs networks that come with this package where
+    nobody says (1 for as they are); `memory`, what that takes of cycles with a configuration;
+    `rules`, which raises ValueError for a configuration that it cannot have.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Target:
     clock_mhz: float
     memory_bytes: int | None = None
     device: Device | None = None
-    partitions: int = 1
+    parts_of: Callable[[Config], int] = field(default=lambda config: 1, compare=False)
     prune: str = "fc"
     memory: Callable[[Config], MemoryTiming] = field(default=lambda config: SIMULATED,
                                                      compare=False)
@@ -42,7 +42,7 @@ class Target:
     @property
     def parts(self) -> int:
         """Partitions of a network that comes with this package, where nobody says."""
-        return max(self.partitions, self.config.instances) if self.partitions > 1 else 1
+        return self.parts_of(self.config)
 
     @property
     def lacks(self) -> str:

@@ -10,7 +10,8 @@ from sw.cycles.clock import TINY, Clock
 from sw.cycles.fifo import Fifo
 from sw.cycles.flow import LOAD, PROGRAM, STORE, WEIGHTS, Flow
 from sw.cycles.machine import Machine
-from sw.cycles.port import ASKING, MEMORY_LATENCY, Port
+from sw.cycles.memory import SIMULATED
+from sw.cycles.port import ASKING, Port
 from sw.cycles.shares import TURN
 from sw.cycles.work import READS_APART, Worker
 from sw.lowering.ops import ACT, Op, Region
@@ -99,7 +100,7 @@ def test_what_is_to_be_read_waits_for_what_is_written(written):
         flow = Flow(kind, None, left, 1.0, 8.0, 0.0)
         flow.port, flow.rate, flow.room = port, rate, left
         port.active.append(flow)
-    assert port.queue() == 64 / (1 - written) - ASKING - MEMORY_LATENCY
+    assert port.queue() == 64 / (1 - written) - ASKING - SIMULATED.latency
 
 
 def test_a_request_waits_for_what_was_asked_for_before_it_and_has_not_come():
@@ -116,7 +117,7 @@ def test_a_request_waits_for_what_was_asked_for_before_it_and_has_not_come():
     comes = first.flows[WEIGHTS][0].ready
     first.clock.now = 105.0  # two bursts have been asked for
     assert first.port.queue() == pytest.approx(
-        comes + 2 * weights.burst - 105 - ASKING - MEMORY_LATENCY)
+        comes + 2 * weights.burst - 105 - ASKING - SIMULATED.latency)
 
 
 def test_weights_are_asked_for_stream_by_stream():
