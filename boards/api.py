@@ -13,12 +13,14 @@ from pathlib import Path
 
 from hw.config import Config
 from sw.compiler import Program
+from sw.cycles.memory import MemoryTiming
 
 from .catalogue import VIRTUAL_BAUD, Board, find
 from .flow.fit import check_memory
 from .flow.held import built_here
 from .host.client import SerialBackend
 from .host.opening import open_board, open_virtual
+from .machines import memory_timing
 
 __all__ = ["BoardMachine", "board"]
 
@@ -38,6 +40,11 @@ class BoardMachine:
     @property
     def name(self) -> str:
         return self.board.title if self.port else f"virtual {self.board.title}"
+
+    @property
+    def memory(self) -> MemoryTiming:
+        """What its external memory takes."""
+        return memory_timing(self.board, self.config)
 
     @contextmanager
     def opened(self, program: Program) -> Iterator[SerialBackend]:

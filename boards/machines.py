@@ -8,7 +8,7 @@ from sw.experiment.checking.targets import Target
 
 from .catalogue import BOARDS, Board
 
-__all__ = ["machines"]
+__all__ = ["machines", "memory_timing"]
 
 #: Cycles from a request at the board's controller to the first beat, beside the chip's; and the
 #: share of bursts that wait for a page, fitted to runs.
@@ -22,7 +22,7 @@ _RAM = MemoryTiming(latency=4, page_miss=0, burst=2, outstanding=1)
 def machines() -> list[Target]:
     """Every board with its preset."""
     return [Target(board.name, board.title, board.config, board.clock_mhz, _memory_bytes(board),
-                   board.device, board.parts, board.prune, partial(_timing, board),
+                   board.device, board.parts, board.prune, partial(memory_timing, board),
                    board.system)
             for board in BOARDS.values()]
 
@@ -31,7 +31,7 @@ def _memory_bytes(board: Board) -> int:
     return board.system(board.config).memory_bytes
 
 
-def _timing(board: Board, config: Config) -> MemoryTiming:
+def memory_timing(board: Board, config: Config) -> MemoryTiming:
     """What a board's memory takes with a configuration, by its datasheet."""
     chip = board.sdram
     if chip is None:

@@ -10,6 +10,7 @@ import numpy as np
 from boards.catalogue import Board
 from boards.flow.asked import say
 from boards.flow.fit import check_memory, check_soon, of_board
+from boards.machines import memory_timing
 from hw.config import Config
 from sw.compiler import Program, compile_graph
 from sw.experiment.choice import Choice, choice_from_arguments
@@ -80,6 +81,7 @@ def compiled_for(graph: IntegerGraph, config: Config, board: Board, *, store_all
                  ) -> Program:
     """Compile a network; raises DoesNotFit if a board has too little memory for it."""
     with of_board(board):
-        program = compile_graph(graph, config, store_all=store_all)
+        program = compile_graph(graph, config, store_all=store_all,
+                                memory=memory_timing(board, config))
     check_memory(board, config, graph.name, program.window_bytes)
     return program

@@ -12,6 +12,7 @@ import numpy as np
 
 from hw.config import Config
 from sw.cycles.machine import Machine
+from sw.cycles.memory import SIMULATED, MemoryTiming
 from sw.lowering.barriers import meetings
 from sw.lowering.batch import Run
 from sw.lowering.errors import CompileError
@@ -23,7 +24,8 @@ __all__ = ["choose", "least_cycles"]
 
 
 def choose(nodes: Sequence[Node], order: Sequence[Run], config: Config, stores: bool,
-           lowered: Callable[[list[Split]], Lowered], quick: bool = False) -> Lowered:
+           lowered: Callable[[list[Split]], Lowered], memory: MemoryTiming = SIMULATED,
+           quick: bool = False) -> Lowered:
     """Return the fastest of the alternatives, by the cycle model.
 
     Parameters
@@ -34,6 +36,8 @@ def choose(nodes: Sequence[Node], order: Sequence[Run], config: Config, stores: 
         Whether every layer's output is stored.
     lowered : called with the splits of all layers
         Makes all other decisions.
+    memory : MemoryTiming
+        With which the cycle model compares them.
     quick : bool
         Take the first that can be compiled.
 
@@ -60,7 +64,7 @@ def choose(nodes: Sequence[Node], order: Sequence[Run], config: Config, stores: 
             continue
         if quick:
             return found
-        cycles = Machine(found).run()[-1]
+        cycles = Machine(found, memory).run()[-1]
         if best is None or cycles < fewest:
             best, fewest = found, cycles
     if best is None:

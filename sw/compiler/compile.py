@@ -21,6 +21,7 @@ import numpy as np
 
 from hw.config import Config
 from hw.isa import Opcode, encode
+from sw.cycles.memory import SIMULATED, MemoryTiming
 from sw.graph.active import partition_layers
 from sw.graph.flow import expect
 from sw.graph.integer import IntegerGraph, Layer
@@ -49,7 +50,8 @@ _MAX_LAYERS = 1 << 11
 
 
 def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
-                  splits: Sequence[Split] | None = None, scalable: bool = False) -> Program:
+                  splits: Sequence[Split] | None = None, scalable: bool = False,
+                  memory: MemoryTiming = SIMULATED) -> Program:
     """Compile a network.
 
     Parameters
@@ -67,6 +69,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
         How each layer is split, as `sw.compiler.search` finds it; None estimates.
     scalable : bool
         Let the partitions, one on each instance, be dropped at run time; see `Driver.activate`.
+    memory : MemoryTiming
+        The external memory with which ways to split layers are compared.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
         Naming the layer, what it needs and what there is.
     """
     lowered = lower(graph, config, batch=batch, store_all=store_all, splits=splits,
-                    scalable=scalable)
+                    scalable=scalable, memory=memory)
     graph.validate()
     segments = [(offset, weight_stream(node, steps, config))
                 for node, steps, offset in lowered.layout.streams_to_fill]
@@ -109,7 +113,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
 
 def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: bool = True,
           splits: Sequence[Split] | None = None, scalable: bool = False,
-          quick: bool = False, planned: bool = False) -> Lowered:
+          quick: bool = False, planned: bool = False,
+          memory: MemoryTiming = SIMULATED) -> Lowered:
     """All of `compile_graph`'s decisions, or `quick` ones, whose splits are the first that go, or
     those that are `planned` of them, without operations; weights' values are not looked at.
 
@@ -145,7 +150,7 @@ def lower(graph: IntegerGraph, config: Config, *, batch: int = 1, store_all: boo
     if scalable:
         return lowered(scalable_splits(nodes, config))
     return lowered(list(splits)) if splits else choose(nodes, order, config, store_all, lowered,
-                                                       quick or planned)
+                                                       memory, quick or planned)
 
 
 def _check_log(graph: IntegerGraph, order: tuple[Run, ...], config: Config) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from hw.config import Config
 from sim.activity.values import UnitActivity
 from sw.compiler import Program
+from sw.cycles.memory import MemoryTiming
 
 __all__ = ["BACKENDS", "Backend", "Machine", "Observer", "open_backend"]
 
@@ -33,13 +34,16 @@ class Backend(Protocol):
 
 class Machine(Protocol):
     """Hardware that is there, such as a board: its `name` for people, the `config` that it holds,
-    and how it is opened for a program."""
+    the `memory` beside it, and how it is opened for a program."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def config(self) -> Config: ...
+
+    @property
+    def memory(self) -> MemoryTiming: ...
 
     def opened(self, program: Program) -> AbstractContextManager[Backend]: ...
 

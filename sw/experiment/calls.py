@@ -204,7 +204,7 @@ def accuracy(graph: IntegerGraph, images: np.ndarray | torch.Tensor,
             latency_cycles=round(SIMULATED.latency) if latency_cycles is None else latency_cycles)
         name = on
     else:
-        program = compile_graph(graph, on.config)
+        program = compile_graph(graph, on.config, memory=on.memory)
         opened, name = on.opened(program), on.name
     outputs, cycles = _run_all(opened, program, graph, pixels, progress)
     expected = run_integer(graph, x)

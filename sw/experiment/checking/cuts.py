@@ -69,7 +69,7 @@ def cut_facts(graph: FloatGraph, integers: IntegerGraph, dense: Lowered,
 
 def _predicted(graph: IntegerGraph, config: Config, memory: MemoryTiming) -> int | None:
     try:
-        return predict_lowered(lower_soon(graph, config), memory).cycles
+        return predict_lowered(lower_soon(graph, config, memory), memory).cycles
     except CompileError:
         return None
 

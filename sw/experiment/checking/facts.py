@@ -117,19 +117,19 @@ def facts_of(choice: Choice, target: Target, *, plan: PartitionPlan | None = Non
         tuple(x.name for x in integers.layers if x.pruned), parts) if parts > 1 else ""))
     say(f"predicting its cycles on {target.title}")
     config = target.config
+    times = target.memory(config)
     fits = tuple(fits_of(partial(_form, choice, partitions, integers), target, say))
     if target.lacks:
         return replace(facts, lacks=True, obstacles=(_too_small(target),), values=values,
                        fits=fits, notes=notes)
     try:
-        lowered = lower_soon(integers, config)
+        lowered = lower_soon(integers, config, times)
     except OutOfReach as error:
         return replace(facts, obstacles=(_too_large(integers, error.bytes, target, fits),),
                        lacks=True, values=values, fits=fits, notes=notes)
     except CompileError as error:
         return replace(facts, obstacles=tuple(layer_obstacles(integers, config, error)),
                        lacks=isinstance(error, DoesNotFit), values=values, fits=fits, notes=notes)
-    times = target.memory(config)
     prediction = predict_lowered(lowered, times) if config.core == "pipelined" else None
     cycles = None if prediction is None else prediction.cycles
     nodes = node_facts(integers, lowered, None if prediction is None else prediction.layer_cycles,

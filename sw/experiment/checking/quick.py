@@ -2,6 +2,7 @@
 
 from hw.config import Config
 from sw.compiler.compile import lower
+from sw.cycles.memory import MemoryTiming
 from sw.graph.integer import IntegerGraph
 from sw.lowering.lower import Lowered
 
@@ -16,7 +17,9 @@ def is_large(lowered: Lowered) -> bool:
     return sum(len(ops or ()) for ops in lowered.ops) > _MOST_OPS
 
 
-def lower_soon(graph: IntegerGraph, config: Config) -> Lowered:
-    """Lower a network; errors as of `lower`."""
+def lower_soon(graph: IntegerGraph, config: Config, memory: MemoryTiming) -> Lowered:
+    """Lower a network for a machine with such a memory; errors as of `lower`."""
     first = lower(graph, config, quick=True)
-    return first if is_large(first) or config.core != "pipelined" else lower(graph, config)
+    if is_large(first) or config.core != "pipelined":
+        return first
+    return lower(graph, config, memory=memory)
