@@ -16,6 +16,8 @@ VENV ?= .venv
 TORCH_INDEX ?=
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.partita-installed
+# Hundreds of processes load the same modules, which are compiled once.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-fast test-slow mutants check lint tables measure calibration boards setup check-system clean
 demo: setup

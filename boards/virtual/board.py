@@ -35,7 +35,8 @@ class _Line(ctypes.Structure):
 
 class VirtualBoard:
     """The Verilated system of a board, with a model of its SDRAM that checks every timing, and
-    whose contents at power-up are noise.
+    whose contents at power-up are noise. Its cores have clock gates, which an FPGA's have not: one
+    that waits would stay as it is, and takes no time here.
 
     Members
     -------
@@ -67,13 +68,14 @@ class VirtualBoard:
                  change: Callable[[dict[str, str]], dict[str, str]] | None = None):
         self.system, self._faults = system, faults or Faults()
         self.hz = 1e6 * system.clock_mhz * self._faults.clock
-        design, generators = repr(system), [board_verilog.__module__]
+        design, generators = repr(system), [__name__, board_verilog.__module__]
         if change:
             design += change.__qualname__
             generators.append(change.__module__)
 
         def texts() -> dict[str, str]:
-            found = {**generate(system.config), **board_verilog(system, watched=True)}
+            found = {**generate(system.config, clock_gates=True),
+                     **board_verilog(system, watched=True)}
             return change(found) if change else found
 
         library = build_shared(

@@ -53,7 +53,7 @@ def draw_network(name: str, draw: random.Random) -> Recipe:
            "columns": columns, "dead": draw.choice([0, 0, 30, 70, 95, 100]),
            "batch": draw.choice([1, 1, 1, 1, 1, 2, 3]),
            "last_only": int(draw.random() < 0.25),
-           "split": draw.choice([0, draw.getrandbits(16), draw.getrandbits(16)])}
+           "split": draw.getrandbits(16) if draw.random() < 0.85 else 0}
     net = Growing((channels, rows, columns))
     if kind == "graph":
         return Recipe(name, run, tuple(draw_graph(draw, net, config)))
