@@ -228,9 +228,10 @@ class VirtualPort:
         except ImportError:
             raise ToolMissingError("a virtual board needs a pseudo-terminal, which this system has "
                                    "not: take Linux, macOS or WSL for --virtual") from None
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._master)
+        master, self._slave = pty.openpty()
+        tty.setraw(master)
         tty.setraw(self._slave)
+        self._master = os.fdopen(master, "r+b", buffering=0)
         self.path = os.ttyname(self._slave)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._pump, daemon=True)
@@ -250,7 +251,7 @@ class VirtualPort:
             ready, _, _ = select.select([self._master], [], [], 0 if busy else 0.05)
             if ready:
                 try:
-                    data = os.read(self._master, 4096)
+                    data = os.read(self._master.fileno(), 4096)
                 except OSError:
                     return
                 self.board.feed(data)
@@ -260,6 +261,7 @@ class VirtualPort:
                 self.board.run(_SLICE_CYCLES)
             except SimulationFault as error:
                 self.fault = error
+                self._master.close()  # whoever waits for an answer is told that it has gone
                 return
             self._owed -= _SLICE_CYCLES
             answer = self.board.take()
@@ -276,13 +278,13 @@ class VirtualPort:
             given += self._kept.popleft()[1]
         if given:
             self.waits += not self._kept and not self.board.unsent
-            os.write(self._master, given)
+            os.write(self._master.fileno(), given)
 
     def close(self) -> None:
         """Stop the board's clock and remove the port."""
         self._stop.set()
         self._thread.join()
-        os.close(self._master)
+        self._master.close()
         os.close(self._slave)
 
     def __enter__(self) -> "VirtualPort":

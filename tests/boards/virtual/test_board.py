@@ -12,12 +12,13 @@ from boards.catalogue import BOARDS, Board
 from boards.deploy import task
 from boards.host import run, session
 from boards.host.client import SerialBackend, open_port
+from boards.host.errors import LinkError
 from boards.host.run import VirtualLoad
 from boards.protocol import MAX_DATA
 from boards.virtual.board import VIRTUAL_TIMEOUT_S, VirtualBoard, VirtualPort
 from boards.virtual.simulated import differences, simulated
 from sim.backend import VerilatorBackend
-from sim.faults import BusBreach
+from sim.faults import BusBreach, SimulationFault
 from sw.compiler import compile_graph
 from sw.driver.driver import Driver
 from sw.experiment.workload import Workload
@@ -73,6 +74,19 @@ def test_a_program_that_writes_elsewhere_breaks_a_rule():
                 rf"{RULE}: broken in cycle \d+ by instance 1, channel STORE, in layer "
                 rf"{names[layer]}, address 0x{program.input.offset:x}$")):
             driver.run(IMAGES[0])
+
+
+def test_nobody_waits_for_a_board_whose_simulation_has_stopped(monkeypatch):
+    def stops(cycles):
+        raise SimulationFault("a rule is broken")
+
+    with VirtualBoard(SDRAM) as board, VirtualPort(board) as port:
+        transport = open_port(port.path, 3_000_000)
+        monkeypatch.setattr(board, "run", stops)
+        with pytest.raises(LinkError, match="has gone"):
+            transport.read_some(10.0)
+        transport.close()
+    assert str(port.fault) == "a rule is broken"
 
 
 @pytest.mark.parametrize("window", [1, 8])
