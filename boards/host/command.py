@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from functools import partial
 
 from boards.catalogue import VIRTUAL_BAUD, Board, find
@@ -17,8 +18,8 @@ from hw.support.text import printable
 from sw.experiment.choice import Choice
 from sw.networks.names import check_images
 from sw.terminal.options import MORE, attribute
+from sw.terminal.progress import StepProgress
 
-from .progress import under_way
 from .run import BoardRun, run_network
 
 __all__ = ["run_as_asked"]
@@ -34,12 +35,13 @@ def run_as_asked(args: argparse.Namespace) -> int:
     bundle = read_bundle(args.bundle, board) if args.bundle else None
     asked = bundle or choice_as_asked(args)
     config, build = _config(args, board, bundle)
-    with under_way() as tell:
+    with StepProgress() as progress:
         done = run_network(
-            board, config, partial(_task, args, board, config, asked), port=args.port,
+            board, config, partial(_task, args, board, config, asked, progress.say), port=args.port,
             serial=args.serial, build=build, compare=args.compare,
             virtual_baud=args.virtual_baud or min(VIRTUAL_BAUD, board.most_baud),
-            virtual_latency_s=(args.virtual_latency_ms or 0.0) / 1000, say=say, tell=tell)
+            virtual_latency_s=(args.virtual_latency_ms or 0.0) / 1000, say=progress.say,
+            tell=progress.update)
     if args.json:
         print(json.dumps(done.to_json(), indent=1))
     else:
@@ -72,12 +74,13 @@ def _check(args: argparse.Namespace, board: Board) -> None:
         check_images(args.network or NETWORK, args.images or 1)
 
 
-def _task(args: argparse.Namespace, board: Board, config: Config, asked: Choice | Task) -> Task:
+def _task(args: argparse.Namespace, board: Board, config: Config, asked: Choice | Task,
+          say: Callable[[str], None]) -> Task:
     """What is to run: what is chosen, or a bundle."""
     if isinstance(asked, Task):
         check_memory(board, config, asked.program.name, asked.program.window_bytes)
         return asked
-    return task_as_asked(args, asked, board, config, count=args.images or 1)
+    return task_as_asked(args, asked, board, config, count=args.images or 1, say=say)
 
 
 def _config(args: argparse.Namespace, board: Board, bundle: Task | None,

@@ -1,37 +1,12 @@
-"""What is under way on a board: a line that changes, or off a terminal a line now and then."""
+"""How far transfers to and from a board have come."""
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from rich.text import Text
+__all__ = ["Transfers"]
 
-from hw.support.console import console
-from hw.support.text import printable
-
-__all__ = ["Transfers", "under_way"]
-
-#: Between lines where stderr is no terminal.
-_INTERVAL_S = 15.0
 #: A transfer of fewer bytes takes no time, even on a simulated board's line.
 _LONG_BYTES = 1 << 12
-
-
-@contextmanager
-def under_way() -> Iterator[Callable[[str], None]]:
-    """A function to call with what is under way, in words, as often as one likes."""
-    errors, told = console(stderr=True), time.monotonic()
-    with errors.status(Text()) as status:
-        def tell(text: str) -> None:
-            nonlocal told
-            if errors.is_terminal:
-                status.update(Text(printable(text)))
-            elif time.monotonic() - told > _INTERVAL_S:
-                told = time.monotonic()
-                print(f"  {printable(text)}", file=sys.stderr, flush=True)
-
-        yield tell
 
 
 class Transfers:

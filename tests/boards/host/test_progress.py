@@ -3,9 +3,8 @@
 import random
 
 from boards.catalogue import BOARDS
-from boards.host import progress
 from boards.host.client import SerialBackend
-from boards.host.progress import Transfers, under_way
+from boards.host.progress import Transfers
 from tests.support.fakeboard import FakeBoard
 
 
@@ -52,11 +51,3 @@ def test_what_a_session_moves_is_counted_once():
     moved = [int(x.split()[0].replace(",", "")) for x in said]
     assert moved == sorted(set(moved)) and moved[-1] == sum(sizes)
     assert said[-1] == "100,000 of 100,000 bytes, about 0 s left"
-
-
-def test_a_line_stands_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):
-    with under_way() as tell:
-        tell("too soon")
-        monkeypatch.setattr(progress, "_INTERVAL_S", -1.0)
-        tell("layer a, 5 cycles")
-    assert capsys.readouterr().err == "  layer a, 5 cycles\n"
