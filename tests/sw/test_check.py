@@ -1,5 +1,7 @@
 """A check tells in seconds whether a network runs, and all that is in the way if it does not."""
 
+import json
+
 import numpy as np
 import onnx
 import pytest
@@ -207,6 +209,14 @@ def test_what_needs_tables_is_told_the_line_to_type(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "the FPGA, 1: 8 x 4x4 needs 216 block RAMs of 208, before synthesis: take" in said
     assert said.splitlines()[-1].endswith("--board ulx3s-12f --tables")
+
+
+def test_quiet_says_nothing_beside_the_result(capsys, tmp_path):
+    assert check.main(["digits", "--preset", "tiny", "--quiet", "--save",
+                       str(tmp_path / "facts.json")]) == 0
+    said = capsys.readouterr()
+    assert said.out and not said.err
+    assert json.loads((tmp_path / "facts.json").read_text())["schema"] == "partita.check"
 
 
 def test_what_does_not_fit_exits_4_and_names_what_does(own, capsys):

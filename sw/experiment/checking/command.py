@@ -42,7 +42,7 @@ def check_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     following = _next(args, facts)
     data = _json(facts, argv, following)
     deliver(data, lambda: print_facts(facts, following, console(wide=True)),
-            {args.save: lambda: data}, as_json=args.json)
+            {args.save: lambda: data}, as_json=args.json, quiet=args.quiet)
     return 0 if facts.runs else 4 if facts.lacks else 1
 
 
