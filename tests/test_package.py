@@ -31,6 +31,11 @@ def test_every_data_file_of_a_package_is_installed():
     assert any(f.startswith("hw/fpga/floorplans/") for f in data)
 
 
+def test_what_was_measured_and_trained_stays_small():
+    assert sum(path.stat().st_size for path in (ROOT / "sw" / "data").iterdir()
+               if path.is_file()) < 12_000_000
+
+
 def test_every_program_is_a_command_and_every_command_a_program():
     programs = {".".join(path.relative_to(ROOT).with_suffix("").parts)
                 for package in PACKAGES for path in (ROOT / package).rglob("*.py")

@@ -115,11 +115,11 @@ def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
 
 def _slim(partitions: int, seed: int, count: int | None, prune: str, data: Path | None,
           say: Callable[[str], None]) -> Workload:
-    """The trained network of an eighth of the width that the package carries, in int8."""
+    """The trained network of a quarter of the width that the package carries, in int8."""
     shape_graph("tinyvgg16-slim", prune, partitions)  # refuses another form than that
     dense, pruned = (load_integer(DATA / f"tinyvgg16-slim-{form}.safetensors")
                      for form in ("dense", "pruned"))
-    weights = "trained on 20 classes of Tiny ImageNet, an eighth of TinyVGG16's width; "
+    weights = "trained on Tiny ImageNet, a quarter of TinyVGG16's width; "
     if data is None:
         images = natural_images(count or 1, TINYVGG16_SHAPE, seed)
         return Workload("tinyvgg16-slim", weights + "seeded images", dense, pruned,

@@ -15,7 +15,7 @@ __all__ = ["bare_graph", "bare_network"]
 #: Network -> what makes its module, and the shape of its input.
 SHAPES: dict[str, tuple[Callable[[], nn.Module], tuple[int, int, int]]] = {
     "tinyvgg16": (tinyvgg16, TINYVGG16_SHAPE),
-    "tinyvgg16-slim": (lambda: tinyvgg16(width=0.125, classes=20, batch_norm=True),
+    "tinyvgg16-slim": (lambda: tinyvgg16(width=0.25, classes=200, batch_norm=True),
                        TINYVGG16_SHAPE),
     "digits": (slim_digits, DIGITS_SHAPE),
 }

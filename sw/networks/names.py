@@ -5,7 +5,7 @@ __all__ = ["HELD_OUT", "NETWORKS", "STORED", "check_images", "cut_of"]
 #: Name -> what it is.
 NETWORKS = {
     "tinyvgg16": "TinyVGG16 in full, 119 million weights, seeded unless --weights gives them",
-    "tinyvgg16-slim": "an eighth of its width, trained; --data classifies held-out photographs",
+    "tinyvgg16-slim": "a quarter of its width, trained; --data classifies held-out photographs",
     "digits": "a small one for 8x8 scans of digits, trained when it is first used",
 }
 #: Networks that come trained -> the partitions, and what is pruned, of the pruned form.

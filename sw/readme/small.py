@@ -8,7 +8,7 @@ from .pricing import priced
 __all__ = ["small_table"]
 
 _WORDS = {"digits": "digits, 32 and 64 channels",
-          "tinyvgg16-slim": "TinyVGG16 of an eighth of the width, 8 to 64 channels"}
+          "tinyvgg16-slim": "TinyVGG16 of a quarter of the width, 16 to 128 channels"}
 
 
 def small_table() -> str:
