@@ -5,6 +5,8 @@ import pytest
 
 from boards.virtual.board import VirtualBoard
 from boards.virtual.simulated import differences, simulated
+from hw.gateware.top import GATE_NAME, TOP_NAME
+from hw.gateware.verilog import generate
 from sim.backend import VerilatorBackend
 from sim.verilated.memory import Disturbance
 from sw.compiler import compile_graph
@@ -43,6 +45,27 @@ def test_every_instance_takes_the_same_cycles_by_cause_and_layer(system):
                 assert np.array_equal(a, b)
             assert sum(theirs.page_misses or ()) > 0 or not system.sdram
             assert sum(theirs.port_bytes or ()) > 0
+
+
+def as_in_the_bitstream(texts: dict[str, str]) -> dict[str, str]:
+    """The same with all cores on the board's clock."""
+    assert GATE_NAME in texts[TOP_NAME]
+    return {name: generate(CONFIG)[TOP_NAME] if name == TOP_NAME else text
+            for name, text in texts.items() if name != GATE_NAME}
+
+
+def test_it_takes_the_same_cycles_and_gives_the_same_bytes_without_clock_gates():
+    """Which a simulated board has and an FPGA has not; of two instances one waits."""
+    for seed in (3, 4, 6):
+        graph = random_graph(seed)
+        inputs = images(graph, 2)
+        with VirtualBoard(SDRAM) as gated, VirtualBoard(SDRAM, change=as_in_the_bitstream) as real:
+            for mine, theirs in zip(runs(backend(gated), graph, inputs),
+                                    runs(backend(real), graph, inputs), strict=True):
+                assert differences(mine, theirs) == []
+                for a, b in zip(mine.outputs, theirs.outputs, strict=True):
+                    assert same(a, b)
+            assert gated.cycles == real.cycles
 
 
 def test_another_memory_takes_other_cycles_and_the_difference_is_told():
