@@ -9,14 +9,15 @@ from boards.protocol import BUILD_BYTES, IDENTITY_BYTES, PROTOCOL_VERSION
 from hw.config import Config
 from hw.gateware.convert import to_verilog
 from hw.gateware.top import TOP_NAME, outer_members
-from hw.gateware.verilog import top_ports
+from hw.gateware.verilog import generate, top_ports
 
 from .link import Link
 from .memory import AxiRam, AxiSwitch
 from .sdram import SdramController, SdramPins
 from .settings import SystemConfig
 
-__all__ = ["BoardSystem", "board_verilog", "identity", "memory_verilog"]
+__all__ = ["BoardSystem", "board_verilog", "identity", "memory_verilog",
+           "simulated_verilog"]
 
 
 def identity(config: Config, build: bytes = bytes(BUILD_BYTES)) -> bytes:
@@ -120,3 +121,9 @@ def memory_verilog(system: SystemConfig) -> dict[str, str]:
 def board_verilog(system: SystemConfig, *, watched: bool = False) -> dict[str, str]:
     """Verilog of the module `board`, by its name; it instantiates `partita`."""
     return {"board": to_verilog(BoardSystem(system, watched=watched), "board")}
+
+
+def simulated_verilog(system: SystemConfig) -> dict[str, str]:
+    """Verilog of a whole board for a simulation that watches it, the top last. Its cores have clock
+    gates, which an FPGA's have not: one that waits would stay as it is, and takes no time."""
+    return {**generate(system.config, clock_gates=True), **board_verilog(system, watched=True)}

@@ -78,11 +78,5 @@ def open_virtual(board: Board, system: SystemConfig, *, latency_s: float = 0.0,
         try:
             yield SerialBackend(system.config, transport, baud=board.baud, progress=progress,
                                 timeout_s=VIRTUAL_TIMEOUT_S), port
-        except Exception:
-            if port.fault:
-                raise port.fault from None
-            raise
         finally:
             transport.close()
-        if port.fault:
-            raise port.fault

@@ -8,11 +8,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 
 from boards.gateware.chips import SdramTiming
 from boards.gateware.settings import SystemConfig
-from boards.gateware.system import board_verilog
-from hw.gateware.verilog import generate
+from boards.gateware.system import simulated_verilog
 from hw.support.errors import ToolMissingError
 from sim.faults import BusBreach, Place, SimulationFault, layer_name
 from sim.verilated.build import build_shared
@@ -35,8 +35,7 @@ class _Line(ctypes.Structure):
 
 class VirtualBoard:
     """The Verilated system of a board, with a model of its SDRAM that checks every timing, and
-    whose contents at power-up are noise. Its cores have clock gates, which an FPGA's have not: one
-    that waits would stay as it is, and takes no time here.
+    whose contents at power-up are noise.
 
     Members
     -------
@@ -68,14 +67,13 @@ class VirtualBoard:
                  change: Callable[[dict[str, str]], dict[str, str]] | None = None):
         self.system, self._faults = system, faults or Faults()
         self.hz = 1e6 * system.clock_mhz * self._faults.clock
-        design, generators = repr(system), [__name__, board_verilog.__module__]
+        design, generators = repr(system), [simulated_verilog.__module__]
         if change:
             design += change.__qualname__
             generators.append(change.__module__)
 
         def texts() -> dict[str, str]:
-            found = {**generate(system.config, clock_gates=True),
-                     **board_verilog(system, watched=True)}
+            found = simulated_verilog(system)
             return change(found) if change else found
 
         library = build_shared(
@@ -197,7 +195,7 @@ class VirtualPort:
     Members
     -------
     path : the port's name
-    fault : what the simulation stopped with, or None
+    fault : what the simulation stopped with, or None; as a context manager it raises that
     waits : answers that lay in the adapter while the board had nothing else to do
     taken : bytes from the host
 
@@ -290,5 +288,8 @@ class VirtualPort:
     def __enter__(self) -> "VirtualPort":
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         self.close()
+        if self.fault and (error is None or isinstance(error, Exception)):
+            raise self.fault from None  # whatever came of that

@@ -70,7 +70,8 @@ def compile_graph(graph: IntegerGraph, config: Config, *, batch: int = 1, store_
     scalable : bool
         Let the partitions, one on each instance, be dropped at run time; see `Driver.activate`.
     memory : MemoryTiming
-        The external memory with which ways to split layers are compared.
+        The external memory with which ways to split layers are compared; without effect where
+        `splits` or `scalable` say how, and for one instance.
 
     Raises
     ------

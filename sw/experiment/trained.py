@@ -1,6 +1,7 @@
 """What came of a training, for programs and for people."""
 
 import argparse
+import hashlib
 import json
 import platform
 import shlex
@@ -31,6 +32,9 @@ def results_of(args: argparse.Namespace, argv: list[str], task: Task,
         "schema": RESULTS_NAME, "version": RESULTS_VERSION, "network": task.name,
         "data": task.data.source, "augment": list(task.augmented),
         "held_out": len(task.data.held_labels), "seed": args.seed,
+        "checkpoint": None if args.checkpoint is None else {
+            "file": args.checkpoint.name,
+            "sha256": hashlib.sha256(args.checkpoint.read_bytes()).hexdigest()},
         "recipes": {"dense": asdict(dense), "tune": asdict(tune), "qat": asdict(qat)},
         "rows": [asdict(r) for r in rows],
         "command": "python -m sw.train " + shlex.join(argv),

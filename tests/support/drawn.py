@@ -48,6 +48,8 @@ def draw_network(name: str, draw: random.Random) -> Recipe:
     elif kind == "wide":  # more input blocks than zeros are looked for in
         channels = config.array.rows * draw.randint(65, 70)
         operators, rows, columns = ["conv"], draw.randint(1, 3), draw.randint(2, 3)
+    # Seldom split by the compiler: it takes longer to compare splits than to run one, and what it
+    # chooses is among those that are drawn.
     run = {"seed": draw.getrandbits(32), "latency": draw.choice([1, 4, 40, 40, 150]),
            "stall": draw.choice([0, 0, 30, 85]), "channels": channels, "rows": rows,
            "columns": columns, "dead": draw.choice([0, 0, 30, 70, 95, 100]),

@@ -1,5 +1,6 @@
 """The training command: its results, its folder, its errors."""
 
+import hashlib
 import json
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.training import make_tiny_imagenet
 pytestmark = pytest.mark.trains
 
 
-def test_the_command_trains_partitions_and_writes_results(tmp_path, capsys):
+def test_the_command_trains_partitions_and_writes_results(tmp_path, tmp_path_factory, capsys):
     out = tmp_path / "run"
     command = ["--network", "digits", "--epochs", "2", "--tune-epochs", "1", "--partitions", "4",
                "--out", str(out), "--json", "--quiet", "--seeds", "2"]
@@ -25,6 +26,14 @@ def test_the_command_trains_partitions_and_writes_results(tmp_path, capsys):
     assert row["top1"] > 0.7 and row["kept_weight"].keys() == {"fc1", "fc2"}
     assert result == json.loads((out / "results.json").read_text())
     assert load_integer(out / "p4-fc-optimised-1-int8.safetensors").layers[-1].name == "fc3"
+    start = out / "dense.safetensors"
+    assert train.main(["--network", "digits", "--checkpoint", str(start), "--epochs", "0",
+                       "--tune-epochs", "0", "--partitions", "4", "--out", str(tmp_path_factory.mktemp("other")),
+                       "--json", "--quiet"]) == 0
+    gone_on = json.loads(capsys.readouterr().out)
+    assert gone_on["rows"][0]["top1"] == result["rows"][0]["top1"]
+    assert result["checkpoint"] is None and gone_on["checkpoint"] == {
+        "file": start.name, "sha256": hashlib.sha256(start.read_bytes()).hexdigest()}
     again = train.main(command)
     repeated = json.loads(capsys.readouterr().out)
     for a, b in zip(result["rows"], repeated["rows"], strict=True):

@@ -76,17 +76,26 @@ def test_a_program_that_writes_elsewhere_breaks_a_rule():
             driver.run(IMAGES[0])
 
 
-def test_nobody_waits_for_a_board_whose_simulation_has_stopped(monkeypatch):
-    def stops(cycles):
-        raise SimulationFault("a rule is broken")
+def stops(board: VirtualBoard, cycles: int) -> None:
+    raise SimulationFault("a rule is broken")
 
-    with VirtualBoard(SDRAM) as board, VirtualPort(board) as port:
+
+def test_nobody_waits_for_a_board_whose_simulation_has_stopped(monkeypatch):
+    with pytest.raises(SimulationFault, match="a rule is broken"), \
+            VirtualBoard(SDRAM) as board, VirtualPort(board) as port:
         transport = open_port(port.path, 3_000_000)
-        monkeypatch.setattr(board, "run", stops)
+        monkeypatch.setattr(VirtualBoard, "run", stops)
         with pytest.raises(LinkError, match="has gone"):
             transport.read_some(10.0)
         transport.close()
-    assert str(port.fault) == "a rule is broken"
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_what_stops_a_simulation_before_anyone_talks_to_it_is_told(command, monkeypatch, capsys):
+    monkeypatch.setattr(VirtualBoard, "run", stops)
+    assert main([command, "ulx3s-12f", "--virtual"]) == 1
+    said = capsys.readouterr().err
+    assert "a rule is broken" in said and "has gone" not in said and "plugged in" not in said
 
 
 @pytest.mark.parametrize("window", [1, 8])

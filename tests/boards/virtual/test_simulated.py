@@ -1,10 +1,15 @@
 """A board takes the cycles that the simulation backend takes with the board's memory."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from boards.catalogue import BOARDS
+from boards.gateware.settings import SystemConfig
 from boards.virtual.board import VirtualBoard
 from boards.virtual.simulated import differences, simulated
+from hw.config import Config
 from hw.gateware.top import GATE_NAME, TOP_NAME
 from hw.gateware.verilog import generate
 from sim.backend import VerilatorBackend
@@ -14,7 +19,7 @@ from sw.driver.driver import Driver
 from sw.driver.errors import TimeoutExpired
 from sw.graph.integer import IntegerGraph
 from tests.support.present import same
-from tests.support.programs import random_graph, random_layer
+from tests.support.programs import random_graph, random_layer, random_network
 from tests.support.systems import CONFIG, RAM, SDRAM, backend
 
 pytestmark = pytest.mark.builds
@@ -47,25 +52,38 @@ def test_every_instance_takes_the_same_cycles_by_cause_and_layer(system):
             assert sum(theirs.port_bytes or ()) > 0
 
 
-def as_in_the_bitstream(texts: dict[str, str]) -> dict[str, str]:
-    """The same with all cores on the board's clock."""
-    assert GATE_NAME in texts[TOP_NAME]
-    return {name: generate(CONFIG)[TOP_NAME] if name == TOP_NAME else text
-            for name, text in texts.items() if name != GATE_NAME}
+def without_gates(config: Config) -> Callable[[dict[str, str]], dict[str, str]]:
+    """What makes of a simulated board's Verilog the bitstream's, with all cores on one clock."""
+    def change(texts: dict[str, str]) -> dict[str, str]:
+        assert GATE_NAME in texts[TOP_NAME]
+        return {name: generate(config)[TOP_NAME] if name == TOP_NAME else text
+                for name, text in texts.items() if name != GATE_NAME}
+
+    return change
 
 
-def test_it_takes_the_same_cycles_and_gives_the_same_bytes_without_clock_gates():
-    """Which a simulated board has and an FPGA has not; of two instances one waits."""
+def assert_gates_change_nothing(system: SystemConfig, graph: IntegerGraph) -> None:
+    inputs = images(graph, 2)
+    with VirtualBoard(system) as gated, \
+            VirtualBoard(system, change=without_gates(system.config)) as real:
+        for mine, theirs in zip(runs(backend(gated), graph, inputs),
+                                runs(backend(real), graph, inputs), strict=True):
+            assert differences(mine, theirs) == []
+            for a, b in zip(mine.outputs, theirs.outputs, strict=True):
+                assert same(a, b)
+
+
+def test_clock_gates_which_an_fpga_has_not_change_no_cycle_and_no_byte():
     for seed in (3, 4, 6):
-        graph = random_graph(seed)
-        inputs = images(graph, 2)
-        with VirtualBoard(SDRAM) as gated, VirtualBoard(SDRAM, change=as_in_the_bitstream) as real:
-            for mine, theirs in zip(runs(backend(gated), graph, inputs),
-                                    runs(backend(real), graph, inputs), strict=True):
-                assert differences(mine, theirs) == []
-                for a, b in zip(mine.outputs, theirs.outputs, strict=True):
-                    assert same(a, b)
-            assert gated.cycles == real.cycles
+        assert_gates_change_nothing(SDRAM, random_graph(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "seed"), [("ulx3s-85f", 4003), ("icebreaker", 4003)])
+def test_nor_on_the_largest_board_nor_on_the_smallest(name, seed):
+    board = BOARDS[name]
+    assert_gates_change_nothing(board.system(board.config, baud=board.most_baud, powerup_us=5.0),
+                                random_network(seed))
 
 
 def test_another_memory_takes_other_cycles_and_the_difference_is_told():
