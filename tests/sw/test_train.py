@@ -26,10 +26,10 @@ def test_the_command_trains_partitions_and_writes_results(tmp_path, tmp_path_fac
     assert row["top1"] > 0.7 and row["kept_weight"].keys() == {"fc1", "fc2"}
     assert result == json.loads((out / "results.json").read_text())
     assert load_integer(out / "p4-fc-optimised-1-int8.safetensors").layers[-1].name == "fc3"
-    start = out / "dense.safetensors"
+    start, other = out / "dense.safetensors", tmp_path_factory.mktemp("other")
     assert train.main(["--network", "digits", "--checkpoint", str(start), "--epochs", "0",
-                       "--tune-epochs", "0", "--partitions", "4", "--out", str(tmp_path_factory.mktemp("other")),
-                       "--json", "--quiet"]) == 0
+                       "--tune-epochs", "0", "--partitions", "4", "--out", str(other), "--json",
+                       "--quiet"]) == 0
     gone_on = json.loads(capsys.readouterr().out)
     assert gone_on["rows"][0]["top1"] == result["rows"][0]["top1"]
     assert result["checkpoint"] is None and gone_on["checkpoint"] == {
