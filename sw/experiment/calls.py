@@ -219,7 +219,7 @@ def _check_place(on: str | Machine, config: Config | None, latency_cycles: int |
         if on not in PLACES:
             raise ValueError(f"on is {on!r}; it must be one of {', '.join(PLACES)}, or a board: "
                              "boards.api.board(...)")
-    elif not callable(getattr(on, "opened", None)):
+    elif not all(hasattr(on, member) for member in ("name", "config", "memory", "opened")):
         raise ValueError(f"on is of type {type(on).__name__}; it must be one of "
                          f"{', '.join(PLACES)}, or a board: boards.api.board(...)")
     elif config is not None:
