@@ -58,7 +58,7 @@ def parser() -> Parser:
                      help="a Dask scheduler, such as tcp://host:8786")
     how.add_argument("--all", action="store_true", help="print every point, not only the front")
     add_options(how, "--plot", note="cycles over DSP blocks")
-    add_options(how, "--json")
+    add_options(how, "--json", "--quiet")
     return parser
 
 

@@ -70,7 +70,7 @@ def parser() -> Parser:
     add_options(energy, *ENERGY)
     out = parser.add_argument_group("output")
     add_options(out, "--plot", note="energy over time")
-    add_options(out, "--json")
+    add_options(out, "--json", "--quiet")
     return parser
 
 

@@ -167,7 +167,7 @@ def drop_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     if config.instances < 2:
         raise ValueError("--instances is 1; there must be 2 or more, one for each partition")
     model = energy_from_arguments(args)
-    with StepProgress() as progress:
+    with StepProgress(quiet=args.quiet) as progress:
         if choice.origin.ours:
             grown = grow_digits(config.instances, config.unit_channels, seed=args.seed,
                                 cache=own_cache(), epochs=args.epochs or INCREMENTAL.epochs,
@@ -180,7 +180,8 @@ def drop_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     best = unbeaten_points(points)
     deliver(_json(grown, measured, points, best, config, args, argv),
             lambda: _print(grown, measured, points, best, config, args),
-            {args.plot: lambda: _plot(points, best, args.levels)}, as_json=args.json)
+            {args.plot: lambda: _plot(points, best, args.levels)}, as_json=args.json,
+            quiet=args.quiet)
     return 0 if all(m.bit_exact for m in measured) else 1
 
 

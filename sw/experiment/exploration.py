@@ -166,7 +166,7 @@ def explore_as_asked(args: argparse.Namespace) -> int:
     for partitions in several if plan is None else ():
         with given("--partitions", partitions):
             check_cut(captured(origin), prune, partitions)
-    with StepProgress() as progress:
+    with StepProgress(quiet=args.quiet) as progress:
         results = _predicted(points, args, progress)
         chosen = unbeaten_results(results)
         if not chosen:
@@ -178,7 +178,7 @@ def explore_as_asked(args: argparse.Namespace) -> int:
     rows = [r.row() | {"front": r in chosen} for r in results]
     deliver(json.dumps({"schema": "partita.explore", "version": 1, "points": rows}),
             lambda: _print(results, chosen, args.all),
-            {args.plot: lambda: _plot(results, chosen)}, as_json=args.json)
+            {args.plot: lambda: _plot(results, chosen)}, as_json=args.json, quiet=args.quiet)
     return 0
 
 

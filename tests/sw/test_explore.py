@@ -116,8 +116,10 @@ def test_explores_and_measures_the_front_in_rtl(capsys, tmp_path):
     plot = tmp_path / "plan.svg"
     assert explore.main(["--network", "digits", "--preset", "tiny", "--instances", "2", "--arrays",
                          "4x4", "--buffers", "1024,4096", "--partitions", "1,4", "--rtl", "--json",
-                         "--jobs", "1", "--plot", str(plot)]) == 0
-    points = json.loads(capsys.readouterr().out)["points"]
+                         "--jobs", "1", "--plot", str(plot), "--quiet"]) == 0
+    said = capsys.readouterr()
+    assert not said.err
+    points = json.loads(said.out)["points"]
     assert len(points) == 4
     ran = [p for p in points if p["rtl_cycles"]]
     assert ran and all(p["front"] for p in ran)

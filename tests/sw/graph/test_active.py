@@ -144,8 +144,10 @@ def test_the_front_and_the_spread():
 def test_the_command_measures_every_number_of_partitions(capsys, tmp_path):
     plot = tmp_path / "scaling.svg"
     assert scale.main(["--preset", "tiny", "--epochs", "1", "--images", "1", "--levels",
-                       "1V@1,0.8V@0.5", "--json", "--plot", str(plot)]) == 0
-    data = json.loads(capsys.readouterr().out)
+                       "1V@1,0.8V@0.5", "--json", "--plot", str(plot), "--quiet"]) == 0
+    said = capsys.readouterr()
+    assert not said.err
+    data = json.loads(said.out)
     assert data["schema"] == "partita.scale" and data["accuracy_source"] == "360 held-out scans"
     one, two = data["measured"]
     assert one["bit_exact"] and two["bit_exact"] and one["cycles"] < two["cycles"]
