@@ -271,6 +271,7 @@ def test_every_number_has_bounds_or_is_a_field_of_the_configuration():
     ("compare --network digits --zero-skip --epsilon fcl=2", "--epsilon names 'fcl'; fully"),
     ("compare --network digits --zero-skip --epsilon 128", "--epsilon has an item that is 128"),
     ("compare --network digits --images 361", "--images is 361: digits has 360 scans"),
+    ("compare --network digits --batch 361", "--batch is 361: digits has 360 scans"),
     ("compare --arms dense-1,pruned-n", "did you mean 'pruned-N'?"),
     ("trace --network digits --out t.vcd --layer conv1", "did you mean 'conv1_"),
     ("ablation --network digits --only multicasts", "did you mean 'multicast'?"),

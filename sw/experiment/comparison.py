@@ -55,8 +55,8 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
     arms = arm_names(args.arms or list(ARMS), config, "--arms")
     choice = choice_from_arguments(args)
     plan = plan_as_asked(args, choice)
-    said = _whole_batches(args)
     _check(args, choice, config)
+    said = _whole_batches(args)
     model = energy_from_arguments(args)
     memory = {"latency_cycles": args.latency, "stall_probability": args.stall, "seed": args.seed}
     with SimulationProgress(quiet=args.quiet) as progress:
@@ -113,6 +113,8 @@ def _check(args: argparse.Namespace, choice: Choice, config: Config) -> None:
         check_cut(graph, args.prune or "fc", partitions)
     with given("--images", args.images):
         check_images(args.network, args.images)
+    with given("--batch", args.batch):
+        check_images(args.network, args.batch)
     with given("--layers", ",".join(args.layers or ())):
         check_layers(graph, args.layers)
     if not args.layers:
