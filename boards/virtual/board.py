@@ -249,7 +249,7 @@ class VirtualPort:
             ready, _, _ = select.select([self._master], [], [], 0 if busy else 0.05)
             if ready:
                 try:
-                    data = os.read(self._master.fileno(), 4096)
+                    data = self._master.read(4096)
                 except OSError:
                     return
                 self.board.feed(data)
@@ -276,7 +276,7 @@ class VirtualPort:
             given += self._kept.popleft()[1]
         if given:
             self.waits += not self._kept and not self.board.unsent
-            os.write(self._master.fileno(), given)
+            self._master.write(given)
 
     def close(self) -> None:
         """Stop the board's clock and remove the port."""

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import metadata
+from pathlib import Path
 
 import torch
 from rich.table import Table
@@ -17,24 +18,28 @@ from sw.training.recipe import Recipe
 from sw.training.shares import percent
 from sw.training.task import Row, Task, equal_dense
 
-__all__ = ["print_rows", "results_of"]
+__all__ = ["named", "print_rows", "results_of"]
 
 RESULTS_NAME = "partita.train"
 RESULTS_VERSION = 1
 
 
+def named(checkpoint: Path | None) -> dict[str, str] | None:
+    """What results say of the weights that a training begins with: it is read here."""
+    return None if checkpoint is None else {
+        "file": checkpoint.name, "sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest()}
+
+
 def results_of(args: argparse.Namespace, argv: list[str], task: Task,
                recipes: tuple[Recipe, Recipe, Recipe], rows: Sequence[Row],
-               device: torch.device) -> str:
-    """As JSON."""
+               device: torch.device, checkpoint: dict[str, str] | None) -> str:
+    """As JSON; `checkpoint` as of `named`."""
     dense, tune, qat = recipes
     return json.dumps({
         "schema": RESULTS_NAME, "version": RESULTS_VERSION, "network": task.name,
         "data": task.data.source, "augment": list(task.augmented),
         "held_out": len(task.data.held_labels), "seed": args.seed,
-        "checkpoint": None if args.checkpoint is None else {
-            "file": args.checkpoint.name,
-            "sha256": hashlib.sha256(args.checkpoint.read_bytes()).hexdigest()},
+        "checkpoint": checkpoint,
         "recipes": {"dense": asdict(dense), "tune": asdict(tune), "qat": asdict(qat)},
         "rows": [asdict(r) for r in rows],
         "command": "python -m sw.train " + shlex.join(argv),

@@ -34,7 +34,7 @@ from sw.training.trainer import Trainer, pruned_names
 
 from .choice import Choice
 from .planned import plan_as_asked
-from .trained import print_rows, results_of
+from .trained import named, print_rows, results_of
 from .tuning import (
     CALIBRATED,
     HELD_OUT,
@@ -212,9 +212,10 @@ def _work(args: argparse.Namespace, argv: list[str], recipes: tuple[Recipe, Reci
     with TrainingProgress(quiet=args.quiet) as progress:
         monitor = Monitor(progress.say, progress.update)
         task = _task(args, monitor, choice)
+        checkpoint = named(args.checkpoint)
 
         def results() -> str:
-            return results_of(args, argv, task, recipes, rows, device)
+            return results_of(args, argv, task, recipes, rows, device, checkpoint)
 
         _claim(args)
         try:

@@ -24,7 +24,7 @@ from sw.networks.architectures import (
 )
 from sw.networks.names import check_images
 from sw.networks.naming import origin_of
-from sw.networks.shapes import shape_graph
+from sw.networks.shapes import check_stored, shape_graph
 from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
@@ -116,7 +116,7 @@ def _tinyvgg16(partitions: int, seed: int, count: int, checkpoint: Path | None,
 def _slim(partitions: int, seed: int, count: int | None, prune: str, data: Path | None,
           say: Callable[[str], None]) -> Workload:
     """The trained network of a quarter of the width that the package carries, in int8."""
-    shape_graph("tinyvgg16-slim", prune, partitions)  # refuses another form than that
+    check_stored("tinyvgg16-slim", partitions, prune)
     dense, pruned = (load_integer(DATA / f"tinyvgg16-slim-{form}.safetensors")
                      for form in ("dense", "pruned"))
     weights = "trained on Tiny ImageNet, a quarter of TinyVGG16's width; "

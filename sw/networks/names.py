@@ -1,6 +1,6 @@
 """The networks by name, and what is known of them without loading one."""
 
-__all__ = ["HELD_OUT", "NETWORKS", "STORED", "check_images", "cut_of"]
+__all__ = ["HELD_OUT", "NETWORKS", "check_images", "cut_of"]
 
 #: Name -> what it is.
 NETWORKS = {
@@ -9,14 +9,14 @@ NETWORKS = {
     "digits": "a small one for 8x8 scans of digits, trained when it is first used",
 }
 #: Networks that come trained -> the partitions, and what is pruned, of the pruned form.
-STORED = {"tinyvgg16-slim": (8, "fc")}
+_STORED = {"tinyvgg16-slim": (8, "fc")}
 #: Scans that digits are not trained on.
 HELD_OUT = 360
 
 
 def cut_of(name: str, partitions: int, prune: str) -> tuple[int, str]:
     """Partitions of a network's pruned form, and what is pruned: these, unless it comes trained."""
-    return STORED.get(name, (partitions, prune))
+    return _STORED.get(name, (partitions, prune))
 
 
 def check_images(name: str, count: int | None) -> None:

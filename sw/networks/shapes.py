@@ -12,7 +12,7 @@ from sw.prune.partition import partition
 from sw.prune.plan import PartitionError, PartitionPlan
 from sw.quantise.post_training import quantise
 
-from .names import STORED, cut_of
+from .names import cut_of
 from .naming import Origin, origin_of
 from .opening import opened
 from .seeded import seeded_images
@@ -42,6 +42,14 @@ def check_cut(graph: FloatGraph, prune: str, partitions: int) -> list[str]:
     return names
 
 
+def check_stored(name: str, partitions: int, prune: str) -> None:
+    """Refuse another pruned form of a network than it comes with; raises PartitionError."""
+    stored, what = cut_of(name, partitions, prune)
+    if (stored, what) != (partitions, prune):
+        raise PartitionError(f"{name} was trained with --partitions {stored} --prune {what}; "
+                             f"asked for {partitions} and {prune}: train another with sw.train")
+
+
 def shape_graph(network: str | Origin, prune: str, partitions: int,
                 plan: PartitionPlan | None = None) -> IntegerGraph:
     """A network's layers: of one that comes with it without weights (all zero, in no memory), of a
@@ -52,11 +60,8 @@ def shape_graph(network: str | Origin, prune: str, partitions: int,
     PartitionError
         If it cannot be cut into so many, or comes trained in another number.
     """
-    if isinstance(network, str) and partitions > 1 \
-            and cut_of(network, partitions, prune) != (partitions, prune):
-        stored, what = STORED[network]
-        raise PartitionError(f"{network} was trained with --partitions {stored} --prune {what}; "
-                             f"asked for {partitions} and {prune}: train another with sw.train")
+    if isinstance(network, str) and partitions > 1:
+        check_stored(network, partitions, prune)
     graph = captured(network)
     if plan is not None and isinstance(network, Origin):
         return _quantised(network, (), plan.partitions, plan)
