@@ -1,5 +1,6 @@
 """Fixtures that several tests use, and what holds their marks true."""
 
+import gc
 import json
 import os
 from collections.abc import Generator, Iterator
@@ -29,6 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if function_of(item.nodeid) in listed:
             item.add_marker("long")
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage leave alone what has been loaded: that stays, and is much."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
