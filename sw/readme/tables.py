@@ -28,6 +28,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "small": small_table, "clocks": clocks_table, "spread": spread_table, "levels": levels_table,
     "ranges": ranges_table, "scenarios": scenarios_table, "macros": macros_table,
     "coefficients": coefficients_table, "calibration": calibration_table,
-    "training-quarter": partial(training_table, "training-quarter.json"),
-    "training": partial(training_table, "training-results.json"),
+    "training-quarter": partial(
+        training_table, "training-quarter.json", "training-quarter-all.json"),
     "training-digits": partial(training_table, "training-digits.json")}
