@@ -13,7 +13,7 @@ from hw.support.arguments import integer
 from .config import CORES, PRESETS, ArrayConfig, BufferConfig, Config, PortConfig
 
 __all__ = ["JSON", "add_config_arguments", "as_options", "changed_config", "changed_fields",
-           "config_from_arguments", "contradiction", "named_by_option"]
+           "config_from_arguments", "contradiction", "differing_options", "named_by_option"]
 
 #: The option --json of every command.
 JSON: dict[str, Any] = {"action": "store_true", "help": "JSON alone on stdout"}
@@ -98,6 +98,16 @@ def as_options(args: argparse.Namespace) -> list[str]:
     for option, (path, kind, _) in _FIELDS.items():
         value = getattr(args, path, None)
         if value is not None:
+            found += [option] if kind is bool else [option, str(value)]
+    return found
+
+
+def differing_options(config: Config, base: Config) -> list[str]:
+    """The options that make a configuration of another, to be typed."""
+    found: list[str] = []
+    for option, (path, kind, _) in _FIELDS.items():
+        value, was = (reduce(getattr, path.split("__"), x) for x in (config, base))
+        if value != was and (kind is not bool or value):
             found += [option] if kind is bool else [option, str(value)]
     return found
 

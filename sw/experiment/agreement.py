@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -30,7 +31,8 @@ from sw.quantise.post_training import quantise
 from sw.quantise.scaled import Factors, Scaled
 from sw.reference.floating import run_float_layer
 from sw.reference.golden import joined, run_layer
-from sw.terminal.console import deliver
+from sw.terminal.console import deliver, print_next
+from sw.terminal.options import as_typed
 from sw.terminal.reads import files_read
 
 from .agreed import EQUAL, Agreement, Sums
@@ -175,7 +177,9 @@ def compare_as_asked(args: argparse.Namespace) -> int:
         "source": source, "layers": [asdict(x) | {"equal": x.equal, "signal_db":
                                 x.signal_db if math.isfinite(x.signal_db) else None}
                    for x in layers]}, indent=2)
-    deliver(result, lambda: _show(args.network, quantised, layers, source),
+    following = shlex.join(["python", "-m", "sw.check", str(args.network),
+                            *as_typed(args, ["--input-shape"])])
+    deliver(result, lambda: _show(args.network, quantised, layers, source, following),
             {args.save: lambda: result}, as_json=args.json)
     return int(quantised and not agrees)
 
@@ -224,7 +228,8 @@ def _load(path: Path) -> np.ndarray:
     return images
 
 
-def _show(model: Path, quantised: bool, layers: list[Agreement], source: str) -> None:
+def _show(model: Path, quantised: bool, layers: list[Agreement], source: str,
+          following: str) -> None:
     out = console()
     worst = layers[0]
     if not quantised:
@@ -247,3 +252,4 @@ def _show(model: Path, quantised: bool, layers: list[Agreement], source: str) ->
                       f"{x.signal_db:.1f} dB" if math.isfinite(x.signal_db) else "")
     out.print(table)
     out.print(Text(source, style="dim"), soft_wrap=True)
+    print_next(out, following)

@@ -29,7 +29,8 @@ from sw.report.console import print_report
 from sw.report.elements import PAGE
 from sw.report.page import render
 from sw.report.values import SCHEMA_NAME, Report
-from sw.terminal.console import deliver
+from sw.terminal.console import deliver, print_next
+from sw.terminal.options import NETWORK, as_typed
 from sw.terminal.progress import SimulationProgress
 from sw.terminal.reads import files_read
 from sw.training.dataset import root_of
@@ -76,10 +77,21 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
                          command="python -m sw.compare " + shlex.join(argv), progress=progress,
                          model=model)
     text = report.to_json() + "\n"
-    deliver(text, lambda: print_report(report, console(wide=True)), {
+    deliver(text, lambda: _print(report, args), {
         args.save: lambda: text, args.report: lambda: render(report)}, as_json=args.json,
         quiet=args.quiet)
     return 0 if report.bit_exact else 1
+
+
+def _print(report: Report, args: argparse.Namespace) -> None:
+    """Print a report, and what to type next: its page, or configurations that may do better."""
+    out = console(wide=True)
+    print_report(report, out)
+    if args.save and not args.report:
+        following = ["sw.report", str(args.save), "--out", str(args.save.with_suffix(".html"))]
+    else:
+        following = ["sw.explore", "--network", args.network, *as_typed(args, NETWORK[2:])]
+    print_next(out, shlex.join(["python", "-m", *following]))
 
 
 def _whole_batches(args: argparse.Namespace) -> list[str]:

@@ -4,6 +4,7 @@ import argparse
 import itertools
 import json
 import math
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from hw.config import PRESETS, Config
 from hw.fpga.devices import DEVICES, DoesNotFitError, Usage
 from hw.fpga.estimate import quick_usage
-from hw.options import changed_fields, named_by_option
+from hw.options import changed_fields, differing_options, named_by_option
 from hw.support.arguments import given
 from hw.support.console import console
 from hw.support.files import check_outputs
@@ -28,7 +29,8 @@ from sw.networks.shapes import captured, check_cut, shape_graph
 from sw.prune.plan import PartitionPlan
 from sw.reference.golden import run_golden
 from sw.report.charts import PLOT, scatter
-from sw.terminal.console import deliver
+from sw.terminal.console import deliver, print_next
+from sw.terminal.options import NETWORK, as_typed
 from sw.terminal.progress import StepProgress
 from sw.terminal.reads import files_read
 
@@ -177,7 +179,7 @@ def explore_as_asked(args: argparse.Namespace) -> int:
             _run(results, chosen, args, progress)
     rows = [r.row() | {"front": r in chosen} for r in results]
     deliver(json.dumps({"schema": "partita.explore", "version": 1, "points": rows}),
-            lambda: _print(results, chosen, args.all),
+            lambda: _print(results, chosen, args.all, _next(args, chosen)),
             {args.plot: lambda: _plot(results, chosen)}, as_json=args.json, quiet=args.quiet)
     return 0
 
@@ -234,7 +236,24 @@ def _each(function: Callable, points: Sequence[Candidate], args: argparse.Namesp
                 few=_FEW_POINTS if function is evaluate else 1)
 
 
-def _print(results: Sequence[Result], chosen: Sequence[Result], every: bool) -> None:
+def _next(args: argparse.Namespace, chosen: Sequence[Result]) -> str:
+    """What to type next: the fastest configuration in RTL."""
+    best = min(chosen, key=lambda r: r.cycles or 0).candidate
+    if best.partitions == 1:
+        form = ["--arms", "dense-N"]
+    elif best.plan:
+        form = as_typed(args, ["--plan"])
+    else:
+        form = ["--partitions", str(best.partitions), *as_typed(args, ["--prune"])]
+    base = PRESETS[args.preset]
+    return shlex.join([
+        "python", "-m", "sw.compare", "--network", args.network, *as_typed(args, NETWORK[2:]),
+        *form, *([] if args.preset == "default" else ["--preset", args.preset]),
+        *differing_options(best.config, base)])
+
+
+def _print(results: Sequence[Result], chosen: Sequence[Result], every: bool,
+           following: str) -> None:
     shown = results if every else chosen
     table = Table(title=f"{len(chosen)} of {len(results)} configurations are on the front")
     for name in ("P", "instances", "act words", "FIFO", "DSPs", "block RAMs", "cycles",
@@ -254,7 +273,9 @@ def _print(results: Sequence[Result], chosen: Sequence[Result], every: bool) -> 
         mark = "front" if r in chosen else "" if r.fits and r.cycles else "too large" \
             if not r.fits else r.why
         table.add_row(*cells, *([mark] if every else []))
-    console(wide=True).print(table)
+    out = console(wide=True)
+    out.print(table)
+    print_next(out, following)
 
 
 def _plot(results: Sequence[Result], chosen: Sequence[Result]) -> str:

@@ -27,8 +27,9 @@ def test_rounding_alone_is_said_first_and_layers_stand_worst_first(tmp_path, cap
     assert agree.main([*inputs, "--images", "3", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["images"] == 3
     assert agree.main(inputs) == 0
-    first = capsys.readouterr().out.splitlines()[0]
+    first, *_, last = capsys.readouterr().out.splitlines()
     assert "resnet.onnx: what differs from onnxruntime is rounding alone" in first
+    assert last == f"next: python -m sw.check {path}"
     saved = tmp_path / "result.json"
     assert agree.main([str(path), "--json", "--save", str(saved), "--images", "2"]) == 0
     data = json.loads(capsys.readouterr().out)

@@ -11,8 +11,9 @@ import torch
 
 from hw.config import PRESETS, Config
 from hw.fpga.devices import Usage
+from hw.options import config_from_arguments
 from hw.support.marks import is_marked
-from sw import explore
+from sw import compare, explore
 from sw.api import capture, quantise, run
 from sw.compiler import compile_graph
 from sw.compiler.predict import predict
@@ -109,6 +110,22 @@ def test_the_front_holds_what_nothing_else_beats():
     worse, none, large = result(20, 8, 8), result(None, 1, 1), result(1, 99, 9, fits=False)
     pruned = result(30, 8, 8, partitions=8)
     assert unbeaten_results([worse, small, none, pruned, large, fast]) == [fast, small, pruned]
+
+
+@pytest.mark.parametrize(("more", "following"), [
+    (["--preset", "tiny", "--instances", "1,2", "--arrays", "4x4"],
+     "--partitions 8 --preset tiny"),
+    (["--instances", "1,2", "--arrays", "2x2,4x4", "--buffers", "2048", "--memory", "private",
+      "--partitions", "1"],
+     "--arms dense-N --instances 2 --rows 4 --cols 4 --post-lanes 4 --act-words 2048 "
+     "--memory private"),
+])
+def test_what_is_fastest_is_what_to_run_next(more, following, capsys):
+    assert explore.main(["--network", "digits", *more]) == 0
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last == f"next: python -m sw.compare --network digits {following}"
+    args = compare.parser().parse_args(last.split()[4:])
+    assert config_from_arguments(args).shape == "2 x 4x4"
 
 
 @pytest.mark.builds

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hw.support.console import short
+from sw.terminal.console import print_next
 
 from .facts import Facts
 from .nodes import NodeFacts
@@ -71,7 +72,7 @@ def print_facts(facts: Facts, following: str, out: Console) -> None:
         out.print(note, style="dim", highlight=False)
     for line in facts.advice:
         out.print(f"advice: {line}", highlight=False)
-    out.print(f"next: {following}", highlight=False, soft_wrap=True)
+    print_next(out, following)
 
 
 def _print_obstacles(facts: Facts, out: Console) -> None:
