@@ -30,7 +30,7 @@ from sw.report.elements import PAGE
 from sw.report.page import render
 from sw.report.values import SCHEMA_NAME, Report
 from sw.terminal.console import deliver, print_next
-from sw.terminal.options import NETWORK, as_typed
+from sw.terminal.options import ENERGY, NETWORK, as_typed, changed
 from sw.terminal.progress import SimulationProgress
 from sw.terminal.reads import files_read
 from sw.training.dataset import root_of
@@ -113,6 +113,10 @@ def _check(args: argparse.Namespace, choice: Choice, config: Config) -> None:
     """Refuse what cannot work before anything is built."""
     if args.weights and not args.weights.is_file():
         raise ValueError(f"--weights {args.weights} is not a file")
+    if args.no_toggles and (
+            energy := [x for x in changed(args, ENERGY) if x != "--clock-mhz"]):
+        raise UsageError(f"{energy[0]} says how energy is counted, and --no-toggles that none is: "
+                         "leave out one of them")
     if args.epsilon and not args.array__zero_skip:
         raise ValueError("--epsilon goes with --zero-skip")
     if choice.origin.ours and args.data:

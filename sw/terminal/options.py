@@ -27,7 +27,8 @@ from sw.prune.names import PARTITIONERS, PRUNINGS
 
 from .networks import ListNetworks, input_shape, network_name
 
-__all__ = ["DATA", "ENERGY", "MORE", "NETWORK", "PARTS", "add_options", "as_typed", "attribute"]
+__all__ = ["DATA", "ENERGY", "MORE", "NETWORK", "PARTS", "add_options", "as_typed", "attribute",
+           "changed"]
 
 #: Option -> what argparse makes it of; where there is a default, its text goes on to tell it.
 _SHARED: dict[str, dict[str, Any]] = {
@@ -123,6 +124,12 @@ def as_typed(args: argparse.Namespace, names: Iterable[str]) -> list[str]:
             for part in ((name,) if value is True else
                          (f"{name}={_text(value)}",) if _text(value).startswith("-") else
                          (name, _text(value)))]
+
+
+def changed(args: argparse.Namespace, names: Iterable[str]) -> list[str]:
+    """Those of options that have another value than where nobody gives them."""
+    return [name for name in names
+            if getattr(args, attribute(name)) != _SHARED[name].get("default", False)]
 
 
 def _text(value: object) -> str:

@@ -175,6 +175,8 @@ def test_kinds_tell_convolutions_from_linear_layers():
     (["--weights", "missing.safetensors"], 2, "--weights missing.safetensors is not a file"),
     (["--save", "/no/such/folder/x.json"], 5, "/no/such/folder: No such file"),
     (["--threads", "0"], 2, "--threads is 0; it must be a whole number from 1 to 256"),
+    (["--no-toggles", "--external", "ddr3"], 2, "--external says how energy is counted, and "),
+    (["--no-toggles", "--no-background"], 2, "--no-background says how energy is counted, and "),
     (["--rows", "99"], 2, "--rows is 99; it must be an integer from 1 to 32"),
 ])
 def test_mistakes_are_named_with_their_exit_code(arguments, code, message, capsys):
