@@ -32,8 +32,8 @@ from enum import IntEnum
 
 __all__ = ["ANSWER", "ANSWER_S", "BUILD_BYTES", "CRC_BYTES", "CRC_POLYNOMIAL", "ESCAPE",
            "ESCAPE_XOR", "FLAG", "HEADER", "HEADER_BYTES", "IDENTITY_BYTES", "MAX_DATA",
-           "MIN_CLOCKS_PER_BIT", "PROTOCOL_VERSION", "TRIES", "Deframer", "Op", "Status", "body",
-           "frame"]
+           "MIN_CLOCKS_PER_BIT", "MOST_WAIT_S", "PROTOCOL_VERSION", "TRIES", "Deframer", "Op",
+           "Status", "body", "frame"]
 
 PROTOCOL_VERSION = 2
 FLAG, ESCAPE, ESCAPE_XOR = 0x7E, 0x7D, 0x20
@@ -53,8 +53,8 @@ MAX_DATA = 1024
 #: no bitstream.
 IDENTITY_BYTES, BUILD_BYTES = 32, 8
 #: For which the host waits for an answer, beside the frames' own time; and how often it asks before
-#: nobody is thought to be there.
-ANSWER_S, TRIES = 0.25, 8
+#: nobody is thought to be there. It waits twice as long each time, up to a limit.
+ANSWER_S, TRIES, MOST_WAIT_S = 0.25, 8, 4.0
 
 
 class Op(IntEnum):

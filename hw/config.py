@@ -84,10 +84,6 @@ class ArrayConfig:
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"array.{name} is {getattr(self, name)!r}; it must be true or "
                                  "false")
-        if self.zero_skip and self.rows != self.cols:
-            raise ValueError(
-                f"array.zero_skip needs a square array, not {self}: make "
-                "array.rows and array.cols equal")
 
     def __str__(self) -> str:
         """Rows x columns."""
@@ -207,6 +203,9 @@ class Config:
                 f"buffers.weight_fifo_beats is {self.buffers.weight_fifo_beats}; it must be at "
                 f"least twice port.burst_beats ({self.port.burst_beats})"
             )
+        if self.array.zero_skip and self.array.rows != self.array.cols:
+            raise ValueError(f"array.zero_skip needs a square array, not {self.array}: make "
+                             "array.rows and array.cols equal")
         if self.array.zero_skip and self.port.bytes % self.array.cols:
             raise ValueError(
                 f"port.bytes is {self.port.bytes}; with array.zero_skip it must be a multiple of "
@@ -218,24 +217,27 @@ class Config:
 
     def _check_microcoded(self) -> None:
         """What the microcoded core asks of the rest."""
-        array, needs = self.array, "with core 'microcoded' it must be"
-        for name, value, allowed in (
-                ("instances", self.instances, (1,)), ("port.bytes", self.port.bytes, (4,)),
-                ("array.rows", array.rows, (1, 2, 4)), ("array.cols", array.cols, (1, 2, 4)),
-                ("array.zero_skip", array.zero_skip, (False,)),
-                ("array.tables", array.tables, (False,))):
-            if value not in allowed:
-                raise ValueError(f"{name} is {value}; {needs} "
-                                 + " or ".join(str(x) for x in allowed))
-        for name, value, most in (
-                ("buffers.queue_depth", self.buffers.queue_depth, 4),
-                ("buffers.log_entries", self.buffers.log_entries, 32),
-                ("port.address_bits", self.port.address_bits, 25)):
-            if value > most:
-                raise ValueError(f"{name} is {value}; {needs} at most {most}")
-        if array.macs < self.port.bytes:
-            raise ValueError(f"the array has {array.macs} MACs; {needs} {self.port.bytes} or more: "
-                             "raise array.rows or array.cols")
+        array, buffers, port = self.array, self.buffers, self.port
+        few = (1, 2, 4)
+        broken = [(name, value, what) for name, value, goes, what in (
+            ("instances", self.instances, self.instances == 1, "1"),
+            ("port.bytes", port.bytes, port.bytes == 4, "4"),
+            ("array.rows", array.rows, array.rows in few, "1 or 2 or 4"),
+            ("array.cols", array.cols, array.cols in few, "1 or 2 or 4"),
+            ("array.zero_skip", array.zero_skip, not array.zero_skip, "False"),
+            ("array.tables", array.tables, not array.tables, "False"),
+            ("buffers.queue_depth", buffers.queue_depth, buffers.queue_depth <= 4, "at most 4"),
+            ("buffers.log_entries", buffers.log_entries, buffers.log_entries <= 32, "at most 32"),
+            ("port.address_bits", port.address_bits, port.address_bits <= 25, "at most 25"),
+        ) if not goes]
+        if broken:
+            (name, value, what), *others = broken
+            more = "".join(f", {n} ({v}) {w}" for n, v, w in others)
+            raise ValueError(f"{name} is {value}; with core 'microcoded' it must be {what}{more}"
+                             + "; the preset ice40up5k is one that goes" * bool(others))
+        if array.macs < port.bytes:
+            raise ValueError(f"the array has {array.macs} MACs; with core 'microcoded' it must be "
+                             f"{port.bytes} or more: raise array.rows or array.cols")
 
     # -- ports ---------------------------------------------------------------------------
     @property

@@ -25,7 +25,6 @@ def export_as_asked(args: argparse.Namespace) -> int:
     BUNDLE.check(args.out)
     choice = choice_as_asked(args)
     config, built = _config(args, board)
-    board.system(config)
     check_fit(board, config)
     tell = _nothing if args.quiet else say
     task = task_as_asked(args, choice, board, config, count=1, store_all=not args.last_only,

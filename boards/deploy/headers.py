@@ -18,6 +18,7 @@ from boards.protocol import (
     HEADER,
     IDENTITY_BYTES,
     MAX_DATA,
+    MOST_WAIT_S,
     TRIES,
     Op,
     Status,
@@ -152,13 +153,13 @@ def _layer(program: Program, layer: int) -> str:
 
 
 def _network(program: Program) -> dict[str, str]:
-    """The members of a `struct partita_network`."""
+    """The members of a `struct partita_network`, in their order, which C++ insists on."""
     config, (_, rows, columns) = program.config, program.input.shape
     taps = program.taps or Taps((1, 1), (0, 0), (1, 1), (rows, columns))
     numbers = {
-        "instances": config.instances, "address_bits": config.port.address_bits,
-        "start_mask": program.start_mask,
         "word_channels": config.array.rows, "word_bytes": config.word_pitch_bytes,
+        "channels": "PARTITA_INPUT_CHANNELS", "rows": "PARTITA_INPUT_ROWS",
+        "columns": "PARTITA_INPUT_COLUMNS",
         "kernel_rows": taps.kernel[0], "kernel_columns": taps.kernel[1],
         "top": taps.padding[0], "left": taps.padding[1], "stride_rows": taps.stride[0],
         "stride_columns": taps.stride[1],
@@ -167,13 +168,14 @@ def _network(program: Program) -> dict[str, str]:
     return {
         "name": c_string(program.name, _NAME), "isa_version": f"{ISA_VERSION}u",
         "map_version": f"{registers.MAP_VERSION}u", "config_hash": "PARTITA_CONFIG_HASH",
+        "instances": "PARTITA_INSTANCES", "address_bits": f"{config.port.address_bits}u",
         "window_bytes": "PARTITA_WINDOW_BYTES", "image_offset": "PARTITA_IMAGE_OFFSET",
         "image_bytes": "PARTITA_IMAGE_BYTES", "image_crc32": "PARTITA_IMAGE_CRC32",
-        "programs": "partita_programs", "layers": "partita_layers",
-        "layer_count": "PARTITA_LAYERS", "channels": "PARTITA_INPUT_CHANNELS",
-        "rows": "PARTITA_INPUT_ROWS", "columns": "PARTITA_INPUT_COLUMNS",
-        "pad_value": str(taps.pad_value),
-        **{name: f"{value}u" for name, value in numbers.items()}}
+        "start_mask": f"{program.start_mask}u", "programs": "partita_programs",
+        **{name: f"{value}u" if isinstance(value, int) else value
+           for name, value in numbers.items()},
+        "pad_value": str(taps.pad_value), "layer_count": "PARTITA_LAYERS",
+        "layers": "partita_layers"}
 
 
 def link_header(board: Board, config: Config) -> str:
@@ -186,6 +188,7 @@ def link_header(board: Board, config: Config) -> str:
         "ESCAPE_XOR": hex(ESCAPE_XOR), "ANSWER": hex(ANSWER),
         **{name: str(at) for name, at in starts.items()}, "CRC_BYTES": str(CRC_BYTES),
         "MAX_DATA": str(MAX_DATA), "TRIES": str(TRIES), "ANSWER_MS": f"{ANSWER_S * 1000:.0f}",
+        "MOST_WAIT_MS": f"{MOST_WAIT_S * 1000:.0f}",
         "IDENTITY_BYTES": str(IDENTITY_BYTES), "IDENTITY": ", ".join(
             f"0x{byte:02x}" for byte in identity(config)[:-BUILD_BYTES])}, "LINK_")
     for prefix, kind in (("LINK_", Op), ("LINK_STATUS_", Status)):

@@ -68,7 +68,7 @@ def check_as_asked(args: argparse.Namespace) -> int:
         print(json.dumps({"board": board.name, "ok": good,
                           "findings": [f.to_json() for f in findings]}, indent=1))
     else:
-        print(_sum_up(board, findings))
+        print(_sum_up(board, findings, args.virtual))
     if args.report:
         save_file(args.report, _form(args, board, findings))
         say(f"wrote {args.report}: add what only you can see, and send it, please")
@@ -133,7 +133,7 @@ def _look(place: _Place, board: Board, config: Config, build: bytes | None, scop
 
 def _plugged_in(path: str, baud: int) -> _Place:
     return _Place(path=path, baud=baud, connect=partial(open_port, path), patience={},
-                  searching={"timeout_s": 0.1})
+                  searching={"timeout_s": 0.1, "greetings": 4})
 
 
 @contextmanager
@@ -154,12 +154,12 @@ def _virtual(board: Board, config: Config, faults: Faults | None) -> Iterator[_P
                      sleep=pseudo.let_pass, now=lambda: chip.seconds)
 
 
-def _sum_up(board: Board, findings: list[Finding]) -> str:
+def _sum_up(board: Board, findings: list[Finding], virtual: bool) -> str:
     broken = [f for f in findings if not f.ok]
     if broken:
         return f"{board.title}: begin with what is broken first, {broken[0].what}; the rest follows"
-    return (f"{board.title}: in order; next: python -m boards run {board.name} --port "
-            f"{board.port}")
+    return (f"{board.title}: in order; next: python -m boards run {board.name} "
+            + ("--virtual" if virtual else f"--port {board.port}"))
 
 
 def _form(args: argparse.Namespace, board: Board, findings: list[Finding]) -> str:

@@ -47,8 +47,8 @@ class SerialTransport:
         try:
             self._port = serial.Serial(path, baud, timeout=0, write_timeout=5, exclusive=True)
         except self._errors as error:
-            number = getattr(error, "errno", None)
-            why = os.strerror(number) if number else str(error)
+            number = getattr(error, "errno", None)  # of opening it; what is no port opens
+            why = os.strerror(number) if number else "it is no serial port"
             raise PortError(f"cannot open {path}: {why}; is the board plugged in, and may "
                             "you use the port? try: python -m boards doctor") from None
         # An FTDI adapter keeps bytes back for 16 ms unless told otherwise; not every system and

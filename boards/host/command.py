@@ -9,7 +9,7 @@ from boards.catalogue import VIRTUAL_BAUD, Board, find
 from boards.deploy.bundle import read_bundle
 from boards.deploy.task import NETWORK, Task, choice_as_asked, task_as_asked
 from boards.flow.asked import check_place, out_folder, say
-from boards.flow.fit import check_memory
+from boards.flow.fit import check_fit, check_memory
 from boards.flow.held import built_here
 from hw.config import Config
 from hw.options import changed_config, contradiction
@@ -106,6 +106,8 @@ def _config(args: argparse.Namespace, board: Board, bundle: Task | None,
                                  "the option out, or name another build with --out")
         else:
             say(f"{folder} holds no build: taking the board to hold {config.shape}")
+    if build is None:
+        check_fit(board, config)
     return config, build
 
 

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from boards.protocol import ANSWER, FLAG, HEADER, TRIES, Deframer, Op, Status, body, frame
+from boards.protocol import (
+    ANSWER,
+    FLAG,
+    HEADER,
+    MOST_WAIT_S,
+    TRIES,
+    Deframer,
+    Op,
+    Status,
+    body,
+    frame,
+)
 from hw import registers
 
 from .errors import BoardReset, LinkError, LinkTimeout
@@ -204,7 +215,7 @@ class Session:
             answer = self._answer(request.op, lambda got: got == self._number, wait)
             if answer is not None:
                 return answer[1:]
-            wait = min(2 * wait, 4.0)
+            wait = min(2 * wait, MOST_WAIT_S)
         raise LinkTimeout(f"no answer to {request.op.name} after {tries} tries: is the board "
                           "powered, flashed, and the port the right one?")
 

@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 
 from hw.config import Config
 from hw.gateware.manifest import manifest
+from hw.gateware.signatures.ports import Channel
 from hw.gateware.top import outer_members
 from hw.gateware.verilog import generate, top_ports
 from hw.support.folders import FolderKind
@@ -17,9 +18,23 @@ BUILD = FolderKind("manifest.json", "partita.build", "build of this program")
 
 _README = """# partita: {shape}
 
-The top module is `partita`; compile {files}. `manifest.json` tells ports, registers and formats.
+The top module is `partita`; compile {files}. `manifest.json` tells ports'
+widths, registers and formats.
 
 {clocks}
+
+Ports:
+
+- `clk`, `rst`: in; the clock, and a reset, active high, seen at its rising edge
+- `s_axil_*`: AXI4-Lite slave, the control registers
+- `m0_axi_*`, ...: AXI4 masters, external memory. Bursts of full beats, INCR, within 4,096 bytes;
+  one ID, so answers come in order. `awuser` and `aruser` tell for whom: bits 4:0 the instance, 6:5
+  the channel ({channels}), 17:7 the layer; a memory may
+  leave them alone
+- `irq`: out; every instance that was started has ended; stays until the next START
+- `running`: out; a bit for each instance, as the register
+- `mark_valid`, `mark_layer`: out; for one cycle, a bit for each instance, a layer has ended there,
+  and 11 bits each, which; for whoever watches, else left open
 """
 #: By whether there are clock gates.
 _CLOCKS = {
@@ -60,5 +75,6 @@ def build(config: Config, out: Path | str, *, clock_gates: bool = False) -> dict
             "clock_gates": clock_gates}
     files = {f"{name}.v": text.encode() for name, text in texts.items()}
     readme = _README.format(shape=config.shape, clocks=_CLOCKS[clock_gates],
+                            channels=", ".join(f"{x.value} {x.name}" for x in Channel),
                             files=", ".join(f"`{name}`" for name in files))
     return BUILD.write(out, data, {**files, "README.md": readme.encode()})

@@ -14,7 +14,7 @@ from sw.images.errors import ImageError
 from sw.networks.naming import Kind, Origin
 from sw.networks.opening import opened
 from sw.networks.seeded import seeded_images
-from sw.networks.shapes import check_cut
+from sw.networks.shapes import NOT_THERE, check_cut
 from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
@@ -158,11 +158,9 @@ def why_unpruned(graph: FloatGraph, prune: str, asked: int | None = None) -> str
         return "1 partition is asked for"
     if prunable_layers(graph, prune):
         return f"its layers have no divisor from 2 to {MOST_PARTITIONS} in common"
-    what = "no linear layer but the classifier" if prune == "fc" else \
-        "no layer between the first and the classifier that is dense"
     more = "; --prune all would prune its convolutions" if prune == "fc" and \
         chosen_partitions(graph, "all", None)[1] else ""
-    return f"it has {what}{more}"
+    return f"it has {NOT_THERE[prune]}{more}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -17,10 +17,13 @@ from .naming import Origin, origin_of
 from .opening import opened
 from .seeded import seeded_images
 
-__all__ = ["captured", "check_cut", "shape_graph"]
+__all__ = ["NOT_THERE", "captured", "check_cut", "shape_graph"]
 
 #: Of the images that a user's network is calibrated on for its shapes.
 _SEED, _IMAGES = 1, 2
+#: What a network lacks of which nothing can be pruned.
+NOT_THERE = {"fc": "no linear layer but the classifier",
+             "all": "no layer between the first and the classifier that is dense"}
 
 
 def captured(network: str | Origin) -> FloatGraph:
@@ -34,11 +37,14 @@ def check_cut(graph: FloatGraph, prune: str, partitions: int) -> list[str]:
     Raises
     ------
     PartitionError
-        If they cannot be cut into so many.
+        If they cannot be cut into so many, or there are none.
     """
-    names = prunable_layers(graph, prune) if partitions > 1 else []
-    if names:
-        select_layers(graph, names, partitions)
+    if partitions == 1:
+        return []
+    names = prunable_layers(graph, prune)
+    if not names:
+        raise PartitionError(f"nothing of {graph.name} can be cut: it has {NOT_THERE[prune]}")
+    select_layers(graph, names, partitions)
     return names
 
 

@@ -118,6 +118,8 @@ def test_where_nothing_near_fits_the_preset_is_named(changes, needs, capsys, tmp
        "--dense goes without --partitions") for command, more in (
         ("run", ["--virtual"]), ("export", ["--out", "none"]))),
     (["check", "ulx3s-85f", "--virtual", "--whole"], "--whole goes with --port"),
+    (["run", "ulx3s-12f", "--virtual", "--memory", "private", "--instances", "2"],
+     "--memory is 'private'; a board has one memory"),
 ])
 def test_mistakes_are_named(arguments, message, capsys):
     assert main(arguments) == 2
@@ -160,6 +162,24 @@ def test_a_port_that_is_not_there_ends_with_5(capsys, tmp_path):
     assert "cannot open /dev/nowhere: No such file or directory; is the board plugged in" in said
     assert f"no build: taking the board to hold {BOARDS['ulx3s-85f'].config.shape}" in said
     assert "training" not in said and "digits" not in said  # it is noticed before anything long
+
+
+def test_what_is_no_port_is_told(capsys, tmp_path):
+    path = tmp_path / "net.py"
+    path.touch()
+    assert main(["check", "ulx3s-85f", "--port", str(path), "--out", str(tmp_path / "out")]) == 5
+    assert f"cannot open {path}: it is no serial port; is the board" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["run", "--virtual"], ["export", "--out", "none"]])
+@pytest.mark.parametrize(("name", "options", "lacks"), [
+    ("ulx3s-12f", ["--instances", "8", "--rows", "8", "--cols", "8"], "needs 648 DSP blocks of 28"),
+    ("ulx3s-12f", ["--act-words", "1048576"], "block RAMs of 56"),
+    ("icebreaker", ["--core", "pipelined", "--instances", "2"], "needs 6,000 LUTs of 5,280")])
+def test_what_does_not_fit_a_board_runs_on_none(command, name, options, lacks, capsys):
+    first, *more = command
+    assert main([first, name, *more, *options]) == 4
+    assert lacks in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "lacks"), [

@@ -96,6 +96,10 @@ class CDriver:
         return self.open(ctypes.byref(self._bus)) or self.load(
             self.network, c_uint32(base), image, c_size_t(len(image)))
 
+    def load_again(self, image: bytes) -> int:
+        """Load where it is open already."""
+        return self.load(self.network, c_uint32(0), image, c_size_t(len(image)))
+
     def output(self, layer: int, shape: Sequence[int]) -> np.ndarray:
         found = np.zeros(shape, np.int8)
         assert self.read_layer(c_uint32(layer), found.ctypes.data_as(c_void_p)) == 0, self.message

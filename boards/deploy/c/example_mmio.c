@@ -1,7 +1,7 @@
 /* Runs the bundle's network on an accelerator whose registers and memory have addresses of the
  * processor's, as on a RISC-V SoC:
  *
- *     ld -r -b binary -o image.o image.bin
+ *     ld -r -z noexecstack -b binary -o image.o image.bin
  *     cc -std=c99 -O2 -DREGISTERS_AT=0x60000000 -DMEMORY_AT=0x80000000 \
  *         -o run partita.c example_mmio.c image.o
  *

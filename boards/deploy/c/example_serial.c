@@ -117,10 +117,11 @@ static int ask(struct link *link, int op, uint32_t address, const void *data, si
     put(request + LINK_AT_ADDRESS, address, 4);
     if (bytes)
         memcpy(request + LINK_HEADER_BYTES, data, bytes);
-    for (int tries = 0; tries < LINK_TRIES; tries++, wait_ms *= 2) {
+    for (int tries = 0; tries < LINK_TRIES; tries++) {
         size_t size;
         long end_ms = now_ms() + wait_ms;
         link->repeats += tries > 0;
+        wait_ms = 2 * wait_ms < LINK_MOST_WAIT_MS ? 2 * wait_ms : LINK_MOST_WAIT_MS;
         if (send_frame(link, request, LINK_HEADER_BYTES + bytes))
             return -1;
         while ((size = next_body(link, body, end_ms))) {

@@ -93,6 +93,7 @@ partita_status partita_open(struct partita *p, const struct partita_bus *bus)
     uint32_t id, versions;
     p->bus = bus;
     p->network = NULL;
+    p->started = 0;
     p->message[0] = 0;
     TRY(read32(p, PARTITA_REG_ID, &id));
     if (id != PARTITA_MAGIC)
@@ -144,8 +145,9 @@ static partita_status check_network(struct partita *p, const struct partita_netw
 partita_status partita_load(struct partita *p, const struct partita_network *n, uint32_t base,
                             const void *image, size_t bytes)
 {
-    p->network = NULL; /* until all of it is there */
     TRY(check_network(p, n, base, image, bytes));
+    p->network = NULL; /* until all of it is there */
+    p->started = 0;
     TRY(write_block(p, base + n->image_offset, image, bytes));
     for (uint32_t i = 0; i < n->instances; i++) {
         if (n->programs[i] == PARTITA_NOWHERE)
@@ -194,11 +196,19 @@ static partita_status write_input(struct partita *p, const int8_t *image)
     return filled ? write_block(p, address, chunk, filled) : PARTITA_OK;
 }
 
+/* What a run leaves is there once there has been one. */
+static partita_status check_started(struct partita *p)
+{
+    return p->started ? PARTITA_OK : tell(p, PARTITA_USAGE, p->network ?
+                                          "nothing has been started" : "no network is loaded");
+}
+
 partita_status partita_read_layer(struct partita *p, uint32_t layer, int8_t *output)
 {
     const struct partita_network *n = p->network;
     int8_t chunk[CHUNK];
-    if (!n || layer >= n->layer_count || n->layers[layer].offset == PARTITA_NOWHERE)
+    TRY(check_started(p));
+    if (layer >= n->layer_count || n->layers[layer].offset == PARTITA_NOWHERE)
         return tell(p, PARTITA_USAGE, "no output of a layer %u is kept", layer);
     const struct partita_layer *l = &n->layers[layer];
     uint32_t address = p->base + l->offset, pixels = l->rows * l->columns, words;
@@ -227,7 +237,9 @@ partita_status partita_start(struct partita *p, const int8_t *input)
         return tell(p, PARTITA_USAGE, "no network is loaded");
     TRY(check_idle(p));
     TRY(write_input(p, input));
-    return write32(p, PARTITA_REG_START, p->network->start_mask);
+    TRY(write32(p, PARTITA_REG_START, p->network->start_mask));
+    p->started = 1;
+    return PARTITA_OK;
 }
 
 /* Wait until nothing runs, or for so many cycles from `begun` on: PARTITA_TIMEOUT, or _STUCK. */
@@ -283,8 +295,7 @@ static partita_status tell_faults(struct partita *p, uint32_t errors_mask)
 partita_status partita_wait(struct partita *p, uint32_t timeout_cycles)
 {
     uint32_t found;
-    if (!p->network)
-        return tell(p, PARTITA_USAGE, "no network is loaded");
+    TRY(check_started(p));
     partita_status status = wait_idle(p, 0, timeout_cycles);
     if (status == PARTITA_TIMEOUT) {
         TRY(partita_stop(p)); /* leaves the message, if it goes well */
@@ -301,6 +312,10 @@ partita_status partita_wait(struct partita *p, uint32_t timeout_cycles)
 partita_status partita_read_cycles(struct partita *p, uint32_t instance,
                                    uint32_t by_cause[PARTITA_CAUSE_COUNT])
 {
+    TRY(check_started(p));
+    if (instance >= p->network->instances)
+        return tell(p, PARTITA_USAGE, "there is no instance %u: there are %u, from 0 on", instance,
+                    p->network->instances);
     for (uint32_t k = 0; k < PARTITA_CAUSE_COUNT; k++)
         TRY(read32(p, PARTITA_INSTANCE(instance) + cause_registers[k], &by_cause[k]));
     return PARTITA_OK;

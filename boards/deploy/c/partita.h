@@ -18,6 +18,10 @@
 
 #include "partita_registers.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* How the host reaches the accelerator. Each function returns 0, or a number of its own for what
  * went wrong, which the message repeats. Addresses are the accelerator's, of a register or of a
  * byte at its memory port. Blocks have any length and address; what is written must have left the
@@ -34,7 +38,7 @@ typedef enum {
     PARTITA_OK,
     PARTITA_BUS,      /* a function of the bus failed */
     PARTITA_MISMATCH, /* hardware, network, image and driver do not belong together */
-    PARTITA_USAGE,    /* a wrong argument, or nothing is loaded */
+    PARTITA_USAGE,    /* a wrong argument, or nothing is loaded or started */
     PARTITA_RUNNING,  /* it runs: wait for it, or stop it */
     PARTITA_TIMEOUT,  /* it did not end in time, and has been stopped */
     PARTITA_FAULT,    /* an instance stopped with an error */
@@ -70,6 +74,7 @@ struct partita {
     const struct partita_bus *bus;
     const struct partita_network *network; /* that is loaded, or NULL */
     uint32_t base;                         /* of its window */
+    int started;                           /* since it was loaded */
     char message[512];
 };
 
@@ -82,11 +87,15 @@ partita_status partita_wait(struct partita *p, uint32_t timeout_cycles);
 partita_status partita_stop(struct partita *p); /* whatever runs */
 partita_status partita_read_output(struct partita *p, int8_t *output);
 partita_status partita_read_layer(struct partita *p, uint32_t layer, int8_t *output);
-/* An instance's, by cause; they sum to those from start to end. */
+/* An instance's of the last run, by cause; they sum to those from start to end. */
 partita_status partita_read_cycles(struct partita *p, uint32_t instance,
                                    uint32_t by_cause[PARTITA_CAUSE_COUNT]);
 const char *partita_cause_name(uint32_t cause);
 /* CRC-32 of IEEE 802.3: of what has `crc`, 0 at first, and more. */
 uint32_t partita_crc32(uint32_t crc, const void *data, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

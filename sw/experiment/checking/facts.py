@@ -123,7 +123,7 @@ def facts_of(choice: Choice, target: Target, *, plan: PartitionPlan | None = Non
         return replace(facts, lacks=True, obstacles=(_too_small(target),), values=values,
                        fits=fits, notes=notes)
     try:
-        lowered = lower_soon(integers, config, times)
+        lowered = lower_soon(integers, config, times, target.memory_bytes)
     except OutOfReach as error:
         return replace(facts, obstacles=(_too_large(integers, error.bytes, target, fits),),
                        lacks=True, values=values, fits=fits, notes=notes)

@@ -31,7 +31,7 @@ OK, USAGE = 0, 3
 def test_it_is_short_and_compiles_without_a_warning_or_a_library(exported, tmp_path):
     lines = sum(len((exported / name).read_text().splitlines())
                 for name in ("partita.c", "partita.h"))
-    assert lines < 400
+    assert lines < 450
     compiled(exported, tmp_path / "serial", ["partita.c", "example_serial.c"], "-O2")
     subprocess.run(["ld", "-r", "-b", "binary", "-z", "noexecstack", "-o", tmp_path / "image.o",
                     "image.bin"], cwd=exported, check=True)
@@ -41,6 +41,25 @@ def test_it_is_short_and_compiles_without_a_warning_or_a_library(exported, tmp_p
                     "-fno-pic", "-c")
     needed = subprocess.run(["nm", "-u", bare], check=True, capture_output=True, text=True).stdout
     assert set(needed.split()) <= {"U", "memcpy", "memset"}  # which every compiler's bring
+
+
+def test_it_is_called_from_cpp(exported, tmp_path):
+    """The driver is C's; a host that is C++ includes its headers without a warning."""
+    compiled(exported, tmp_path / "driver.o", ["partita.c"], "-c")
+    host = tmp_path / "host.cpp"
+    host.write_text("""
+#include "partita_network.h"
+int main() {
+    struct partita p;
+    struct partita_bus bus = {};
+    return partita_crc32(0, "123456789", 9) != 0xcbf43926
+        || (bus.context && (partita_open(&p, &bus)
+                            || partita_load(&p, &partita_network, 0, nullptr, 0)));
+}
+""")
+    subprocess.run(["g++", "-std=c++20", *CC[2:], f"-I{exported}", "-o", tmp_path / "host", host,
+                    tmp_path / "driver.o"], check=True)
+    subprocess.run([tmp_path / "host"], check=True)
 
 
 @pytest.mark.skipif(not shutil.which("riscv64-unknown-elf-gcc"),

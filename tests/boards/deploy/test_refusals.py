@@ -10,7 +10,8 @@ from hw import registers
 from hw.isa import ISA_VERSION
 from sw.compiler import Program
 from tests.support.bundles import IMAGE, PIXELS, PROGRAM, pixels
-from tests.support.cdriver import CDriver, FakeBus
+from tests.support.cdriver import CDriver, FakeBus, shape_of
+from tests.support.systems import CONFIG
 
 pytestmark = pytest.mark.builds
 
@@ -88,10 +89,41 @@ class Busy(FakeBus):
         super().write_register(addr, value)
 
 
+def test_a_load_that_is_refused_leaves_what_is_there(exported, tmp_path):
+    bus = FakeBus(PROGRAM)
+    driver = CDriver(exported, tmp_path, bus)
+    assert driver.begin(IMAGE) == OK and driver.start(pixels(PIXELS)) == OK
+    with_value("RUNNING", 1)(bus)
+    assert driver.load_again(IMAGE) == RUNNING
+    with_value("RUNNING", 0)(bus)
+    assert driver.load_again(IMAGE[:-1]) == MISMATCH
+    assert driver.wait(c_uint32(1000)) == OK
+    last = len(PROGRAM.layers) - 1
+    assert driver.output(last, shape_of(PROGRAM, last)).shape == shape_of(PROGRAM, last)
+    assert driver.load_again(IMAGE) == OK and driver.wait(c_uint32(1000)) == USAGE
+    assert driver.message == "nothing has been started"
+
+
+def test_what_no_run_has_left_is_not_read(exported, tmp_path):
+    driver = CDriver(exported, tmp_path, FakeBus(PROGRAM))
+    counts = (c_uint32 * len(registers.COUNTERS))()
+    for before, why in ((lambda: OK, "no network is loaded"),
+                        (lambda: driver.begin(IMAGE), "nothing has been started")):
+        assert before() == OK
+        for call in (lambda: driver.wait(c_uint32(1000)),
+                     lambda: driver.read_layer(c_uint32(0), None),
+                     lambda: driver.read_cycles(c_uint32(0), counts)):
+            assert call() == USAGE and driver.message == why
+    assert driver.start(pixels(PIXELS)) == OK
+    assert driver.read_cycles(c_uint32(CONFIG.instances), counts) == USAGE
+    assert driver.message == "there is no instance 2: there are 2, from 0 on"
+    assert driver.read_cycles(c_uint32(1), counts) == OK
+
+
 def test_a_bus_that_fails_is_told(exported, tmp_path):
     bus = FakeBus(PROGRAM)
     driver = CDriver(exported, tmp_path, bus)
-    assert driver.begin(IMAGE) == OK
+    assert driver.begin(IMAGE) == OK and driver.start(pixels(PIXELS)) == OK
     bus.failing = registers.address("RUNNING")
     assert driver.wait(c_uint32(1000)) == BUS
     assert driver.message == "reading a register at 0x14 failed: error 7 of the bus"
@@ -100,7 +132,7 @@ def test_a_bus_that_fails_is_told(exported, tmp_path):
 def test_what_takes_too_long_is_stopped_or_said_not_to_stop(exported, tmp_path):
     bus = Busy(PROGRAM)
     driver = CDriver(exported, tmp_path, bus)
-    assert driver.begin(IMAGE) == OK
+    assert driver.begin(IMAGE) == OK and driver.start(pixels(PIXELS)) == OK
     with_value("RUNNING", 3)(bus)
     bus.step = 600
     assert driver.wait(c_uint32(1000)) == TIMEOUT
@@ -120,7 +152,7 @@ def test_what_takes_too_long_is_stopped_or_said_not_to_stop(exported, tmp_path):
 def test_a_run_that_no_counter_holds_is_told(exported, tmp_path):
     bus = FakeBus(PROGRAM)
     driver = CDriver(exported, tmp_path, bus)
-    assert driver.begin(IMAGE) == OK
+    assert driver.begin(IMAGE) == OK and driver.start(pixels(PIXELS)) == OK
     with_value("WRAPPED", 1)(bus)
     assert driver.wait(c_uint32(1000)) == WRAPPED
     assert driver.message == "the run took 2^32 cycles or more"

@@ -55,3 +55,9 @@ def test_what_fades_within_ten_seconds_is_found(check):
     found = check(fades_after_s=9.5)
     assert [what for what, f in found.items() if not f["ok"]] == ["retention"]
     assert "after 10 s: " in found["retention"]["found"]
+
+
+def test_a_simulated_board_is_run_simulated():
+    board = BOARDS[NAME]
+    assert checking._sum_up(board, [], True).endswith(f"python -m boards run {NAME} --virtual")
+    assert checking._sum_up(board, [], False).endswith(f"python -m boards run {NAME} --port auto")

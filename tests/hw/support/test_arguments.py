@@ -77,6 +77,9 @@ def test_errors_of_what_an_option_leads_to_begin_with_it():
     ({"core": "soft"}, "--core is 'soft'; it must be"),
     ({"array__zero_skip": True, "array__cols": 8}, "--zero-skip needs a square array, not 4x8: "
      "make --rows and --cols equal"),
+    ({"core": "microcoded", "array__cols": 2, "array__post_lanes": 0, "array__zero_skip": True},
+     "--instances is 2; with --core 'microcoded' it must be 1, --port-bytes (8) 4, --zero-skip "
+     "(True) False"),
     ({"buffers__weight_fifo_beats": 16, "port__burst_beats": 16},
      "--weight-fifo-beats is 16; it must be at least twice --burst-beats"),
 ])
