@@ -156,7 +156,7 @@ def _network(program: Program) -> dict[str, str]:
     """The members of a `struct partita_network`, in their order, which C++ insists on."""
     config, (_, rows, columns) = program.config, program.input.shape
     taps = program.taps or Taps((1, 1), (0, 0), (1, 1), (rows, columns))
-    numbers = {
+    numbers: dict[str, int | str] = {
         "word_channels": config.array.rows, "word_bytes": config.word_pitch_bytes,
         "channels": "PARTITA_INPUT_CHANNELS", "rows": "PARTITA_INPUT_ROWS",
         "columns": "PARTITA_INPUT_COLUMNS",
