@@ -1,0 +1,36 @@
+"""Networks that are refused whole: nothing of them can be cut, or there is no room by far."""
+
+from sw import check, compare, explore
+from sw.compiler.compile import lower
+from sw.experiment.checking import quick
+from tests.support.checks import checked
+
+
+def test_a_network_of_which_nothing_can_be_cut_is_cut_into_no_partitions(tmp_path, capsys):
+    file = tmp_path / "net.py"
+    file.write_text("from torch import nn\ndef make():\n    return nn.Sequential(nn.Conv2d(1, 4, "
+                    "3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))\n")
+    network = [f"{file}:make", "--input-shape", "1x8x8", "--partitions"]
+    says = "--partitions is 3: nothing of make can be cut: it has no linear layer but the "
+    for main, arguments in ((check.main, network), (compare.main, ["--network", *network]),
+                            (explore.main, ["--network", *network])):
+        assert main([*arguments, "3"]) == 2
+        assert says in capsys.readouterr().err
+    assert checked(capsys, *network, "1")["runs"]
+
+
+def test_what_has_no_room_by_far_is_refused_before_its_programs_are_made(tmp_path, capsys,
+                                                                         monkeypatch):
+    file = tmp_path / "net.py"
+    file.write_text("from torch import nn\ndef make():\n    return nn.Sequential(nn.Flatten(), "
+                    "nn.Linear(768, 512))\n")
+
+    def planned_alone(graph, config, *, planned=False, **more):
+        assert planned, "programs are made"
+        return lower(graph, config, planned=True)
+
+    monkeypatch.setattr(quick, "_MOST_PIECES", 1000)
+    monkeypatch.setattr(quick, "lower", planned_alone)
+    data = checked(capsys, f"{file}:make", "--input-shape", "3x16x16", "--board", "icebreaker", code=4)
+    assert "needs 399,104 bytes" in data["obstacles"][0]["why"]
+    assert "there are 131,072" in data["obstacles"][0]["why"]
