@@ -31,6 +31,7 @@ def test_what_has_no_room_by_far_is_refused_before_its_programs_are_made(tmp_pat
 
     monkeypatch.setattr(quick, "_MOST_PIECES", 1000)
     monkeypatch.setattr(quick, "lower", planned_alone)
-    data = checked(capsys, f"{file}:make", "--input-shape", "3x16x16", "--board", "icebreaker", code=4)
+    data = checked(capsys, f"{file}:make", "--input-shape", "3x16x16", "--board", "icebreaker",
+                   code=4)
     assert "needs 399,104 bytes" in data["obstacles"][0]["why"]
     assert "there are 131,072" in data["obstacles"][0]["why"]
