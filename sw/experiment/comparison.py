@@ -5,9 +5,7 @@ import platform
 import shlex
 from collections.abc import Sequence
 from concurrent.futures import as_completed
-from dataclasses import replace
 from importlib import metadata
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +19,6 @@ from hw.support.processors import processors
 from hw.support.text import printable
 from sw.compiler import require_log
 from sw.energy.model import EnergyModel, energy_from_arguments
-from sw.graph.integer import IntegerGraph
 from sw.networks.names import check_images
 from sw.networks.shapes import captured, check_cut
 from sw.reference.golden import run_golden
@@ -35,9 +32,10 @@ from sw.terminal.progress import SimulationProgress
 from sw.terminal.reads import files_read
 from sw.training.dataset import root_of
 
-from .arms import Arm, check_layers, expected_cycles, golden_outputs, layer_kind, run_arm, segments
+from .arms import Arm, check_layers, expected_cycles, golden_outputs, run_arm, segments
 from .bigarray import big_array
 from .choice import Choice, choice_from_arguments
+from .epsilon import epsilons, taken_for_zero
 from .floats import guesses, top1
 from .names import ARMS, BIG
 from .planned import plan_as_asked
@@ -68,9 +66,7 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
                              prune=args.prune or "fc", plan=plan, say=progress.say)
         arms = arms_of(work, arms, "--arms" if args.arms else "")
         if args.epsilon:
-            changed: dict[str, Any] = {form: _with_epsilon(graph, args.epsilon)
-                                       for form, graph in work.forms.items()}
-            work = replace(work, **changed)
+            work = taken_for_zero(work, args.epsilon)
         report = compare(work, config, arms=arms, layers=args.layers, memory=memory,
                          count_toggles=not args.no_toggles, jobs=args.jobs, threads=args.threads,
                          search=args.search, seed=args.seed, batch=args.batch,
@@ -90,7 +86,11 @@ def _print(report: Report, args: argparse.Namespace) -> None:
     if args.save and not args.report:
         following = ["sw.report", str(args.save), "--out", str(args.save.with_suffix(".html"))]
     else:
-        following = ["sw.explore", "--network", args.network, *as_typed(args, NETWORK[2:])]
+        several = args.partitions and args.partitions > 1
+        following = ["sw.explore", "--network", args.network,
+                     *as_typed(args, (*NETWORK[2:], "--prune", "--plan")),
+                     *(["--partitions", f"1,{args.partitions}"] if several else []),
+                     *([] if args.preset == "default" else ["--preset", args.preset])]
     print_next(out, shlex.join(["python", "-m", *following]))
 
 
@@ -136,25 +136,7 @@ def _check(args: argparse.Namespace, choice: Choice, config: Config) -> None:
     if not args.layers:
         require_log(config, len(graph.layers), graph.layers[-1].name)
     if args.epsilon:
-        _epsilons([x.name for x in graph.layers if layer_kind(x) == "fc"], args.epsilon)
-
-
-def _epsilons(names: list[str], items: list[tuple[str, int]]) -> dict[str, int]:
-    """What each fully connected layer of these names takes for zero."""
-    values = dict.fromkeys(names, 0)
-    for name, number in items:
-        if name and name not in names:
-            raise ValueError(f"--epsilon names {name!r}; fully connected layers are "
-                             + ", ".join(names) + nearest(name, names))
-        values |= dict.fromkeys([name] if name else names, number)
-    return values
-
-
-def _with_epsilon(graph: IntegerGraph, items: list[tuple[str, int]]) -> IntegerGraph:
-    """A network whose fully connected layers take small inputs for zero."""
-    values = _epsilons([x.name for x in graph.layers if layer_kind(x) == "fc"], items)
-    return replace(graph, layers=tuple(replace(x, epsilon=values.get(x.name, 0))
-                                       for x in graph.layers))
+        epsilons(graph.layers, args.epsilon)
 
 
 def arm_names(given: Sequence[str], config: Config, option: str) -> list[str]:

@@ -217,7 +217,8 @@ def _points(args: argparse.Namespace, first: Candidate, several: Sequence[int],
     buffers = args.buffers or [base.buffers.act_words]
     fifos = args.fifos or [base.buffers.weight_fifo_beats]
     changes = changed_fields(args)
-    grid = list(itertools.product(several, args.counts, args.arrays, buffers, fifos))
+    grid = list(dict.fromkeys(itertools.product(several, args.counts, args.arrays, buffers,
+                                                fifos)))
     if len(grid) > _MOST_POINTS:
         raise ValueError(f"{len(grid):,} combinations; at most {_MOST_POINTS:,}: shorten a list")
     with named_by_option({"array.rows": "--arrays", "array.cols": "--arrays",

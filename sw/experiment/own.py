@@ -29,7 +29,8 @@ from .floats import agreement, outputs_of, run_float, top1
 from .work import Workload
 
 __all__ = ["CALIBRATION", "MOST_PARTITIONS", "Own", "Pixels", "chosen_partitions", "is_cut",
-           "load_own", "measured_images", "pixels_of", "why_unpruned", "workload_of"]
+           "load_own", "measured_images", "pixels_of", "silence", "why_unpruned",
+           "workload_of"]
 
 _Say = Callable[[str], None]
 #: Parts that layers are cut into where nobody says, at most.
@@ -230,7 +231,8 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
         (plan.partitions, list(plan.layers))
     say("quantising")
     found = quantise_as_needed(graph, calibration, symmetric=own.symmetric)
-    dense, pruned, notes = found.graph, None, [*own.notices, *filter(None, [found.note])]
+    dense, pruned = found.graph, None
+    notes = [*own.notices, *filter(None, [found.note]), *silence(graph)]
     if names:
         plan = plan or partition(graph, names, parts, partitioner or "optimised", seed=seed,
                                  progress=say)
@@ -256,9 +258,23 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
 
 
 def is_cut(graph: FloatGraph, plan: PartitionPlan) -> bool:
-    """Whether a network is what a plan makes of it already."""
+    """Whether a network is what a plan makes of it already, and not just zeros."""
     return not any(graph.layer(name).energy()[~plan.mask(k)].any()
-                   for k, name in enumerate(plan.layers))
+                   for k, name in enumerate(plan.layers)) and not silent_layers(graph)
+
+
+def silent_layers(graph: FloatGraph) -> list[str]:
+    """Names of layers whose weights are all zero, so that nothing goes through."""
+    return [x.name for x in graph.layers
+            if not any(part.weight.any() for part in (x, *x.terms))]
+
+
+def silence(graph: FloatGraph) -> list[str]:
+    """What there is to say of layers through which nothing goes; nothing where there are none."""
+    names = silent_layers(graph)
+    return [f"all weights are zero in {', '.join(names[:5])}"
+            + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            + ": what comes out there is the same for every image"] if names else []
 
 
 def _accuracy(graph: FloatGraph, forms: dict[str, IntegerGraph], images: ImageSet,

@@ -3,7 +3,6 @@
 import argparse
 import itertools
 import json
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -244,7 +243,6 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
     measured of each to `rows`."""
     dense_recipe, tune, qat = recipes
     monitor, variants = trainer.monitor, _variants(args)
-    began = time.monotonic()
     net = trainer.dense(dense_recipe, args.checkpoint)
     graph = trainer.graph(net)
     if trainer.task.given:
@@ -256,20 +254,18 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
     if not graph.is_chain and qat.epochs:
         qat = replace(qat, epochs=0)
         monitor.say("int8 is not fine-tuned: the network branches, and chains alone are")
-    _measure("dense", net, trainer, args, qat, began, rows)
+    _measure("dense", net, trainer, args, qat, rows)
     if tune.epochs:
-        began = time.monotonic()
-        _measure("dense-longer", trainer.longer(net, tune), trainer, args, qat, began, rows)
+        _measure("dense-longer", trainer.longer(net, tune), trainer, args, qat, rows)
     for k, variant in enumerate(variants, 1):
         partitions, prune, partitioner, seed = variant
-        began, name = time.monotonic(), _name(variant)
+        name = _name(variant)
         monitor.say(f"{k} of {len(variants)}: {name}")
         plan = given or trainer.plan(net, partitions, prune, partitioner, seed)
         pruned = trainer.pruned(name, net, plan, replace(tune, seed=seed))
         plan.save(args.out / f"{name}.plan.json")
         row, integer = trainer.row(name, pruned, plan, prune=prune, seed=seed,
-                                   qat=replace(qat, seed=seed) if qat.epochs else None,
-                                   began=began)
+                                   qat=replace(qat, seed=seed) if qat.epochs else None)
         rows.append(row)
         trainer.save(name, integer)
         monitor.say(f"{name}: top-1 {row.top1:.2%}, int8 {row.int8_top1:.2%}; dense "
@@ -278,9 +274,9 @@ def _train(args: argparse.Namespace, trainer: Trainer, recipes: tuple[Recipe, Re
 
 
 def _measure(name: str, net: torch.nn.Module, trainer: Trainer, args: argparse.Namespace,
-             qat: Recipe, began: float, rows: list[Row]) -> None:
+             qat: Recipe, rows: list[Row]) -> None:
     """Add the row of a network that is not pruned."""
     row, integer = trainer.row(name, net, None, prune="", seed=args.seed,
-                               qat=qat if qat.epochs else None, began=began)
+                               qat=qat if qat.epochs else None)
     rows.append(row)
     trainer.save(name, integer)

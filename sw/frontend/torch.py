@@ -32,6 +32,8 @@ from .quantised import QUANTISED, dequantise_stored
 __all__ = ["UnsupportedLayer", "capture", "import_torch"]
 
 _TABLES = TABLE | MOVING | LARGER
+#: What torch does not check a batch of: of another than it was exported for, it writes anywhere.
+_RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 
 
 def capture(module: torch.nn.Module, in_shape: tuple[int, int, int],
@@ -98,6 +100,10 @@ class _Import:
         like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
         example = torch.zeros(BATCH, *in_shape, dtype=like.dtype, device=like.device)
         runs = False
+        for node in module.graph.nodes if isinstance(module, fx.GraphModule) else ():
+            if node.op == "call_function" and kind_of(node).split(".")[0] in _RECURRENT:
+                raise UnsupportedLayer(f"layer {node.name}: operator {kind_of(node)} is not "
+                                       "supported")
         try:
             if one_pixel(in_shape) and not self._takes(module, example):
                 example = example.flatten(1)  # a network of vectors takes [N, F]
@@ -111,6 +117,11 @@ class _Import:
         except Exception as error:
             # what torch finds wrong with sizes is one of these
             mistaken = not runs and isinstance(error, RuntimeError | ValueError)
+            if mistaken and self._takes(module, example[:1]):
+                raise UnsupportedLayer(
+                    f"network {name}: takes one image at a time, and it is captured for any number:"
+                    " leave the batch open, as by x.flatten(1) for x.view(1, -1), or by "
+                    "dynamic_shapes of torch.export") from error
             raise (ImageShapeError if mistaken else UnsupportedLayer)(
                 f"network {name}: torch.export cannot capture it: "
                 f"{(str(error) or type(error).__name__).splitlines()[0]}; it was given images of "

@@ -65,7 +65,8 @@ class Preparation:
         if shape[0] not in (1, 3):
             raise ImageError(f"the network takes {shape[0]} channels; an image has 1 or 3: give "
                              "--data an .npz file or a callable")
-        pixels = np.asarray(self._sized(image.convert("L" if order == "grey" else "RGB"), shape))
+        plain = _of_bytes(image).convert("L" if order == "grey" else "RGB")
+        pixels = np.asarray(self._sized(plain, shape))
         planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
         if order == "bgr":
             planes = planes[::-1]
@@ -86,3 +87,14 @@ class Preparation:
             image = image.resize((wide, high), Image.Resampling.BILINEAR)
         left, top = (wide - columns) // 2, (high - rows) // 2
         return image.crop((left, top, left + columns, top + rows))
+
+
+def _of_bytes(image: Image.Image) -> Image.Image:
+    """An image whose pixels are from 0 to 255: of 16 bits their upper halves, which Pillow would
+    clip instead; raises ImageError of others that it would clip, too."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ImageError(f"its pixels are {'real' if image.mode == 'F' else 'of 32 bits'}: save it "
+                         "with 8 or 16 bits, or give --data an .npz file of inputs")
+    return image

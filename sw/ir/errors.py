@@ -1,6 +1,6 @@
 """What a user's network can be refused for, and told of."""
 
-__all__ = ["CaptureNotice", "ImageShapeError", "UnsupportedLayer"]
+__all__ = ["CaptureNotice", "ImageShapeError", "UnreadableModel", "UnsupportedLayer"]
 
 
 class UnsupportedLayer(ValueError):
@@ -13,6 +13,10 @@ class UnsupportedLayer(ValueError):
 class ImageShapeError(UnsupportedLayer):
     """A network that is given images of a shape that it does not take, or none where it has none
     of its own; the message names the option that gives it."""
+
+
+class UnreadableModel(UnsupportedLayer):
+    """A file that holds no network that can be read."""
 
 
 class CaptureNotice(UserWarning):

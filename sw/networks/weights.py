@@ -45,6 +45,11 @@ def put_weights(module: torch.nn.Module, path: Path) -> None:
                        for name in _without_masks(shapes, masked)}
     except SafetensorError as error:
         raise WeightsError(f"{path}: not a safetensors file: {error}{_pickled(path)}") from None
+    whole = sorted(name for name, tensor in tensors.items()
+                   if expected[name].is_floating_point() and not tensor.is_floating_point())
+    if whole:
+        raise WeightsError(f"{path}: {_listed(whole)} hold integers, of which the scales are not "
+                           "known; give real weights, or a quantised model as ONNX or .pt2")
     broken = sorted(name for name, tensor in tensors.items()
                     if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()))
     if broken:

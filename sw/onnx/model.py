@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hw.support.errors import ToolMissingError
-from sw.ir.errors import ImageShapeError, UnsupportedLayer
+from sw.ir.errors import ImageShapeError, UnreadableModel, UnsupportedLayer
 
 if TYPE_CHECKING:
     import onnx
@@ -72,7 +72,8 @@ def read_model(path: Path, in_shape: Sequence[int] | None, name: str) -> Model:
         constants = {x.name: numpy_helper.to_array(x) for x in graph.initializer}
     except (DecodeError, onnx.checker.ValidationError, ValueError, TypeError, KeyError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise refuse(f"{path} is no ONNX model that can be read: {said[:300]}") from None
+        raise UnreadableModel(f"network {name}: {path} is no ONNX model that can be read: "
+                              f"{said[:300]}") from None
     opset = next((x.version for x in proto.opset_import if x.domain in ("", "ai.onnx")), 0)
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST <= opset <= newest:

@@ -55,7 +55,7 @@ _SHARED: dict[str, dict[str, Any]] = {
                "class, an .npz file (images, labels), or FILE.py:callable"},
     "--calibration": {"type": file_path, "metavar": "PLACE",
                       "help": "images that step sizes are chosen on, as --data (default: others "
-                      "of --data, else seeded ones)"},
+                      "of --data, of few the same; else seeded ones)"},
     "--labels": {"type": word, "metavar": "NAMES",
                  "help": "of the outputs in order: a file with one a line, or A,B,C (default: the "
                  "folders' names)"},

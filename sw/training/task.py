@@ -52,7 +52,6 @@ class Row:
     int8_top1: float
     int8_top5: float
     qat: bool
-    seconds: float
 
 
 def equal_dense(rows: Sequence[Row]) -> Row:

@@ -6,7 +6,6 @@ Used by `sw.train` on Tiny ImageNet and by the digits that the demonstration tra
 import copy
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -259,7 +258,7 @@ class Trainer:
         self._state(f"{name}-int8").unlink(missing_ok=True)
 
     def row(self, name: str, net: nn.Module, plan: PartitionPlan | None, *, prune: str, seed: int,
-            qat: Recipe | None, began: float) -> tuple[Row, IntegerGraph]:
+            qat: Recipe | None) -> tuple[Row, IntegerGraph]:
         """Measure a trained network in floating point and int8."""
         measured = self.accuracy_float(net)
         integer, int8, ptq, tuned = self.quantised(name, net, plan, qat)
@@ -268,5 +267,4 @@ class Trainer:
             name, 1 if plan is None else plan.partitions, prune,
             "" if plan is None else plan.partitioner, seed, kept,
             sum(x.weight.size + x.bias.size for x in integer.layers), measured.top1,
-            measured.top5, ptq.top1, int8.top1, int8.top5, tuned,
-            round(time.monotonic() - began, 1)), integer
+            measured.top5, ptq.top1, int8.top1, int8.top5, tuned), integer

@@ -112,17 +112,18 @@ def test_the_front_holds_what_nothing_else_beats():
     assert unbeaten_results([worse, small, none, pruned, large, fast]) == [fast, small, pruned]
 
 
-@pytest.mark.parametrize(("more", "following"), [
-    (["--preset", "tiny", "--instances", "1,2", "--arrays", "4x4"],
+@pytest.mark.parametrize(("more", "count", "following"), [
+    (["--preset", "tiny", "--instances", "1,2,2", "--arrays", "4x4,4x4"], 4,
      "--partitions 8 --preset tiny"),
     (["--instances", "1,2", "--arrays", "2x2,4x4", "--buffers", "2048", "--memory", "private",
-      "--partitions", "1"],
+      "--partitions", "1"], 4,
      "--arms dense-N --instances 2 --rows 4 --cols 4 --post-lanes 4 --act-words 2048 "
      "--memory private"),
 ])
-def test_what_is_fastest_is_what_to_run_next(more, following, capsys):
+def test_what_is_fastest_is_what_to_run_next(more, count, following, capsys):
     assert explore.main(["--network", "digits", *more]) == 0
-    *_, last = capsys.readouterr().out.splitlines()
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert f" of {count} configurations" in first  # each once
     assert last == f"next: python -m sw.compare --network digits {following}"
     args = compare.parser().parse_args(last.split()[4:])
     assert config_from_arguments(args).shape == "2 x 4x4"

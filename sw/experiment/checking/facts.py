@@ -10,7 +10,7 @@ from sw.compiler import CompileError, DoesNotFit, OutOfReach
 from sw.cycles.limits import network_limit
 from sw.cycles.prediction import predict_lowered
 from sw.experiment.choice import Choice
-from sw.experiment.own import measured_images, pixels_of
+from sw.experiment.own import measured_images, pixels_of, silence
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
 from sw.lowering.lower import Lowered
@@ -166,7 +166,7 @@ def _integers(choice: Choice, network: Opened, target: Target, partitions: int |
             "its weights are not looked at: python -m sw.compare runs it with them",)
     count = measured_images(graph) if choice.data or choice.calibration else _SEEDED
     pixels = pixels_of(choice, graph, count=count, seed=seed)
-    notes = (*network.notices, *pixels.notes)
+    notes = (*network.notices, *pixels.notes, *silence(graph))
     say("quantising")
     found = quantise_as_needed(graph, pixels.calibration, symmetric=choice.symmetric)
     if found.note:

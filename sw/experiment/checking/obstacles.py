@@ -19,7 +19,7 @@ from sw.fuse.refusals import (
 )
 from sw.fuse.tidy import tidy
 from sw.graph.integer import IntegerGraph
-from sw.ir.errors import CaptureNotice, ImageShapeError, UnsupportedLayer
+from sw.ir.errors import CaptureNotice, ImageShapeError, UnreadableModel, UnsupportedLayer
 from sw.ir.graph import Graph, Node
 from sw.ir.operators import AvgPool, Conv, MaxPool, Pad, Product
 from sw.ir.spec import Level, check
@@ -59,11 +59,12 @@ def import_obstacles(origin: Origin) -> list[Obstacle]:
     ------
     ImageShapeError
         If it does not take images of the shape that is given, or none is.
+    UnreadableModel
     """
     try:
         graph = imported(origin)
-    except ImageShapeError:
-        raise  # which is not the network's fault
+    except (ImageShapeError, UnreadableModel):
+        raise  # which is no fault of a network's
     except UnsupportedLayer as error:
         return grouped([_told(x) for x in (error, *error.others)])
     return grouped(list(_rules(graph)))

@@ -1,17 +1,19 @@
 """How images are prepared is told where any are, and options for it are refused where none are."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sw.experiment.choice import Choice
-from sw.experiment.own import pixels_of
+from sw.experiment.own import is_cut, pixels_of, silence
 from sw.experiment.parted import load_parted
 from sw.images.errors import ImageError
 from sw.images.preparation import Preparation
 from sw.networks.naming import origin_of
 from sw.networks.opening import opened
+from sw.prune.partition import partition
 from tests.support.own import write_own
 
 
@@ -59,3 +61,15 @@ def test_what_accuracy_is_measured_on_is_known(own):
     assert seeded.source == f"{len(seeded.images)} seeded images" and seeded.guessed
     assert labelled.notes[0].startswith("n7 pruned in 2 parts, without training")
     assert any(note.startswith("no labels: ") for note in seeded.notes)
+
+
+def test_a_network_of_zeros_is_told_and_is_nobodys_fine_tuning(own):
+    graph = opened(origin_of(str(own.onnx))).graph
+    assert silence(graph) == []
+    first, *rest = graph.layers
+    zeros = replace(graph, layers=(first, *(replace(x, weight=0 * x.weight) for x in rest)))
+    names = ", ".join(x.name for x in rest)
+    assert silence(zeros) == [f"all weights are zero in {names}: what comes out there is the same "
+                              "for every image"]
+    plan = partition(zeros, [rest[0].name], 2, "identity", seed=1)
+    assert not is_cut(zeros, plan)

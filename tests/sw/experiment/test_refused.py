@@ -35,3 +35,11 @@ def test_what_has_no_room_by_far_is_refused_before_its_programs_are_made(tmp_pat
                    code=4)
     assert "needs 399,104 bytes" in data["obstacles"][0]["why"]
     assert "there are 131,072" in data["obstacles"][0]["why"]
+
+
+def test_a_file_that_is_no_model_is_refused_as_such(tmp_path, capsys):
+    broken = tmp_path / "cut.onnx"
+    broken.write_bytes(b"\x08\x07\x12")
+    assert check.main([str(broken)]) == 2
+    said = capsys.readouterr()
+    assert "cut.onnx is no ONNX model that can be read" in said.err and not said.out

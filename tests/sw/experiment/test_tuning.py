@@ -125,7 +125,7 @@ def test_the_next_command_prepares_nothing_anew(tmp_path):
         "--network", "net.py:make", "--input-shape", "3x16x16", "--data", "photos", "--size", "20",
         "--crop", "centre", "--mean", "0.5", "--deviation", "0.25", "--channels", "bgr",
         "--labels", "names.txt", "--out", str(tmp_path)])
-    row = Row("p2", 2, "fc", "optimised", 1, {}, 9, 0.5, 0.9, 0.5, 0.5, 0.9, False, 1.0)
+    row = Row("p2", 2, "fc", "optimised", 1, {}, 9, 0.5, 0.9, 0.5, 0.5, 0.9, False)
     assert next_command(asked, row).split(" --data")[0] == (
         f"python -m sw.compare --network net.py:make --weights {tmp_path}/p2.safetensors "
         "--input-shape 3x16x16")

@@ -55,6 +55,19 @@ def test_a_crop_is_of_the_centre_and_values_are_normalised(tmp_path):
     assert grey.images.shape == (1, 1, 10, 10)
 
 
+def test_pixels_of_sixteen_bits_are_scaled_as_those_of_eight(tmp_path):
+    pixels = np.arange(0, 256, 4, dtype=np.uint16).reshape(8, 8)
+    for name, image in (("deep", pixels * 257), ("plain", pixels.astype(np.uint8))):
+        (tmp_path / name).mkdir()
+        Image.fromarray(image).save(tmp_path / name / "x.png")
+    deep, plain = (load(tmp_path / name, (1, 8, 8)).images for name in ("deep", "plain"))
+    np.testing.assert_array_equal(deep, plain)
+    (tmp_path / "real").mkdir()
+    Image.fromarray(pixels.astype(np.float32)).save(tmp_path / "real" / "x.tiff")
+    with pytest.raises(ImageError, match=r"x\.tiff: its pixels are real: save it with 8 or 16 bits"):
+        load(tmp_path / "real", (1, 8, 8))
+
+
 def test_arrays_of_real_numbers_are_taken_as_they_are_and_bytes_as_pixels(own, tmp_path):
     with np.load(own.npz) as stored:
         images, labels = stored["images"], stored["labels"]

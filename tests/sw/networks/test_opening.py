@@ -50,6 +50,39 @@ def test_an_exported_network_may_leave_its_batch_open(own, tmp_path):
         [x.name for x in opened(named(own, "pt2")).graph.layers] == ["0", "5", "7"]
 
 
+class OneImage(torch.nn.Module):
+    """Takes one image alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.linear(x.view(1, 64))
+
+
+class Recurrent(torch.nn.Module):
+    """Rows of an image as a sequence."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = torch.nn.LSTM(8, 8, batch_first=True)
+
+    def forward(self, x):
+        return self.lstm(x[:, 0])[0]
+
+
+@pytest.mark.parametrize(("module", "why"), [
+    (OneImage, "takes one image at a time, and it is captured for any number: leave the batch "),
+    (Recurrent, "^layer lstm: operator lstm.input is not supported$")])
+@pytest.mark.filterwarnings("ignore:.*were assigned during export")
+def test_what_a_batch_of_one_alone_was_exported_for_is_refused(module, why, tmp_path):
+    path = tmp_path / "one.pt2"
+    torch.export.save(torch.export.export(module(), (torch.zeros(1, 1, 8, 8),)), path)
+    with pytest.raises(UnsupportedLayer, match=why):
+        opened(origin_of(str(path)))
+
+
 def test_a_module_of_a_package_is_imported(own, monkeypatch):
     monkeypatch.syspath_prepend(str(own.source.parent))
     assert len(opened(origin_of("own:make", in_shape=SHAPE)).graph.layers) == 3
@@ -104,7 +137,8 @@ def weights_of(own, **changes):
     ({"5.weight": None, "7.bias": None}, "it lacks 5.weight, 7.bias$"),
     ({"more": torch.zeros(1), "and": torch.zeros(1)}, "it has besides and, more$"),
     ({"5.bias": torch.zeros(3)}, r"of another shape are 5.bias \[3\] for \[16\]$"),
-    ({"5.bias": torch.full((16,), torch.nan)}, "5.bias hold NaN or infinity")])
+    ({"5.bias": torch.full((16,), torch.nan)}, "5.bias hold NaN or infinity"),
+    ({"5.bias": torch.ones(16, dtype=torch.int32)}, "5.bias hold integers, of which the scales ")])
 def test_weights_that_do_not_match_are_named(own, tmp_path, changes, message):
     path = tmp_path / "w.safetensors"
     save_file(weights_of(own, **changes), path)

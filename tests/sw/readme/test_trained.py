@@ -3,6 +3,7 @@
 import pytest
 
 from sw.readme import trained
+from sw.training.shares import percent
 
 
 def run(network: str, *rows: tuple[str, str, float]) -> dict:
@@ -40,3 +41,8 @@ def test_later_runs_add_what_is_new_and_name_another_network(monkeypatch):
         ["dense, narrow", "", "", "1", "30.0 +-4.6", "-20.0"],
         ["8", "fc", "optimised", "1", "40.0 +-4.9", "-10.0"],
         ["8", "all", "optimised", "1", "20.0 +-4.0", "-30.0"]]
+
+
+def test_all_or_none_right_is_not_certain():
+    assert percent(1.0, 60) == "100.0 +-1.2" and percent(0.0, 60) == "0.0 +-1.2"
+    assert percent(0.42, 5000) == "42.0 +-0.7"
