@@ -258,7 +258,7 @@ def test_a_page_is_written_and_bad_energy_options_are_named(tmp_path, capsys):
                          "dense-1,dense-2,pruned-2", "--report", str(page)]) == 0
     said = capsys.readouterr().out
     assert "against dense on the same" in said
-    assert said.endswith("next: python -m sw.explore --network digits\n")
+    assert said.endswith("next: python -m sw.explore --network digits --preset tiny\n")
     assert "<h2>Roofline</h2>" in page.read_text()
     for arguments, message in (
             (["--energy-column", "7nm"], "--energy-column: invalid choice: '7nm'"),
