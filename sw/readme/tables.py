@@ -29,5 +29,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "ranges": ranges_table, "scenarios": scenarios_table, "macros": macros_table,
     "coefficients": coefficients_table, "calibration": calibration_table,
     "training-quarter": partial(
-        training_table, "training-quarter.json", "training-quarter-all.json"),
+        training_table, "training-quarter.json", "training-quarter-all.json",
+        "training-narrow.json"),
     "training-digits": partial(training_table, "training-digits.json")}
