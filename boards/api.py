@@ -16,7 +16,7 @@ from sw.compiler import Program
 from sw.cycles.memory import MemoryTiming
 
 from .catalogue import VIRTUAL_BAUD, Board, find
-from .flow.fit import check_memory
+from .flow.fit import check_fit, check_memory
 from .flow.held import built_here
 from .host.client import SerialBackend
 from .host.opening import open_board, open_virtual
@@ -87,6 +87,8 @@ def board(name: str, *, port: str | None = None, virtual: bool = False, serial: 
     ------
     ValueError
         If there is no such board, or what is given does not go together.
+    DoesNotFitError
+        If the board does not hold the configuration.
     """
     found = find(name)
     if port == "":
@@ -100,6 +102,7 @@ def board(name: str, *, port: str | None = None, virtual: bool = False, serial: 
     if virtual:
         if serial is not None or build is not None:
             raise ValueError("serial and build go with a port; a virtual board has neither")
+        check_fit(found, config or found.config)
         return BoardMachine(found, config or found.config, None, say=say)
     folder = Path(build or Path("build", found.name))
     held = built_here(folder, found)
@@ -111,4 +114,6 @@ def board(name: str, *, port: str | None = None, virtual: bool = False, serial: 
                          f"build {folder}, {held[0].shape}, {held[0].digest[:8]}: leave it out, or "
                          "name another build")
     mine, digest = held or (config or found.config, None)
+    if held is None:
+        check_fit(found, mine)
     return BoardMachine(found, mine, port, serial, digest, say)

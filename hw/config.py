@@ -222,8 +222,9 @@ class Config:
         broken = [(name, value, what) for name, value, goes, what in (
             ("instances", self.instances, self.instances == 1, "1"),
             ("port.bytes", port.bytes, port.bytes == 4, "4"),
-            ("array.rows", array.rows, array.rows in few, "1 or 2 or 4"),
-            ("array.cols", array.cols, array.cols in few, "1 or 2 or 4"),
+            ("array.rows", array.rows, array.rows in few,
+             "1 or 2 or 4" + ", as array.cols" * (array.cols not in few)),
+            ("array.cols", array.cols, array.cols in few or array.rows not in few, "1 or 2 or 4"),
             ("array.zero_skip", array.zero_skip, not array.zero_skip, "False"),
             ("array.tables", array.tables, not array.tables, "False"),
             ("buffers.queue_depth", buffers.queue_depth, buffers.queue_depth <= 4, "at most 4"),
@@ -234,7 +235,7 @@ class Config:
             (name, value, what), *others = broken
             more = "".join(f", {n} ({v}) {w}" for n, v, w in others)
             raise ValueError(f"{name} is {value}; with core 'microcoded' it must be {what}{more}"
-                             + "; the preset ice40up5k is one that goes" * bool(others))
+                             + "; as it is, the preset ice40up5k goes" * bool(others))
         if array.macs < port.bytes:
             raise ValueError(f"the array has {array.macs} MACs; with core 'microcoded' it must be "
                              f"{port.bytes} or more: raise array.rows or array.cols")

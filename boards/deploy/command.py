@@ -10,7 +10,7 @@ from boards.flow.asked import say
 from boards.flow.fit import check_fit
 from boards.flow.held import built_here
 from hw.config import Config
-from hw.options import changed_config, contradiction
+from hw.options import changed_config, contradiction, named_by_option
 from sw.compiler import Program
 
 from .bundle import BUNDLE, write_bundle
@@ -25,6 +25,8 @@ def export_as_asked(args: argparse.Namespace) -> int:
     BUNDLE.check(args.out)
     choice = choice_as_asked(args)
     config, built = _config(args, board)
+    with named_by_option():
+        board.system(config)
     check_fit(board, config)
     tell = _nothing if args.quiet else say
     task = task_as_asked(args, choice, board, config, count=1, store_all=not args.last_only,

@@ -7,7 +7,6 @@ from boards.catalogue import Board
 from hw.config import Config
 from hw.fpga.devices import DoesNotFitError, Usage
 from hw.fpga.estimate import quick_usage
-from hw.options import named_by_option
 from sw.compiler.compile import lower
 from sw.graph.integer import IntegerGraph
 from sw.lowering.errors import DoesNotFit, OutOfReach
@@ -48,10 +47,9 @@ def check_fit(board: Board, config: Config, usage: Usage | None = None) -> None:
     DoesNotFitError
         With the numbers, and the nearest configuration that fits.
     ValueError
-        Naming the option by which it does not go with the board's memory.
+        If it does not go with the board's memory.
     """
-    with named_by_option():
-        board.system(config)
+    board.system(config)
     needs = usage or quick_usage(config)
     lacks = needs.lacks(board.device)
     if not lacks:

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
@@ -47,8 +48,9 @@ class SerialTransport:
         try:
             self._port = serial.Serial(path, baud, timeout=0, write_timeout=5, exclusive=True)
         except self._errors as error:
-            number = getattr(error, "errno", None)  # of opening it; what is no port opens
-            why = os.strerror(number) if number else "it is no serial port"
+            number = getattr(error, "errno", None)
+            why = os.strerror(number) if number else "it is no serial port" \
+                if Path(path).is_file() else str(error)
             raise PortError(f"cannot open {path}: {why}; is the board plugged in, and may "
                             "you use the port? try: python -m boards doctor") from None
         # An FTDI adapter keeps bytes back for 16 ms unless told otherwise; not every system and

@@ -12,7 +12,7 @@ from boards.flow.asked import check_place, out_folder, say
 from boards.flow.fit import check_fit, check_memory
 from boards.flow.held import built_here
 from hw.config import Config
-from hw.options import changed_config, contradiction
+from hw.options import changed_config, contradiction, named_by_option
 from hw.support.arguments import given
 from hw.support.text import printable
 from sw.experiment.choice import Choice
@@ -107,6 +107,8 @@ def _config(args: argparse.Namespace, board: Board, bundle: Task | None,
         else:
             say(f"{folder} holds no build: taking the board to hold {config.shape}")
     if build is None:
+        with named_by_option():
+            board.system(config)
         check_fit(board, config)
     return config, build
 

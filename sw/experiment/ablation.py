@@ -14,7 +14,7 @@ from hw.support.console import console
 from hw.support.files import check_outputs
 from hw.support.processors import processors
 from sw.lowering.switches import switched
-from sw.networks.shapes import captured, check_cut
+from sw.networks.shapes import captured, check_cut, require_cut
 from sw.prune.plan import PartitionPlan
 from sw.terminal.console import deliver
 from sw.terminal.progress import StepProgress
@@ -46,8 +46,9 @@ def workloads(choice: Choice, config: Config, partitions: int | None, seed: int,
     their place; with a `plan` what it prunes in both."""
     found: list[Work] = []
     for prune, memory in (("fc", "shared"), ("all", "private")):
-        work = load_workload(choice, partitions=partitions, seed=seed, images=1, prune=prune,
-                             plan=plan, say=say)
+        asked = partitions and check_cut(captured(choice.origin), prune, partitions)
+        work = load_workload(choice, partitions=partitions if asked else None, seed=seed, images=1,
+                             prune=prune, plan=plan, say=say)
         graph = work.pruned or work.dense
         what = "dense" if work.pruned is None else "pruned by the plan" if plan else {
             "fc": "fully connected layers pruned", "all": "all layers pruned"}[prune]
@@ -88,8 +89,10 @@ def ablate_as_asked(args: argparse.Namespace) -> int:
     plan = plan_as_asked(args, choice)
     partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else None)
     with given("--partitions", partitions):
-        for prune in ("fc", "all"):
-            check_cut(captured(choice.origin), prune, partitions or 1)
+        graph, parts = captured(choice.origin), partitions or 1
+        cuts = [check_cut(graph, prune, parts) for prune in ("fc", "all")]
+        if not any(cuts):
+            require_cut(graph, "all", parts)
     memory = {"latency_cycles": args.latency}
     rows: dict[str, dict[str, int]] = {}
     exact = True

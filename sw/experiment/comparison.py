@@ -9,7 +9,7 @@ from importlib import metadata
 
 import numpy as np
 
-from hw.config import Config
+from hw.config import PRESETS, Config
 from hw.options import config_from_arguments
 from hw.support.arguments import UsageError, given, nearest
 from hw.support.console import console
@@ -20,7 +20,7 @@ from hw.support.text import printable
 from sw.compiler import require_log
 from sw.energy.model import EnergyModel, energy_from_arguments
 from sw.networks.names import check_images
-from sw.networks.shapes import captured, check_cut
+from sw.networks.shapes import captured, require_cut
 from sw.reference.golden import run_golden
 from sw.report.console import print_report
 from sw.report.elements import PAGE
@@ -80,18 +80,26 @@ def compare_as_asked(args: argparse.Namespace, argv: list[str]) -> int:
 
 
 def _print(report: Report, args: argparse.Namespace) -> None:
-    """Print a report, and what to type next: its page, or configurations that may do better."""
+    """Print a report, and what to type next."""
     out = console(wide=True)
     print_report(report, out)
+    print_next(out, _next(args))
+
+
+def _next(args: argparse.Namespace) -> str:
+    """What to type next: the report's page, or configurations that may do better; of a core that
+    the cycle model does not know, whether the network runs on a board."""
+    network = [args.network, *as_typed(args, (*NETWORK[2:], "--plan"))]
     if args.save and not args.report:
         following = ["sw.report", str(args.save), "--out", str(args.save.with_suffix(".html"))]
+    elif PRESETS[args.preset].core == "microcoded":
+        following = ["sw.check", *network, "--board", "icebreaker"]
     else:
         several = args.partitions and args.partitions > 1
-        following = ["sw.explore", "--network", args.network,
-                     *as_typed(args, (*NETWORK[2:], "--prune", "--plan")),
+        following = ["sw.explore", "--network", *network, *as_typed(args, ["--prune"]),
                      *(["--partitions", f"1,{args.partitions}"] if several else []),
                      *([] if args.preset == "default" else ["--preset", args.preset])]
-    print_next(out, shlex.join(["python", "-m", *following]))
+    return shlex.join(["python", "-m", *following])
 
 
 def _whole_batches(args: argparse.Namespace) -> list[str]:
@@ -126,7 +134,7 @@ def _check(args: argparse.Namespace, choice: Choice, config: Config) -> None:
     graph = captured(choice.origin)
     partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else 1)
     with given("--partitions", partitions):
-        check_cut(graph, args.prune or "fc", partitions)
+        require_cut(graph, args.prune or "fc", partitions)
     with given("--images", args.images):
         check_images(args.network, args.images)
     with given("--batch", args.batch):

@@ -25,7 +25,7 @@ from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
 from sw.graph.integer import IntegerGraph
 from sw.networks.naming import Origin
-from sw.networks.shapes import captured, check_cut, shape_graph
+from sw.networks.shapes import captured, require_cut, shape_graph
 from sw.prune.plan import PartitionPlan
 from sw.reference.golden import run_golden
 from sw.report.charts import PLOT, scatter
@@ -167,7 +167,7 @@ def explore_as_asked(args: argparse.Namespace) -> int:
                                      PRESETS[args.preset], plan), several)
     for partitions in several if plan is None else ():
         with given("--partitions", partitions):
-            check_cut(captured(origin), prune, partitions)
+            require_cut(captured(origin), prune, partitions)
     with StepProgress(quiet=args.quiet) as progress:
         results = _predicted(points, args, progress)
         chosen = unbeaten_results(results)

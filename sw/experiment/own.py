@@ -14,7 +14,7 @@ from sw.images.errors import ImageError
 from sw.networks.naming import Kind, Origin
 from sw.networks.opening import opened
 from sw.networks.seeded import seeded_images
-from sw.networks.shapes import NOT_THERE, check_cut
+from sw.networks.shapes import NOT_THERE, check_cut, require_cut
 from sw.prune.apply import apply_plan
 from sw.prune.layers import prunable_layers
 from sw.prune.partition import partition
@@ -140,7 +140,7 @@ def chosen_partitions(graph: FloatGraph, prune: str, asked: int | None) -> tuple
     if graph.given is not None and (asked or 1) == 1:
         return 1, []
     if asked is not None:
-        return asked, check_cut(graph, prune, asked)
+        return asked, require_cut(graph, prune, asked)
     for partitions in range(MOST_PARTITIONS, 1, -1):
         try:
             if names := check_cut(graph, prune, partitions):
@@ -259,8 +259,8 @@ def workload_of(own: Own, *, partitions: int | None, seed: int, partitioner: str
 
 def is_cut(graph: FloatGraph, plan: PartitionPlan) -> bool:
     """Whether a network is what a plan makes of it already, and not just zeros."""
-    return not any(graph.layer(name).energy()[~plan.mask(k)].any()
-                   for k, name in enumerate(plan.layers)) and not silent_layers(graph)
+    found = [(graph.layer(name).energy(), plan.mask(k)) for k, name in enumerate(plan.layers)]
+    return all(weight.any() and not weight[~mask].any() for weight, mask in found)
 
 
 def silent_layers(graph: FloatGraph) -> list[str]:

@@ -16,7 +16,7 @@ from sw.compiler import compile_graph
 from sw.driver.backend import open_backend
 from sw.driver.driver import Driver
 from sw.driver.result import RunResult
-from sw.networks.shapes import captured, check_cut
+from sw.networks.shapes import captured, require_cut
 from sw.terminal.console import deliver
 from sw.terminal.progress import StepProgress
 from sw.terminal.reads import files_read
@@ -66,7 +66,7 @@ def trace_as_asked(args: argparse.Namespace) -> int:
     float_graph, plan = captured(choice.origin), plan_as_asked(args, choice)
     partitions = args.partitions or (MOST_PARTITIONS if choice.origin.ours else None)
     with given("--partitions", partitions):
-        check_cut(float_graph, "fc", partitions or 1)
+        require_cut(float_graph, "fc", partitions or 1)
     names = [x.name for x in float_graph.layers]
     if args.layer is not None and args.layer not in names:
         raise ValueError(f"--layer {args.layer!r} is not in {args.network}; its layers are "

@@ -94,7 +94,8 @@ def _of_bytes(image: Image.Image) -> Image.Image:
     clip instead; raises ImageError of others that it would clip, too."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ImageError(f"its pixels are {'real' if image.mode == 'F' else 'of 32 bits'}: save it "
-                         "with 8 or 16 bits, or give --data an .npz file of inputs")
+    if image.mode in ("I", "F"):  # the first of a PGM of 16 bits, too
+        raise ImageError(f"its pixels are {'real' if image.mode == 'F' else 'whole numbers'} "
+                         "without an end: save it as PNG or TIFF of 8 or 16 bits, or give --data "
+                         "an .npz file of inputs")
     return image

@@ -17,7 +17,7 @@ from .naming import Origin, origin_of
 from .opening import opened
 from .seeded import seeded_images
 
-__all__ = ["NOT_THERE", "captured", "check_cut", "shape_graph"]
+__all__ = ["NOT_THERE", "captured", "check_cut", "require_cut", "shape_graph"]
 
 #: Of the images that a user's network is calibrated on for its shapes.
 _SEED, _IMAGES = 1, 2
@@ -37,14 +37,23 @@ def check_cut(graph: FloatGraph, prune: str, partitions: int) -> list[str]:
     Raises
     ------
     PartitionError
-        If they cannot be cut into so many, or there are none.
+        If they cannot be cut into so many.
     """
-    if partitions == 1:
-        return []
-    names = prunable_layers(graph, prune)
-    if not names:
-        raise PartitionError(f"nothing of {graph.name} can be cut: it has {NOT_THERE[prune]}")
-    select_layers(graph, names, partitions)
+    names = prunable_layers(graph, prune) if partitions > 1 else []
+    if names:
+        select_layers(graph, names, partitions)
+    return names
+
+
+def require_cut(graph: FloatGraph, prune: str, partitions: int) -> list[str]:
+    """As `check_cut`, where somebody asks for so many: raises PartitionError if there are none,
+    too."""
+    names = check_cut(graph, prune, partitions)
+    if partitions > 1 and not names:
+        others = prune == "fc" and prunable_layers(graph, "all")
+        raise PartitionError(f"nothing of {graph.name} can be cut: it has {NOT_THERE[prune]}; "
+                             "leave --partitions out" + (", or cut its convolutions, with --prune "
+                                                         "all of sw.compare" if others else ""))
     return names
 
 

@@ -119,7 +119,10 @@ class CDriver:
         return 0
 
     def _write(self, context, address, value) -> int:
-        self.backend.write_register(address, value)
+        try:
+            self.backend.write_register(address, value)
+        except OSError:
+            return -7
         return 0
 
     def _get(self, context, address, data, count) -> int:

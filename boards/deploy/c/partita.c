@@ -237,9 +237,8 @@ partita_status partita_start(struct partita *p, const int8_t *input)
         return tell(p, PARTITA_USAGE, "no network is loaded");
     TRY(check_idle(p));
     TRY(write_input(p, input));
-    TRY(write32(p, PARTITA_REG_START, p->network->start_mask));
-    p->started = 1;
-    return PARTITA_OK;
+    p->started = 1; /* even if only the answer is lost */
+    return write32(p, PARTITA_REG_START, p->network->start_mask);
 }
 
 /* Wait until nothing runs, or for so many cycles from `begun` on: PARTITA_TIMEOUT, or _STUCK. */

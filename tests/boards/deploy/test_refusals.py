@@ -104,6 +104,21 @@ def test_a_load_that_is_refused_leaves_what_is_there(exported, tmp_path):
     assert driver.message == "nothing has been started"
 
 
+class Deaf(FakeBus):
+    """Starts, and does not say so."""
+
+    def write_register(self, addr: int, value: int) -> None:
+        super().write_register(addr, value)
+        if addr == registers.address("START"):
+            raise OSError("no answer")
+
+
+def test_a_start_whose_answer_is_lost_can_be_waited_for(exported, tmp_path):
+    driver = CDriver(exported, tmp_path, Deaf(PROGRAM))
+    assert driver.begin(IMAGE) == OK and driver.start(pixels(PIXELS)) == BUS
+    assert driver.wait(c_uint32(1000)) == OK
+
+
 def test_what_no_run_has_left_is_not_read(exported, tmp_path):
     driver = CDriver(exported, tmp_path, FakeBus(PROGRAM))
     counts = (c_uint32 * len(registers.COUNTERS))()

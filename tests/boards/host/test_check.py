@@ -55,6 +55,8 @@ def test_the_first_thing_that_fails_names_the_fault(faults, first, said, board):
     found = findings(board, **faults)
     failed = [what for what, (ok, _) in found.items() if not ok]
     assert failed[0] == first and said in found[first][1], found
+    at_once = not found["retention"][0] and not found["memory"][0]
+    assert at_once == ("some were so at once" in found["retention"][1])
     assert first == "retention" or "not refreshed" not in found["retention"][1]
 
 

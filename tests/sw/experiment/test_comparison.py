@@ -1,12 +1,14 @@
 """What is run of a comparison, decided before anything is built."""
 
+import shlex
 from argparse import Namespace
 
 import pytest
 
 from hw.support.arguments import UsageError
-from sw import compare
-from sw.experiment.comparison import _whole_batches
+from sw import check, compare, explore
+from sw.experiment.comparison import _next, _whole_batches
+from sw.report import __main__ as report
 
 
 def test_images_that_nobody_counts_are_one_batch():
@@ -29,3 +31,16 @@ def test_a_batch_that_is_not_full_is_refused_before_anything_is_read(
     counts = ["--images", str(images), "--batch", str(batch)]
     assert compare.main(["--network", "digits", *counts]) == 2
     assert "or another --batch" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "following", "parser"), [
+    (["--save", "a b.json"], "sw.report 'a b.json' --out 'a b.html'", report.parser),
+    (["--save", "a.json", "--report", "a.html"], "sw.explore --network digits", explore.parser),
+    (["--partitions", "4", "--prune", "all", "--preset", "tiny"],
+     "sw.explore --network digits --prune all --partitions 1,4 --preset tiny", explore.parser),
+    (["--preset", "ice40up5k"], "sw.check digits --board icebreaker", check.parser),
+])
+def test_what_comes_next_is_a_command(options, following, parser):
+    args = compare.parser().parse_args(["--network", "digits", *options])
+    assert _next(args) == f"python -m {following}"
+    parser().parse_args(shlex.split(following)[1:])

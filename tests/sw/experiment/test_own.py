@@ -71,5 +71,12 @@ def test_a_network_of_zeros_is_told_and_is_nobodys_fine_tuning(own):
     names = ", ".join(x.name for x in rest)
     assert silence(zeros) == [f"all weights are zero in {names}: what comes out there is the same "
                               "for every image"]
-    plan = partition(zeros, [rest[0].name], 2, "identity", seed=1)
-    assert not is_cut(zeros, plan)
+    name = rest[0].name
+    assert not is_cut(zeros, partition(zeros, [name], 2, "identity", seed=1))
+    plan = partition(graph, [name], 2, "identity", seed=1)
+    assert not is_cut(graph, plan)
+    layers = [replace(x, weight=np.where(plan.mask(0)[..., None, None], x.weight, 0))
+              if x.name == name else x for x in graph.layers]
+    assert is_cut(replace(graph, layers=tuple(layers)), plan)
+    layers[0] = replace(first, weight=0 * first.weight)  # which is none of the plan's
+    assert is_cut(replace(graph, layers=tuple(layers)), plan)
