@@ -7,7 +7,7 @@ from rich.text import Text
 
 from .text import printable
 
-__all__ = ["console", "short"]
+__all__ = ["console", "print_next", "short"]
 
 
 def short(name: str, most: int) -> Text:
@@ -42,3 +42,8 @@ def console(*, stderr: bool = False, wide: bool = False) -> Console:
     if wide and not found.is_terminal:
         found.width = 120
     return found
+
+
+def print_next(out: Console, command: str) -> None:
+    """Print what to type next, the last line of what a command says."""
+    out.print(f"next: {command}", highlight=False, soft_wrap=True)

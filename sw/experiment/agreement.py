@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hw.support.arguments import given
-from hw.support.console import console
+from hw.support.console import console, print_next
 from hw.support.files import check_outputs
 from sw.fuse.fuse import trace
 from sw.graph.floating import FloatGraph
@@ -31,7 +31,7 @@ from sw.quantise.post_training import quantise
 from sw.quantise.scaled import Factors, Scaled
 from sw.reference.floating import run_float_layer
 from sw.reference.golden import joined, run_layer
-from sw.terminal.console import deliver, print_next
+from sw.terminal.console import deliver
 from sw.terminal.options import as_typed
 from sw.terminal.reads import files_read
 

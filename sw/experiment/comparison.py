@@ -12,7 +12,7 @@ import numpy as np
 from hw.config import PRESETS, Config
 from hw.options import config_from_arguments
 from hw.support.arguments import UsageError, given, nearest
-from hw.support.console import console
+from hw.support.console import console, print_next
 from hw.support.files import check_outputs
 from hw.support.pools import thread_pool
 from hw.support.processors import processors
@@ -26,7 +26,7 @@ from sw.report.console import print_report
 from sw.report.elements import PAGE
 from sw.report.page import render
 from sw.report.values import SCHEMA_NAME, Report
-from sw.terminal.console import deliver, print_next
+from sw.terminal.console import deliver
 from sw.terminal.options import ENERGY, NETWORK, as_typed, changed
 from sw.terminal.progress import SimulationProgress
 from sw.terminal.reads import files_read

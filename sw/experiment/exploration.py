@@ -16,7 +16,7 @@ from hw.fpga.devices import DEVICES, DoesNotFitError, Usage
 from hw.fpga.estimate import quick_usage
 from hw.options import changed_fields, differing_options, named_by_option
 from hw.support.arguments import given
-from hw.support.console import console
+from hw.support.console import console, print_next
 from hw.support.files import check_outputs
 from sw.compiler import CompileError, compile_graph
 from sw.compiler.predict import predict
@@ -29,7 +29,7 @@ from sw.networks.shapes import captured, require_cut, shape_graph
 from sw.prune.plan import PartitionPlan
 from sw.reference.golden import run_golden
 from sw.report.charts import PLOT, scatter
-from sw.terminal.console import deliver, print_next
+from sw.terminal.console import deliver
 from sw.terminal.options import NETWORK, as_typed
 from sw.terminal.progress import StepProgress
 from sw.terminal.reads import files_read

@@ -4,12 +4,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
-
 from hw.support.files import save_file
 from hw.support.text import printable
 
-__all__ = ["deliver", "print_next"]
+__all__ = ["deliver"]
 
 
 def deliver(result: str, show: Callable[[], None], files: dict[Path | None, Callable[[], str]], *,
@@ -46,8 +44,3 @@ def deliver(result: str, show: Callable[[], None], files: dict[Path | None, Call
         show()
     if failed:
         raise failed
-
-
-def print_next(out: Console, command: str) -> None:
-    """Print what to type next, the last line of what a command says."""
-    out.print(f"next: {command}", highlight=False, soft_wrap=True)

@@ -4,8 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hw.support.console import short
-from sw.terminal.console import print_next
+from hw.support.console import print_next, short
 
 from .facts import Facts
 from .nodes import NodeFacts
