@@ -7,6 +7,8 @@ import pytest
 from sw.experiment.epsilon import epsilons, taken_for_zero
 from sw.experiment.workload import load_workload
 
+pytestmark = pytest.mark.trains
+
 
 @pytest.fixture(scope="module")
 def work():
