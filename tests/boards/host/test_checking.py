@@ -8,7 +8,9 @@ import pytest
 from boards.__main__ import main
 from boards.catalogue import BOARDS
 from boards.host import checking
+from boards.host.clock import RATES
 from boards.host.memorytest import blocks
+from boards.protocol import MOST_WAIT_S
 from tests.support.fakeboard import FakeBoard
 from tests.support.present import present
 
@@ -61,3 +63,12 @@ def test_a_simulated_board_is_run_simulated():
     board = BOARDS[NAME]
     assert checking._sum_up(board, [], True).endswith(f"python -m boards run {NAME} --virtual")
     assert checking._sum_up(board, [], False).endswith(f"python -m boards run {NAME} --port auto")
+
+
+def test_a_silent_board_is_looked_for_at_other_rates_in_seconds():
+    place = checking._plugged_in("/dev/x", 3_000_000)
+    waits, wait = [], place.searching["timeout_s"]
+    for _ in range(present(place.searching.get("greetings"))):
+        waits.append(wait)
+        wait = min(2 * wait, MOST_WAIT_S)
+    assert len(RATES) * sum(waits) < 15
