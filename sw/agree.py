@@ -40,7 +40,7 @@ def parser() -> Parser:
     add_options(what, "--images", note="default 4, or all of --inputs")
     add_options(what, "--input-shape", "--seed")
     how = parser.add_argument_group("what comes of it")
-    add_options(how, "--json", "--save")
+    add_options(how, "--json", "--save", "--quiet")
     return parser
 
 

@@ -51,6 +51,7 @@ def parser() -> Parser:
                         help="signals of instance 0, as .fst or .vcd")
     window.add_argument("--timeline", type=file_path, metavar="FILE.json",
                         help="all instances' layers and what they waited for")
+    add_options(window, "--quiet")
     return parser
 
 

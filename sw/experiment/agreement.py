@@ -4,7 +4,7 @@ import argparse
 import json
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from sw.reference.floating import run_float_layer
 from sw.reference.golden import joined, run_layer
 from sw.terminal.console import deliver
 from sw.terminal.options import as_typed
+from sw.terminal.progress import StepProgress
 from sw.terminal.reads import files_read
 
 from .agreed import EQUAL, Agreement, Sums
@@ -115,7 +116,8 @@ def _codes(array: np.ndarray, held: Quantisation) -> np.ndarray:
 
 
 def compared(path: Path, traced: tuple[FloatGraph, dict[str, str]], tensors: dict[str, str],
-             images: np.ndarray) -> tuple[bool, list[Agreement]]:
+             images: np.ndarray, tell: Callable[[str], None] = lambda text: None,
+             ) -> tuple[bool, list[Agreement]]:
     """Compare a file's layers, each fed with onnxruntime's inputs.
 
     Parameters
@@ -124,6 +126,7 @@ def compared(path: Path, traced: tuple[FloatGraph, dict[str, str]], tensors: dic
     traced : its layers, and the tensors that they give, as `trace` tells
     tensors : what `read_onnx` gives of it
     images : float[N, ...] as it takes them
+    tell : called with how far it is
 
     Returns
     -------
@@ -147,7 +150,8 @@ def compared(path: Path, traced: tuple[FloatGraph, dict[str, str]], tensors: dic
     of = {part: wanted[x.name] for x in graph.joins if x.name in wanted for part in x.sources}
     of |= wanted
     runtime, sums = Runtime(path, wanted.values()), {name: Sums() for name in of}
-    for image in images:
+    for number, image in enumerate(images, 1):
+        tell(f"image {number} of {len(images)}")
         seen = _Values(graph, wanted, factors, runtime.run(image))
         for k, layer in enumerate(graph.layers):
             found = seen.run(k, layer)
@@ -166,10 +170,13 @@ def compare_as_asked(args: argparse.Namespace) -> int:
     """Do what `sw.agree`'s arguments ask for, and return the exit code; errors are raised."""
     check_outputs(files_read(args), save=(args.save, _SCHEMA))
     inputs = None if args.inputs is None else _load(args.inputs)
-    imported, tensors = read_onnx(args.network, args.input_shape)
-    traced = trace(imported)
-    images, source = _images(args, imported, traced[0], inputs)
-    quantised, layers = compared(args.network, traced, tensors, images)
+    with StepProgress(quiet=args.quiet) as progress:
+        progress.say("reading the network")
+        imported, tensors = read_onnx(args.network, args.input_shape)
+        traced = trace(imported)
+        images, source = _images(args, imported, traced[0], inputs)
+        progress.say("comparing it with onnxruntime")
+        quantised, layers = compared(args.network, traced, tensors, images, progress.update)
     agrees = all(x.is_rounding for x in layers)
     result = json.dumps({
         "schema": _SCHEMA, "version": 1, "model": str(args.network),
@@ -180,7 +187,7 @@ def compare_as_asked(args: argparse.Namespace) -> int:
     following = shlex.join(["python", "-m", "sw.check", str(args.network),
                             *as_typed(args, ["--input-shape"])])
     deliver(result, lambda: _show(args.network, quantised, layers, source, following),
-            {args.save: lambda: result}, as_json=args.json)
+            {args.save: lambda: result}, as_json=args.json, quiet=args.quiet)
     return int(quantised and not agrees)
 
 

@@ -71,7 +71,7 @@ def trace_as_asked(args: argparse.Namespace) -> int:
     if args.layer is not None and args.layer not in names:
         raise ValueError(f"--layer {args.layer!r} is not in {args.network}; its layers are "
                          + ", ".join(names) + nearest(args.layer, names))
-    with StepProgress() as progress:
+    with StepProgress(quiet=args.quiet) as progress:
         work = load_workload(choice, partitions=partitions, seed=args.seed, images=1, plan=plan,
                              say=progress.say)
         if args.form == "pruned" and work.pruned is None:

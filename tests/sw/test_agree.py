@@ -32,7 +32,11 @@ def test_rounding_alone_is_said_first_and_layers_stand_worst_first(tmp_path, cap
     assert last == f"next: python -m sw.check {path}"
     saved = tmp_path / "result.json"
     assert agree.main([str(path), "--json", "--save", str(saved), "--images", "2"]) == 0
-    data = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    assert said.err == f"reading the network\ncomparing it with onnxruntime\nwrote {saved}\n"
+    data = json.loads(said.out)
+    assert agree.main([str(path), "--save", str(saved), "--images", "2", "--quiet"]) == 0
+    assert not capsys.readouterr().err
     assert data == json.loads(saved.read_text())
     assert data["quantised"] and data["rounding_alone"] and data["images"] == 2
     order = [(-x["largest"], x["equal"]) for x in data["layers"]]
