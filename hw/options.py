@@ -134,6 +134,8 @@ def named_by_option(others: Mapping[str, str] | None = None) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
+        if type(error) is not ValueError:
+            raise  # which says itself what it means
         # A field of a group is known by its dot; "core" and "instances" are words as well.
         text = re.sub(r"\b\w+\.\w+\b", lambda m: names.get(m[0], m[0]), str(error))
         text = re.sub(r"^\w+(?= is )", lambda m: names.get(m[0], m[0]), text)

@@ -26,8 +26,7 @@ def export_as_asked(args: argparse.Namespace) -> int:
     choice = choice_as_asked(args)
     config, built = _config(args, board)
     with named_by_option():
-        board.system(config)
-    check_fit(board, config)
+        check_fit(board, config)
     tell = _nothing if args.quiet else say
     task = task_as_asked(args, choice, board, config, count=1, store_all=not args.last_only,
                          say=tell)

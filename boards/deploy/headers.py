@@ -156,7 +156,13 @@ def _network(program: Program) -> dict[str, str]:
     """The members of a `struct partita_network`, in their order, which C++ insists on."""
     config, (_, rows, columns) = program.config, program.input.shape
     taps = program.taps or Taps((1, 1), (0, 0), (1, 1), (rows, columns))
-    numbers: dict[str, int | str] = {
+    members: dict[str, int | str] = {
+        "name": c_string(program.name, _NAME), "isa_version": ISA_VERSION,
+        "map_version": registers.MAP_VERSION, "config_hash": "PARTITA_CONFIG_HASH",
+        "instances": "PARTITA_INSTANCES", "address_bits": config.port.address_bits,
+        "window_bytes": "PARTITA_WINDOW_BYTES", "image_offset": "PARTITA_IMAGE_OFFSET",
+        "image_bytes": "PARTITA_IMAGE_BYTES", "image_crc32": "PARTITA_IMAGE_CRC32",
+        "start_mask": program.start_mask, "programs": "partita_programs",
         "word_channels": config.array.rows, "word_bytes": config.word_pitch_bytes,
         "channels": "PARTITA_INPUT_CHANNELS", "rows": "PARTITA_INPUT_ROWS",
         "columns": "PARTITA_INPUT_COLUMNS",
@@ -164,18 +170,10 @@ def _network(program: Program) -> dict[str, str]:
         "top": taps.padding[0], "left": taps.padding[1], "stride_rows": taps.stride[0],
         "stride_columns": taps.stride[1],
         "dilation_rows": taps.dilation[0], "dilation_columns": taps.dilation[1],
-        "input_offset": program.input.offset, "input_rows": rows, "input_columns": columns}
-    return {
-        "name": c_string(program.name, _NAME), "isa_version": f"{ISA_VERSION}u",
-        "map_version": f"{registers.MAP_VERSION}u", "config_hash": "PARTITA_CONFIG_HASH",
-        "instances": "PARTITA_INSTANCES", "address_bits": f"{config.port.address_bits}u",
-        "window_bytes": "PARTITA_WINDOW_BYTES", "image_offset": "PARTITA_IMAGE_OFFSET",
-        "image_bytes": "PARTITA_IMAGE_BYTES", "image_crc32": "PARTITA_IMAGE_CRC32",
-        "start_mask": f"{program.start_mask}u", "programs": "partita_programs",
-        **{name: f"{value}u" if isinstance(value, int) else value
-           for name, value in numbers.items()},
+        "input_offset": program.input.offset, "input_rows": rows, "input_columns": columns,
         "pad_value": str(taps.pad_value), "layer_count": "PARTITA_LAYERS",
         "layers": "partita_layers"}
+    return {name: _number(x) if isinstance(x, int) else x for name, x in members.items()}
 
 
 def link_header(board: Board, config: Config) -> str:

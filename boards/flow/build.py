@@ -89,7 +89,6 @@ def build(board: Board, config: Config, out: Path, *,
         If the configuration and the board do not go together.
     """
     BUILD.check(out)
-    board.system(config)
     check_fit(board, config)
     for tool in _FAMILY_TOOLS[board.device.family]:
         program_path(tool)

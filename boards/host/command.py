@@ -108,8 +108,7 @@ def _config(args: argparse.Namespace, board: Board, bundle: Task | None,
             say(f"{folder} holds no build: taking the board to hold {config.shape}")
     if build is None:
         with named_by_option():
-            board.system(config)
-        check_fit(board, config)
+            check_fit(board, config)
     return config, build
 
 

@@ -2,8 +2,9 @@
 
 import io
 import sys
+from collections.abc import Sequence
 
-__all__ = ["printable", "show_everything"]
+__all__ = ["listed", "printable", "show_everything"]
 
 
 def printable(text: str) -> str:
@@ -11,6 +12,12 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Names with commas between, so many at most, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def show_everything() -> None:

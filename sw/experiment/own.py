@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from hw.support.arguments import given
+from hw.support.text import listed
 from sw.graph.floating import FloatGraph
 from sw.graph.integer import IntegerGraph
 from sw.images.dataset import SEEDED, ImageSet, load_images
@@ -263,18 +264,13 @@ def is_cut(graph: FloatGraph, plan: PartitionPlan) -> bool:
     return all(weight.any() and not weight[~mask].any() for weight, mask in found)
 
 
-def silent_layers(graph: FloatGraph) -> list[str]:
-    """Names of layers whose weights are all zero, so that nothing goes through."""
-    return [x.name for x in graph.layers
-            if not any(part.weight.any() for part in (x, *x.terms))]
-
-
 def silence(graph: FloatGraph) -> list[str]:
-    """What there is to say of layers through which nothing goes; nothing where there are none."""
-    names = silent_layers(graph)
-    return [f"all weights are zero in {', '.join(names[:5])}"
-            + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-            + ": what comes out there is the same for every image"] if names else []
+    """What there is to say of layers whose weights are all zero, so that nothing goes through;
+    nothing where there are none."""
+    names = [x.name for x in graph.layers
+             if not any(part.weight.any() for part in (x, *x.terms))]
+    return [f"all weights are zero in {listed(names, 5)}: what comes out there is the same for "
+            "every image"] if names else []
 
 
 def _accuracy(graph: FloatGraph, forms: dict[str, IntegerGraph], images: ImageSet,

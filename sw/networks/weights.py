@@ -1,10 +1,11 @@
 """Weights of a user's module from a safetensors file; nothing is ever unpickled."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+
+from hw.support.text import listed
 
 __all__ = ["WeightsError", "put_weights"]
 
@@ -48,12 +49,12 @@ def put_weights(module: torch.nn.Module, path: Path) -> None:
     whole = sorted(name for name, tensor in tensors.items()
                    if expected[name].is_floating_point() and not tensor.is_floating_point())
     if whole:
-        raise WeightsError(f"{path}: {_listed(whole)} hold integers, of which the scales are not "
-                           "known; give real weights, or a quantised model as ONNX or .pt2")
+        raise WeightsError(f"{path}: {listed(whole, _SHOWN)} hold integers, of which the scales "
+                           "are not known; give real weights, or a quantised model as ONNX or .pt2")
     broken = sorted(name for name, tensor in tensors.items()
                     if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()))
     if broken:
-        raise WeightsError(f"{path}: {_listed(broken)} hold NaN or infinity")
+        raise WeightsError(f"{path}: {listed(broken, _SHOWN)} hold NaN or infinity")
     module.load_state_dict(tensors, strict=False)
 
 
@@ -76,7 +77,7 @@ def _faults(expected: dict[str, torch.Tensor], found: dict[str, list[int]]) -> l
     surplus = sorted(found.keys() - expected.keys())
     other = [f"{n} {found[n]} for {list(expected[n].shape)}" for n in expected
              if n in found and found[n] != list(expected[n].shape)]
-    said = [f"{what} {_listed(names)}" for what, names in (
+    said = [f"{what} {listed(names, _SHOWN)}" for what, names in (
         ("it lacks", missing), ("it has besides", surplus), ("of another shape are", other))
         if names]
     prefixes = {n.partition(".")[0] for n in found}
@@ -94,8 +95,3 @@ def _pickled(path: Path) -> str:
             return ""
     return ("; it seems one of torch.save: save_file(torch.load(FILE, weights_only=True), "
             "\"net.safetensors\") of safetensors.torch writes one that is read")
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
